@@ -1,0 +1,226 @@
+"""GCA-HNG: hard negatives from the globally learned correlations of a batch."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gcahng.hardness import Hardness
+from gcahng.losses.generator import anchor_similarity, diversity, negative_classification
+from gcahng.losses.synthetic_npair import synthetic_npair
+from graph import (
+    BatchLayout,
+    Correlation,
+    CorrelationNetwork,
+    batch_graph,
+    batch_layout,
+    synthetic_negatives,
+)
+
+# Published constants: the classifier's cross entropy and the diversity term enter with these.
+CLASSIFIER_WEIGHT = 10.0
+DIVERSITY_SCALE = 0.01
+
+
+@dataclass(frozen=True)
+class HardNegatives:
+    """Negatives of one batch and the losses that go with them.
+
+    Attributes:
+        negatives: [P, S, S, D]: anchor slot p, anchor class a, negative class b (b = a included).
+        layout: Which sample is anchor (p, a) (`layout.order[p * S + a]`), which label class b has
+            (`layout.classes[b]`).
+        channel_coefficients: η [B, B, D], nodes in slot-major order.
+        losses: Named scalar terms.
+        total: The scalar to be differentiated.
+    """
+
+    negatives: Tensor
+    layout: BatchLayout
+    channel_coefficients: Tensor
+    losses: dict[str, Tensor]
+    total: Tensor
+
+
+class HardNegativeGenerator(nn.Module):
+    r"""Generate hard negatives for a batch and the losses that train embedder and generator.
+
+    One iteration in anybody's loop (embedder and generator have their own optimizers)::
+
+        negatives = generator(embeddings, labels)
+        (metric_loss + negatives.total).backward()        # then step embedder and graph
+        generator.classifier_loss(embeddings, labels).backward()   # then step the classifier
+        generated = generator.generator_losses(embeddings, labels)
+        generated.total.backward()                        # then step the graph again
+        generator.hardness.record(metric_loss, generated.total)
+
+    and `generator.hardness.end_epoch()` after each epoch. `gcahng.step.TrainingStep` does just this
+    in the published order. Embeddings and labels come in any order; the batch must be
+    class-balanced (S ≥ 2 classes with P ≥ 2 samples each).
+
+    Args:
+        embedding_dim: D; divisible by `heads`.
+        num_classes: Training classes; labels lie in [0, num_classes).
+        conv: Name of the graph layer (`graph.CONVS`).
+        layers: Graph layers.
+        heads: Heads of the layers' attention.
+        edge_heads: Heads of the edge attention; None: as `heads`. Published: 1.
+        edge_dropout: "tied", "independent" (published) or "off".
+        dropout: Rate of the edge attention's dropout.
+        path: "dense" (fast) or "sparse" (message-passing reference).
+        memory: What the dense path keeps for backward: "auto", "balanced" or "low".
+        alpha: Decay of the learned part with the metric loss, strength exp(-α/J̄).
+        beta: Growth of the synthetic term with the generator loss, weight 1 - exp(-β/J_gen).
+        gamma: Weight of the classifier's cross entropy on the negatives.
+        similarity_weight: w_sim.
+        diversity_weight: w_div.
+        node_ce_weight: Weight of the node cross entropy in the metric step (published: 1).
+        synthetic_weight: Further factor of the synthetic term (published: 1).
+        misplaced_similarity_mask: As published, see `anchor_similarity`.
+        keep_own_class: As published, see `negative_classification`.
+
+    Source: Peng et al., GCA-HNG (IJCV 2025).
+    """
+
+    def __init__(
+        self,
+        embedding_dim: int,
+        num_classes: int,
+        *,
+        conv: str = "gca",
+        layers: int = 2,
+        heads: int = 4,
+        edge_heads: int | None = None,
+        edge_dropout: str = "tied",
+        dropout: float = 0.1,
+        path: Literal["dense", "sparse"] = "dense",
+        memory: str = "auto",
+        alpha: float = 5.0,
+        beta: float = 20.0,
+        gamma: float = 20.0,
+        similarity_weight: float = 20.0,
+        diversity_weight: float = 60.0,
+        node_ce_weight: float = 1.0,
+        synthetic_weight: float = 1.0,
+        misplaced_similarity_mask: bool = False,
+        keep_own_class: bool = False,
+    ) -> None:
+        super().__init__()
+        conv_args: dict[str, Any] = {
+            "heads": heads,
+            "edge_heads": heads if edge_heads is None else edge_heads,
+            "edge_dropout": edge_dropout,
+            "dropout": dropout,
+            "memory": memory,
+        }
+        self.graph = CorrelationNetwork(embedding_dim, num_classes, layers, conv, **conv_args)
+        self.classifier = nn.Linear(embedding_dim, num_classes)
+        self.hardness = Hardness()
+        self.path = path
+        self.alpha, self.beta, self.gamma = alpha, beta, gamma
+        self.similarity_weight, self.diversity_weight = similarity_weight, diversity_weight
+        self.node_ce_weight, self.synthetic_weight = node_ce_weight, synthetic_weight
+        self.misplaced_similarity_mask = misplaced_similarity_mask
+        self.keep_own_class = keep_own_class
+
+    @property
+    def trains_generator(self) -> bool:
+        """Whether any generator term has weight; without, its pass would move nothing."""
+        return any((self.gamma, self.similarity_weight, self.diversity_weight))
+
+    def forward(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        *,
+        layout: BatchLayout | None = None,
+        draws: Tensor | None = None,
+    ) -> HardNegatives:
+        r"""Negatives and what they add to the metric loss.
+
+        .. math:: (1 - e^{-\beta / J_{gen}}) \, J_{syn0} + J_{gce}
+
+        The coefficients are detached: the synthetic term trains the embedder only, the node cross
+        entropy J_gce embedder and graph.
+
+        Args:
+            embeddings: [B, D], with gradient.
+            labels: [B] integers in [0, num_classes), class-balanced.
+            layout: `batch_layout(labels)` if already known; saves a synchronisation on a GPU.
+            draws: [P, P-1] scalars in (0, 1) for the folding; drawn if None.
+
+        Raises:
+            ValueError: If the batch is not class-balanced; the message carries the counts.
+        """
+        layout = (layout or batch_layout(labels)).to(embeddings.device)
+        slots = layout.slots(embeddings)
+        correlation = self._correlate(slots, layout, detach_coefficients=True)
+        coefficients = correlation.channel_coefficients
+        negatives = self._mix(slots, coefficients, draws)
+        losses = {}
+        if self.synthetic_weight:
+            weight = self.synthetic_weight * self.hardness.synthetic_weight(self.beta)
+            synthetic = synthetic_npair(slots, negatives)
+            losses["synthetic"] = weight.to(synthetic.dtype) * synthetic
+        if self.node_ce_weight:
+            node_ce = F.cross_entropy(correlation.node_logits, layout.labels)
+            losses["node_ce"] = self.node_ce_weight * node_ce
+        return HardNegatives(negatives, layout, coefficients, losses, sum(losses.values(), slots.new_zeros(())))
+
+    def classifier_loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """10 · cross entropy of the linear classifier on the detached embeddings."""
+        return CLASSIFIER_WEIGHT * F.cross_entropy(self.classifier(embeddings.detach()), labels)
+
+    def generator_losses(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        *,
+        layout: BatchLayout | None = None,
+        draws: Tensor | None = None,
+    ) -> HardNegatives:
+        r"""The losses that train the graph to make good negatives, on detached embeddings.
+
+        .. math:: J_{gen} = \tfrac12 \big[ \gamma \, \mathrm{CE}(\mathrm{classifier}(\tilde n), b)
+            + w_{sim} \, \mathrm{mean}(1 - \cos(z_a, \tilde n)) + w_{div} \, 0.01 \, J_{div} \big]
+
+        `losses` holds the cross entropy with γ, the similarity term bare, the diversity term with
+        its 0.01. The classifier is held fixed. Arguments as in `forward`.
+        """
+        layout = (layout or batch_layout(labels)).to(embeddings.device)
+        slots = layout.slots(embeddings.detach())
+        coefficients = self._correlate(slots, layout).channel_coefficients
+        negatives = self._mix(slots, coefficients, draws)
+        weight, bias = self.classifier.weight.detach(), self.classifier.bias.detach()
+        logits = F.linear(negatives, weight, bias)
+        losses = {
+            "generator_ce": self.gamma
+            * negative_classification(logits, layout.classes, self.keep_own_class),
+            "similarity": anchor_similarity(slots, negatives, self.misplaced_similarity_mask),
+            "diversity": DIVERSITY_SCALE * diversity(coefficients),
+        }
+        total = 0.5 * (
+            losses["generator_ce"]
+            + self.similarity_weight * losses["similarity"]
+            + self.diversity_weight * losses["diversity"]
+        )
+        return HardNegatives(negatives, layout, coefficients, losses, total)
+
+    def _correlate(
+        self, slots: Tensor, layout: BatchLayout, detach_coefficients: bool = False
+    ) -> Correlation:
+        nodes = slots.flatten(0, 1)
+        if self.path == "sparse":
+            graph = batch_graph(nodes, layout.labels)
+        else:
+            graph = self.graph.batch_graph(nodes, layout.labels)
+        return self.graph(graph, detach_coefficients)
+
+    def _mix(self, slots: Tensor, coefficients: Tensor, draws: Tensor | None) -> Tensor:
+        if draws is None:
+            samples = slots.size(0)
+            draws = torch.rand(samples, samples - 1, device=slots.device, dtype=slots.dtype)
+        strength = self.hardness.strength(self.alpha).to(slots.dtype)
+        return synthetic_negatives(slots, coefficients, strength, draws)

@@ -1,0 +1,54 @@
+"""Running means of the losses, which set how hard and how heavy the negatives are."""
+
+import torch
+from torch import Tensor, nn
+
+# Before there is a mean: so large that negatives are pulled little and weigh nothing.
+INITIAL = 1.0e6
+FLOOR = 1.0e-6
+
+
+class Hardness(nn.Module):
+    r"""Means of the metric and the generator loss over the previous epoch.
+
+    .. math:: \bar J \leftarrow \mathrm{mean}_t \max(J_t, 10^{-6})
+
+    at the end of each epoch; 1e6 before the first has ended. The means and the sums of the epoch
+    under way are buffers: they travel with `state_dict` and stay on the device.
+
+    Source: GCA-HNG (IJCV 2025), hardness from the running mean of the metric loss.
+    """
+
+    metric: Tensor
+    generator: Tensor
+    sums: Tensor
+    steps: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("metric", torch.tensor(INITIAL, dtype=torch.float64))
+        self.register_buffer("generator", torch.tensor(INITIAL, dtype=torch.float64))
+        self.register_buffer("sums", torch.zeros(2, dtype=torch.float64))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def record(self, metric: Tensor, generator: Tensor) -> None:
+        """Count one iteration's scalar losses."""
+        losses = torch.stack([metric.detach(), generator.detach()]).to(self.sums)
+        self.sums += losses.clamp(min=FLOOR)
+        self.steps += 1
+
+    def end_epoch(self) -> None:
+        """Make the means of the epoch just ended the ones in force; do nothing without steps."""
+        if int(self.steps) > 0:
+            self.metric.copy_(self.sums[0] / self.steps)
+            self.generator.copy_(self.sums[1] / self.steps)
+        self.sums.zero_()
+        self.steps.zero_()
+
+    def strength(self, alpha: float) -> Tensor:
+        r""":math:`e^{-\alpha / \bar J}` in (0, 1]: how much of η survives in the interpolation."""
+        return torch.exp(-alpha / self.metric)
+
+    def synthetic_weight(self, beta: float) -> Tensor:
+        r""":math:`1 - e^{-\beta / J_{gen}}` in [0, 1): the weight of the synthetic term."""
+        return 1 - torch.exp(-beta / self.generator)

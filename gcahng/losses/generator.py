@@ -1,0 +1,70 @@
+"""The generator's three terms: class-consistent, close to the anchor, diverse."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def misplaced_own_class(samples: int, classes: int, device: torch.device | None = None) -> Tensor:
+    """What the published code masks instead of b = a: flat entries i·B + i + k·S, i < S, k < P."""
+    mask = torch.zeros(samples * classes * classes, dtype=torch.bool, device=device)
+    i = torch.arange(classes, device=device).view(-1, 1)
+    k = torch.arange(samples, device=device)
+    mask[(i * samples * classes + i + k * classes).flatten()] = True
+    return mask.view(samples, classes, classes)
+
+
+def negative_classification(
+    logits: Tensor, classes: Tensor, keep_own_class: bool = False
+) -> Tensor:
+    r"""Cross entropy of a linear classifier on the negatives: each should be of its class b.
+
+    .. math:: \mathrm{mean}_{p,a,b \ne a} \, \mathrm{CE}(\mathrm{classifier}(\tilde n_{p,a,b}), b)
+
+    Args:
+        logits: [P, S, S, num_classes].
+        classes: [S] labels of the sampled classes.
+        keep_own_class: Keep the entries b = a in the mean, as published.
+    """
+    samples, sampled = logits.shape[:2]
+    target = classes.expand(samples, sampled, sampled)
+    losses = F.cross_entropy(logits.flatten(0, 2), target.flatten(), reduction="none")
+    if keep_own_class:
+        return losses.mean()
+    return _mean_of_others(losses.view(samples, sampled, sampled))
+
+
+def anchor_similarity(slots: Tensor, negatives: Tensor, misplaced_mask: bool = False) -> Tensor:
+    r"""How far the negatives point away from their anchors.
+
+    .. math:: \mathrm{mean}_{p,a,b \ne a} \, (1 - \cos(z_{p,a}, \tilde n_{p,a,b}))
+
+    Args:
+        slots: [P, S, D].
+        negatives: [P, S, S, D].
+        misplaced_mask: As published: zero other entries than b = a and divide by all P·S·S.
+    """
+    distance = 1 - F.cosine_similarity(slots.unsqueeze(2), negatives, dim=-1)
+    if not misplaced_mask:
+        return _mean_of_others(distance)
+    mask = misplaced_own_class(*distance.shape[:2], distance.device)
+    return distance.masked_fill(mask, 0).mean()
+
+
+def diversity(coefficients: Tensor) -> Tensor:
+    r"""Lower where the channel coefficients of a node differ more between its partners.
+
+    .. math:: J_{div} = 1 - \sqrt{\tfrac{1}{B^2} \textstyle\sum_{ij}
+        \lVert \eta_{ij} - \mathrm{mean}_j \, \eta_{ij} \rVert^2}
+
+    Shapes: coefficients [B, B, D] → scalar.
+    """
+    spread = coefficients - coefficients.mean(dim=1, keepdim=True)
+    return 1 - (spread.square().sum() / coefficients.size(0) ** 2).sqrt()
+
+
+def _mean_of_others(values: Tensor) -> Tensor:
+    """Mean of [P, S, S] over b ≠ a."""
+    samples, classes, _ = values.shape
+    own = values.diagonal(dim1=1, dim2=2).sum()
+    return (values.sum() - own) / (samples * classes * (classes - 1))

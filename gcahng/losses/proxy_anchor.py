@@ -1,0 +1,57 @@
+"""Proxy-Anchor loss."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ProxyAnchorLoss(nn.Module):
+    r"""Pull and push samples against one learned proxy per training class.
+
+    With cosine similarity :math:`s(z, c)` to proxy c, :math:`C^+` the classes of the batch,
+    :math:`Z_c^+` its samples of class c and :math:`Z_c^-` the rest:
+
+    .. math:: \frac{1}{|C^+|} \sum_{c \in C^+} \log\Big(1 + \sum_{z \in Z_c^+}
+        e^{-\alpha (s(z, c) - \delta)}\Big) + \frac{1}{|C|} \sum_{c \in C} \log\Big(1 +
+        \sum_{z \in Z_c^-} e^{\alpha (s(z, c) + \delta)}\Big)
+
+    Args:
+        num_classes: |C|, all training classes.
+        embedding_dim: D.
+        alpha: Scale, > 0.
+        delta: Margin.
+
+    Shapes: embeddings [B, D], labels [B] → scalar; gradients reach embeddings and proxies.
+
+    Source: Kim et al. (CVPR 2020).
+    """
+
+    def __init__(
+        self, num_classes: int, embedding_dim: int, alpha: float = 32.0, delta: float = 0.1
+    ) -> None:
+        super().__init__()
+        if alpha <= 0:
+            raise ValueError(f"Expected 'alpha' > 0 (got {alpha})")
+        self.alpha, self.delta = alpha, delta
+        self.proxies = nn.Parameter(torch.empty(num_classes, embedding_dim))
+        nn.init.kaiming_normal_(self.proxies, mode="fan_out")
+
+    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """Compute the loss; a batch may hold any number of samples of any classes."""
+        if embeddings.size(0) == 0:
+            return embeddings.sum() + 0 * self.proxies.sum()
+        similarity = F.normalize(embeddings, dim=-1) @ F.normalize(self.proxies, dim=-1).t()
+        positive = F.one_hot(labels, self.proxies.size(0)).bool()
+        # log(1 + Σ exp) as a logsumexp with one more term of exponent 0 cannot overflow.
+        pull = (-self.alpha * (similarity - self.delta)).masked_fill(~positive, -torch.inf)
+        push = (self.alpha * (similarity + self.delta)).masked_fill(positive, -torch.inf)
+        zero = similarity.new_zeros(1, similarity.size(1))
+        pull = torch.cat([pull, zero]).logsumexp(0)
+        push = torch.cat([push, zero]).logsumexp(0)
+        # A proxy without positives has log(1 + 0) = 0: the sum needs no mask, only the count.
+        return pull.sum() / positive.any(0).sum() + push.mean()
+
+    def extra_repr(self) -> str:
+        """Show the sizes and settings."""
+        classes, channels = self.proxies.shape
+        return f"{classes}, {channels}, alpha={self.alpha}, delta={self.delta}"

@@ -1,0 +1,31 @@
+"""N-pair loss against synthetic negatives."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gcahng.losses.npair import NORM_WEIGHT
+
+
+def synthetic_npair(slots: Tensor, negatives: Tensor) -> Tensor:
+    r"""N-pair loss in which every negative is synthetic and made for its anchor.
+
+    With :math:`t_{p,a,b}` the synthetic negative, and the positive :math:`z_{p',a}`,
+    :math:`p' = (p+1) \bmod P`, in its place at :math:`b = a`:
+
+    .. math:: J_{syn0} = \frac1P \sum_p \Big[ \frac1S \sum_a
+        \mathrm{CE}(z_{p,a} \cdot t_{p,a,\cdot}, a) + 0.25 \cdot 3 \cdot 10^{-3}
+        \big( \lVert z_p \rVert_F^2 / S + \lVert t_p \rVert_F^2 / S^2 \big) \Big]
+
+    Shapes: slots [P, S, D], negatives [P, S, S, D] → scalar; gradients reach both.
+
+    Source: GCA-HNG (IJCV 2025), the synthetic term of the metric loss.
+    """
+    samples, classes, _ = slots.shape
+    own = torch.eye(classes, dtype=torch.bool, device=slots.device)[:, :, None]
+    tuples = torch.where(own, slots.roll(-1, dims=0).unsqueeze(2), negatives)
+    logits = torch.einsum("pad,pabd->pab", slots, tuples)
+    target = torch.arange(classes, device=slots.device).repeat(samples)
+    loss = F.cross_entropy(logits.flatten(0, 1), target)
+    norms = slots.square().sum() / classes + tuples.square().sum() / classes**2
+    return loss + NORM_WEIGHT * norms / samples

@@ -1,0 +1,171 @@
+"""One training iteration, in the published order."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gcahng.generators import HardNegativeGenerator
+from graph import BatchLayout, batch_layout
+
+
+@dataclass(frozen=True)
+class Optimizers:
+    """The three optimizers; the last two are None where there is no generator.
+
+    Attributes:
+        embedder: Backbone, fc and the metric loss's own parameters (proxies).
+        graph: The correlation network.
+        classifier: The linear classifier on embeddings.
+    """
+
+    embedder: Optimizer
+    graph: Optimizer | None = None
+    classifier: Optimizer | None = None
+
+
+class Backward(Protocol):
+    """Runs backward; `Fabric.backward` fits."""
+
+    def __call__(self, tensor: Tensor) -> None:
+        """Accumulate the gradients of a scalar."""
+
+
+def _backward(tensor: Tensor) -> None:
+    tensor.backward()
+
+
+class TrainingStep:
+    r"""Embed → metric loss → embedder and graph step → classifier step → generator step.
+
+    .. math:: J_{metric} = J_m + (1 - e^{-\beta / J_{gen}}) J_{syn0} + J_{gce}, \qquad
+        10 \cdot \mathrm{CE}(\mathrm{classifier}(z)), \qquad J_{gen}
+
+    each differentiated and stepped in this order; the generator step runs the graph again on the
+    detached embeddings with the parameters as stepped.
+
+    Args:
+        embedder: Images [B, …] → embeddings [B, D].
+        metric_loss: `loss(embeddings, labels)`, ours or pytorch-metric-learning's.
+        generator: Hard negatives, or None for the metric loss alone.
+        optimizers: Whose parameters each step moves.
+        clip: Bound on gradients of embedder and graph, or None.
+        clip_by: "value" clips every entry to ±clip, as published; "norm" the overall norm.
+        backward: Runs backward.
+
+    Source: GCA-HNG (IJCV 2025), training procedure.
+    """
+
+    def __init__(
+        self,
+        embedder: nn.Module,
+        metric_loss: nn.Module,
+        generator: HardNegativeGenerator | None,
+        optimizers: Optimizers,
+        clip: float | None = 10.0,
+        clip_by: str = "value",
+        backward: Backward = _backward,
+    ) -> None:
+        if clip_by not in ("value", "norm"):
+            raise ValueError(f"Expected 'clip_by' as value or norm (got {clip_by!r})")
+        self.embedder, self.metric_loss, self.generator = embedder, metric_loss, generator
+        self.optimizers = optimizers
+        self.clip, self.clip_by = clip, clip_by
+        self.backward = backward
+
+    def __call__(
+        self, images: Tensor, labels: Tensor, draws: tuple[Tensor, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """Take one step and return its detached scalar losses.
+
+        Args:
+            images: [B, …] on the embedder's device.
+            labels: [B], class-balanced; left on the CPU, no step waits for the device.
+            draws: Folding scalars [P, P-1] of the metric and of the generator pass; drawn if None.
+
+        Returns:
+            `metric` (J_m) and `total` (J_metric); with a generator also `synthetic`, `node_ce`,
+            and where it is trained `classifier`, `generator_ce`, `similarity`, `diversity`,
+            `generator` (J_gen).
+        """
+        layout = batch_layout(labels)
+        labels = labels.to(images.device, non_blocking=True)
+        _zero(self.optimizers.embedder, self.optimizers.graph)
+        embeddings = self.embedder(images)
+        losses = self._metric_step(embeddings, labels, layout, draws)
+        if self.generator is not None:
+            if self.generator.trains_generator:
+                losses |= self._generator_step(embeddings.detach(), labels, layout, draws)
+            self.generator.hardness.record(
+                losses["metric"], losses.get("generator", losses["metric"])
+            )
+        return losses
+
+    def _metric_step(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        layout: BatchLayout,
+        draws: tuple[Tensor, Tensor] | None,
+    ) -> dict[str, Tensor]:
+        """J_metric; steps the embedder, then the graph with the gradient of J_gce."""
+        takes_layout = getattr(self.metric_loss, "takes_layout", False)
+        metric = self.metric_loss(embeddings, labels, **({"layout": layout} if takes_layout else {}))
+        losses = {"metric": metric}
+        total = metric
+        if self.generator is not None:
+            negatives = self.generator(
+                embeddings, labels, layout=layout, draws=draws[0] if draws else None
+            )
+            losses |= negatives.losses
+            total = metric + negatives.total
+        losses["total"] = total
+        self.backward(total)
+        self._step(self.optimizers.embedder)
+        if self.optimizers.graph is not None:
+            self._step(self.optimizers.graph)
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _generator_step(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        layout: BatchLayout,
+        draws: tuple[Tensor, Tensor] | None,
+    ) -> dict[str, Tensor]:
+        """The classifier's step, then the graph's with J_gen."""
+        generator, optimizers = self.generator, self.optimizers
+        assert generator is not None and optimizers.graph is not None
+        assert optimizers.classifier is not None
+        _zero(optimizers.classifier)
+        classifier = generator.classifier_loss(embeddings, labels)
+        self.backward(classifier)
+        optimizers.classifier.step()
+
+        _zero(optimizers.graph)
+        generated = generator.generator_losses(
+            embeddings, labels, layout=layout, draws=draws[1] if draws else None
+        )
+        self.backward(generated.total)
+        self._step(optimizers.graph)
+        losses = {"classifier": classifier, **generated.losses, "generator": generated.total}
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _step(self, optimizer: Optimizer) -> None:
+        """Clip what the optimizer owns and step it."""
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        if self.clip is not None:
+            if self.clip_by == "value":
+                nn.utils.clip_grad_value_(parameters, self.clip)
+            else:
+                nn.utils.clip_grad_norm_(parameters, self.clip)
+        optimizer.step()
+
+
+def _zero(*optimizers: Optimizer | None) -> None:
+    for optimizer in optimizers:
+        if optimizer is not None:
+            optimizer.zero_grad(set_to_none=True)

@@ -1,0 +1,22 @@
+"""The batch as a graph, what is learned on it, and the negatives it yields."""
+
+from graph.batch_graph import PairGraph, batch_graph, check_batch_graph, pair_graph
+from graph.convs import CONVS, GCAConv, build_conv
+from graph.correlation import Correlation, CorrelationNetwork
+from graph.layout import BatchLayout, batch_layout
+from graph.mixing import synthetic_negatives
+
+__all__ = [
+    "CONVS",
+    "BatchLayout",
+    "Correlation",
+    "CorrelationNetwork",
+    "GCAConv",
+    "PairGraph",
+    "batch_graph",
+    "batch_layout",
+    "build_conv",
+    "check_batch_graph",
+    "pair_graph",
+    "synthetic_negatives",
+]

@@ -1,0 +1,118 @@
+"""A batch of embeddings as a dense graph: a node a sample, an edge a pair."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch_geometric.data import Data
+
+from graph.pairs import Pairs, unordered_pairs
+
+
+def correlation_vectors(embeddings: Tensor) -> Tensor:
+    r"""Centre each embedding over its own channels and scale it to unit length.
+
+    .. math:: n_i = (z_i - \bar z_i) / \lVert z_i - \bar z_i \rVert
+
+    so that the edge feature of a pair is :math:`e_{ij} = n_i \odot n_j` and its channel sum the
+    Pearson correlation of the two embeddings. A constant embedding gives zeros.
+
+    Shapes: [B, D] → [B, D].
+    """
+    centred = embeddings - embeddings.mean(dim=-1, keepdim=True)
+    return F.normalize(centred, dim=-1)
+
+
+def batch_graph(embeddings: Tensor, labels: Tensor) -> Data:
+    r"""The complete batch graph with self loops, for any message-passing layer.
+
+    .. math:: e_{ij} = \frac{(z_i - \bar z_i) \odot (z_j - \bar z_j)}
+        {\lVert z_i - \bar z_i \rVert \, \lVert z_j - \bar z_j \rVert}
+
+    Args:
+        embeddings: [B, D], in any order.
+        labels: [B] integer class labels.
+
+    Returns:
+        `Data(x=[B, D], edge_index=[2, B²], edge_attr=[B², D], y=[B])`, edges row-major: edge
+        i·B + j leads from node i to node j.
+
+    Raises:
+        ValueError: If the shapes do not fit each other.
+
+    Source: GCA-HNG (IJCV 2025), globally correlation learning.
+    """
+    _check_nodes(embeddings, labels)
+    size = embeddings.size(0)
+    nodes = torch.arange(size, device=embeddings.device)
+    edge_index = torch.stack([nodes.repeat_interleave(size), nodes.repeat(size)])
+    vectors = correlation_vectors(embeddings)
+    edge_attr = (vectors.unsqueeze(1) * vectors.unsqueeze(0)).flatten(0, 1)
+    return Data(x=embeddings, edge_index=edge_index, edge_attr=edge_attr, y=labels)
+
+
+def check_batch_graph(data: Data) -> None:
+    """Check that `data` is a complete batch graph as `batch_graph` makes it.
+
+    PyG's own `Data.validate` accepts feature rows that do not match the edges.
+
+    Raises:
+        ValueError: If a tensor is missing, has the wrong shape, or the edges are not all pairs in
+            row-major order.
+    """
+    for name in ("x", "edge_index", "edge_attr", "y"):
+        if data.get(name) is None:
+            raise ValueError(f"Expected a batch graph with '{name}' (got only {data.keys()})")
+    _check_nodes(data.x, data.y)
+    size = data.x.size(0)
+    if tuple(data.edge_index.shape) != (2, size * size):
+        raise ValueError(
+            f"Expected 'edge_index' of shape [2, {size * size}] for {size} nodes, all pairs and "
+            f"self loops (got {list(data.edge_index.shape)})"
+        )
+    if data.edge_attr.dim() != 2 or data.edge_attr.size(0) != size * size:
+        raise ValueError(
+            f"Expected 'edge_attr' with {size * size} rows (got {list(data.edge_attr.shape)})"
+        )
+    expected = torch.arange(size * size, device=data.edge_index.device)
+    if not torch.equal(data.edge_index[0] * size + data.edge_index[1], expected):
+        raise ValueError("Expected 'edge_index' in row-major order: edge i·B + j from i to j")
+
+
+@dataclass(frozen=True)
+class PairGraph:
+    """The batch graph by unordered pairs i ≤ j: half the edges, since e_ij = e_ji.
+
+    Attributes:
+        x: [B, D] node features.
+        pairs: The M = B(B+1)/2 pairs.
+        edge_attr: [M, D] feature of each pair.
+        y: [B] integer class labels.
+    """
+
+    x: Tensor
+    pairs: Pairs
+    edge_attr: Tensor
+    y: Tensor
+
+
+def pair_graph(embeddings: Tensor, labels: Tensor) -> PairGraph:
+    """The same graph as `batch_graph` for the dense path, each unordered pair stored once."""
+    _check_nodes(embeddings, labels)
+    pairs = unordered_pairs(embeddings.size(0), embeddings.device)
+    vectors = correlation_vectors(embeddings)
+    edge_attr = vectors.index_select(0, pairs.row) * vectors.index_select(0, pairs.col)
+    return PairGraph(embeddings, pairs, edge_attr, labels)
+
+
+def _check_nodes(embeddings: Tensor, labels: Tensor) -> None:
+    if embeddings.dim() != 2 or not embeddings.is_floating_point():
+        raise ValueError(
+            f"Expected 'embeddings' as a floating-point [B, D] tensor "
+            f"(got {embeddings.dtype} of shape {list(embeddings.shape)})"
+        )
+    if labels.shape != embeddings.shape[:1]:
+        raise ValueError(
+            f"Expected 'labels' with {embeddings.size(0)} entries (got shape {list(labels.shape)})"
+        )

@@ -1,0 +1,107 @@
+"""The correlation network: projection, layers, and the two heads that read them out."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from graph.batch_graph import PairGraph, batch_graph, pair_graph
+from graph.convs import build_conv
+from graph.pairs import pair_batch_norm
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """What the network has learned about one batch.
+
+    Attributes:
+        channel_coefficients: η [B, B, D] in (0, 1), one per ordered pair and channel.
+        node_logits: [B, num_classes] class scores of the nodes.
+        x: [B, D] node features after the last layer.
+        edge_attr: [B², D] or, on the dense path, [M, D] edge features after the last layer.
+    """
+
+    channel_coefficients: Tensor
+    node_logits: Tensor
+    x: Tensor
+    edge_attr: Tensor
+
+
+class CorrelationNetwork(nn.Module):
+    r"""Batch graph → channel coefficients and node logits.
+
+    .. math:: \eta_{ij} = \sigma(W \, \mathrm{BatchNorm}(e_{ij}) + b), \qquad
+        \mathrm{logits}_i = W' \, \mathrm{BatchNorm}(h_i) + b'
+
+    after `layers` layers on projected nodes. The biases of both BatchNorms stay 0.
+
+    Args:
+        channels: D, the width of the embeddings and so of nodes and edges.
+        num_classes: Training classes, the width of the node logits.
+        layers: Number of layers; 0 reads the coefficients off the initial edges.
+        conv: Name of the layer (`graph.convs.CONVS`).
+        **conv_args: Passed to each layer.
+
+    The kind of graph chooses the path: a PyG `Data` (`batch_graph`) runs the message-passing
+    reference, a `PairGraph` (`pair_graph`) the dense path of the same parameters.
+
+    Source: GCA-HNG (IJCV 2025), globally correlation learning.
+    """
+
+    def __init__(
+        self, channels: int, num_classes: int, layers: int = 2, conv: str = "gca", **conv_args: Any
+    ) -> None:
+        super().__init__()
+        self.projection = nn.Linear(channels, channels)
+        self.layers = nn.ModuleList(
+            build_conv(conv, channels, channels, **conv_args) for _ in range(layers)
+        )
+        self.coefficient_norm = nn.BatchNorm1d(channels)
+        self.coefficient_head = nn.Linear(channels, channels)
+        self.class_norm = nn.BatchNorm1d(channels)
+        self.class_head = nn.Linear(channels, num_classes)
+        self.coefficient_norm.bias.requires_grad_(False)
+        self.class_norm.bias.requires_grad_(False)
+
+    def forward(self, graph: Data | PairGraph, detach_coefficients: bool = False) -> Correlation:
+        """Run the network on one batch graph.
+
+        Args:
+            graph: From `batch_graph` (reference) or `pair_graph` (dense path).
+            detach_coefficients: Record nothing for the coefficients: the metric step detaches
+                them, and the last edge update serves nothing else. Running statistics still move.
+        """
+        if isinstance(graph, PairGraph):
+            x, edge_attr, coefficients = self._on_pairs(graph, detach_coefficients)
+        else:
+            x, edge_attr, coefficients = self._on_edges(graph)
+        if detach_coefficients:
+            coefficients = coefficients.detach()
+        size = x.size(0)
+        logits = self.class_head(self.class_norm(x))
+        return Correlation(coefficients.view(size, size, -1), logits, x, edge_attr)
+
+    def batch_graph(self, embeddings: Tensor, labels: Tensor) -> Data | PairGraph:
+        """The batch as the graph that this network runs fastest in its present mode."""
+        runs_on_pairs = all(getattr(layer, "runs_on_pairs", False) for layer in self.layers)
+        return (pair_graph if runs_on_pairs else batch_graph)(embeddings, labels)
+
+    def _on_edges(self, graph: Data) -> tuple[Tensor, Tensor, Tensor]:
+        x, edge_attr = self.projection(graph.x), graph.edge_attr
+        for layer in self.layers:
+            x, edge_attr = layer(x, graph.edge_index, edge_attr, graph.y)
+        return x, edge_attr, self.coefficient_head(self.coefficient_norm(edge_attr)).sigmoid()
+
+    def _on_pairs(self, graph: PairGraph, detach: bool) -> tuple[Tensor, Tensor, Tensor]:
+        x, edge_attr, pairs = self.projection(graph.x), graph.edge_attr, graph.pairs
+        for depth, layer in enumerate(self.layers, start=1):
+            x = layer.pair_nodes(x, pairs, edge_attr, graph.y)
+            with torch.no_grad() if detach and depth == len(self.layers) else nullcontext():
+                edge_attr = layer.pair_edges(x, pairs, edge_attr)
+        with torch.no_grad() if detach else nullcontext():
+            normed = pair_batch_norm(self.coefficient_norm, edge_attr, pairs)
+            coefficients = self.coefficient_head(normed).sigmoid()
+            return x, edge_attr, pairs.to_dense(coefficients)

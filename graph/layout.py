@@ -1,0 +1,80 @@
+"""The slot-major order that every class-balanced batch is brought into."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class BatchLayout:
+    """Where each sample of a class-balanced batch sits: node i has class i mod S, slot i // S.
+
+    Attributes:
+        order: [B] index of the batch's sample that becomes node i.
+        classes: [S] label of each sampled class, in order of first appearance.
+        samples_per_class: P, so that B = S·P.
+    """
+
+    order: Tensor
+    classes: Tensor
+    samples_per_class: int
+
+    @property
+    def num_sampled(self) -> int:
+        """S, the number of classes in the batch."""
+        return self.classes.numel()
+
+    @property
+    def labels(self) -> Tensor:
+        """[B] labels of the nodes in slot-major order."""
+        return self.classes.repeat(self.samples_per_class)
+
+    def slots(self, embeddings: Tensor) -> Tensor:
+        """Reorder embeddings [B, D] into slots [P, S, D]."""
+        expected = self.order.numel()
+        if embeddings.dim() != 2 or embeddings.size(0) != expected:
+            raise ValueError(
+                f"Expected 'embeddings' of shape [{expected}, D], one row per label "
+                f"(got {list(embeddings.shape)})"
+            )
+        ordered = embeddings.index_select(0, self.order)
+        return ordered.view(self.samples_per_class, self.num_sampled, -1)
+
+    def to(self, device: torch.device | str) -> "BatchLayout":
+        """The same layout with its tensors on `device`, copied without waiting for the device."""
+        return BatchLayout(
+            self.order.to(device, non_blocking=True),
+            self.classes.to(device, non_blocking=True),
+            self.samples_per_class,
+        )
+
+
+def batch_layout(labels: Tensor) -> BatchLayout:
+    """Find the slot-major order of a class-balanced batch whose samples come in any order.
+
+    Args:
+        labels: [B] integer class labels; S ≥ 2 distinct classes with P ≥ 2 samples each.
+
+    Raises:
+        ValueError: If the batch is not class-balanced; the message carries the counts.
+    """
+    if labels.dim() != 1 or labels.is_floating_point() or labels.numel() == 0:
+        raise ValueError(
+            f"Expected 'labels' as a non-empty vector of integers "
+            f"(got {labels.dtype} of shape {list(labels.shape)})"
+        )
+    classes, inverse, counts = labels.unique(return_inverse=True, return_counts=True)
+    if classes.numel() < 2 or int(counts.min()) != int(counts.max()) or int(counts.min()) < 2:
+        found = ", ".join(
+            f"{c}: {n}" for c, n in zip(classes.tolist(), counts.tolist(), strict=True)
+        )
+        raise ValueError(
+            "Expected a class-balanced batch of at least 2 classes with equally many, at least 2, "
+            f"samples each (got counts per class {{{found}}}); use ClassBalancedBatchSampler"
+        )
+    samples = int(counts[0])
+    by_class = torch.argsort(inverse, stable=True).view(-1, samples)
+    # Classes in order of first appearance, so that a slot-major batch keeps its order.
+    by_class = by_class[by_class[:, 0].argsort()]
+    return BatchLayout(by_class.t().reshape(-1), labels[by_class[:, 0]], samples)
