@@ -1,8 +1,9 @@
 """One training iteration, in the published order."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,15 +28,12 @@ class Optimizers:
     classifier: Optimizer | None = None
 
 
-class Backward(Protocol):
-    """Runs backward; `Fabric.backward` fits."""
-
-    def __call__(self, tensor: Tensor) -> None:
-        """Accumulate the gradients of a scalar."""
+Backward = Callable[[Tensor], None]
+Autocast = Callable[[], AbstractContextManager[Any]]
 
 
-def _backward(tensor: Tensor) -> None:
-    tensor.backward()
+def _backward(loss: Tensor) -> None:
+    loss.backward()
 
 
 class TrainingStep:
@@ -55,6 +53,8 @@ class TrainingStep:
         clip: Bound on gradients of embedder and graph, or None.
         clip_by: "value" clips every entry to ±clip, as published; "norm" the overall norm.
         backward: Runs backward.
+        autocast: Makes the context that the forward passes run in; losses, norms and distances
+            stay in float32 within it.
 
     Source: GCA-HNG (IJCV 2025), training procedure.
     """
@@ -68,13 +68,14 @@ class TrainingStep:
         clip: float | None = 10.0,
         clip_by: str = "value",
         backward: Backward = _backward,
+        autocast: Autocast = nullcontext,
     ) -> None:
         if clip_by not in ("value", "norm"):
             raise ValueError(f"Expected 'clip_by' as value or norm (got {clip_by!r})")
         self.embedder, self.metric_loss, self.generator = embedder, metric_loss, generator
         self.optimizers = optimizers
         self.clip, self.clip_by = clip, clip_by
-        self.backward = backward
+        self.backward, self.autocast = backward, autocast
 
     def __call__(
         self, images: Tensor, labels: Tensor, draws: tuple[Tensor, Tensor] | None = None
@@ -87,14 +88,18 @@ class TrainingStep:
             draws: Folding scalars [P, P-1] of the metric and of the generator pass; drawn if None.
 
         Returns:
-            `metric` (J_m) and `total` (J_metric); with a generator also `synthetic`, `node_ce`,
-            and where it is trained `classifier`, `generator_ce`, `similarity`, `diversity`,
-            `generator` (J_gen).
+            `metric` (J_m), `total` (J_metric) and `gradient`, the norm of the embedder's gradient
+            before clipping; with a generator also `synthetic`, `node_ce`, and where it is trained
+            `classifier`, `generator_ce`, `similarity`, `diversity`, `generator` (J_gen) and
+            `generator_gradient`.
         """
         layout = batch_layout(labels)
         labels = labels.to(images.device, non_blocking=True)
         _zero(self.optimizers.embedder, self.optimizers.graph)
-        embeddings = self.embedder(images)
+        with self.autocast():
+            embeddings = self.embedder(images)
+        if embeddings.dtype in (torch.bfloat16, torch.float16):
+            embeddings = embeddings.float()
         losses = self._metric_step(embeddings, labels, layout, draws)
         if self.generator is not None:
             if self.generator.trains_generator:
@@ -113,18 +118,21 @@ class TrainingStep:
     ) -> dict[str, Tensor]:
         """J_metric; steps the embedder, then the graph with the gradient of J_gce."""
         takes_layout = getattr(self.metric_loss, "takes_layout", False)
-        metric = self.metric_loss(embeddings, labels, **({"layout": layout} if takes_layout else {}))
+        metric = self.metric_loss(
+            embeddings, labels, **({"layout": layout} if takes_layout else {})
+        )
         losses = {"metric": metric}
         total = metric
         if self.generator is not None:
-            negatives = self.generator(
-                embeddings, labels, layout=layout, draws=draws[0] if draws else None
-            )
+            with self.autocast():
+                negatives = self.generator(
+                    embeddings, labels, layout=layout, draws=draws[0] if draws else None
+                )
             losses |= negatives.losses
             total = metric + negatives.total
         losses["total"] = total
         self.backward(total)
-        self._step(self.optimizers.embedder)
+        losses["gradient"] = self._step(self.optimizers.embedder)
         if self.optimizers.graph is not None:
             self._step(self.optimizers.graph)
         return {name: loss.detach() for name, loss in losses.items()}
@@ -138,7 +146,8 @@ class TrainingStep:
     ) -> dict[str, Tensor]:
         """The classifier's step, then the graph's with J_gen."""
         generator, optimizers = self.generator, self.optimizers
-        assert generator is not None and optimizers.graph is not None
+        assert generator is not None
+        assert optimizers.graph is not None
         assert optimizers.classifier is not None
         _zero(optimizers.classifier)
         classifier = generator.classifier_loss(embeddings, labels)
@@ -146,23 +155,31 @@ class TrainingStep:
         optimizers.classifier.step()
 
         _zero(optimizers.graph)
-        generated = generator.generator_losses(
-            embeddings, labels, layout=layout, draws=draws[1] if draws else None
-        )
+        with self.autocast():
+            generated = generator.generator_losses(
+                embeddings, labels, layout=layout, draws=draws[1] if draws else None
+            )
         self.backward(generated.total)
-        self._step(optimizers.graph)
-        losses = {"classifier": classifier, **generated.losses, "generator": generated.total}
+        gradient = self._step(optimizers.graph)
+        losses = {
+            "classifier": classifier,
+            **generated.losses,
+            "generator": generated.total,
+            "generator_gradient": gradient,
+        }
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def _step(self, optimizer: Optimizer) -> None:
-        """Clip what the optimizer owns and step it."""
+    def _step(self, optimizer: Optimizer) -> Tensor:
+        """Clip what the optimizer owns, step it, and return the gradient's norm before both."""
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        if self.clip is not None:
-            if self.clip_by == "value":
-                nn.utils.clip_grad_value_(parameters, self.clip)
-            else:
-                nn.utils.clip_grad_norm_(parameters, self.clip)
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        if self.clip is not None and self.clip_by == "value":
+            nn.utils.clip_grad_value_(parameters, self.clip)
+        elif self.clip is not None:
+            nn.utils.clip_grads_with_norm_(parameters, self.clip, norm)
         optimizer.step()
+        return norm
 
 
 def _zero(*optimizers: Optimizer | None) -> None:

@@ -1,5 +1,12 @@
 """The batch as a graph, what is learned on it, and the negatives it yields."""
 
+import warnings
+
+with warnings.catch_warnings():
+    # torch-geometric still uses torch.jit, which says so at every start.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.jit")
+    import torch_geometric  # noqa: F401
+
 from graph.batch_graph import PairGraph, batch_graph, check_batch_graph, pair_graph
 from graph.convs import CONVS, GCAConv, build_conv
 from graph.correlation import Correlation, CorrelationNetwork

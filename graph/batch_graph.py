@@ -8,8 +8,10 @@ from torch.nn import functional as F
 from torch_geometric.data import Data
 
 from graph.pairs import Pairs, unordered_pairs
+from graph.precision import full_precision
 
 
+@full_precision
 def correlation_vectors(embeddings: Tensor) -> Tensor:
     r"""Centre each embedding over its own channels and scale it to unit length.
 

@@ -97,6 +97,7 @@ class CorrelationNetwork(nn.Module):
 
     def _on_pairs(self, graph: PairGraph, detach: bool) -> tuple[Tensor, Tensor, Tensor]:
         x, edge_attr, pairs = self.projection(graph.x), graph.edge_attr, graph.pairs
+        layer: Any
         for depth, layer in enumerate(self.layers, start=1):
             x = layer.pair_nodes(x, pairs, edge_attr, graph.y)
             with torch.no_grad() if detach and depth == len(self.layers) else nullcontext():

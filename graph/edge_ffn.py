@@ -23,6 +23,7 @@ def edge_feed_forward(ffn: nn.Sequential, edge_attr: Tensor, memory: Memory = "a
 
     Shapes: [M, D] → [M, D].
     """
+    first: Any
     first, _, norm, second = ffn
     if memory == "auto":
         hidden_bytes = edge_attr.size(0) * first.out_features * edge_attr.element_size()
@@ -77,7 +78,8 @@ class _EdgeFeedForward(torch.autograd.Function):
                 hidden = kept[k] if kept else F.linear(rows, w1, b1)
                 leaves = [t.detach().requires_grad_() for t in (hidden, gamma, beta)]
                 with torch.enable_grad():
-                    normed = F.layer_norm(F.gelu(leaves[0]), gamma.shape, *leaves[1:], ctx.eps)
+                    activated = F.gelu(leaves[0])
+                    normed = F.layer_norm(activated, gamma.shape, leaves[1], leaves[2], ctx.eps)
                 grad_w2 += out.t() @ normed.detach()
                 flow, d_gamma, d_beta = torch.autograd.grad(normed, leaves, (out @ w2).to(normed))
                 grad_gamma += d_gamma

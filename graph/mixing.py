@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from graph.precision import full_precision
+
 DISTANCE_EPS = 1e-6  # as in torch's pairwise_distance
 
 
@@ -30,6 +32,7 @@ def fold_weights(draws: Tensor) -> Tensor:
     return (1 - draws) * later.flip(1).cumprod(1).flip(1)
 
 
+@full_precision
 def synthetic_negatives(
     slots: Tensor, coefficients: Tensor, strength: Tensor | float, draws: Tensor
 ) -> Tensor:

@@ -1,14 +1,17 @@
 """Unordered pairs of the nodes of a complete graph, and sums over them."""
 
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from graph.precision import full_precision
 
-class Pairs(NamedTuple):
+
+@dataclass(frozen=True)
+class Pairs:
     """All pairs i ≤ j of B nodes, sorted by (i, j); M = B(B+1)/2.
 
     Attributes:
@@ -52,6 +55,7 @@ def unordered_pairs(num_nodes: int, device: torch.device) -> Pairs:
     return Pairs(row, col, 2 - (row == col).long(), index)
 
 
+@full_precision
 def pair_batch_norm(norm: nn.BatchNorm1d, values: Tensor, pairs: Pairs) -> Tensor:
     """Batch normalisation over all B² directed edges, computed from the M pairs.
 
@@ -66,12 +70,20 @@ def pair_batch_norm(norm: nn.BatchNorm1d, values: Tensor, pairs: Pairs) -> Tenso
     mean = weight @ values / count
     centred = values - mean
     variance = weight @ centred.square() / count
+    tracked, running_mean, running_var = (
+        norm.num_batches_tracked,
+        norm.running_mean,
+        norm.running_var,
+    )
+    assert tracked is not None
+    assert running_mean is not None
+    assert running_var is not None
+    assert norm.momentum is not None
     with torch.no_grad():
-        norm.num_batches_tracked.add_(1)
         momentum = norm.momentum
-        norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), momentum)
-        unbiased = variance * (count / (count - 1))
-        norm.running_var.lerp_(unbiased.to(norm.running_var.dtype), momentum)
+        tracked.add_(1)
+        running_mean.lerp_(mean.to(running_mean), momentum)
+        running_var.lerp_((variance * (count / (count - 1))).to(running_var), momentum)
     return centred * (torch.rsqrt(variance + norm.eps) * norm.weight) + norm.bias
 
 

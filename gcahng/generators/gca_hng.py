@@ -167,7 +167,8 @@ class HardNegativeGenerator(nn.Module):
         if self.node_ce_weight:
             node_ce = F.cross_entropy(correlation.node_logits, layout.labels)
             losses["node_ce"] = self.node_ce_weight * node_ce
-        return HardNegatives(negatives, layout, coefficients, losses, sum(losses.values(), slots.new_zeros(())))
+        total = sum(losses.values(), slots.new_zeros(()))
+        return HardNegatives(negatives, layout, coefficients, losses, total)
 
     def classifier_loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """10 · cross entropy of the linear classifier on the detached embeddings."""

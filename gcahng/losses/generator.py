@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from graph.precision import full_precision
+
 
 def misplaced_own_class(samples: int, classes: int, device: torch.device | None = None) -> Tensor:
     """What the published code masks instead of b = a: flat entries i·B + i + k·S, i < S, k < P."""
@@ -14,6 +16,7 @@ def misplaced_own_class(samples: int, classes: int, device: torch.device | None 
     return mask.view(samples, classes, classes)
 
 
+@full_precision
 def negative_classification(
     logits: Tensor, classes: Tensor, keep_own_class: bool = False
 ) -> Tensor:
@@ -34,6 +37,7 @@ def negative_classification(
     return _mean_of_others(losses.view(samples, sampled, sampled))
 
 
+@full_precision
 def anchor_similarity(slots: Tensor, negatives: Tensor, misplaced_mask: bool = False) -> Tensor:
     r"""How far the negatives point away from their anchors.
 
@@ -47,10 +51,11 @@ def anchor_similarity(slots: Tensor, negatives: Tensor, misplaced_mask: bool = F
     distance = 1 - F.cosine_similarity(slots.unsqueeze(2), negatives, dim=-1)
     if not misplaced_mask:
         return _mean_of_others(distance)
-    mask = misplaced_own_class(*distance.shape[:2], distance.device)
+    mask = misplaced_own_class(distance.size(0), distance.size(1), distance.device)
     return distance.masked_fill(mask, 0).mean()
 
 
+@full_precision
 def diversity(coefficients: Tensor) -> Tensor:
     r"""Lower where the channel coefficients of a node differ more between its partners.
 

@@ -5,11 +5,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graph import BatchLayout, batch_layout
+from graph.precision import full_precision
 
 # 0.25 · 3e-3: the weight of the squared norms, which stand in for normalised embeddings.
 NORM_WEIGHT = 0.25 * 3e-3
 
 
+@full_precision
 def npair(slots: Tensor) -> Tensor:
     r"""N-pair loss with the first slot as anchors.
 

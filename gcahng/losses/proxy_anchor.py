@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from graph.precision import full_precision
+
 
 class ProxyAnchorLoss(nn.Module):
     r"""Pull and push samples against one learned proxy per training class.
@@ -36,6 +38,7 @@ class ProxyAnchorLoss(nn.Module):
         self.proxies = nn.Parameter(torch.empty(num_classes, embedding_dim))
         nn.init.kaiming_normal_(self.proxies, mode="fan_out")
 
+    @full_precision
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """Compute the loss; a batch may hold any number of samples of any classes."""
         if embeddings.size(0) == 0:

@@ -5,8 +5,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gcahng.losses.npair import NORM_WEIGHT
+from graph.precision import full_precision
 
 
+@full_precision
 def synthetic_npair(slots: Tensor, negatives: Tensor) -> Tensor:
     r"""N-pair loss in which every negative is synthetic and made for its anchor.
 

@@ -1,0 +1,39 @@
+# The virtual environment builds itself on first use: PYTHON=python3.12 make demo
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.stamp
+
+.PHONY: demo test lint check format benchmark-quickstart clean
+
+demo: $(READY)
+	$(BIN)/python -m gcahng demo
+
+test: $(READY)
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: lint test
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmark-quickstart: $(READY)
+	$(BIN)/python -m gcahng demo --seeds 5 --out docs/results
+
+# The stamp goes first and comes back last: an install that fails is tried again next time.
+# bin/pip is what a complete venv ends with, so its absence means none or half of one.
+$(READY): pyproject.toml
+	@rm -f $@
+	test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install -e ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

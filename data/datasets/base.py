@@ -1,0 +1,154 @@
+"""What a data set is: raw images, class names and labels, with a transform on top."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+RawImage = Image.Image | Tensor
+Transform = Callable[[Any], Tensor]
+
+
+class ImageDataset(Dataset[tuple[Any, int]], ABC):
+    """Labelled images of one split.
+
+    A subclass sets `classes` and `labels` (and `is_query` where its protocol separates queries
+    from the gallery) in its constructor and implements `load`.
+
+    Args:
+        root: The folder that holds all data sets, or None for data that needs none.
+        split: One of `SPLITS`.
+        transform: Maps the raw image to what `__getitem__` returns; None returns it as it is.
+
+    Raises:
+        ValueError: If `split` is not one of `SPLITS`.
+
+    Attributes:
+        classes: The names of the `C` classes.
+        labels: `[N]` int64 in `0..C-1`; a label indexes `classes`.
+        is_query: `[N]` bool, or None where every image queries all others.
+    """
+
+    SPLITS: ClassVar[tuple[str, ...]] = ("train", "test")
+    transform_name: ClassVar[str]
+
+    classes: list[str]
+    labels: Tensor
+    is_query: Tensor | None = None
+
+    def __init__(
+        self, root: str | Path | None, split: str, transform: Transform | None = None
+    ) -> None:
+        if split not in self.SPLITS:
+            raise ValueError(
+                f"{type(self).__name__} has no split '{split}': choose one of "
+                f"{', '.join(self.SPLITS)}."
+            )
+        self.root = None if root is None else Path(root)
+        self.split = split
+        self.transform = transform
+
+    @property
+    def name(self) -> str:
+        """What to call the data set in titles and reports."""
+        return type(self).__name__
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes in this split."""
+        return len(self.classes)
+
+    @abstractmethod
+    def load(self, index: int) -> RawImage:
+        """Return the raw image: a PIL image, or a uint8 tensor `[channels, height, width]`."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        image = self.load(index)
+        return image if self.transform is None else self.transform(image), int(self.labels[index])
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(split={self.split!r}, classes={self.num_classes}, "
+            f"images={len(self)})"
+        )
+
+
+class ClassSubset(ImageDataset):
+    """Some classes of another data set, renumbered from 0, with a transform of their own.
+
+    Args:
+        dataset: The data set to look at; its raw images are shared, its transform is not.
+        class_ids: The classes to keep; the order gives the new labels.
+        transform: As in `ImageDataset`.
+
+    Raises:
+        ValueError: If `class_ids` is empty, repeats a class or names one that does not exist.
+    """
+
+    def __init__(
+        self, dataset: ImageDataset, class_ids: Sequence[int], transform: Transform | None = None
+    ) -> None:
+        ids = torch.as_tensor(class_ids, dtype=torch.int64)
+        if not len(ids) or len(ids.unique()) < len(ids) or not _within(ids, dataset.num_classes):
+            raise ValueError(
+                f"'class_ids' must be distinct numbers in 0..{dataset.num_classes - 1}, at least "
+                f"one (got {ids.tolist()})."
+            )
+        self.SPLITS = dataset.SPLITS  # type: ignore[misc]
+        self.transform_name = dataset.transform_name  # type: ignore[misc]
+        super().__init__(dataset.root, dataset.split, transform)
+        self.dataset = dataset
+        new_label = torch.full((dataset.num_classes,), -1)
+        new_label[ids] = torch.arange(len(ids))
+        renumbered = new_label[dataset.labels]
+        self.indices = (renumbered >= 0).nonzero().flatten()
+        self.classes = [dataset.classes[i] for i in ids.tolist()]
+        self.labels = renumbered[self.indices]
+        self.is_query = None if dataset.is_query is None else dataset.is_query[self.indices]
+
+    @property
+    def name(self) -> str:
+        """The name of the underlying data set."""
+        return self.dataset.name
+
+    def load(self, index: int) -> RawImage:
+        """Return the raw image of the underlying data set."""
+        return self.dataset.load(int(self.indices[index]))
+
+
+def _within(ids: Tensor, count: int) -> bool:
+    return bool(((ids >= 0) & (ids < count)).all())
+
+
+def split_classes(num_classes: int, share: float, seed: int) -> tuple[list[int], list[int]]:
+    """Divide classes at random into training and validation classes.
+
+    Args:
+        num_classes: How many classes there are.
+        share: The share of them, in (0, 1), that goes to validation.
+        seed: The same seed gives the same division.
+
+    Returns:
+        Two disjoint ascending lists that together hold every class number.
+
+    Raises:
+        ValueError: If either side would have fewer than the 2 classes that retrieval needs.
+    """
+    held_out = round(num_classes * share)
+    if held_out < 2 or num_classes - held_out < 2:
+        raise ValueError(
+            f"A validation share of {share} of {num_classes} classes gives {held_out} for "
+            f"validation and {num_classes - held_out} for training; choose a share that leaves "
+            "both at least 2."
+        )
+    order = np.random.default_rng(seed).permutation(num_classes).tolist()
+    return sorted(order[held_out:]), sorted(order[:held_out])

@@ -1,0 +1,49 @@
+"""Digits: scikit-learn's handwritten digits, the smallest task there is."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.datasets.base import ImageDataset, Transform
+
+FIRST_TEST_CLASS = 5
+INK_LEVELS = 16
+
+
+class Digits(ImageDataset):
+    """Handwritten digits, 8x8 grey: 0 to 4 to train on, 5 to 9 to test.
+
+    Args:
+        root: Not needed, as the images come with scikit-learn.
+        split: 'train' or 'test'.
+        transform: Maps a uint8 tensor `[1, 8, 8]`; None returns it as it is.
+
+    Raises:
+        ValueError: If the split is unknown.
+    """
+
+    transform_name = "digits"
+
+    def __init__(
+        self,
+        root: str | Path | None = None,
+        split: str = "train",
+        transform: Transform | None = None,
+    ) -> None:
+        super().__init__(root, split, transform)
+        # Importing scikit-learn takes a second that other data sets need not spend.
+        from sklearn.datasets import load_digits
+
+        images, digits = load_digits(return_X_y=True)
+        chosen = (digits >= FIRST_TEST_CLASS) == (split == "test")
+        names, labels = np.unique(digits[chosen], return_inverse=True)
+        levels = (images[chosen] * (255 / INK_LEVELS)).round().astype(np.uint8)
+        self.images = torch.from_numpy(levels).reshape(-1, 1, 8, 8)
+        self.labels = torch.from_numpy(labels)
+        self.classes = [f"digit {name}" for name in names]
+
+    def load(self, index: int) -> Tensor:
+        """Return the raw image: `[1, 8, 8]` uint8."""
+        return self.images[index]

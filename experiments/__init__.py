@@ -1,0 +1,1 @@
+"""Experiments: YAML files only, packaged so that `gcahng train quickstart` finds them anywhere."""

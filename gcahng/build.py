@@ -1,0 +1,196 @@
+"""From a configuration to the objects it names."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import AdamW, Optimizer, lr_scheduler
+from torch.utils.data import DataLoader
+
+from data import (
+    ClassBalancedBatchSampler,
+    ClassSubset,
+    ImageDataset,
+    build_dataset,
+    build_transform,
+    split_classes,
+)
+from gcahng.config import ExperimentConfig, data_root
+from gcahng.config.sections import ScheduleConfig
+from gcahng.generators import GENERATORS, HardNegativeGenerator
+from gcahng.losses import LOSSES
+from gcahng.registry import lookup
+from gcahng.step import Optimizers
+from models import Embedder, build_backbone
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The images of one experiment.
+
+    Attributes:
+        train: What is trained on.
+        validation: Training classes held out to choose the best epoch, or None.
+        test: What is reported.
+    """
+
+    train: ImageDataset
+    validation: ImageDataset | None
+    test: ImageDataset
+
+
+def build_splits(config: ExperimentConfig) -> Splits:
+    """The three splits, with their transforms.
+
+    Raises:
+        ValueError: If the data set, its arguments or the validation share do not fit.
+    """
+    whole = open_split(config, "train", augment=True)
+    test = open_split(config, "test", augment=False)
+    if config.data.validation == 0:
+        return Splits(whole, None, test)
+    kept, held_out = split_classes(
+        whole.num_classes, config.data.validation, config.data.validation_seed
+    )
+    plain = _transform(config, whole, augment=False)
+    return Splits(
+        ClassSubset(whole, kept, whole.transform), ClassSubset(whole, held_out, plain), test
+    )
+
+
+def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageDataset:
+    """One split of the configured data set, augmented as for training or not at all."""
+    dataset = build_dataset(config.data.name, split, data_root(config), **config.data.args)
+    dataset.transform = _transform(config, dataset, augment)
+    return dataset
+
+
+def _transform(config: ExperimentConfig, dataset: ImageDataset, augment: bool) -> Any:
+    section = config.data.transform
+    name = section.name or dataset.transform_name
+    return build_transform(name, augment, **(section.train if augment else section.test))
+
+
+def build_train_loader(
+    config: ExperimentConfig, dataset: ImageDataset
+) -> tuple[DataLoader[Any], ClassBalancedBatchSampler]:
+    """Class-balanced batches in slot-major order; `set_epoch` of the sampler chooses the epoch."""
+    sampler = ClassBalancedBatchSampler(
+        dataset.labels, config.batch.classes, config.batch.samples, config.seed
+    )
+    loader: DataLoader[Any] = DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        num_workers=config.data.workers,
+        pin_memory=torch.cuda.is_available(),
+    )
+    return loader, sampler
+
+
+def build_embedder(config: ExperimentConfig) -> Embedder:
+    """Backbone and linear map, randomly initialised or with the backbone's own weights."""
+    section = config.embedder
+    backbone = build_backbone(section.backbone.name, **section.backbone.args)
+    return Embedder(backbone, section.dim, section.normalize, freeze=section.freeze)
+
+
+def build_loss(config: ExperimentConfig, num_classes: int) -> nn.Module:
+    """The metric loss; one with proxies is told the sizes it needs."""
+    loss = lookup(LOSSES, config.loss.name, "metric loss")
+    args = dict(config.loss.args)
+    if config.loss.name == "proxy_anchor":
+        args = {"num_classes": num_classes, "embedding_dim": config.embedder.dim, **args}
+    try:
+        return loss(**args)
+    except TypeError as error:
+        raise ValueError(f"loss.args do not fit {config.loss.name!r}: {error}") from None
+
+
+def build_generator(config: ExperimentConfig, num_classes: int) -> HardNegativeGenerator | None:
+    """The negative generator, with each quirk as configured; None where there is none."""
+    section, quirks = config.generator, config.quirks
+    if section is None:
+        return None
+    generator = lookup(GENERATORS, section.name, "generator")
+    graph = section.graph
+    return generator(
+        config.embedder.dim,
+        num_classes,
+        conv=graph.conv,
+        layers=graph.layers,
+        heads=graph.heads,
+        edge_heads=1 if quirks.edge_heads == "faithful" else graph.heads,
+        edge_dropout=graph.dropout,
+        dropout=graph.dropout_rate,
+        path=graph.path,
+        memory=graph.memory,
+        alpha=section.alpha,
+        beta=section.beta,
+        gamma=section.gamma,
+        similarity_weight=section.similarity_weight,
+        diversity_weight=section.diversity_weight,
+        node_ce_weight=section.node_ce_weight,
+        synthetic_weight=section.synthetic_weight,
+        misplaced_similarity_mask=quirks.similarity_mask == "faithful",
+        keep_own_class=quirks.same_class_negatives == "faithful",
+    )
+
+
+def build_optimizers(
+    config: ExperimentConfig,
+    embedder: Embedder,
+    loss: nn.Module,
+    generator: HardNegativeGenerator | None,
+) -> Optimizers:
+    """Three AdamW optimizers; the loss's own parameters are a group of the first."""
+    section = config.optim
+    lr = section.embedder.lr
+    groups = [
+        {"params": list(embedder.backbone.parameters()), "lr": lr},
+        {"params": list(embedder.fc.parameters()), "lr": lr * section.embedder.fc_lr_ratio},
+    ]
+    if any(True for _ in loss.parameters()):
+        groups.append({"params": list(loss.parameters()), "lr": config.loss.lr or lr})
+    metric = _adamw(groups, lr, section.embedder.weight_decay)
+    if generator is None:
+        return Optimizers(metric)
+    graph = _adamw(generator.graph.parameters(), section.graph.lr, section.graph.weight_decay)
+    classifier = section.classifier
+    judge = _adamw(generator.classifier.parameters(), classifier.lr, classifier.weight_decay)
+    return Optimizers(metric, graph, judge)
+
+
+def _adamw(parameters: Any, lr: float, weight_decay: float) -> Optimizer:
+    return AdamW(parameters, lr=lr, weight_decay=weight_decay, fused=True)
+
+
+def build_schedules(
+    config: ExperimentConfig, optimizers: Optimizers
+) -> list[lr_scheduler.LRScheduler]:
+    """One learning-rate schedule, stepped per epoch, for each optimizer there is."""
+    section = config.optim
+    pairs = (
+        (optimizers.embedder, section.embedder.schedule),
+        (optimizers.graph, section.graph.schedule),
+        (optimizers.classifier, section.classifier.schedule),
+    )
+    return [
+        _schedule(optimizer, schedule, config.train.epochs)
+        for optimizer, schedule in pairs
+        if optimizer is not None
+    ]
+
+
+def _schedule(
+    optimizer: Optimizer, schedule: ScheduleConfig, epochs: int
+) -> lr_scheduler.LRScheduler:
+    match schedule.name:
+        case "step":
+            return lr_scheduler.StepLR(optimizer, schedule.every, schedule.gamma)
+        case "cosine":
+            return lr_scheduler.CosineAnnealingLR(optimizer, epochs)
+        case "exponential":
+            return lr_scheduler.ExponentialLR(optimizer, schedule.gamma)
+        case _:
+            return lr_scheduler.ConstantLR(optimizer, factor=1.0)

@@ -1,0 +1,78 @@
+"""Save a training between two epochs and continue it exactly."""
+
+import pickle
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gcahng.files import atomic_write
+
+FORMAT = 1
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write `state` and the present random states atomically."""
+    with atomic_write(path) as temporary:
+        torch.save({"format": FORMAT, "random": random_states(), **state}, temporary)
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint of this project, tensors on the CPU.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged, foreign, or of another format.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint at '{path}'")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(
+            f"'{path}' cannot be read as a checkpoint ({reason[:120]}); it is damaged or holds "
+            "more than weights"
+        ) from None
+    if not isinstance(state, dict) or "config" not in state or "embedder" not in state:
+        raise ValueError(
+            f"'{path}' is not a checkpoint of gcahng (no 'config' and 'embedder' in it)"
+        )
+    if state.get("format") != FORMAT:
+        raise ValueError(
+            f"'{path}' has checkpoint format {state.get('format')}, this version reads {FORMAT}"
+        )
+    return state
+
+
+def random_states() -> dict[str, Any]:
+    """The states of all random generators in use, as plain tensors and numbers."""
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    states: dict[str, Any] = {
+        "python": random.getstate(),
+        "numpy": (
+            name,
+            torch.from_numpy(np.asarray(keys, dtype=np.int64)),
+            position,
+            has_gauss,
+            cached,
+        ),
+        "torch": torch.get_rng_state(),
+    }
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state_all()
+    return states
+
+
+def restore_random_states(states: dict[str, Any]) -> None:
+    """Put all random generators where `random_states` found them."""
+    version, internal, gauss = states["python"]
+    random.setstate((version, tuple(internal), gauss))
+    name, keys, position, has_gauss, cached = states["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(states["torch"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(states["cuda"])

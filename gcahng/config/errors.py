@@ -1,0 +1,166 @@
+"""Turn pydantic's findings into sentences: where, what was expected, what was found."""
+
+import types
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+
+from gcahng.registry import did_you_mean, nearest
+
+Path = tuple[str | int, ...]
+
+_NOUNS: dict[Any, tuple[str, str]] = {
+    int: ("an integer", "integers"),
+    float: ("a number", "numbers"),
+    str: ("text", "texts"),
+    bool: ("true or false", "true or false"),
+    dict: ("a mapping", "mappings"),
+}
+_SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "pattern": "matching"}
+
+
+def broken_rule(path: Path, expected: str, got: object, hint: str = "") -> NoReturn:
+    """Refuse a value that is at odds with another one; for use inside a model validator."""
+    context = {"path": path, "problem": f"expected {expected}, got {show(got)}{hint}"}
+    raise PydanticCustomError("broken_rule", "{problem}", context)
+
+
+def explain(
+    error: ValidationError, schema: type[BaseModel], source: str, origin: Callable[[Path], str]
+) -> str:
+    """Return one line for each mistake.
+
+    Args:
+        error: What pydantic found.
+        schema: The model that was being filled.
+        source: The experiment's own file, to blame for keys that are missing.
+        origin: Gives the file or override that set the value at a path.
+    """
+    # By place: a value that fits no member of a union is found once for each member.
+    sentences: dict[tuple[Path, str], str] = {}
+    for item in error.errors(include_url=False):
+        path, kind = _follow(schema, item["loc"])
+        unknown = str(item["loc"][-1]) if item["type"] == "extra_forbidden" else ""
+        if (path, unknown) in sentences:
+            continue
+        if unknown:
+            text = f"{origin((*path, unknown))}: {_unknown_key(path, unknown, kind, schema)}"
+        elif item["type"] == "missing":
+            text = f"{source}: missing key {_dotted(path)!r}; expected {describe(kind)}"
+        elif item["type"] == "broken_rule":
+            path = (*path, *item["ctx"]["path"])
+            text = f"{origin(path)}: {_dotted(path)}: {item['ctx']['problem']}"
+        else:
+            text = f"{origin(path)}: {_dotted(path)}: {_misfit(kind, item['input'])}"
+        sentences[path, unknown] = text
+    return "\n".join(sentences.values())
+
+
+def show(value: object) -> str:
+    """Return a value as one would write it in YAML, shortened."""
+    words = {None: "null", True: "true", False: "false"}
+    if value is None or isinstance(value, bool):
+        return words[value]
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _misfit(kind: Any, got: object) -> str:
+    hint = did_you_mean(got, _words(kind)) if isinstance(got, str) else ""
+    return f"expected {describe(kind)}, got {show(got)}{hint}"
+
+
+def _unknown_key(path: Path, key: str, model: Any, schema: type[BaseModel]) -> str:
+    allowed = list(_plain(model)[0].model_fields)
+    near = nearest(key, allowed)
+    # A key that exists in another section has probably lost its way.
+    right = (*path, near) if near else next((p for p in _keys(schema) if p[-1] == key), ())
+    hint = f" (did you mean {_dotted(right)!r}?)" if right else ""
+    return f"unknown key {_dotted((*path, key))!r}{hint}; allowed here: {', '.join(allowed)}"
+
+
+def _follow(schema: type[BaseModel], location: Path) -> tuple[Path, Any]:
+    """Follow a location as far as the schema knows it, leaving out pydantic's union labels."""
+    path: Path = ()
+    kind: Any = schema
+    for part in location:
+        plain, _ = _plain(kind)
+        if isinstance(plain, type) and issubclass(plain, BaseModel) and part in plain.model_fields:
+            kind = plain.model_fields[str(part)]
+        elif get_origin(plain) is list and isinstance(part, int):
+            kind = get_args(plain)[0]
+        else:
+            break
+        path = (*path, part)
+    return path, kind
+
+
+def _keys(model: type[BaseModel], above: Path = ()) -> Iterator[Path]:
+    for name, field in model.model_fields.items():
+        yield (*above, name)
+        plain, _ = _plain(field)
+        if isinstance(plain, type) and issubclass(plain, BaseModel):
+            yield from _keys(plain, (*above, name))
+
+
+def _plain(kind: Any) -> tuple[Any, list[Any]]:
+    """Strip annotations and `| None` off a type; return it with the limits found on the way."""
+    if isinstance(kind, FieldInfo):
+        plain, limits = _plain(kind.annotation)
+        return plain, [*kind.metadata, *limits]
+    if get_origin(kind) is Annotated:
+        inner, *notes = get_args(kind)
+        plain, limits = _plain(inner)
+        unpacked = [n.metadata if isinstance(n, FieldInfo) else [n] for n in notes]
+        return plain, [*(limit for part in unpacked for limit in part), *limits]
+    if _is_union(kind):
+        others = [choice for choice in get_args(kind) if choice is not type(None)]
+        if len(others) == 1:
+            return _plain(others[0])
+    return kind, []
+
+
+def describe(kind: Any, plural: bool = False) -> str:
+    """Say in words which values a type or a field of a model accepts."""
+    plain, limits = _plain(kind)
+    nullable = type(None) in get_args(kind.annotation if isinstance(kind, FieldInfo) else kind)
+    if _is_union(plain):
+        text = " or ".join(describe(choice) for choice in get_args(plain))
+    elif get_origin(plain) is Literal:
+        text = " or ".join(repr(choice) for choice in get_args(plain))
+    elif get_origin(plain) is list:
+        filled = any(getattr(limit, "min_length", None) for limit in limits)
+        items = describe(get_args(plain)[0], plural=True)
+        text = f"a {'non-empty ' if filled else ''}list of {items}"
+    elif isinstance(plain, type) and issubclass(plain, BaseModel):
+        text = f"a mapping (keys: {', '.join(plain.model_fields)})"
+    else:
+        text = _NOUNS[get_origin(plain) or plain][plural]
+    return text + _limits(limits) + (" or null" if nullable else "")
+
+
+def _limits(limits: list[Any]) -> str:
+    found = (
+        f" {sign} {getattr(limit, name)}"
+        for limit in limits
+        for name, sign in _SIGNS.items()
+        if getattr(limit, name, None) is not None
+    )
+    return " and".join(found)
+
+
+def _words(kind: Any) -> list[str]:
+    plain, _ = _plain(kind)
+    return [str(word) for word in get_args(plain)] if get_origin(plain) is Literal else []
+
+
+def _is_union(kind: Any) -> bool:
+    return get_origin(kind) in (Union, types.UnionType)
+
+
+def _dotted(path: Path) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")

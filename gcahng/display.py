@@ -1,0 +1,78 @@
+"""Progress of a training on the terminal."""
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class TerminalDisplay:
+    """A bar with the losses and the best figure so far; plain lines where there is no terminal.
+
+    Args:
+        title: What is being trained.
+        epochs: How many epochs the bar spans.
+        metric: Name of the figure that picks the best epoch.
+        console: Where to draw.
+    """
+
+    def __init__(self, title: str, epochs: int, metric: str, console: Console) -> None:
+        self.title, self.epochs, self.metric, self.console = title, epochs, metric, console
+        self.best = ""
+        self.progress = Progress(
+            TextColumn("[bold]{task.fields[title]}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self.task = self.progress.add_task("starting", total=epochs, title=title)
+        self.warm: int | None = None
+
+    def __enter__(self) -> "TerminalDisplay":
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.progress.stop()
+
+    def warm_start(self, step: int, steps: int, loss: float) -> None:
+        """Advance the bar of the warm start."""
+        if self.warm is None:
+            self.warm = self.progress.add_task("", total=steps, title="warm start")
+        text = f"step {step}/{steps}  cross entropy {loss:.3f}"
+        self.progress.update(self.warm, completed=step, description=text)
+        if step == steps:
+            self.progress.remove_task(self.warm)
+
+    def step(self, epoch: int, step: int, steps: int, losses: dict[str, float]) -> None:
+        """Advance the bar within an epoch."""
+        text = f"epoch {epoch}/{self.epochs}  {_losses(losses)}{self.best}"
+        self.progress.update(self.task, completed=epoch - 1 + step / steps, description=text)
+
+    def epoch(self, row: dict[str, float], best: float | None) -> None:
+        """Advance the bar to the end of an epoch; without a terminal, print a line."""
+        losses = {k.removeprefix("loss/"): v for k, v in row.items() if k.startswith("loss/")}
+        self.best = "" if best is None else f"  best {self.metric} {100 * best:.2f} %"
+        number = int(row["epoch"])
+        text = f"epoch {number}/{self.epochs}  {_losses(losses)}{self.best}"
+        self.progress.update(self.task, completed=number, description=text)
+        if not self.console.is_terminal:
+            line = f"{self.title}  {text}  {row['seconds']:.1f} s"
+            self.console.print(line, highlight=False, soft_wrap=True)
+
+
+def _losses(losses: dict[str, float]) -> str:
+    shown = {"metric": "J_m", "total": "J_metric", "generator": "J_gen"}
+    return "  ".join(
+        f"{label} {losses[name]:.3f}" for name, label in shown.items() if name in losses
+    )

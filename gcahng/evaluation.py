@@ -1,0 +1,56 @@
+"""Embed a data set and measure retrieval on it."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from data import ImageDataset
+from gcahng.config import ExperimentConfig
+from gcahng.retrieval import retrieval_metrics
+from models import Embedder
+
+BATCH_SIZE = 256
+
+
+@torch.inference_mode()
+def embed(
+    embedder: Embedder, dataset: ImageDataset, *, batch_size: int = BATCH_SIZE, workers: int = 0
+) -> Tensor:
+    """Embeddings [N, D] of a whole data set, in eval mode and in order, on the CPU.
+
+    The embedder's mode is put back afterwards.
+    """
+    parameter = next(embedder.parameters())
+    # The transforms of evaluation are deterministic; a generator of its own keeps the loader
+    # from drawing from the global random state.
+    generator = torch.Generator().manual_seed(0)
+    loader: DataLoader[Any] = DataLoader(
+        dataset, batch_size, num_workers=workers, generator=generator
+    )
+    was_training = embedder.training
+    embedder.eval()
+    try:
+        batches = [
+            embedder(images.to(parameter.device, parameter.dtype, non_blocking=True)).cpu()
+            for images, _ in loader
+        ]
+    finally:
+        embedder.train(was_training)
+    return torch.cat(batches)
+
+
+def evaluate(
+    embedder: Embedder, dataset: ImageDataset, config: ExperimentConfig
+) -> dict[str, float]:
+    """Retrieval figures of an embedder on one split, as configured."""
+    embeddings = embed(embedder, dataset, workers=config.data.workers)
+    return retrieval_metrics(
+        embeddings,
+        dataset.labels,
+        config.eval.ks,
+        is_query=dataset.is_query,
+        engine=config.eval.engine,
+        exclude="first" if config.quirks.evaluation == "faithful" else "self",
+    )

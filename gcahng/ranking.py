@@ -1,0 +1,176 @@
+"""Exact cosine ranking of a gallery, with the same answer from every engine.
+
+Floating-point products round differently from one matrix library to the next, and even from one
+row to the next, so that duplicates seldom tie and two engines disagree on close neighbours. Here
+every unit vector is first rounded to multiples of 2⁻²⁴. Products of such numbers are multiples of
+2⁻⁴⁸ and their sums stay below 2, so float64 adds them without any rounding: a similarity does not
+depend on engine, device or order of summation, and duplicates tie exactly. Ties go to the lower
+index.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+GRID = 2.0**24
+BLOCK = 4096
+# Entries of the largest temporary matrix: 64 MiB of float64.
+BUDGET = 2**23
+# faiss slows down several times for fewer queries at once.
+FAISS_CHUNK = 1024
+
+Search = Callable[[Tensor, int], tuple[Tensor, Tensor]]
+
+
+def unit_rows(embeddings: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
+    """L2-normalise rows, components rounded to multiples of 2⁻²⁴ (which float32 holds exactly).
+
+    Args:
+        embeddings: [N, D] of any floating dtype; a row of zeros stays zero.
+        dtype: float32 or float64.
+
+    Returns:
+        [N, D], components in [-1, 1].
+    """
+    units = embeddings.new_empty(embeddings.shape, dtype=dtype)
+    for block, out in zip(embeddings.split(BLOCK), units.split(BLOCK), strict=True):
+        # Dividing by the largest component first keeps squares of huge or tiny values in range.
+        rows = block.double()
+        rows = rows / rows.abs().amax(dim=1, keepdim=True).clamp(min=1e-300)
+        rows = rows / rows.norm(dim=1, keepdim=True).clamp(min=1e-300)
+        out.copy_((rows * GRID).round() / GRID)
+    return units
+
+
+def _torch_search(gallery: Tensor) -> Search:
+    """Search by float64 matrix product: exact, and untouched by TF32 and autocast."""
+
+    def search(queries: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        similarities, indices = (queries @ gallery.T).topk(count)
+        return similarities, indices
+
+    return search
+
+
+def _faiss_search(gallery: Tensor) -> Search:
+    """Search a flat inner-product index in float32."""
+    try:
+        import faiss
+    except ImportError as error:
+        raise ImportError(
+            "engine='faiss' needs the package 'faiss-cpu': install it or use engine='torch'"
+        ) from error
+    index = faiss.IndexFlatIP(gallery.shape[1])
+    for block in gallery.split(BLOCK):
+        index.add(block.cpu().numpy())
+
+    def search(queries: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        similarities, indices = index.search(queries.float().cpu().numpy(), count)
+        device = queries.device
+        return torch.from_numpy(similarities).to(device), torch.from_numpy(indices).to(device)
+
+    return search
+
+
+# Each engine: how to build its search, the dtype in which it keeps the gallery, and whether its
+# similarities are exact already.
+ENGINES: dict[str, tuple[Callable[[Tensor], Search], torch.dtype, bool]] = {
+    "torch": (_torch_search, torch.float64, True),
+    "faiss": (_faiss_search, torch.float32, False),
+}
+
+
+class Ranking:
+    """A gallery that orders itself for queries by cosine similarity, ties by lower index.
+
+    The engine proposes somewhat more candidates than asked for. Neighbours closer together than its
+    rounding error are compared again exactly; where such a run reaches the end of the proposal, and
+    the engine may have left out an equal, the whole gallery is sorted for that query.
+
+    Args:
+        embeddings: the gallery, [G, D], of any floating dtype.
+        engine: a name of ``ENGINES``.
+
+    Raises:
+        ValueError: unknown engine.
+        ImportError: ``faiss`` asked for and not installed.
+    """
+
+    def __init__(self, embeddings: Tensor, engine: str = "torch") -> None:
+        if engine not in ENGINES:
+            raise ValueError(f"Unknown engine '{engine}': choose one of {', '.join(ENGINES)}")
+        build, dtype, exact = ENGINES[engine]
+        self.gallery = unit_rows(embeddings, dtype)
+        self.search = build(self.gallery)
+        # Twice the bound D·2⁻²⁴ on the rounding of a float32 inner product of unit vectors.
+        self.slack = 0.0 if exact else 2.0 * embeddings.shape[1] / GRID
+        # Queries whose similarities to the whole gallery fit into the budget.
+        self.rows = max(1, BUDGET // len(embeddings))
+        self.exact = exact
+
+    def chunk(self, k: int) -> int:
+        """A good number of queries to ask for at once, when each wants k neighbours."""
+        if self.exact:
+            return self.rows
+        return max(self.rows, min(FAISS_CHUNK, BUDGET // (4 * k)))
+
+    def top(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Return the k nearest gallery rows of each query, best first.
+
+        Args:
+            queries: embeddings, [Q, D], of any floating dtype.
+            k: between 1 and G.
+
+        Returns:
+            Cosine similarities [Q, k] in float64 and gallery indices [Q, k].
+        """
+        queries = unit_rows(queries)
+        proposed = min(len(self.gallery), k + 8 + k // 8)
+        similarities, indices = self.search(queries, proposed)
+        similarities = similarities.double()
+        open_ended = similarities[:, k - 1] - similarities[:, -1] <= self.slack
+        similarities, indices = self._settle(queries, similarities, indices)
+        similarities, indices = similarities[:, :k], indices[:, :k]
+        if proposed < len(self.gallery) and open_ended.any():
+            for rows in open_ended.nonzero()[:, 0].split(self.rows):
+                order = self._similarities(queries[rows]).sort(dim=1, descending=True, stable=True)
+                similarities[rows], indices[rows] = order.values[:, :k], order.indices[:, :k]
+        return similarities, indices
+
+    def _settle(self, queries: Tensor, near: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Compare close candidates exactly and put each row in its final order."""
+        tied = near[:, :-1] - near[:, 1:] <= self.slack
+        close = pad(tied, (1, 0)) | pad(tied, (0, 1))
+        rows, columns = close.nonzero(as_tuple=True)
+        if not len(rows):
+            return near, indices
+        # One by one, a similarity costs about thirty times what it does in a matrix product.
+        if not self.exact and 30 * len(rows) > len(queries) * len(self.gallery):
+            parts = zip(queries.split(self.rows), indices.split(self.rows), strict=True)
+            near = torch.cat([self._similarities(q).gather(1, i) for q, i in parts])
+        elif not self.exact:
+            near[rows, columns] = self._pairs(queries, rows, indices[rows, columns])
+        unsettled = close.any(dim=1)
+        by_index = indices[unsettled].sort(dim=1)
+        values = near[unsettled].gather(1, by_index.indices)
+        values, order = values.sort(dim=1, descending=True, stable=True)
+        near[unsettled], indices[unsettled] = values, by_index.values.gather(1, order)
+        return near, indices
+
+    def _similarities(self, queries: Tensor) -> Tensor:
+        """Exact similarities of queries [Q, D] to the whole gallery, [Q, G]."""
+        blocks = self.gallery.split(BLOCK)
+        return torch.cat([queries @ block.double().T for block in blocks], dim=1)
+
+    def _pairs(self, queries: Tensor, rows: Tensor, indices: Tensor) -> Tensor:
+        """Exact similarities of single pairs (queries[rows], gallery[indices]), [pairs]."""
+        exact = queries.new_empty(len(rows))
+        # Pieces of 1 MiB stay in the cache; results go into one tensor, since many small ones
+        # between large temporaries fragment the heap by gigabytes.
+        size = max(1, 2**17 // queries.shape[1])
+        parts = zip(rows.split(size), indices.split(size), exact.split(size), strict=True)
+        for row, index, out in parts:
+            torch.sum(queries[row] * self.gallery[index].double(), dim=1, out=out)
+        return exact

@@ -1,0 +1,54 @@
+"""Start, continue and finish a run from the command line."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from gcahng.config import ExperimentConfig, load_config
+from gcahng.display import TerminalDisplay
+from gcahng.run_folder import RunFolder
+from gcahng.trainer import Trainer
+
+
+def start_run(config: str | Path, overrides: list[str], run: Path | None, console: Console) -> None:
+    """Train a configuration in a new run folder.
+
+    Raises:
+        FileExistsError: If the folder holds a run already.
+        ValueError: If the configuration has mistakes.
+    """
+    loaded = load_config(config, overrides)
+    fit(loaded, RunFolder(run or default_folder(loaded)), console)
+
+
+def default_folder(config: ExperimentConfig) -> Path:
+    """`<output>/<name>-seed<seed>`."""
+    return Path(config.output) / f"{config.name}-seed{config.seed}"
+
+
+def resume_run(path: Path, console: Console) -> None:
+    """Continue a run after its last whole epoch.
+
+    Raises:
+        FileNotFoundError: If there is no run in the folder.
+    """
+    folder = RunFolder(path)
+    if not folder.config.is_file():
+        raise FileNotFoundError(f"no run to resume in '{path}': it has no config.yaml")
+    fit(load_config(folder.config), folder, console, resume=True)
+
+
+def fit(
+    config: ExperimentConfig, folder: RunFolder, console: Console, resume: bool = False
+) -> dict[str, Any]:
+    """Train to the end with a progress bar, then report."""
+    if not resume:
+        folder.create(config)
+    title = f"{config.name} seed {config.seed}"
+    with TerminalDisplay(title, config.train.epochs, config.eval.select, console) as display:
+        trainer = Trainer(config, folder, display)
+        # A run that was stopped within its first epoch has nothing to go back to.
+        if resume and folder.last.exists():
+            trainer.resume()
+        return trainer.fit()

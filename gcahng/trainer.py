@@ -1,0 +1,307 @@
+"""Train one configuration: epochs of steps, evaluation, checkpoints, results."""
+
+import json
+import math
+import os
+import time
+from typing import Any, Protocol
+
+import torch
+from lightning_fabric import Fabric, seed_everything
+from lightning_fabric.loggers import TensorBoardLogger
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from gcahng.build import (
+    build_embedder,
+    build_generator,
+    build_loss,
+    build_optimizers,
+    build_schedules,
+    build_splits,
+    build_train_loader,
+    open_split,
+)
+from gcahng.checkpoint import load_checkpoint, restore_random_states, save_checkpoint
+from gcahng.config import ExperimentConfig, data_root, dump_config
+from gcahng.evaluation import evaluate
+from gcahng.files import atomic_write, write_text
+from gcahng.losses_log import LossLog
+from gcahng.resources import peak_memory_mib, reset_peak_memory
+from gcahng.run_folder import RunFolder
+from gcahng.step import TrainingStep
+from gcahng.warm_start import warm_start
+
+DTYPES = {"64-true": torch.float64}
+# Seconds between two looks at the losses on a device that computes on its own.
+REFRESH = 1.0
+
+
+class Display(Protocol):
+    """What a trainer tells somebody who watches."""
+
+    def warm_start(self, step: int, steps: int, loss: float) -> None:
+        """Called after each step of the warm start."""
+
+    def step(self, epoch: int, step: int, steps: int, losses: dict[str, float]) -> None:
+        """Called about once a second with the means of the epoch so far."""
+
+    def epoch(self, row: dict[str, float], best: float | None) -> None:
+        """Called after each epoch with its figures and the best value so far."""
+
+
+class Trainer:
+    """One run from its configuration to its results.
+
+    Args:
+        config: The experiment.
+        folder: Where the run is kept.
+        display: Told about the progress.
+
+    Raises:
+        ValueError: If the configuration does not fit the data or the machine.
+    """
+
+    def __init__(self, config: ExperimentConfig, folder: RunFolder, display: Display) -> None:
+        self.config, self.folder, self.display = config, folder, display
+        self.fabric = build_fabric(config, folder)
+        self.device = self.fabric.device
+        self.dtype = DTYPES.get(config.fabric.precision, torch.float32)
+        if config.fabric.threads is not None:
+            torch.set_num_threads(config.fabric.threads)
+        seed_everything(config.seed, verbose=False)
+        self.splits = build_splits(config)
+        self.loader, self.sampler = build_train_loader(config, self.splits.train)
+        num_classes = self.splits.train.num_classes
+        self.embedder = build_embedder(config)
+        self.loss = build_loss(config, num_classes)
+        self.generator = build_generator(config, num_classes)
+        self._place()
+        self.optimizers = build_optimizers(config, self.embedder, self.loss, self.generator)
+        self.schedules = build_schedules(config, self.optimizers)
+        self.step = TrainingStep(
+            self.embedder,
+            self.loss,
+            self.generator,
+            self.optimizers,
+            clip=config.optim.clip,
+            clip_by="value" if config.quirks.clip == "faithful" else "norm",
+            backward=self.fabric.backward,
+            autocast=self.fabric.autocast,
+        )
+        self.epoch = 0
+        self.seconds = 0.0
+        self.peak_memory_mib = 0.0
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, float] | None = None
+
+    def resume(self) -> None:
+        """Go back to the state after the last whole epoch; the run continues from there exactly."""
+        state = load_checkpoint(self.folder.last)
+        for name, module in self._modules().items():
+            module.load_state_dict(state[name])
+        for optimizer, saved in zip(self._all_optimizers(), state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        for schedule, saved in zip(self.schedules, state["schedules"], strict=True):
+            schedule.load_state_dict(saved)
+        self.epoch, self.seconds = state["epoch"], state["seconds"]
+        self.peak_memory_mib = state["peak_memory_mib"]
+        self.history, self.best = state["history"], state["best"]
+        restore_random_states(state["random"])
+
+    def fit(self) -> dict[str, Any]:
+        """Train to the end, evaluate on the test split and write results and model.
+
+        Raises:
+            NonFiniteLossError: If a loss or gradient is not finite; the last checkpoint is kept.
+        """
+        if self.epoch == 0:
+            self._warm_start()
+        reset_peak_memory(self.device)
+        while self.epoch < self.config.train.epochs and not self._out_of_time():
+            self._end_epoch(self._train_epoch())
+        results = self._results()
+        self.folder.write_results(results)
+        self._write_model()
+        return results
+
+    def _place(self) -> None:
+        """Bring the modules to the device and into the configured number and memory format."""
+        section = self.config.fabric
+        for module in self._modules().values():
+            module.to(self.device, self.dtype)
+        if section.channels_last:
+            self.embedder.to(memory_format=torch.channels_last)
+        if section.compile:
+            self.embedder.compile()
+
+    def _modules(self) -> dict[str, nn.Module]:
+        modules = {"embedder": self.embedder, "loss": self.loss}
+        return modules if self.generator is None else {**modules, "generator": self.generator}
+
+    def _all_optimizers(self) -> list[torch.optim.Optimizer]:
+        optimizers = self.optimizers
+        return [
+            optimizer
+            for optimizer in (optimizers.embedder, optimizers.graph, optimizers.classifier)
+            if optimizer is not None
+        ]
+
+    def _warm_start(self) -> None:
+        section = self.config.embedder.warm_start
+        if section is not None:
+            dataset = open_split(self.config, "pre", augment=True)
+            warm_start(
+                self.embedder.backbone,
+                dataset,
+                seed=self.config.seed,
+                steps=section.steps,
+                cache=data_root(self.config) / "warm_starts",
+                progress=self.display.warm_start,
+            )
+
+    def _train_epoch(self) -> dict[str, float]:
+        """One walk through the sampler's batches: its number, losses and learning rates."""
+        self.sampler.set_epoch(self.epoch)
+        frozen = self.epoch < self.config.train.warmup_epochs
+        self.embedder.backbone.requires_grad_(not frozen)
+        self.embedder.train()
+        self.epoch += 1
+        log = LossLog(self.epoch)
+        rates = {f"lr/{name}": rate for name, rate in self._learning_rates().items()}
+        shown = start = time.perf_counter()
+        for number, (images, labels) in enumerate(self.loader, start=1):
+            log.add(self.step(self._to_device(images), labels))
+            if time.perf_counter() - shown > REFRESH:
+                shown = time.perf_counter()
+                self.display.step(self.epoch, number, len(self.loader), log.means())
+        losses = {f"loss/{name}": value for name, value in log.means().items()}
+        self.seconds += time.perf_counter() - start
+        self.peak_memory_mib = max(self.peak_memory_mib, peak_memory_mib(self.device))
+        return {"epoch": self.epoch, "seconds": self.seconds, **rates, **losses}
+
+    def _to_device(self, images: Tensor) -> Tensor:
+        layout = torch.channels_last if self.config.fabric.channels_last else torch.preserve_format
+        return images.to(self.device, self.dtype, non_blocking=True, memory_format=layout)
+
+    def _learning_rates(self) -> dict[str, float]:
+        names = ("embedder", "graph", "classifier")
+        return {
+            name: float(schedule.get_last_lr()[0])
+            for name, schedule in zip(names, self.schedules, strict=False)
+        }
+
+    def _end_epoch(self, row: dict[str, float]) -> None:
+        """Move hardness and schedules on, evaluate, and write what the epoch leaves."""
+        if self.generator is not None:
+            self.generator.hardness.end_epoch()
+        for schedule in self.schedules:
+            schedule.step()
+        section = self.config
+        if self.epoch % section.eval.every == 0 or self.epoch == section.train.epochs:
+            row |= self._watch()
+        self.history.append(row)
+        improved = self._improved(row)
+        self.fabric.log_dict(row, step=self.epoch)
+        self.folder.write_metrics(self.history)
+        if improved:
+            save_checkpoint(self.folder.best, self._state())
+        every = section.train.keep_every
+        if every is not None and self.epoch % every == 0:
+            kept = self.folder.last.with_name(f"epoch{self.epoch:04d}.pt")
+            save_checkpoint(kept, self._state())
+        save_checkpoint(self.folder.last, self._state())
+        self.display.epoch(row, None if self.best is None else self.best["value"])
+
+    def _watch(self) -> dict[str, float]:
+        """Figures on the split that chooses the best epoch."""
+        dataset = self.splits.test if self.selected_on == "test" else self.splits.validation
+        assert dataset is not None
+        figures = evaluate(self.embedder, dataset, self.config)
+        return {f"{self.selected_on}/{name}": value for name, value in figures.items()}
+
+    @property
+    def selected_on(self) -> str:
+        """The split that chooses the best epoch: `val` or `test`."""
+        return "test" if self.config.selects_on_test else "val"
+
+    def _improved(self, row: dict[str, float]) -> bool:
+        value = row.get(f"{self.selected_on}/{self.config.eval.select}", -math.inf)
+        if self.best is not None and value <= self.best["value"]:
+            return False
+        self.best = {"epoch": self.epoch, "value": value}
+        return True
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            **{name: module.state_dict() for name, module in self._modules().items()},
+            "optimizers": [optimizer.state_dict() for optimizer in self._all_optimizers()],
+            "schedules": [schedule.state_dict() for schedule in self.schedules],
+            "config": dump_config(self.config),
+            "num_classes": self.splits.train.num_classes,
+            "epoch": self.epoch,
+            "seconds": self.seconds,
+            "peak_memory_mib": self.peak_memory_mib,
+            "history": self.history,
+            "best": self.best,
+        }
+
+    def _out_of_time(self) -> bool:
+        limit = self.config.train.max_seconds
+        return limit is not None and self.seconds >= limit
+
+    def _results(self) -> dict[str, Any]:
+        """Test figures of the last and of the best epoch; leaves the best embedder in place."""
+        assert self.best is not None
+        last = evaluate(self.embedder, self.splits.test, self.config)
+        best = last
+        if self.best["epoch"] != self.epoch:
+            self.embedder.load_state_dict(load_checkpoint(self.folder.best)["embedder"])
+            best = evaluate(self.embedder, self.splits.test, self.config)
+        return {
+            "last": last,
+            "best": best,
+            "best_epoch": self.best["epoch"],
+            "selected_on": self.selected_on,
+            "selected_by": self.config.eval.select,
+            "epochs": self.epoch,
+            "seconds": self.seconds,
+            "peak_memory_mib": self.peak_memory_mib,
+        }
+
+    def _write_model(self) -> None:
+        """The embedder alone, to share."""
+        with atomic_write(self.folder.model) as temporary:
+            state = {name: value.contiguous() for name, value in self.embedder.state_dict().items()}
+            save_file(state, temporary)
+        section = self.config.embedder.model_dump()
+        write_text(
+            self.folder.path / "config.json",
+            json.dumps({"embedder": section, "data": self.config.data.name}, indent=2) + "\n",
+        )
+
+
+def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:
+    """Device, precision and logger as configured.
+
+    Raises:
+        ValueError: If more than one process is asked for: the batch graph spans one.
+    """
+    section = config.fabric
+    logger = TensorBoardLogger(folder.path, name="tensorboard", version="")
+    fabric = Fabric(
+        accelerator=section.accelerator,
+        devices=section.devices,
+        num_nodes=section.num_nodes,
+        strategy=section.strategy,
+        precision=section.precision,
+        loggers=logger,
+    )
+    processes = max(fabric.world_size, int(os.environ.get("WORLD_SIZE", "1")))
+    if processes > 1:
+        raise ValueError(
+            f"{processes} processes were asked for (fabric.devices, fabric.num_nodes or torchrun), "
+            "but the batch graph spans one process only: set fabric.devices=1 and "
+            "fabric.num_nodes=1"
+        )
+    return fabric

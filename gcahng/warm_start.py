@@ -1,0 +1,153 @@
+"""A start for small backbones that have no pretrained weights: classify classes set aside."""
+
+import hashlib
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, RandomSampler
+
+from data import ImageDataset
+from gcahng.files import atomic_write
+
+WEIGHT_DECAY = 1e-4
+ACCURACY_STEPS = 50
+PROBED_IMAGES = 16
+
+Progress = Callable[[int, int, float], None]
+
+
+def warm_start(
+    backbone: nn.Module,
+    dataset: ImageDataset,
+    *,
+    seed: int,
+    steps: int = 500,
+    batch_size: int = 64,
+    lr: float = 4e-3,
+    cache: str | Path | None = None,
+    progress: Progress | None = None,
+) -> float:
+    """Train a backbone in place to classify `dataset`, with a linear head that is then dropped.
+
+    The torch random state of the caller stays as it was, so that what follows is the same
+    whether the weights were trained now or read from `cache`.
+
+    Args:
+        backbone: Maps images to `[N, out_channels]`.
+        dataset: Images of classes that neither training nor test use, with a transform.
+        seed: Of the order of images, their augmentation and the head.
+        steps: Optimizer steps, at least 2.
+        batch_size: Images in a step, at least 2.
+        lr: Peak of the one-cycle learning rate.
+        cache: A folder to keep the trained weights in, and to find them in the next time.
+        progress: Called after each step with the step (from 1), `steps` and the loss.
+
+    Returns:
+        The training accuracy in [0, 1] over the last 50 steps.
+
+    Raises:
+        ValueError: If `steps` or `batch_size` is too small or the data set has fewer classes
+            than 2.
+    """
+    if steps < 2 or batch_size < 2 or dataset.num_classes < 2:
+        raise ValueError(
+            "A warm start needs at least 2 steps, 2 images in a batch and 2 classes (got "
+            f"{steps}, {batch_size} and {dataset.num_classes})."
+        )
+    path = None
+    if cache is not None:
+        digest = _digest(backbone, dataset, seed, steps, batch_size, lr)
+        path = Path(cache) / f"warm_start-{digest}.safetensors"
+        accuracy = _restore(backbone, path)
+        if accuracy is not None:
+            return accuracy
+    # As many rounds over the data as the steps need, each in a new order.
+    order = RandomSampler(dataset, num_samples=steps * batch_size)
+    loader = DataLoader(dataset, batch_size, sampler=order)
+    with _seeded(seed, backbone):
+        accuracy = _train(backbone, dataset.num_classes, loader, lr, progress)
+    if path is not None:
+        with atomic_write(path) as temporary:
+            save_file(_weights(backbone), temporary, {"accuracy": repr(accuracy)})
+    return accuracy
+
+
+@contextmanager
+def _seeded(seed: int, backbone: nn.Module) -> Iterator[None]:
+    """Seed torch and put the backbone in training mode; undo both at the end."""
+    device, was_training = next(backbone.parameters()).device, backbone.training
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        backbone.train()
+        yield
+    backbone.train(was_training)
+
+
+def _train(
+    backbone: nn.Module,
+    num_classes: int,
+    loader: DataLoader[tuple[Tensor, int]],
+    lr: float,
+    progress: Progress | None,
+) -> float:
+    """Minimise the cross entropy over `loader`; return the accuracy near its end."""
+    device = next(backbone.parameters()).device
+    head = nn.Linear(int(backbone.out_channels), num_classes).to(device)  # type: ignore[arg-type]
+    parameters = [*backbone.parameters(), *head.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=WEIGHT_DECAY)
+    steps = len(loader)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps)
+    hits: deque[Tensor] = deque(maxlen=ACCURACY_STEPS)
+    for step, (images, labels) in enumerate(loader, start=1):
+        labels = labels.to(device)
+        logits = head(backbone(images.to(device)))
+        loss = F.cross_entropy(logits, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        hits.append((logits.argmax(dim=1) == labels).float().mean())
+        if progress is not None:
+            progress(step, steps, loss.item())
+    optimizer.zero_grad()
+    return float(torch.stack(list(hits)).mean())
+
+
+def _digest(backbone: nn.Module, dataset: ImageDataset, *settings: float) -> str:
+    """Name everything that the trained weights follow from, the initial weights included."""
+    facts = (backbone, dataset, dataset.transform, settings, WEIGHT_DECAY)
+    digest = hashlib.sha256(repr(facts).encode())
+    digest.update(dataset.labels.numpy().tobytes())
+    # A few images tell data of the same name and size apart.
+    for index in range(0, len(dataset), max(1, len(dataset) // PROBED_IMAGES)):
+        digest.update(np.asarray(dataset.load(index)).tobytes())
+    for name, weight in _weights(backbone).items():
+        digest.update(name.encode() + weight.numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _weights(backbone: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().cpu() for name, value in backbone.state_dict().items()}
+
+
+def _restore(backbone: nn.Module, path: Path) -> float | None:
+    """Load cached weights and return their accuracy, or None (with a warning if damaged)."""
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "pt") as stored:
+            accuracy = float(stored.metadata()["accuracy"])
+        backbone.load_state_dict(load_file(path))
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        warnings.warn(f"Training the warm start '{path}' again: {error}.", stacklevel=3)
+        return None
+    return accuracy

@@ -1,0 +1,59 @@
+"""A small convolutional network for small grey images, trained from scratch in seconds."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+EPSILON = 1e-5
+
+
+class SmallConv(nn.Module):
+    """Standardise each image, then 3x3 convolutions, then average plus maximum pooling.
+
+    Args:
+        in_channels: Channels of the images.
+        channels: Output channels of each convolution.
+        strides: Stride of each convolution.
+
+    Shapes:
+        `[N, in_channels, H, W]` to `[N, out_channels]`.
+
+    Raises:
+        ValueError: If `channels` and `strides` differ in length or are empty.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        channels: Sequence[int] = (32, 64, 128, 128),
+        strides: Sequence[int] = (2, 2, 2, 1),
+    ) -> None:
+        super().__init__()
+        if len(channels) != len(strides) or not channels:
+            raise ValueError(
+                f"Expected 'channels' and 'strides' of one length, at least 1 (got {len(channels)} "
+                f"and {len(strides)})."
+            )
+        inputs = (in_channels, *channels[:-1])
+        self.blocks = nn.Sequential(*map(_block, inputs, channels, strides))
+        self.out_channels = channels[-1]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images `[N, in_channels, H, W]` to features `[N, out_channels]`."""
+        features = self.blocks(standardize(images))
+        return features.mean(dim=(2, 3)) + features.amax(dim=(2, 3))
+
+
+def standardize(images: Tensor) -> Tensor:
+    """Give every image `[N, C, H, W]` mean 0 and standard deviation 1; a flat one becomes 0."""
+    centred = images - images.mean(dim=(1, 2, 3), keepdim=True)
+    variance = centred.square().mean(dim=(1, 2, 3), keepdim=True)
+    return centred * (variance + EPSILON).rsqrt()
+
+
+def _block(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(),
+    )

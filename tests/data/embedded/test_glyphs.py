@@ -1,0 +1,100 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from data import Glyphs
+from data.embedded import glyphs
+from data.embedded.glyphs import cache_path, class_split, render
+
+
+def test_splits_are_class_disjoint_and_of_the_documented_sizes(glyphs_root: Path) -> None:
+    splits = {split: Glyphs(glyphs_root, split) for split in Glyphs.SPLITS}
+    names = [name for dataset in splits.values() for name in dataset.classes]
+    assert len(names) == len(set(names))
+    for split, images in {"train": 8, "test": 16, "pre": 48}.items():
+        assert set(splits[split].labels.bincount().tolist()) == {images}
+    assert splits["train"].num_classes == splits["test"].num_classes == 188
+    assert splits["pre"].num_classes > 120
+
+
+def test_images_are_small_and_grey(glyphs_root: Path) -> None:
+    dataset = Glyphs(glyphs_root, "train", transform=lambda image: image.float())
+    image, label = dataset[9]
+    assert image.shape == (1, 36, 36)
+    assert label == 1
+    assert dataset.load(9).dtype == torch.uint8
+    assert dataset.is_query is None
+
+
+def test_classes_look_alike_and_differ(glyphs_root: Path) -> None:
+    dataset = Glyphs(glyphs_root, "pre")
+    images = dataset.images.float().reshape(dataset.num_classes, 48, -1)
+    images = images - images.mean(dim=2, keepdim=True)
+    halves = torch.nn.functional.normalize(images.unflatten(1, (2, 24)).mean(dim=2), dim=2)
+    nearest = (halves[:, 0] @ halves[:, 1].T).argmax(dim=1)
+    assert (nearest == torch.arange(dataset.num_classes)).float().mean() > 0.9
+
+
+def test_same_seed_same_bytes(glyphs_root: Path) -> None:
+    cached = Glyphs(glyphs_root, "train")
+    assert torch.equal(Glyphs(None, "train").images, cached.images)
+    other = Glyphs(None, "train", seed=1)
+    assert other.classes == cached.classes
+    assert not torch.equal(other.images, cached.images)
+
+
+def test_training_images_use_different_fonts() -> None:
+    chosen = glyphs._choose_fonts("train", np.random.default_rng(0))
+    assert len(set(chosen.tolist())) == 8
+    assert glyphs._choose_fonts("pre", np.random.default_rng(0)).tolist() == [*range(16)] * 3
+
+
+def test_cache_is_read_and_not_rendered_again(
+    glyphs_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(split: str, seed: int) -> None:
+        raise AssertionError("rendered again")
+
+    monkeypatch.setattr(glyphs, "render", fail)
+    assert len(Glyphs(glyphs_root, "test")) == 188 * 16
+    with pytest.raises(AssertionError, match="rendered again"):
+        Glyphs(glyphs_root, "test", seed=1)
+    assert not list((glyphs_root / "glyphs").glob(".*"))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "other arrays"])
+def test_damaged_cache_is_rendered_again(tmp_path: Path, damage: str) -> None:
+    path = cache_path(tmp_path, "train", 0)
+    whole = Glyphs(tmp_path, "train").images
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:5000])
+    elif damage == "text":
+        path.write_text("not an archive")
+    else:
+        np.savez(path, images=np.zeros((3, 2)), labels=np.zeros(1), classes=np.array(["a"]))
+    with pytest.warns(UserWarning, match="Rendering .* again: it is damaged"):
+        assert torch.equal(Glyphs(tmp_path, "train").images, whole)
+    assert torch.equal(Glyphs(tmp_path, "train").images, whole)
+
+
+def test_a_recipe_has_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = cache_path(tmp_path, "train", 0)
+    assert before != cache_path(tmp_path, "train", 1)
+    monkeypatch.setattr(glyphs, "RECIPE_VERSION", glyphs.RECIPE_VERSION + 1)
+    assert before != cache_path(tmp_path, "train", 0)
+
+
+def test_division_covers_all_classes_whatever_their_number() -> None:
+    for count in (500, 535, 536):
+        split = class_split(count)
+        assert sorted(np.concatenate(list(split.values()))) == list(range(count))
+        assert len(split["train"]) == len(split["test"]) == 188
+
+
+def test_render_gives_plain_arrays() -> None:
+    arrays = render("train", 0)
+    assert arrays["images"].dtype == np.uint8
+    assert arrays["labels"].dtype == np.int64
+    assert arrays["classes"][0].startswith("U+")

@@ -1,0 +1,111 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+
+from data import ClassBalancedBatchSampler
+
+Batches = list[list[int]]
+
+
+def balanced(classes: int = 6, images: int = 8) -> Tensor:
+    return torch.arange(classes).repeat_interleave(images)
+
+
+def draw(labels: Tensor, s: int, p: int, epochs: range = range(1), seed: int = 0) -> Batches:
+    sampler = ClassBalancedBatchSampler(labels, s, p, seed)
+    batches = []
+    for epoch in epochs:
+        sampler.set_epoch(epoch)
+        batches += list(sampler)
+    return batches
+
+
+def test_batches_are_slot_major_with_distinct_classes() -> None:
+    labels = balanced() * 10 + 7
+    for batch in draw(labels, s=4, p=3):
+        assert len(batch) == 12
+        slots = labels[batch].reshape(3, 4)
+        assert (slots == slots[0]).all()
+        assert len(slots[0].unique()) == 4
+
+
+def test_length_is_the_batches_that_fit_and_at_least_one() -> None:
+    sampler = ClassBalancedBatchSampler(balanced(6, 8), 4, 3)
+    assert len(sampler) == len(list(sampler)) == 4
+    assert len(ClassBalancedBatchSampler(balanced(4, 2), 4, 3)) == 1
+
+
+def test_no_image_repeats_before_its_class_is_used_up() -> None:
+    # All classes are in every batch, so a class of 7 runs through its pile every 7 draws.
+    labels = balanced(2, 7)
+    drawn: list[int] = []
+    sampler = ClassBalancedBatchSampler(labels, 2, 3)
+    sampler.num_batches = 14
+    for batch in sampler:
+        drawn += [i for i in batch if i < 7]
+        assert len(set(batch)) == 6
+    assert len(drawn) == 42
+    for start in range(0, 42, 7):
+        assert sorted(drawn[start : start + 7]) == list(range(7))
+
+
+def test_classes_with_fewer_images_than_slots_repeat_them() -> None:
+    labels = torch.tensor([0, 1, 1, 1, 1])
+    for batch in draw(labels, s=2, p=4, epochs=range(5)):
+        images = Counter(batch)
+        assert images[0] == 4
+        assert [images[i] for i in range(1, 5)] == [1, 1, 1, 1]
+
+
+def test_every_class_comes_up() -> None:
+    labels = balanced(20, 4)
+    seen = {int(labels[i]) for batch in draw(labels, 4, 2, range(5)) for i in batch}
+    assert seen == set(range(20))
+
+
+def test_batches_follow_from_seed_and_epoch_alone() -> None:
+    labels = balanced()
+    sampler = ClassBalancedBatchSampler(labels, 4, 2, seed=1)
+    next(iter(sampler))
+    torch.manual_seed(5)
+    np.random.seed(5)
+    sampler.set_epoch(3)
+    expected = draw(labels, 4, 2, range(3, 4), seed=1)
+    assert list(sampler) == list(sampler) == expected
+    assert expected != draw(labels, 4, 2, range(2, 3), seed=1)
+    assert draw(labels, 4, 2, range(1, 2), seed=0) != draw(labels, 4, 2, range(1), seed=1)
+
+
+def test_sampling_leaves_the_global_state_alone() -> None:
+    before = torch.get_rng_state()
+    draw(balanced(), 4, 2)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_works_in_a_loader_with_workers() -> None:
+    labels = balanced(4, 4)
+    sampler = ClassBalancedBatchSampler(labels, 2, 2)
+    dataset = TensorDataset(torch.arange(16), labels)
+    loader = DataLoader(dataset, batch_sampler=sampler, num_workers=1, persistent_workers=True)
+    for epoch in range(2):
+        sampler.set_epoch(epoch)
+        assert [indices.tolist() for indices, _ in loader] == list(sampler)
+
+
+@pytest.mark.parametrize(
+    ("labels", "s", "p", "message"),
+    [
+        ([], 2, 2, "there are no labels"),
+        ([3, 3, 3], 2, 2, "all images are of one class"),
+        ([0, 0, 1, 1], 3, 2, "2 classes, fewer than a batch's 3: lower 'classes_per_batch' to 2"),
+        ([0, 0, 1, 1], 1, 2, "'classes_per_batch' of at least 2"),
+        ([0, 0, 1, 1], 2, 1, "'samples_per_class' of at least 2"),
+    ],
+)
+def test_refuses_what_cannot_fill_a_batch(labels: list[int], s: int, p: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ClassBalancedBatchSampler(torch.tensor(labels, dtype=torch.int64), s, p)

@@ -1,0 +1,153 @@
+from pathlib import Path
+
+import pytest
+
+from gcahng.config.layers import EXPERIMENTS, find_config, load_layers, merge
+from tests.gcahng.config.conftest import Write
+
+
+def test_merge_goes_deep_and_changes_neither() -> None:
+    base = {"a": {"b": 1, "c": {"d": 2}}, "e": [1, 2]}
+    layer = {"a": {"c": {"d": 3}}, "e": [4]}
+    assert merge(base, layer) == {"a": {"b": 1, "c": {"d": 3}}, "e": [4]}
+    assert base == {"a": {"b": 1, "c": {"d": 2}}, "e": [1, 2]}
+    assert layer == {"a": {"c": {"d": 3}}, "e": [4]}
+
+
+def test_merge_null_replaces_a_mapping_and_a_mapping_null() -> None:
+    assert merge({"a": {"b": 1}}, {"a": None}) == {"a": None}
+    assert merge({"a": None}, {"a": {"b": 1}}) == {"a": {"b": 1}}
+
+
+def test_merge_drops_the_arguments_of_another_component() -> None:
+    base = {"loss": {"name": "triplet", "args": {"margin": 0.2}, "lr": 1}}
+    assert merge(base, {"loss": {"name": "npair"}}) == {"loss": {"name": "npair", "lr": 1}}
+    assert merge(base, {"loss": {"name": "triplet", "args": {"p": 2}}}) == {
+        "loss": {"name": "triplet", "args": {"margin": 0.2, "p": 2}, "lr": 1}
+    }
+
+
+def test_bases_are_relative_to_their_file_and_reach_any_depth(write: Write) -> None:
+    write("grand.yaml", "a: 1\nb: 1\nc: 1\n")
+    write("sub/parent.yaml", "base: ../grand.yaml\nb: 2\nc: 2\n")
+    path = write("sub/deep/child.yaml", "base: ../parent.yaml\nc: 3\n")
+    layers, found = load_layers(path)
+    assert layers.values == {"a": 1, "b": 2, "c": 3}
+    assert found == Path(path).resolve()
+    assert layers.source == "sub/deep/child.yaml"
+    assert [layers.origin((key,)) for key in "abcx"] == [
+        "grand.yaml",
+        "sub/parent.yaml",
+        "sub/deep/child.yaml",
+        "sub/deep/child.yaml",
+    ]
+
+
+def test_a_later_base_wins_and_two_may_share_one(write: Write) -> None:
+    write("root.yaml", "a: 0\nb: 0\n")
+    write("left.yaml", "base: root.yaml\na: 1\n")
+    write("right.yaml", "base: root.yaml\nb: 2\n")
+    layers, _ = load_layers(write("x.yaml", "base: [left.yaml, right.yaml]\n"))
+    # The shared base comes once more with `right`: read from left to right, no cleverer order.
+    assert layers.values == {"a": 0, "b": 2}
+
+
+def test_the_name_is_not_inherited(write: Write) -> None:
+    write("parent.yaml", "name: mother\na: 1\n")
+    assert load_layers("parent.yaml")[0].values == {"name": "mother", "a": 1}
+    assert load_layers(write("child.yaml", "base: parent.yaml\n"))[0].values == {"a": 1}
+
+
+def test_overrides_win_and_are_one_layer(write: Write) -> None:
+    path = write("x.yaml", "loss: {name: triplet, args: {margin: 0.2}}\na: {b: 1}\n")
+    layers, _ = load_layers(path, ["loss.args.p=2", "loss.name=npair", "a.b=3", "a.b = 1e-5"])
+    assert layers.values == {"loss": {"name": "npair", "args": {"p": 2}}, "a": {"b": 1e-5}}
+    assert layers.origin(("a", "b")) == "override"
+    assert layers.origin(("a", "c")) == "override"
+
+
+def test_overrides_can_reach_through_a_value(write: Write) -> None:
+    layers, _ = load_layers(write("x.yaml", "a: null\n"), ["a=1", "a.b={c: 2}", "a.b.d=3"])
+    assert layers.values == {"a": {"b": {"c": 2, "d": 3}}}
+
+
+def test_an_empty_file_is_an_empty_mapping(write: Write) -> None:
+    assert load_layers(write("x.yaml", "# nothing\n"))[0].values == {}
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("train", "override 'train': expected key.path=value, as in train.epochs=5"),
+        ("=3", "override '=3': expected key.path=value, as in train.epochs=5"),
+        ("a..b=3", "override 'a..b=3': expected key.path=value, as in train.epochs=5"),
+        ("a.b= ", "override 'a.b= ': no value given; write a.b=null for none"),
+        (
+            "a=[1",
+            "override 'a=[1', line 1, column 3: not valid YAML: "
+            "expected ',' or ']', but got '<stream end>'",
+        ),
+    ],
+)
+def test_wrong_overrides(write: Write, override: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match="override") as info:
+        load_layers(write("x.yaml", ""), [override])
+    assert str(info.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("- a\n", "x.yaml: expected 'key: value' lines, got ['a']"),
+        ("just text\n", "x.yaml: expected 'key: value' lines, got 'just text'"),
+        ("base: 3\n", "x.yaml: base: expected a path or a list of paths, got 3"),
+        ("base: [[y.yaml]]\n", "x.yaml: base: expected a path or a list of paths, got ['y.yaml']"),
+        ("base: x.yaml\n", "x.yaml: base goes round in a circle: x.yaml → x.yaml"),
+        ("base: loop.yaml\n", "loop.yaml: base goes round in a circle: loop.yaml → loop.yaml"),
+        (
+            "base: turn.yaml\n",
+            "turn.yaml: base goes round in a circle: x.yaml → turn.yaml → x.yaml",
+        ),
+    ],
+)
+def test_wrong_files(write: Write, text: str, sentence: str) -> None:
+    write("loop.yaml", "base: loop.yaml\n")
+    write("turn.yaml", "base: x.yaml\n")
+    with pytest.raises(ValueError, match="yaml: ") as info:
+        load_layers(write("x.yaml", text))
+    assert str(info.value) == sentence
+
+
+def test_a_file_that_is_not_text(write: Write) -> None:
+    Path(write("x.yaml", "")).write_bytes(b"a: \xff\n")
+    with pytest.raises(ValueError, match=r"^x\.yaml: not a text file in UTF-8 \(invalid start"):
+        load_layers("x.yaml")
+
+
+def test_a_missing_base_names_its_file_and_the_nearest(write: Write) -> None:
+    write("quickstart.yaml", "")
+    path = write("sub/x.yaml", "base: ../quikstart.yaml\n")
+    with pytest.raises(FileNotFoundError) as info:
+        load_layers(path)
+    assert str(info.value) == (
+        "sub/x.yaml: base '../quikstart.yaml' does not exist (did you mean "
+        "'../quickstart.yaml'?); write it relative to this file"
+    )
+
+
+def test_packaged_experiments_are_found_by_bare_name(write: Write) -> None:
+    assert find_config("quickstart") == EXPERIMENTS / "quickstart.yaml"
+    assert find_config("quickstart/npair") == EXPERIMENTS / "quickstart" / "npair.yaml"
+    own = write("quickstart.yaml", "")
+    assert find_config("quickstart") == Path(own).resolve(), "a file here goes first"
+
+
+def test_a_missing_file_lists_what_comes_close(write: Write) -> None:
+    write("sub/mine.yaml", "")
+    with pytest.raises(FileNotFoundError) as info:
+        find_config("sub/mien.yaml")
+    assert str(info.value) == "no config file 'sub/mien.yaml'; close to it: sub/mine.yaml"
+    with pytest.raises(FileNotFoundError, match=r"; close to it: quickstart,?"):
+        find_config("quikstart")
+    with pytest.raises(FileNotFoundError, match=r"^no config file '\.'; packaged: .*quickstart,"):
+        find_config(".")

@@ -1,0 +1,36 @@
+import pytest
+import torch
+from torch import nn
+
+from models import Embedder, SmallConv
+
+
+def small() -> SmallConv:
+    return SmallConv(1, (4, 6), (2, 2))
+
+
+def test_embeddings_are_the_linear_map_of_normalised_features() -> None:
+    torch.manual_seed(0)
+    embedder = Embedder(small(), 5).eval()
+    images = torch.rand(3, 1, 16, 16)
+    norm, linear = embedder.fc
+    features = embedder.backbone(images) / (1 + norm.eps) ** 0.5
+    torch.testing.assert_close(embedder(images), features @ linear.weight.T + linear.bias)
+
+
+def test_normalize_gives_unit_length_in_the_same_direction() -> None:
+    torch.manual_seed(0)
+    plain = Embedder(small(), 5).eval()
+    unit = Embedder(plain.backbone, 5, normalize=True).eval()
+    unit.load_state_dict(plain.state_dict())
+    images = torch.rand(3, 1, 16, 16)
+    torch.testing.assert_close(unit(images).norm(dim=1), torch.ones(3))
+    torch.testing.assert_close(unit(images) * plain(images).norm(dim=1)[:, None], plain(images))
+    assert "normalize=True" in repr(unit)
+
+
+def test_refuses_a_backbone_without_width_and_empty_embeddings() -> None:
+    with pytest.raises(ValueError, match="Flatten must have an integer attribute 'out_channels'"):
+        Embedder(nn.Flatten(), 8)
+    with pytest.raises(ValueError, match="'embedding_dim' of at least 1"):
+        Embedder(small(), 0)

@@ -1,0 +1,82 @@
+"""environment.yml and pyproject.toml must ask for the same libraries, in the same versions."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # pytest needs it there too
+
+ROOT = Path(__file__).resolve().parents[1]
+# conda's name → the name on PyPI, where the two differ.
+PYPI_NAMES = {
+    "faiss-gpu": "faiss-cpu",
+    "pytorch": "torch",
+    "pytorch_geometric": "torch-geometric",
+    "pytorch_scatter": "torch-scatter",
+}
+FOUNDING = (
+    "faiss-cpu",
+    "pyyaml",
+    "timm",
+    "torch",
+    "torch-geometric",
+    "torch-scatter",
+    "torchvision",
+)
+
+
+def _parse(requirements: list[str]) -> dict[str, str]:
+    """Return name → version specifier."""
+    parts = (re.fullmatch(r"([\w.-]+)\s*(.*)", text) for text in requirements)
+    return {part[1].lower(): part[2] for part in parts if part}
+
+
+@pytest.fixture(scope="module")
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.fixture(scope="module")
+def conda() -> dict[str, str]:
+    content = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    plain = [item for item in content["dependencies"] if isinstance(item, str)]
+    by_pip = [
+        text for item in content["dependencies"] if isinstance(item, dict) for text in item["pip"]
+    ]
+    return {PYPI_NAMES.get(name, name): spec for name, spec in _parse([*plain, *by_pip]).items()}
+
+
+def test_every_requirement_is_in_both(project: dict[str, Any], conda: dict[str, str]) -> None:
+    extras = project["optional-dependencies"]
+    wanted = _parse([*project["dependencies"], *extras["scatter"]])
+    assert {name: conda.get(name) for name in wanted} == wanted
+
+
+def test_nothing_is_in_conda_alone(project: dict[str, Any], conda: dict[str, str]) -> None:
+    extras = project["optional-dependencies"]
+    known = _parse(
+        [*project["dependencies"], *(text for extra in extras.values() for text in extra)]
+    )
+    assert set(conda) - set(known) == {"python", "pip"}
+    assert all(conda[name] == known[name] for name in set(conda) & set(known))
+
+
+def test_founding_libraries_are_there(conda: dict[str, str]) -> None:
+    assert set(FOUNDING) <= set(conda)
+
+
+def test_python_version_is_the_same(project: dict[str, Any], conda: dict[str, str]) -> None:
+    assert conda["python"] == project["requires-python"]
+
+
+def test_no_version_is_pinned_to_one_machine(conda: dict[str, str]) -> None:
+    content = (ROOT / "environment.yml").read_text(encoding="utf-8")
+    assert "prefix:" not in content
+    assert all(not re.search(r"(?<![<>=!~])=(?!=)", spec) for spec in conda.values())

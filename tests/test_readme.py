@@ -1,0 +1,51 @@
+"""What the README shows is what happens."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from gcahng.config import load_config
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^\$ python -m gcahng train (.+)\n((?:.+\n)+?)(?=\n|```)", README, re.M)
+COMMANDS = re.findall(r"^python -m gcahng train (.+)$", README, re.M)
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) == README.count("$ python -m gcahng train ") > 0
+    assert COMMANDS
+
+
+@pytest.mark.parametrize(("arguments", "sentences"), EXAMPLES)
+def test_mistakes_read_as_shown(
+    arguments: str, sentences: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path, *overrides = shlex.split(arguments)
+    with pytest.raises((ValueError, FileNotFoundError)) as info:
+        load_config(path, overrides)
+    assert str(info.value) == sentences.strip()
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_commands_have_a_valid_config(arguments: str) -> None:
+    path, *overrides = shlex.split(arguments)
+    assert load_config(path, overrides).seed == 1
+
+
+def test_the_yaml_shown_is_the_file() -> None:
+    shown = re.findall(r"```yaml\n# (experiments/\S+\.yaml): .*\n((?:.+\n)+)```", README)
+    assert shown
+    for path, text in shown:
+        assert (ROOT / path).read_text(encoding="utf-8").endswith(text)
+
+
+def test_folders_and_links_exist() -> None:
+    folders = re.findall(r"^\| `(\w+)/` \|", README, re.M)
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
+    assert folders
+    assert links
+    assert [name for name in [*folders, *links] if not (ROOT / name).exists()] == []
