@@ -1,9 +1,30 @@
 """Deep metric learning with globally correlation-aware hard negatives (GCA-HNG)."""
 
-from gcahng.generators import HardNegativeGenerator
-from gcahng.loading import load_run
-from gcahng.retrieval import retrieval_metrics
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gcahng.generators import HardNegativeGenerator
+    from gcahng.loading import load_run
+    from gcahng.retrieval import retrieval_metrics
 
 __version__ = "0.1.0"
 
 __all__ = ["HardNegativeGenerator", "__version__", "load_run", "retrieval_metrics"]
+
+# Imported when asked for: `gcahng --help` should not wait for torch.
+_HOMES = {
+    "HardNegativeGenerator": "gcahng.generators",
+    "load_run": "gcahng.loading",
+    "retrieval_metrics": "gcahng.retrieval",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gcahng' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

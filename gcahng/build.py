@@ -156,6 +156,8 @@ def build_optimizers(
     if generator is None:
         return Optimizers(metric)
     graph = _adamw(generator.graph.parameters(), section.graph.lr, section.graph.weight_decay)
+    if not generator.trains_generator:
+        return Optimizers(metric, graph)
     classifier = section.classifier
     judge = _adamw(generator.classifier.parameters(), classifier.lr, classifier.weight_decay)
     return Optimizers(metric, graph, judge)

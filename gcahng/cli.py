@@ -17,6 +17,9 @@ app = typer.Typer(
 data_app = typer.Typer(help="Look at data sets.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
 console = Console()
+if not console.is_terminal:
+    # A log has no width; results tables need some.
+    console.width = 120
 
 # What a user can mend is said in one sentence; anything else shows its traceback.
 USER_ERRORS = (ValueError, OSError, ImportError, ArithmeticError)
@@ -68,18 +71,23 @@ def evaluate(
     from gcahng.build import open_split
     from gcahng.evaluation import evaluate as measure
     from gcahng.loading import load_run
-    from gcahng.tables import metrics_table
+    from gcahng.results import figure_columns
+    from gcahng.tables import results_table
 
     loaded = load_run(source, last=last)
     dataset = open_split(loaded.config, split, augment=False)
     figures = measure(loaded.embedder, dataset, loaded.config)
-    console.print(metrics_table(f"{loaded.path} on {dataset.name} {split}", figures))
+    title = f"{loaded.path}, epoch {loaded.epoch}, on {split} of {dataset.name}, %"
+    console.print(results_table([figures], figure_columns(figures), title))
 
 
 @app.command()
 def demo(
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 1,
-    out: Annotated[Path, typer.Option(help="Where table and report go.")] = Path("runs/demo"),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for a comparison over the seeds, as Markdown and CSV."),
+    ] = None,
 ) -> None:
     """Train the quickstart recipes side by side and draw their results.
 

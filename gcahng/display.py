@@ -3,7 +3,14 @@
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 
 class TerminalDisplay:
@@ -31,7 +38,7 @@ class TerminalDisplay:
             transient=True,
         )
         self.task = self.progress.add_task("starting", total=epochs, title=title)
-        self.warm: int | None = None
+        self.warm: TaskID | None = None
 
     def __enter__(self) -> "TerminalDisplay":
         self.progress.start()

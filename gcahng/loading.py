@@ -43,9 +43,7 @@ def load_run(path: str | Path, *, last: bool = False) -> LoadedRun:
         folder = RunFolder(path)
         path = folder.last if last else folder.best
         if not path.is_file():
-            raise FileNotFoundError(
-                f"no run in '{folder.path}': it has no '{path.name}' checkpoint"
-            )
+            raise FileNotFoundError(f"no run in '{folder.path}': it has no {path.name}")
     state = load_checkpoint(path)
     config = parse_config(state["config"], str(path))
     embedder = build_embedder(config)

@@ -102,7 +102,7 @@ def nearest_neighbours(
         embeddings: [N, D], any floating dtype and device.
         k: neighbours for each query, at most the size of its gallery.
         is_query: bool [N]; ``None`` takes every item as a query against all others.
-        engine: ``torch`` or ``faiss``; the answers are equal.
+        engine: ``torch`` or ``faiss``; the order is the same, similarities agree to 1e-6.
 
     Returns:
         Cosine similarities [Q, k] (float32, in [-1, 1]) and row numbers in ``embeddings`` [Q, k].
@@ -174,7 +174,7 @@ def _check_embeddings(embeddings: Tensor, is_query: Tensor | None) -> None:
     """Raise ValueError unless the embeddings and the query mask can be ranked."""
     if embeddings.ndim != 2 or not embeddings.is_floating_point() or not embeddings.shape[1]:
         raise ValueError(
-            f"Expected 'embeddings' as a floating-point [N, D] tensor "
+            "Expected 'embeddings' as a floating-point [N, D] tensor "
             f"(got {embeddings.dtype} {list(embeddings.shape)})"
         )
     if len(embeddings) < 2:

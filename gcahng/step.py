@@ -15,7 +15,7 @@ from graph import BatchLayout, batch_layout
 
 @dataclass(frozen=True)
 class Optimizers:
-    """The three optimizers; the last two are None where there is no generator.
+    """The three optimizers; None where nothing is to be trained.
 
     Attributes:
         embedder: Backbone, fc and the metric loss's own parameters (proxies).
@@ -76,6 +76,7 @@ class TrainingStep:
         self.optimizers = optimizers
         self.clip, self.clip_by = clip, clip_by
         self.backward, self.autocast = backward, autocast
+        self._loss_takes_layout = getattr(metric_loss, "takes_layout", False)
 
     def __call__(
         self, images: Tensor, labels: Tensor, draws: tuple[Tensor, Tensor] | None = None
@@ -84,7 +85,8 @@ class TrainingStep:
 
         Args:
             images: [B, …] on the embedder's device.
-            labels: [B], class-balanced; left on the CPU, no step waits for the device.
+            labels: [B], class-balanced where N-pair or a generator needs it; left on the CPU, no
+                step waits for the device.
             draws: Folding scalars [P, P-1] of the metric and of the generator pass; drawn if None.
 
         Returns:
@@ -93,7 +95,8 @@ class TrainingStep:
             `classifier`, `generator_ce`, `similarity`, `diversity`, `generator` (J_gen) and
             `generator_gradient`.
         """
-        layout = batch_layout(labels)
+        needs_layout = self.generator is not None or self._loss_takes_layout
+        layout = batch_layout(labels) if needs_layout else None
         labels = labels.to(images.device, non_blocking=True)
         _zero(self.optimizers.embedder, self.optimizers.graph)
         with self.autocast():
@@ -104,23 +107,21 @@ class TrainingStep:
         if self.generator is not None:
             if self.generator.trains_generator:
                 losses |= self._generator_step(embeddings.detach(), labels, layout, draws)
-            self.generator.hardness.record(
-                losses["metric"], losses.get("generator", losses["metric"])
-            )
+            # A generator whose loss has no weight has loss 0: its negatives enter fully.
+            generated = losses.get("generator", losses["metric"].new_zeros(()))
+            self.generator.hardness.record(losses["metric"], generated)
         return losses
 
     def _metric_step(
         self,
         embeddings: Tensor,
         labels: Tensor,
-        layout: BatchLayout,
+        layout: BatchLayout | None,
         draws: tuple[Tensor, Tensor] | None,
     ) -> dict[str, Tensor]:
         """J_metric; steps the embedder, then the graph with the gradient of J_gce."""
-        takes_layout = getattr(self.metric_loss, "takes_layout", False)
-        metric = self.metric_loss(
-            embeddings, labels, **({"layout": layout} if takes_layout else {})
-        )
+        known = {"layout": layout} if self._loss_takes_layout else {}
+        metric = self.metric_loss(embeddings, labels, **known)
         losses = {"metric": metric}
         total = metric
         if self.generator is not None:
@@ -130,6 +131,8 @@ class TrainingStep:
                 )
             losses |= negatives.losses
             total = metric + negatives.total
+            # The negatives themselves would live through backward.
+            del negatives
         losses["total"] = total
         self.backward(total)
         losses["gradient"] = self._step(self.optimizers.embedder)
@@ -141,7 +144,7 @@ class TrainingStep:
         self,
         embeddings: Tensor,
         labels: Tensor,
-        layout: BatchLayout,
+        layout: BatchLayout | None,
         draws: tuple[Tensor, Tensor] | None,
     ) -> dict[str, Tensor]:
         """The classifier's step, then the graph's with J_gen."""
@@ -159,24 +162,24 @@ class TrainingStep:
             generated = generator.generator_losses(
                 embeddings, labels, layout=layout, draws=draws[1] if draws else None
             )
-        self.backward(generated.total)
-        gradient = self._step(optimizers.graph)
         losses = {
             "classifier": classifier,
             **generated.losses,
             "generator": generated.total,
-            "generator_gradient": gradient,
         }
+        del generated
+        self.backward(losses["generator"])
+        losses["generator_gradient"] = self._step(optimizers.graph)
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _step(self, optimizer: Optimizer) -> Tensor:
         """Clip what the optimizer owns, step it, and return the gradient's norm before both."""
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
-        if self.clip is not None and self.clip_by == "value":
+        owned = [p for group in optimizer.param_groups for p in group["params"]]
+        parameters = [p for p in owned if p.grad is not None]
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if parameters and self.clip is not None and self.clip_by == "value":
             nn.utils.clip_grad_value_(parameters, self.clip)
-        elif self.clip is not None:
+        elif parameters and self.clip is not None:
             nn.utils.clip_grads_with_norm_(parameters, self.clip, norm)
         optimizer.step()
         return norm

@@ -1,13 +1,15 @@
 """Start, continue and finish a run from the command line."""
 
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from gcahng.config import ExperimentConfig, load_config
 from gcahng.display import TerminalDisplay
+from gcahng.reporting import report_run
+from gcahng.results import read_record, result_columns, result_rows, selection_note
 from gcahng.run_folder import RunFolder
+from gcahng.tables import results_table
 from gcahng.trainer import Trainer
 
 
@@ -19,7 +21,9 @@ def start_run(config: str | Path, overrides: list[str], run: Path | None, consol
         ValueError: If the configuration has mistakes.
     """
     loaded = load_config(config, overrides)
-    fit(loaded, RunFolder(run or default_folder(loaded)), console)
+    folder = RunFolder(run or default_folder(loaded))
+    fit(loaded, folder, console)
+    show_results(folder, console)
 
 
 def default_folder(config: ExperimentConfig) -> Path:
@@ -37,12 +41,21 @@ def resume_run(path: Path, console: Console) -> None:
     if not folder.config.is_file():
         raise FileNotFoundError(f"no run to resume in '{path}': it has no config.yaml")
     fit(load_config(folder.config), folder, console, resume=True)
+    show_results(folder, console)
+
+
+def show_results(folder: RunFolder, console: Console) -> None:
+    """Print a finished run's figures and where its report is."""
+    record = read_record(folder, folder.path.name)
+    console.print(results_table(result_rows(record), result_columns(record), "Test split, %"))
+    console.print(selection_note([record]), soft_wrap=True, highlight=False)
+    console.print(f"report: {folder.report}", soft_wrap=True, highlight=False)
 
 
 def fit(
     config: ExperimentConfig, folder: RunFolder, console: Console, resume: bool = False
-) -> dict[str, Any]:
-    """Train to the end with a progress bar, then report."""
+) -> None:
+    """Train to the end with a progress bar, then write the run's report."""
     if not resume:
         folder.create(config)
     title = f"{config.name} seed {config.seed}"
@@ -51,4 +64,5 @@ def fit(
         # A run that was stopped within its first epoch has nothing to go back to.
         if resume and folder.last.exists():
             trainer.resume()
-        return trainer.fit()
+        trainer.fit()
+    report_run(folder)

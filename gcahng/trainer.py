@@ -259,8 +259,8 @@ class Trainer:
             self.embedder.load_state_dict(load_checkpoint(self.folder.best)["embedder"])
             best = evaluate(self.embedder, self.splits.test, self.config)
         return {
-            "last": last,
-            "best": best,
+            **{f"last/{name}": value for name, value in last.items()},
+            **{f"best/{name}": value for name, value in best.items()},
             "best_epoch": self.best["epoch"],
             "selected_on": self.selected_on,
             "selected_by": self.config.eval.select,

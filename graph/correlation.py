@@ -6,11 +6,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch_geometric.data import Data
 
 from graph.batch_graph import PairGraph, batch_graph, pair_graph
 from graph.convs import build_conv
-from graph.pairs import pair_batch_norm
+from graph.pair_functions import pair_standardize
+from graph.pairs import Pairs
 
 
 @dataclass(frozen=True)
@@ -18,16 +20,24 @@ class Correlation:
     """What the network has learned about one batch.
 
     Attributes:
-        channel_coefficients: η [B, B, D] in (0, 1), one per ordered pair and channel.
+        coefficients: η in (0, 1) as the path makes them: [B, B, D], one per ordered pair and
+            channel, or on the dense path [M, D], one per pair i ≤ j of `pairs`.
+        pairs: The pairs of the dense path, else None.
         node_logits: [B, num_classes] class scores of the nodes.
         x: [B, D] node features after the last layer.
         edge_attr: [B², D] or, on the dense path, [M, D] edge features after the last layer.
     """
 
-    channel_coefficients: Tensor
+    coefficients: Tensor
+    pairs: Pairs | None
     node_logits: Tensor
     x: Tensor
     edge_attr: Tensor
+
+    @property
+    def channel_coefficients(self) -> Tensor:
+        """η [B, B, D], one per ordered pair and channel; made on demand on the dense path."""
+        return self.coefficients if self.pairs is None else self.pairs.to_dense(self.coefficients)
 
 
 class CorrelationNetwork(nn.Module):
@@ -74,15 +84,16 @@ class CorrelationNetwork(nn.Module):
             detach_coefficients: Record nothing for the coefficients: the metric step detaches
                 them, and the last edge update serves nothing else. Running statistics still move.
         """
+        pairs = graph.pairs if isinstance(graph, PairGraph) else None
         if isinstance(graph, PairGraph):
             x, edge_attr, coefficients = self._on_pairs(graph, detach_coefficients)
         else:
             x, edge_attr, coefficients = self._on_edges(graph)
+            coefficients = coefficients.view(x.size(0), x.size(0), -1)
         if detach_coefficients:
             coefficients = coefficients.detach()
-        size = x.size(0)
         logits = self.class_head(self.class_norm(x))
-        return Correlation(coefficients.view(size, size, -1), logits, x, edge_attr)
+        return Correlation(coefficients, pairs, logits, x, edge_attr)
 
     def batch_graph(self, embeddings: Tensor, labels: Tensor) -> Data | PairGraph:
         """The batch as the graph that this network runs fastest in its present mode."""
@@ -103,6 +114,11 @@ class CorrelationNetwork(nn.Module):
             with torch.no_grad() if detach and depth == len(self.layers) else nullcontext():
                 edge_attr = layer.pair_edges(x, pairs, edge_attr)
         with torch.no_grad() if detach else nullcontext():
-            normed = pair_batch_norm(self.coefficient_norm, edge_attr, pairs)
-            coefficients = self.coefficient_head(normed).sigmoid()
-            return x, edge_attr, pairs.to_dense(coefficients)
+            return x, edge_attr, self._pair_coefficients(edge_attr, pairs)
+
+    def _pair_coefficients(self, edge_attr: Tensor, pairs: Pairs) -> Tensor:
+        """The coefficient head on pairs, the affine part of its norm folded into the linear map."""
+        norm, head = self.coefficient_norm, self.coefficient_head
+        weight = head.weight * norm.weight
+        bias = torch.addmv(head.bias, head.weight, norm.bias)
+        return F.linear(pair_standardize(norm, edge_attr, pairs), weight, bias).sigmoid_()

@@ -77,4 +77,4 @@ def batch_layout(labels: Tensor) -> BatchLayout:
     by_class = torch.argsort(inverse, stable=True).view(-1, samples)
     # Classes in order of first appearance, so that a slot-major batch keeps its order.
     by_class = by_class[by_class[:, 0].argsort()]
-    return BatchLayout(by_class.t().reshape(-1), labels[by_class[:, 0]], samples)
+    return BatchLayout(by_class.t().reshape(-1), labels[by_class[:, 0]].long(), samples)

@@ -1,8 +1,12 @@
 """Channel-adaptive interpolation: pull each negative towards its anchor, channel by channel."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
+from graph.pairs import Pairs
 from graph.precision import full_precision
 
 DISTANCE_EPS = 1e-6  # as in torch's pairwise_distance
@@ -34,7 +38,11 @@ def fold_weights(draws: Tensor) -> Tensor:
 
 @full_precision
 def synthetic_negatives(
-    slots: Tensor, coefficients: Tensor, strength: Tensor | float, draws: Tensor
+    slots: Tensor,
+    coefficients: Tensor,
+    strength: Tensor | float,
+    draws: Tensor,
+    pairs: Pairs | None = None,
 ) -> Tensor:
     r"""One synthetic negative per anchor and negative class.
 
@@ -48,9 +56,10 @@ def synthetic_negatives(
 
     Args:
         slots: Embeddings [P, S, D] in slot-major order.
-        coefficients: η [B, B, D] in (0, 1), nodes in slot-major order.
+        coefficients: η [B, B, D] in (0, 1), nodes in slot-major order; with `pairs` [M, D].
         strength: s = exp(-α/J̄) in [0, 1]; 0 pulls to the positive's distance.
         draws: [P, P-1] in (0, 1), the scalars of the folding.
+        pairs: The pairs that symmetric coefficients belong to.
 
     Returns:
         [P, S, S, D]: slot p, anchor class a, negative class b (b = a included).
@@ -58,19 +67,93 @@ def synthetic_negatives(
     Source: GCA-HNG (IJCV 2025), correlation-aware channel-adaptive interpolation.
     """
     samples, classes, channels = slots.shape
+    straight, adaptive = _shares(slots, strength, draws)
+    # Σ_n straight (z_n - z_a), the sums over z_n and over z_a taken apart.
+    kept = torch.einsum("panb,nbd->pabd", straight, slots)
+    kept = kept + (1 - straight.sum(2)).unsqueeze(-1) * slots.unsqueeze(2)
+    if pairs is not None:
+        share = adaptive.reshape(pairs.num_nodes, -1)
+        moved = _PairMixing.apply(slots, coefficients, share, pairs)
+        return kept + moved
+    eta = coefficients.view(samples, classes, samples, classes, channels)
+    per_channel = adaptive.unsqueeze(-1) * eta
+    return kept + (per_channel * slots).sum(2) - per_channel.sum(2) * slots.unsqueeze(2)
+
+
+def _shares(slots: Tensor, strength: Tensor | float, draws: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights of z_n - z_a that all channels share and that η scales: two of [P, S, P, S]."""
+    samples = slots.size(0)
     distance = anchor_distances(slots)
     positive = distance.diagonal(dim1=1, dim2=3)  # [P, P, S]: anchor slot, slot, class
     slot = torch.arange(samples, device=slots.device)
     positive = positive[slot, (slot + 1) % samples][..., None, None]  # [P, S, 1, 1]
-    ratio = torch.where(distance > positive, positive / distance, torch.ones_like(distance))
-
+    farther = distance > positive
+    # Dividing only where it counts: 0/0 elsewhere would send NaN through `where` in backward.
+    ratio = torch.where(farther, positive / distance.masked_fill(~farther, 1), 1)
     fold = fold_weights(draws).to(distance.dtype)[:, None, :, None]
-    straight = fold * ratio  # how much of (z_n - z_a) all channels keep: [P, S, P, S]
-    adaptive = fold * (1 - ratio) * strength
-    eta = coefficients.view(samples, classes, samples, classes, channels)
-    per_channel = adaptive.unsqueeze(-1) * eta
-    # Σ_n (straight + per_channel) ⊙ (z_n - z_a), the sums over z_n and over z_a taken apart.
-    kept = torch.einsum("panb,nbd->pabd", straight, slots)
-    kept = kept + (per_channel * slots).sum(2)
-    total = straight.sum(2).unsqueeze(-1) + per_channel.sum(2)
-    return kept + (1 - total) * slots.unsqueeze(2)
+    return fold * ratio, fold * (1 - ratio) * strength
+
+
+class _PairMixing(torch.autograd.Function):
+    r""":math:`\sum_n A_{(p,a),(n,b)} \, \eta \odot (z_{n,b} - z_{p,a})` with η by pairs.
+
+    A pair (i, j) moves anchor i towards j's class by η ⊙ (z_j - z_i) and anchor j towards i's class
+    by the opposite. A self pair moves nothing.
+
+    Shapes: slots [P, S, D], η [M, D], A [B, B] → [P, S, S, D].
+    """
+
+    @staticmethod
+    def forward(ctx: Any, slots: Tensor, eta: Tensor, share: Tensor, pairs: Pairs) -> Tensor:
+        ctx.save_for_backward(slots, eta, share)
+        ctx.pairs = pairs
+        samples, classes, channels = slots.shape
+        nodes = slots.flatten(0, 1)
+        moved = slots.new_zeros(samples * classes * classes, channels)
+        for chunk in pairs.chunks():
+            first, second = pairs.at_ends(nodes, chunk)
+            step = second.sub_(first).mul_(eta[chunk])
+            (there, back), (to, fro) = _directions(pairs, chunk, classes, share)
+            moved.index_add_(0, there, step * to)
+            moved.index_add_(0, back, step * fro, alpha=-1)
+        return moved.view(samples, classes, classes, channels)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        slots, eta, share = ctx.saved_tensors
+        pairs, classes = ctx.pairs, slots.size(1)
+        needs_slots, needs_eta, needs_share, _ = ctx.needs_input_grad
+        nodes, flow = slots.flatten(0, 1), grad.flatten(0, 2)
+        grad_nodes = torch.zeros_like(nodes) if needs_slots else None
+        grad_eta = torch.empty_like(eta) if needs_eta else None
+        grad_share = torch.zeros_like(share) if needs_share else None
+        for chunk in pairs.chunks():
+            first, second = pairs.at_ends(nodes, chunk)
+            difference = second.sub_(first)
+            (there, back), (to, fro) = _directions(pairs, chunk, classes, share)
+            flow_there, flow_back = flow.index_select(0, there), flow.index_select(0, back)
+            upstream = (flow_there * to).addcmul_(flow_back, fro, value=-1)
+            row, col = pairs.row[chunk], pairs.col[chunk]
+            if grad_eta is not None:
+                torch.mul(upstream, difference, out=grad_eta[chunk])
+            if grad_nodes is not None:
+                upstream.mul_(eta[chunk])
+                grad_nodes.index_add_(0, col, upstream).index_add_(0, row, upstream, alpha=-1)
+            if grad_share is not None:
+                step = difference.mul_(eta[chunk])
+                grad_share[col, row] = flow_back.mul_(step).sum(-1).neg_()
+                grad_share[row, col] = flow_there.mul_(step).sum(-1)
+        return (
+            None if grad_nodes is None else grad_nodes.view_as(slots),
+            *(grad_eta, grad_share, None),
+        )
+
+
+def _directions(
+    pairs: Pairs, chunk: slice, classes: int, share: Tensor
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Of i → j and j → i: the row (anchor, negative class) of the result, and the share [m, 1]."""
+    row, col = pairs.row[chunk], pairs.col[chunk]
+    targets = row * classes + col % classes, col * classes + row % classes
+    return targets, (share[row, col].unsqueeze(1), share[col, row].unsqueeze(1))

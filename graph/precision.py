@@ -22,14 +22,15 @@ def full_precision(function: F) -> F:
         device = tensors[0].device.type if tensors else "cpu"
         with torch.autocast(device, enabled=False):
             return function(
-                *(_raise(value) for value in args),
-                **{name: _raise(value) for name, value in kwargs.items()},
+                *(raised(value) for value in args),
+                **{name: raised(value) for name, value in kwargs.items()},
             )
 
     return cast(F, wrapped)
 
 
-def _raise(value: Any) -> Any:
+def raised(value: Any) -> Any:
+    """A half-precision tensor in float32; anything else as it is."""
     if isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16):
         return value.float()
     return value

@@ -3,6 +3,7 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,3 +50,11 @@ def test_folders_and_links_exist() -> None:
     assert folders
     assert links
     assert [name for name in [*folders, *links] if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.S))
+def test_python_shown_runs(code: str) -> None:
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert names["negatives"].negatives.shape == (3, 4, 4, 64)
+    assert names["generator"].hardness.metric < 1e6

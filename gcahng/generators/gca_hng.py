@@ -18,6 +18,7 @@ from graph import (
     batch_layout,
     synthetic_negatives,
 )
+from graph.pairs import Pairs
 
 # Published constants: the classifier's cross entropy and the diversity term enter with these.
 CLASSIFIER_WEIGHT = 10.0
@@ -32,16 +33,23 @@ class HardNegatives:
         negatives: [P, S, S, D]: anchor slot p, anchor class a, negative class b (b = a included).
         layout: Which sample is anchor (p, a) (`layout.order[p * S + a]`), which label class b has
             (`layout.classes[b]`).
-        channel_coefficients: η [B, B, D], nodes in slot-major order.
+        coefficients: η, [B, B, D] or on the dense path [M, D], nodes in slot-major order.
+        pairs: The pairs of the dense path, else None.
         losses: Named scalar terms.
         total: The scalar to be differentiated.
     """
 
     negatives: Tensor
     layout: BatchLayout
-    channel_coefficients: Tensor
+    coefficients: Tensor
+    pairs: Pairs | None
     losses: dict[str, Tensor]
     total: Tensor
+
+    @property
+    def channel_coefficients(self) -> Tensor:
+        """η [B, B, D], one per ordered pair and channel; made on demand on the dense path."""
+        return self.coefficients if self.pairs is None else self.pairs.to_dense(self.coefficients)
 
 
 class HardNegativeGenerator(nn.Module):
@@ -152,13 +160,14 @@ class HardNegativeGenerator(nn.Module):
             draws: [P, P-1] scalars in (0, 1) for the folding; drawn if None.
 
         Raises:
-            ValueError: If the batch is not class-balanced; the message carries the counts.
+            ValueError: If the batch is not class-balanced, with the counts, or a label is out of
+                range.
         """
-        layout = (layout or batch_layout(labels)).to(embeddings.device)
+        layout = self._layout(labels, layout).to(embeddings.device)
         slots = layout.slots(embeddings)
         correlation = self._correlate(slots, layout, detach_coefficients=True)
-        coefficients = correlation.channel_coefficients
-        negatives = self._mix(slots, coefficients, draws)
+        coefficients, pairs = correlation.coefficients, correlation.pairs
+        negatives = self._mix(slots, coefficients, pairs, draws)
         losses = {}
         if self.synthetic_weight:
             weight = self.synthetic_weight * self.hardness.synthetic_weight(self.beta)
@@ -168,11 +177,12 @@ class HardNegativeGenerator(nn.Module):
             node_ce = F.cross_entropy(correlation.node_logits, layout.labels)
             losses["node_ce"] = self.node_ce_weight * node_ce
         total = sum(losses.values(), slots.new_zeros(()))
-        return HardNegatives(negatives, layout, coefficients, losses, total)
+        return HardNegatives(negatives, layout, coefficients, pairs, losses, total)
 
     def classifier_loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """10 · cross entropy of the linear classifier on the detached embeddings."""
-        return CLASSIFIER_WEIGHT * F.cross_entropy(self.classifier(embeddings.detach()), labels)
+        logits = self.classifier(embeddings.detach())
+        return CLASSIFIER_WEIGHT * F.cross_entropy(logits, labels.long())
 
     def generator_losses(
         self,
@@ -190,24 +200,38 @@ class HardNegativeGenerator(nn.Module):
         `losses` holds the cross entropy with γ, the similarity term bare, the diversity term with
         its 0.01. The classifier is held fixed. Arguments as in `forward`.
         """
-        layout = (layout or batch_layout(labels)).to(embeddings.device)
+        layout = self._layout(labels, layout).to(embeddings.device)
         slots = layout.slots(embeddings.detach())
-        coefficients = self._correlate(slots, layout).channel_coefficients
-        negatives = self._mix(slots, coefficients, draws)
+        correlation = self._correlate(slots, layout)
+        coefficients, pairs = correlation.coefficients, correlation.pairs
+        # What else there is of it would live through backward.
+        del correlation
+        negatives = self._mix(slots, coefficients, pairs, draws)
         weight, bias = self.classifier.weight.detach(), self.classifier.bias.detach()
         logits = F.linear(negatives, weight, bias)
         losses = {
             "generator_ce": self.gamma
             * negative_classification(logits, layout.classes, self.keep_own_class),
             "similarity": anchor_similarity(slots, negatives, self.misplaced_similarity_mask),
-            "diversity": DIVERSITY_SCALE * diversity(coefficients),
+            "diversity": DIVERSITY_SCALE * diversity(coefficients, pairs),
         }
         total = 0.5 * (
             losses["generator_ce"]
             + self.similarity_weight * losses["similarity"]
             + self.diversity_weight * losses["diversity"]
         )
-        return HardNegatives(negatives, layout, coefficients, losses, total)
+        return HardNegatives(negatives, layout, coefficients, pairs, losses, total)
+
+    def _layout(self, labels: Tensor, layout: BatchLayout | None) -> BatchLayout:
+        if layout is not None:
+            return layout
+        layout, known = batch_layout(labels), self.classifier.out_features
+        if int(layout.classes.min()) < 0 or int(layout.classes.max()) >= known:
+            raise ValueError(
+                f"Expected 'labels' in [0, {known}), the generator's num_classes (got labels from "
+                f"{int(layout.classes.min())} to {int(layout.classes.max())})"
+            )
+        return layout
 
     def _correlate(
         self, slots: Tensor, layout: BatchLayout, detach_coefficients: bool = False
@@ -219,9 +243,11 @@ class HardNegativeGenerator(nn.Module):
             graph = self.graph.batch_graph(nodes, layout.labels)
         return self.graph(graph, detach_coefficients)
 
-    def _mix(self, slots: Tensor, coefficients: Tensor, draws: Tensor | None) -> Tensor:
+    def _mix(
+        self, slots: Tensor, coefficients: Tensor, pairs: Pairs | None, draws: Tensor | None
+    ) -> Tensor:
         if draws is None:
             samples = slots.size(0)
             draws = torch.rand(samples, samples - 1, device=slots.device, dtype=slots.dtype)
         strength = self.hardness.strength(self.alpha).to(slots.dtype)
-        return synthetic_negatives(slots, coefficients, strength, draws)
+        return synthetic_negatives(slots, coefficients, strength, draws, pairs)

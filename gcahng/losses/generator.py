@@ -4,7 +4,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from graph.pair_functions import pair_spread
+from graph.pairs import Pairs
 from graph.precision import full_precision
+
+COSINE_EPS = 1e-8  # the least length, as in torch's cosine_similarity
 
 
 def misplaced_own_class(samples: int, classes: int, device: torch.device | None = None) -> Tensor:
@@ -48,7 +52,10 @@ def anchor_similarity(slots: Tensor, negatives: Tensor, misplaced_mask: bool = F
         negatives: [P, S, S, D].
         misplaced_mask: As published: zero other entries than b = a and divide by all P·S·S.
     """
-    distance = 1 - F.cosine_similarity(slots.unsqueeze(2), negatives, dim=-1)
+    # As torch's cosine_similarity, which would keep several tensors of the negatives' size.
+    lengths = torch.linalg.vector_norm(slots, dim=-1).clamp(min=COSINE_EPS).unsqueeze(-1)
+    lengths = lengths * torch.linalg.vector_norm(negatives, dim=-1).clamp(min=COSINE_EPS)
+    distance = 1 - torch.einsum("pad,pabd->pab", slots, negatives) / lengths
     if not misplaced_mask:
         return _mean_of_others(distance)
     mask = misplaced_own_class(distance.size(0), distance.size(1), distance.device)
@@ -56,16 +63,19 @@ def anchor_similarity(slots: Tensor, negatives: Tensor, misplaced_mask: bool = F
 
 
 @full_precision
-def diversity(coefficients: Tensor) -> Tensor:
+def diversity(coefficients: Tensor, pairs: Pairs | None = None) -> Tensor:
     r"""Lower where the channel coefficients of a node differ more between its partners.
 
     .. math:: J_{div} = 1 - \sqrt{\tfrac{1}{B^2} \textstyle\sum_{ij}
         \lVert \eta_{ij} - \mathrm{mean}_j \, \eta_{ij} \rVert^2}
 
-    Shapes: coefficients [B, B, D] → scalar.
+    Shapes: coefficients [B, B, D], or [M, D] of the given pairs → scalar.
     """
+    if pairs is not None:
+        return 1 - pair_spread(coefficients, pairs) / pairs.num_nodes
     spread = coefficients - coefficients.mean(dim=1, keepdim=True)
-    return 1 - (spread.square().sum() / coefficients.size(0) ** 2).sqrt()
+    # A norm rather than a root: its gradient at 0, equal coefficients, is 0 and not NaN.
+    return 1 - torch.linalg.vector_norm(spread) / coefficients.size(0)
 
 
 def _mean_of_others(values: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ class ProxyAnchorLoss(nn.Module):
         if embeddings.size(0) == 0:
             return embeddings.sum() + 0 * self.proxies.sum()
         similarity = F.normalize(embeddings, dim=-1) @ F.normalize(self.proxies, dim=-1).t()
-        positive = F.one_hot(labels, self.proxies.size(0)).bool()
+        positive = F.one_hot(labels.long(), self.proxies.size(0)).bool()
         # log(1 + Σ exp) as a logsumexp with one more term of exponent 0 cannot overflow.
         pull = (-self.alpha * (similarity - self.delta)).masked_fill(~positive, -torch.inf)
         push = (self.alpha * (similarity + self.delta)).masked_fill(positive, -torch.inf)

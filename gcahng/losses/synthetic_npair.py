@@ -24,10 +24,17 @@ def synthetic_npair(slots: Tensor, negatives: Tensor) -> Tensor:
     Source: GCA-HNG (IJCV 2025), the synthetic term of the metric loss.
     """
     samples, classes, _ = slots.shape
-    own = torch.eye(classes, dtype=torch.bool, device=slots.device)[:, :, None]
-    tuples = torch.where(own, slots.roll(-1, dims=0).unsqueeze(2), negatives)
-    logits = torch.einsum("pad,pabd->pab", slots, tuples)
+    positives = slots.roll(-1, dims=0)
+    own = torch.eye(classes, dtype=torch.bool, device=slots.device)
+
+    def at_own(positive: Tensor, negative: Tensor) -> Tensor:
+        """Figures [P, S, S] of the negatives with those of the positives [P, S] at b = a."""
+        return torch.where(own, positive.unsqueeze(2), negative)
+
+    negative_logits = torch.einsum("pad,pabd->pab", slots, negatives)
+    logits = at_own((slots * positives).sum(-1), negative_logits)
     target = torch.arange(classes, device=slots.device).repeat(samples)
     loss = F.cross_entropy(logits.flatten(0, 1), target)
-    norms = slots.square().sum() / classes + tuples.square().sum() / classes**2
+    squares = at_own(positives.square().sum(-1), negatives.square().sum(-1))
+    norms = slots.square().sum() / classes + squares.sum() / classes**2
     return loss + NORM_WEIGHT * norms / samples

@@ -10,8 +10,8 @@ from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import scatter
 
 from graph import gca_pairs
-from graph.edge_ffn import Memory
 from graph.pairs import Pairs, endpoint_keep
+from graph.recompute import Memory
 
 EdgeDropout = Literal["tied", "independent", "off"]
 
@@ -45,7 +45,7 @@ class GCAConv(MessagePassing):
         dropout: Probability of dropping an endpoint's weight in the edge attention.
         edge_dropout: One draw for (i, j) and (j, i) (`"tied"`, keeps edges symmetric), a draw for
             each (`"independent"`, as published), or none (`"off"`).
-        memory: What the dense path keeps of the edge feed-forward (`graph.edge_ffn`).
+        memory: What the dense path keeps for backward (`graph.recompute`).
 
     Shapes:
         - **input:** x [N, in_channels], edge_index [2, E] (from row 0 to row 1),

@@ -1,0 +1,122 @@
+"""Recipes over several seeds: means, and paired differences to the first recipe."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from gcahng.files import write_text
+from gcahng.report import RunRecord
+from gcahng.results import figure_columns, test_figures
+from gcahng.run_folder import environment
+from gcahng.tables import Column, markdown_table
+
+Seeds = Sequence[Mapping[str, RunRecord]]
+COMPARED = ("recall@1", "map@r")
+
+
+def write_comparison(seeds: Seeds, path: Path, notes: Sequence[str]) -> Path:
+    """Write mean ± standard deviation over seeds and paired differences.
+
+    Args:
+        seeds: For each seed, records by recipe; the first recipe is the baseline.
+        path: Without suffix; `.md` gets the tables, `.csv` every single run.
+        notes: Sentences to stand below the tables.
+
+    Returns:
+        The Markdown file.
+    """
+    write_text(path.with_suffix(".csv"), _every_run(seeds))
+    baseline = next(iter(seeds[0].values())).name
+    system = environment()
+    parts = [f"# Quickstart recipes on glyphs, {len(seeds)} seeds\n"]
+    for epoch in ("last", "best"):
+        parts += [f"## After the {epoch} epoch, test split, %\n", _means(seeds, epoch)]
+    parts += [
+        f"## Paired differences to {baseline}, last epoch, percentage points\n",
+        _differences(seeds, "last"),
+        "Mean ± sample standard deviation over seeds; t is the mean difference over its standard "
+        "error; the single differences stand in the order of the seeds.\n",
+        *(f"{note}\n" for note in notes),
+        f"Written by `make benchmark-quickstart` with torch {system['libraries']['torch']}, "
+        "1 thread; seconds are training time without warm start and evaluation.\n",
+    ]
+    target = path.with_suffix(".md")
+    write_text(target, "\n".join(parts))
+    return target
+
+
+def _means(seeds: Seeds, epoch: str) -> str:
+    names = list(test_figures(next(iter(seeds[0].values())), epoch))
+    columns = [Column("recipe", "recipe")]
+    columns += figure_columns(names)
+    columns += [Column("seconds", "seconds", "seconds"), Column("epochs", "epochs")]
+    rows: list[dict[str, Any]] = []
+    for recipe, record in seeds[0].items():
+        runs = [seed[recipe].results for seed in seeds]
+        row: dict[str, Any] = {"recipe": record.name}
+        for name in names:
+            row[name] = _spread([100 * run[f"{epoch}/{name}"] for run in runs])
+        row["seconds"] = mean(run["seconds"] for run in runs)
+        epochs = sorted({run["epochs"] for run in runs})
+        row["epochs"] = str(epochs[0]) if len(epochs) == 1 else f"{epochs[0]}–{epochs[-1]}"
+        rows.append(row)
+    return markdown_table(rows, columns)
+
+
+def _differences(seeds: Seeds, epoch: str) -> str:
+    baseline, *others = seeds[0]
+    columns = [Column("recipe", "recipe")]
+    for name in COMPARED:
+        columns += [
+            Column(name, f"Δ {name}"),
+            Column(f"{name} t", "t"),
+            Column(f"{name} runs", "by seed"),
+        ]
+    rows = []
+    for recipe in others:
+        row: dict[str, Any] = {"recipe": seeds[0][recipe].name}
+        for name in COMPARED:
+            key = f"{epoch}/{name}"
+            gaps = [100 * (run[recipe].results[key] - run[baseline].results[key]) for run in seeds]
+            row[name] = _spread(gaps)
+            row[f"{name} t"] = _t_value(gaps)
+            row[f"{name} runs"] = ", ".join(f"{gap:+.2f}" for gap in gaps)
+        rows.append(row)
+    return markdown_table(rows, columns)
+
+
+def _spread(values: Sequence[float]) -> str:
+    """Mean ± sample standard deviation; the mean alone where there is one value."""
+    if len(values) < 2:
+        return f"{values[0]:.2f}"
+    return f"{mean(values):.2f} ± {stdev(values):.2f}"
+
+
+def _t_value(gaps: Sequence[float]) -> str:
+    if len(gaps) < 2 or stdev(gaps) == 0:
+        return "–"
+    return f"{mean(gaps) / (stdev(gaps) / len(gaps) ** 0.5):.1f}"
+
+
+def _every_run(seeds: Seeds) -> str:
+    text = io.StringIO()
+    rows = [
+        {
+            "recipe": recipe,
+            "seed": seed,
+            "epoch": epoch,
+            "seconds": f"{record.results['seconds']:.2f}",
+            "epochs": record.results["epochs"],
+            **{name: f"{value:.6f}" for name, value in test_figures(record, epoch).items()},
+        }
+        for seed, by_recipe in enumerate(seeds)
+        for recipe, record in by_recipe.items()
+        for epoch in ("last", "best")
+    ]
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,69 @@
+"""The report page of finished runs, with a gallery from one of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from data import ImageDataset
+from gcahng.build import open_split
+from gcahng.evaluation import embed
+from gcahng.gallery import retrieval_gallery
+from gcahng.loading import load_run
+from gcahng.report import RunRecord, write_report
+from gcahng.results import read_record, selection_note
+from gcahng.retrieval import nearest_neighbours
+from gcahng.run_folder import RunFolder
+
+NEIGHBOURS = 8
+
+
+def report_runs(
+    path: Path,
+    title: str,
+    records: Sequence[RunRecord],
+    shown: RunFolder,
+    notes: Sequence[str] = (),
+) -> None:
+    """Write one page about some runs; the gallery is of the best epoch of the run `shown`."""
+    write_report(path, title, records, gallery=gallery_of(shown), notes=notes)
+
+
+def report_run(folder: RunFolder) -> None:
+    """Write the report into a finished run's own folder."""
+    record = read_record(folder, folder.path.name)
+    title = f"Run {folder.path.name}"
+    report_runs(folder.report, title, [record], folder, [selection_note([record])])
+
+
+def gallery_of(folder: RunFolder) -> str:
+    """Test queries of a run with their nearest neighbours, as HTML."""
+    run = load_run(folder.path)
+    dataset = open_split(run.config, "test", augment=False)
+    embeddings = embed(run.embedder, dataset, workers=run.config.data.workers)
+    similarities, indices = nearest_neighbours(embeddings, NEIGHBOURS, is_query=dataset.is_query)
+    return retrieval_gallery(
+        _RawImages(dataset),
+        dataset.labels,
+        dataset.classes,
+        similarities,
+        indices,
+        _queries(dataset),
+    )
+
+
+def _queries(dataset: ImageDataset) -> Tensor:
+    if dataset.is_query is None:
+        return torch.arange(len(dataset))
+    return dataset.is_query.nonzero().flatten()
+
+
+class _RawImages:
+    """The images of a data set as they are on disk, by index."""
+
+    def __init__(self, dataset: ImageDataset) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, index: int) -> object:
+        return self.dataset.load(index)

@@ -1,0 +1,92 @@
+"""Result rows as a terminal table or as Markdown, from one description of the columns."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+from rich.text import Text
+
+Row = Mapping[str, object]
+
+#: How a number is shown, by the name of a column's format.
+FORMATS: dict[str, Callable[[float], str]] = {
+    "text": str,
+    "integer": lambda value: f"{value:.0f}",
+    "number": lambda value: f"{value:.4g}",
+    "percent": lambda value: f"{100 * value:.2f}",
+    "seconds": lambda value: f"{value:.1f}",
+    "mib": lambda value: f"{value:.0f}",
+}
+MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: the key of its values in a row, its title and its format.
+
+    Args:
+        key: where a row keeps the value.
+        title: what stands above it, with the unit.
+        format: a name of ``FORMATS``; ``percent`` takes fractions.
+
+    Raises:
+        ValueError: unknown format.
+    """
+
+    key: str
+    title: str
+    format: str = "text"
+
+    def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            raise ValueError(
+                f"Unknown format '{self.format}' of column '{self.key}': "
+                f"choose one of {', '.join(FORMATS)}"
+            )
+
+    def show(self, row: Row) -> str:
+        """Return the row's value as text; a dash where it is missing, None or NaN."""
+        value = row.get(self.key)
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            return MISSING
+        # Text in a column of numbers (such as '71.2 ± 0.3') is shown as it is.
+        return str(value) if isinstance(value, str) else FORMATS[self.format](value)  # type: ignore[arg-type]
+
+
+def results_table(
+    rows: Sequence[Row], columns: Sequence[Column], title: str | None = None
+) -> Table:
+    """Return a terminal table: one line for each row, text to the left and numbers to the right."""
+    table = Table(title=title)
+    for column in columns:
+        table.add_column(Text(column.title), justify="left" if column.format == "text" else "right")
+    for row in rows:
+        # Text, not str: a name such as '[a]' is no markup.
+        table.add_row(*(Text(column.show(row)) for column in columns))
+    return table
+
+
+def metrics_table(title: str, figures: Row) -> Table:
+    """Return a table of one line: fractions by name, shown as percent."""
+    titles = {"map@r": "MAP@R %", "r_precision": "R-Prec %"}
+    columns = [
+        Column(name, titles.get(name, name.replace("recall@", "R@") + " %"), "percent")
+        for name in figures
+    ]
+    return results_table([figures], columns, title)
+
+
+def markdown_table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
+    """Return the same table in Markdown, ending in a newline."""
+    lines = [
+        [column.title for column in columns],
+        ["---" if column.format == "text" else "---:" for column in columns],
+        *([column.show(row) for column in columns] for row in rows),
+    ]
+    return "".join(f"| {' | '.join(_cell(text) for text in line)} |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """Keep a bar or a line break from ending the Markdown cell."""
+    return text.replace("|", "\\|").replace("\n", " ")

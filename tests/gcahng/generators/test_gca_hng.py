@@ -1,0 +1,309 @@
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from gcahng import HardNegativeGenerator
+from gcahng.generators import GENERATORS, HardNegatives
+from graph import batch_layout
+from tests.gcahng import oracle
+from tests.graph.oracle import assert_near
+
+SAMPLES, SAMPLED, CHANNELS, CLASSES = 3, 3, 8, 6
+LABELS = torch.tensor([4, 0, 2]).repeat(SAMPLES)
+both_paths = pytest.mark.parametrize("path", ["dense", "sparse"])
+
+
+def make(metric: float = 3.0, generated: float = 15.0, **args: object) -> HardNegativeGenerator:
+    """A generator whose running means are set, so that every term counts."""
+    torch.manual_seed(0)
+    args = {"heads": 2, "layers": 1, "edge_dropout": "off", **args}
+    generator = HardNegativeGenerator(CHANNELS, CLASSES, **args).double()
+    generator.hardness.metric.fill_(metric)
+    generator.hardness.generator.fill_(generated)
+    return generator
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    torch.manual_seed(1)
+    size = SAMPLES * SAMPLED
+    z = torch.randn(size, CHANNELS, dtype=torch.float64, requires_grad=True)
+    return z, torch.rand(SAMPLES, SAMPLES - 1, dtype=torch.float64)
+
+
+def _gradients(loss: Tensor, leaves: list[Tensor]) -> list[Tensor]:
+    """Gradients, zeros where there is none."""
+    found = torch.autograd.grad(loss, leaves, allow_unused=True)
+    return [torch.zeros_like(x) if g is None else g for x, g in zip(leaves, found, strict=True)]
+
+
+def _trainable(generator: HardNegativeGenerator) -> list[Tensor]:
+    return [p for p in generator.graph.parameters() if p.requires_grad]
+
+
+@both_paths
+def test_forward_equals_the_loop(path: str) -> None:
+    generator, (z, draws) = make(path=path), batch()
+    leaves = [z, *_trainable(generator)]
+    out = generator(z, LABELS, draws=draws)
+    gradients = _gradients(out.total, leaves)
+    expected = oracle.added_to_metric(generator, z, LABELS, draws)
+    assert out.losses.keys() == expected.keys()
+    for name, value in expected.items():
+        assert_near(name, out.losses[name], value, 1e-12)
+    for ours, loops in zip(gradients, _gradients(sum(expected.values()), leaves), strict=True):
+        assert_near("gradient", ours, loops)
+
+
+@both_paths
+@pytest.mark.parametrize("published", [True, False])
+def test_generator_losses_equal_the_loop(path: str, published: bool) -> None:
+    quirks = {"misplaced_similarity_mask": published, "keep_own_class": published}
+    generator, (z, draws) = make(path=path, gamma=3.0, **quirks), batch()
+    out = generator.generator_losses(z, LABELS, draws=draws)
+    gradients = _gradients(out.total, _trainable(generator))
+    expected = oracle.generator_loss(generator, z, LABELS, draws)
+    assert_near("total", out.total, expected, 1e-12)
+    for ours, loops in zip(gradients, _gradients(expected, _trainable(generator)), strict=True):
+        assert_near("gradient", ours, loops)
+
+
+def test_classifier_loss_equals_the_loop_and_trains_the_classifier_only() -> None:
+    generator, (z, _) = make(), batch()
+    loss = generator.classifier_loss(z, LABELS)
+    assert_near("loss", loss, oracle.classifier_loss(generator.classifier, z, LABELS), 1e-13)
+    loss.backward()
+    assert z.grad is None
+    assert [n for n, p in generator.named_parameters() if p.grad is not None] == [
+        "classifier.weight",
+        "classifier.bias",
+    ]
+
+
+def _by_class(out: HardNegatives) -> dict[tuple[int, int, int], Tensor]:
+    """Negatives by anchor slot, anchor class and negative class."""
+    classes = out.layout.classes.tolist()
+    return {
+        (p, a, b): out.negatives[p, i, j]
+        for p in range(SAMPLES)
+        for i, a in enumerate(classes)
+        for j, b in enumerate(classes)
+    }
+
+
+@both_paths
+@pytest.mark.parametrize("order", [[0, 3, 6, 1, 4, 7, 2, 5, 8], [2, 1, 5, 0, 4, 3, 8, 6, 7]])
+@pytest.mark.parametrize("call", ["forward", "generator_losses"])
+def test_shuffled_batch_gives_the_same_negatives(path: str, order: list[int], call: str) -> None:
+    # Both orders keep that of the samples within each class, and so the slots.
+    generator, (z, draws) = make(path=path), batch()
+    expected = getattr(generator, call)(z, LABELS, draws=draws)
+    shuffled = getattr(generator, call)(z[order], LABELS[order], draws=draws)
+    for key, negative in _by_class(expected).items():
+        assert_near(str(key), _by_class(shuffled)[key], negative, 1e-11)
+    for name, loss in expected.losses.items():
+        assert_near(name, shuffled.losses[name], loss, 1e-11)
+
+
+def test_any_shuffle_is_read_through_its_layout() -> None:
+    generator, (z, draws) = make(), batch()
+    order = oracle.permutation(len(z))
+    out = generator(z[order], LABELS[order], draws=draws)
+    layout = batch_layout(LABELS[order])
+    sorted_out = generator(z[order][layout.order], layout.labels, draws=draws)
+    assert torch.equal(out.layout.order, layout.order)
+    assert_near("negatives", out.negatives, sorted_out.negatives, 1e-13)
+    assert_near("total", out.total, sorted_out.total, 1e-13)
+
+
+@both_paths
+def test_draws_come_by_slot_then_candidate(path: str) -> None:
+    generator, (z, _) = make(path=path), batch()
+    torch.manual_seed(7)
+    drawn = generator(z, LABELS).negatives
+    torch.manual_seed(7)
+    draws = torch.zeros(SAMPLES, SAMPLES - 1, dtype=torch.float64)
+    for p in range(SAMPLES):
+        for n in range(SAMPLES - 1):
+            draws[p, n] = torch.rand(1, dtype=torch.float64)
+    assert torch.equal(drawn, generator(z, LABELS, draws=draws).negatives)
+
+
+def test_synthetic_term_is_off_before_the_first_epoch_has_ended() -> None:
+    (z, draws), strong = batch(), make()
+    fresh = make(metric=1e6, generated=1e6)
+    losses = fresh(z, LABELS, draws=draws).losses
+    assert 0 < losses["synthetic"] < 1e-3
+    fresh.hardness.record(torch.tensor(3.0), torch.tensor(15.0))
+    assert torch.equal(fresh(z, LABELS, draws=draws).losses["synthetic"], losses["synthetic"])
+    fresh.hardness.end_epoch()
+    after = fresh(z, LABELS, draws=draws).losses["synthetic"]
+    assert_near("after", after, strong(z, LABELS, draws=draws).losses["synthetic"], 1e-12)
+
+
+def test_weight_of_the_synthetic_term() -> None:
+    z, draws = batch()
+    terms = [
+        make(generated=j, beta=7.0)(z, LABELS, draws=draws).losses["synthetic"] for j in (5.0, 50.0)
+    ]
+    expected = (1 - math.exp(-7 / 5)) / (1 - math.exp(-7 / 50))
+    assert_near("weight", terms[0], expected * terms[1], 1e-12)
+
+
+def test_strength_shrinks_the_learned_part() -> None:
+    z, draws = batch()
+    near = make(metric=1e-6)(z, LABELS, draws=draws)  # exp(-α/J̄) = 0
+    ones = torch.zeros_like(near.channel_coefficients)
+    slots = oracle.in_slots(z, LABELS)
+    expected = oracle.graph_oracle.negatives(slots, ones, 0.0, draws)
+    assert_near("negatives", near.negatives, expected, 1e-12)
+    far = make(metric=1e6)(z, LABELS, draws=draws)
+    distances = [(out.negatives - slots.unsqueeze(2)).norm(dim=-1).mean() for out in (near, far)]
+    assert distances[0] < distances[1]
+
+
+@both_paths
+def test_synthetic_term_trains_the_embedder_only(path: str) -> None:
+    generator, (z, draws) = make(path=path), batch()
+    out = generator(z, LABELS, draws=draws)
+    out.losses["synthetic"].backward(retain_graph=True)
+    assert z.grad.ne(0).any()
+    assert all(p.grad is None for p in generator.parameters())
+    assert not out.channel_coefficients.requires_grad
+    z.grad = None
+    out.losses["node_ce"].backward()
+    assert z.grad.ne(0).any()
+    assert generator.graph.layers[0].node_query.weight.grad.ne(0).any()
+    assert generator.graph.coefficient_head.weight.grad is None
+    assert generator.classifier.weight.grad is None
+
+
+@both_paths
+def test_generator_losses_train_the_graph_only(path: str) -> None:
+    generator, (z, draws) = make(path=path), batch()
+    generator.generator_losses(z, LABELS, draws=draws).total.backward()
+    assert z.grad is None
+    assert generator.classifier.weight.grad is None
+    assert generator.classifier.bias.grad is None
+    assert generator.graph.coefficient_head.weight.grad.ne(0).any()
+    assert generator.graph.class_head.weight.grad is None
+
+
+@pytest.mark.parametrize("call", ["forward", "generator_losses"])
+def test_both_passes_move_the_running_statistics(call: str) -> None:
+    generator, (z, draws) = make(), batch()
+    getattr(generator, call)(z, LABELS, draws=draws)
+    assert generator.graph.coefficient_norm.num_batches_tracked == 1
+    assert generator.graph.class_norm.num_batches_tracked == 1
+    assert generator.graph.coefficient_norm.running_mean.ne(0).any()
+
+
+def test_quirk_edge_heads() -> None:
+    (z, draws), corrected = batch(), make()
+    published = make(edge_heads=1)
+    published.load_state_dict(corrected.state_dict())
+    assert corrected.graph.layers[0].edge_heads == 2
+    outs = [g.generator_losses(z, LABELS, draws=draws) for g in (corrected, published)]
+    assert (outs[0].channel_coefficients - outs[1].channel_coefficients).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("quirk", ["misplaced_similarity_mask", "keep_own_class"])
+def test_quirks_of_the_generator_terms_show(quirk: str) -> None:
+    z, draws = batch()
+    totals = [
+        make(**{quirk: on}).generator_losses(z, LABELS, draws=draws).total for on in (True, False)
+    ]
+    assert abs(totals[0] - totals[1]) > 1e-3
+
+
+@both_paths
+def test_independent_dropout_runs_on_either_path(path: str) -> None:
+    generator, (z, draws) = make(path=path, edge_dropout="independent", dropout=0.5), batch()
+    eta = generator.generator_losses(z, LABELS, draws=draws).channel_coefficients
+    assert (eta - eta.transpose(0, 1)).abs().max() > 1e-4
+
+
+def test_weights_of_the_terms() -> None:
+    z, draws = batch()
+    plain = make()(z, LABELS, draws=draws)
+    heavy = make(node_ce_weight=3.0, synthetic_weight=0.5)(z, LABELS, draws=draws)
+    assert_near("node_ce", heavy.losses["node_ce"], 3 * plain.losses["node_ce"], 1e-13)
+    assert_near("synthetic", heavy.losses["synthetic"], 0.5 * plain.losses["synthetic"], 1e-13)
+    assert_near("total", heavy.total, sum(heavy.losses.values()), 1e-13)
+
+
+def test_a_term_of_weight_0_is_absent() -> None:
+    z, draws = batch()
+    assert list(make(node_ce_weight=0)(z, LABELS, draws=draws).losses) == ["synthetic"]
+    assert list(make(synthetic_weight=0)(z, LABELS, draws=draws).losses) == ["node_ce"]
+    neither = make(synthetic_weight=0, node_ce_weight=0)(z, LABELS, draws=draws)
+    assert neither.losses == {}
+    (z.sum() + neither.total).backward()
+    assert z.grad.eq(1).all()
+
+
+def test_trains_generator_where_any_term_has_weight() -> None:
+    none = {"gamma": 0, "similarity_weight": 0, "diversity_weight": 0}
+    assert not make(**none).trains_generator
+    for name in none:
+        assert make(**{**none, name: 1}).trains_generator
+
+
+def test_state_carries_the_hardness() -> None:
+    generator = make()
+    generator.hardness.record(torch.tensor(8.0), torch.tensor(9.0))
+    other = make(metric=1e6, generated=1e6)
+    other.load_state_dict(generator.state_dict())
+    assert other.hardness.metric == 3
+    other.hardness.end_epoch()
+    assert other.hardness.metric == 8
+    assert other.hardness.generator == 9
+
+
+@pytest.mark.parametrize("call", ["forward", "generator_losses"])
+def test_integer_labels_of_any_width(call: str) -> None:
+    (z, draws), totals = batch(), []
+    for dtype in (torch.int32, torch.int64):
+        totals.append(getattr(make(), call)(z, LABELS.to(dtype), draws=draws).total)
+    assert torch.equal(*totals)
+
+
+def test_classifier_loss_takes_integer_labels_of_any_width() -> None:
+    generator, (z, _) = make(), batch()
+    losses = [generator.classifier_loss(z, LABELS.to(d)) for d in (torch.int32, torch.int64)]
+    assert torch.equal(*losses)
+
+
+@pytest.mark.parametrize("call", ["forward", "generator_losses"])
+@pytest.mark.parametrize("labels", [[0, 6], [-1, 2]])
+def test_labels_out_of_range_raise(call: str, labels: list[int]) -> None:
+    z, wrong = torch.zeros(4, CHANNELS).double(), torch.tensor(labels).repeat(2)
+    with pytest.raises(ValueError, match=rf"\[0, 6\).*from {labels[0]} to {labels[1]}"):
+        getattr(make(), call)(z, wrong)
+
+
+@pytest.mark.parametrize("call", ["forward", "generator_losses"])
+def test_unbalanced_batch_raises_with_the_counts(call: str) -> None:
+    with pytest.raises(ValueError, match=r"\{0: 2, 1: 3\}"):
+        getattr(make(), call)(torch.zeros(5, CHANNELS).double(), torch.tensor([0, 1, 1, 0, 1]))
+
+
+def test_a_layout_that_is_known_is_used() -> None:
+    generator, (z, draws) = make(), batch()
+    known = generator(z, LABELS, layout=batch_layout(LABELS), draws=draws)
+    assert torch.equal(known.total, generator(z, LABELS, draws=draws).total)
+
+
+@both_paths
+def test_equal_samples_give_finite_gradients(path: str) -> None:
+    generator, (z, draws) = make(path=path), batch()
+    same = z.detach()[:1].repeat(len(z), 1).requires_grad_()
+    total = generator(same, LABELS, draws=draws).total
+    (total + generator.generator_losses(same, LABELS, draws=draws).total).backward()
+    assert same.grad.isfinite().all()
+    assert all(p.grad.isfinite().all() for p in generator.parameters() if p.grad is not None)
+
+
+def test_registered() -> None:
+    assert GENERATORS["gca_hng"] is HardNegativeGenerator

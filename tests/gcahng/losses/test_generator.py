@@ -1,0 +1,143 @@
+import pytest
+import torch
+from torch import Tensor
+
+from gcahng.losses.generator import (
+    anchor_similarity,
+    diversity,
+    misplaced_own_class,
+    negative_classification,
+)
+from graph.pairs import unordered_pairs
+from tests.gcahng import oracle
+from tests.graph.oracle import assert_near
+
+SAMPLES, CLASSES = 3, 4
+either = pytest.mark.parametrize("published", [True, False])
+shapes = pytest.mark.parametrize(("samples", "classes"), [(2, 2), (3, 4), (4, 3), (2, 5)])
+
+
+def batch(samples: int, classes: int, channels: int = 5) -> tuple[Tensor, Tensor]:
+    torch.manual_seed(0)
+    slots = torch.randn(samples, classes, channels, dtype=torch.float64)
+    return slots, torch.randn(samples, classes, classes, channels, dtype=torch.float64)
+
+
+def coefficients(size: int = 6) -> Tensor:
+    torch.manual_seed(0)
+    return torch.rand(size, size, 3, dtype=torch.float64)
+
+
+@shapes
+@either
+def test_classification_equals_the_loop(samples: int, classes: int, published: bool) -> None:
+    logits, labels = 3 * batch(samples, classes, 7)[1], torch.randperm(7)[:classes]
+    ours = negative_classification(logits, labels, published)
+    assert_near("loss", ours, oracle.negative_classification(logits, labels, published), 1e-13)
+
+
+@shapes
+@either
+def test_similarity_equals_the_loop(samples: int, classes: int, published: bool) -> None:
+    inputs = batch(samples, classes)
+    ours = anchor_similarity(*inputs, published)
+    assert_near("loss", ours, oracle.similarity(*inputs, published), 1e-13)
+
+
+def test_diversity_equals_the_loop() -> None:
+    eta = coefficients()
+    assert_near("loss", diversity(eta), oracle.diversity(eta), 1e-13)
+    permuted = oracle.permutation(6)
+    assert_near("permuted", diversity(eta[permuted][:, permuted]), diversity(eta), 1e-13)
+
+
+def test_diversity_by_pairs_is_that_of_the_symmetric_coefficients() -> None:
+    pairs = unordered_pairs(6, torch.device("cpu"))
+    by_pair = torch.rand(21, 3, dtype=torch.float64, requires_grad=True)
+    ours, full = diversity(by_pair, pairs), oracle.diversity(pairs.to_dense(by_pair))
+    assert_near("loss", ours, full, 1e-13)
+    expected = torch.autograd.grad(full, by_pair)[0]
+    assert_near("gradient", torch.autograd.grad(ours, by_pair)[0], expected, 1e-12)
+
+
+@either
+def test_gradcheck(published: bool) -> None:
+    logits, classes = batch(2, 3, 4)[1].requires_grad_(), torch.tensor([3, 0, 1])
+    torch.autograd.gradcheck(lambda x: negative_classification(x, classes, published), logits)
+    leaves = tuple(tensor.requires_grad_() for tensor in batch(2, 3))
+    torch.autograd.gradcheck(lambda z, n: anchor_similarity(z, n, published), leaves)
+    torch.autograd.gradcheck(diversity, coefficients(3).requires_grad_())
+
+
+@shapes
+def test_misplaced_positions(samples: int, classes: int) -> None:
+    mask = misplaced_own_class(samples, classes)
+    assert mask.shape == (samples, classes, classes)
+    found = set(mask.flatten().nonzero().flatten().tolist())
+    assert found == oracle.misplaced(samples, classes)
+    own = torch.eye(classes, dtype=torch.bool).expand(samples, classes, classes)
+    assert mask.sum() == own.sum()
+    assert not torch.equal(mask, own)
+
+
+def _own_class_gradient(loss: Tensor, negatives: Tensor) -> Tensor:
+    (gradient,) = torch.autograd.grad(loss, negatives)
+    return gradient.diagonal(dim1=1, dim2=2).abs().amax(1)
+
+
+def test_quirk_similarity_leaves_out_other_entries_than_its_own_class() -> None:
+    slots, negatives = batch(SAMPLES, CLASSES)
+    negatives.requires_grad_()
+    corrected = anchor_similarity(slots, negatives)
+    published = anchor_similarity(slots, negatives, misplaced_mask=True)
+    assert abs(corrected - published) > 1e-3
+    assert _own_class_gradient(corrected, negatives).max() == 0
+    assert _own_class_gradient(published, negatives).max() > 1e-3
+
+
+def test_quirk_similarity_divides_by_all_entries() -> None:
+    slots, _ = batch(SAMPLES, CLASSES)
+    opposite = -slots.unsqueeze(2).expand(-1, -1, CLASSES, -1)
+    share = 1 - 1 / CLASSES
+    assert_near("corrected", anchor_similarity(slots, opposite), torch.tensor(2.0).double())
+    published = anchor_similarity(slots, opposite, misplaced_mask=True)
+    assert_near("published", published, torch.tensor(2 * share).double())
+
+
+def test_quirk_classification_keeps_its_own_class() -> None:
+    logits, classes = batch(SAMPLES, CLASSES, 6)[1].requires_grad_(), torch.tensor([5, 0, 2, 1])
+    corrected = negative_classification(logits, classes)
+    published = negative_classification(logits, classes, keep_own_class=True)
+    assert abs(corrected - published) > 1e-3
+    assert _own_class_gradient(corrected, logits).max() == 0
+    assert _own_class_gradient(published, logits).min() > 1e-3
+
+
+@either
+def test_classes_may_be_permuted(published: bool) -> None:
+    logits, labels = batch(SAMPLES, CLASSES, 6)[1], torch.tensor([5, 0, 2, 1])
+    order = torch.tensor([2, 0, 3, 1])
+    permuted = negative_classification(logits[:, order][:, :, order], labels[order], published)
+    assert_near("loss", permuted, negative_classification(logits, labels, published), 1e-13)
+
+
+@either
+def test_extreme_values_stay_finite(published: bool) -> None:
+    slots, negatives = batch(SAMPLES, CLASSES)
+    for scale in (0.0, 1e-12, 1e12):
+        z = (scale * slots.float()).requires_grad_()
+        n = (scale * negatives.float()).requires_grad_()
+        loss = anchor_similarity(z, n, published)
+        loss = loss + negative_classification(n, torch.arange(CLASSES), published)
+        loss.backward()
+        assert loss.isfinite()
+        assert z.grad.isfinite().all()
+        assert n.grad.isfinite().all()
+
+
+def test_equal_coefficients_have_no_diversity_and_a_finite_gradient() -> None:
+    eta = torch.full((4, 4, 3), 0.5, requires_grad=True)
+    loss = diversity(eta)
+    loss.backward()
+    assert loss == 1
+    assert eta.grad.isfinite().all()

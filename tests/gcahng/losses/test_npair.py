@@ -1,0 +1,72 @@
+import pytest
+import torch
+from torch import Tensor
+
+from gcahng.losses import LOSSES, NPairLoss
+from gcahng.losses.npair import npair
+from graph import batch_layout
+from tests.gcahng import oracle
+from tests.graph.oracle import assert_near
+
+shapes = pytest.mark.parametrize(("samples", "classes"), [(2, 2), (3, 4), (5, 2)])
+
+
+def batch(samples: int, classes: int) -> Tensor:
+    torch.manual_seed(0)
+    return torch.randn(samples, classes, 6, dtype=torch.float64)
+
+
+@shapes
+def test_equals_the_loop(samples: int, classes: int) -> None:
+    slots = batch(samples, classes)
+    assert_near("loss", npair(slots), oracle.npair(slots), 1e-13)
+
+
+@shapes
+def test_gradcheck(samples: int, classes: int) -> None:
+    torch.autograd.gradcheck(npair, batch(samples, classes).requires_grad_())
+
+
+def test_module_takes_a_batch_in_any_order() -> None:
+    slots = batch(3, 4)
+    z, labels = slots.flatten(0, 1), torch.tensor([3, 0, 9, 4]).repeat(3)
+    order = oracle.permutation(12)
+    # The sample of a class that comes first is its anchor.
+    shuffled = batch_layout(labels[order]).slots(z[order])
+    assert_near("slot-major", NPairLoss()(z, labels), oracle.npair(slots), 1e-13)
+    assert_near("shuffled", NPairLoss()(z[order], labels[order]), oracle.npair(shuffled), 1e-13)
+
+
+def test_order_of_the_classes_does_not_matter() -> None:
+    slots = batch(3, 4)
+    assert_near("loss", npair(slots[:, [2, 0, 3, 1]]), npair(slots), 1e-13)
+
+
+def test_a_layout_that_is_known_is_used() -> None:
+    z, labels = batch(2, 3).flatten(0, 1), torch.arange(3).repeat(2)
+    layout = batch_layout(labels)
+    assert torch.equal(NPairLoss()(z, labels, layout=layout), NPairLoss()(z, labels))
+    assert NPairLoss.takes_layout
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e3, 1e9])
+def test_extreme_embeddings_stay_finite(scale: float) -> None:
+    slots = (scale * batch(2, 3).float()).requires_grad_()
+    loss = npair(slots)
+    loss.backward()
+    assert loss.isfinite()
+    assert slots.grad.isfinite().all()
+
+
+def test_unbalanced_batch_raises_with_the_counts() -> None:
+    with pytest.raises(ValueError, match=r"\{0: 2, 1: 3\}"):
+        NPairLoss()(torch.zeros(5, 2), torch.tensor([0, 1, 1, 0, 1]))
+
+
+def test_half_precision_is_computed_in_single() -> None:
+    slots = batch(2, 3).bfloat16()
+    assert_near("loss", npair(slots).double(), oracle.npair(slots.double()), 1e-6)
+
+
+def test_registered() -> None:
+    assert LOSSES["npair"] is NPairLoss

@@ -1,0 +1,110 @@
+"""The command line as a user meets it: figures, pictures, and one sentence for each mistake."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from gcahng import cli
+
+SMALL = ["train.epochs=1", "batch.samples=3", "embedder.dim=8"]
+
+
+def _run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """Run the command line in this process; its exit status."""
+    monkeypatch.setattr(sys, "argv", ["gcahng", *map(str, arguments)])
+    with pytest.raises(SystemExit) as info:
+        cli.main()
+    return int(info.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run on digits, made by the command line."""
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        assert _run(monkeypatch, "train", "digits", *SMALL, "--run", folder) == 0
+    return folder
+
+
+def test_train_writes_a_report(run: Path) -> None:
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "https://" not in page
+    assert 'src="http' not in page
+    assert page.count("data:image/png") > 40, "the gallery shows queries and neighbours"
+    assert "TEST SPLIT" in page, "digits choose the best epoch on the test split"
+
+
+def test_train_shows_figures(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(monkeypatch, "train", "--resume", run) == 0
+    shown = capsys.readouterr().out
+    results = json.loads((run / "results.json").read_text())
+    assert f"{100 * results['last/recall@1']:.2f}" in shown
+    assert "report.html" in shown
+
+
+def test_evaluate_repeats_the_figures(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = json.loads((run / "results.json").read_text())
+    for source in (run, run / "checkpoints" / "last.pt"):
+        assert _run(monkeypatch, "evaluate", source) == 0
+        assert f"{100 * results['last/map@r']:.2f}" in capsys.readouterr().out
+
+
+def test_data_show_writes_a_picture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    target = tmp_path / "sheet.png"
+    assert _run(monkeypatch, "data", "show", "digits", "--out", target, "--classes", 3) == 0
+    with Image.open(target) as picture:
+        assert picture.width > 300
+
+
+MISTAKES = [
+    (["train", "digits", "train.epoch=1"], "override: unknown key 'train.epoch' (did you mean"),
+    (["train"], "name a config to train, or a run to continue with --resume"),
+    (["train", "nothing-like-this"], "no config file 'nothing-like-this'"),
+    (["train", "digits", "data.name=digit"], "Unknown data set 'digit'"),
+    (["train", "digits", "loss.name=npiar"], "unknown metric loss 'npiar' (did you mean 'npair'?)"),
+    (["train", "digits", "loss.args={margin: 1}"], "loss.args do not fit 'npair'"),
+    (["train", "digits", "batch.classes=9"], "The training split has 5 classes, fewer than"),
+    (["train", "digits", "data.validation=0.2"], "A validation share of 0.2 of 5 classes"),
+    (["train", "digits", "embedder.freeze=[patch]"], "has nothing that freeze='patch' means"),
+    (["train", "digits", "embedder.warm_start={steps: 9}"], "has no split 'pre'"),
+    (["train", "digits", "fabric.devices=2", "fabric.accelerator=cpu"], "2 processes were asked"),
+    (["train", "--resume", "nowhere"], "no run to resume in 'nowhere'"),
+    (["evaluate", "nowhere"], "no checkpoint at 'nowhere'"),
+    (["data", "show", "digits", "--split", "dev"], "has no split 'dev'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), MISTAKES, ids=lambda value: str(value)[:50])
+def test_mistakes_are_one_sentence(
+    arguments: list[str],
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert _run(monkeypatch, *arguments) == 1
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: ")
+    assert sentence in error
+    assert len(error.splitlines()) == 1
+    assert not list(tmp_path.rglob("*.pt"))
+
+
+def test_help_has_examples_and_does_not_load_torch() -> None:
+    code = (
+        "import sys; from gcahng.cli import main; sys.argv = ['gcahng', 'train', '--help']\n"
+        "try: main()\nexcept SystemExit: assert 'torch' not in sys.modules"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert "Example: gcahng train quickstart" in answer.stdout

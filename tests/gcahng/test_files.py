@@ -1,0 +1,48 @@
+import os
+import stat
+
+import pytest
+
+from gcahng.files import atomic_write, write_text
+
+
+def test_write_text_creates_folders_and_replaces(tmp_path):
+    path = tmp_path / "new" / "note.txt"
+    write_text(path, "één\n")
+    write_text(path, "zwei – 2\n")
+    assert path.read_bytes() == "zwei – 2\n".encode()
+    assert [p.name for p in path.parent.iterdir()] == ["note.txt"]
+
+
+def write_halfway(path):
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(b"half")
+        assert path.read_bytes() == b"old"
+        raise RuntimeError("midway")
+
+
+def test_failure_keeps_the_old_file_and_leaves_nothing_behind(tmp_path):
+    path = tmp_path / "data.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(RuntimeError, match="midway"):
+        write_halfway(path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_temporary_lies_beside_the_target_with_its_suffix(tmp_path):
+    with atomic_write(tmp_path / "weights.npy") as temporary:
+        assert temporary.parent == tmp_path
+        assert temporary.suffix == ".npy"
+        temporary.write_bytes(b"x")
+    assert (tmp_path / "weights.npy").read_bytes() == b"x"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
+def test_mode_follows_the_umask(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_text(tmp_path / "shared.txt", "x")
+        assert stat.S_IMODE((tmp_path / "shared.txt").stat().st_mode) == 0o640
+    finally:
+        os.umask(before)

@@ -1,0 +1,76 @@
+import io
+import math
+
+import pytest
+from rich.console import Console
+
+from gcahng.tables import Column, markdown_table, metrics_table, results_table
+
+COLUMNS = (
+    Column("name", "Run"),
+    Column("recall@1", "R@1 %", "percent"),
+    Column("seconds", "Time s", "seconds"),
+    Column("peak_memory_mib", "Memory MiB", "mib"),
+)
+ROWS = [
+    {"name": "gca|hng", "recall@1": 0.72345, "seconds": 12.34, "peak_memory_mib": 467.8},
+    {"name": "[b]plain[/b]", "recall@1": math.nan, "seconds": None},
+    {"name": "paper", "recall@1": "72.3 ± 0.3"},
+]
+
+
+def test_markdown():
+    assert markdown_table(ROWS, COLUMNS).splitlines() == [
+        "| Run | R@1 % | Time s | Memory MiB |",
+        "| --- | ---: | ---: | ---: |",
+        "| gca\\|hng | 72.34 | 12.3 | 468 |",
+        "| [b]plain[/b] | – | – | – |",
+        "| paper | 72.3 ± 0.3 | – | – |",
+    ]
+
+
+def test_terminal_table_shows_the_same_cells_and_no_markup():
+    console = Console(file=io.StringIO(), width=100)
+    console.print(results_table(ROWS, COLUMNS, title="Results"))
+    text = console.file.getvalue()
+    assert "Results" in text
+    cells = [
+        [c.strip() for c in line.split("│")[1:-1]] for line in text.splitlines() if "│" in line
+    ]
+    assert cells == [
+        ["gca|hng", "72.34", "12.3", "468"],
+        ["[b]plain[/b]", "–", "–", "–"],
+        ["paper", "72.3 ± 0.3", "–", "–"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("text", "a", "a"),
+        ("integer", 12.0, "12"),
+        ("number", 0.000123456, "0.0001235"),
+        ("percent", 1, "100.00"),
+        ("seconds", 0, "0.0"),
+        ("mib", 1023.6, "1024"),
+        ("number", math.inf, "inf"),
+    ],
+)
+def test_formats(name, value, expected):
+    assert Column("x", "X", name).show({"x": value}) == expected
+
+
+def test_unknown_format():
+    with pytest.raises(ValueError, match="'percents' of column 'x': choose one of text"):
+        Column("x", "X", "percents")
+
+
+def test_metrics_table_names_the_figures():
+    table = metrics_table("run on glyphs", {"recall@1": 0.5, "map@r": 0.25, "r_precision": 1.0})
+    assert table.title == "run on glyphs"
+    assert [str(column.header) for column in table.columns] == ["R@1 %", "MAP@R %", "R-Prec %"]
+    assert [str(next(iter(column.cells))) for column in table.columns] == [
+        "50.00",
+        "25.00",
+        "100.00",
+    ]

@@ -1,0 +1,208 @@
+import pytest
+import torch
+from torch import Tensor
+from torch_geometric.nn import MessagePassing
+
+from graph.convs import CONVS, GCAConv, build_conv
+from tests.graph import oracle
+
+NODES, CHANNELS, EDGE_DIM = 6, 4, 6
+LABELS = torch.arange(3).repeat(2)
+
+
+def make(edge_dropout: str = "off", **args: object) -> GCAConv:
+    """A layer with every parameter away from its initial 0 or 1."""
+    torch.manual_seed(0)
+    args = {"heads": 2, "edge_heads": 1, **args}
+    conv = GCAConv(CHANNELS, EDGE_DIM, edge_dropout=edge_dropout, **args).double()
+    for parameter in conv.parameters():
+        parameter.data.add_(torch.randn_like(parameter), alpha=0.3)
+    return conv
+
+
+def complete() -> tuple[Tensor, Tensor, Tensor]:
+    """Nodes, all edges, and symmetric edge features."""
+    torch.manual_seed(1)
+    x = torch.randn(NODES, CHANNELS, dtype=torch.float64)
+    edges = torch.randn(NODES, NODES, EDGE_DIM, dtype=torch.float64)
+    edges = edges + edges.transpose(0, 1)
+    return x, oracle.complete_edges(NODES), edges.flatten(0, 1)
+
+
+def sparse() -> tuple[Tensor, Tensor, Tensor]:
+    """A few directed edges, one self loop, and node 4 without any edge."""
+    x, _, edges = complete()
+    edge_index = torch.tensor([[0, 1, 2, 5, 3, 0, 5, 2], [1, 0, 1, 3, 3, 2, 1, 5]])
+    return x, edge_index, edges[:8]
+
+
+@pytest.mark.parametrize("settings", [{}, {"heads": 4, "edge_heads": 3}, {"heads": 1}])
+@pytest.mark.parametrize("labels", [LABELS, None], ids=["classes", "no classes"])
+@pytest.mark.parametrize("graph", [complete, sparse])
+def test_equals_the_loop(settings: dict[str, int], labels: Tensor | None, graph: object) -> None:
+    conv, inputs = make(**settings), graph()
+    x, edges = conv(*inputs, labels)
+    expected = oracle.layer(conv, *inputs, labels)
+    oracle.assert_near("nodes", x, expected[0], 1e-12)
+    oracle.assert_near("edges", edges, expected[1], 1e-12)
+
+
+def test_every_gradient_equals_the_loops() -> None:
+    conv = make(edge_heads=2)
+    weights = torch.randn(NODES, CHANNELS).double(), torch.randn(NODES**2, EDGE_DIM).double()
+    found = []
+    for run in (conv, lambda *graph: oracle.layer(conv, *graph)):
+        x, edge_index, edges = complete()
+        leaves = [x.requires_grad_(), edges.requires_grad_(), *conv.parameters()]
+        outputs = run(x, edge_index, edges, LABELS)
+        loss = sum((w * out).sum() for w, out in zip(weights, outputs, strict=True))
+        found.append(torch.autograd.grad(loss, leaves))
+    names = ["x", "edge_attr", *(name for name, _ in conv.named_parameters())]
+    for name, ours, expected in zip(names, *found, strict=True):
+        oracle.assert_near(name, ours, expected)
+        # The same constant on both scores of a two-way softmax changes nothing.
+        assert name == "edge_key.bias" or ours.abs().max() > 1e-6, name
+
+
+def test_shapes_and_kind() -> None:
+    conv = GCAConv(CHANNELS, EDGE_DIM, heads=2)
+    assert isinstance(conv, MessagePassing)
+    x, edge_index, edges = sparse()
+    x, edges = conv(x.float(), edge_index, edges.float(), LABELS)
+    assert x.shape == (NODES, CHANNELS)
+    assert edges.shape == (8, EDGE_DIM)
+
+
+def test_repr() -> None:
+    assert repr(GCAConv(8, 6, heads=4, edge_heads=3)) == (
+        "GCAConv(8, edge_dim=6, heads=4, edge_heads=3)"
+    )
+
+
+def test_initial_weights() -> None:
+    torch.manual_seed(0)
+    conv = GCAConv(64, 64)
+    for linear in (conv.node_query, conv.node_out, conv.edge_key, conv.edge_value):
+        bound = (6 / 128) ** 0.5
+        assert linear.bias.eq(0).all()
+        assert 0.95 * bound < linear.weight.abs().max() <= bound
+    before = conv.edge_query.weight.clone()
+    conv.edge_norm.weight.data.fill_(3)
+    conv.reset_parameters()
+    assert conv.edge_norm.weight.eq(1).all()
+    assert conv.edge_query.weight.ne(before).any()
+
+
+def test_edge_permutation() -> None:
+    conv, (x, edge_index, edges) = make(), sparse()
+    order = torch.randperm(8)
+    expected = conv(x, edge_index, edges, LABELS)
+    permuted = conv(x, edge_index[:, order], edges[order], LABELS)
+    oracle.assert_near("nodes", permuted[0], expected[0], 1e-13)
+    oracle.assert_near("edges", permuted[1], expected[1][order], 1e-13)
+
+
+def test_node_permutation() -> None:
+    conv, (x, edge_index, edges) = make(), sparse()
+    order = torch.randperm(NODES)
+    new_number = order.argsort()
+    expected = conv(x, edge_index, edges, LABELS)
+    permuted = conv(x[order], new_number[edge_index], edges, LABELS[order])
+    oracle.assert_near("nodes", permuted[0], expected[0][order], 1e-13)
+    oracle.assert_near("edges", permuted[1], expected[1], 1e-13)
+
+
+def test_same_class_sends_no_attention() -> None:
+    conv, (x, edge_index, _) = make(), complete()
+    alpha = conv.node_attention(x, edge_index, LABELS).view(NODES, NODES, -1)
+    same = LABELS[:, None] == LABELS
+    assert alpha[same].eq(0).all()
+    assert alpha[~same].gt(0).all()
+    # What is missing to 1 went to the slot of score 0.
+    assert alpha.sum(0).lt(1).all()
+
+
+def test_without_labels_every_sender_counts() -> None:
+    conv, (x, edge_index, _) = make(), complete()
+    assert conv.node_attention(x, edge_index, None).gt(0).all()
+
+
+def test_huge_scores_stay_finite() -> None:
+    conv, (x, edge_index, edges) = make(), complete()
+    x = (1e4 * x).requires_grad_()
+    out, _ = conv(x, edge_index, edges, LABELS)
+    out.sum().backward()
+    assert conv.node_attention(x, edge_index, LABELS).isfinite().all()
+    assert out.isfinite().all()
+    assert x.grad.isfinite().all()
+
+
+def _asymmetry(conv: GCAConv) -> float:
+    torch.manual_seed(0)
+    edges = conv(*complete(), LABELS)[1].view(NODES, NODES, -1)
+    return (edges - edges.transpose(0, 1)).abs().max().item()
+
+
+@pytest.mark.parametrize("edge_heads", [1, 2])
+def test_dropout_draws_once_for_both_directions_if_tied(edge_heads: int) -> None:
+    tied = make("tied", dropout=0.5, edge_heads=edge_heads)
+    independent = make("independent", dropout=0.5, edge_heads=edge_heads)
+    assert _asymmetry(tied) < 1e-13
+    assert _asymmetry(independent) > 1e-3
+    assert _asymmetry(independent.eval()) < 1e-13
+
+
+@pytest.mark.parametrize("edge_dropout", ["tied", "independent"])
+def test_dropout_changes_edges_in_training_only(edge_dropout: str) -> None:
+    conv, graph = make(edge_dropout, dropout=0.5), complete()
+    plain = make("off", dropout=0.5)(*graph, LABELS)
+    first, second = conv(*graph, LABELS), conv(*graph, LABELS)
+    assert torch.equal(first[0], plain[0])
+    assert not torch.equal(first[1], second[1])
+    assert torch.equal(conv.eval()(*graph, LABELS)[1], plain[1])
+
+
+@pytest.mark.parametrize("edge_dropout", ["off", "tied", "independent"])
+def test_no_dropout_is_deterministic(edge_dropout: str) -> None:
+    conv, graph = make(edge_dropout, dropout=0.5 if edge_dropout == "off" else 0.0), complete()
+    assert torch.equal(conv(*graph, LABELS)[1], conv(*graph, LABELS)[1])
+    assert not conv.drops_edges
+
+
+def test_tied_dropout_on_a_sparse_graph_ties_the_reversed_edge() -> None:
+    conv = make("tied", dropout=0.5)
+    x, edge_index, edges = sparse()
+    edges[1] = edges[0]  # 0 → 1 and 1 → 0
+    for seed in range(5):
+        torch.manual_seed(seed)
+        out = conv(x, edge_index, edges, LABELS)[1]
+        oracle.assert_near("reversed", out[1], out[0], 1e-13)
+
+
+def test_dropout_keeps_the_mean_of_the_attention() -> None:
+    conv, (x, edge_index, _) = make("independent", dropout=0.3), complete()
+    keep = torch.stack([conv._endpoint_keep(edge_index, x) for _ in range(400)])
+    torch.testing.assert_close(keep.mean(0).mean(), torch.tensor(1.0).double(), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "args", "message"),
+    [
+        ((6, 8), {"heads": 4}, r"'in_channels' divisible by 4 heads \(got 6\)"),
+        ((8, 6), {"edge_heads": 4}, r"'edge_dim' divisible by 4 heads \(got 6\)"),
+        ((8, 8), {"edge_dropout": "some"}, "tied, independent or off .*'some'"),
+    ],
+)
+def test_refuses_wrong_settings(
+    sizes: tuple[int, int], args: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        GCAConv(*sizes, **args)
+
+
+def test_build_by_name() -> None:
+    conv = build_conv("gca", 8, 6, heads=2)
+    assert repr(conv) == "GCAConv(8, edge_dim=6, heads=2, edge_heads=1)"
+    with pytest.raises(ValueError, match="'gat'") as info:
+        build_conv("gat", 8, 8)
+    assert all(name in str(info.value) for name in CONVS)

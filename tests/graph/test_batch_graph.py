@@ -1,0 +1,146 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from graph import batch_graph, check_batch_graph, pair_graph
+from tests.graph import oracle
+
+
+def embeddings(size: int = 6, channels: int = 5) -> Tensor:
+    torch.manual_seed(0)
+    return torch.randn(size, channels, dtype=torch.float64) + 2
+
+
+LABELS = torch.arange(3).repeat(2)
+
+
+def test_equals_the_loop() -> None:
+    z = embeddings()
+    data = batch_graph(z, LABELS)
+    assert torch.equal(data.edge_index, oracle.complete_edges(6))
+    oracle.assert_near("edge_attr", data.edge_attr, oracle.correlation_edges(z), 1e-13)
+    assert data.x is z
+    assert data.y is LABELS
+    check_batch_graph(data)
+
+
+def test_channel_sum_is_the_pearson_correlation() -> None:
+    z = embeddings()
+    total = batch_graph(z, LABELS).edge_attr.sum(-1).view(6, 6)
+    torch.testing.assert_close(total, torch.corrcoef(z))
+
+
+def test_edges_are_symmetric() -> None:
+    edges = batch_graph(embeddings(), LABELS).edge_attr.view(6, 6, -1)
+    assert torch.equal(edges, edges.transpose(0, 1))
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 3.0])
+def test_constant_embedding_gives_numbers(value: float) -> None:
+    z = embeddings()
+    z[2] = value
+    z.requires_grad_()
+    data = batch_graph(z, LABELS)
+    data.edge_attr.square().sum().backward()
+    assert data.edge_attr.isfinite().all()
+    assert z.grad.isfinite().all()
+
+
+def test_zero_embedding_correlates_with_nothing() -> None:
+    z = embeddings()
+    z[2] = 0
+    edges = batch_graph(z, LABELS).edge_attr.view(6, 6, -1)
+    assert edges[2].eq(0).all()
+    assert edges[:2, :2].ne(0).all()
+
+
+def test_pair_graph_is_the_same_graph() -> None:
+    z = embeddings()
+    graph = pair_graph(z, LABELS)
+    assert graph.edge_attr.shape == (21, 5)
+    edges = graph.pairs.to_dense(graph.edge_attr).flatten(0, 1)
+    assert torch.equal(edges, batch_graph(z, LABELS).edge_attr)
+    assert graph.x is z
+    assert graph.y is LABELS
+
+
+@pytest.mark.parametrize("build", [batch_graph, pair_graph])
+def test_gradcheck(build: Callable[[Tensor, Tensor], Data]) -> None:
+    z = embeddings(4, 3).requires_grad_()
+    torch.autograd.gradcheck(lambda z: build(z, LABELS[:4]).edge_attr, z)
+
+
+@pytest.mark.parametrize("build", [batch_graph, pair_graph])
+def test_half_precision_embeddings_give_single_precision_edges(
+    build: Callable[[Tensor, Tensor], Data],
+) -> None:
+    assert build(embeddings().bfloat16(), LABELS).edge_attr.dtype == torch.float32
+
+
+@pytest.mark.parametrize("build", [batch_graph, pair_graph])
+@pytest.mark.parametrize(
+    ("z", "labels", "message"),
+    [
+        (torch.zeros(6), LABELS, r"'embeddings' .* \[6\]"),
+        (torch.zeros(6, 2).long(), LABELS, r"'embeddings' .* torch.int64"),
+        (torch.zeros(5, 2), LABELS, r"'labels' with 5 entries \(got shape \[6\]\)"),
+    ],
+)
+def test_refuses_wrong_shapes(
+    build: Callable[[Tensor, Tensor], Data], z: Tensor, labels: Tensor, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        build(z, labels)
+
+
+@pytest.mark.parametrize("name", ["x", "edge_index", "edge_attr", "y"])
+def test_check_names_the_missing_tensor(name: str) -> None:
+    data = batch_graph(embeddings(), LABELS)
+    data[name] = None
+    with pytest.raises(ValueError, match=f"'{name}'"):
+        check_batch_graph(data)
+
+
+def _fewer_edges(data: Data) -> None:
+    data.edge_index = data.edge_index[:, :3]
+
+
+def _fewer_features(data: Data) -> None:
+    data.edge_attr = data.edge_attr[:3]
+
+
+def _flat_features(data: Data) -> None:
+    data.edge_attr = data.edge_attr[:, 0]
+
+
+def _shuffled(data: Data) -> None:
+    data.edge_index = data.edge_index[:, torch.randperm(36)]
+
+
+def _reversed(data: Data) -> None:
+    data.edge_index = data.edge_index.flip(0)
+
+
+def _fewer_labels(data: Data) -> None:
+    data.y = data.y[:4]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_fewer_edges, r"'edge_index' of shape \[2, 36\].*got \[2, 3\]"),
+        (_fewer_features, r"'edge_attr' with 36 rows \(got \[3, 5\]\)"),
+        (_flat_features, r"'edge_attr' with 36 rows \(got \[36\]\)"),
+        (_shuffled, "row-major"),
+        (_reversed, "row-major"),
+        (_fewer_labels, r"'labels' with 6 entries \(got shape \[4\]\)"),
+    ],
+)
+def test_check_refuses_damage(damage: Callable[[Data], None], message: str) -> None:
+    data = batch_graph(embeddings(), LABELS)
+    damage(data)
+    with pytest.raises(ValueError, match=message):
+        check_batch_graph(data)

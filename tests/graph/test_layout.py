@@ -1,0 +1,93 @@
+import pytest
+import torch
+from torch import Tensor
+
+from graph import batch_layout
+
+
+def test_any_order_in_slot_major_out() -> None:
+    labels = torch.tensor([7, 2, 7, 5, 2, 5, 5, 7, 2])
+    layout = batch_layout(labels)
+    assert layout.samples_per_class == 3
+    assert layout.num_sampled == 3
+    assert layout.classes.tolist() == [7, 2, 5]
+    assert layout.labels.tolist() == [7, 2, 5] * 3
+    # Slots keep the order in which a class's samples came.
+    assert layout.order.tolist() == [0, 1, 3, 2, 4, 5, 7, 8, 6]
+
+
+def test_slot_major_batch_keeps_its_order() -> None:
+    labels = torch.tensor([9, 0, 4]).repeat(4)
+    assert batch_layout(labels).order.tolist() == list(range(12))
+
+
+def test_every_node_has_its_class_and_slot() -> None:
+    torch.manual_seed(0)
+    for _ in range(20):
+        labels = torch.tensor([3, 1, 8, 6, 0]).repeat(3)[torch.randperm(15)]
+        layout = batch_layout(labels)
+        assert sorted(layout.order.tolist()) == list(range(15))
+        slots = layout.slots(labels.double().unsqueeze(1))
+        assert torch.equal(slots[..., 0], layout.classes.double().expand(3, 5))
+        assert torch.equal(labels[layout.order], layout.labels)
+
+
+@pytest.mark.parametrize("dtype", [torch.int16, torch.int32, torch.int64, torch.uint8])
+def test_integer_labels_of_any_width(dtype: torch.dtype) -> None:
+    layout = batch_layout(torch.tensor([1, 0, 1, 0]).to(dtype))
+    assert layout.order.dtype == layout.classes.dtype == torch.int64
+    assert layout.labels.tolist() == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("labels", "counts"),
+    [
+        ([0, 0, 1, 1, 1], "{0: 2, 1: 3}"),
+        ([4, 4, 4], "{4: 3}"),
+        ([0, 1, 2], "{0: 1, 1: 1, 2: 1}"),
+        ([5, 3, 3, 5, 9], "{3: 2, 5: 2, 9: 1}"),
+    ],
+    ids=["unbalanced", "one class", "one sample each", "a lone sample"],
+)
+def test_refuses_with_the_counts(labels: list[int], counts: str) -> None:
+    with pytest.raises(ValueError, match="class-balanced") as info:
+        batch_layout(torch.tensor(labels))
+    assert counts in str(info.value)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        torch.tensor([0.0, 1.0, 0.0, 1.0]),
+        torch.tensor([], dtype=torch.long),
+        torch.ones(2, 2).long(),
+    ],
+    ids=["float", "empty", "matrix"],
+)
+def test_refuses_what_are_no_labels(labels: Tensor) -> None:
+    with pytest.raises(ValueError, match="non-empty vector of integers") as info:
+        batch_layout(labels)
+    assert str(list(labels.shape)) in str(info.value)
+
+
+def test_slots_reorder_rows_and_pass_gradients() -> None:
+    labels = torch.tensor([1, 1, 0, 0])
+    z = torch.arange(8.0).view(4, 2).requires_grad_()
+    slots = batch_layout(labels).slots(z)
+    assert slots.tolist() == [[[0, 1], [4, 5]], [[2, 3], [6, 7]]]
+    slots[1, 0].sum().backward()
+    assert z.grad.tolist() == [[0, 0], [1, 1], [0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (5, 2), (4,), (4, 2, 2)])
+def test_slots_refuse_other_shapes(shape: tuple[int, ...]) -> None:
+    layout = batch_layout(torch.tensor([0, 1, 0, 1]))
+    with pytest.raises(ValueError, match=r"'embeddings' of shape \[4, D\]") as info:
+        layout.slots(torch.zeros(shape))
+    assert str(list(shape)) in str(info.value)
+
+
+def test_to_moves_every_tensor() -> None:
+    moved = batch_layout(torch.tensor([0, 1, 0, 1])).to("meta")
+    assert moved.order.device.type == moved.classes.device.type == "meta"
+    assert moved.samples_per_class == 2

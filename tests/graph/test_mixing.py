@@ -1,0 +1,177 @@
+import pytest
+import torch
+from torch import Tensor
+
+from graph import synthetic_negatives
+from graph.mixing import anchor_distances, fold_weights
+from graph.pairs import unordered_pairs
+from tests.graph import oracle
+
+
+def batch(samples: int, classes: int, channels: int = 4) -> tuple[Tensor, Tensor, Tensor]:
+    """Slots, asymmetric coefficients and draws."""
+    torch.manual_seed(samples * classes)
+    slots = torch.randn(samples, classes, channels, dtype=torch.float64)
+    eta = torch.rand(samples * classes, samples * classes, channels, dtype=torch.float64)
+    return slots, eta, torch.rand(samples, samples - 1, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(("samples", "classes"), [(2, 2), (3, 2), (2, 5), (4, 3)])
+@pytest.mark.parametrize("strength", [0.0, 0.4, 1.0])
+def test_equals_the_loop(samples: int, classes: int, strength: float) -> None:
+    slots, eta, draws = batch(samples, classes)
+    ours = synthetic_negatives(slots, eta, strength, draws)
+    assert ours.shape == (samples, classes, classes, 4)
+    oracle.assert_near("negatives", ours, oracle.negatives(slots, eta, strength, draws), 1e-12)
+
+
+def test_gradients_reach_embeddings_and_distances_as_in_the_loop() -> None:
+    slots, eta, draws = batch(3, 3)
+    weights, found = torch.randn(3, 3, 3, 4).double(), []
+    for run in (synthetic_negatives, oracle.negatives):
+        leaves = [slots.clone().requires_grad_(), eta.clone().requires_grad_()]
+        loss = (run(*leaves, 0.4, draws) * weights).sum()
+        found.append(torch.autograd.grad(loss, leaves))
+    oracle.assert_near("slots", found[0][0], found[1][0])
+    oracle.assert_near("coefficients", found[0][1], found[1][1])
+
+
+@pytest.mark.parametrize(("samples", "classes"), [(2, 2), (3, 4), (4, 3)])
+@pytest.mark.usefixtures("chunk")
+def test_symmetric_coefficients_by_pairs_give_the_same(samples: int, classes: int) -> None:
+    slots, _, draws = batch(samples, classes)
+    pairs = unordered_pairs(samples * classes, torch.device("cpu"))
+    by_pair = torch.rand(pairs.row.numel(), 4, dtype=torch.float64)
+    weights = torch.randn(samples, classes, classes, 4, dtype=torch.float64)
+    strength, found = torch.tensor(0.4, dtype=torch.float64), []
+    for on_pairs in (True, False):
+        leaves = [tensor.clone().requires_grad_() for tensor in (slots, by_pair, strength)]
+        eta = leaves[1] if on_pairs else pairs.to_dense(leaves[1])
+        out = synthetic_negatives(leaves[0], eta, leaves[2], draws, pairs if on_pairs else None)
+        found.append((out, *torch.autograd.grad((out * weights).sum(), leaves)))
+    for name, ours, full in zip(("out", "slots", "eta", "strength"), *found, strict=True):
+        oracle.assert_near(name, ours, full, 1e-12)
+
+
+@pytest.mark.usefixtures("chunk")
+def test_gradcheck_by_pairs() -> None:
+    slots, _, draws = batch(2, 2, 3)
+    pairs = unordered_pairs(4, torch.device("cpu"))
+    leaves = slots.requires_grad_(), torch.rand(10, 3, dtype=torch.float64, requires_grad=True)
+    torch.autograd.gradcheck(lambda z, e: synthetic_negatives(z, e, 0.4, draws, pairs), leaves)
+
+
+def test_positive_is_reached_through_its_distance_alone() -> None:
+    # With every fold on the last candidate, sample (0, 0) enters anchor (2, 0) as positive only.
+    slots, eta, _ = batch(3, 2)
+    slots[2, 1] += 9
+    slots.requires_grad_()
+    negative = synthetic_negatives(slots, eta, 0.4, torch.zeros(3, 2).double())[2, 0, 1]
+    (gradient,) = torch.autograd.grad(negative.sum(), slots)
+    assert gradient[0, 0].abs().max() > 1e-3
+    assert gradient[1].eq(0).all()
+
+
+def test_gradcheck() -> None:
+    slots, eta, draws = batch(2, 2, 3)
+    strength = torch.tensor(0.4, dtype=torch.float64)
+    leaves = (slots.requires_grad_(), eta.requires_grad_())
+    torch.autograd.gradcheck(lambda z, e: synthetic_negatives(z, e, strength, draws), leaves)
+
+
+def test_anchor_distances_put_the_anchor_first() -> None:
+    slots, _, _ = batch(2, 3)
+    distances = anchor_distances(slots)
+    assert distances.shape == (2, 3, 2, 3)
+    for p in range(2):
+        for a in range(3):
+            others = slots.flatten(0, 1)
+            expected = torch.pairwise_distance(slots[p, a].expand_as(others), others, eps=1e-6)
+            oracle.assert_near("distance", distances[p, a].flatten(), expected, 1e-12)
+
+
+@pytest.mark.parametrize("samples", [2, 3, 5])
+def test_fold_weights_are_the_recursion(samples: int) -> None:
+    torch.manual_seed(0)
+    draws = torch.rand(samples, samples - 1, dtype=torch.float64)
+    weights = fold_weights(draws)
+    candidates = torch.randn(samples, 7, dtype=torch.float64)
+    torch.testing.assert_close(weights.sum(1), torch.ones(samples).double())
+    for row, scalars in zip(weights, draws, strict=True):
+        mixed = candidates[0]
+        for new, u in zip(candidates[1:], scalars, strict=True):
+            mixed = new + u * (mixed - new)
+        oracle.assert_near("mixed", row @ candidates, mixed, 1e-13)
+
+
+def _one_candidate(keep: int) -> Tensor:
+    """Draws that fold two candidates into candidate `keep`."""
+    return torch.full((2, 1), 1.0 - keep, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("keep", [0, 1])
+def test_nearer_than_the_positive_stays(keep: int) -> None:
+    slots, eta, _ = batch(2, 3)
+    slots[1] += 50  # every positive is far, every candidate of slot 0 near to anchors of slot 0
+    moved = synthetic_negatives(slots, eta, 0.4, _one_candidate(keep))
+    near = slots[0].expand(3, 3, 4)
+    if keep == 0:
+        oracle.assert_near("unmoved", moved[0], near, 1e-13)
+    else:
+        assert (moved[0] - slots[1]).abs().amax((1, 2)).gt(0.1).any()
+
+
+def test_strength_0_pulls_to_the_distance_of_the_positive() -> None:
+    slots, eta, _ = batch(2, 3)
+    slots[1] = slots[0] + 0.1 * slots[1]  # positives near, other classes far
+    moved = synthetic_negatives(slots, eta, 0.0, _one_candidate(1))
+    for p in range(2):
+        for a in range(3):
+            positive = torch.pairwise_distance(slots[p, a], slots[1 - p, a], eps=1e-6)
+            for b in {0, 1, 2} - {a}:
+                distance = (moved[p, a, b] - slots[p, a]).norm()
+                # The 1e-6 of the two distances is all that keeps them apart.
+                torch.testing.assert_close(distance, positive, rtol=0, atol=1e-5)
+                direction = moved[p, a, b] - slots[p, a]
+                straight = slots[1, b] - slots[p, a]
+                cosine = torch.cosine_similarity(direction, straight, dim=0)
+                torch.testing.assert_close(cosine, torch.ones(()).double())
+
+
+@pytest.mark.parametrize("keep", [0, 1])
+def test_coefficients_1_at_full_strength_move_nothing(keep: int) -> None:
+    slots, eta, _ = batch(2, 3)
+    moved = synthetic_negatives(slots, torch.ones_like(eta), 1.0, _one_candidate(keep))
+    oracle.assert_near("unmoved", moved, slots[keep].expand(2, 3, 3, 4), 1e-13)
+
+
+def test_each_channel_has_its_own_coefficient() -> None:
+    slots, eta, draws = batch(2, 3)
+    changed = eta.clone()
+    changed[..., 1] = 1 - changed[..., 1]
+    difference = synthetic_negatives(slots, eta, 1.0, draws) - synthetic_negatives(
+        slots, changed, 1.0, draws
+    )
+    assert difference[..., 1].abs().max() > 1e-2
+    assert difference[..., [0, 2, 3]].eq(0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("scale", [0.0, 1.0, 100.0, 1e6])
+def test_equal_embeddings_give_finite_gradients(scale: float, dtype: torch.dtype) -> None:
+    slots = torch.full((2, 3, 4), scale, dtype=dtype)
+    slots[0, 0] *= 2
+    slots.requires_grad_()
+    eta, draws = torch.full((6, 6, 4), 0.5, dtype=dtype), torch.full((2, 1), 0.5, dtype=dtype)
+    moved = synthetic_negatives(slots, eta, 0.5, draws)
+    moved.square().sum().backward()
+    assert moved.isfinite().all()
+    assert slots.grad.isfinite().all()
+
+
+def test_half_precision_is_raised_to_single() -> None:
+    slots, eta, draws = batch(2, 3)
+    moved = synthetic_negatives(slots.bfloat16(), eta.bfloat16(), 0.4, draws.float())
+    assert moved.dtype == torch.float32
+    expected = oracle.negatives(slots.bfloat16().double(), eta.bfloat16().double(), 0.4, draws)
+    oracle.assert_near("negatives", moved.double(), expected, 1e-5)

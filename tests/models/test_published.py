@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from gcahng import HardNegativeGenerator
+from models.published import GRAPH_NAMES, graph_name, split_published_state
+from tests.golden import load_golden, method_golden_files
+
+golden_files = pytest.mark.parametrize("path", method_golden_files())
+
+
+def recorded_state(path: Path) -> dict[str, Tensor]:
+    tensors = load_golden(path).tensors
+    return {key[5:]: value for key, value in tensors.items() if key.startswith("init.")}
+
+
+@golden_files
+def test_every_recorded_key_has_a_place(path: Path) -> None:
+    golden, state = load_golden(path), recorded_state(path)
+    parts = split_published_state(state)
+    places = (parts.embedder, parts.graph, parts.classifier, parts.unused)
+    assert sum(len(place) for place in places) == len(state)
+    generator: HardNegativeGenerator = golden.generator()
+    for module, found in (
+        (golden.embedder(), parts.embedder),
+        (generator.graph, parts.graph),
+        (generator.classifier, parts.classifier),
+    ):
+        expected = module.state_dict()
+        assert found.keys() == expected.keys()
+        assert all(found[name].shape == expected[name].shape for name in expected)
+
+
+@golden_files
+def test_values_pass_unchanged(path: Path) -> None:
+    state = recorded_state(path)
+    parts = split_published_state(state)
+    assert parts.graph["projection.weight"] is state["gnn.dim_red.weight"]
+    key = "gnn.gnn.0.edge_model.linear.3.bias"
+    assert parts.graph["layers.0.edge_ffn.3.bias"] is state[key]
+    assert parts.classifier["weight"] is state["softmax_classifier.weight"]
+    assert parts.embedder["fc.1.weight"] is state["feature_extractor.fc.1.weight"]
+
+
+def test_the_linear_map_that_nothing_uses_is_reported() -> None:
+    keys = [f"gnn.gnn.{layer}.node_model.layers.0.update_node.weight" for layer in (0, 1)]
+    parts = split_published_state({key: torch.zeros(1) for key in keys})
+    assert parts.unused == keys
+    assert parts.embedder == parts.graph == parts.classifier == {}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "optimizer.lr",
+        "gnn.something.weight",
+        "gnn.gnn.0.node_model.layers.1.att.out.weight",
+        "gnn.gnn.0.edge_model.update_node.weight",
+        "weight",
+    ],
+)
+def test_a_foreign_key_raises_and_is_named(key: str) -> None:
+    with pytest.raises(ValueError, match="published") as info:
+        split_published_state({key: torch.zeros(1)})
+    assert repr(key) in str(info.value)
+
+
+def test_layer_numbers_carry_over() -> None:
+    name = graph_name("gnn.12.node_model.layers.0.att.q_linear.bias")
+    assert name == "layers.12.node_query.bias"
+
+
+def test_no_two_published_names_meet() -> None:
+    assert len(set(GRAPH_NAMES.values())) == len(GRAPH_NAMES)
