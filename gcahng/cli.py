@@ -98,6 +98,26 @@ def demo(
     run_demo(seeds, out, console)
 
 
+@app.command()
+def benchmark(
+    shapes: Annotated[str, typer.Option(help="Batch shapes, comma-separated: A, B, C.")] = "A,B",
+    repetitions: Annotated[int, typer.Option(min=1, help="Timed runs of each variant.")] = 7,
+    threads: Annotated[int, typer.Option(min=1, help="Processor threads of PyTorch.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the table, as Markdown and CSV.")
+    ] = None,
+) -> None:
+    """Time the dense path beside message passing over all edges.
+
+    Example: gcahng benchmark --shapes A,B,C --out docs/results
+    """
+    from gcahng.benchmark import run_benchmark
+
+    names = [name.strip() for name in shapes.split(",")]
+    run_benchmark(names, repetitions, threads, out, console, device)
+
+
 @data_app.command("show")
 def show(
     name: Annotated[str, typer.Argument(help="A data set, such as glyphs.")],

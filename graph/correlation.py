@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.data import Data
 
-from graph.batch_graph import PairGraph, batch_graph, pair_graph
+from graph.batch_graph import PairGraph, batch_graph, check_batch_graph, pair_graph
 from graph.convs import build_conv
 from graph.pair_functions import pair_standardize
 from graph.pairs import Pairs
@@ -83,11 +83,15 @@ class CorrelationNetwork(nn.Module):
             graph: From `batch_graph` (reference) or `pair_graph` (dense path).
             detach_coefficients: Record nothing for the coefficients: the metric step detaches
                 them, and the last edge update serves nothing else. Running statistics still move.
+
+        Raises:
+            ValueError: If a `Data` is not a complete batch graph (`check_batch_graph`).
         """
         pairs = graph.pairs if isinstance(graph, PairGraph) else None
         if isinstance(graph, PairGraph):
             x, edge_attr, coefficients = self._on_pairs(graph, detach_coefficients)
         else:
+            check_batch_graph(graph)
             x, edge_attr, coefficients = self._on_edges(graph)
             coefficients = coefficients.view(x.size(0), x.size(0), -1)
         if detach_coefficients:

@@ -74,6 +74,8 @@ class GCAConv(MessagePassing):
             raise ValueError(
                 f"Expected 'edge_dropout' as tied, independent or off (got {edge_dropout!r})"
             )
+        if memory not in ("auto", "balanced", "low"):
+            raise ValueError(f"Expected 'memory' as auto, balanced or low (got {memory!r})")
         self.in_channels, self.edge_dim = in_channels, edge_dim
         self.heads, self.edge_heads = heads, edge_heads
         self.dropout, self.edge_dropout = dropout, edge_dropout

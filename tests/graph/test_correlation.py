@@ -148,3 +148,10 @@ def test_equal_samples_give_finite_gradients() -> None:
 def test_unknown_layer_lists_the_choices() -> None:
     with pytest.raises(ValueError, match=r"'gat'.*gca"):
         CorrelationNetwork(6, 3, conv="gat")
+
+
+def test_damaged_graph_is_refused() -> None:
+    data = batch_graph(torch.randn(6, 8), torch.tensor([0, 1, 2, 0, 1, 2]))
+    data.edge_attr = data.edge_attr[:-1]
+    with pytest.raises(ValueError, match="'edge_attr' with 36 rows"):
+        CorrelationNetwork(8, 3)(data)

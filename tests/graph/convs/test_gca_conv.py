@@ -206,3 +206,8 @@ def test_build_by_name() -> None:
     with pytest.raises(ValueError, match="'gat'") as info:
         build_conv("gat", 8, 8)
     assert all(name in str(info.value) for name in CONVS)
+
+
+def test_unknown_memory_raises() -> None:
+    with pytest.raises(ValueError, match=r"'memory' as auto, balanced or low \(got 'lwo'\)"):
+        GCAConv(8, 8, memory="lwo")

@@ -1,0 +1,94 @@
+"""Time and memory of pieces of work, measured so that the figures can be compared."""
+
+import json
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+Work = Callable[[], None]
+MIB = 2**20
+
+
+def median_seconds(
+    work: Mapping[str, Work], repetitions: int, device: torch.device
+) -> dict[str, float]:
+    """Median time of each piece of work after a warm-up, all of them in turn.
+
+    Machines slow down and speed up by the minute; taking turns lets that touch all alike.
+    """
+    for run in work.values():
+        run()
+    seconds: dict[str, list[float]] = {name: [] for name in work}
+    for _ in range(repetitions):
+        for name, run in work.items():
+            seconds[name].append(_seconds(run, device))
+    return {name: median(found) for name, found in seconds.items()}
+
+
+def _seconds(run: Work, device: torch.device) -> float:
+    _synchronize(device)
+    start = time.perf_counter()
+    run()
+    _synchronize(device)
+    return time.perf_counter() - start
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_mib(run: Work, device: torch.device) -> float:
+    """Largest amount of tensor memory in MiB that a piece of work has beyond what was there.
+
+    It runs once before, so that what it leaves behind (gradients) is there already.
+    """
+    run()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        run()
+        return (torch.cuda.max_memory_allocated(device) - before) / MIB
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        run()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "trace.json")
+        profiler.export_chrome_trace(str(path))
+        events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
+    allocations = [event for event in events if event.get("name") == "[memory]"]
+    alive = peak = 0
+    for event in sorted(allocations, key=lambda event: event["ts"]):
+        alive += event["args"]["Bytes"]
+        peak = max(peak, alive)
+    return peak / MIB
+
+
+def matmul_rate(device: torch.device, size: int = 2048, repetitions: int = 9) -> float:
+    """Multiplications and additions per second of a plain float32 matrix product."""
+    a, b = torch.randn(2, size, size, device=device).unbind()
+    out = torch.empty_like(a)
+
+    def product() -> None:
+        torch.mm(a, b, out=out)
+
+    product()
+    return 2 * size**3 / median(_seconds(product, device) for _ in range(repetitions))
+
+
+def device_name(device: torch.device) -> str:
+    """What the processor calls itself."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
