@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 
 from gcahng.files import write_text
-from gcahng.measure import device_name, matmul_rate, median_seconds, peak_mib
+from gcahng.measure import device_name, median_seconds, peak_mib, plain_products
 from gcahng.registry import lookup
 from gcahng.tables import Column, markdown_table, results_table
 from gcahng.workloads import (
@@ -44,7 +44,7 @@ NOTES = (
     "× faster, × leaner: the figure of the first message-passing row with the same dropout and "
     "scope over that of the row. Both paths are this project's own code.",
     "% of floor: the time that the matrix products needed by the algebra would take at the rate "
-    "of a plain float32 product measured in the same run, over the time taken.",
+    "of plain float32 products measured in turn with the variants, over the time taken.",
     "Peak MiB: tensors alive at once beyond parameters, their gradients and the batch, from a run "
     "of its own.",
 )
@@ -78,22 +78,22 @@ def run_benchmark(
     target, before = torch.device(device), torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        rate = matmul_rate(target)
-        rows = []
+        rows, notes = [], []
         for name, shape in chosen.items():
-            rows += [{"shape": name, **row} for row in _measure(shape, repetitions, target, rate)]
+            found, rate = _measure(shape, repetitions, target)
+            rows += [{"shape": name, **row} for row in found]
+            notes.append(f"{name}: {_describe(shape, rate)}")
         difference = largest_difference()
     finally:
         torch.set_num_threads(before)
     notes = [
         f"{device_name(target)}, {threads} thread(s), torch {torch.__version__}, "
-        f"{repetitions} repetitions, {rate / 1e9:.0f} GFLOP/s in a plain product.",
-        *(f"{name}: {shape}; {matmul_flops(shape) / 1e9:.0f} GFLOP at least.{_without(shape)}"
-          for name, shape in chosen.items()),
+        f"{repetitions} repetitions.",
+        *notes,
         f"In float64 on a small batch the losses of the exact variants differ by at most "
         f"{difference:.1e} of their size.",
         *NOTES,
-    ]  # fmt: skip
+    ]
     console.print(results_table(rows, COLUMNS, "Hard negatives, forward and backward"))
     console.print("\n".join(notes), highlight=False)
     if out is not None:
@@ -101,21 +101,28 @@ def run_benchmark(
     return rows
 
 
-def _without(shape: Shape) -> str:
-    left_out = " Message passing is left out: by the size of B, it would take about 6.5 GiB."
-    return "" if shape.reference else left_out
+def _describe(shape: Shape, rate: float) -> str:
+    text = (
+        f"{shape}; at least {matmul_flops(shape) / 1e9:.0f} GFLOP, "
+        f"{rate / 1e9:.0f} GFLOP/s in plain products."
+    )
+    if not shape.reference:
+        text += " Message passing is left out: judged by B, it would take about 6.5 GiB."
+    return text
 
 
 def _measure(
-    shape: Shape, repetitions: int, device: torch.device, rate: float
-) -> list[dict[str, Any]]:
-    """The rows of one shape."""
+    shape: Shape, repetitions: int, device: torch.device
+) -> tuple[list[dict[str, Any]], float]:
+    """The rows of one shape, and the operations per second of plain products among them."""
     variants = [v for v in (*VARIANTS, *STEPS) if shape.reference or v.path == "dense"]
     work = {
         v.title: (training_step if v in STEPS else hard_negatives)(shape, v, device)
         for v in variants
     }
-    seconds = median_seconds(work, repetitions, device)
+    products, flops = plain_products(device)
+    seconds = median_seconds({**work, "products": products}, repetitions, device)
+    rate = flops / seconds["products"]
     rows: dict[Variant, dict[str, Any]] = {}
     for v in variants:
         row: dict[str, Any] = {
@@ -133,7 +140,7 @@ def _measure(
             row["speedup"] = reference["seconds"] / row["seconds"]
             if "mib" in row:
                 row["leaner"] = reference["mib"] / row["mib"]
-    return list(rows.values())
+    return list(rows.values()), rate
 
 
 def _reference(variant: Variant) -> Variant:

@@ -70,16 +70,16 @@ def peak_mib(run: Work, device: torch.device) -> float:
     return peak / MIB
 
 
-def matmul_rate(device: torch.device, size: int = 2048, repetitions: int = 9) -> float:
-    """Multiplications and additions per second of a plain float32 matrix product."""
+def plain_products(device: torch.device, size: int = 2048, count: int = 16) -> tuple[Work, int]:
+    """Some square float32 matrix products, and their multiplications and additions."""
     a, b = torch.randn(2, size, size, device=device).unbind()
     out = torch.empty_like(a)
 
-    def product() -> None:
-        torch.mm(a, b, out=out)
+    def run() -> None:
+        for _ in range(count):
+            torch.mm(a, b, out=out)
 
-    product()
-    return 2 * size**3 / median(_seconds(product, device) for _ in range(repetitions))
+    return run, 2 * size**3 * count
 
 
 def device_name(device: torch.device) -> str:

@@ -172,9 +172,11 @@ class Ranking:
     def _pairs(self, queries: Tensor, rows: Tensor, indices: Tensor) -> Tensor:
         """Exact similarities of single pairs (queries[rows], gallery[indices]), [pairs]."""
         exact = queries.new_empty(len(rows))
-        # Pieces of 2 MiB stay in the cache; results go into one tensor, since many small ones
-        # between large temporaries fragment the heap by gigabytes.
-        size = max(1, 2**18 // queries.shape[1])
+        # On the CPU, pieces so small that torch does not share them out to threads, whose waiting
+        # for one another costs far more than the sums on a busy machine. One result tensor, since
+        # many small ones between large temporaries fragment the heap by gigabytes.
+        entries = 2**14 if queries.device.type == "cpu" else BUDGET // 2
+        size = max(1, entries // queries.shape[1])
         parts = zip(rows.split(size), indices.split(size), exact.split(size), strict=True)
         for row, index, out in parts:
             products = queries.index_select(0, row).mul_(self.gallery.index_select(0, index))

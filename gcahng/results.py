@@ -40,7 +40,7 @@ def figure_columns(figures: Iterable[str]) -> list[Column]:
 def result_columns(record: RunRecord) -> list[Column]:
     """The columns of a results table: every test figure, time and memory."""
     return [
-        Column("recipe", "recipe"),
+        Column("recipe", "run"),
         Column("epoch", "epoch"),
         *figure_columns(test_figures(record, "last")),
         Column("seconds", "s", "seconds"),

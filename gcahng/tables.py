@@ -67,16 +67,6 @@ def results_table(
     return table
 
 
-def metrics_table(title: str, figures: Row) -> Table:
-    """Return a table of one line: fractions by name, shown as percent."""
-    titles = {"map@r": "MAP@R %", "r_precision": "R-Prec %"}
-    columns = [
-        Column(name, titles.get(name, name.replace("recall@", "R@") + " %"), "percent")
-        for name in figures
-    ]
-    return results_table([figures], columns, title)
-
-
 def markdown_table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     """Return the same table in Markdown, ending in a newline."""
     lines = [

@@ -4,7 +4,7 @@ import math
 import pytest
 from rich.console import Console
 
-from gcahng.tables import Column, markdown_table, metrics_table, results_table
+from gcahng.tables import Column, markdown_table, results_table
 
 COLUMNS = (
     Column("name", "Run"),
@@ -63,14 +63,3 @@ def test_formats(name, value, expected):
 def test_unknown_format():
     with pytest.raises(ValueError, match="'percents' of column 'x': choose one of text"):
         Column("x", "X", "percents")
-
-
-def test_metrics_table_names_the_figures():
-    table = metrics_table("run on glyphs", {"recall@1": 0.5, "map@r": 0.25, "r_precision": 1.0})
-    assert table.title == "run on glyphs"
-    assert [str(column.header) for column in table.columns] == ["R@1 %", "MAP@R %", "R-Prec %"]
-    assert [str(next(iter(column.cells))) for column in table.columns] == [
-        "50.00",
-        "25.00",
-        "100.00",
-    ]
