@@ -1,5 +1,7 @@
 """From a configuration to the objects it names."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +11,8 @@ from torch.optim import AdamW, Optimizer, lr_scheduler
 from torch.utils.data import DataLoader
 
 from data import (
+    DATASETS,
+    TRANSFORMS,
     ClassBalancedBatchSampler,
     ClassSubset,
     ImageDataset,
@@ -22,7 +26,17 @@ from gcahng.generators import GENERATORS, HardNegativeGenerator
 from gcahng.losses import LOSSES
 from gcahng.registry import lookup
 from gcahng.step import Optimizers
-from models import Embedder, build_backbone
+from graph import CONVS
+from models import BACKBONES, Embedder, build_backbone
+
+
+@contextmanager
+def at(path: str) -> Iterator[None]:
+    """Put the dotted path of the setting that is to blame before a component's complaint."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -50,18 +64,30 @@ def build_splits(config: ExperimentConfig) -> Splits:
     test = open_split(config, "test", augment=False)
     if config.data.validation == 0:
         return Splits(whole, None, test)
-    kept, held_out = split_classes(
-        whole.num_classes, config.data.validation, config.data.validation_seed
-    )
+    with at("data.validation"):
+        kept, held_out = split_classes(
+            whole.num_classes, config.data.validation, config.data.validation_seed
+        )
     plain = _transform(config, whole, augment=False)
     return Splits(
         ClassSubset(whole, kept, whole.transform), ClassSubset(whole, held_out, plain), test
     )
 
 
+def build_spare_split(config: ExperimentConfig) -> ImageDataset | None:
+    """Classes set aside for the warm start, where one is configured."""
+    if config.embedder.warm_start is None:
+        return None
+    with at("embedder.warm_start"):
+        return open_split(config, "pre", augment=True)
+
+
 def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageDataset:
     """One split of the configured data set, augmented as for training or not at all."""
-    dataset = build_dataset(config.data.name, split, data_root(config), **config.data.args)
+    with at("data.name"):
+        lookup(DATASETS, config.data.name, "data set")
+    with at("data.args" if config.data.args else "data"):
+        dataset = build_dataset(config.data.name, split, data_root(config), **config.data.args)
     dataset.transform = _transform(config, dataset, augment)
     return dataset
 
@@ -69,16 +95,26 @@ def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageData
 def _transform(config: ExperimentConfig, dataset: ImageDataset, augment: bool) -> Any:
     section = config.data.transform
     name = section.name or dataset.transform_name
-    return build_transform(name, augment, **(section.train if augment else section.test))
+    with at("data.transform.name"):
+        lookup(TRANSFORMS, name, "transform")
+    with at(f"data.transform.{'train' if augment else 'test'}"):
+        return build_transform(name, augment, **(section.train if augment else section.test))
 
 
 def build_train_loader(
     config: ExperimentConfig, dataset: ImageDataset
 ) -> tuple[DataLoader[Any], ClassBalancedBatchSampler]:
     """Class-balanced batches in slot-major order; `set_epoch` of the sampler chooses the epoch."""
-    sampler = ClassBalancedBatchSampler(
-        dataset.labels, config.batch.classes, config.batch.samples, config.seed
-    )
+    available = dataset.num_classes
+    if 2 <= available < config.batch.classes:
+        raise ValueError(
+            f"batch.classes: expected at most the {available} classes that there are to train on, "
+            f"got {config.batch.classes}"
+        )
+    with at("batch"):
+        sampler = ClassBalancedBatchSampler(
+            dataset.labels, config.batch.classes, config.batch.samples, config.seed
+        )
     loader: DataLoader[Any] = DataLoader(
         dataset,
         batch_sampler=sampler,
@@ -91,20 +127,23 @@ def build_train_loader(
 def build_embedder(config: ExperimentConfig) -> Embedder:
     """Backbone and linear map, randomly initialised or with the backbone's own weights."""
     section = config.embedder
-    backbone = build_backbone(section.backbone.name, **section.backbone.args)
-    return Embedder(backbone, section.dim, section.normalize, freeze=section.freeze)
+    with at("embedder.backbone.name"):
+        lookup(BACKBONES, section.backbone.name, "backbone")
+    with at("embedder.backbone.args"):
+        backbone = build_backbone(section.backbone.name, **section.backbone.args)
+    with at("embedder.freeze"):
+        return Embedder(backbone, section.dim, section.normalize, freeze=section.freeze)
 
 
 def build_loss(config: ExperimentConfig, num_classes: int) -> nn.Module:
     """The metric loss; one with proxies is told the sizes it needs."""
-    loss = lookup(LOSSES, config.loss.name, "metric loss")
+    with at("loss.name"):
+        loss = lookup(LOSSES, config.loss.name, "metric loss")
     args = dict(config.loss.args)
     if config.loss.name == "proxy_anchor":
         args = {"num_classes": num_classes, "embedding_dim": config.embedder.dim, **args}
-    try:
+    with at("loss.args"):
         return loss(**args)
-    except TypeError as error:
-        raise ValueError(f"loss.args do not fit {config.loss.name!r}: {error}") from None
 
 
 def build_generator(config: ExperimentConfig, num_classes: int) -> HardNegativeGenerator | None:
@@ -112,8 +151,11 @@ def build_generator(config: ExperimentConfig, num_classes: int) -> HardNegativeG
     section, quirks = config.generator, config.quirks
     if section is None:
         return None
-    generator = lookup(GENERATORS, section.name, "generator")
     graph = section.graph
+    with at("generator.name"):
+        generator = lookup(GENERATORS, section.name, "generator")
+    with at("generator.graph.conv"):
+        lookup(CONVS, graph.conv, "layer")
     return generator(
         config.embedder.dim,
         num_classes,

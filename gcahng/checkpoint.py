@@ -31,15 +31,17 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         raise FileNotFoundError(f"no checkpoint at '{path}'")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError) as error:
         raise ValueError(
-            f"'{path}' cannot be read as a checkpoint ({reason[:120]}); it is damaged or holds "
-            "more than weights"
-        ) from None
-    if not isinstance(state, dict) or "config" not in state or "embedder" not in state:
+            f"'{path}' cannot be read as a checkpoint: it is damaged, cut off or holds more than "
+            "weights; another one of the same run may be whole"
+        ) from error
+    expected = {"config": str, "embedder": dict, "epoch": int}
+    if not isinstance(state, dict) or not all(
+        isinstance(state.get(key), kind) for key, kind in expected.items()
+    ):
         raise ValueError(
-            f"'{path}' is not a checkpoint of gcahng (no 'config' and 'embedder' in it)"
+            f"'{path}' is not a checkpoint of gcahng (no 'config', 'embedder' and 'epoch' in it)"
         )
     if state.get("format") != FORMAT:
         raise ValueError(

@@ -62,23 +62,29 @@ def evaluate(
     last: Annotated[
         bool, typer.Option("--last", help="The run's last epoch, not its best.")
     ] = False,
-    split: Annotated[str, typer.Option(help="Which split to measure.")] = "test",
+    split: Annotated[str, typer.Option(help="Which split: test, val or another.")] = "test",
 ) -> None:
     """Measure retrieval with a trained embedder.
 
     Example: gcahng evaluate runs/quickstart-seed0
     """
-    from gcahng.build import open_split
+    from gcahng.build import build_splits, open_split
     from gcahng.evaluation import evaluate as measure
     from gcahng.loading import load_run
     from gcahng.results import figure_columns
     from gcahng.tables import results_table
 
     loaded = load_run(source, last=last)
-    dataset = open_split(loaded.config, split, augment=False)
+    if split == "val":
+        dataset = build_splits(loaded.config).validation
+        if dataset is None:
+            raise ValueError("data.validation is 0 in this run: it has no split 'val'")
+    else:
+        dataset = open_split(loaded.config, split, augment=False)
     figures = measure(loaded.embedder, dataset, loaded.config)
-    title = f"{loaded.path}, epoch {loaded.epoch}, on {split} of {dataset.name}, %"
-    console.print(results_table([figures], figure_columns(figures), title))
+    epoch = "" if loaded.epoch is None else f", epoch {loaded.epoch}"
+    console.print(f"{loaded.path}{epoch}; {split} split of {dataset.name}, %", soft_wrap=True)
+    console.print(results_table([figures], figure_columns(figures)))
 
 
 @app.command()
@@ -143,11 +149,21 @@ def show(
 
 
 def main() -> None:
-    """Run the command line; errors that a user can mend are one sentence and exit status 1."""
+    """Run the command line; errors that a user can mend are one sentence and exit status 1.
+
+    With GCAHNG_DEBUG set in the environment they show their traceback.
+    """
     try:
         app()
     except USER_ERRORS as error:
         if os.environ.get("GCAHNG_DEBUG"):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_sentence(error)}", file=sys.stderr)
         sys.exit(1)
+
+
+def _sentence(error: BaseException) -> str:
+    """The message of an error; the system's own without its number."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.strerror}: '{error.filename}'"
+    return str(error)

@@ -17,26 +17,37 @@ Seeds = Sequence[Mapping[str, RunRecord]]
 COMPARED = ("recall@1", "map@r")
 
 
-def write_comparison(seeds: Seeds, path: Path, notes: Sequence[str]) -> Path:
+def write_comparison(
+    seeds: Seeds, path: Path, notes: Sequence[str], subject: str | None = None
+) -> Path:
     """Write mean ± standard deviation over seeds and paired differences.
 
     Args:
-        seeds: For each seed, records by recipe; the first recipe is the baseline.
+        seeds: For each seed, records by recipe; all are held against the first.
         path: Without suffix; `.md` gets the tables, `.csv` every single run.
         notes: Sentences to stand below the tables.
+        subject: The recipe in question, which all others are held against too; by default the
+            last.
 
     Returns:
         The Markdown file.
     """
     write_text(path.with_suffix(".csv"), _every_run(seeds))
-    baseline = next(iter(seeds[0].values())).name
+    baseline, subject = next(iter(seeds[0])), subject or list(seeds[0])[-1]
     system = environment()
     parts = [f"# Quickstart recipes on glyphs, {len(seeds)} seeds\n"]
     for epoch in ("last", "best"):
         parts += [f"## After the {epoch} epoch, test split, %\n", _means(seeds, epoch)]
     parts += [
-        f"## Paired differences to {baseline}, last epoch, percentage points\n",
-        _differences(seeds, "last"),
+        *(
+            part
+            for reference in (baseline, subject)
+            for part in (
+                f"## Paired differences to {seeds[0][reference].name}, last epoch, percentage "
+                "points\n",
+                _differences(seeds, reference),
+            )
+        ),
         "Mean ± sample standard deviation over seeds; t is the mean difference over its standard "
         "error; the single differences stand in the order of the seeds.\n",
         *(f"{note}\n" for note in notes),
@@ -66,8 +77,8 @@ def _means(seeds: Seeds, epoch: str) -> str:
     return markdown_table(rows, columns)
 
 
-def _differences(seeds: Seeds, epoch: str) -> str:
-    baseline, *others = seeds[0]
+def _differences(seeds: Seeds, reference: str) -> str:
+    """Every other recipe less the reference, seed by seed, after the last epoch."""
     columns = [Column("recipe", "recipe")]
     for name in COMPARED:
         columns += [
@@ -76,11 +87,11 @@ def _differences(seeds: Seeds, epoch: str) -> str:
             Column(f"{name} runs", "by seed"),
         ]
     rows = []
-    for recipe in others:
+    for recipe in (name for name in seeds[0] if name != reference):
         row: dict[str, Any] = {"recipe": seeds[0][recipe].name}
         for name in COMPARED:
-            key = f"{epoch}/{name}"
-            gaps = [100 * (run[recipe].results[key] - run[baseline].results[key]) for run in seeds]
+            key = f"last/{name}"
+            gaps = [100 * (run[recipe].results[key] - run[reference].results[key]) for run in seeds]
             row[name] = _spread(gaps)
             row[f"{name} t"] = _t_value(gaps)
             row[f"{name} runs"] = ", ".join(f"{gap:+.2f}" for gap in gaps)

@@ -8,7 +8,6 @@ from rich.progress import (
     Progress,
     TaskID,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
@@ -28,11 +27,9 @@ class TerminalDisplay:
         self.best = ""
         self.progress = Progress(
             TextColumn("[bold]{task.fields[title]}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=8),
             TextColumn("{task.description}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            TimeRemainingColumn(compact=True),
             console=console,
             disable=not console.is_terminal,
             transient=True,
@@ -63,18 +60,20 @@ class TerminalDisplay:
 
     def step(self, epoch: int, step: int, steps: int, losses: dict[str, float]) -> None:
         """Advance the bar within an epoch."""
-        text = f"epoch {epoch}/{self.epochs}  {_losses(losses)}{self.best}"
+        text = f"{epoch}/{self.epochs} {_losses(losses)}{self.best}"
         self.progress.update(self.task, completed=epoch - 1 + step / steps, description=text)
 
     def epoch(self, row: dict[str, float], best: float | None) -> None:
         """Advance the bar to the end of an epoch; without a terminal, print a line."""
         losses = {k.removeprefix("loss/"): v for k, v in row.items() if k.startswith("loss/")}
-        self.best = "" if best is None else f"  best {self.metric} {100 * best:.2f} %"
+        # Short words: title, bar, losses and the best figure share 80 columns.
+        metric = self.metric.replace("recall@", "R@")
+        self.best = "" if best is None else f" best {metric} {100 * best:.2f}%"
         number = int(row["epoch"])
-        text = f"epoch {number}/{self.epochs}  {_losses(losses)}{self.best}"
+        text = f"{number}/{self.epochs} {_losses(losses)}{self.best}"
         self.progress.update(self.task, completed=number, description=text)
         if not self.console.is_terminal:
-            line = f"{self.title}  {text}  {row['seconds']:.1f} s"
+            line = f"{self.title}  epoch {text}  {row['seconds']:.1f} s"
             self.console.print(line, highlight=False, soft_wrap=True)
 
 

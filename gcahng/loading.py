@@ -3,6 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from lightning_fabric import Fabric
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
 from gcahng.build import build_embedder
 from gcahng.checkpoint import load_checkpoint
 from gcahng.config import ExperimentConfig, parse_config
@@ -17,21 +23,22 @@ class LoadedRun:
     Attributes:
         path: The checkpoint it was read from.
         config: The resolved configuration.
-        embedder: In eval mode, on the CPU.
-        epoch: After which epoch.
+        embedder: In eval mode, on the device that the configuration asks for if it is there.
+        epoch: After which epoch; None for a shared model.
     """
 
     path: Path
     config: ExperimentConfig
     embedder: Embedder
-    epoch: int
+    epoch: int | None
 
 
 def load_run(path: str | Path, *, last: bool = False) -> LoadedRun:
     """Open a run folder or a checkpoint file.
 
     Args:
-        path: A run folder, of which the best epoch is opened, or a checkpoint.
+        path: A run folder, of which the best epoch is opened, a checkpoint, or a shared
+            `model.safetensors` with its `config.json` beside it.
         last: Open the last epoch of a run folder instead.
 
     Raises:
@@ -44,8 +51,39 @@ def load_run(path: str | Path, *, last: bool = False) -> LoadedRun:
         path = folder.last if last else folder.best
         if not path.is_file():
             raise FileNotFoundError(f"no run in '{folder.path}': it has no {path.name}")
+    if path.suffix == ".safetensors":
+        return _load_model(path)
     state = load_checkpoint(path)
-    config = parse_config(state["config"], str(path))
-    embedder = build_embedder(config)
-    embedder.load_state_dict(state["embedder"])
-    return LoadedRun(path, config, embedder.eval(), state["epoch"])
+    return _loaded(path, state["config"], state["embedder"], state["epoch"])
+
+
+def _load_model(path: Path) -> LoadedRun:
+    settings = path.with_name("config.json")
+    for file in (path, settings):
+        if not file.is_file():
+            raise FileNotFoundError(f"no shared model at '{path}': '{file}' is missing")
+    try:
+        weights = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"'{path}' cannot be read as safetensors: {error}") from error
+    return _loaded(path, settings.read_text(encoding="utf-8"), weights, None)
+
+
+def _loaded(path: Path, config: str, weights: dict[str, Tensor], epoch: int | None) -> LoadedRun:
+    parsed = parse_config(config, str(path))
+    embedder = build_embedder(parsed)
+    try:
+        embedder.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(
+            f"'{path}' does not fit the embedder of its configuration: {error}"
+        ) from error
+    return LoadedRun(path, parsed, embedder.to(run_device(parsed)).eval(), epoch)
+
+
+def run_device(config: ExperimentConfig) -> torch.device:
+    """The device a configuration asks for, or the CPU where there is none such."""
+    try:
+        return Fabric(accelerator=config.fabric.accelerator, devices=1).device
+    except (RuntimeError, TypeError, ValueError):
+        return torch.device("cpu")

@@ -52,7 +52,8 @@ class LossLog:
         values = zip(self.names, rows[row].tolist(), strict=True)
         terms = ", ".join(f"{name} = {value:.4g}" for name, value in values)
         raise NonFiniteLossError(
-            f"training diverged in step {first + row} of epoch {self.epoch} ({terms}); try a lower "
-            "learning rate (optim.embedder.lr, optim.graph.lr), a smaller optim.clip, or "
-            "fabric.precision=32-true"
+            f"training diverged in step {first + row} of epoch {self.epoch} ({terms}); the "
+            "checkpoint of the last whole epoch, if there was one, is kept; try a new run with a "
+            "lower learning rate (optim.embedder.lr, optim.graph.lr) or a smaller optim.clip, and "
+            "fabric.precision=32-true if it was not"
         )

@@ -44,7 +44,7 @@ def result_columns(record: RunRecord) -> list[Column]:
         Column("epoch", "epoch"),
         *figure_columns(test_figures(record, "last")),
         Column("seconds", "s", "seconds"),
-        Column("peak_memory_mib", "peak MiB", "mib"),
+        Column("peak_memory_mib", "MiB", "mib"),
     ]
 
 

@@ -17,6 +17,8 @@ import torch
 from gcahng.config import ExperimentConfig, dump_config
 from gcahng.files import write_text
 
+# What a run leaves that was stopped within its first epoch.
+FIRST_FILES = {"config.yaml", "environment.json", "tensorboard", "checkpoints"}
 LIBRARIES = ("gcahng", "torch", "torch-geometric", "torchvision", "timm", "numpy")
 
 
@@ -30,6 +32,11 @@ class RunFolder:
     def config(self) -> Path:
         """The resolved configuration."""
         return self.path / "config.yaml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, machine and command."""
+        return self.path / "environment.json"
 
     @property
     def metrics(self) -> Path:
@@ -61,19 +68,38 @@ class RunFolder:
         """The best embedder's weights alone, to share; `config.json` beside it says what it is."""
         return self.path / "model.safetensors"
 
-    def create(self, config: ExperimentConfig) -> None:
-        """Make the folder for a new run.
+    def check_free(self) -> None:
+        """See that a new run may go here: nothing, an empty folder, or a run that never began.
 
         Raises:
-            FileExistsError: If it holds a run already, which would be lost.
+            FileExistsError: If something is there that would be lost.
         """
         if self.last.exists():
             raise FileExistsError(
                 f"'{self.path}' already holds a run: continue it with --resume {self.path}, or "
                 "choose another folder with --run or another 'name' or 'seed'"
             )
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise FileExistsError(f"'{self.path}' is a file: choose a folder with --run")
+        found = {file.name for file in self.path.iterdir()}
+        aborted = self.environment.name in found and found <= FIRST_FILES
+        if found and not aborted:
+            raise FileExistsError(
+                f"'{self.path}' holds {sorted(found)[0]!r}, which is not of a run: choose a new or "
+                "empty folder with --run"
+            )
+
+    def create(self, config: ExperimentConfig) -> None:
+        """Make the folder for a new run.
+
+        Raises:
+            FileExistsError: As `check_free`.
+        """
+        self.check_free()
         write_text(self.config, dump_config(config))
-        write_text(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
+        write_text(self.environment, json.dumps(environment(), indent=2) + "\n")
 
     def write_metrics(self, history: Sequence[Mapping[str, float]]) -> None:
         """Write all epochs so far; a column that an epoch lacks stays empty."""

@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from rich import box
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -58,9 +60,11 @@ def results_table(
     rows: Sequence[Row], columns: Sequence[Column], title: str | None = None
 ) -> Table:
     """Return a terminal table: one line for each row, text to the left and numbers to the right."""
-    table = Table(title=title)
+    # Light lines and narrow gaps: a table of results fits 80 columns.
+    table = Table(title=title, box=box.SIMPLE_HEAD, show_edge=False, padding=0)
     for column in columns:
-        table.add_column(Text(column.title), justify="left" if column.format == "text" else "right")
+        justify: JustifyMethod = "left" if column.format == "text" else "right"
+        table.add_column(Text(column.title), justify=justify, no_wrap=column.format != "text")
     for row in rows:
         # Text, not str: a name such as '[a]' is no markup.
         table.add_row(*(Text(column.show(row)) for column in columns))

@@ -57,12 +57,21 @@ def fit(
 ) -> None:
     """Train to the end with a progress bar, then write the run's report."""
     if not resume:
-        folder.create(config)
+        folder.check_free()
     title = f"{config.name} seed {config.seed}"
     with TerminalDisplay(title, config.train.epochs, config.eval.select, console) as display:
         trainer = Trainer(config, folder, display)
+        if not resume:
+            folder.create(config)
         # A run that was stopped within its first epoch has nothing to go back to.
         if resume and folder.last.exists():
             trainer.resume()
-        trainer.fit()
+        try:
+            trainer.fit()
+        except KeyboardInterrupt:
+            way_on = f"continue with: gcahng train --resume {folder.path}"
+            console.print(
+                f"interrupted after epoch {trainer.whole_epochs}; {way_on}", soft_wrap=True
+            )
+            raise SystemExit(130) from None
     report_run(folder)

@@ -1,7 +1,6 @@
 """Train one configuration: epochs of steps, evaluation, checkpoints, results."""
 
 import json
-import math
 import os
 import time
 from typing import Any, Protocol
@@ -18,12 +17,18 @@ from gcahng.build import (
     build_loss,
     build_optimizers,
     build_schedules,
+    build_spare_split,
     build_splits,
     build_train_loader,
-    open_split,
 )
 from gcahng.checkpoint import load_checkpoint, restore_random_states, save_checkpoint
-from gcahng.config import ExperimentConfig, data_root, dump_config
+from gcahng.config import (
+    ExperimentConfig,
+    data_root,
+    differing_keys,
+    dump_config,
+    parse_config,
+)
 from gcahng.evaluation import evaluate
 from gcahng.files import atomic_write, write_text
 from gcahng.losses_log import LossLog
@@ -71,6 +76,7 @@ class Trainer:
             torch.set_num_threads(config.fabric.threads)
         seed_everything(config.seed, verbose=False)
         self.splits = build_splits(config)
+        self.spare = build_spare_split(config)
         self.loader, self.sampler = build_train_loader(config, self.splits.train)
         num_classes = self.splits.train.num_classes
         self.embedder = build_embedder(config)
@@ -96,8 +102,18 @@ class Trainer:
         self.best: dict[str, float] | None = None
 
     def resume(self) -> None:
-        """Go back to the state after the last whole epoch; the run continues from there exactly."""
+        """Go back to the state after the last whole epoch; the run continues from there exactly.
+
+        Raises:
+            ValueError: If the run's config.yaml is not the one it was trained by.
+        """
         state = load_checkpoint(self.folder.last)
+        changed = differing_keys(self.config, parse_config(state["config"], str(self.folder.last)))
+        if changed:
+            raise ValueError(
+                f"'{self.folder.config}' was changed since the run began ({', '.join(changed)}): "
+                "a run continues as it began; put it back, or start a new run"
+            )
         for name, module in self._modules().items():
             module.load_state_dict(state[name])
         for optimizer, saved in zip(self._all_optimizers(), state["optimizers"], strict=True):
@@ -118,7 +134,7 @@ class Trainer:
         if self.epoch == 0:
             self._warm_start()
         reset_peak_memory(self.device)
-        while self.epoch < self.config.train.epochs and not self._out_of_time():
+        while not self._is_over():
             self._end_epoch(self._train_epoch())
         results = self._results()
         self.folder.write_results(results)
@@ -149,11 +165,10 @@ class Trainer:
 
     def _warm_start(self) -> None:
         section = self.config.embedder.warm_start
-        if section is not None:
-            dataset = open_split(self.config, "pre", augment=True)
+        if section is not None and self.spare is not None:
             warm_start(
                 self.embedder.backbone,
-                dataset,
+                self.spare,
                 seed=self.config.seed,
                 steps=section.steps,
                 cache=data_root(self.config) / "warm_starts",
@@ -198,7 +213,7 @@ class Trainer:
         for schedule in self.schedules:
             schedule.step()
         section = self.config
-        if self.epoch % section.eval.every == 0 or self.epoch == section.train.epochs:
+        if self.epoch % section.eval.every == 0 or self._is_over():
             row |= self._watch()
         self.history.append(row)
         improved = self._improved(row)
@@ -221,13 +236,18 @@ class Trainer:
         return {f"{self.selected_on}/{name}": value for name, value in figures.items()}
 
     @property
+    def whole_epochs(self) -> int:
+        """How many epochs have ended; those are in the last checkpoint."""
+        return len(self.history)
+
+    @property
     def selected_on(self) -> str:
         """The split that chooses the best epoch: `val` or `test`."""
         return "test" if self.config.selects_on_test else "val"
 
     def _improved(self, row: dict[str, float]) -> bool:
-        value = row.get(f"{self.selected_on}/{self.config.eval.select}", -math.inf)
-        if self.best is not None and value <= self.best["value"]:
+        value = row.get(f"{self.selected_on}/{self.config.eval.select}")
+        if value is None or (self.best is not None and value <= self.best["value"]):
             return False
         self.best = {"epoch": self.epoch, "value": value}
         return True
@@ -246,9 +266,10 @@ class Trainer:
             "best": self.best,
         }
 
-    def _out_of_time(self) -> bool:
-        limit = self.config.train.max_seconds
-        return limit is not None and self.seconds >= limit
+    def _is_over(self) -> bool:
+        section = self.config.train
+        out_of_time = section.max_seconds is not None and self.seconds >= section.max_seconds
+        return self.epoch >= section.epochs or out_of_time
 
     def _results(self) -> dict[str, Any]:
         """Test figures of the last and of the best epoch; leaves the best embedder in place."""
@@ -274,11 +295,8 @@ class Trainer:
         with atomic_write(self.folder.model) as temporary:
             state = {name: value.contiguous() for name, value in self.embedder.state_dict().items()}
             save_file(state, temporary)
-        section = self.config.embedder.model_dump()
-        write_text(
-            self.folder.path / "config.json",
-            json.dumps({"embedder": section, "data": self.config.data.name}, indent=2) + "\n",
-        )
+        settings = json.dumps(self.config.model_dump(), indent=2)
+        write_text(self.folder.path / "config.json", settings + "\n")
 
 
 def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:
@@ -289,14 +307,22 @@ def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:
     """
     section = config.fabric
     logger = TensorBoardLogger(folder.path, name="tensorboard", version="")
-    fabric = Fabric(
-        accelerator=section.accelerator,
-        devices=section.devices,
-        num_nodes=section.num_nodes,
-        strategy=section.strategy,
-        precision=section.precision,
-        loggers=logger,
-    )
+    asked = len(section.devices) if isinstance(section.devices, list) else 1
+    try:
+        fabric = Fabric(
+            accelerator=section.accelerator,
+            devices=section.devices if asked == 1 else asked,
+            num_nodes=section.num_nodes,
+            strategy=section.strategy,
+            precision=section.precision,
+            loggers=logger,
+        )
+    except (RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"fabric: accelerator {section.accelerator!r} with devices {section.devices!r} and "
+            f"strategy {section.strategy!r} does not work on this machine: {reason}"
+        ) from error
     processes = max(fabric.world_size, int(os.environ.get("WORLD_SIZE", "1")))
     if processes > 1:
         raise ValueError(

@@ -76,8 +76,13 @@ def warm_start(
     with _seeded(seed, backbone):
         accuracy = _train(backbone, dataset.num_classes, loader, lr, progress)
     if path is not None:
-        with atomic_write(path) as temporary:
-            save_file(_weights(backbone), temporary, {"accuracy": repr(accuracy)})
+        try:
+            with atomic_write(path) as temporary:
+                save_file(_weights(backbone), temporary, {"accuracy": repr(accuracy)})
+        except OSError as error:
+            warnings.warn(
+                f"the warm start could not be kept in '{path.parent}': {error}", stacklevel=2
+            )
     return accuracy
 
 

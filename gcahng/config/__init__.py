@@ -3,9 +3,17 @@
 from gcahng.config.experiment import (
     ExperimentConfig,
     data_root,
+    differing_keys,
     dump_config,
     load_config,
     parse_config,
 )
 
-__all__ = ["ExperimentConfig", "data_root", "dump_config", "load_config", "parse_config"]
+__all__ = [
+    "ExperimentConfig",
+    "data_root",
+    "differing_keys",
+    "dump_config",
+    "load_config",
+    "parse_config",
+]

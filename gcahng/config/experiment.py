@@ -1,7 +1,7 @@
 """The configuration of one experiment, and how to read and write it."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -100,6 +100,20 @@ def _validate(values: dict[str, Any], layers: Layers) -> ExperimentConfig:
 def dump_config(config: ExperimentConfig) -> str:
     """Return the resolved experiment as YAML; loading that gives an equal config."""
     return to_yaml(config.model_dump())
+
+
+def differing_keys(one: ExperimentConfig, other: ExperimentConfig) -> list[str]:
+    """Return the dotted keys in which two experiments differ, sections that only one has whole."""
+    return list(_differing(one.model_dump(), other.model_dump()))
+
+
+def _differing(one: dict[str, Any], other: dict[str, Any], above: str = "") -> Iterator[str]:
+    for key in {**one, **other}:
+        left, right = one.get(key), other.get(key)
+        if isinstance(left, dict) and isinstance(right, dict):
+            yield from _differing(left, right, f"{above}{key}.")
+        elif left != right:
+            yield f"{above}{key}"
 
 
 def data_root(config: ExperimentConfig) -> Path:

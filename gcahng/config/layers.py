@@ -46,7 +46,7 @@ def load_layers(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Layers
     layers = Layers(_shown(found))
     for mapping, source in _read(found, ()):
         layers.add(mapping, source)
-    layers.add(_from_overrides(overrides), OVERRIDE)
+    layers.add(_from_overrides(overrides, layers.values), OVERRIDE)
     return layers, found
 
 
@@ -127,8 +127,11 @@ def _base_path(base: object, path: Path, source: str) -> Path:
     return found.resolve()
 
 
-def _from_overrides(overrides: Iterable[str]) -> dict[str, Any]:
-    """Return `key.path=value` texts as one mapping, the last word on a key winning."""
+def _from_overrides(overrides: Iterable[str], values: dict[str, Any]) -> dict[str, Any]:
+    """Return `key.path=value` texts as one mapping, the last word on a key winning.
+
+    None may reach into what is null in `values` or was set to it: defaults would come back.
+    """
     mapping: dict[str, Any] = {}
     for text in overrides:
         dotted, equals, value = text.partition("=")
@@ -137,8 +140,14 @@ def _from_overrides(overrides: Iterable[str]) -> dict[str, Any]:
             raise ValueError(f"{OVERRIDE} {text!r}: expected key.path=value, as in train.epochs=5")
         if not value.strip():
             raise ValueError(f"{OVERRIDE} {text!r}: no value given; write {dotted}=null for none")
-        inner = mapping
-        for key in keys[:-1]:
+        inner, there = mapping, values
+        for depth, key in enumerate(keys[:-1]):
+            there = there.get(key, {}) if isinstance(there, dict) else {}
+            if inner.get(key, there) is None:
+                null = ".".join(keys[: depth + 1])
+                raise ValueError(
+                    f"{OVERRIDE} {text!r}: {null} is null; give all of it, as in '{null}={{…}}'"
+                )
             if not isinstance(inner.get(key), dict):
                 inner[key] = {}
             inner = inner[key]

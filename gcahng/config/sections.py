@@ -50,6 +50,7 @@ class DataConfig(Section):
     """Share of the training classes held out to choose the best epoch on."""
     validation_seed: AtLeast0 = 0
     workers: AtLeast0 = 0
+    """Loading processes; their number is part of what the augmentation's draws depend on."""
     transform: TransformConfig = TransformConfig()
 
 
@@ -127,7 +128,10 @@ class GeneratorConfig(Section):
 
 
 class QuirksConfig(Section):
-    """Where the published implementation departs from the paper; one word sets all six."""
+    """Where the published implementation departs from the paper; one word sets all six.
+
+    Attention dropout of its own for i → j and j → i is published too: generator.graph.dropout.
+    """
 
     similarity_mask: Behaviour = "corrected"
     """Similarity term, faithful: zeroed at misplaced entries; corrected: where b = a."""

@@ -116,6 +116,8 @@ class HardNegativeGenerator(nn.Module):
         keep_own_class: bool = False,
     ) -> None:
         super().__init__()
+        if path not in ("dense", "sparse"):
+            raise ValueError(f"Expected 'path' as dense or sparse (got {path!r})")
         conv_args: dict[str, Any] = {
             "heads": heads,
             "edge_heads": heads if edge_heads is None else edge_heads,
@@ -236,7 +238,9 @@ class HardNegativeGenerator(nn.Module):
     def _correlate(
         self, slots: Tensor, layout: BatchLayout, detach_coefficients: bool = False
     ) -> Correlation:
-        nodes = slots.flatten(0, 1)
+        nodes, width = slots.flatten(0, 1), self.classifier.in_features
+        if nodes.size(1) != width:
+            raise ValueError(f"Expected 'embeddings' of width {width} (got {nodes.size(1)})")
         if self.path == "sparse":
             graph = batch_graph(nodes, layout.labels)
         else:
@@ -246,8 +250,10 @@ class HardNegativeGenerator(nn.Module):
     def _mix(
         self, slots: Tensor, coefficients: Tensor, pairs: Pairs | None, draws: Tensor | None
     ) -> Tensor:
+        shape = (slots.size(0), slots.size(0) - 1)
         if draws is None:
-            samples = slots.size(0)
-            draws = torch.rand(samples, samples - 1, device=slots.device, dtype=slots.dtype)
+            draws = torch.rand(shape, device=slots.device, dtype=slots.dtype)
+        elif draws.shape != shape:
+            raise ValueError(f"Expected 'draws' of shape {shape} (got {tuple(draws.shape)})")
         strength = self.hardness.strength(self.alpha).to(slots.dtype)
         return synthetic_negatives(slots, coefficients, strength, draws, pairs)

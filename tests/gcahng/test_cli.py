@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from gcahng import cli
+from gcahng.trainer import Trainer
 
 SMALL = ["train.epochs=1", "batch.samples=3", "embedder.dim=8"]
 
@@ -64,16 +65,49 @@ def test_data_show_writes_a_picture(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         assert picture.width > 300
 
 
+def test_evaluate_measures_the_split_that_chose(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(monkeypatch, "evaluate", run, "--split", "val") == 1
+    assert "it has no split 'val'" in capsys.readouterr().err
+
+
+def test_interruption_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = Trainer._train_epoch
+
+    def interrupted(trainer: Trainer) -> dict[str, float]:
+        if trainer.epoch == 1:
+            raise KeyboardInterrupt
+        return whole(trainer)
+
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_train_epoch", interrupted)
+        arguments = ["train", "digits", *SMALL, "train.epochs=2", "--run", folder]
+        assert _run(patch, *arguments) == 130
+    assert f"interrupted after epoch 1; continue with: gcahng train --resume {folder}" in (
+        capsys.readouterr().out
+    )
+    assert _run(monkeypatch, "train", "--resume", folder) == 0
+
+
 MISTAKES = [
     (["train", "digits", "train.epoch=1"], "override: unknown key 'train.epoch' (did you mean"),
     (["train"], "name a config to train, or a run to continue with --resume"),
     (["train", "nothing-like-this"], "no config file 'nothing-like-this'"),
-    (["train", "digits", "data.name=digit"], "Unknown data set 'digit'"),
-    (["train", "digits", "loss.name=npiar"], "unknown metric loss 'npiar' (did you mean 'npair'?)"),
-    (["train", "digits", "loss.args={margin: 1}"], "loss.args do not fit 'npair'"),
-    (["train", "digits", "batch.classes=9"], "The training split has 5 classes, fewer than"),
-    (["train", "digits", "data.validation=0.2"], "A validation share of 0.2 of 5 classes"),
-    (["train", "digits", "embedder.freeze=[patch]"], "has nothing that freeze='patch' means"),
+    (["train", "digits", "data.name=digit"], "data.name: unknown data set 'digit' (did you mean"),
+    (["train", "digits", "data.args.foo=1"], "data.args: The data set 'digits' has got an unexp"),
+    (["train", "digits", "data.transform.name=nope"], "data.transform.name: unknown transform"),
+    (["train", "digits", "embedder.backbone.name=conv"], "embedder.backbone.name: unknown back"),
+    (["train", "digits", "loss.name=npiar"], "loss.name: unknown metric loss 'npiar' (did you"),
+    (["train", "digits", "loss.args={margin: 1}"], "loss.args: NPairLoss"),
+    (["train", "digits", "generator.graph.conv=gcn"], "generator.graph.conv: unknown layer 'gcn'"),
+    (["train", "digits", "batch.classes=9"], "batch.classes: expected at most the 5 classes"),
+    (["train", "digits", "data.validation=0.2"], "data.validation: A validation share of 0.2"),
+    (["train", "digits", "embedder.freeze=[patch]"], "embedder.freeze: The backbone SmallConv"),
+    (["train", "digits", "fabric.strategy=x"], "fabric: accelerator 'auto' with devices 1"),
     (["train", "digits", "embedder.warm_start={steps: 9}"], "has no split 'pre'"),
     (["train", "digits", "fabric.devices=2", "fabric.accelerator=cpu"], "2 processes were asked"),
     (["train", "--resume", "nowhere"], "no run to resume in 'nowhere'"),
@@ -96,7 +130,7 @@ def test_mistakes_are_one_sentence(
     assert error.startswith("error: ")
     assert sentence in error
     assert len(error.splitlines()) == 1
-    assert not list(tmp_path.rglob("*.pt"))
+    assert not list(tmp_path.rglob("*.yaml")), "a run that cannot begin leaves nothing"
 
 
 def test_help_has_examples_and_does_not_load_torch() -> None:

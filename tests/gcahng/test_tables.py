@@ -1,5 +1,6 @@
 import io
 import math
+import re
 
 import pytest
 from rich.console import Console
@@ -34,14 +35,24 @@ def test_terminal_table_shows_the_same_cells_and_no_markup():
     console.print(results_table(ROWS, COLUMNS, title="Results"))
     text = console.file.getvalue()
     assert "Results" in text
-    cells = [
-        [c.strip() for c in line.split("│")[1:-1]] for line in text.splitlines() if "│" in line
-    ]
-    assert cells == [
+    lines = [re.split(r"\s{2,}", line.strip()) for line in text.splitlines()[3:] if line.strip()]
+    assert lines == [
         ["gca|hng", "72.34", "12.3", "468"],
         ["[b]plain[/b]", "–", "–", "–"],
         ["paper", "72.3 ± 0.3", "–", "–"],
     ]
+
+
+def test_results_fit_80_columns():
+    figures = [Column(name, name, "percent") for name in ("R@1", "R@2", "R@4", "R@8", "MAP@R")]
+    columns = [Column("run", "run"), Column("epoch", "epoch"), *figures]
+    columns += [Column("r", "R-Prec", "percent"), Column("s", "s", "seconds")]
+    columns += [Column("m", "MiB", "mib")]
+    row = {"run": "GCA-HNG, full recipe", "epoch": "last (10)", "r": 0.5, "s": 123.4, "m": 1234}
+    console = Console(file=io.StringIO(), width=80)
+    console.print(results_table([row | {c.key: 0.7805 for c in figures}], columns))
+    assert "GCA-HNG, full recipe" in console.file.getvalue()
+    assert "…" not in console.file.getvalue()
 
 
 @pytest.mark.parametrize(

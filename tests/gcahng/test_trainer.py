@@ -235,6 +235,53 @@ def test_existing_run_is_not_overwritten(whole_run: RunFolder) -> None:
         whole_run.create(load_config("digits", SMALL))
 
 
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    config = load_config("digits", SMALL)
+    (tmp_path / "config.yaml").write_text("my: precious")
+    with pytest.raises(FileExistsError, match=r"holds 'config\.yaml', which is not of a run"):
+        RunFolder(tmp_path).create(config)
+    assert (tmp_path / "config.yaml").read_text() == "my: precious"
+    with pytest.raises(FileExistsError, match="is a file"):
+        RunFolder(tmp_path / "config.yaml").create(config)
+
+
+def test_a_run_that_never_began_may_begin_again(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.create(load_config("digits", SMALL))
+    folder.create(load_config("digits", [*SMALL, "seed=1"]))
+    assert "seed: 1" in folder.config.read_text()
+
+
+def test_a_changed_config_is_not_continued(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path)
+    trainer._end_epoch(trainer._train_epoch())
+    other = _trainer(tmp_path, "optim.embedder.lr=0.05", "generator.alpha=9", "eval.ks=[1]")
+    changed = r"\(generator\.alpha, optim\.embedder\.lr, eval\.ks\)"
+    with pytest.raises(ValueError, match=rf"was changed since the run began {changed}"):
+        other.resume()
+
+
+def test_only_measured_epochs_can_be_best(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path, "eval.every=2", "train.epochs=3")
+    trainer._end_epoch(trainer._train_epoch())
+    assert trainer.best is None
+    assert not trainer.folder.best.exists()
+    results = trainer.fit()
+    assert results["best_epoch"] in (2, 3)
+    assert [("test/recall@1" in row) for row in trainer.history] == [False, True, True]
+
+
+def test_out_of_time_is_measured(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path, "eval.every=3", "train.max_seconds=0.001")
+    assert trainer.fit()["best_epoch"] == 1
+
+
+@pytest.mark.parametrize("overrides", [["fabric.devices=[0,1]"], ["fabric.strategy=nothing"]])
+def test_impossible_devices_are_one_sentence(tmp_path: Path, overrides: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"^(fabric: accelerator 'cpu'|2 processes)"):
+        _trainer(tmp_path, "fabric.accelerator=cpu", *overrides)
+
+
 def test_bf16_trains(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path, "fabric.precision=bf16-mixed", "train.epochs=1")
     row = trainer._train_epoch()

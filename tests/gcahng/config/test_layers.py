@@ -67,8 +67,16 @@ def test_overrides_win_and_are_one_layer(write: Write) -> None:
 
 
 def test_overrides_can_reach_through_a_value(write: Write) -> None:
-    layers, _ = load_layers(write("x.yaml", "a: null\n"), ["a=1", "a.b={c: 2}", "a.b.d=3"])
+    layers, _ = load_layers(write("x.yaml", "a: 0\n"), ["a=1", "a.b={c: 2}", "a.b.d=3"])
     assert layers.values == {"a": {"b": {"c": 2, "d": 3}}}
+
+
+def test_overrides_do_not_reach_into_null(write: Write) -> None:
+    with pytest.raises(ValueError, match=r"override 'a\.b\.c=1': a\.b is null; give all of it"):
+        load_layers(write("x.yaml", "a: {b: null}\n"), ["a.b.c=1"])
+    with pytest.raises(ValueError, match=r"override 'a\.b=1': a is null; give all of it"):
+        load_layers(write("x.yaml", "a: {c: 1}\n"), ["a=null", "a.b=1"])
+    assert load_layers(write("x.yaml", "a: null\n"), ["a={b: 1}"])[0].values == {"a": {"b": 1}}
 
 
 def test_an_empty_file_is_an_empty_mapping(write: Write) -> None:
