@@ -78,7 +78,6 @@ class TerminalDisplay:
 
 
 def _losses(losses: dict[str, float]) -> str:
-    shown = {"metric": "J_m", "total": "J_metric", "generator": "J_gen"}
-    return "  ".join(
-        f"{label} {losses[name]:.3f}" for name, label in shown.items() if name in losses
-    )
+    shown = {"metric": "J_m", "total": "J", "generator": "J_gen"}
+    parts = [f"{label} {losses[name]:.3g}" for name, label in shown.items() if name in losses]
+    return " ".join(parts)

@@ -1,7 +1,9 @@
 """What the README shows is what happens."""
 
+import csv
 import re
 import shlex
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +60,17 @@ def test_python_shown_runs(code: str) -> None:
     exec(code, names)
     assert names["negatives"].negatives.shape == (3, 4, 4, 64)
     assert names["generator"].hardness.metric < 1e6
+
+
+def test_quickstart_figures_are_those_measured() -> None:
+    with (ROOT / "docs/results/quickstart.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["epoch"] == "last"]
+    mean = {
+        recipe: 100 * statistics.mean(float(r["map@r"]) for r in rows if r["recipe"] == recipe)
+        for recipe in {row["recipe"] for row in rows}
+    }
+    gains = [
+        f"{mean[recipe] - mean['npair']:+.2f}"
+        for recipe in ("npair_node_ce", "gca_hng", "npair_equal_time")
+    ]
+    assert re.findall(r"^\| .* \| ([+-]\d+\.\d\d) \|$", README, re.M) == gains
