@@ -91,9 +91,9 @@ class TrainingStep:
 
         Returns:
             `metric` (J_m), `total` (J_metric) and `gradient`, the norm of the embedder's gradient
-            before clipping; with a generator also `synthetic`, `node_ce`, and where it is trained
-            `classifier`, `generator_ce`, `similarity`, `diversity`, `generator` (J_gen) and
-            `generator_gradient`.
+            before clipping; with a generator also `synthetic`, `node_ce`, `graph_gradient`, and
+            where it is trained `classifier`, `generator_ce`, `similarity`, `diversity`,
+            `generator` (J_gen) and `generator_gradient`.
         """
         needs_layout = self.generator is not None or self._loss_takes_layout
         layout = batch_layout(labels) if needs_layout else None
@@ -137,7 +137,7 @@ class TrainingStep:
         self.backward(total)
         losses["gradient"] = self._step(self.optimizers.embedder)
         if self.optimizers.graph is not None:
-            self._step(self.optimizers.graph)
+            losses["graph_gradient"] = self._step(self.optimizers.graph)
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _generator_step(

@@ -155,7 +155,7 @@ def test_the_order_of_the_batch_does_not_matter() -> None:
 def test_names_of_the_losses() -> None:
     losses = make(embedder(), generator())(*batch())
     assert set(losses) == {
-        *("metric", "synthetic", "node_ce", "total", "gradient", "classifier"),
+        *("metric", "synthetic", "node_ce", "total", "gradient", "graph_gradient", "classifier"),
         *("generator_ce", "similarity", "diversity", "generator", "generator_gradient"),
     }
     assert all(loss.shape == () and not loss.requires_grad for loss in losses.values())
