@@ -118,6 +118,8 @@ def benchmark(
 
     Example: gcahng benchmark --shapes A,B,C --out docs/results
     """
+    # The profiler that counts memory reports its own doings; it reads this when torch is imported.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     from gcahng.benchmark import run_benchmark
 
     names = [name.strip() for name in shapes.split(",")]
