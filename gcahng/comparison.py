@@ -9,7 +9,7 @@ from typing import Any
 
 from gcahng.files import write_text
 from gcahng.report import RunRecord
-from gcahng.results import figure_columns, test_figures
+from gcahng.results import figure_columns, figures_after
 from gcahng.run_folder import environment
 from gcahng.tables import Column, markdown_table
 
@@ -60,7 +60,7 @@ def write_comparison(
 
 
 def _means(seeds: Seeds, epoch: str) -> str:
-    names = list(test_figures(next(iter(seeds[0].values())), epoch))
+    names = list(figures_after(next(iter(seeds[0].values())), epoch))
     columns = [Column("recipe", "recipe")]
     columns += figure_columns(names)
     columns += [Column("seconds", "seconds", "seconds"), Column("epochs", "epochs")]
@@ -121,7 +121,7 @@ def _every_run(seeds: Seeds) -> str:
             "epoch": epoch,
             "seconds": f"{record.results['seconds']:.2f}",
             "epochs": record.results["epochs"],
-            **{name: f"{value:.6f}" for name, value in test_figures(record, epoch).items()},
+            **{name: f"{value:.6f}" for name, value in figures_after(record, epoch).items()},
         }
         for seed, by_recipe in enumerate(seeds)
         for recipe, record in by_recipe.items()

@@ -42,13 +42,13 @@ def result_columns(record: RunRecord) -> list[Column]:
     return [
         Column("recipe", "run"),
         Column("epoch", "epoch"),
-        *figure_columns(test_figures(record, "last")),
+        *figure_columns(figures_after(record, "last")),
         Column("seconds", "s", "seconds"),
         Column("peak_memory_mib", "MiB", "mib"),
     ]
 
 
-def test_figures(record: RunRecord, epoch: str) -> dict[str, float]:
+def figures_after(record: RunRecord, epoch: str) -> dict[str, float]:
     """Retrieval figures on the test split after the `last` or the `best` epoch, by name."""
     prefix = f"{epoch}/"
     return {
@@ -68,7 +68,7 @@ def result_rows(record: RunRecord) -> list[dict[str, Any]]:
         "peak_memory_mib": results["peak_memory_mib"],
     }
     best = {"recipe": "", "epoch": f"best ({results['best_epoch']})"}
-    return [last | test_figures(record, "last"), best | test_figures(record, "best")]
+    return [last | figures_after(record, "last"), best | figures_after(record, "best")]
 
 
 def selection_note(records: Sequence[RunRecord]) -> str:

@@ -53,7 +53,7 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     return trainer.folder
 
 
-def _same_figures(one: RunFolder, other: RunFolder) -> None:
+def assert_same_figures(one: RunFolder, other: RunFolder) -> None:
     """Metrics and weights equal to the last bit; times may differ."""
     for folder in (one, other):
         assert folder.results.is_file()
@@ -91,7 +91,7 @@ def test_same_seed_same_run(whole_run: RunFolder, tmp_path: Path) -> None:
     torch.rand(7)
     again = _trainer(tmp_path)
     again.fit()
-    _same_figures(whole_run, again.folder)
+    assert_same_figures(whole_run, again.folder)
 
 
 def test_other_seed_other_run(whole_run: RunFolder, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_resume_continues_exactly(whole_run: RunFolder, tmp_path: Path) -> None:
     second.resume()
     assert second.epoch == 1
     second.fit()
-    _same_figures(whole_run, second.folder)
+    assert_same_figures(whole_run, second.folder)
 
 
 @pytest.mark.slow
@@ -131,7 +131,7 @@ def test_killed_run_resumes_to_the_same_end(tmp_path: Path) -> None:
     assert killed.last.exists()
     assert not killed.results.exists(), "the run ended before it could be killed"
     subprocess.run([*command, "--resume", killed.path], check=True, **settings)
-    _same_figures(whole, killed)
+    assert_same_figures(whole, killed)
 
 
 def test_warmup_trains_only_fc(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def _loss(out: Correlation) -> Tensor:
     )
 
 
-def _compare(net: CorrelationNetwork, classes: int, samples: int) -> None:
+def assert_paths_agree(net: CorrelationNetwork, classes: int, samples: int) -> None:
     """Outputs, every gradient and the buffers of the two paths, same seed before each."""
     runs = []
     for build in (pair_graph, batch_graph):
@@ -57,7 +57,7 @@ def _compare(net: CorrelationNetwork, classes: int, samples: int) -> None:
 @pytest.mark.parametrize("edge_dropout", ["off", "tied"])
 @pytest.mark.usefixtures("chunk")
 def test_equals_the_reference(classes: int, samples: int, edge_dropout: str) -> None:
-    _compare(make(2, edge_dropout=edge_dropout, dropout=0.4), classes, samples)
+    assert_paths_agree(make(2, edge_dropout=edge_dropout, dropout=0.4), classes, samples)
 
 
 @pytest.mark.parametrize("layers", [0, 1, 2])
@@ -67,12 +67,12 @@ def test_equals_the_reference_in_every_setting(
     layers: int, heads: int, edge_heads: int, training: bool
 ) -> None:
     net = make(layers, heads=heads, edge_heads=edge_heads, edge_dropout="tied", dropout=0.4)
-    _compare(net.train(training), 3, 2)
+    assert_paths_agree(net.train(training), 3, 2)
 
 
 @pytest.mark.parametrize("memory", ["balanced", "low"])
 def test_equals_the_reference_whatever_is_kept(memory: str) -> None:
-    _compare(make(2, memory=memory), 3, 2)
+    assert_paths_agree(make(2, memory=memory), 3, 2)
 
 
 def test_tied_dropout_does_drop() -> None:
