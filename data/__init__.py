@@ -4,28 +4,75 @@ from pathlib import Path
 from typing import Any
 
 from data.contact_sheet import contact_sheet
-from data.datasets import ClassSubset, ImageDataset, RawImage, Transform, split_classes
+from data.datasets import (
+    CUB,
+    SOP,
+    Archive,
+    Benchmark,
+    Cars,
+    ClassSubset,
+    CSVFile,
+    FileDataset,
+    Folder,
+    ImageDataset,
+    InShop,
+    Listing,
+    RawImage,
+    Size,
+    Source,
+    Transform,
+    read_image,
+    split_classes,
+)
+from data.download import download
 from data.embedded import Digits, Glyphs
 from data.registry import build
 from data.samplers import ClassBalancedBatchSampler
 from data.transforms import TRANSFORMS, build_transform
+from data.verification import Part, Verification, verify
 
-DATASETS: dict[str, type[ImageDataset]] = {"digits": Digits, "glyphs": Glyphs}
+DATASETS: dict[str, type[ImageDataset]] = {
+    "cars": Cars,
+    "csv": CSVFile,
+    "cub": CUB,
+    "digits": Digits,
+    "folder": Folder,
+    "glyphs": Glyphs,
+    "inshop": InShop,
+    "sop": SOP,
+}
 
 __all__ = [
+    "CUB",
     "DATASETS",
+    "SOP",
     "TRANSFORMS",
+    "Archive",
+    "Benchmark",
+    "CSVFile",
+    "Cars",
     "ClassBalancedBatchSampler",
     "ClassSubset",
     "Digits",
+    "FileDataset",
+    "Folder",
     "Glyphs",
     "ImageDataset",
+    "InShop",
+    "Listing",
+    "Part",
     "RawImage",
+    "Size",
+    "Source",
     "Transform",
+    "Verification",
     "build_dataset",
     "build_transform",
     "contact_sheet",
+    "download",
+    "read_image",
     "split_classes",
+    "verify",
 ]
 
 

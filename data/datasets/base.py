@@ -129,16 +129,20 @@ def _within(ids: Tensor, count: int) -> bool:
     return bool(((ids >= 0) & (ids < count)).all())
 
 
-def split_classes(num_classes: int, share: float, seed: int) -> tuple[list[int], list[int]]:
-    """Divide classes at random into training and validation classes.
+def split_classes(
+    num_classes: int, share: float, seed: int, part: str = "validation"
+) -> tuple[list[int], list[int]]:
+    """Divide classes at random into training classes and classes held out.
 
     Args:
         num_classes: How many classes there are.
-        share: The share of them, in (0, 1), that goes to validation.
+        share: The share of them, in (0, 1), that is held out.
         seed: The same seed gives the same division.
+        part: What the held-out classes are for, for the message.
 
     Returns:
-        Two disjoint ascending lists that together hold every class number.
+        Training and held-out classes: two disjoint ascending lists that together hold every class
+        number.
 
     Raises:
         ValueError: If either side would have fewer than the 2 classes that retrieval needs.
@@ -146,9 +150,8 @@ def split_classes(num_classes: int, share: float, seed: int) -> tuple[list[int],
     held_out = round(num_classes * share)
     if held_out < 2 or num_classes - held_out < 2:
         raise ValueError(
-            f"A validation share of {share} of {num_classes} classes gives {held_out} for "
-            f"validation and {num_classes - held_out} for training; choose a share that leaves "
-            "both at least 2."
+            f"A {part} share of {share} of {num_classes} classes gives {held_out} for {part} and "
+            f"{num_classes - held_out} for training; choose a share that leaves both at least 2."
         )
     order = np.random.default_rng(seed).permutation(num_classes).tolist()
     return sorted(order[held_out:]), sorted(order[:held_out])

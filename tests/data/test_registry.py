@@ -1,8 +1,32 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from data import DATASETS, TRANSFORMS, Digits, Glyphs, ImageDataset, build_dataset
+from data import (
+    CUB,
+    DATASETS,
+    SOP,
+    TRANSFORMS,
+    Cars,
+    CSVFile,
+    Digits,
+    Folder,
+    Glyphs,
+    ImageDataset,
+    InShop,
+    build_dataset,
+)
+from tests.data import trees
+
+PHOTOS = [
+    ("cars", Cars, trees.cars_tree),
+    ("csv", CSVFile, trees.csv_tree),
+    ("cub", CUB, trees.cub_tree),
+    ("folder", Folder, trees.folder_tree),
+    ("inshop", InShop, trees.inshop_tree),
+    ("sop", SOP, trees.sop_tree),
+]
 
 
 def test_every_data_set_is_built_by_name(glyphs_root: Path) -> None:
@@ -12,13 +36,31 @@ def test_every_data_set_is_built_by_name(glyphs_root: Path) -> None:
     assert glyphs[0][0].shape == ()
 
 
+@pytest.mark.parametrize(("name", "dataset", "build"), PHOTOS)
+def test_every_photo_data_set_is_built_by_name(
+    tmp_path: Path, name: str, dataset: type[ImageDataset], build: Callable[[Path], Path]
+) -> None:
+    build(tmp_path)
+    built = build_dataset(name, "test", tmp_path, transform=lambda image: image.mode)
+    assert type(built) is dataset
+    assert built[0] == ("RGB", int(built.labels[0]))
+    with pytest.raises(ValueError, match=rf"'{name}' has .*takes root, split, transform, unreada"):
+        build_dataset(name, "train", tmp_path, unredable="skip")
+    with pytest.raises(ValueError, match=r"reads its images from files: name their folder"):
+        build_dataset(name, "train")
+
+
+def test_all_data_sets_are_tested_here() -> None:
+    assert {name for name, _, _ in PHOTOS} | {"digits", "glyphs"} == set(DATASETS)
+
+
 @pytest.mark.parametrize("dataset", DATASETS.values())
 def test_every_data_set_names_a_transform(dataset: type[ImageDataset]) -> None:
     assert dataset.transform_name in TRANSFORMS
 
 
 def test_unknown_names_splits_and_arguments_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"Unknown data set 'x': choose one of digits, glyphs"):
+    with pytest.raises(ValueError, match=r"Unknown data set 'x': choose one of cars, csv, cub, d"):
         build_dataset("x", "train")
     with pytest.raises(ValueError, match=r"Digits has no split 'pre'"):
         build_dataset("digits", "pre")

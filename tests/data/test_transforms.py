@@ -1,5 +1,8 @@
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from torchvision import transforms as v1
 
 from data import TRANSFORMS, build_transform
 from data.transforms import Jitter
@@ -47,8 +50,71 @@ def test_jitter_stays_within_its_strengths() -> None:
 
 
 def test_unknown_names_and_arguments_list_the_choices() -> None:
-    with pytest.raises(ValueError, match=r"Unknown transform 'x': choose one of digits, glyphs\."):
+    with pytest.raises(
+        ValueError, match=r"Unknown transform 'x': choose one of digits, glyphs, im"
+    ):
         build_transform("x", train=True)
     with pytest.raises(ValueError, match=r"'colour'; it takes train, size, contrast, brightness"):
         build_transform("glyphs", train=True, colour=1)
-    assert set(TRANSFORMS) == {"digits", "glyphs"}
+    assert set(TRANSFORMS) == {"digits", "glyphs", "imagenet"}
+
+
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+
+
+def photo(width: int, height: int) -> Image.Image:
+    rng = np.random.default_rng([width, height])
+    return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("size", [(500, 375), (90, 120), (224, 224), (640, 100), (17, 40)])
+def test_photos_are_prepared_as_in_the_published_code_to_the_last_bit(
+    size: tuple[int, int],
+) -> None:
+    tail = [v1.ToTensor(), v1.Normalize(MEAN, STD)]
+    augment = [v1.RandomResizedCrop((224, 224), (0.08, 1)), v1.RandomHorizontalFlip()]
+    centre = [v1.Resize(256), v1.CenterCrop(224)]
+    raw = photo(*size)
+    tested = build_transform("imagenet", train=False)(raw)
+    assert type(tested) is torch.Tensor
+    assert (tested.dtype, tested.shape) == (torch.float32, (3, 224, 224))
+    assert torch.equal(tested, v1.Compose([*centre, *tail])(raw))
+    ours, theirs = build_transform("imagenet", train=True), v1.Compose([*augment, *tail])
+    for seed in range(4):
+        torch.manual_seed(seed)
+        expected = theirs(raw)
+        torch.manual_seed(seed)
+        assert torch.equal(ours(raw), expected)
+
+
+def test_photos_of_another_size_and_scale() -> None:
+    raw = photo(100, 80)
+    tail = [v1.ToTensor(), v1.Normalize([0.5] * 3, [0.25] * 3)]
+    args = {"mean": [0.5] * 3, "std": [0.25] * 3}
+    whole = build_transform("imagenet", train=False, size=28, resize=28, **args)(raw)
+    assert torch.equal(whole, v1.Compose([v1.Resize(28), v1.CenterCrop(28), *tail])(raw))
+    # Without another wish the margin keeps its proportion, 256 for 224.
+    margin = build_transform("imagenet", train=False, size=28, **args)(raw)
+    assert torch.equal(margin, v1.Compose([v1.Resize(32), v1.CenterCrop(28), *tail])(raw))
+    theirs = v1.Compose([v1.RandomResizedCrop(28, (0.5, 0.6)), v1.RandomHorizontalFlip(), *tail])
+    ours = build_transform("imagenet", train=True, size=28, scale=[0.5, 0.6], **args)
+    torch.manual_seed(0)
+    expected = theirs(raw)
+    torch.manual_seed(0)
+    assert torch.equal(ours(raw), expected)
+
+
+def test_other_modes_become_photos() -> None:
+    transform = build_transform("imagenet", train=False, size=32, mean=[0.0] * 3, std=[1.0] * 3)
+    grey = transform(picture(36))
+    assert grey.shape == (3, 32, 32)
+    assert torch.equal(grey[0], grey[2])
+    assert transform(photo(40, 40).convert("RGBA")).shape == (3, 32, 32)
+
+
+def test_impossible_crops_are_refused() -> None:
+    for scale in ([0.5], [0.0, 1.0], [0.8, 0.2], [0.1, 1.5]):
+        with pytest.raises(ValueError, match=r"'scale' as two ascending shares in \(0, 1\] \(got"):
+            build_transform("imagenet", train=True, scale=scale)
+    with pytest.raises(ValueError, match=r"'resize' of at least 'size' \(got 200 and 224\)"):
+        build_transform("imagenet", train=False, resize=200)

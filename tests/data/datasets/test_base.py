@@ -53,3 +53,14 @@ def test_split_classes_is_a_seeded_partition() -> None:
 def test_split_classes_leaves_two_on_either_side(share: float, gives: str) -> None:
     with pytest.raises(ValueError, match=gives):
         split_classes(10, share, seed=0)
+
+
+def test_split_classes_says_what_the_share_is_for() -> None:
+    with pytest.raises(
+        ValueError, match=r"^A validation share of 0.1 of 10 .*1 for validation and"
+    ):
+        split_classes(10, 0.1, seed=0)
+    with pytest.raises(
+        ValueError, match=r"^A test share of 0.1 of 10 classes gives 1 for test and"
+    ):
+        split_classes(10, 0.1, seed=0, part="test")

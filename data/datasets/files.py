@@ -1,0 +1,168 @@
+"""Data sets of picture files, read on demand."""
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from data.datasets.base import ImageDataset, Transform
+from data.datasets.pictures import examine_all, picture_files, read_image
+
+UNREADABLE = ("skip", "stop")
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The images of one split.
+
+    Attributes:
+        paths: The file of each image.
+        names: The class of each image.
+        is_query: Whether each image is a query, or None where every image queries all others.
+        problems: Sentences about the list itself, for `verify`.
+    """
+
+    paths: list[str]
+    names: list[str]
+    is_query: list[bool] | None = None
+    problems: tuple[str, ...] = ()
+
+    def keep(self, kept: Sequence[int]) -> "Listing":
+        """Return the list of these images only."""
+        is_query = None if self.is_query is None else [self.is_query[i] for i in kept]
+        paths, names = [self.paths[i] for i in kept], [self.names[i] for i in kept]
+        return Listing(paths, names, is_query, self.problems)
+
+
+class FileDataset(ImageDataset):
+    """Images in files. A subclass lists a split's files and their classes in `list_images`.
+
+    Classes are numbered in the order of their names, as torchvision's `ImageFolder` does and the
+    published checkpoints have it.
+
+    Args:
+        root: The folder that holds the data set.
+        split: One of `SPLITS`.
+        transform: Maps an RGB picture; None returns it as it is.
+        unreadable: What to do about a missing or damaged picture. 'stop' raises when it is loaded.
+            'skip' decodes every picture once when the data set is opened and leaves out, with a
+            warning, what cannot be read, so that an epoch cannot fail half-way. That takes about a
+            millisecond for a picture of a benchmark, and ten for a camera's full size.
+
+    Raises:
+        FileNotFoundError: If the data set is not there.
+        ValueError: If an argument is unknown or no image is left.
+
+    Attributes:
+        paths: The `N` files.
+        problems: Sentences about the list of images itself; `verify` reports them.
+    """
+
+    transform_name = "imagenet"
+
+    paths: list[str]
+    problems: tuple[str, ...]
+
+    def __init__(
+        self,
+        root: str | Path | None,
+        split: str = "train",
+        transform: Transform | None = None,
+        unreadable: str = "stop",
+    ) -> None:
+        super().__init__(root, split, transform)
+        if unreadable not in UNREADABLE:
+            raise ValueError(
+                f"Unknown word '{unreadable}' for 'unreadable': choose one of "
+                f"{', '.join(UNREADABLE)}."
+            )
+        listing = self.list_images()
+        if unreadable == "skip":
+            listing = _readable(listing)
+        if not listing.paths:
+            raise ValueError(
+                f"The {split} split of {self.name} has no image that can be read; look into "
+                f"'{root}'."
+            )
+        self.classes = sorted(set(listing.names), key=self.class_order)
+        number = {name: i for i, name in enumerate(self.classes)}
+        self.labels = torch.tensor([number[name] for name in listing.names])
+        self.paths, self.problems = listing.paths, listing.problems
+        if listing.is_query is not None:
+            self.is_query = torch.tensor(listing.is_query)
+
+    @abstractmethod
+    def list_images(self) -> Listing:
+        """List the images of `self.split`, found under `self.root`."""
+
+    @staticmethod
+    def class_order(name: str) -> Any:
+        """What the classes are sorted by."""
+        return name
+
+    @property
+    def folder(self) -> Path:
+        """The root, which picture files cannot do without.
+
+        Raises:
+            ValueError: If it is None.
+        """
+        if self.root is None:
+            raise ValueError(
+                f"{type(self).__name__} reads its images from files: name their folder as 'root'."
+            )
+        return self.root
+
+    def load(self, index: int) -> Image.Image:
+        """Return the picture, upright RGB.
+
+        Raises:
+            FileNotFoundError: If its file is not there.
+            ValueError: If it cannot be decoded.
+        """
+        return read_image(
+            self.paths[index],
+            "mend or remove it, or leave unreadable images out with data.args.unreadable=skip",
+        )
+
+
+def class_folders(folder: Path) -> Listing:
+    """List the pictures of a folder that has one subfolder per class, as `ImageFolder` does.
+
+    A class's own subfolders count to it; hidden files and folders, and classes without a picture,
+    do not count.
+    """
+    listing = Listing([], [])
+    for subfolder in sorted(folder.iterdir()):
+        if subfolder.is_dir() and not subfolder.name.startswith("."):
+            paths = picture_files(subfolder)
+            listing.paths.extend(paths)
+            listing.names.extend([subfolder.name] * len(paths))
+    return listing
+
+
+def shorten(items: Sequence[str], shown: int) -> str:
+    """Name the first few of many, and how many more there are."""
+    more = f" and {len(items) - shown} more" if len(items) > shown else ""
+    return ", ".join(items[:shown]) + more
+
+
+def _readable(listing: Listing) -> Listing:
+    """Leave out what cannot be read, with one warning."""
+    results = list(examine_all(listing.paths))
+    bad = [f"'{result.path}' ({result.problem})" for result in results if result.problem]
+    if not bad:
+        return listing
+    # The level makes the warning point at whoever opens the data set.
+    warnings.warn(
+        f"Left out {len(bad)} of {len(results)} images, which cannot be read: "
+        f"{shorten(bad, SHOWN)}.",
+        stacklevel=3,
+    )
+    return listing.keep([i for i, result in enumerate(results) if not result.problem])

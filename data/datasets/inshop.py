@@ -1,0 +1,83 @@
+"""InShop: DeepFashion's In-shop Clothes Retrieval, clothes by item, queries apart from gallery."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from data.datasets.benchmark import Benchmark, Layout, Size, Source, read_rows
+from data.datasets.files import Listing
+
+PARTITION = "list_eval_partition.txt"
+STATUSES = ("train", "query", "gallery")
+HOMEPAGE = "https://mmlab.ie.cuhk.edu.hk/projects/DeepFashion/InShopRetrieval.html"
+
+
+def _read_top(home: Path, split: str) -> Listing:
+    return _read(home, home / PARTITION, split)
+
+
+def _read_eval(home: Path, split: str) -> Listing:
+    return _read(home, home / "Eval" / PARTITION, split)
+
+
+def _read(home: Path, partition: Path, split: str) -> Listing:
+    """List the rows of the partition: the number of rows, a header, then path, item, status."""
+    images = _image_folder(home)
+    paths, names, is_query = [], [], []
+    rows = list(read_rows(partition, 3, skip=2))
+    for path, item, status in rows:
+        if status not in STATUSES or not item.rpartition("_")[2].isdecimal():
+            raise ValueError(
+                f"{partition}: expected a path, an item such as id_00000002, and one of "
+                f"{', '.join(STATUSES)}, got '{path} {item} {status}'; unpack the archive again."
+            )
+        if (status == "train") == (split == "train"):
+            paths.append(str(images / path))
+            names.append(item)
+            is_query.append(status == "query")
+    problems = _count_problems(partition, len(rows))
+    return Listing(paths, names, is_query if split == "test" else None, problems)
+
+
+def _image_folder(home: Path) -> Path:
+    """Return what the paths of the partition, which start with `img/`, are relative to."""
+    # Where case does not matter, `img` is also `Img`, which would hide the inner folder.
+    for folder in (home / "Img", home):
+        if (folder / "img").is_dir():
+            return folder
+    raise FileNotFoundError(
+        f"'{home}' has {PARTITION} but neither img/ nor Img/img/: unpack img.zip there."
+    )
+
+
+def _count_problems(partition: Path, rows: int) -> tuple[str, ...]:
+    with partition.open(encoding="utf-8") as file:
+        stated = file.readline().strip()
+    if stated == str(rows):
+        return ()
+    return (f"'{partition}' states {stated} images in its first line but lists {rows}.",)
+
+
+class InShop(Benchmark):
+    """Clothes of a shop: 3,997 items to train on, 3,985 others to find in a gallery.
+
+    The arguments are `Benchmark`'s. The test split holds queries and gallery together, and
+    `is_query` tells them apart.
+    """
+
+    folders = ("In-shop Clothes Retrieval Benchmark", "In-shop", "DeepFashion")
+    layouts = (Layout((PARTITION,), _read_top), Layout((f"Eval/{PARTITION}",), _read_eval))
+    expected: ClassVar = {
+        "train": Size(25882, 3997),
+        "query": Size(14218, 3985),
+        "gallery": Size(12612, 3985),
+    }
+    source = Source(
+        HOMEPAGE,
+        f"Ask for access as {HOMEPAGE} says, then put list_eval_partition.txt and the unpacked "
+        "img/ there.",
+    )
+
+    @staticmethod
+    def class_order(name: str) -> tuple[int, str]:
+        """The number of the item, by which the published code sorts."""
+        return int(name.rpartition("_")[2]), name

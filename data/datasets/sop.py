@@ -1,0 +1,54 @@
+"""SOP: Stanford Online Products, things for sale by item."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from data.datasets.benchmark import (
+    CONVERTED,
+    Archive,
+    Benchmark,
+    Layout,
+    Size,
+    Source,
+    read_rows,
+)
+from data.datasets.files import Listing
+
+
+def _read(home: Path, split: str) -> Listing:
+    """List `Ebay_train.txt` or `Ebay_test.txt`: image_id class_id super_class_id path."""
+    names: dict[str, str] = {}
+    listing = Listing([], [])
+    for _, number, _, path in read_rows(home / f"Ebay_{split}.txt", 4, skip=1):
+        listing.paths.append(str(home / path))
+        listing.names.append(names.setdefault(number, _class_name(path, number)))
+    return listing
+
+
+def _class_name(path: str, number: str) -> str:
+    """Name a class; the item comes first because the published numbering sorts by it."""
+    folder, _, file = path.rpartition("/")
+    return f"{file.partition('_')[0]} {folder.removesuffix('_final')} #{number}"
+
+
+class SOP(Benchmark):
+    """Items of an online market: 11,318 to train on, 11,316 others to test.
+
+    The arguments are `Benchmark`'s.
+    """
+
+    folders = ("Stanford_Online_Products", "SOP")
+    layouts = (Layout(("Ebay_train.txt", "Ebay_test.txt"), _read), CONVERTED)
+    expected: ClassVar = {"train": Size(59551, 11318), "test": Size(60502, 11316)}
+    source = Source(
+        "https://cvgl.stanford.edu/projects/lifted_struct/",
+        "Get Stanford_Online_Products.zip from https://cvgl.stanford.edu/projects/lifted_struct/ "
+        "and unpack it there.",
+        (
+            Archive(
+                "http://ftp.cs.stanford.edu/cs/cvgl/Stanford_Online_Products.zip",
+                "7f73d41a2f44250d4779881525aea32e",
+                "Stanford_Online_Products",
+            ),
+        ),
+    )

@@ -1,0 +1,198 @@
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from torchvision.datasets import ImageFolder
+
+from data import CUB, SOP, Benchmark, Cars, InShop, Size
+from data.datasets.benchmark import read_rows
+from tests.data.trees import (
+    cars_split_tree,
+    cars_tree,
+    converted_tree,
+    cub_tree,
+    inshop_tree,
+    sop_tree,
+)
+
+TREES = [(CUB, cub_tree), (Cars, cars_tree), (Cars, cars_split_tree), (SOP, sop_tree)]
+ALL = [*TREES, (InShop, inshop_tree)]
+Build = Callable[..., Path]
+
+
+def bird_folders(home: Path) -> Iterator[tuple[str, str, Path]]:
+    """Which images the published code copies to which class folder, as its scripts say it."""
+    for folder in (home / "images").iterdir():
+        split = "train" if int(folder.name.split(".")[0]) <= 100 else "test"
+        yield from ((split, folder.name, image) for image in folder.iterdir())
+
+
+def item_folders(home: Path) -> Iterator[tuple[str, str, Path]]:
+    for split in ("train", "test"):
+        with (home / f"Ebay_{split}.txt").open() as file:
+            for row in list(file)[1:]:
+                name = row[-20:-7].rstrip("_").lstrip("/")
+                yield split, name, home / row.split()[3]
+
+
+def car_folders(home: Path) -> Iterator[tuple[str, str, Path]]:
+    from scipy.io import loadmat
+
+    data = loadmat(home / "cars_annos.mat")
+    annotations, names = data["annotations"], data["class_names"]
+    for i in range(annotations.shape[1]):
+        number = int(annotations[0, i][5][0, 0])
+        name = str(names[0, number - 1][0]).replace(" ", "_").replace("/", "")
+        image = home / str(annotations[0, i][0])[2:-2]
+        yield "train" if number <= 98 else "test", name, image
+
+
+def contents(dataset: Benchmark) -> set[tuple[int, bytes]]:
+    labels = dataset.labels.tolist()
+    return {(label, dataset.load(i).tobytes()) for i, label in enumerate(labels)}
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "build", "folders", "name"),
+    [
+        (CUB, cub_tree, bird_folders, "CUB200"),
+        (Cars, cars_tree, car_folders, "CARS196"),
+        (SOP, sop_tree, item_folders, "SOP"),
+    ],
+)
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_archive_and_converted_layout_give_the_same_numbering_and_images(
+    tmp_path: Path,
+    benchmark: type[Benchmark],
+    build: Build,
+    folders: Callable[[Path], Iterator[tuple[str, str, Path]]],
+    name: str,
+    split: str,
+) -> None:
+    home = build(tmp_path / "archive", train=5, test=4)
+    for part, folder, image in folders(home):
+        target = tmp_path / "converted" / name / "class" / part / folder
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, target)
+    original = benchmark(tmp_path / "archive", split)
+    converted = benchmark(tmp_path / "converted", split)
+    published = ImageFolder(str(tmp_path / "converted" / name / "class" / split))
+    assert converted.classes == published.classes
+    assert list(zip(converted.paths, converted.labels.tolist(), strict=True)) == published.samples
+    # The archive of SOP has no more of a name than the item, to which the category is added.
+    assert [label.split()[0] for label in original.classes] == converted.classes
+    assert len(original) == (10 if split == "train" else 8)
+    assert contents(original) == contents(converted)
+
+
+@pytest.mark.parametrize(("benchmark", "build"), ALL)
+def test_root_is_the_folder_of_all_data_sets_or_the_own(
+    tmp_path: Path, benchmark: type[Benchmark], build: Build
+) -> None:
+    home = build(tmp_path / "all")
+    expected = benchmark(home).paths
+    assert expected
+    assert benchmark(tmp_path / "all").paths == expected
+    assert benchmark(str(tmp_path / "all")).paths == expected
+    found = benchmark.find(home)
+    assert found is not None
+    assert found[0] == home
+    assert benchmark.find(tmp_path / "all") == found
+
+
+@pytest.mark.parametrize(("benchmark", "name"), [(CUB, "CUB200"), (Cars, "CARS196"), (SOP, "SOP")])
+def test_the_converted_layout_is_found_likewise(
+    tmp_path: Path, benchmark: type[Benchmark], name: str
+) -> None:
+    home = converted_tree(tmp_path, name)
+    assert benchmark(tmp_path).classes == ["A", "b", "c"]
+    assert benchmark(home, "test").classes == ["d", "e"]
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "build", "place"),
+    [
+        (CUB, cub_tree, "CUB200/original"),
+        (CUB, cub_tree, "CUB200/original/CUB_200_2011"),
+        (CUB, cub_tree, "cub-200-2011"),
+        (CUB, cub_tree, "cub"),
+        (Cars, cars_tree, "CARS196/original"),
+        (Cars, cars_split_tree, "Stanford Cars"),
+        (Cars, cars_tree, "cars"),
+        (SOP, sop_tree, "SOP/original"),
+        (SOP, sop_tree, "stanford_online_products"),
+        (InShop, inshop_tree, "IN_SHOP"),
+        (InShop, inshop_tree, "InShop"),
+        (InShop, inshop_tree, "in-shop"),
+        (InShop, inshop_tree, "DeepFashion/In-shop Clothes Retrieval Benchmark"),
+    ],
+)
+def test_folders_may_be_called_what_is_usual(
+    tmp_path: Path, benchmark: type[Benchmark], build: Build, place: str
+) -> None:
+    home = build(tmp_path / "elsewhere")
+    (tmp_path / "all" / place).parent.mkdir(parents=True)
+    home.rename(tmp_path / "all" / place)
+    paths = benchmark(tmp_path / "all").paths
+    assert all(path.startswith(str(tmp_path / "all" / place)) for path in paths)
+    assert not benchmark.find(tmp_path / "elsewhere")
+
+
+def test_a_folder_of_another_name_is_not_taken(tmp_path: Path) -> None:
+    converted_tree(tmp_path, "CARS196")
+    assert CUB.find(tmp_path) is None
+    assert Cars.find(tmp_path) is not None
+
+
+def test_an_absent_data_set_says_what_was_looked_for_and_where_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        CUB(tmp_path)
+    assert str(caught.value) == (
+        f"There is no CUB in '{tmp_path}', nor in a folder of it called CUB_200_2011 or CUB200 or "
+        "CUB: looked for images.txt and image_class_labels.txt and classes.txt and images/, or "
+        "class/train/ and class/test/. Get CUB_200_2011.tgz from "
+        "https://data.caltech.edu/records/65de6-vp158 and unpack it there."
+    )
+    with pytest.raises(FileNotFoundError, match=r"There is no SOP in '.*/nowhere'"):
+        SOP(tmp_path / "nowhere")
+
+
+def test_an_incomplete_data_set_says_what_it_lacks(tmp_path: Path) -> None:
+    home = cub_tree(tmp_path)
+    shutil.rmtree(home / "images")
+    (home / "classes.txt").unlink()
+    with pytest.raises(FileNotFoundError, match=rf"\('{home}' lacks classes.txt and images/\)"):
+        CUB(tmp_path)
+
+
+@pytest.mark.parametrize(("benchmark", "build"), TREES)
+def test_class_names_are_disjoint(tmp_path: Path, benchmark: type[Benchmark], build: Build) -> None:
+    build(tmp_path, train=6, test=6)
+    train, test = benchmark(tmp_path), benchmark(tmp_path, "test")
+    assert train.num_classes == test.num_classes == 6
+    assert not set(train.classes) & set(test.classes)
+    assert not set(train.paths) & set(test.paths)
+
+
+def test_rows_are_split_at_blanks_and_the_last_column_keeps_its_own(tmp_path: Path) -> None:
+    table = tmp_path / "table.txt"
+    table.write_text("header\n\n1   a/b.jpg \n2\tc d.jpg\r\n")
+    assert list(read_rows(table, 2, skip=1)) == [["1", "a/b.jpg"], ["2", "c d.jpg"]]
+    message = f"{table}:1: expected 2 columns separated by blanks, got 'header'; unpack the archive"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        list(read_rows(table, 2))
+
+
+@pytest.mark.dataset
+@pytest.mark.parametrize("benchmark", [CUB, Cars, SOP, InShop])
+def test_the_real_archive_has_the_published_size(benchmark: type[Benchmark]) -> None:
+    root = os.environ.get("GCAHNG_DATA", "datasets")
+    if benchmark.find(root) is None:
+        pytest.skip(f"{benchmark.__name__} is not in '{root}'")
+    train, test = benchmark(root), benchmark(root, "test")
+    assert Size(len(train), train.num_classes) == benchmark.expected["train"]
+    parts = {name: size.images for name, size in benchmark.expected.items() if name != "train"}
+    assert len(test) == sum(parts.values())

@@ -1,0 +1,112 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import loadmat, savemat
+from torchvision.datasets import StanfordCars
+
+from data import Cars, Size
+from tests.data.trees import cars_split_tree, cars_tree
+
+
+def by_class(dataset: Cars) -> dict[str, list[tuple[int, int, int]]]:
+    """The images of each class, in an order of their own, as each layout has another one."""
+    pixels: dict[str, list[bytes]] = {name: [] for name in dataset.classes}
+    for i, label in enumerate(dataset.labels.tolist()):
+        pixels[dataset.classes[label]].append(dataset.load(i).tobytes())
+    return {name: sorted(images) for name, images in pixels.items()}
+
+
+def test_the_first_98_classes_train_and_the_others_test(tmp_path: Path) -> None:
+    home = cars_tree(tmp_path, train=2, test=3)
+    train, test = Cars(tmp_path), Cars(tmp_path, "test")
+    assert train.classes == ["AM_General_Model_98_2012", "Ram_CV_Model_97_2012"]
+    assert test.classes == [
+        "Audi_TT_Model_100_2012",
+        "Ram_CV_Model_101_2012",
+        "Volvo_Model_99_2012",
+    ]
+    assert train.labels.tolist() == [1, 1, 0, 0]
+    assert test.labels.tolist() == [2, 2, 0, 0, 1, 1]
+    assert train.paths[1] == f"{home}/car_ims/000002.jpg"
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize(("nested", "labels"), [(False, ""), (True, ""), (True, "devkit")])
+def test_both_archives_hold_the_same(tmp_path: Path, split: str, nested: bool, labels: str) -> None:
+    cars_tree(tmp_path / "whole", train=3, test=4, images=3)
+    cars_split_tree(tmp_path / "halves", train=3, test=4, images=3, nested=nested, labels=labels)
+    whole, halves = Cars(tmp_path / "whole", split), Cars(tmp_path / "halves", split)
+    assert halves.classes == whole.classes
+    assert halves.labels.bincount().tolist() == [3] * len(whole.classes)
+    assert by_class(halves) == by_class(whole)
+
+
+@pytest.mark.parametrize(("split", "half"), [("train", 1), ("train", 0), ("test", 1)])
+def test_classes_are_those_that_torchvision_reads(tmp_path: Path, split: str, half: int) -> None:
+    cars_split_tree(tmp_path, train=3, test=4, images=4)
+    theirs = StanfordCars(tmp_path, split=("test", "train")[half])
+    known = {str(path): theirs.classes[label] for path, label in theirs._samples}
+    ours = Cars(tmp_path, split)
+    names = [ours.classes[label] for label in ours.labels.tolist()]
+    both = [(name, known[p]) for p, name in zip(ours.paths, names, strict=True) if p in known]
+    assert len(both) == len(ours) / 2
+    assert all(name == other.replace(" ", "_").replace("/", "") for name, other in both)
+
+
+def test_annotations_may_lie_beside_the_images(tmp_path: Path) -> None:
+    home = cars_split_tree(tmp_path)
+    expected = Cars(tmp_path).paths
+    for file in (home / "devkit").iterdir():
+        file.rename(home / file.name)
+    assert Cars(tmp_path).paths == expected
+
+
+def test_missing_annotations_are_named(tmp_path: Path) -> None:
+    home = cars_split_tree(tmp_path, labels=None)
+    message = (
+        f"There is no cars_test_annos_withlabels.mat in '{home}' or its devkit/; it has the test "
+        "images' classes, which cars_test_annos.mat has not: get it from a copy (see "
+        "https://github.com/pytorch/vision/issues/7545)."
+    )
+    with pytest.raises(FileNotFoundError, match=f"^{re.escape(message)}$"):
+        Cars(tmp_path)
+    (home / "devkit" / "cars_meta.mat").unlink()
+    with pytest.raises(FileNotFoundError, match=r"There is no cars_meta.mat in .*devkit/: get it"):
+        Cars(tmp_path)
+
+
+def test_annotations_without_classes_are_refused(tmp_path: Path) -> None:
+    home = cars_split_tree(tmp_path, labels=None)
+    blind = home / "devkit" / "cars_test_annos.mat"
+    copy = blind.rename(home / "cars_test_annos_withlabels.mat")
+    with pytest.raises(ValueError, match=rf"^'{copy}' has no field 'class': copy the file again"):
+        Cars(tmp_path)
+
+
+def test_damaged_annotations_are_refused(tmp_path: Path) -> None:
+    home = cars_tree(tmp_path)
+    path = home / "cars_annos.mat"
+    content = loadmat(path)
+    names = np.array(["only one"], dtype=object)
+    savemat(path, {"annotations": content["annotations"], "class_names": names})
+    with pytest.raises(ValueError, match=r"has class 96, but there are 1 class names"):
+        Cars(tmp_path)
+    savemat(path, {"annotations": content["annotations"]})
+    with pytest.raises(ValueError, match=rf"^Cannot read 'class_names' from '{path}'"):
+        Cars(tmp_path)
+    path.write_bytes(path.read_bytes()[:150])
+    with pytest.raises(ValueError, match=rf"^Cannot read 'class_names' from '{path}'"):
+        Cars(tmp_path)
+
+
+def test_a_tree_of_one_image_is_read(tmp_path: Path) -> None:
+    cars_tree(tmp_path, train=1, test=0, images=1)
+    assert Cars(tmp_path).classes == ["AM_General_Model_98_2012"]
+
+
+def test_source_and_sizes_are_the_published_ones() -> None:
+    assert Cars.expected == {"train": Size(8054, 98), "test": Size(8131, 98)}
+    assert Cars.source.archives == ()
+    assert "cars_test_annos_withlabels.mat" in Cars.source.instructions

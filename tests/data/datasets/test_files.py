@@ -1,0 +1,174 @@
+import pickle
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+from torchvision.datasets import ImageFolder
+
+from data import ClassSubset, FileDataset, Listing, build_transform, contact_sheet
+from data.contact_sheet import GAP, HEADER, TILE
+from data.datasets.files import class_folders, shorten
+from tests.data.trees import folder_tree, photo
+
+
+class Given(FileDataset):
+    """Photos `root/<class>/<number>.jpg`, of the classes and in the order given."""
+
+    def __init__(self, root: Path | None, names: Sequence[str] = ("b", "a", "b"), **args: Any):
+        self.given = names
+        super().__init__(root, **args)
+
+    def list_images(self) -> Listing:
+        paths = [str(self.folder / name / f"{i}.jpg") for i, name in enumerate(self.given)]
+        queries = [i % 2 == 0 for i in range(len(paths))]
+        return Listing(paths, list(self.given), queries, ("The list is short.",))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for i, name in enumerate("bab"):
+        photo(tmp_path / name / f"{i}.jpg", ord(name), i)
+    return tmp_path
+
+
+def distance(pixels: np.ndarray, picture: Image.Image) -> int:
+    """How far the nearest of some pixels is from a picture's colour."""
+    colour = np.asarray(picture).mean(axis=(0, 1))
+    return int(np.abs(pixels - colour).max(axis=1).min())
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def test_classes_are_numbered_by_name_and_images_keep_their_order(root: Path) -> None:
+    dataset = Given(root)
+    assert dataset.classes == ["a", "b"]
+    assert dataset.labels.tolist() == [1, 0, 1]
+    assert dataset.labels.dtype == torch.int64
+    assert dataset.is_query is not None
+    assert dataset.is_query.tolist() == [True, False, True]
+    assert dataset.problems == ("The list is short.",)
+    assert [Path(path).name for path in dataset.paths] == ["0.jpg", "1.jpg", "2.jpg"]
+    assert all(type(path) is str for path in dataset.paths)
+
+
+def test_images_are_read_on_demand_with_the_transform_on_top(root: Path) -> None:
+    dataset = Given(root, transform=build_transform("imagenet", train=False, size=16))
+    assert dataset.load(0).size == (40, 32)
+    image, label = dataset[2]
+    assert (image.shape, label) == ((3, 16, 16), 1)
+    (root / "a" / "1.jpg").unlink()
+    assert len(Given(root)) == 3
+
+
+def test_stop_names_the_file_and_the_way_out_when_it_is_loaded(root: Path) -> None:
+    dataset = Given(root)
+    truncate(root / "b" / "0.jpg")
+    (root / "a" / "1.jpg").unlink()
+    way_out = "; mend or remove it, or leave unreadable images out with data.args.unreadable=skip."
+    with pytest.raises(ValueError, match=rf"'{root}/b/0.jpg' \(.*{re.escape(way_out)}$"):
+        dataset[0]
+    with pytest.raises(FileNotFoundError, match=rf"^There is no image '{root}/a/1.jpg'{way_out}"):
+        dataset[1]
+    assert dataset.load(2).size == (40, 32)
+
+
+def test_skip_leaves_out_what_cannot_be_read_with_one_warning(root: Path) -> None:
+    truncate(root / "b" / "0.jpg")
+    (root / "a" / "1.jpg").unlink()
+    with pytest.warns(UserWarning, match=r"^Left out") as caught:
+        dataset = Given(root, unreadable="skip")
+    assert len(caught) == 1
+    assert re.fullmatch(
+        rf"Left out 2 of 3 images, which cannot be read: '{root}/b/0.jpg' \(image file is "
+        rf"truncated .*\), '{root}/a/1.jpg' \(no such file\)\.",
+        str(caught[0].message),
+    )
+    assert dataset.classes == ["b"]
+    assert (dataset.labels.tolist(), dataset.paths) == ([0], [f"{root}/b/2.jpg"])
+    assert dataset.is_query is not None
+    assert dataset.is_query.tolist() == [True]
+    assert dataset.problems == ("The list is short.",)
+
+
+def test_skip_is_silent_where_all_is_well(root: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(Given(root, unreadable="skip")) == 3
+
+
+def test_nothing_left_and_nothing_listed_are_refused(root: Path) -> None:
+    names = list("cccccc")
+    with (
+        pytest.warns(UserWarning, match=r"Left out 6 of 6 .*/2.jpg' \(no such file\) and 3 more\."),
+        pytest.raises(ValueError, match=rf"The train split of Given has no image .*'{root}'\.$"),
+    ):
+        Given(root, names, unreadable="skip")
+    with pytest.raises(ValueError, match=r"The test split of Given has no image"):
+        Given(root, [], split="test")
+
+
+def test_unknown_words_splits_and_roots_are_refused(root: Path) -> None:
+    message = r"^Unknown word 'ignore' for 'unreadable': choose one of skip, stop\.$"
+    with pytest.raises(ValueError, match=message):
+        Given(root, unreadable="ignore")
+    with pytest.raises(ValueError, match=r"Given has no split 'val': choose one of train, test\."):
+        Given(root, split="val")
+    with pytest.raises(ValueError, match=r"^Given reads its images from files: name their folder"):
+        Given(None)
+
+
+def test_pickles_lean_and_works_in_a_loader_with_workers(root: Path) -> None:
+    dataset = Given(root, transform=build_transform("imagenet", train=False, size=8))
+    copy = pickle.loads(pickle.dumps(dataset))
+    assert copy.paths == dataset.paths
+    assert torch.equal(copy[0][0], dataset[0][0])
+    batches = list(DataLoader(dataset, batch_size=3, num_workers=1))
+    assert len(batches) == 1
+    assert batches[0][1].tolist() == [1, 0, 1]
+    assert torch.equal(batches[0][0][2], dataset[2][0])
+
+
+def test_a_subset_reads_its_own_images(root: Path) -> None:
+    subset = ClassSubset(Given(root), [1])
+    assert subset.transform_name == "imagenet"
+    assert subset.load(1).tobytes() == Given(root).load(2).tobytes()
+
+
+def test_a_contact_sheet_shows_photos(root: Path) -> None:
+    dataset = Given(root)
+    sheet = np.asarray(contact_sheet(dataset, per_class=1)).astype(int)
+    first, second = HEADER + TILE // 2, HEADER + TILE // 2 + TILE + GAP
+    assert distance(sheet[first], dataset.load(1)) < 20 < distance(sheet[second], dataset.load(1))
+    assert distance(sheet[second], dataset.load(0)) < 20 < distance(sheet[first], dataset.load(0))
+
+
+def test_class_folders_are_listed_as_image_folder_does(tmp_path: Path) -> None:
+    folder_tree(tmp_path, ["b", "B", "a 1", "10", "9"], images=2)
+    photo(tmp_path / "b" / "deep" / "x.PNG", 1)
+    theirs = ImageFolder(str(tmp_path))
+    ours = class_folders(tmp_path)
+    assert ours.paths == [path for path, _ in theirs.samples]
+    assert ours.names == [theirs.classes[label] for _, label in theirs.samples]
+    assert ours.is_query is None
+
+
+def test_class_folders_pass_over_what_is_hidden_loose_or_empty(tmp_path: Path) -> None:
+    folder_tree(tmp_path, ["a"], images=1)
+    (tmp_path / "empty").mkdir()
+    photo(tmp_path / ".cache" / "0.jpg", 1)
+    photo(tmp_path / "loose.jpg", 1)
+    assert class_folders(tmp_path) == Listing([f"{tmp_path}/a/0.jpg"], ["a"])
+
+
+def test_long_lists_are_shortened() -> None:
+    assert shorten(["a", "b"], 2) == "a, b"
+    assert shorten(["a", "b", "c", "d"], 2) == "a, b and 2 more"

@@ -1,0 +1,204 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile, ImageOps
+
+from data import read_image
+from data.datasets.pictures import TURNS, Examination, examine, examine_all, picture_files
+from tests.data.trees import photo
+
+ORIENTATION = 0x0112
+
+
+@pytest.fixture
+def jpeg(tmp_path: Path) -> Path:
+    photo(tmp_path / "photo.jpg", 3, size=(48, 32))
+    return tmp_path / "photo.jpg"
+
+
+def noisy(width: int = 64, height: int = 48) -> Image.Image:
+    levels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(levels)
+
+
+def cut(path: Path, size: int) -> None:
+    path.write_bytes(path.read_bytes()[:size])
+
+
+def test_an_upright_rgb_picture_is_read_as_it_is(jpeg: Path) -> None:
+    image = read_image(str(jpeg))
+    assert image.mode == "RGB"
+    assert image.tobytes() == Image.open(jpeg).tobytes()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+def test_turned_pictures_are_set_upright(tmp_path: Path, suffix: str, orientation: int) -> None:
+    path = tmp_path / f"photo.{suffix}"
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    noisy().save(path, exif=exif)
+    upright = ImageOps.exif_transpose(Image.open(path))
+    image = read_image(path)
+    assert image.size == ((48, 64) if orientation > 4 else (64, 48))
+    assert image.tobytes() == upright.tobytes()
+    # Whoever honours the orientation again must find none.
+    assert ORIENTATION not in image.getexif()
+    # Pillow itself turns a TIFF, for everybody.
+    assert examine(str(path)).turned == (orientation in TURNS and suffix != "tif")
+
+
+def test_exif_that_cannot_be_written_again_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[0x011A] = 6, 1.5
+    noisy().save(path, exif=exif)
+    content = bytearray(path.read_bytes())
+    type_of_second_tag = content.find(b"Exif\0\0") + 6 + 23
+    content[type_of_second_tag] = 0
+    path.write_bytes(content)
+    assert read_image(path).size == (48, 64)
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix", "colour", "expected"),
+    [
+        ("L", "jpg", 90, (90, 90, 90)),
+        ("L", "png", 90, (90, 90, 90)),
+        ("1", "png", 1, (255, 255, 255)),
+        ("LA", "png", (90, 255), (90, 90, 90)),
+        ("LA", "png", (90, 0), (255, 255, 255)),
+        ("RGBA", "png", (200, 0, 0, 255), (200, 0, 0)),
+        ("RGBA", "png", (200, 0, 0, 0), (255, 255, 255)),
+        ("RGBA", "webp", (0, 0, 0, 0), (255, 255, 255)),
+        ("CMYK", "jpg", (0, 255, 255, 0), (254, 0, 0)),
+        ("CMYK", "tif", (0, 255, 255, 0), (255, 0, 0)),
+        ("I;16", "png", 65535, (255, 255, 255)),
+        ("I;16", "png", 32896, (128, 128, 128)),
+        ("I;16", "tif", 257, (1, 1, 1)),
+        ("I", "tif", 65535, (255, 255, 255)),
+    ],
+)
+def test_every_mode_becomes_rgb(
+    tmp_path: Path, mode: str, suffix: str, colour: int, expected: tuple[int, int, int]
+) -> None:
+    path = tmp_path / f"photo.{suffix}"
+    Image.new(mode, (20, 10), colour).save(path)
+    image = read_image(path)
+    assert (image.mode, image.size) == ("RGB", (20, 10))
+    assert np.abs(np.subtract(image.getpixel((7, 7)), expected)).max() <= 1
+
+
+def test_half_transparent_pixels_mix_with_white(tmp_path: Path) -> None:
+    Image.new("RGBA", (8, 8), (0, 0, 0, 128)).save(tmp_path / "half.png")
+    assert read_image(tmp_path / "half.png").getpixel((0, 0)) == (127, 127, 127)
+
+
+@pytest.mark.parametrize("transparency", [0, bytes([0, 255])])
+def test_a_palette_may_have_a_transparent_colour(tmp_path: Path, transparency: int | bytes) -> None:
+    image = Image.new("P", (8, 8), 0)
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putpixel((1, 0), 1)
+    image.save(tmp_path / "opaque.png")
+    image.save(tmp_path / "clear.png", transparency=transparency)
+    assert read_image(tmp_path / "opaque.png").getpixel((0, 0)) == (10, 20, 30)
+    clear = read_image(tmp_path / "clear.png")
+    assert (clear.getpixel((0, 0)), clear.getpixel((1, 0))) == ((255, 255, 255), (40, 50, 60))
+
+
+@pytest.mark.parametrize(("mode", "value"), [("F", 0.5), ("I", 70000), ("I", -1)])
+def test_pixels_without_a_known_range_are_refused(tmp_path: Path, mode: str, value: float) -> None:
+    path = tmp_path / "depth.tif"
+    Image.new(mode, (8, 8), value).save(path)
+    with pytest.raises(ValueError, match=rf"\(mode {mode} has no known range; save it with 8 or"):
+        read_image(path)
+    assert "no known range" in str(examine(str(path)).problem)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "gone.jpg"
+    with pytest.raises(FileNotFoundError) as caught:
+        read_image(path, "look in the attic")
+    assert str(caught.value) == f"There is no image '{path}'; look in the attic."
+    assert examine(str(path)) == Examination(str(path), missing=True, problem="no such file")
+
+
+def test_a_truncated_file_is_refused_and_never_filled_up(jpeg: Path) -> None:
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is False
+    cut(jpeg, jpeg.stat().st_size - 20)
+    with pytest.raises(ValueError, match=rf"^Cannot read the image '{jpeg}' \(image file is trunc"):
+        read_image(jpeg)
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture at all", b"<svg/>"])
+def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "text.jpg"
+    path.write_bytes(content)
+    message = (
+        f"Cannot read the image '{path}' (not a picture in a known format); mend it or choose "
+        "another."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        read_image(path)
+
+
+def test_a_folder_and_a_decompression_bomb_are_refused(
+    jpeg: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match=r" \(Is a directory\); "):
+        read_image(jpeg.parent)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(ValueError, match=r"exceeds limit of 200 pixels, could be decompression b"):
+        read_image(jpeg)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_examining_agrees_with_reading_wherever_a_jpeg_ends(
+    tmp_path: Path, progressive: bool
+) -> None:
+    path = tmp_path / "photo.jpg"
+    noisy().save(path, progressive=progressive)
+    whole = path.stat().st_size
+    assert examine(str(path)).problem is None
+    for size in range(200, whole - 2, 97):
+        cut(path, size)
+        assert examine(str(path)).problem is not None
+        with pytest.raises(ValueError, match=r"Cannot read"):
+            read_image(path)
+        noisy().save(path, progressive=progressive)
+
+
+def test_examining_keeps_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("data.datasets.pictures.BATCH", 4)
+    paths = [tmp_path / f"{i}.jpg" for i in range(11)]
+    for i, path in enumerate(paths):
+        photo(path, i)
+    paths[6].unlink()
+    results = list(examine_all([str(path) for path in paths]))
+    assert [result.path for result in results] == [str(path) for path in paths]
+    assert [i for i, result in enumerate(results) if result.problem] == [6]
+
+
+def test_pictures_are_found_by_suffix_in_order(tmp_path: Path) -> None:
+    for name in ("b/1.JPG", "b/deep/2.Png", "a.tiff", "z.webp", "c.GIF", "d.jfif"):
+        photo_path = tmp_path / name
+        photo_path.parent.mkdir(parents=True, exist_ok=True)
+        photo_path.touch()
+    for name in (".hidden.jpg", "._a.tiff", "notes.txt", "jpg", ".git/3.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    folders = [f"e/{letter}" for letter in "hcadgbef"]
+    for folder in folders:
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "1.png").touch()
+    # A link to the folder itself has no end.
+    (tmp_path / "b" / "loop").symlink_to(tmp_path)
+    found = [str(Path(path).relative_to(tmp_path)) for path in picture_files(tmp_path)]
+    assert found == ["a.tiff", "c.GIF", "d.jfif", "z.webp", "b/1.JPG", "b/deep/2.Png"] + [
+        f"{folder}/1.png" for folder in sorted(folders)
+    ]
+    linked = tmp_path.with_name(f"{tmp_path.name}-link")
+    linked.symlink_to(tmp_path / "b" / "deep")
+    assert picture_files(linked) == [str(linked / "2.Png")]
