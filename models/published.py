@@ -1,34 +1,43 @@
 """Names in the authors' published checkpoints, and what they are called here."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-# The graph's modules: published name → ours, {l} the layer's number.
+# The graph's modules: published name ↔ ours, {l} the layer's number.
 GRAPH_NAMES = {
-    r"dim_red": "projection",
-    r"gnn\.(\d+)\.node_model\.layers\.0\.att\.q_linear": r"layers.\1.node_query",
-    r"gnn\.(\d+)\.node_model\.layers\.0\.att\.k_linear": r"layers.\1.node_key",
-    r"gnn\.(\d+)\.node_model\.layers\.0\.att\.v_linear": r"layers.\1.node_value",
-    r"gnn\.(\d+)\.node_model\.layers\.0\.att\.out": r"layers.\1.node_out",
-    r"gnn\.(\d+)\.node_model\.layers\.0\.edge_to_node": r"layers.\1.edge_to_node",
-    r"gnn\.(\d+)\.node_model\.layers\.0\.linear1": r"layers.\1.node_ffn.0",
-    r"gnn\.(\d+)\.node_model\.layers\.0\.linear2": r"layers.\1.node_ffn.2",
-    r"gnn\.(\d+)\.node_model\.layers\.0\.norm\.1": r"layers.\1.node_norm",
-    r"gnn\.(\d+)\.edge_model\.node_to_edge": r"layers.\1.node_to_edge",
-    r"gnn\.(\d+)\.edge_model\.att\.q_linear": r"layers.\1.edge_query",
-    r"gnn\.(\d+)\.edge_model\.att\.k_linear": r"layers.\1.edge_key",
-    r"gnn\.(\d+)\.edge_model\.att\.v_linear": r"layers.\1.edge_value",
-    r"gnn\.(\d+)\.edge_model\.linear\.(\d+)": r"layers.\1.edge_ffn.\2",
-    r"gnn\.(\d+)\.edge_model\.norm\.1": r"layers.\1.edge_norm",
-    r"bottleneck1\.0": "coefficient_norm",
-    r"fc\.0": "coefficient_head",
-    r"bottleneck2\.0": "class_norm",
-    r"cls\.0": "class_head",
+    "dim_red": "projection",
+    "gnn.{l}.node_model.layers.0.att.q_linear": "layers.{l}.node_query",
+    "gnn.{l}.node_model.layers.0.att.k_linear": "layers.{l}.node_key",
+    "gnn.{l}.node_model.layers.0.att.v_linear": "layers.{l}.node_value",
+    "gnn.{l}.node_model.layers.0.att.out": "layers.{l}.node_out",
+    "gnn.{l}.node_model.layers.0.edge_to_node": "layers.{l}.edge_to_node",
+    "gnn.{l}.node_model.layers.0.linear1": "layers.{l}.node_ffn.0",
+    "gnn.{l}.node_model.layers.0.linear2": "layers.{l}.node_ffn.2",
+    "gnn.{l}.node_model.layers.0.norm.1": "layers.{l}.node_norm",
+    "gnn.{l}.edge_model.node_to_edge": "layers.{l}.node_to_edge",
+    "gnn.{l}.edge_model.att.q_linear": "layers.{l}.edge_query",
+    "gnn.{l}.edge_model.att.k_linear": "layers.{l}.edge_key",
+    "gnn.{l}.edge_model.att.v_linear": "layers.{l}.edge_value",
+    "gnn.{l}.edge_model.linear.0": "layers.{l}.edge_ffn.0",
+    "gnn.{l}.edge_model.linear.2": "layers.{l}.edge_ffn.2",
+    "gnn.{l}.edge_model.linear.3": "layers.{l}.edge_ffn.3",
+    "gnn.{l}.edge_model.norm.1": "layers.{l}.edge_norm",
+    "bottleneck1.0": "coefficient_norm",
+    "fc.0": "coefficient_head",
+    "bottleneck2.0": "class_norm",
+    "cls.0": "class_head",
 }
 # A linear map that every published checkpoint carries and no published code path uses.
-UNUSED = re.compile(r"gnn\.gnn\.\d+\.node_model\.layers\.0\.update_node\.(weight|bias)")
+UNUSED_GRAPH = "gnn.{l}.node_model.layers.0.update_node"
+# The pretraining's classifier, which the published backbones carry along, with its classes.
+UNUSED_HEADS = {"googlenet": "backbone.fc", "resnet50": "backbone.model.fc"}
+HEAD_CLASSES = 1000
+# Published backbone → ours.
+BACKBONE_NAMES = {"Googlenet": "googlenet", "Resnet50": "resnet50", "DINO": "dino_vits16"}
 
 
 @dataclass(frozen=True)
@@ -48,15 +57,16 @@ class PublishedState:
     unused: list[str]
 
 
-def split_published_state(state: dict[str, Tensor]) -> PublishedState:
+def split_published_state(state: Mapping[str, Tensor]) -> PublishedState:
     """Sort a published state dict into embedder, graph and classifier.
 
     Raises:
         ValueError: If a key belongs to none of them; the message names it.
     """
     parts = PublishedState({}, {}, {}, [])
+    unused = re.compile(rf"gnn\.{_pattern(UNUSED_GRAPH)}\.(weight|bias)")
     for key, value in state.items():
-        if UNUSED.fullmatch(key):
+        if unused.fullmatch(key):
             parts.unused.append(key)
         elif key.startswith("feature_extractor."):
             parts.embedder[key.removeprefix("feature_extractor.")] = value
@@ -69,11 +79,68 @@ def split_published_state(state: dict[str, Tensor]) -> PublishedState:
     return parts
 
 
+def published_state(
+    embedder: Mapping[str, Tensor],
+    backbone: str,
+    graph: Mapping[str, Tensor] | None = None,
+    classifier: Mapping[str, Tensor] | None = None,
+) -> dict[str, Tensor]:
+    """Put a state dict together in the published layout, the inverse of `split_published_state`.
+
+    What the published model carries without using it (a linear map in each layer, the
+    pretraining's classifier) is filled with zeros.
+
+    Args:
+        embedder: State of an `Embedder`.
+        backbone: Its name here, a value of `BACKBONE_NAMES`.
+        graph: State of a `CorrelationNetwork` of `gca` layers, if there is one.
+        classifier: State of the linear classifier on embeddings, if there is one.
+
+    Raises:
+        ValueError: If the backbone or a layer is none of the published ones.
+    """
+    if backbone not in BACKBONE_NAMES.values():
+        known = ", ".join(sorted(BACKBONE_NAMES.values()))
+        raise ValueError(f"The published layout has the backbones {known} (got {backbone!r})")
+    state = {f"feature_extractor.{key}": value for key, value in embedder.items()}
+    head, (width,) = UNUSED_HEADS.get(backbone), embedder["fc.0.weight"].shape
+    if head is not None:
+        state[f"feature_extractor.{head}.weight"] = torch.zeros(HEAD_CLASSES, width)
+        state[f"feature_extractor.{head}.bias"] = torch.zeros(HEAD_CLASSES)
+    for key, value in (graph or {}).items():
+        state[f"gnn.{published_graph_name(key)}"] = value
+        layer = re.fullmatch(r"layers\.(\d+)\.node_out\.(weight|bias)", key)
+        if layer:
+            unused = UNUSED_GRAPH.replace("{l}", layer[1])
+            state[f"gnn.{unused}.{layer[2]}"] = torch.zeros_like(value)
+    return state | {f"softmax_classifier.{key}": value for key, value in (classifier or {}).items()}
+
+
 def graph_name(published: str) -> str:
     """Our name of a published graph parameter, e.g. `dim_red.weight` → `projection.weight`."""
-    module, _, parameter = published.rpartition(".")
-    for pattern, ours in GRAPH_NAMES.items():
-        match = re.fullmatch(pattern, module)
+    ours = _translate(published, GRAPH_NAMES)
+    if ours is None:
+        raise ValueError(f"Expected a key of a published graph network (got 'gnn.{published}')")
+    return ours
+
+
+def published_graph_name(ours: str) -> str:
+    """The published name of a graph parameter, e.g. `projection.weight` → `dim_red.weight`."""
+    published = _translate(ours, {name: key for key, name in GRAPH_NAMES.items()})
+    if published is None:
+        raise ValueError(f"The published layout has no place for the graph's parameter {ours!r}")
+    return published
+
+
+def _translate(name: str, names: Mapping[str, str]) -> str | None:
+    module, _, parameter = name.rpartition(".")
+    for source, target in names.items():
+        match = re.fullmatch(_pattern(source), module)
         if match:
-            return f"{match.expand(ours)}.{parameter}"
-    raise ValueError(f"Expected a key of a published graph network (got 'gnn.{published}')")
+            layer = match["l"] if "{l}" in source else ""
+            return f"{target.replace('{l}', layer)}.{parameter}"
+    return None
+
+
+def _pattern(name: str) -> str:
+    return re.escape(name).replace(re.escape("{l}"), r"(?P<l>\d+)")

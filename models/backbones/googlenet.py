@@ -1,0 +1,48 @@
+"""GoogLeNet as GCA-HNG uses it."""
+
+from pathlib import Path
+
+from torch import nn
+from torchvision.models import GoogLeNet_Weights
+from torchvision.models import googlenet as torchvision_googlenet
+
+from models.backbones.pretrained import build_with_weights, fetching
+
+HOST = "download.pytorch.org"
+
+
+def googlenet(
+    pretrained: bool = True, weights: str | Path | None = None, renormalize: bool = True
+) -> nn.Module:
+    """Torchvision's GoogLeNet up to its average pooling, without auxiliary heads or dropout.
+
+    Args:
+        pretrained: Start from torchvision's ImageNet weights.
+        weights: Start from a file instead.
+        renormalize: Expect ImageNet-normalised images and bring them to (x - 0.5) / 0.5, which
+            the ImageNet weights were trained on; as published.
+
+    Shapes:
+        `[N, 3, H, W]` to `[N, 1024]`.
+
+    Raises:
+        ConnectionError: If the ImageNet weights are out of reach.
+        ValueError: If the file does not hold a GoogLeNet.
+
+    Source: Szegedy et al. (CVPR 2015); GCA-HNG (IJCV 2025), implementation details.
+    """
+
+    def make(from_hub: bool) -> nn.Module:
+        with fetching("googlenet", HOST):
+            network = torchvision_googlenet(
+                weights=GoogLeNet_Weights.IMAGENET1K_V1 if from_hub else None,
+                # Weights come with auxiliary heads; a network without weights must not have them.
+                **({} if from_hub else {"aux_logits": False, "init_weights": True}),
+            )
+        network.aux_logits, network.aux1, network.aux2 = False, None, None
+        network.transform_input = renormalize
+        network.dropout, network.fc = nn.Identity(), nn.Identity()
+        network.out_channels = 1024
+        return network
+
+    return build_with_weights(make, "googlenet", pretrained, weights)

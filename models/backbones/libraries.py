@@ -1,0 +1,102 @@
+"""Any image classifier of torchvision or timm, without its head."""
+
+from pathlib import Path
+from typing import Any
+
+import torchvision
+from torch import nn
+
+from models.backbones.pretrained import build_with_weights, check_reachable, fetching, quiet
+
+TORCHVISION_HOST = "download.pytorch.org"
+TIMM_HOST = "huggingface.co"
+TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
+
+
+def torchvision_models() -> list[str]:
+    """Names of torchvision's image classifiers."""
+    return torchvision.models.list_models(module=torchvision.models)
+
+
+def torchvision_backbone(
+    model: str, pretrained: bool = True, weights: str | Path | None = None, **args: Any
+) -> nn.Module:
+    """A classifier of torchvision whose last linear layer is left out.
+
+    Args:
+        model: Its name in torchvision.
+        pretrained: Start from torchvision's default weights of it.
+        weights: Start from a file instead.
+        **args: Of the model itself.
+
+    Shapes:
+        `[N, 3, H, W]` to `[N, out_channels]`.
+
+    Raises:
+        ConnectionError: If the default weights are out of reach.
+        ValueError: If the model has no linear layer to leave out, or the file does not fit.
+    """
+
+    def make(from_hub: bool) -> nn.Module:
+        with fetching(model, TORCHVISION_HOST):
+            network = torchvision.models.get_model(
+                model, weights="DEFAULT" if from_hub else None, **args
+            )
+        for name, child in list(network.named_children()):
+            # Heads for training alone, whose outputs would come beside the features.
+            if name in ("aux1", "aux2", "AuxLogits") and child is not None:
+                setattr(network, name, None)
+                network.aux_logits = False
+        linear = [name for name, part in network.named_modules() if isinstance(part, nn.Linear)]
+        if not linear:
+            raise ValueError(f"torchvision's {model} ends in no linear layer to take features from")
+        network.out_channels = network.get_submodule(linear[-1]).in_features
+        parent, _, name = linear[-1].rpartition(".")
+        setattr(network.get_submodule(parent), name, nn.Identity())
+        return network
+
+    return build_with_weights(make, model, pretrained, weights)
+
+
+def timm_backbone(
+    model: str, pretrained: bool = True, weights: str | Path | None = None, **args: Any
+) -> nn.Module:
+    """A classifier of timm without its head, pooled as timm does.
+
+    Args:
+        model: Its name in timm, with or without a tag of pretrained weights.
+        pretrained: Start from timm's weights of it.
+        weights: Start from a file instead.
+        **args: Of `timm.create_model`.
+
+    Shapes:
+        `[N, 3, H, W]` to `[N, out_channels]`.
+
+    Raises:
+        ConnectionError: If timm's weights are neither cached nor within reach.
+        ValueError: If the file does not fit.
+    """
+    import timm
+
+    def make(from_hub: bool) -> nn.Module:
+        if from_hub and not _is_cached(model):
+            check_reachable(model, TIMM_HOST)
+        with fetching(model, TIMM_HOST), quiet("huggingface_hub"):
+            network = timm.create_model(model, pretrained=from_hub, num_classes=0, **args)
+        network.out_channels = getattr(network, "head_hidden_size", None) or network.num_features
+        return network
+
+    return build_with_weights(make, model, pretrained, weights)
+
+
+def _is_cached(model: str) -> bool:
+    """Whether timm's weights of a model are on this machine already."""
+    import timm
+    from huggingface_hub import try_to_load_from_cache
+
+    settings = timm.get_pretrained_cfg(model)
+    hub = settings.hf_hub_id if settings is not None else None
+    if not hub:
+        return True  # nothing that the hub would serve
+    repository = hub if not hub.endswith("/") else f"{hub}{model}"
+    return any(isinstance(try_to_load_from_cache(repository, file), str) for file in TIMM_FILES)
