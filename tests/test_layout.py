@@ -1,6 +1,7 @@
 """The tree keeps its shape: imports flow one way, and every package is listed and complete."""
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +60,17 @@ def test_every_python_folder_is_a_package() -> None:
     assert [
         str(path) for path in sorted(folders) if not (ROOT / path / "__init__.py").exists()
     ] == []
+
+
+def test_a_users_folders_of_the_same_names_do_no_harm(tmp_path: Path) -> None:
+    for name in SOURCE:
+        (tmp_path / name / "photos").mkdir(parents=True)
+    code = "import gcahng.build, data, graph, models; print(data.__file__)"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert str(tmp_path) not in answer.stdout
 
 
 def test_experiments_hold_no_code() -> None:
