@@ -6,15 +6,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gcahng.generators import HardNegativeGenerator
     from gcahng.loading import load_run
+    from gcahng.published import load_published_checkpoint
     from gcahng.retrieval import retrieval_metrics
 
 __version__ = "0.1.0"
 
-__all__ = ["HardNegativeGenerator", "__version__", "load_run", "retrieval_metrics"]
+__all__ = [
+    "HardNegativeGenerator",
+    "__version__",
+    "load_published_checkpoint",
+    "load_run",
+    "retrieval_metrics",
+]
 
 # Imported when asked for: `gcahng --help` should not wait for torch.
 _HOMES = {
     "HardNegativeGenerator": "gcahng.generators",
+    "load_published_checkpoint": "gcahng.published",
     "load_run": "gcahng.loading",
     "retrieval_metrics": "gcahng.retrieval",
 }

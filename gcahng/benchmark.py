@@ -26,6 +26,7 @@ from gcahng.workloads import (
     training_step,
 )
 
+TITLE = "Hard negatives, forward and backward"
 COLUMNS = (
     Column("shape", "shape"),
     Column("variant", "variant"),
@@ -94,10 +95,10 @@ def run_benchmark(
         f"{difference:.1e} of their size.",
         *NOTES,
     ]
-    console.print(results_table(rows, COLUMNS, "Hard negatives, forward and backward"))
+    console.print(results_table(rows, COLUMNS, TITLE))
     console.print("\n".join(notes), highlight=False)
     if out is not None:
-        _write(rows, notes, out)
+        write_benchmark(out, "benchmark", TITLE, rows, COLUMNS, notes)
     return rows
 
 
@@ -160,11 +161,19 @@ def largest_difference(shape: Shape = SMALL) -> float:
     )
 
 
-def _write(rows: Sequence[dict[str, Any]], notes: Sequence[str], out: Path) -> None:
-    lines = ["# Hard negatives, forward and backward\n", markdown_table(rows, COLUMNS)]
-    write_text(out / "benchmark.md", "\n".join([*lines, *(f"{note}\n" for note in notes)]))
+def write_benchmark(
+    out: Path,
+    name: str,
+    title: str,
+    rows: Sequence[dict[str, Any]],
+    columns: Sequence[Column],
+    notes: Sequence[str],
+) -> None:
+    """Write a table with its notes as `<name>.md` and its figures as `<name>.csv` into a folder."""
+    lines = [f"# {title}\n", markdown_table(rows, columns)]
+    write_text(out / f"{name}.md", "\n".join([*lines, *(f"{note}\n" for note in notes)]))
     text = io.StringIO()
-    writer = csv.DictWriter(text, [column.key for column in COLUMNS], lineterminator="\n")
+    writer = csv.DictWriter(text, [column.key for column in columns], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_text(out / "benchmark.csv", text.getvalue())
+    write_text(out / f"{name}.csv", text.getvalue())

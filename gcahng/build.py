@@ -27,7 +27,7 @@ from gcahng.losses import LOSSES
 from gcahng.registry import lookup
 from gcahng.step import Optimizers
 from graph import CONVS
-from models import BACKBONES, Embedder, build_backbone
+from models import Embedder, build_backbone, find_backbone
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def build_splits(config: ExperimentConfig) -> Splits:
         kept, held_out = split_classes(
             whole.num_classes, config.data.validation, config.data.validation_seed
         )
-    plain = _transform(config, whole, augment=False)
+    plain = transform_of(config, whole, augment=False)
     return Splits(
         ClassSubset(whole, kept, whole.transform), ClassSubset(whole, held_out, plain), test
     )
@@ -88,11 +88,12 @@ def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageData
         lookup(DATASETS, config.data.name, "data set")
     with at("data.args" if config.data.args else "data"):
         dataset = build_dataset(config.data.name, split, data_root(config), **config.data.args)
-    dataset.transform = _transform(config, dataset, augment)
+    dataset.transform = transform_of(config, dataset, augment)
     return dataset
 
 
-def _transform(config: ExperimentConfig, dataset: ImageDataset, augment: bool) -> Any:
+def transform_of(config: ExperimentConfig, dataset: ImageDataset, augment: bool) -> Any:
+    """The configured transform, else the data set's own."""
     section = config.data.transform
     name = section.name or dataset.transform_name
     with at("data.transform.name"):
@@ -124,15 +125,22 @@ def build_train_loader(
     return loader, sampler
 
 
-def build_embedder(config: ExperimentConfig) -> Embedder:
-    """Backbone and linear map, randomly initialised or with the backbone's own weights."""
+def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedder:
+    """Backbone and linear map.
+
+    Args:
+        config: The experiment.
+        pretrained: Whether to start from the backbone's pretrained weights where it has some;
+            false where other weights will be loaded.
+    """
     section = config.embedder
     with at("embedder.backbone.name"):
-        lookup(BACKBONES, section.backbone.name, "backbone")
+        find_backbone(section.backbone.name)
     with at("embedder.backbone.args"):
-        backbone = build_backbone(section.backbone.name, **section.backbone.args)
+        args = section.backbone.args
+        backbone = build_backbone(section.backbone.name, untrained=not pretrained, **args)
     with at("embedder.freeze"):
-        return Embedder(backbone, section.dim, section.normalize, freeze=section.freeze)
+        return Embedder(backbone, section.dim, section.normalize, section.freeze, section.init)
 
 
 def build_loss(config: ExperimentConfig, num_classes: int) -> nn.Module:

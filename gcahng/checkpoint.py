@@ -1,6 +1,5 @@
 """Save a training between two epochs and continue it exactly."""
 
-import pickle
 import random
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import torch
 
 from gcahng.files import atomic_write
+from models.weights import read_torch
 
 FORMAT = 1
 
@@ -26,19 +26,10 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is damaged, foreign, or of another format.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no checkpoint at '{path}'")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError) as error:
-        raise ValueError(
-            f"'{path}' cannot be read as a checkpoint: it is damaged, cut off or holds more than "
-            "weights; another one of the same run may be whole"
-        ) from error
-    expected = {"config": str, "embedder": dict, "epoch": int}
+    state = read_torch(path)
+    expected = {"config": str, "embedder": dict, "epoch": int | None}
     if not isinstance(state, dict) or not all(
-        isinstance(state.get(key), kind) for key, kind in expected.items()
+        key in state and isinstance(state[key], kind) for key, kind in expected.items()
     ):
         raise ValueError(
             f"'{path}' is not a checkpoint of gcahng (no 'config', 'embedder' and 'epoch' in it)"

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="Look at data sets.", no_args_is_help=True, rich_markup_mode=None)
+data_app = typer.Typer(
+    help="Look at and check data sets.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(data_app, name="data")
 console = Console()
 if not console.is_terminal:
@@ -26,6 +29,10 @@ USER_ERRORS = (ValueError, OSError, ImportError, ArithmeticError)
 
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="Settings to change, each key.path=value.")
+]
+Root = Annotated[Path | None, typer.Option(help="Folder of all data sets, or the data set's own.")]
+DataSettings = Annotated[
+    list[str] | None, typer.Argument(help="The data set's arguments, each key=value.")
 ]
 
 
@@ -63,28 +70,78 @@ def evaluate(
         bool, typer.Option("--last", help="The run's last epoch, not its best.")
     ] = False,
     split: Annotated[str, typer.Option(help="Which split: test, val or another.")] = "test",
+    root: Annotated[
+        Path | None, typer.Option(help="Folder of all data sets; default as in training.")
+    ] = None,
 ) -> None:
     """Measure retrieval with a trained embedder.
 
     Example: gcahng evaluate runs/quickstart-seed0
     """
     from gcahng.build import build_splits, open_split
+    from gcahng.config import with_data_root
     from gcahng.evaluation import evaluate as measure
     from gcahng.loading import load_run
     from gcahng.results import figure_columns
     from gcahng.tables import results_table
 
     loaded = load_run(source, last=last)
+    config = loaded.config if root is None else with_data_root(loaded.config, root)
     if split == "val":
-        dataset = build_splits(loaded.config).validation
+        dataset = build_splits(config).validation
         if dataset is None:
             raise ValueError("data.validation is 0 in this run: it has no split 'val'")
     else:
-        dataset = open_split(loaded.config, split, augment=False)
-    figures = measure(loaded.embedder, dataset, loaded.config)
+        dataset = open_split(config, split, augment=False)
+    figures = measure(loaded.embedder, dataset, config)
     epoch = "" if loaded.epoch is None else f", epoch {loaded.epoch}"
     console.print(f"{loaded.path}{epoch}; {split} split of {dataset.name}, %", soft_wrap=True)
     console.print(results_table([figures], figure_columns(figures)))
+
+
+@app.command("import-checkpoint")
+def import_checkpoint(
+    checkpoint: Annotated[Path, typer.Argument(help="A published .pth file.")],
+    overrides: Overrides = None,
+    config: Annotated[
+        str | None,
+        typer.Option(help="Its experiment; default: the published set-up that it fits."),
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Run folder; default OUTPUT/NAME-published.")
+    ] = None,
+) -> None:
+    """Make a run of a checkpoint that the method's authors published.
+
+    Example: gcahng import-checkpoint bestR_1.pth data.root=/data
+    """
+    from gcahng.published import import_checkpoint as make_run
+
+    settings, folder = make_run(checkpoint, run, config, overrides or [])
+    parts = "embedder, graph and classifier" if settings.generator else "embedder alone"
+    console.print(
+        f"{folder.path}: {settings.name}, {parts}\nmeasure it with: gcahng evaluate {folder.path}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+@app.command("export-checkpoint")
+def export_checkpoint(
+    source: Annotated[Path, typer.Argument(help="A run folder or a checkpoint file.")],
+    target: Annotated[Path, typer.Argument(help="The .pth file to write.")],
+    last: Annotated[
+        bool, typer.Option("--last", help="The run's last epoch, not its best.")
+    ] = False,
+) -> None:
+    """Write a run's model in the layout of the published checkpoints.
+
+    Example: gcahng export-checkpoint runs/cub_resnet50-seed0 cub_resnet50.pth
+    """
+    from gcahng.published import export_checkpoint as write
+
+    keys = write(source, target, last=last)
+    console.print(f"wrote {target}: {len(keys)} keys", soft_wrap=True, highlight=False)
 
 
 @app.command()
@@ -106,6 +163,9 @@ def demo(
 
 @app.command()
 def benchmark(
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="With --experiment: settings, each key.path=value.")
+    ] = None,
     shapes: Annotated[str, typer.Option(help="Batch shapes, comma-separated: A, B, C.")] = "A,B",
     repetitions: Annotated[int, typer.Option(min=1, help="Timed runs of each variant.")] = 7,
     threads: Annotated[int, typer.Option(min=1, help="Processor threads of PyTorch.")] = 1,
@@ -113,13 +173,26 @@ def benchmark(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the table, as Markdown and CSV.")
     ] = None,
+    experiment: Annotated[
+        list[str] | None,
+        typer.Option(help="Measure the whole step of an experiment instead; may be repeated."),
+    ] = None,
 ) -> None:
-    """Time the dense path beside message passing over all edges.
+    """Time the dense path beside message passing over all edges, or a step part by part.
 
     Example: gcahng benchmark --shapes A,B,C --out docs/results
+
+    Example: gcahng benchmark --experiment paper/cub_resnet50 --device cuda
     """
     # The profiler that counts memory reports its own doings; it reads this when torch is imported.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    if experiment:
+        from gcahng.step_cost import run_step_cost
+
+        run_step_cost(experiment, overrides or [], repetitions, threads, out, console, device)
+        return
+    if overrides:
+        raise ValueError(f"{overrides[0]!r} is a setting of an experiment: name it, --experiment")
     from gcahng.benchmark import run_benchmark
 
     names = [name.strip() for name in shapes.split(",")]
@@ -129,8 +202,9 @@ def benchmark(
 @data_app.command("show")
 def show(
     name: Annotated[str, typer.Argument(help="A data set, such as glyphs.")],
+    settings: DataSettings = None,
     split: Annotated[str, typer.Option(help="Which split.")] = "train",
-    root: Annotated[Path | None, typer.Option(help="Folder of all data sets.")] = None,
+    root: Root = None,
     out: Annotated[Path | None, typer.Option(help="PNG to write; default NAME-SPLIT.png.")] = None,
     classes: Annotated[int, typer.Option(min=1, help="Rows.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Which classes and images.")] = 0,
@@ -140,14 +214,39 @@ def show(
     Example: gcahng data show glyphs --split test
     """
     from data import build_dataset, contact_sheet
+    from gcahng.config import default_root, parse_settings
     from gcahng.files import atomic_write
 
-    folder = root or Path(os.environ.get("GCAHNG_DATA") or "datasets")
-    dataset = build_dataset(name, split, folder)
+    dataset = build_dataset(name, split, root or default_root(), **parse_settings(settings or []))
     target = out or Path(f"{name}-{split}.png")
     with atomic_write(target) as temporary:
         contact_sheet(dataset, classes=classes, seed=seed).save(temporary, format="PNG")
     console.print(f"{dataset}\nwrote {target}", highlight=False)
+
+
+@data_app.command("verify")
+def verify(
+    name: Annotated[str, typer.Argument(help="cub, cars, sop, inshop, folder or csv.")],
+    settings: DataSettings = None,
+    root: Root = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch it first where that is openly possible.")
+    ] = False,
+) -> None:
+    """Check a data set to its last file: counts, missing and unreadable files, classes.
+
+    Example: gcahng data verify cub --root /data --download
+
+    Example: gcahng data verify folder --root photos test_share=0.3
+    """
+    from gcahng.config import default_root, parse_settings
+    from gcahng.data_check import check_data_set
+
+    sound = check_data_set(
+        name, root or default_root(), download, parse_settings(settings or []), console
+    )
+    if not sound:
+        raise typer.Exit(1)
 
 
 def main() -> None:
@@ -155,6 +254,7 @@ def main() -> None:
 
     With GCAHNG_DEBUG set in the environment they show their traceback.
     """
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     try:
         app()
     except USER_ERRORS as error:

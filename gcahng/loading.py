@@ -24,7 +24,7 @@ class LoadedRun:
         path: The checkpoint it was read from.
         config: The resolved configuration.
         embedder: In eval mode, on the device that the configuration asks for if it is there.
-        epoch: After which epoch; None for a shared model.
+        epoch: After which epoch; None for a shared or an imported model.
     """
 
     path: Path
@@ -45,16 +45,27 @@ def load_run(path: str | Path, *, last: bool = False) -> LoadedRun:
         FileNotFoundError: If there is nothing at `path`, or no checkpoint in the folder.
         ValueError: If the checkpoint is damaged or foreign.
     """
-    path = Path(path)
-    if path.is_dir():
-        folder = RunFolder(path)
-        path = folder.last if last else folder.best
-        if not path.is_file():
-            raise FileNotFoundError(f"no run in '{folder.path}': it has no {path.name}")
+    path = checkpoint_path(path, last=last)
     if path.suffix == ".safetensors":
         return _load_model(path)
     state = load_checkpoint(path)
     return _loaded(path, state["config"], state["embedder"], state["epoch"])
+
+
+def checkpoint_path(path: str | Path, *, last: bool = False) -> Path:
+    """The checkpoint meant by a run folder (its best or its last) or by the file itself.
+
+    Raises:
+        FileNotFoundError: If a folder holds no such checkpoint.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    folder = RunFolder(path)
+    found = folder.last if last else folder.best
+    if not found.is_file():
+        raise FileNotFoundError(f"no run in '{folder.path}': it has no {found.name}")
+    return found
 
 
 def _load_model(path: Path) -> LoadedRun:
@@ -71,7 +82,7 @@ def _load_model(path: Path) -> LoadedRun:
 
 def _loaded(path: Path, config: str, weights: dict[str, Tensor], epoch: int | None) -> LoadedRun:
     parsed = parse_config(config, str(path))
-    embedder = build_embedder(parsed)
+    embedder = build_embedder(parsed, pretrained=False)
     try:
         embedder.load_state_dict(weights)
     except RuntimeError as error:

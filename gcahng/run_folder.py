@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
+from torch import nn
 
 from gcahng.config import ExperimentConfig, dump_config
-from gcahng.files import write_text
+from gcahng.files import atomic_write, write_text
 
 # What a run leaves that was stopped within its first epoch.
 FIRST_FILES = {"config.yaml", "environment.json", "tensorboard", "checkpoints"}
@@ -91,15 +93,33 @@ class RunFolder:
                 "empty folder with --run"
             )
 
-    def create(self, config: ExperimentConfig) -> None:
+    def create(self, config: ExperimentConfig, imported: str | None = None) -> None:
         """Make the folder for a new run.
+
+        Args:
+            config: Its resolved configuration.
+            imported: The foreign checkpoint that it is made of, if any.
 
         Raises:
             FileExistsError: As `check_free`.
         """
         self.check_free()
         write_text(self.config, dump_config(config))
-        write_text(self.environment, json.dumps(environment(), indent=2) + "\n")
+        facts = environment() | ({} if imported is None else {"imported": imported})
+        write_text(self.environment, json.dumps(facts, indent=2) + "\n")
+
+    def check_trained_here(self) -> None:
+        """See that the run can be continued.
+
+        Raises:
+            ValueError: If it was made of an imported model, which comes without optimizers.
+        """
+        facts = self.environment.read_text(encoding="utf-8") if self.environment.is_file() else "{}"
+        if "imported" in json.loads(facts):
+            raise ValueError(
+                f"'{self.path}' holds an imported model and no optimizer to go on with: evaluate "
+                "it, or train a new run"
+            )
 
     def write_metrics(self, history: Sequence[Mapping[str, float]]) -> None:
         """Write all epochs so far; a column that an epoch lacks stays empty."""
@@ -113,6 +133,15 @@ class RunFolder:
     def write_results(self, results: Mapping[str, Any]) -> None:
         """Write the final figures."""
         write_text(self.results, json.dumps(results, indent=2) + "\n")
+
+
+def write_shared_model(folder: RunFolder, embedder: nn.Module, config: ExperimentConfig) -> None:
+    """Write the embedder alone, to share: its weights, and `config.json` that says what it is."""
+    with atomic_write(folder.model) as temporary:
+        state = {name: value.contiguous() for name, value in embedder.state_dict().items()}
+        save_file(state, temporary)
+    settings = json.dumps(config.model_dump(), indent=2)
+    write_text(folder.model.with_name("config.json"), settings + "\n")
 
 
 def environment() -> dict[str, Any]:

@@ -36,10 +36,12 @@ def resume_run(path: Path, console: Console) -> None:
 
     Raises:
         FileNotFoundError: If there is no run in the folder.
+        ValueError: If the run holds an imported model.
     """
     folder = RunFolder(path)
     if not folder.config.is_file():
         raise FileNotFoundError(f"no run to resume in '{path}': it has no config.yaml")
+    folder.check_trained_here()
     fit(load_config(folder.config), folder, console, resume=True)
     show_results(folder, console)
 
@@ -60,11 +62,12 @@ def fit(
         folder.check_free()
     title = f"{config.name} seed {config.seed}"
     with TerminalDisplay(title, config.train.epochs, config.eval.select, console) as display:
-        trainer = Trainer(config, folder, display)
+        # A run that was stopped within its first epoch has nothing to go back to.
+        continues = resume and folder.last.exists()
+        trainer = Trainer(config, folder, display, pretrained=not continues)
         if not resume:
             folder.create(config)
-        # A run that was stopped within its first epoch has nothing to go back to.
-        if resume and folder.last.exists():
+        if continues:
             trainer.resume()
         try:
             trainer.fit()

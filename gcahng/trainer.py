@@ -1,6 +1,5 @@
 """Train one configuration: epochs of steps, evaluation, checkpoints, results."""
 
-import json
 import os
 import time
 from typing import Any, Protocol
@@ -8,7 +7,6 @@ from typing import Any, Protocol
 import torch
 from lightning_fabric import Fabric, seed_everything
 from lightning_fabric.loggers import TensorBoardLogger
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gcahng.build import (
@@ -30,10 +28,9 @@ from gcahng.config import (
     parse_config,
 )
 from gcahng.evaluation import evaluate
-from gcahng.files import atomic_write, write_text
 from gcahng.losses_log import LossLog
 from gcahng.resources import peak_memory_mib, reset_peak_memory
-from gcahng.run_folder import RunFolder
+from gcahng.run_folder import RunFolder, write_shared_model
 from gcahng.step import TrainingStep
 from gcahng.warm_start import warm_start
 
@@ -62,12 +59,19 @@ class Trainer:
         config: The experiment.
         folder: Where the run is kept.
         display: Told about the progress.
+        pretrained: Whether to fetch pretrained weights; not needed by a run that is resumed.
 
     Raises:
         ValueError: If the configuration does not fit the data or the machine.
     """
 
-    def __init__(self, config: ExperimentConfig, folder: RunFolder, display: Display) -> None:
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        folder: RunFolder,
+        display: Display,
+        pretrained: bool = True,
+    ) -> None:
         self.config, self.folder, self.display = config, folder, display
         self.fabric = build_fabric(config, folder)
         self.device = self.fabric.device
@@ -79,7 +83,7 @@ class Trainer:
         self.spare = build_spare_split(config)
         self.loader, self.sampler = build_train_loader(config, self.splits.train)
         num_classes = self.splits.train.num_classes
-        self.embedder = build_embedder(config)
+        self.embedder = build_embedder(config, pretrained)
         self.loss = build_loss(config, num_classes)
         self.generator = build_generator(config, num_classes)
         self._place()
@@ -138,7 +142,7 @@ class Trainer:
             self._end_epoch(self._train_epoch())
         results = self._results()
         self.folder.write_results(results)
-        self._write_model()
+        write_shared_model(self.folder, self.embedder, self.config)
         return results
 
     def _place(self) -> None:
@@ -179,7 +183,10 @@ class Trainer:
         """One walk through the sampler's batches: its number, losses and learning rates."""
         self.sampler.set_epoch(self.epoch)
         frozen = self.epoch < self.config.train.warmup_epochs
-        self.embedder.backbone.requires_grad_(not frozen)
+        # Without a warm-up, the published code has no end of one either.
+        ended = not frozen and self.config.train.warmup_epochs > 0
+        thaw = ended and self.config.quirks.bn_affine == "faithful"
+        self.embedder.train_backbone(not frozen, thaw)
         self.embedder.train()
         self.epoch += 1
         log = LossLog(self.epoch)
@@ -289,14 +296,6 @@ class Trainer:
             "seconds": self.seconds,
             "peak_memory_mib": self.peak_memory_mib,
         }
-
-    def _write_model(self) -> None:
-        """The embedder alone, to share."""
-        with atomic_write(self.folder.model) as temporary:
-            state = {name: value.contiguous() for name, value in self.embedder.state_dict().items()}
-            save_file(state, temporary)
-        settings = json.dumps(self.config.model_dump(), indent=2)
-        write_text(self.folder.path / "config.json", settings + "\n")
 
 
 def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:

@@ -3,17 +3,23 @@
 from gcahng.config.experiment import (
     ExperimentConfig,
     data_root,
+    default_root,
     differing_keys,
     dump_config,
     load_config,
     parse_config,
+    with_data_root,
 )
+from gcahng.config.layers import parse_settings
 
 __all__ = [
     "ExperimentConfig",
     "data_root",
+    "default_root",
     "differing_keys",
     "dump_config",
     "load_config",
     "parse_config",
+    "parse_settings",
+    "with_data_root",
 ]

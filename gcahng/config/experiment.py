@@ -116,6 +116,17 @@ def _differing(one: dict[str, Any], other: dict[str, Any], above: str = "") -> I
             yield f"{above}{key}"
 
 
+def with_data_root(config: ExperimentConfig, root: str | Path) -> ExperimentConfig:
+    """Return the same experiment with its data elsewhere."""
+    data = config.data.model_copy(update={"root": str(root)})
+    return config.model_copy(update={"data": data})
+
+
 def data_root(config: ExperimentConfig) -> Path:
     """Return the folder that holds all data sets."""
-    return Path(config.data.root or os.environ.get("GCAHNG_DATA") or "datasets").expanduser()
+    return Path(config.data.root).expanduser() if config.data.root else default_root()
+
+
+def default_root() -> Path:
+    """Return the folder that holds all data sets where nothing else is said."""
+    return Path(os.environ.get("GCAHNG_DATA") or "datasets").expanduser()

@@ -62,14 +62,26 @@ def find_config(path: str | Path) -> Path:
     for place in tries:
         if place.is_file():
             return place.resolve()
-    packaged = sorted(
-        file.relative_to(EXPERIMENTS).with_suffix("").as_posix()
-        for file in EXPERIMENTS.rglob("*.yaml")
-    )
+    packaged = packaged_experiments()
     beside = [str(file) for file in sorted(given.parent.glob("*.yaml"))]
     close = difflib.get_close_matches(str(given), [*beside, *packaged])
     listed = f"close to it: {', '.join(close)}" if close else f"packaged: {', '.join(packaged)}"
     raise FileNotFoundError(f"no config file {str(path)!r}; {listed}")
+
+
+def packaged_experiments() -> list[str]:
+    """Names of the experiments that come along; `_name.yaml` is a part for others to build on."""
+    files = (file for file in EXPERIMENTS.rglob("*.yaml") if not file.name.startswith("_"))
+    return sorted(file.relative_to(EXPERIMENTS).with_suffix("").as_posix() for file in files)
+
+
+def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
+    """Return `key=value` texts, the values written as in YAML, as a mapping.
+
+    Raises:
+        ValueError: If a text is not of this form.
+    """
+    return _from_overrides(texts, {})
 
 
 def merge(base: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:

@@ -80,7 +80,10 @@ class EmbedderConfig(Section):
     backbone: ComponentConfig
     dim: AtLeast1
     normalize: bool = False
-    freeze: list[Literal["bn", "patch"]] = []
+    freeze: list[Literal["bn", "bn_affine", "patch"]] = []
+    """`bn` keeps BatchNorm statistics, `bn_affine` its weights and biases; `patch`: ViT patches."""
+    init: Literal["default", "orthogonal"] = "default"
+    """How the final linear layer starts."""
     warm_start: WarmStartConfig | None = None
 
 
@@ -128,7 +131,7 @@ class GeneratorConfig(Section):
 
 
 class QuirksConfig(Section):
-    """Where the published implementation departs from the paper; one word sets all six.
+    """Where the published implementation departs from the paper; one word sets all.
 
     Attention dropout of its own for i → j and j → i is published too: generator.graph.dropout.
     """
@@ -141,6 +144,8 @@ class QuirksConfig(Section):
     """Gradients are clipped, faithful: by value; corrected: by norm."""
     edge_heads: Behaviour = "corrected"
     """Edge attention, faithful: always single-headed; corrected: with `generator.graph.heads`."""
+    bn_affine: Behaviour = "corrected"
+    """What freeze: [bn_affine] fixes, faithful: thaws after the warm-up; corrected: does not."""
     evaluation: Behaviour = "corrected"
     """A query's own hit, faithful: whatever ranks first; corrected: the query itself."""
     select: Behaviour = "corrected"

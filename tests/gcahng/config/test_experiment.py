@@ -4,11 +4,11 @@ import pytest
 from pydantic import ValidationError
 
 from gcahng.config import data_root, dump_config, load_config
-from gcahng.config.layers import EXPERIMENTS
+from gcahng.config.layers import EXPERIMENTS, packaged_experiments
 from gcahng.config.sections import QuirksConfig
 from tests.gcahng.config.conftest import MINIMAL, Write
 
-PACKAGED = sorted(file.relative_to(EXPERIMENTS).as_posix() for file in EXPERIMENTS.rglob("*.yaml"))
+PACKAGED = [f"{name}.yaml" for name in packaged_experiments()]
 QUIRKS = list(QuirksConfig.model_fields)
 
 
@@ -147,12 +147,13 @@ def test_data_root(minimal: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (
             "embedder.freeze=[bn, pach]",
-            "override: embedder.freeze[1]: expected 'bn' or 'patch', got 'pach' "
+            "override: embedder.freeze[1]: expected 'bn' or 'bn_affine' or 'patch', got 'pach' "
             "(did you mean 'patch'?)",
         ),
         (
             "embedder.freeze=bn",
-            "override: embedder.freeze: expected a list of 'bn' or 'patch', got 'bn'",
+            "override: embedder.freeze: expected a list of 'bn' or 'bn_affine' or 'patch', "
+            "got 'bn'",
         ),
         ("eval.ks=[]", "override: eval.ks: expected a non-empty list of integers ≥ 1, got []"),
         ("eval.ks=[1, 0]", "override: eval.ks[1]: expected an integer ≥ 1, got 0"),

@@ -1,0 +1,91 @@
+"""Check a data set from the command line, after fetching it where that is asked for."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from data import DATASETS, Part, Verification, download, verify
+from gcahng.registry import lookup
+from gcahng.tables import Column, results_table
+
+COLUMNS = (
+    Column("part", "part"),
+    Column("images", "images", "integer"),
+    Column("expected_images", "expected", "integer"),
+    Column("classes", "classes", "integer"),
+    Column("expected_classes", "expected", "integer"),
+)
+
+
+def check_data_set(
+    name: str, root: Path, fetch: bool, args: dict[str, Any], console: Console
+) -> bool:
+    """Print what a data set holds and what is wrong with it.
+
+    Args:
+        name: A key of `DATASETS`.
+        root: The folder of all data sets, or the data set's own.
+        fetch: Download it first.
+        args: The data set's own arguments.
+        console: Where to print.
+
+    Returns:
+        Whether all is well.
+
+    Raises:
+        OSError: If it is not there, or cannot be fetched.
+        ValueError: If there is no such data set, or it cannot be had without a person.
+    """
+    dataset = lookup(DATASETS, name, "data set")
+    if fetch:
+        with _progress(f"download {name}", console, DownloadColumn()) as report:
+            home = download(dataset, root, report)
+        console.print(f"{name} is in {home}", soft_wrap=True, highlight=False)
+    with _progress(f"check {name}", console, MofNCompleteColumn()) as report:
+        found = verify(name, root, report, **args)
+    console.print(results_table([_row(part) for part in found.parts], COLUMNS, found.name))
+    for line in _lines(found):
+        console.print(line, soft_wrap=True, highlight=False)
+    return not found.problems
+
+
+@contextmanager
+def _progress(
+    title: str, console: Console, count: ProgressColumn
+) -> Iterator[Callable[[int, int | None], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn())
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _row(part: Part) -> dict[str, Any]:
+    return {
+        "part": part.name,
+        "images": part.size.images,
+        "expected_images": part.expected and part.expected.images,
+        "classes": part.size.classes,
+        "expected_classes": part.expected and part.expected.classes,
+    }
+
+
+def _lines(found: Verification) -> Iterator[Text]:
+    # Text, not str: a name such as '[a]' is no markup.
+    yield from (Text(f"wrong: {problem}", "red") for problem in found.problems)
+    yield from (Text(f"note: {note}") for note in found.notes)
+    if not found.problems:
+        yield Text("All is well.", "green")

@@ -1,0 +1,44 @@
+"""Photographs drawn in memory, where a benchmark needs some and none are on this machine."""
+
+import io
+
+import numpy as np
+import torch
+from PIL import Image
+
+from data import ImageDataset
+
+# A usual size of the photographs in the four data sets.
+PHOTO_SIZE = (500, 375)
+
+
+class DrawnPhotos(ImageDataset):
+    """Pictures of a photograph's size and texture, for data sets that are not on this machine.
+
+    Args:
+        classes: How many classes.
+        samples: How many pictures of each; the classes share them.
+    """
+
+    transform_name = "imagenet"
+
+    def __init__(self, classes: int, samples: int) -> None:
+        super().__init__(None, "train")
+        self.classes = [str(number) for number in range(classes)]
+        self.labels = torch.arange(classes).repeat_interleave(samples)
+        rng = np.random.default_rng(0)
+        self.files = [_jpeg(rng) for _ in range(8)]
+
+    def load(self, index: int) -> Image.Image:
+        """Decode a JPEG file."""
+        return Image.open(io.BytesIO(self.files[index % len(self.files)])).convert("RGB")
+
+
+def _jpeg(rng: np.random.Generator) -> bytes:
+    width, height = PHOTO_SIZE
+    coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8))
+    smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), dtype=np.int16)
+    noisy = smooth + rng.integers(-12, 13, smooth.shape)
+    file = io.BytesIO()
+    Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=90)
+    return file.getvalue()
