@@ -10,7 +10,13 @@ import torch
 from rich.console import Console
 
 from gcahng.files import write_text
-from gcahng.measure import device_name, median_seconds, peak_mib, plain_products
+from gcahng.measure import (
+    device_name,
+    median_seconds,
+    peak_mib,
+    plain_products,
+    torch_threads,
+)
 from gcahng.registry import lookup
 from gcahng.tables import Column, markdown_table, results_table
 from gcahng.workloads import (
@@ -76,17 +82,14 @@ def run_benchmark(
         ValueError: If there is no such shape.
     """
     chosen = {name: lookup(SHAPES, name, "shape") for name in shapes}
-    target, before = torch.device(device), torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    target = torch.device(device)
+    with torch_threads(threads):
         rows, notes = [], []
         for name, shape in chosen.items():
             found, rate = _measure(shape, repetitions, target)
             rows += [{"shape": name, **row} for row in found]
             notes.append(f"{name}: {_describe(shape, rate)}")
         difference = largest_difference()
-    finally:
-        torch.set_num_threads(before)
     notes = [
         f"{device_name(target)}, {threads} thread(s), torch {torch.__version__}, "
         f"{repetitions} repetitions.",

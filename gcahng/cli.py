@@ -80,6 +80,7 @@ def evaluate(
     """
     from gcahng.build import build_splits, open_split
     from gcahng.config import with_data_root
+    from gcahng.display import counting_bar
     from gcahng.evaluation import evaluate as measure
     from gcahng.loading import load_run
     from gcahng.results import figure_columns
@@ -93,7 +94,8 @@ def evaluate(
             raise ValueError("data.validation is 0 in this run: it has no split 'val'")
     else:
         dataset = open_split(config, split, augment=False)
-    figures = measure(loaded.embedder, dataset, config)
+    with counting_bar("embed", console) as progress:
+        figures = measure(loaded.embedder, dataset, config, progress)
     epoch = "" if loaded.epoch is None else f", epoch {loaded.epoch}"
     console.print(f"{loaded.path}{epoch}; {split} split of {dataset.name}, %", soft_wrap=True)
     console.print(results_table([figures], figure_columns(figures)))

@@ -1,23 +1,15 @@
 """Check a data set from the command line, after fetching it where that is asked for."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import DownloadColumn
 from rich.text import Text
 
 from data import DATASETS, Part, Verification, download, verify
+from gcahng.display import counting_bar
 from gcahng.registry import lookup
 from gcahng.tables import Column, results_table
 
@@ -51,26 +43,15 @@ def check_data_set(
     """
     dataset = lookup(DATASETS, name, "data set")
     if fetch:
-        with _progress(f"download {name}", console, DownloadColumn()) as report:
+        with counting_bar(f"download {name}", console, DownloadColumn()) as report:
             home = download(dataset, root, report)
         console.print(f"{name} is in {home}", soft_wrap=True, highlight=False)
-    with _progress(f"check {name}", console, MofNCompleteColumn()) as report:
+    with counting_bar(f"check {name}", console) as report:
         found = verify(name, root, report, **args)
     console.print(results_table([_row(part) for part in found.parts], COLUMNS, found.name))
     for line in _lines(found):
         console.print(line, soft_wrap=True, highlight=False)
     return not found.problems
-
-
-@contextmanager
-def _progress(
-    title: str, console: Console, count: ProgressColumn
-) -> Iterator[Callable[[int, int | None], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn())
-    hidden = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _row(part: Part) -> dict[str, Any]:

@@ -1,11 +1,15 @@
 """Progress of a training on the terminal."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
@@ -63,6 +67,11 @@ class TerminalDisplay:
         text = f"{epoch}/{self.epochs} {_losses(losses)}{self.best}"
         self.progress.update(self.task, completed=epoch - 1 + step / steps, description=text)
 
+    def evaluation(self, done: int, images: int) -> None:
+        """Say how far an evaluation is."""
+        text = f"evaluating image {done}/{images}{self.best}"
+        self.progress.update(self.task, description=text)
+
     def epoch(self, row: dict[str, float], best: float | None) -> None:
         """Advance the bar to the end of an epoch; without a terminal, print a line."""
         losses = {k.removeprefix("loss/"): v for k, v in row.items() if k.startswith("loss/")}
@@ -75,6 +84,33 @@ class TerminalDisplay:
         if not self.console.is_terminal:
             line = f"{self.title}  epoch {text}  {row['seconds']:.1f} s"
             self.console.print(line, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def counting_bar(
+    title: str, console: Console, count: ProgressColumn | None = None
+) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar for work that is counted; nothing where there is no terminal.
+
+    Args:
+        title: What is being done.
+        console: Where to draw.
+        count: How the count is shown; by default as done/all.
+
+    Yields:
+        A function to be told how much is done, and of how much.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), count or MofNCompleteColumn())
+    bar = Progress(
+        *columns,
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _losses(losses: dict[str, float]) -> str:

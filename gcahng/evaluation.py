@@ -1,5 +1,6 @@
 """Embed a data set and measure retrieval on it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,14 +14,22 @@ from models import Embedder
 
 BATCH_SIZE = 256
 
+Progress = Callable[[int, int], None]
+
 
 @torch.inference_mode()
 def embed(
-    embedder: Embedder, dataset: ImageDataset, *, batch_size: int = BATCH_SIZE, workers: int = 0
+    embedder: Embedder,
+    dataset: ImageDataset,
+    *,
+    batch_size: int = BATCH_SIZE,
+    workers: int = 0,
+    progress: Progress | None = None,
 ) -> Tensor:
     """Embeddings [N, D] of a whole data set, in eval mode and in order, on the CPU.
 
-    The embedder's mode is put back afterwards.
+    The embedder's mode is put back afterwards. `progress` is called after each batch with how many
+    images are embedded and how many there are.
     """
     parameter = next(embedder.parameters())
     # The transforms of evaluation are deterministic; a generator of its own keeps the loader
@@ -31,21 +40,27 @@ def embed(
     )
     was_training = embedder.training
     embedder.eval()
+    batches, done = [], 0
     try:
-        batches = [
-            embedder(images.to(parameter.device, parameter.dtype, non_blocking=True)).cpu()
-            for images, _ in loader
-        ]
+        for images, _ in loader:
+            images = images.to(parameter.device, parameter.dtype, non_blocking=True)
+            batches.append(embedder(images).cpu())
+            done += len(images)
+            if progress is not None:
+                progress(done, len(dataset))
     finally:
         embedder.train(was_training)
     return torch.cat(batches)
 
 
 def evaluate(
-    embedder: Embedder, dataset: ImageDataset, config: ExperimentConfig
+    embedder: Embedder,
+    dataset: ImageDataset,
+    config: ExperimentConfig,
+    progress: Progress | None = None,
 ) -> dict[str, float]:
-    """Retrieval figures of an embedder on one split, as configured."""
-    embeddings = embed(embedder, dataset, workers=config.data.workers)
+    """Retrieval figures of an embedder on one split, as configured; `progress` as in `embed`."""
+    embeddings = embed(embedder, dataset, workers=config.data.workers, progress=progress)
     return retrieval_metrics(
         embeddings,
         dataset.labels,

@@ -23,7 +23,7 @@ from gcahng.build import (
 from gcahng.config import ExperimentConfig, load_config
 from gcahng.drawn_photos import PHOTO_SIZE, DrawnPhotos
 from gcahng.generators import HardNegativeGenerator
-from gcahng.measure import Work, device_name, median_seconds
+from gcahng.measure import Work, device_name, median_seconds, torch_threads
 from gcahng.resources import peak_memory_mib, reset_peak_memory
 from gcahng.step import TrainingStep
 from gcahng.tables import Column, results_table
@@ -78,12 +78,9 @@ def run_step_cost(
         ValueError: If one has mistakes.
     """
     settings = [load_config(name, overrides) for name in experiments]
-    target, before = torch.device(device), torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    target = torch.device(device)
+    with torch_threads(threads):
         found = [_measure(config, repetitions, target) for config in settings]
-    finally:
-        torch.set_num_threads(before)
     rows = [row for row, _ in found]
     machine = (
         f"{device_name(target)}, {threads} thread(s), torch {torch.__version__}, "

@@ -9,6 +9,7 @@ from lightning_fabric import Fabric, seed_everything
 from lightning_fabric.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
+from data import ImageDataset
 from gcahng.build import (
     build_embedder,
     build_generator,
@@ -47,6 +48,9 @@ class Display(Protocol):
 
     def step(self, epoch: int, step: int, steps: int, losses: dict[str, float]) -> None:
         """Called about once a second with the means of the epoch so far."""
+
+    def evaluation(self, done: int, images: int) -> None:
+        """Called during an evaluation with how many images are embedded and how many there are."""
 
     def epoch(self, row: dict[str, float], best: float | None) -> None:
         """Called after each epoch with its figures and the best value so far."""
@@ -239,8 +243,11 @@ class Trainer:
         """Figures on the split that chooses the best epoch."""
         dataset = self.splits.test if self.selected_on == "test" else self.splits.validation
         assert dataset is not None
-        figures = evaluate(self.embedder, dataset, self.config)
+        figures = self._evaluate(dataset)
         return {f"{self.selected_on}/{name}": value for name, value in figures.items()}
+
+    def _evaluate(self, dataset: ImageDataset) -> dict[str, float]:
+        return evaluate(self.embedder, dataset, self.config, self.display.evaluation)
 
     @property
     def whole_epochs(self) -> int:
@@ -281,11 +288,11 @@ class Trainer:
     def _results(self) -> dict[str, Any]:
         """Test figures of the last and of the best epoch; leaves the best embedder in place."""
         assert self.best is not None
-        last = evaluate(self.embedder, self.splits.test, self.config)
+        last = self._evaluate(self.splits.test)
         best = last
         if self.best["epoch"] != self.epoch:
             self.embedder.load_state_dict(load_checkpoint(self.folder.best)["embedder"])
-            best = evaluate(self.embedder, self.splits.test, self.config)
+            best = self._evaluate(self.splits.test)
         return {
             **{f"last/{name}": value for name, value in last.items()},
             **{f"best/{name}": value for name, value in best.items()},

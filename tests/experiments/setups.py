@@ -25,7 +25,7 @@ class Quiet:
     def warm_start(self, *_: Any) -> None:
         """Show nothing."""
 
-    step = epoch = warm_start
+    step = evaluation = epoch = warm_start
 
 
 def make_trees(root: Path) -> Path:

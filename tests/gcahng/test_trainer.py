@@ -26,12 +26,17 @@ class Quiet:
 
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
+        self.evaluated = 0
 
     def warm_start(self, step: int, steps: int, loss: float) -> None:
         raise AssertionError("digits have no warm start")
 
     def step(self, epoch: int, step: int, steps: int, losses: dict[str, float]) -> None:
         assert 0 < step <= steps
+
+    def evaluation(self, done: int, images: int) -> None:
+        assert 0 < done <= images
+        self.evaluated = done
 
     def epoch(self, row: dict[str, float], best: float | None) -> None:
         self.rows.append(row)
@@ -85,6 +90,12 @@ def test_run_leaves_the_promised_files(whole_run: RunFolder) -> None:
     assert results["selected_on"] == "test"
     assert results["best/recall@1"] == max(float(row["test/recall@1"]) for row in rows)
     assert not [p for p in whole_run.path.rglob(".*") if p.is_file()]
+
+
+def test_evaluation_is_shown_to_its_last_image(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path, "train.epochs=1")
+    trainer.fit()
+    assert trainer.display.evaluated == len(trainer.splits.test)
 
 
 def test_same_seed_same_run(whole_run: RunFolder, tmp_path: Path) -> None:
