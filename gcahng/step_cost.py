@@ -1,6 +1,6 @@
 """What one training step of an experiment costs, part by part, and what a run would cost."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from gcahng.build import (
 )
 from gcahng.config import ExperimentConfig, load_config
 from gcahng.drawn_photos import PHOTO_SIZE, DrawnPhotos
-from gcahng.generators import HardNegativeGenerator
+from gcahng.generators import HardNegatives, NegativeGenerator
 from gcahng.measure import Work, device_name, median_seconds, torch_threads
 from gcahng.resources import peak_memory_mib, reset_peak_memory
 from gcahng.step import TrainingStep
@@ -42,12 +42,16 @@ NOTES = (
     "Seconds: medians of interleaved runs in one process, after a warm-up. data: load, crop and "
     "normalise one batch in this process. embedder, metric loss, hard negatives (both graph "
     "passes): forward and backward of each alone. step: the whole training step without data; "
-    "rest: what it takes beyond those three, the optimizers above all.",
+    "rest: what it takes beyond those three, the optimizers above all (a difference of medians, so "
+    "noise can make it negative).",
     "Peak MiB: of the process on a CPU, allocated on a GPU. Networks start untrained: the cost of "
-    "a step does not depend on its weights.",
+    "a step does not depend on its weights. The distances do, and show what the formulas do to a "
+    "batch, not what a training meets.",
     "hours: steps/epoch × epochs × step, an ESTIMATE: without evaluation, and with data loaded by "
     "other processes meanwhile.",
 )
+# A distance that is rounding: an untrained network behind frozen BatchNorm may end so.
+COLLAPSED = 1e-6
 
 
 def run_step_cost(
@@ -207,11 +211,14 @@ def _metric_loss(step: TrainingStep, embeddings: Tensor, labels: Tensor) -> Work
 
 
 def _hard_negatives(
-    step: TrainingStep, generator: HardNegativeGenerator, embeddings: Tensor, labels: Tensor
+    step: TrainingStep, generator: NegativeGenerator, embeddings: Tensor, labels: Tensor
 ) -> Work:
     def run() -> None:
         generator.zero_grad(set_to_none=True)
-        for compute in (generator, generator.generator_losses):
+        passes: list[Callable[..., HardNegatives]] = [generator]
+        if generator.trains_generator:
+            passes.append(generator.generator_losses)
+        for compute in passes:
             with step.autocast():
                 total = compute(embeddings.detach().requires_grad_(), labels).total
             total.backward()
@@ -219,17 +226,21 @@ def _hard_negatives(
     return run
 
 
-def _hardness(generator: HardNegativeGenerator, embeddings: Tensor, labels: Tensor) -> str:
+def _hardness(generator: NegativeGenerator, embeddings: Tensor, labels: Tensor) -> str:
     """How far real and synthetic negatives are from their anchors on this batch, in words."""
     slots = batch_layout(labels).to(embeddings.device).slots(embeddings)
     with torch.no_grad():
         negatives = generator(embeddings, labels).negatives
+    if negatives is None:
+        return "No negatives are made."
     classes = slots.size(1)
     others = ~torch.eye(classes, dtype=torch.bool, device=slots.device)
     anchors = slots[:, :, None]
     real = (anchors - slots[:, None]).norm(dim=-1)[:, others]
     synthetic = (anchors - negatives).norm(dim=-1)[:, others]
     positive = (slots - slots.roll(-1, 0)).norm(dim=-1)
+    if real.median() < COLLAPSED:
+        return "The untrained network maps all images to one point."
     nearest = real.view(len(slots), classes, -1).amin(-1, keepdim=True)
     harder = (synthetic.view(len(slots), classes, -1) < nearest).float().mean()
     return (
