@@ -1,5 +1,6 @@
 """From a configuration to the objects it names."""
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,9 +23,9 @@ from data import (
 )
 from gcahng.config import ExperimentConfig, data_root
 from gcahng.config.sections import ScheduleConfig
-from gcahng.generators import GENERATORS, HardNegativeGenerator
-from gcahng.losses import LOSSES
-from gcahng.registry import lookup
+from gcahng.generators import GENERATORS, NegativeGenerator
+from gcahng.losses import find_loss
+from gcahng.registry import did_you_mean, lookup
 from gcahng.step import Optimizers
 from graph import CONVS
 from models import Embedder, build_backbone, find_backbone
@@ -146,54 +147,85 @@ def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedde
 def build_loss(config: ExperimentConfig, num_classes: int) -> nn.Module:
     """The metric loss; one with proxies is told the sizes it needs."""
     with at("loss.name"):
-        loss = lookup(LOSSES, config.loss.name, "metric loss")
-    args = dict(config.loss.args)
-    if config.loss.name == "proxy_anchor":
-        args = {"num_classes": num_classes, "embedding_dim": config.embedder.dim, **args}
+        loss = find_loss(config.loss.name)
+    takes = inspect.signature(loss).parameters
+    dim = config.embedder.dim
+    sizes = {"num_classes": num_classes, "embedding_dim": dim, "embedding_size": dim}
+    args = {name: size for name, size in sizes.items() if name in takes}
     with at("loss.args"):
-        return loss(**args)
+        return loss(**args | config.loss.args)
 
 
-def build_generator(config: ExperimentConfig, num_classes: int) -> HardNegativeGenerator | None:
-    """The negative generator, with each quirk as configured; None where there is none."""
-    section, quirks = config.generator, config.quirks
+def build_generator(config: ExperimentConfig, num_classes: int) -> NegativeGenerator | None:
+    """The negative generator, with each quirk as configured; None where there is none.
+
+    The section's settings reach every generator that has a use for them; `args` are a generator's
+    own and must be known to it.
+    """
+    section = config.generator
     if section is None:
         return None
-    graph = section.graph
     with at("generator.name"):
         generator = lookup(GENERATORS, section.name, "generator")
     with at("generator.graph.conv"):
-        lookup(CONVS, graph.conv, "layer")
-    return generator(
-        config.embedder.dim,
-        num_classes,
-        conv=graph.conv,
-        layers=graph.layers,
-        heads=graph.heads,
-        edge_heads=1 if quirks.edge_heads == "faithful" else graph.heads,
-        edge_dropout=graph.dropout,
-        dropout=graph.dropout_rate,
-        path=graph.path,
-        memory=graph.memory,
-        alpha=section.alpha,
-        beta=section.beta,
-        gamma=section.gamma,
-        similarity_weight=section.similarity_weight,
-        diversity_weight=section.diversity_weight,
-        node_ce_weight=section.node_ce_weight,
-        synthetic_weight=section.synthetic_weight,
-        misplaced_similarity_mask=quirks.similarity_mask == "faithful",
-        keep_own_class=quirks.same_class_negatives == "faithful",
-    )
+        lookup(CONVS, section.graph.conv, "layer")
+    known = _known_arguments(generator)
+    unknown = [name for name in section.args if name not in known]
+    if unknown:
+        raise ValueError(
+            f"generator.args: the generator {section.name!r} takes no {unknown[0]!r}"
+            f"{did_you_mean(unknown[0], known)}; it takes {', '.join(known)}"
+        )
+    settings = {k: v for k, v in _generator_settings(config).items() if k in known}
+    with at("generator.args" if section.args else "generator"):
+        return generator(config.embedder.dim, num_classes, **settings | section.args)
+
+
+def _generator_settings(config: ExperimentConfig) -> dict[str, Any]:
+    section, quirks = config.generator, config.quirks
+    assert section is not None
+    graph = section.graph
+    return {
+        "conv": graph.conv,
+        "layers": graph.layers,
+        "heads": graph.heads,
+        "edge_heads": 1 if quirks.edge_heads == "faithful" else graph.heads,
+        "edge_dropout": graph.dropout,
+        "dropout": graph.dropout_rate,
+        "path": graph.path,
+        "memory": graph.memory,
+        "alpha": section.alpha,
+        "beta": section.beta,
+        "gamma": section.gamma,
+        "similarity_weight": section.similarity_weight,
+        "diversity_weight": section.diversity_weight,
+        "node_ce_weight": section.node_ce_weight,
+        "synthetic_weight": section.synthetic_weight,
+        "misplaced_similarity_mask": quirks.similarity_mask == "faithful",
+        "keep_own_class": quirks.same_class_negatives == "faithful",
+    }
+
+
+def _known_arguments(generator: type[nn.Module]) -> list[str]:
+    """Names of the keyword arguments that a class or those it hands them on to take."""
+    names: dict[str, None] = {}
+    for kind in inspect.getmro(generator):
+        if "__init__" not in vars(kind):
+            continue
+        parameters = inspect.signature(vars(kind)["__init__"]).parameters.values()
+        names |= dict.fromkeys(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return list(names)
 
 
 def build_optimizers(
     config: ExperimentConfig,
     embedder: Embedder,
     loss: nn.Module,
-    generator: HardNegativeGenerator | None,
+    generator: NegativeGenerator | None,
 ) -> Optimizers:
-    """Three AdamW optimizers; the loss's own parameters are a group of the first."""
+    """Up to three AdamW optimizers; the loss's own parameters are a group of the first."""
     section = config.optim
     lr = section.embedder.lr
     groups = [
@@ -203,13 +235,12 @@ def build_optimizers(
     if any(True for _ in loss.parameters()):
         groups.append({"params": list(loss.parameters()), "lr": config.loss.lr or lr})
     metric = _adamw(groups, lr, section.embedder.weight_decay)
-    if generator is None:
-        return Optimizers(metric)
-    graph = _adamw(generator.graph.parameters(), section.graph.lr, section.graph.weight_decay)
-    if not generator.trains_generator:
+    heads = [] if generator is None else list(generator.head_parameters())
+    graph = _adamw(heads, section.graph.lr, section.graph.weight_decay) if heads else None
+    if generator is None or not generator.trains_generator:
         return Optimizers(metric, graph)
     classifier = section.classifier
-    judge = _adamw(generator.classifier.parameters(), classifier.lr, classifier.weight_decay)
+    judge = _adamw(generator.classifier_parameters(), classifier.lr, classifier.weight_decay)
     return Optimizers(metric, graph, judge)
 
 

@@ -107,7 +107,7 @@ def import_checkpoint(
     state = {"embedder": embedder.state_dict()}
     if classes is not None:
         generator = build_generator(settings, classes)
-        if generator is not None:
+        if isinstance(generator, HardNegativeGenerator):
             _fill_generator(generator, parts, path)
             state["generator"] = generator.state_dict()
     log_unused(path, unused)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gcahng.generators import HardNegativeGenerator
+from gcahng.generators import NegativeGenerator
 from graph import BatchLayout, batch_layout
 
 
@@ -63,7 +63,7 @@ class TrainingStep:
         self,
         embedder: nn.Module,
         metric_loss: nn.Module,
-        generator: HardNegativeGenerator | None,
+        generator: NegativeGenerator | None,
         optimizers: Optimizers,
         clip: float | None = 10.0,
         clip_by: str = "value",

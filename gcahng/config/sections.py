@@ -112,14 +112,16 @@ class GraphConfig(Section):
 
 
 class GeneratorConfig(Section):
-    """The source of hard negatives and the weights of its losses."""
+    """The source of hard negatives and the weights of its losses, each used where it has a use."""
 
     name: str = "gca_hng"
+    args: Args = {}
+    """Further arguments of this very generator."""
     graph: GraphConfig = GraphConfig()
     alpha: Weight = 5.0
     """How quickly negatives harden as the metric loss falls."""
-    beta: Weight = 20.0
-    """How quickly negatives gain weight as the generator's loss falls."""
+    beta: Weight | None = 20.0
+    """How quickly negatives gain weight as the generator's loss falls; null: all from the start."""
     gamma: Weight = 20.0
     """Weight of the cross entropy that keeps a negative in its own class."""
     similarity_weight: Weight = 20.0

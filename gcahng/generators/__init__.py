@@ -1,7 +1,24 @@
-"""Negative generators: embeddings and labels in, negatives and losses out."""
+"""Sources of hard negatives, called as `generator(embeddings, labels)`."""
 
-from gcahng.generators.gca_hng import HardNegativeGenerator, HardNegatives
+from gcahng.generators.base import HardNegatives, NegativeGenerator
+from gcahng.generators.class_loss import ClassLoss
+from gcahng.generators.das import DenselyAnchoredSampling
+from gcahng.generators.fixed_mixing import HDML, RandomChannel, Scalar, Unmoved
+from gcahng.generators.gca_hng import HardNegativeGenerator
+from gcahng.generators.hardest_point import EmbeddingExpansion, SymmetricalSynthesis
+from gcahng.generators.metrix import Metrix
 
-GENERATORS: dict[str, type[HardNegativeGenerator]] = {"gca_hng": HardNegativeGenerator}
+GENERATORS: dict[str, type[NegativeGenerator]] = {
+    "class_loss": ClassLoss,
+    "das": DenselyAnchoredSampling,
+    "embedding_expansion": EmbeddingExpansion,
+    "gca_hng": HardNegativeGenerator,
+    "hdml": HDML,
+    "metrix": Metrix,
+    "random_channel": RandomChannel,
+    "scalar": Scalar,
+    "symmetrical_synthesis": SymmetricalSynthesis,
+    "unmoved": Unmoved,
+}
 
-__all__ = ["GENERATORS", "HardNegativeGenerator", "HardNegatives"]
+__all__ = ["GENERATORS", "HardNegativeGenerator", "HardNegatives", "NegativeGenerator"]

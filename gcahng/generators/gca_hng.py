@@ -1,21 +1,18 @@
 """GCA-HNG: hard negatives from the globally learned correlations of a batch."""
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gcahng.hardness import Hardness
+from gcahng.generators.base import HardNegatives, NegativeGenerator, Synthetic, folding
 from gcahng.losses.generator import anchor_similarity, diversity, negative_classification
-from gcahng.losses.synthetic_npair import synthetic_npair
 from graph import (
     BatchLayout,
     Correlation,
     CorrelationNetwork,
     batch_graph,
-    batch_layout,
     synthetic_negatives,
 )
 from graph.pairs import Pairs
@@ -25,34 +22,7 @@ CLASSIFIER_WEIGHT = 10.0
 DIVERSITY_SCALE = 0.01
 
 
-@dataclass(frozen=True)
-class HardNegatives:
-    """Negatives of one batch and the losses that go with them.
-
-    Attributes:
-        negatives: [P, S, S, D]: anchor slot p, anchor class a, negative class b (b = a included).
-        layout: Which sample is anchor (p, a) (`layout.order[p * S + a]`), which label class b has
-            (`layout.classes[b]`).
-        coefficients: η, [B, B, D] or on the dense path [M, D], nodes in slot-major order.
-        pairs: The pairs of the dense path, else None.
-        losses: Named scalar terms.
-        total: The scalar to be differentiated.
-    """
-
-    negatives: Tensor
-    layout: BatchLayout
-    coefficients: Tensor
-    pairs: Pairs | None
-    losses: dict[str, Tensor]
-    total: Tensor
-
-    @property
-    def channel_coefficients(self) -> Tensor:
-        """η [B, B, D], one per ordered pair and channel; made on demand on the dense path."""
-        return self.coefficients if self.pairs is None else self.pairs.to_dense(self.coefficients)
-
-
-class HardNegativeGenerator(nn.Module):
+class HardNegativeGenerator(NegativeGenerator):
     r"""Generate hard negatives for a batch and the losses that train embedder and generator.
 
     One iteration in anybody's loop (embedder and generator have their own optimizers)::
@@ -80,14 +50,20 @@ class HardNegativeGenerator(nn.Module):
         path: "dense" (fast) or "sparse" (message-passing reference).
         memory: What the dense path keeps for backward: "auto", "balanced" or "low".
         alpha: Decay of the learned part with the metric loss, strength exp(-α/J̄).
-        beta: Growth of the synthetic term with the generator loss, weight 1 - exp(-β/J_gen).
+        beta: Growth of the synthetic term with the generator loss, weight 1 - exp(-β/J_gen); None
+            gives it its full weight from the start.
         gamma: Weight of the classifier's cross entropy on the negatives.
         similarity_weight: w_sim.
         diversity_weight: w_div.
         node_ce_weight: Weight of the node cross entropy in the metric step (published: 1).
-        synthetic_weight: Further factor of the synthetic term (published: 1).
+        node_ce_reaches_embedder: Whether that cross entropy trains the embedder (published) or the
+            graph alone.
+        shared_channels: Move all channels of a pair alike, by the mean of their coefficients: the
+            learned scalar that channel-wise mixing is to be compared with.
         misplaced_similarity_mask: As published, see `anchor_similarity`.
         keep_own_class: As published, see `negative_classification`.
+        **settings: As `NegativeGenerator`: weights of the synthetic and of a linear class loss,
+            unit sphere, temperature.
 
     Source: Peng et al., GCA-HNG (IJCV 2025).
     """
@@ -106,16 +82,18 @@ class HardNegativeGenerator(nn.Module):
         path: Literal["dense", "sparse"] = "dense",
         memory: str = "auto",
         alpha: float = 5.0,
-        beta: float = 20.0,
+        beta: float | None = 20.0,
         gamma: float = 20.0,
         similarity_weight: float = 20.0,
         diversity_weight: float = 60.0,
         node_ce_weight: float = 1.0,
-        synthetic_weight: float = 1.0,
+        node_ce_reaches_embedder: bool = True,
+        shared_channels: bool = False,
         misplaced_similarity_mask: bool = False,
         keep_own_class: bool = False,
+        **settings: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(embedding_dim, num_classes, **settings)
         if path not in ("dense", "sparse"):
             raise ValueError(f"Expected 'path' as dense or sparse (got {path!r})")
         conv_args: dict[str, Any] = {
@@ -127,11 +105,12 @@ class HardNegativeGenerator(nn.Module):
         }
         self.graph = CorrelationNetwork(embedding_dim, num_classes, layers, conv, **conv_args)
         self.classifier = nn.Linear(embedding_dim, num_classes)
-        self.hardness = Hardness()
         self.path = path
         self.alpha, self.beta, self.gamma = alpha, beta, gamma
         self.similarity_weight, self.diversity_weight = similarity_weight, diversity_weight
-        self.node_ce_weight, self.synthetic_weight = node_ce_weight, synthetic_weight
+        self.node_ce_weight = node_ce_weight
+        self.node_ce_reaches_embedder = node_ce_reaches_embedder
+        self.shared_channels = shared_channels
         self.misplaced_similarity_mask = misplaced_similarity_mask
         self.keep_own_class = keep_own_class
 
@@ -166,24 +145,28 @@ class HardNegativeGenerator(nn.Module):
                 range.
         """
         layout = self._layout(labels, layout).to(embeddings.device)
-        slots = layout.slots(embeddings)
-        correlation = self._correlate(slots, layout, detach_coefficients=True)
+        slots = self._slots(embeddings, layout)
+        # The coefficients being detached, the node cross entropy is all that could go through.
+        seen = slots if self.node_ce_reaches_embedder else slots.detach()
+        correlation = self._correlate(seen, layout, detach_coefficients=True)
         coefficients, pairs = correlation.coefficients, correlation.pairs
         negatives = self._mix(slots, coefficients, pairs, draws)
         losses = {}
         if self.synthetic_weight:
-            weight = self.synthetic_weight * self.hardness.synthetic_weight(self.beta)
-            synthetic = synthetic_npair(slots, negatives)
-            losses["synthetic"] = weight.to(synthetic.dtype) * synthetic
+            synthetic = self._synthetic_term(slots, Synthetic(negatives))
+            weight = self.synthetic_weight * self._growth().to(synthetic.dtype)
+            losses["synthetic"] = weight * synthetic
         if self.node_ce_weight:
             node_ce = F.cross_entropy(correlation.node_logits, layout.labels)
             losses["node_ce"] = self.node_ce_weight * node_ce
+        losses |= self._linear_ce(slots, layout)
         total = sum(losses.values(), slots.new_zeros(()))
-        return HardNegatives(negatives, layout, coefficients, pairs, losses, total)
+        return HardNegatives(negatives, layout, losses, total, coefficients, pairs)
 
     def classifier_loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """10 · cross entropy of the linear classifier on the detached embeddings."""
-        logits = self.classifier(embeddings.detach())
+        embeddings = embeddings.detach()
+        logits = self.classifier(F.normalize(embeddings) if self.normalize else embeddings)
         return CLASSIFIER_WEIGHT * F.cross_entropy(logits, labels.long())
 
     def generator_losses(
@@ -203,7 +186,7 @@ class HardNegativeGenerator(nn.Module):
         its 0.01. The classifier is held fixed. Arguments as in `forward`.
         """
         layout = self._layout(labels, layout).to(embeddings.device)
-        slots = layout.slots(embeddings.detach())
+        slots = self._slots(embeddings.detach(), layout)
         correlation = self._correlate(slots, layout)
         coefficients, pairs = correlation.coefficients, correlation.pairs
         # What else there is of it would live through backward.
@@ -222,25 +205,23 @@ class HardNegativeGenerator(nn.Module):
             + self.similarity_weight * losses["similarity"]
             + self.diversity_weight * losses["diversity"]
         )
-        return HardNegatives(negatives, layout, coefficients, pairs, losses, total)
+        return HardNegatives(negatives, layout, losses, total, coefficients, pairs)
 
-    def _layout(self, labels: Tensor, layout: BatchLayout | None) -> BatchLayout:
-        if layout is not None:
-            return layout
-        layout, known = batch_layout(labels), self.classifier.out_features
-        if int(layout.classes.min()) < 0 or int(layout.classes.max()) >= known:
-            raise ValueError(
-                f"Expected 'labels' in [0, {known}), the generator's num_classes (got labels from "
-                f"{int(layout.classes.min())} to {int(layout.classes.max())})"
-            )
-        return layout
+    def make_negatives(self, slots: Tensor, layout: BatchLayout, draws: Tensor | None) -> Synthetic:
+        """The negatives alone, the coefficients detached."""
+        correlation = self._correlate(slots.detach(), layout, detach_coefficients=True)
+        return Synthetic(self._mix(slots, correlation.coefficients, correlation.pairs, draws))
+
+    def _growth(self) -> Tensor:
+        """How much of its weight the synthetic term has by now."""
+        if self.beta is None:
+            return torch.ones_like(self.hardness.generator)
+        return self.hardness.synthetic_weight(self.beta)
 
     def _correlate(
         self, slots: Tensor, layout: BatchLayout, detach_coefficients: bool = False
     ) -> Correlation:
-        nodes, width = slots.flatten(0, 1), self.classifier.in_features
-        if nodes.size(1) != width:
-            raise ValueError(f"Expected 'embeddings' of width {width} (got {nodes.size(1)})")
+        nodes = slots.flatten(0, 1)
         if self.path == "sparse":
             graph = batch_graph(nodes, layout.labels)
         else:
@@ -250,10 +231,7 @@ class HardNegativeGenerator(nn.Module):
     def _mix(
         self, slots: Tensor, coefficients: Tensor, pairs: Pairs | None, draws: Tensor | None
     ) -> Tensor:
-        shape = (slots.size(0), slots.size(0) - 1)
-        if draws is None:
-            draws = torch.rand(shape, device=slots.device, dtype=slots.dtype)
-        elif draws.shape != shape:
-            raise ValueError(f"Expected 'draws' of shape {shape} (got {tuple(draws.shape)})")
+        if self.shared_channels:
+            coefficients = coefficients.mean(-1, keepdim=True).expand_as(coefficients)
         strength = self.hardness.strength(self.alpha).to(slots.dtype)
-        return synthetic_negatives(slots, coefficients, strength, draws, pairs)
+        return synthetic_negatives(slots, coefficients, strength, folding(slots, draws), pairs)

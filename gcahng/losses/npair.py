@@ -22,28 +22,87 @@ def npair(slots: Tensor) -> Tensor:
 
     Source: Sohn (NeurIPS 2016), with the norm term as in GCA-HNG's published training.
     """
+    return slot_by_slot(slots) + norm_penalty(slots)
+
+
+@full_precision
+def norm_penalty(slots: Tensor) -> Tensor:
+    """The second term of `npair`: slots [P, S, D] → scalar."""
+    return NORM_WEIGHT * slots.square().sum() / slots.size(1)
+
+
+@full_precision
+def slot_by_slot(slots: Tensor) -> Tensor:
+    """The first term of `npair`: slots [P, S, D] → scalar."""
     samples, classes, _ = slots.shape
     logits = slots[0] @ slots[1:].transpose(1, 2)  # [P-1, S, S]
     target = torch.arange(classes, device=slots.device).repeat(samples - 1)
-    loss = F.cross_entropy(logits.flatten(0, 1), target)
-    return loss + NORM_WEIGHT * slots.square().sum() / classes
+    return F.cross_entropy(logits.flatten(0, 1), target)
+
+
+@full_precision
+def all_at_once(slots: Tensor) -> Tensor:
+    r"""The first term with every sample of the other classes in one softmax.
+
+    .. math:: \frac{1}{(P-1) S} \sum_{p \ge 1, a} -\log \frac{e^{z_{0,a} \cdot z_{p,a}}}
+        {e^{z_{0,a} \cdot z_{p,a}} + \sum_{n, b \ne a} e^{z_{0,a} \cdot z_{n,b}}}
+
+    Shapes: slots [P, S, D] in slot-major order → scalar; gradients reach every slot.
+    """
+    classes = slots.size(1)
+    logits = torch.einsum("ad,nbd->nab", slots[0], slots)
+    positive = logits[1:].diagonal(dim1=1, dim2=2)  # [P-1, S]
+    own = torch.eye(classes, dtype=torch.bool, device=slots.device)
+    negative = logits.masked_fill(own, -torch.inf).logsumexp(dim=(0, 2))
+    return (torch.logaddexp(positive, negative) - positive).mean()
 
 
 class NPairLoss(nn.Module):
-    """`npair` with the calling convention `loss(embeddings, labels)`.
+    """N-pair loss with the calling convention `loss(embeddings, labels)`.
 
     Takes a class-balanced batch in any order, P ≥ 2 samples of each class; the sample of a class
     that comes first is its anchor. Raises ValueError, with the counts, on any other batch.
 
+    Args:
+        normalize: Bring embeddings to length 1, in place of penalising their norms.
+        temperature: What the logits are divided by; published: 1.
+        all_negatives: Put every sample of the other classes in one softmax (`all_at_once`), not
+            those of one slot at a time.
+
     Shapes: embeddings [B, D], labels [B] → scalar.
+
+    Raises:
+        ValueError: If `temperature` is not above 0.
     """
 
     # A training step that knows the layout passes it: finding it on a GPU waits for the device.
     takes_layout = True
+
+    def __init__(
+        self, normalize: bool = False, temperature: float = 1.0, all_negatives: bool = False
+    ) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ValueError(f"Expected 'temperature' > 0 (got {temperature})")
+        self.normalize, self.temperature = normalize, temperature
+        self.all_negatives = all_negatives
 
     def forward(
         self, embeddings: Tensor, labels: Tensor, layout: BatchLayout | None = None
     ) -> Tensor:
         """Reorder the batch and compute the loss."""
         layout = layout or batch_layout(labels)
-        return npair(layout.to(embeddings.device).slots(embeddings))
+        slots = layout.to(embeddings.device).slots(embeddings)
+        term = all_at_once if self.all_negatives else slot_by_slot
+        # Dividing both factors by the root divides their products by the temperature.
+        root = self.temperature**0.5
+        if self.normalize:
+            return term(F.normalize(slots, dim=-1) / root)
+        return term(slots / root) + norm_penalty(slots)
+
+    def extra_repr(self) -> str:
+        """Show the settings."""
+        return (
+            f"normalize={self.normalize}, temperature={self.temperature}, "
+            f"all_negatives={self.all_negatives}"
+        )

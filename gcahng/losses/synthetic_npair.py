@@ -9,7 +9,13 @@ from graph.precision import full_precision
 
 
 @full_precision
-def synthetic_npair(slots: Tensor, negatives: Tensor) -> Tensor:
+def synthetic_npair(
+    slots: Tensor,
+    negatives: Tensor,
+    share: Tensor | None = None,
+    temperature: float = 1.0,
+    norm_weight: float = NORM_WEIGHT,
+) -> Tensor:
     r"""N-pair loss in which every negative is synthetic and made for its anchor.
 
     With :math:`t_{p,a,b}` the synthetic negative, and the positive :math:`z_{p',a}`,
@@ -19,7 +25,16 @@ def synthetic_npair(slots: Tensor, negatives: Tensor) -> Tensor:
         \mathrm{CE}(z_{p,a} \cdot t_{p,a,\cdot}, a) + 0.25 \cdot 3 \cdot 10^{-3}
         \big( \lVert z_p \rVert_F^2 / S + \lVert t_p \rVert_F^2 / S^2 \big) \Big]
 
-    Shapes: slots [P, S, D], negatives [P, S, S, D] → scalar; gradients reach both.
+    Args:
+        slots: [P, S, D]; gradients reach them.
+        negatives: [P, S, S, D]; gradients reach them.
+        share: [P, S, S] in [0, 1], how much of a positive each negative is: its part of the
+            target, beside the positive's 1; None, as published: nothing.
+        temperature: What the logits are divided by; published: 1.
+        norm_weight: Of the squared norms; published: 0.25 · 3e-3.
+
+    Returns:
+        A scalar.
 
     Source: GCA-HNG (IJCV 2025), the synthetic term of the metric loss.
     """
@@ -32,9 +47,14 @@ def synthetic_npair(slots: Tensor, negatives: Tensor) -> Tensor:
         return torch.where(own, positive.unsqueeze(2), negative)
 
     negative_logits = torch.einsum("pad,pabd->pab", slots, negatives)
-    logits = at_own((slots * positives).sum(-1), negative_logits)
+    logits = at_own((slots * positives).sum(-1), negative_logits) / temperature
     target = torch.arange(classes, device=slots.device).repeat(samples)
+    if share is not None:
+        parts = share.masked_fill(own, 1).flatten(0, 1)
+        target = parts / parts.sum(dim=1, keepdim=True)
     loss = F.cross_entropy(logits.flatten(0, 1), target)
+    if not norm_weight:
+        return loss
     squares = at_own(positives.square().sum(-1), negatives.square().sum(-1))
     norms = slots.square().sum() / classes + squares.sum() / classes**2
-    return loss + NORM_WEIGHT * norms / samples
+    return loss + norm_weight * norms / samples

@@ -70,3 +70,50 @@ def test_half_precision_is_computed_in_single() -> None:
 
 def test_registered() -> None:
     assert LOSSES["npair"] is NPairLoss
+
+
+@shapes
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("temperature", [1.0, 0.1])
+def test_all_negatives_equal_the_loop(
+    samples: int, classes: int, normalize: bool, temperature: float
+) -> None:
+    slots = batch(samples, classes)
+    used = slots / slots.norm(dim=-1, keepdim=True) if normalize else slots
+    losses = []
+    for p in range(1, samples):
+        for a in range(classes):
+            anchor = used[0, a] / temperature
+            others = [used[n, b] for n in range(samples) for b in range(classes) if b != a]
+            losses.append(oracle.cross_entropy([anchor @ t for t in [used[p, a], *others]], 0))
+    expected = oracle.mean(losses)
+    if not normalize:
+        expected = expected + oracle.NORM_WEIGHT * (slots * slots).sum() / classes
+    loss = NPairLoss(normalize, temperature, all_negatives=True)
+    labels = torch.arange(classes).repeat(samples)
+    assert_near("loss", loss(slots.flatten(0, 1), labels), expected, 1e-12)
+
+
+@shapes
+def test_temperature_and_sphere_of_the_published_form(samples: int, classes: int) -> None:
+    slots, labels = batch(samples, classes), torch.arange(classes).repeat(samples)
+    penalty = oracle.NORM_WEIGHT * (slots * slots).sum() / classes
+    warm = NPairLoss(temperature=0.5)(slots.flatten(0, 1), labels)
+    scaled = slots * 2**0.5
+    scaled_penalty = oracle.NORM_WEIGHT * (scaled * scaled).sum() / classes
+    assert_near("warm", warm, oracle.npair(scaled) - scaled_penalty + penalty, 1e-12)
+    unit = slots / slots.norm(dim=-1, keepdim=True)
+    unit_penalty = oracle.NORM_WEIGHT * (unit * unit).sum() / classes
+    ours = NPairLoss(normalize=True)(slots.flatten(0, 1), labels)
+    assert_near("unit", ours, oracle.npair(unit) - unit_penalty, 1e-12)
+
+
+def test_gradcheck_of_all_negatives() -> None:
+    loss, labels = NPairLoss(normalize=True, temperature=0.2, all_negatives=True), torch.arange(3)
+    z = batch(2, 3).flatten(0, 1).requires_grad_()
+    torch.autograd.gradcheck(lambda x: loss(x, labels.repeat(2)), z)
+
+
+def test_temperature_must_be_positive() -> None:
+    with pytest.raises(ValueError, match=r"'temperature' > 0 \(got 0\)"):
+        NPairLoss(temperature=0)
