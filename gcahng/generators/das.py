@@ -25,7 +25,7 @@ class DenselyAnchoredSampling(HardestPoint):
         channels: How many channels are scaled.
         scale: Limits of the factors, (low, high).
         shift: ε.
-        memory: Differences remembered for each class.
+        remembered: Differences remembered for each class.
         *args: As `NegativeGenerator`.
         **settings: As `NegativeGenerator`.
 
@@ -46,21 +46,21 @@ class DenselyAnchoredSampling(HardestPoint):
         channels: int = 4,
         scale: tuple[float, float] = (0.5, 2.0),
         shift: float = 0.01,
-        memory: int = 10,
+        remembered: int = 10,
         **settings: Any,
     ) -> None:
         super().__init__(*args, **settings)
-        if produced < 1 or memory < 1 or not 1 <= channels <= self.embedding_dim:
+        if produced < 1 or remembered < 1 or not 1 <= channels <= self.embedding_dim:
             raise ValueError(
-                "Expected 'produced' ≥ 1, 'memory' ≥ 1 and 'channels' between 1 and "
-                f"{self.embedding_dim} (got {produced}, {memory} and {channels})"
+                "Expected 'produced' ≥ 1, 'remembered' ≥ 1 and 'channels' between 1 and "
+                f"{self.embedding_dim} (got {produced}, {remembered} and {channels})"
             )
         if len(scale) != 2 or not 0 <= scale[0] <= scale[1]:
             raise ValueError(f"Expected 'scale' as two ascending factors ≥ 0 (got {scale})")
         self.produced, self.channels, self.scale, self.shift = produced, channels, scale, shift
         size = (self.num_classes, self.embedding_dim)
         self.register_buffer("counts", torch.zeros(size, dtype=torch.int64))
-        self.register_buffer("bank", torch.zeros(size[0], memory, size[1]))
+        self.register_buffer("bank", torch.zeros(size[0], remembered, size[1]))
         self.register_buffer("filled", torch.zeros(self.num_classes, dtype=torch.int64))
 
     @torch.no_grad()

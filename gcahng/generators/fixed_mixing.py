@@ -79,15 +79,16 @@ class Scalar(FixedMixing):
         return self.value, slots.new_ones(()).expand(shape)
 
 
-class Unmoved(Scalar):
+class Unmoved(FixedMixing):
     """The control for every moved negative: the same extra loss, negatives left where they are.
 
     The P real negatives of a class are still folded into one. The arguments are those of
     `NegativeGenerator`.
     """
 
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        super().__init__(*args, value=1.0, **settings)
+    def mixture(self, slots: Tensor, shape: torch.Size) -> tuple[Tensor | float, Tensor]:
+        """All of the way, in every channel."""
+        return 1.0, slots.new_ones(()).expand(shape)
 
 
 class RandomChannel(FixedMixing):

@@ -83,7 +83,7 @@ def test_gradients_reach_the_samples_that_points_are_made_of() -> None:
 
 
 def test_das_counts_scales_and_shifts() -> None:
-    made, (z, labels) = make("das", produced=2, channels=2, shift=0.5, memory=3), batch()
+    made, (z, labels) = make("das", produced=2, channels=2, shift=0.5, remembered=3), batch()
     slots = slots_of(z, 3)
     torch.manual_seed(4)
     result = made(z, labels)
@@ -98,7 +98,7 @@ def test_das_counts_scales_and_shifts() -> None:
     assert made.counts[1].sum() == 0, "classes outside the batch are left alone"
 
     torch.manual_seed(4)
-    again = make("das", produced=2, channels=2, shift=0.5, memory=3)
+    again = make("das", produced=2, channels=2, shift=0.5, remembered=3)
     torch.manual_seed(4)
     layout = result.layout
     points = again.points(slots, layout)
@@ -117,7 +117,7 @@ def test_das_counts_scales_and_shifts() -> None:
 
 
 def test_das_points_carry_no_gradient_and_its_memory_is_a_ring() -> None:
-    made, (z, labels) = make("das", memory=4), batch()
+    made, (z, labels) = make("das", remembered=4), batch()
     assert not made.points(z.view(3, SAMPLED, CHANNELS), made._layout(labels, None)).requires_grad
     for _ in range(3):
         made(z, labels)
