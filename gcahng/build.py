@@ -22,12 +22,12 @@ from data import (
     split_classes,
 )
 from gcahng.config import ExperimentConfig, data_root
-from gcahng.config.sections import ScheduleConfig
+from gcahng.config.sections import GraphConfig, ScheduleConfig
 from gcahng.generators import GENERATORS, NegativeGenerator
 from gcahng.losses import find_loss
 from gcahng.registry import did_you_mean, lookup
 from gcahng.step import Optimizers
-from graph import CONVS
+from graph.convs import find_conv
 from models import Embedder, build_backbone, find_backbone
 
 
@@ -167,8 +167,7 @@ def build_generator(config: ExperimentConfig, num_classes: int) -> NegativeGener
         return None
     with at("generator.name"):
         generator = lookup(GENERATORS, section.name, "generator")
-    with at("generator.graph.conv"):
-        lookup(CONVS, section.graph.conv, "layer")
+    _check_layers(section.graph)
     known = _known_arguments(generator)
     unknown = [name for name in section.args if name not in known]
     if unknown:
@@ -181,13 +180,28 @@ def build_generator(config: ExperimentConfig, num_classes: int) -> NegativeGener
         return generator(config.embedder.dim, num_classes, **settings | section.args)
 
 
+def _check_layers(graph: GraphConfig) -> None:
+    with at("generator.graph.conv"):
+        find_conv(graph.conv)
+    for name, _ in _layers(graph) if isinstance(graph.layers, list) else []:
+        with at("generator.graph.layers"):
+            find_conv(name)
+
+
+def _layers(graph: GraphConfig) -> Any:
+    """The number of layers, or each layer's name and arguments."""
+    if isinstance(graph.layers, int):
+        return graph.layers
+    return [(one, {}) if isinstance(one, str) else (one.name, one.args) for one in graph.layers]
+
+
 def _generator_settings(config: ExperimentConfig) -> dict[str, Any]:
     section, quirks = config.generator, config.quirks
     assert section is not None
     graph = section.graph
     return {
         "conv": graph.conv,
-        "layers": graph.layers,
+        "layers": _layers(graph),
         "heads": graph.heads,
         "edge_heads": 1 if quirks.edge_heads == "faithful" else graph.heads,
         "edge_dropout": graph.dropout,

@@ -8,22 +8,26 @@ with warnings.catch_warnings():
     import torch_geometric  # noqa: F401
 
 from graph.batch_graph import PairGraph, batch_graph, check_batch_graph, pair_graph
-from graph.convs import CONVS, GCAConv, build_conv
+from graph.convs import CONVS, SETTINGS, GCAConv, Layer, LayerSpec, build_conv, find_conv
 from graph.correlation import Correlation, CorrelationNetwork
 from graph.layout import BatchLayout, batch_layout
 from graph.mixing import synthetic_negatives
 
 __all__ = [
     "CONVS",
+    "SETTINGS",
     "BatchLayout",
     "Correlation",
     "CorrelationNetwork",
     "GCAConv",
+    "Layer",
+    "LayerSpec",
     "PairGraph",
     "batch_graph",
     "batch_layout",
     "build_conv",
     "check_batch_graph",
+    "find_conv",
     "pair_graph",
     "synthetic_negatives",
 ]

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.data import Data
 
-from graph.pairs import Pairs, unordered_pairs
+from graph.pairs import Pairs, complete_edges, unordered_pairs
 from graph.precision import full_precision
 
 
@@ -46,9 +46,7 @@ def batch_graph(embeddings: Tensor, labels: Tensor) -> Data:
     Source: GCA-HNG (IJCV 2025), globally correlation learning.
     """
     _check_nodes(embeddings, labels)
-    size = embeddings.size(0)
-    nodes = torch.arange(size, device=embeddings.device)
-    edge_index = torch.stack([nodes.repeat_interleave(size), nodes.repeat(size)])
+    edge_index = complete_edges(embeddings.size(0), embeddings.device)
     vectors = correlation_vectors(embeddings)
     edge_attr = (vectors.unsqueeze(1) * vectors.unsqueeze(0)).flatten(0, 1)
     return Data(x=embeddings, edge_index=edge_index, edge_attr=edge_attr, y=labels)

@@ -1,5 +1,6 @@
 """The correlation network: projection, layers, and the two heads that read them out."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 from torch_geometric.data import Data
 
 from graph.batch_graph import PairGraph, batch_graph, check_batch_graph, pair_graph
-from graph.convs import build_conv
+from graph.convs import Layer, build_conv
 from graph.pair_functions import pair_standardize
 from graph.pairs import Pairs
 
@@ -46,14 +47,15 @@ class CorrelationNetwork(nn.Module):
     .. math:: \eta_{ij} = \sigma(W \, \mathrm{BatchNorm}(e_{ij}) + b), \qquad
         \mathrm{logits}_i = W' \, \mathrm{BatchNorm}(h_i) + b'
 
-    after `layers` layers on projected nodes. The biases of both BatchNorms stay 0.
+    after the layers, on projected nodes. The biases of both BatchNorms stay 0.
 
     Args:
         channels: D, the width of the embeddings and so of nodes and edges.
         num_classes: Training classes, the width of the node logits.
-        layers: Number of layers; 0 reads the coefficients off the initial edges.
-        conv: Name of the layer (`graph.convs.CONVS`).
-        **conv_args: Passed to each layer.
+        layers: Number of layers, each of them `conv`; 0 reads the coefficients off the initial
+            edges. Or the layers one by one, each as for `conv`.
+        conv: Name of the layer (`graph.CONVS`), or its name and its own arguments (`LayerSpec`).
+        **settings: What the layers share (`graph.SETTINGS`); each gets what it takes.
 
     The kind of graph chooses the path: a PyG `Data` (`batch_graph`) runs the message-passing
     reference, a `PairGraph` (`pair_graph`) the dense path of the same parameters.
@@ -62,12 +64,18 @@ class CorrelationNetwork(nn.Module):
     """
 
     def __init__(
-        self, channels: int, num_classes: int, layers: int = 2, conv: str = "gca", **conv_args: Any
+        self,
+        channels: int,
+        num_classes: int,
+        layers: int | Sequence[Layer] = 2,
+        conv: Layer = "gca",
+        **settings: Any,
     ) -> None:
         super().__init__()
         self.projection = nn.Linear(channels, channels)
+        chosen = [conv] * layers if isinstance(layers, int) else layers
         self.layers = nn.ModuleList(
-            build_conv(conv, channels, channels, **conv_args) for _ in range(layers)
+            build_conv(layer, channels, channels, settings) for layer in chosen
         )
         self.coefficient_norm = nn.BatchNorm1d(channels)
         self.coefficient_head = nn.Linear(channels, channels)
@@ -85,7 +93,8 @@ class CorrelationNetwork(nn.Module):
                 them, and the last edge update serves nothing else. Running statistics still move.
 
         Raises:
-            ValueError: If a `Data` is not a complete batch graph (`check_batch_graph`).
+            ValueError: If a `Data` is not a complete batch graph (`check_batch_graph`), or a layer
+                does not run on pairs.
         """
         pairs = graph.pairs if isinstance(graph, PairGraph) else None
         if isinstance(graph, PairGraph):
@@ -114,6 +123,11 @@ class CorrelationNetwork(nn.Module):
         x, edge_attr, pairs = self.projection(graph.x), graph.edge_attr, graph.pairs
         layer: Any
         for depth, layer in enumerate(self.layers, start=1):
+            if not hasattr(layer, "pair_nodes"):
+                raise ValueError(
+                    f"Expected layers that run on a pair graph (got {layer}); use batch_graph "
+                    "instead of pair_graph"
+                )
             x = layer.pair_nodes(x, pairs, edge_attr, graph.y)
             with torch.no_grad() if detach and depth == len(self.layers) else nullcontext():
                 edge_attr = layer.pair_edges(x, pairs, edge_attr)

@@ -22,10 +22,13 @@ from graph.pair_functions import gelu_sum
 from graph.pairs import Pairs, endpoint_keep
 
 if TYPE_CHECKING:
-    from graph.convs.gca_conv import GCAConv
+    from graph.convs.gca_edge_only_conv import GCAEdgeHalf
+    from graph.convs.gca_node_only_conv import GCANodeHalf
 
 
-def node_update(conv: "GCAConv", x: Tensor, pairs: Pairs, edge_attr: Tensor, y: Tensor) -> Tensor:
+def node_update(
+    conv: "GCANodeHalf", x: Tensor, pairs: Pairs, edge_attr: Tensor, y: Tensor
+) -> Tensor:
     """Node half of the layer: [B, C] → [B, C]."""
     split = (-1, conv.heads, conv.in_channels // conv.heads)
     query = conv.node_query(x).view(split).transpose(0, 1)
@@ -41,7 +44,7 @@ def node_update(conv: "GCAConv", x: Tensor, pairs: Pairs, edge_attr: Tensor, y: 
     return conv.update_nodes(x, attended, from_edges)
 
 
-def edge_update(conv: "GCAConv", x: Tensor, pairs: Pairs, edge_attr: Tensor) -> Tensor:
+def edge_update(conv: "GCAEdgeHalf", x: Tensor, pairs: Pairs, edge_attr: Tensor) -> Tensor:
     """Edge half of the layer: [M, D] → [M, D]."""
     ends = F.gelu(conv.node_to_edge(x))
     folded, bias = fold_query(conv, conv.edge_key(ends))
@@ -55,7 +58,7 @@ def edge_update(conv: "GCAConv", x: Tensor, pairs: Pairs, edge_attr: Tensor) -> 
     return update_edges(inputs, pairs, keep, conv.memory)
 
 
-def fold_query(conv: "GCAConv", key: Tensor) -> tuple[Tensor, Tensor]:
+def fold_query(conv: "GCAEdgeHalf", key: Tensor) -> tuple[Tensor, Tensor]:
     """Make f and b of each node, q(e)·k/√d = e·f + b: key [B, D] → [B, edge_heads, D], [B, H]."""
     channels = conv.edge_dim // conv.edge_heads
     key = key.view(-1, conv.edge_heads, channels).transpose(0, 1) / math.sqrt(channels)

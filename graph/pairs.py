@@ -77,6 +77,12 @@ def unordered_pairs(num_nodes: int, device: torch.device) -> Pairs:
         return Pairs(row, col, 2 - (row == col).long(), index)
 
 
+def complete_edges(num_nodes: int, device: torch.device) -> Tensor:
+    """All ordered pairs, row-major: edge i·B + j leads from node i to node j. Shape: [2, B²]."""
+    nodes = torch.arange(num_nodes, device=device)
+    return torch.stack([nodes.repeat_interleave(num_nodes), nodes.repeat(num_nodes)])
+
+
 def endpoint_keep(num_pairs: int, heads: int, rate: float, like: Tensor) -> Tensor:
     """Dropout factors for the two endpoint weights of each pair: 0 or 1/(1-rate), [M, 2, heads]."""
     return F.dropout(like.new_ones(num_pairs, 2, heads), rate)

@@ -16,6 +16,8 @@ from gcahng.registry import did_you_mean
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 OVERRIDE = "override"
+# The folder of `experiments` that holds grids over experiments rather than experiments.
+GRIDS = "ablations"
 
 
 @dataclass
@@ -71,8 +73,12 @@ def find_config(path: str | Path) -> Path:
 
 def packaged_experiments() -> list[str]:
     """Names of the experiments that come along; `_name.yaml` is a part for others to build on."""
-    files = (file for file in EXPERIMENTS.rglob("*.yaml") if not file.name.startswith("_"))
-    return sorted(file.relative_to(EXPERIMENTS).with_suffix("").as_posix() for file in files)
+    names = (file.relative_to(EXPERIMENTS).with_suffix("") for file in EXPERIMENTS.rglob("*.yaml"))
+    return sorted(
+        name.as_posix()
+        for name in names
+        if not name.name.startswith("_") and name.parts[0] != GRIDS
+    )
 
 
 def parse_settings(texts: Iterable[str]) -> dict[str, Any]:

@@ -100,7 +100,9 @@ class GraphConfig(Section):
     """The network on the batch graph."""
 
     conv: str = "gca"
-    layers: AtLeast0 = 2
+    """A layer of `graph.CONVS`, or `module.path:ClassName` for one of your own."""
+    layers: AtLeast0 | list[str | ComponentConfig] = 2
+    """How many of `conv`, or the layers one by one, by name or as {name, args}."""
     heads: AtLeast1 = 4
     path: Literal["dense", "sparse"] = "dense"
     """Dense uses the symmetry of the edges; sparse is the readable message passing."""

@@ -1,5 +1,6 @@
 """GCA-HNG: hard negatives from the globally learned correlations of a batch."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -12,6 +13,7 @@ from graph import (
     BatchLayout,
     Correlation,
     CorrelationNetwork,
+    Layer,
     batch_graph,
     synthetic_negatives,
 )
@@ -41,8 +43,9 @@ class HardNegativeGenerator(NegativeGenerator):
     Args:
         embedding_dim: D; divisible by `heads`.
         num_classes: Training classes; labels lie in [0, num_classes).
-        conv: Name of the graph layer (`graph.CONVS`).
-        layers: Graph layers.
+        conv: The graph layer: a name of `graph.CONVS`, `module.path:ClassName` for one of your own,
+            or a pair of name and arguments.
+        layers: How many of them, or the layers one by one.
         heads: Heads of the layers' attention.
         edge_heads: Heads of the edge attention; None: as `heads`. Published: 1.
         edge_dropout: "tied", "independent" (published) or "off".
@@ -73,8 +76,8 @@ class HardNegativeGenerator(NegativeGenerator):
         embedding_dim: int,
         num_classes: int,
         *,
-        conv: str = "gca",
-        layers: int = 2,
+        conv: Layer = "gca",
+        layers: int | Sequence[Layer] = 2,
         heads: int = 4,
         edge_heads: int | None = None,
         edge_dropout: str = "tied",

@@ -1,23 +1,129 @@
 """Message-passing layers with the contract (x, edge_index, edge_attr, y) → (x, edge_attr)."""
 
-from typing import Any
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
 from torch import nn
 
 from graph.convs.gca_conv import GCAConv
+from graph.convs.gca_edge_only_conv import GCAEdgeOnlyConv
+from graph.convs.gca_node_only_conv import GCANodeOnlyConv
+from graph.convs.mlp_conv import MLPConv
+from graph.convs.none_conv import NoneConv
+from graph.convs.own_conv import OwnConv, import_layer
+from graph.convs.parts import did_you_mean
+from graph.convs.pyg_conv import PyGConv, operator_arguments
+from graph.convs.pyg_operators import OPERATORS
 
-CONVS: dict[str, type[nn.Module]] = {"gca": GCAConv}
+CONVS: dict[str, Callable[..., nn.Module]] = {
+    "gca": GCAConv,
+    "gca_edge_only": GCAEdgeOnlyConv,
+    "gca_node_only": GCANodeOnlyConv,
+    "mlp": MLPConv,
+    "none": NoneConv,
+    **{name: partial(PyGConv, name) for name in OPERATORS},
+}
+# Arguments that a network hands to those of its layers that take them.
+SETTINGS = ("heads", "edge_heads", "dropout", "edge_dropout", "memory")
+
+__all__ = [
+    "CONVS",
+    "SETTINGS",
+    "GCAConv",
+    "GCAEdgeOnlyConv",
+    "GCANodeOnlyConv",
+    "Layer",
+    "LayerSpec",
+    "MLPConv",
+    "NoneConv",
+    "PyGConv",
+    "build_conv",
+    "find_conv",
+]
 
 
-def build_conv(name: str, in_channels: int, edge_dim: int, **args: Any) -> nn.Module:
-    """Make the layer called `name`.
+class LayerSpec(NamedTuple):
+    """A layer by its name, with arguments of its own.
+
+    Attributes:
+        name: A key of `CONVS`, or `module.path:ClassName` for a layer of one's own.
+        args: Arguments that only this layer gets.
+    """
+
+    name: str
+    args: Mapping[str, Any] = {}
+
+
+Layer: TypeAlias = str | tuple[str, Mapping[str, Any]]
+
+
+def find_conv(name: str) -> Callable[..., nn.Module]:
+    """What builds the layer `name` from (in_channels, edge_dim, …).
 
     Raises:
         ValueError: If there is no such layer; the message lists the choices.
     """
+    if ":" in name:
+        return import_layer(name)
     if name not in CONVS:
-        raise ValueError(f"unknown layer {name!r}; choose from: {', '.join(sorted(CONVS))}")
-    return CONVS[name](in_channels, edge_dim, **args)
+        raise ValueError(
+            f"unknown layer {name!r}{did_you_mean(name, CONVS)}; choose from: "
+            f"{', '.join(sorted(CONVS))}, or a layer of your own as module.path:ClassName"
+        )
+    return CONVS[name]
 
 
-__all__ = ["CONVS", "GCAConv", "build_conv"]
+def build_conv(
+    layer: Layer, in_channels: int, edge_dim: int, settings: Mapping[str, Any] | None = None
+) -> nn.Module:
+    """Make a layer.
+
+    Args:
+        layer: Its name, or a `LayerSpec` (or a plain pair) of name and own arguments.
+        in_channels: Node channels.
+        edge_dim: Edge channels.
+        settings: Values for some of `SETTINGS`, which the layers of a network share. A layer goes
+            without those that it does not take, and its own arguments come before them.
+
+    Raises:
+        ValueError: If there is no such layer or setting, or the layer does not take an argument of
+            its own.
+    """
+    name, args = LayerSpec(layer) if isinstance(layer, str) else LayerSpec(*layer)
+    settings = settings or {}
+    _refuse_unknown("a network of layers", settings, SETTINGS)
+    make = find_conv(name)
+    takes, takes_any = _arguments(name, make)
+    if not takes_any:
+        _refuse_unknown(f"layer {name!r}", args, takes)
+    arguments = {key: value for key, value in settings.items() if key in takes} | dict(args)
+    signature = inspect.signature(make)
+    try:
+        signature.bind(in_channels, edge_dim, **arguments)
+    except TypeError as error:
+        raise ValueError(
+            f"layer {name!r} cannot be made from (in_channels, edge_dim) and its args: {error}; "
+            f"it takes {signature}"
+        ) from error
+    conv = make(in_channels, edge_dim, **arguments)
+    return OwnConv(name, conv) if ":" in name else conv
+
+
+def _arguments(name: str, make: Callable[..., nn.Module]) -> tuple[list[str], bool]:
+    """Names of what a layer takes beside its widths, and whether it takes any other as well."""
+    if name in OPERATORS:
+        return operator_arguments(name), False
+    parameters = inspect.signature(make).parameters.values()
+    named = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    return named[2:], any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _refuse_unknown(taker: str, given: Iterable[str], takes: Sequence[str]) -> None:
+    for name in given:
+        if name not in takes:
+            raise ValueError(
+                f"{taker} takes no {name!r}{did_you_mean(name, takes)}; it takes "
+                f"{', '.join(takes) or 'no arguments'}"
+            )

@@ -1,8 +1,10 @@
 """From settings to a generator: what reaches it, and what is refused."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from gcahng.build import build_generator, build_optimizers
 from gcahng.config import load_config
@@ -31,9 +33,37 @@ def test_settings_and_arguments_reach_it() -> None:
     assert made._growth() == 1
 
 
+def test_layers_are_mixed_and_ones_own_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_layers.py").write_text(
+        "import torch\n"
+        "class Halved(torch.nn.Module):\n"
+        "    def __init__(self, in_channels, edge_dim, factor=0.5):\n"
+        "        super().__init__()\n"
+        "        self.factor = torch.nn.Parameter(torch.tensor(factor))\n"
+        "    def forward(self, x, edge_index, edge_attr):\n"
+        "        return x * self.factor, edge_attr * self.factor\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    layers = "[gca, gatv2, {name: 'my_layers:Halved', args: {factor: 0.25}}]"
+    made = generator(f"generator.graph.layers={layers}")
+    kinds = [type(layer).__name__ for layer in made.graph.layers]
+    assert kinds == ["GCAConv", "PyGConv", "OwnConv"]
+    assert made.graph.layers[2].layer.factor == 0.25
+    z = torch.randn(6, 32, requires_grad=True)
+    made(z, torch.arange(3).repeat(2)).total.backward()
+    assert torch.isfinite(z.grad).all()
+    assert generator("generator.graph.conv=my_layers:Halved").graph.layers[0].layer.factor == 0.5
+
+
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
+        (["generator.graph.conv=gatv"], r"generator\.graph\.conv: unknown layer 'gatv'"),
+        (["generator.graph.layers=[gca, gat2]"], r"generator\.graph\.layers: unknown layer 'gat2'"),
+        (["generator.graph.conv=nowhere:Conv"], "there is no module 'nowhere'"),
+        (["generator.graph.layers=-1"], "expected an integer ≥ 0 or a list of"),
         (
             ["generator.name=scalar", "generator.args.valeu=1"],
             r"generator\.args: the generator 'scalar' takes no 'valeu' \(did you mean 'value'\?\)",

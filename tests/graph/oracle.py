@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from graph.convs import GCAConv
+from graph.convs import GCAConv, GCAEdgeOnlyConv, GCANodeOnlyConv, MLPConv
 from graph.correlation import CorrelationNetwork
 
 torch.set_num_threads(1)
@@ -56,7 +56,11 @@ def activate_and_norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
 
 
 def node_update(
-    conv: GCAConv, x: Tensor, edge_index: Tensor, edge_attr: Tensor, y: Tensor | None
+    conv: GCAConv | GCANodeOnlyConv,
+    x: Tensor,
+    edge_index: Tensor,
+    edge_attr: Tensor,
+    y: Tensor | None,
 ) -> Tensor:
     """New node features, a receiver at a time."""
     edges = edge_index.t().tolist()
@@ -71,12 +75,19 @@ def node_update(
             if receiver == j:
                 from_edges = from_edges + gelu(linear(conv.edge_to_node, feature))
         h = activate_and_norm(conv.node_norm, h + from_edges)
-        hidden = gelu(linear(conv.node_ffn[0], h))
-        nodes.append(activate_and_norm(conv.node_norm, h + linear(conv.node_ffn[2], hidden)))
+        nodes.append(node_feed_forward(conv, h))
     return torch.stack(nodes)
 
 
-def _attend(conv: GCAConv, x: Tensor, j: int, senders: list[int], head: int) -> Tensor:
+def node_feed_forward(conv: GCAConv | GCANodeOnlyConv | MLPConv, h: Tensor) -> Tensor:
+    """The last node update, of one node."""
+    hidden = gelu(linear(conv.node_ffn[0], h))
+    return activate_and_norm(conv.node_norm, h + linear(conv.node_ffn[2], hidden))
+
+
+def _attend(
+    conv: GCAConv | GCANodeOnlyConv, x: Tensor, j: int, senders: list[int], head: int
+) -> Tensor:
     """Σ_i exp(s_ij) v_i / (1 + Σ_i exp(s_ij)) for one head of receiver j."""
     width = conv.in_channels // conv.heads
     part = slice(head * width, (head + 1) * width)
@@ -89,7 +100,9 @@ def _attend(conv: GCAConv, x: Tensor, j: int, senders: list[int], head: int) -> 
     return message / total
 
 
-def edge_update(conv: GCAConv, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+def edge_update(
+    conv: GCAConv | GCAEdgeOnlyConv, x: Tensor, edge_index: Tensor, edge_attr: Tensor
+) -> Tensor:
     """New edge features from the new nodes, an edge at a time, without dropout."""
     width = conv.edge_dim // conv.edge_heads
     edges = []
@@ -103,10 +116,16 @@ def edge_update(conv: GCAConv, x: Tensor, edge_index: Tensor, edge_attr: Tensor)
             total = scores[0].exp() + scores[1].exp()
             values = [linear(conv.edge_value, u)[part] for u in ends]
             heads.append((scores[0].exp() * values[0] + scores[1].exp() * values[1]) / total)
-        e = activate_and_norm(conv.edge_norm, torch.cat(heads) + e)
-        hidden = layer_norm(conv.edge_ffn[2], gelu(linear(conv.edge_ffn[0], e)))
-        edges.append(activate_and_norm(conv.edge_norm, linear(conv.edge_ffn[3], hidden) + e))
+        edges.append(
+            edge_feed_forward(conv, activate_and_norm(conv.edge_norm, torch.cat(heads) + e))
+        )
     return torch.stack(edges)
+
+
+def edge_feed_forward(conv: GCAConv | GCAEdgeOnlyConv | MLPConv, e: Tensor) -> Tensor:
+    """The last edge update, of one edge."""
+    hidden = layer_norm(conv.edge_ffn[2], gelu(linear(conv.edge_ffn[0], e)))
+    return activate_and_norm(conv.edge_norm, linear(conv.edge_ffn[3], hidden) + e)
 
 
 def layer(

@@ -4,8 +4,9 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
+from torch_geometric.data import Data
 
-from graph import Correlation, CorrelationNetwork, batch_graph, pair_graph
+from graph import Correlation, CorrelationNetwork, PairGraph, batch_graph, pair_graph
 from tests.graph import oracle
 
 CHANNELS, CLASSES = 6, 5
@@ -14,7 +15,7 @@ both_paths = pytest.mark.parametrize("build", [batch_graph, pair_graph])
 Build = Callable[[Tensor, Tensor], object]
 
 
-def make(layers: int = 1, **args: object) -> CorrelationNetwork:
+def make(layers: object = 1, **args: object) -> CorrelationNetwork:
     torch.manual_seed(0)
     args = {"heads": 2, "edge_dropout": "off", **args}
     return CorrelationNetwork(CHANNELS, CLASSES, layers, **args).double()
@@ -145,9 +146,49 @@ def test_equal_samples_give_finite_gradients() -> None:
         assert z.grad.isfinite().all()
 
 
+def test_layers_one_by_one() -> None:
+    net = CorrelationNetwork(6, 3, ["gca", ("gatv2", {"share_weights": True}), "none"], heads=2)
+    first, second, third = net.layers
+    assert (repr(first), repr(third)) == (
+        "GCAConv(6, edge_dim=6, heads=2, edge_heads=1)",
+        "NoneConv(6, edge_dim=6)",
+    )
+    assert second.operator.share_weights
+    assert second.operator.heads == 2
+
+
+def test_as_many_of_one_layer() -> None:
+    net = CorrelationNetwork(6, 3, 3, ("sage", {"aggr": "max"}))
+    assert [layer.operator.aggr for layer in net.layers] == ["max"] * 3
+
+
+class SparseOnly(torch.nn.Module):
+    """A layer as users write them."""
+
+    def __init__(self, in_channels: int, edge_dim: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> tuple[Tensor, Tensor]:
+        return x + 1, edge_attr + 1
+
+
+def test_one_layer_without_a_dense_path_makes_all_run_sparse() -> None:
+    net = make(["none", f"{__name__}:SparseOnly"])
+    graph = net.batch_graph(embeddings(), LABELS)
+    assert isinstance(graph, Data)
+    assert torch.equal(net(graph).edge_attr, graph.edge_attr + 1)
+    assert isinstance(make(["none", "gatv2"]).batch_graph(embeddings(), LABELS), PairGraph)
+
+
+def test_layer_without_a_dense_path_refuses_pairs() -> None:
+    net = make([f"{__name__}:SparseOnly"])
+    with pytest.raises(ValueError, match=r"got OwnConv\(.*:SparseOnly'\)\); use batch_graph"):
+        net(pair_graph(embeddings(), LABELS))
+
+
 def test_unknown_layer_lists_the_choices() -> None:
-    with pytest.raises(ValueError, match=r"'gat'.*gca"):
-        CorrelationNetwork(6, 3, conv="gat")
+    with pytest.raises(ValueError, match=r"'gatv3' \(did you mean 'gatv2'\?\).*gca"):
+        CorrelationNetwork(6, 3, conv="gatv3")
 
 
 def test_damaged_graph_is_refused() -> None:

@@ -3,37 +3,15 @@ import torch
 from torch import Tensor
 from torch_geometric.nn import MessagePassing
 
-from graph.convs import CONVS, GCAConv, build_conv
+from graph.convs import GCAConv
 from tests.graph import oracle
-
-NODES, CHANNELS, EDGE_DIM = 6, 4, 6
-LABELS = torch.arange(3).repeat(2)
+from tests.graph.convs.samples import CHANNELS, EDGE_DIM, LABELS, NODES, complete, moved, sparse
 
 
 def make(edge_dropout: str = "off", **args: object) -> GCAConv:
-    """A layer with every parameter away from its initial 0 or 1."""
     torch.manual_seed(0)
     args = {"heads": 2, "edge_heads": 1, **args}
-    conv = GCAConv(CHANNELS, EDGE_DIM, edge_dropout=edge_dropout, **args).double()
-    for parameter in conv.parameters():
-        parameter.data.add_(torch.randn_like(parameter), alpha=0.3)
-    return conv
-
-
-def complete() -> tuple[Tensor, Tensor, Tensor]:
-    """Nodes, all edges, and symmetric edge features."""
-    torch.manual_seed(1)
-    x = torch.randn(NODES, CHANNELS, dtype=torch.float64)
-    edges = torch.randn(NODES, NODES, EDGE_DIM, dtype=torch.float64)
-    edges = edges + edges.transpose(0, 1)
-    return x, oracle.complete_edges(NODES), edges.flatten(0, 1)
-
-
-def sparse() -> tuple[Tensor, Tensor, Tensor]:
-    """A few directed edges, one self loop, and node 4 without any edge."""
-    x, _, edges = complete()
-    edge_index = torch.tensor([[0, 1, 2, 5, 3, 0, 5, 2], [1, 0, 1, 3, 3, 2, 1, 5]])
-    return x, edge_index, edges[:8]
+    return moved(GCAConv(CHANNELS, EDGE_DIM, edge_dropout=edge_dropout, **args))
 
 
 @pytest.mark.parametrize("settings", [{}, {"heads": 4, "edge_heads": 3}, {"heads": 1}])
@@ -198,14 +176,6 @@ def test_refuses_wrong_settings(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         GCAConv(*sizes, **args)
-
-
-def test_build_by_name() -> None:
-    conv = build_conv("gca", 8, 6, heads=2)
-    assert repr(conv) == "GCAConv(8, edge_dim=6, heads=2, edge_heads=1)"
-    with pytest.raises(ValueError, match="'gat'") as info:
-        build_conv("gat", 8, 8)
-    assert all(name in str(info.value) for name in CONVS)
 
 
 def test_unknown_memory_raises() -> None:

@@ -1,0 +1,170 @@
+"""The edge half of the globally correlation-aware layer: in `GCAConv`, and by itself."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch_geometric.nn import MessagePassing
+
+from graph import gca_pairs
+from graph.convs.parts import check_choice, check_divisible, feed_forward, reset_maps
+from graph.pairs import Pairs, endpoint_keep
+from graph.recompute import Memory
+
+EdgeDropout = Literal["tied", "independent", "off"]
+
+
+class GCAEdgeHalf(MessagePassing):
+    """The edge half for layers to inherit; `GCAConv` has the formulas."""
+
+    def add_edge_half(
+        self,
+        in_channels: int,
+        edge_dim: int,
+        edge_heads: int,
+        dropout: float,
+        edge_dropout: EdgeDropout,
+        memory: Memory,
+    ) -> None:
+        """Make the parameters; arguments as in `GCAConv`."""
+        check_divisible("edge_dim", edge_dim, edge_heads)
+        check_choice("edge_dropout", edge_dropout, ("tied", "independent", "off"))
+        check_choice("memory", memory, ("auto", "balanced", "low"))
+        self.in_channels, self.edge_dim = in_channels, edge_dim
+        self.edge_heads, self.memory = edge_heads, memory
+        self.dropout, self.edge_dropout = dropout, edge_dropout
+        self.node_to_edge = nn.Linear(in_channels, edge_dim)
+        self.edge_query = nn.Linear(edge_dim, edge_dim)
+        self.edge_key = nn.Linear(edge_dim, edge_dim)
+        self.edge_value = nn.Linear(edge_dim, edge_dim)
+        self.edge_ffn = feed_forward(edge_dim, inner_norm=True)
+        self.edge_norm = nn.LayerNorm(edge_dim)
+
+    @property
+    def edge_attention_maps(self) -> list[nn.Linear]:
+        """What makes queries, keys and values of the edge attention."""
+        return [self.edge_query, self.edge_key, self.edge_value]
+
+    def sparse_edges(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+        """New edges of any graph: edge_attr → edge_attr."""
+        ends = F.gelu(self.node_to_edge(x))
+        # edge_updater_type: (key: Tensor, value: Tensor, edge_attr: Tensor, keep: Tensor)
+        return self.edge_updater(
+            edge_index,
+            key=self.edge_key(ends),
+            value=self.edge_value(ends),
+            edge_attr=edge_attr,
+            keep=self._endpoint_keep(edge_index, x),
+        )
+
+    def edge_update(
+        self,
+        key_i: Tensor,
+        key_j: Tensor,
+        value_i: Tensor,
+        value_j: Tensor,
+        edge_attr: Tensor,
+        keep: Tensor,
+    ) -> Tensor:
+        """Each edge queries the set of its two ends; the two residual updates share one norm."""
+        split = (-1, self.edge_heads, self.edge_dim // self.edge_heads)
+        query = self.edge_query(edge_attr).view(split)
+        keys = torch.stack([key_j.view(split), key_i.view(split)], dim=1)
+        values = torch.stack([value_j.view(split), value_i.view(split)], dim=1)
+        score = (query.unsqueeze(1) * keys).sum(-1) / math.sqrt(split[-1])
+        weight = score.softmax(dim=1) * keep
+        attended = (weight.unsqueeze(-1) * values).sum(1).flatten(1)
+        edge_attr = self.edge_norm(F.gelu(attended + edge_attr))
+        return self.edge_norm(F.gelu(self.edge_ffn(edge_attr) + edge_attr))
+
+    @property
+    def runs_on_pairs(self) -> bool:
+        """Whether edges stay symmetric in the present mode, as the dense path needs."""
+        return not (self.drops_edges and self.edge_dropout == "independent")
+
+    def pair_edges(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> Tensor:
+        """Edge half of the layer on all pairs i ≤ j: edge_attr → edge_attr."""
+        if not self.runs_on_pairs:
+            raise ValueError(
+                "Expected edge_dropout 'tied' or 'off' on a pair graph (got 'independent', which "
+                "makes edges asymmetric); use batch_graph instead of pair_graph"
+            )
+        return gca_pairs.edge_update(self, x, pairs, edge_attr)
+
+    @property
+    def drops_edges(self) -> bool:
+        """Whether this pass draws dropout in the edge attention."""
+        return self.training and self.dropout > 0 and self.edge_dropout != "off"
+
+    def _endpoint_keep(self, edge_index: Tensor, like: Tensor) -> Tensor:
+        """Dropout factors [E, 2, edge_heads] for (sender, receiver) of each edge."""
+        if not self.drops_edges:
+            return like.new_ones(1, 2, 1)
+        if self.edge_dropout == "independent":
+            return endpoint_keep(edge_index.size(1), self.edge_heads, self.dropout, like)
+        # One draw per unordered pair, (smaller node, larger node); reversed edges swap the two.
+        low, high = edge_index.min(dim=0).values, edge_index.max(dim=0).values
+        pairs, pair_of_edge = (low * like.size(0) + high).unique(return_inverse=True)
+        keep = endpoint_keep(pairs.numel(), self.edge_heads, self.dropout, like)[pair_of_edge]
+        reversed_edge = (edge_index[0] > edge_index[1]).view(-1, 1, 1)
+        return torch.where(reversed_edge, keep.flip(1), keep)
+
+
+class GCAEdgeOnlyConv(GCAEdgeHalf):
+    r"""Update edge features from their two ends as `GCAConv` does; nodes stay as they are.
+
+    .. math::
+        h_j &\leftarrow h_j \\
+        e_{ij} &\leftarrow N(\mathrm{attention}(e_{ij}, \{u_i, u_j\}) + e_{ij}), \quad
+            u_i = \mathrm{GELU}(W_{n \to e} h_i + b) \\
+        e_{ij} &\leftarrow N(\mathrm{FFN}(e_{ij}) + e_{ij})
+
+    Args:
+        in_channels: Node channels, kept by the layer.
+        edge_dim: Edge channels, kept by the layer; divisible by `edge_heads`.
+        edge_heads: Heads of the edge attention.
+        dropout: Probability of dropping an endpoint's weight in the edge attention.
+        edge_dropout: As in `GCAConv`: "tied", "independent" or "off".
+        memory: What the dense path keeps for backward (`graph.recompute`).
+
+    Shapes:
+        - **input:** x [N, in_channels], edge_index [2, E] (from row 0 to row 1),
+          edge_attr [E, edge_dim], y [N] class labels or None, of no effect.
+        - **output:** x [N, in_channels], edge_attr [E, edge_dim].
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        edge_dim: int,
+        edge_heads: int = 1,
+        dropout: float = 0.1,
+        edge_dropout: EdgeDropout = "tied",
+        memory: Memory = "auto",
+    ) -> None:
+        super().__init__(aggr="add", node_dim=0)
+        self.add_edge_half(in_channels, edge_dim, edge_heads, dropout, edge_dropout, memory)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Xavier weights and zero biases for the attention, PyTorch's defaults elsewhere."""
+        super().reset_parameters()
+        reset_maps(self, self.edge_attention_maps)
+
+    def forward(
+        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, y: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Run the layer on any graph by gathering."""
+        return x, self.sparse_edges(x, edge_index, edge_attr)
+
+    def pair_nodes(self, x: Tensor, pairs: Pairs, edge_attr: Tensor, y: Tensor) -> Tensor:
+        """Nodes as they are."""
+        return x
+
+    def __repr__(self) -> str:
+        return (
+            f"{self.__class__.__name__}({self.in_channels}, edge_dim={self.edge_dim}, "
+            f"edge_heads={self.edge_heads})"
+        )

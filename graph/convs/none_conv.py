@@ -1,0 +1,42 @@
+"""The layer that does nothing."""
+
+from torch import Tensor, nn
+
+from graph.pairs import Pairs
+
+
+class NoneConv(nn.Module):
+    """Leave nodes and edges as they are: coefficients are then read off the initial edges.
+
+    Args:
+        in_channels: Node channels.
+        edge_dim: Edge channels.
+
+    Shapes:
+        - **input:** x [N, in_channels], edge_index [2, E], edge_attr [E, edge_dim], y [N] class
+          labels or None.
+        - **output:** x [N, in_channels], edge_attr [E, edge_dim].
+    """
+
+    runs_on_pairs = True
+
+    def __init__(self, in_channels: int, edge_dim: int) -> None:
+        super().__init__()
+        self.in_channels, self.edge_dim = in_channels, edge_dim
+
+    def forward(
+        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, y: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Nodes and edges as they are."""
+        return x, edge_attr
+
+    def pair_nodes(self, x: Tensor, pairs: Pairs, edge_attr: Tensor, y: Tensor) -> Tensor:
+        """Nodes as they are."""
+        return x
+
+    def pair_edges(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> Tensor:
+        """Edges as they are."""
+        return edge_attr
+
+    def __repr__(self) -> str:
+        return f"{self.__class__.__name__}({self.in_channels}, edge_dim={self.edge_dim})"

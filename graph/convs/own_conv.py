@@ -1,0 +1,106 @@
+"""A layer from outside the repository, named as `module.path:ClassName`."""
+
+import importlib
+import inspect
+import os
+import sys
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from graph.convs.parts import did_you_mean
+
+
+def import_layer(path: str) -> type[nn.Module]:
+    """Find the class behind `module.path:ClassName`, in the current folder or installed.
+
+    Raises:
+        ValueError: If there is no such module or class, or it is no `torch.nn.Module`. An error
+            within the module is raised as it is.
+    """
+    module_path, _, name = path.partition(":")
+    if not all(part.isidentifier() for part in (*module_path.split("."), name)):
+        raise ValueError(f"Expected a layer of your own as 'module.path:ClassName' (got {path!r})")
+    module = _import_module(module_path, path)
+    found = getattr(module, name, None)
+    if found is None:
+        classes = [key for key, value in vars(module).items() if isinstance(value, type)]
+        raise ValueError(
+            f"layer {path!r}: {module} has no class {name!r}{did_you_mean(name, classes)}"
+        )
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        kind = "class" if isinstance(found, type) else type(found).__name__
+        raise ValueError(f"Expected layer {path!r} to be a torch.nn.Module class (got a {kind})")
+    return found
+
+
+def _import_module(module_path: str, path: str) -> ModuleType:
+    # A console script does not search the current folder. Last, so that it hides nothing.
+    folder = os.getcwd()
+    if folder not in sys.path:
+        sys.path.append(folder)
+    try:
+        return importlib.import_module(module_path)
+    except ModuleNotFoundError as error:
+        # Another name is of a module that the user's own imports.
+        if error.name is None or not f"{module_path}.".startswith(f"{error.name}."):
+            raise
+        raise ValueError(
+            f"layer {path!r}: there is no module {module_path!r} in {folder} or on the import path"
+        ) from error
+
+
+class OwnConv(nn.Module):
+    """Run a layer of the user's with the contract of ours, and check what it returns.
+
+    Nothing says that it keeps edges symmetric, so it has no dense path.
+
+    Args:
+        name: What the user calls it.
+        layer: Its forward takes (x, edge_index, edge_attr) or (x, edge_index, edge_attr, y).
+
+    Shapes:
+        - **input:** x [N, C], edge_index [2, E], edge_attr [E, D], y [N] class labels or None.
+        - **output:** x [N, C], edge_attr [E, D].
+    """
+
+    def __init__(self, name: str, layer: nn.Module) -> None:
+        super().__init__()
+        self.name, self.layer = name, layer
+        signature = inspect.signature(layer.forward)
+        self.takes_labels = "y" in signature.parameters
+        try:
+            signature.bind(None, None, None, **({"y": None} if self.takes_labels else {}))
+        except TypeError as error:
+            raise ValueError(
+                f"Expected layer {name!r} with forward(x, edge_index, edge_attr) or "
+                f"forward(x, edge_index, edge_attr, y) (got forward{signature})"
+            ) from error
+
+    def forward(
+        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, y: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Run the layer.
+
+        Raises:
+            ValueError: If it does not return nodes and edges of the shapes that it was given.
+        """
+        args = {"y": y} if self.takes_labels else {}
+        out = self.layer(x, edge_index, edge_attr, **args)
+        expected = f"x {list(x.shape)} and edge_attr {list(edge_attr.shape)}"
+        found = _described(out)
+        if found != expected:
+            raise ValueError(f"Expected layer {self.name!r} to return {expected} (got {found})")
+        return out
+
+    def __repr__(self) -> str:
+        return f"{self.__class__.__name__}({self.name!r})"
+
+
+def _described(out: Any) -> str:
+    """What a forward returned, in words."""
+    if isinstance(out, tuple | list) and len(out) == 2 and all(map(torch.is_tensor, out)):
+        return f"x {list(out[0].shape)} and edge_attr {list(out[1].shape)}"
+    return f"a {type(out).__name__}"

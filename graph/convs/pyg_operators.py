@@ -1,0 +1,90 @@
+"""The stock operators of PyTorch Geometric that fit a complete graph with edge features.
+
+What does not: operators for types of nodes or edges (`RGATConv`, `HEATConv`), for positions
+(`PointNetConv`, `GMMConv`), with weights by degree (`MFConv`), with losses or inputs of their own
+(`SuperGATConv`, `FAConv`), those that reach further (`TAGConv`, `ChebConv`), where one hop is all
+there is, and `NNConv`, which makes a matrix for each edge.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+from torch_geometric import nn as pyg
+
+from graph.convs.parts import feed_forward
+
+
+def _cg(in_channels: int, out_channels: int, edge_dim: int, batch_norm: bool = False) -> nn.Module:
+    return pyg.CGConv(in_channels, edge_dim, batch_norm=batch_norm)
+
+
+def _general(
+    in_channels: int,
+    out_channels: int,
+    edge_dim: int,
+    heads: int = 1,
+    attention: bool = True,
+    attention_type: str = "additive",
+    aggr: str = "add",
+) -> nn.Module:
+    """Heads are averaged, so without attention they would all do the same."""
+    return pyg.GeneralConv(
+        in_channels,
+        out_channels,
+        edge_dim,
+        aggr=aggr,
+        heads=heads,
+        attention=attention,
+        attention_type=attention_type,
+    )
+
+
+def _gine(
+    in_channels: int, out_channels: int, edge_dim: int, eps: float = 0.0, train_eps: bool = False
+) -> nn.Module:
+    return pyg.GINEConv(feed_forward(in_channels), eps, train_eps, edge_dim)
+
+
+def _pdn(
+    in_channels: int, out_channels: int, edge_dim: int, hidden_channels: int = 64
+) -> nn.Module:
+    return pyg.PDNConv(in_channels, out_channels, edge_dim, hidden_channels, add_self_loops=False)
+
+
+def _pna(
+    in_channels: int,
+    out_channels: int,
+    edge_dim: int,
+    aggregators: Sequence[str] = ("mean", "min", "max", "std"),
+    towers: int = 1,
+) -> nn.Module:
+    """In a complete graph all degrees are equal, so degree scalers would be constants: none."""
+    no_histogram = torch.ones(1)
+    return pyg.PNAConv(
+        in_channels,
+        out_channels,
+        list(aggregators),
+        ["identity"],
+        no_histogram,
+        edge_dim,
+        towers=towers,
+    )
+
+
+OPERATORS: dict[str, Callable[..., nn.Module]] = {
+    "cg": _cg,
+    "film": pyg.FiLMConv,
+    "gat": pyg.GATConv,
+    "gatv2": pyg.GATv2Conv,
+    "gcn": pyg.GCNConv,
+    "gen": pyg.GENConv,
+    "general": _general,
+    "gine": _gine,
+    "graph": pyg.GraphConv,
+    "pdn": _pdn,
+    "pna": _pna,
+    "res_gated": pyg.ResGatedGraphConv,
+    "sage": pyg.SAGEConv,
+    "transformer": pyg.TransformerConv,
+}

@@ -1,0 +1,143 @@
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch_geometric import nn as pyg
+from torch_geometric.explain import AttentionExplainer, Explainer
+
+from graph.convs.parts import feed_forward
+from graph.convs.pyg_conv import PyGConv, operator_arguments
+from graph.convs.pyg_operators import OPERATORS
+from tests.graph import oracle
+from tests.graph.convs.samples import (
+    CHANNELS,
+    EDGE_DIM,
+    LABELS,
+    NODES,
+    complete,
+    moved,
+    sparse,
+)
+
+BY_HAND = {
+    "cg": lambda: pyg.CGConv(4, 6),
+    "film": lambda: pyg.FiLMConv(4, 4),
+    "gat": lambda: pyg.GATConv(4, 2, heads=2, edge_dim=6, add_self_loops=False),
+    "gatv2": lambda: pyg.GATv2Conv(4, 2, heads=2, edge_dim=6, add_self_loops=False),
+    "gcn": lambda: pyg.GCNConv(4, 4, add_self_loops=False),
+    "gen": lambda: pyg.GENConv(4, 4, edge_dim=6),
+    "general": lambda: pyg.GeneralConv(4, 4, 6, heads=2, attention=True),
+    "gine": lambda: pyg.GINEConv(feed_forward(4), edge_dim=6),
+    "graph": lambda: pyg.GraphConv(4, 4),
+    "pdn": lambda: pyg.PDNConv(4, 4, 6, 64, add_self_loops=False),
+    "pna": lambda: pyg.PNAConv(
+        4, 4, ["mean", "min", "max", "std"], ["identity"], torch.tensor([0, 0, 5]), 6
+    ),
+    "res_gated": lambda: pyg.ResGatedGraphConv(4, 4, edge_dim=6),
+    "sage": lambda: pyg.SAGEConv(4, 4),
+    "transformer": lambda: pyg.TransformerConv(4, 2, heads=2, edge_dim=6),
+}
+NODES_ALONE = ("film", "gcn", "graph", "sage")
+CONCATENATED = ("gat", "gatv2", "transformer")
+
+
+def make(name: str, **args: object) -> PyGConv:
+    torch.manual_seed(0)
+    heads = {"heads": 2} if "heads" in operator_arguments(name) else {}
+    return moved(PyGConv(name, CHANNELS, EDGE_DIM, edge_dropout="off", **heads, **args))
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("graph", [complete, sparse])
+def test_equals_the_operator_by_hand(name: str, graph: object) -> None:
+    conv, (x, edge_index, edges) = make(name), graph()
+    operator = BY_HAND[name]().double()
+    operator.load_state_dict(
+        {
+            key: operator.state_dict()[key] if "avg_deg" in key else value
+            for key, value in conv.operator.state_dict().items()
+        }
+    )
+    seen = () if name in NODES_ALONE else (edges,)
+    nodes = conv.norm(F.gelu(x + operator(x, edge_index, *seen)))
+    expected = oracle.edge_update(conv.edge_half, nodes, edge_index, edges)
+    out = conv(x, edge_index, edges, LABELS)
+    oracle.assert_near("nodes", out[0], nodes, 1e-13)
+    oracle.assert_near("edges", out[1], expected, 1e-12)
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_nodes_see_edges_where_the_operator_takes_them(name: str) -> None:
+    conv, (x, edge_index, edges) = make(name).eval(), complete()
+    out, other = conv(x, edge_index, edges)[0], conv(x, edge_index, -edges)[0]
+    assert torch.equal(out, other) == (name in NODES_ALONE)
+
+
+def test_attention_of_the_loops_is_that_of_the_graph() -> None:
+    # Were they added again, each node would have 7 senders.
+    conv, (x, edge_index, edges) = make("gat"), complete()
+    _, (found, alpha) = conv.operator(x, edge_index, edges, return_attention_weights=True)
+    assert torch.equal(found, edge_index)
+    sums = torch.zeros(NODES, 2).double().index_add_(0, edge_index[1], alpha)
+    oracle.assert_near("sums", sums, torch.ones(NODES, 2).double(), 1e-13)
+
+
+class _Nodes(nn.Module):
+    """What an explainer explains: a single output."""
+
+    def __init__(self, conv: PyGConv) -> None:
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+        return self.conv(x, edge_index, edge_attr)[0]
+
+
+@pytest.mark.parametrize("name", CONCATENATED)
+def test_attention_explainer_reads_alpha(name: str) -> None:
+    model, (x, edge_index, edges) = _Nodes(make(name).eval()), complete()
+    explainer = Explainer(
+        model,
+        AttentionExplainer(reduce="mean"),
+        explanation_type="model",
+        edge_mask_type="object",
+        model_config={"mode": "regression", "task_level": "node"},
+    )
+    mask = explainer(x, edge_index, edge_attr=edges).edge_mask
+    operator = model.conv.operator
+    _, (_, alpha) = operator(x, edge_index, edges, return_attention_weights=True)
+    oracle.assert_near("mask", mask, alpha.mean(-1), 1e-13)
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_own_arguments_leave_out_what_the_adapter_sets(name: str) -> None:
+    found = operator_arguments(name)
+    assert found[:4] == ["edge_heads", "dropout", "edge_dropout", "memory"]
+    ours = {"in_channels", "out_channels", "edge_dim", "add_self_loops", "concat", "kwargs"}
+    assert not ours & set(found)
+    assert len(found) == len(set(found))
+    assert ("heads" in found) == (name in (*CONCATENATED, "general"))
+
+
+def test_own_arguments_reach_the_operator() -> None:
+    assert make("gatv2", share_weights=True).operator.share_weights
+    assert make("pna", towers=2, aggregators=["mean", "max"]).operator.towers == 2
+    assert not make("general", attention=False).operator.attention
+
+
+@pytest.mark.parametrize("name", CONCATENATED)
+def test_heads_divide_the_width(name: str) -> None:
+    with pytest.raises(ValueError, match=r"'in_channels' divisible by 3 heads \(got 8\)"):
+        PyGConv(name, 8, 8, heads=3)
+
+
+def test_independent_dropout_has_no_dense_path() -> None:
+    conv = PyGConv("gat", 8, 8, edge_dropout="independent")
+    assert not conv.runs_on_pairs
+    assert conv.eval().runs_on_pairs
+
+
+def test_repr() -> None:
+    assert repr(PyGConv("gatv2", 8, 6, heads=4)) == (
+        "PyGConv(GATv2Conv(8, 2, heads=4), GCAEdgeOnlyConv(8, edge_dim=6, edge_heads=1))"
+    )
