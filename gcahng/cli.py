@@ -147,6 +147,39 @@ def export_checkpoint(
 
 
 @app.command()
+def ablate(
+    grid: Annotated[str, typer.Argument(help="A grid's YAML file, or the name of a packaged one.")],
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="How many seeds; default as the grid says.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Runs at a time; default as many as fill the cores.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="A cell to train, with those it needs; repeatable.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the results; default the runs' own.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete the runs first.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells, train none.")] = False,
+) -> None:
+    """Train a grid of experiments over seeds; compare them in a table and a plot.
+
+    What has finished is not trained again, and what was interrupted goes on.
+
+    Example: gcahng ablate ablations/generators --seeds 5 --out docs/results
+    """
+    from gcahng.ablation import read_grid, run_grid, show_grid
+
+    read = read_grid(grid, seeds)
+    if dry_run:
+        show_grid(read, console)
+    elif not run_grid(read, console, only or [], jobs, out, fresh):
+        raise typer.Exit(1)
+
+
+@app.command()
 def demo(
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 1,
     out: Annotated[

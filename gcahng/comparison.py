@@ -3,8 +3,9 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 from typing import Any
 
 from gcahng.files import write_text
@@ -69,10 +70,9 @@ def _means(seeds: Seeds, epoch: str) -> str:
         runs = [seed[recipe].results for seed in seeds]
         row: dict[str, Any] = {"recipe": record.name}
         for name in names:
-            row[name] = _spread([100 * run[f"{epoch}/{name}"] for run in runs])
+            row[name] = spread([100 * run[f"{epoch}/{name}"] for run in runs])
         row["seconds"] = mean(run["seconds"] for run in runs)
-        epochs = sorted({run["epochs"] for run in runs})
-        row["epochs"] = str(epochs[0]) if len(epochs) == 1 else f"{epochs[0]}–{epochs[-1]}"
+        row["epochs"] = span([run["epochs"] for run in runs])
         rows.append(row)
     return markdown_table(rows, columns)
 
@@ -92,18 +92,38 @@ def _differences(seeds: Seeds, reference: str) -> str:
         for name in COMPARED:
             key = f"last/{name}"
             gaps = [100 * (run[recipe].results[key] - run[reference].results[key]) for run in seeds]
-            row[name] = _spread(gaps)
+            row[name] = spread(gaps)
             row[f"{name} t"] = _t_value(gaps)
             row[f"{name} runs"] = ", ".join(f"{gap:+.2f}" for gap in gaps)
         rows.append(row)
     return markdown_table(rows, columns)
 
 
-def _spread(values: Sequence[float]) -> str:
+def spread(values: Sequence[float]) -> str:
     """Mean ± sample standard deviation; the mean alone where there is one value."""
     if len(values) < 2:
         return f"{values[0]:.2f}"
     return f"{mean(values):.2f} ± {stdev(values):.2f}"
+
+
+def span(values: Sequence[float]) -> str:
+    """The smallest and the largest value; one where they are the same."""
+    low, high = min(values), max(values)
+    return f"{low:.0f}" if low == high else f"{low:.0f}–{high:.0f}"
+
+
+def epochs_for(target: RunRecord, measured: RunRecord) -> int:
+    """How many epochs at the pace of `measured` take as long as `target` did.
+
+    By the median epoch of each, which a busy machine disturbs least.
+    """
+    seconds = _median_epoch(target) * target.results["epochs"]
+    return max(1, round(seconds / _median_epoch(measured)))
+
+
+def _median_epoch(record: RunRecord) -> float:
+    ends = [0.0, *(row["seconds"] for row in record.history)]
+    return median(end - start for start, end in pairwise(ends))
 
 
 def _t_value(gaps: Sequence[float]) -> str:
@@ -113,7 +133,6 @@ def _t_value(gaps: Sequence[float]) -> str:
 
 
 def _every_run(seeds: Seeds) -> str:
-    text = io.StringIO()
     rows = [
         {
             "recipe": recipe,
@@ -127,7 +146,14 @@ def _every_run(seeds: Seeds) -> str:
         for recipe, record in by_recipe.items()
         for epoch in ("last", "best")
     ]
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    return csv_text(rows)
+
+
+def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows as CSV; a column that a row lacks stays empty."""
+    text = io.StringIO()
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

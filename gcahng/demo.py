@@ -2,13 +2,11 @@
 
 import shutil
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from statistics import median
 
 from rich.console import Console
 
-from gcahng.comparison import write_comparison
+from gcahng.comparison import epochs_for, write_comparison
 from gcahng.config import load_config
 from gcahng.report import RunRecord
 from gcahng.reporting import report_runs
@@ -84,7 +82,7 @@ def _run_seed(seed: int, console: Console) -> dict[str, RunRecord]:
     for recipe in RECIPES:
         overrides = [f"seed={seed}", f"name={recipe.name}"]
         if recipe.as_long_as is not None:
-            epochs = _epochs_for(done[recipe.as_long_as], done["npair"])
+            epochs = epochs_for(done[recipe.as_long_as], done["npair"])
             overrides.append(f"train.epochs={epochs}")
         folder = RunFolder(RUNS / f"{recipe.name}-seed{seed}")
         # The demo's own folder: what an earlier demo left there has served its purpose.
@@ -92,17 +90,3 @@ def _run_seed(seed: int, console: Console) -> dict[str, RunRecord]:
         fit(load_config(recipe.config, overrides), folder, console)
         done[recipe.name] = read_record(folder, recipe.title)
     return done
-
-
-def _epochs_for(target: RunRecord, measured: RunRecord) -> int:
-    """How many epochs at the pace of `measured` take as long as `target` did.
-
-    By the median epoch of each, which a busy machine disturbs least.
-    """
-    seconds = _median_epoch(target) * target.results["epochs"]
-    return max(1, round(seconds / _median_epoch(measured)))
-
-
-def _median_epoch(record: RunRecord) -> float:
-    ends = [0.0, *(row["seconds"] for row in record.history)]
-    return median(end - start for start, end in pairwise(ends))

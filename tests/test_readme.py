@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from gcahng.ablation import read_grid
 from gcahng.config import load_config
+from gcahng.generators import GENERATORS
+from graph import CONVS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,6 +41,19 @@ def test_mistakes_read_as_shown(
 def test_commands_have_a_valid_config(arguments: str) -> None:
     path, *overrides = shlex.split(arguments)
     assert load_config(path, overrides).train.epochs > 1
+
+
+@pytest.mark.parametrize("grid", re.findall(r"^python -m gcahng ablate (\S+)", README, re.M))
+def test_grids_named_are_there(grid: str) -> None:
+    assert read_grid(grid).cells
+
+
+def test_names_listed_are_the_names_there_are() -> None:
+    rows = dict(
+        re.findall(r"^\| `(generator\.graph\.conv|generator\.name)`[^|]* \| (.*) \|$", README, re.M)
+    )
+    named = {key: set(re.findall(r"`([a-z_]\w*)`", text)) for key, text in rows.items()}
+    assert named == {"generator.graph.conv": set(CONVS), "generator.name": set(GENERATORS)}
 
 
 def test_the_yaml_shown_is_the_file() -> None:

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gcahng.comparison import write_comparison
-from gcahng.demo import _epochs_for
+from gcahng.comparison import csv_text, epochs_for, span, write_comparison
 from gcahng.report import RunRecord
 
 
@@ -44,4 +43,13 @@ def test_one_seed_has_no_spread(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("seconds", "epochs"), [(30.0, 15), (1.0, 1)])
 def test_equal_time(seconds: float, epochs: int) -> None:
     target, measured = _record("A", 0.5, seconds, 10), _record("B", 0.5, 20.0, 10)
-    assert _epochs_for(target, measured) == epochs
+    assert epochs_for(target, measured) == epochs
+
+
+def test_a_span_of_one_value_is_that_value() -> None:
+    assert span([10, 10]) == "10"
+    assert span([28, 23, 25]) == "23–28"
+
+
+def test_csv_has_a_column_for_everything() -> None:
+    assert csv_text([{"a": 1}, {"a": 2, "b": "x"}]) == "a,b\n1,\n2,x\n"

@@ -1,0 +1,98 @@
+"""Cells side by side: bars from the reference to each cell's mean, and every single run."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+from textwrap import fill
+from typing import IO, Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from gcahng.ablation.summary import Summary, paired_difference
+from gcahng.plots import COLOURS, METRICS, STYLE, shorten
+from gcahng.tables import MISSING
+
+BAR, DOT, LINE = COLOURS[5], COLOURS[0], "#1b1b1b"
+# Inches: a row, what is around the rows, a panel, a letter of the rows' names.
+ROW, AROUND, PANEL, LETTER = 0.32, 1.0, 3.1, 0.075
+NAME = 34
+# No date: the same figures give the same bytes.
+METADATA: dict[str, Any] = {"svg": {"Date": None}, "png": None}
+
+
+def draw_bars(
+    summaries: Mapping[str, Summary], reference: str, metrics: Sequence[str], title: str = ""
+) -> Figure:
+    """Draw one panel for each metric, one row for each cell.
+
+    Bars begin at the reference's mean, so their length is the difference; whiskers are the
+    confidence interval of the paired difference, so one that reaches over the line may be chance.
+
+    Args:
+        summaries: By the cell's name, from top to bottom.
+        reference: The cell whose mean is the line.
+        metrics: Figures, such as `map@r`.
+        title: Heading of the picture.
+    """
+    names = [shorten(name, NAME) for name in summaries]
+    title = fill(title, 66)
+    width = PANEL * len(metrics) + LETTER * max(map(len, names))
+    height = AROUND + ROW * len(names) + 0.2 * len(title.splitlines())
+    with rc_context(STYLE):
+        figure = Figure((width, height), layout="constrained")
+        panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
+        for axes, metric in zip(panels, metrics, strict=True):
+            _draw(axes, summaries, summaries[reference], metric)
+        panels[0].set_yticks(range(len(names)), names)
+        panels[0].get_yticklabels()[list(summaries).index(reference)].set_fontweight("bold")
+        panels[0].set_ylim(len(names) - 0.4, -0.6)
+        if title:
+            figure.suptitle(title, fontsize=STYLE["axes.titlesize"])
+    return figure
+
+
+def save_picture(figure: Figure, target: Path | IO[Any], kind: str) -> None:
+    """Write a picture as `svg` or `png`."""
+    with rc_context(STYLE):
+        figure.savefig(target, format=kind, dpi=160, metadata=METADATA[kind])
+
+
+def _draw(axes: Axes, summaries: Mapping[str, Summary], reference: Summary, metric: str) -> None:
+    line = reference.figures(metric)
+    for row, summary in enumerate(summaries.values()):
+        end = _bar(axes, row, summary, metric, line) if summary.figures(metric) else None
+        text = MISSING if end is None else f"{end:.2f}"
+        axes.text(1.02, row, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
+    if line:
+        axes.axvline(mean(line.values()), color=LINE, linewidth=1)
+    axes.use_sticky_edges = False
+    axes.margins(x=0.06)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.grid(axis="y", visible=False)
+    axes.set_axisbelow(True)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel(f"{METRICS[metric]} [%]")
+
+
+def _bar(
+    axes: Axes, row: int, summary: Summary, metric: str, reference: Mapping[int, float]
+) -> float:
+    """Draw one cell's row; return its mean over the seeds."""
+    values = summary.figures(metric)
+    middle = mean(values.values())
+    start = mean(reference.values()) if reference else 0.0
+    difference = paired_difference(values, reference)
+    end = middle if difference is None else start + difference.mean
+    axes.barh(row, end - start, left=start, height=0.62, color=BAR)
+    if difference is not None and difference.interval is not None:
+        reach = difference.interval[1] - difference.mean
+        axes.errorbar(end, row, xerr=reach, color=LINE, capsize=3, linewidth=1.4)
+    # Every seed at a height of its own, the same in all rows: level dots are a pair.
+    seeds = summary.seeds
+    heights = [row + 0.5 * ((seeds.index(seed) + 0.5) / len(seeds) - 0.5) for seed in values]
+    axes.scatter(list(values.values()), heights, s=11, facecolor="white", edgecolor=DOT, zorder=3)
+    return middle

@@ -1,0 +1,187 @@
+"""A grid: its cells, each with a whole and checked experiment, and its seeds."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gcahng.ablation.grid_file import GridFile, Plan, nested, plan_cells, read_file, validated
+from gcahng.build import at, build_generator, build_loss
+from gcahng.config import ExperimentConfig, differing_keys
+from gcahng.config.errors import show
+from gcahng.config.layers import EXPERIMENTS, GRIDS, find_config, load_layers
+from gcahng.registry import did_you_mean
+from models import find_backbone
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of the comparison.
+
+    Attributes:
+        name: Of the row and of its runs.
+        config: The experiment with the first seed.
+        needs: Names of the cell that is trained here and of the one whose training time it gets,
+            in whole epochs; empty for a cell that keeps its own number of epochs.
+    """
+
+    name: str
+    config: ExperimentConfig
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Experiments to be compared over some seeds.
+
+    Attributes:
+        source: The file, as a user would write it.
+        name: Of the folder that the runs go to, and of the results.
+        title: Heading of the report.
+        reference: Name of the cell that the others are held against.
+        seeds: All cells are trained with each.
+        cells: By name.
+    """
+
+    source: str
+    name: str
+    title: str
+    reference: str
+    seeds: range
+    cells: dict[str, Cell]
+
+    @property
+    def folder(self) -> Path:
+        """Where runs and results go unless another place is named."""
+        return Path(self.cells[self.reference].config.output) / "ablations" / self.name
+
+    def changes(self, cell: Cell) -> list[str]:
+        """What the cell's experiment has otherwise than the reference's, as `key=value`."""
+        config, reference = cell.config, self.cells[self.reference].config
+        keys = [key for key in differing_keys(reference, config) if key != "name"]
+        if cell.needs:
+            keys = [key for key in keys if key != "train.epochs"]
+        changes = [text for key in keys for text in _settings(key, _value(config, key))]
+        return [*changes, f"as long as {cell.needs[1]}"] if cell.needs else changes
+
+
+def read_grid(path: str | Path, seeds: int | None = None) -> Grid:
+    """Read a grid and check every cell of it.
+
+    Args:
+        path: A YAML file, or the bare name of a packaged one such as `ablations/generators`.
+        seeds: How many, in place of what the file says.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If anything in it is wrong; one line for each mistake, with the cells it is in.
+    """
+    found = _find(path)
+    source = _shown(found)
+    file = read_file(found, source)
+    plans = plan_cells(file, source)
+    mistakes = _Mistakes(len(plans))
+    cells = {}
+    for name, plan in plans.items():
+        with mistakes.of(name):
+            config = _resolve(name, plan, file, found, source)
+            cells[name] = Cell(name, config, plan.needs)
+    mistakes.report()
+    numbers = range(file.first_seed, file.first_seed + (seeds or file.seeds))
+    title = file.title or found.stem
+    return Grid(source, found.stem, title, file.reference, numbers, cells)
+
+
+def _find(path: str | Path) -> Path:
+    try:
+        return find_config(path)
+    except FileNotFoundError:
+        grids = [f"{GRIDS}/{file.stem}" for file in sorted((EXPERIMENTS / GRIDS).glob("*.yaml"))]
+        hint = did_you_mean(str(path), grids)
+        raise FileNotFoundError(
+            f"no grid file {str(path)!r}{hint}; packaged: {', '.join(grids)}"
+        ) from None
+
+
+class _Mistakes:
+    """Sentences, each with the cells that it is true of."""
+
+    def __init__(self, cells: int) -> None:
+        self.cells = cells
+        self.found: dict[str, list[str]] = {}
+
+    @contextmanager
+    def of(self, cell: str) -> Iterator[None]:
+        """Keep what a user can mend in this cell."""
+        try:
+            yield
+        except (ValueError, FileNotFoundError, ImportError) as error:
+            for line in str(error).splitlines():
+                self.found.setdefault(line, []).append(cell)
+
+    def report(self) -> None:
+        """Say all of them at once, if there are any."""
+        lines = []
+        for sentence, cells in self.found.items():
+            named = ", ".join(map(repr, cells))
+            whole = len(cells) == self.cells > 1
+            who = "every cell" if whole else f"cell{'s' * (len(cells) > 1)} {named}"
+            lines.append(f"{who}: {sentence}")
+        if lines:
+            raise ValueError("\n".join(lines))
+
+
+def _resolve(name: str, plan: Plan, file: GridFile, grid: Path, source: str) -> ExperimentConfig:
+    layers, _ = load_layers(_base(plan.base, grid, source))
+    for place, settings in (("settings", file.settings), *plan.layers):
+        for key in {"name", "seed"} & settings.keys():
+            raise ValueError(f"{source}: {place}.{key}: the grid gives each run its {key}")
+        layers.add(nested(settings, layers.values, f"{source}: {place}"), source)
+    layers.add({"name": name, "seed": file.first_seed}, source)
+    config = validated(ExperimentConfig, layers)
+    _check_parts(config)
+    return config
+
+
+def _base(base: str, grid: Path, source: str) -> Path:
+    beside = grid.parent / base
+    if beside.is_file():
+        return beside
+    try:
+        return find_config(base)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{source}: base: {error}") from None
+
+
+def _check_parts(config: ExperimentConfig) -> None:
+    """Look up and try what needs no data; as many classes as a batch has stand for all."""
+    with at("embedder.backbone.name"):
+        find_backbone(config.embedder.backbone.name)
+    build_loss(config, config.batch.classes)
+    build_generator(config, config.batch.classes)
+
+
+def _value(config: ExperimentConfig, dotted: str) -> Any:
+    """The setting at a dotted key; of a section only what is not its default."""
+    value: Any = config.model_dump()
+    short: Any = config.model_dump(exclude_defaults=True)
+    for key in dotted.split("."):
+        value = value.get(key)
+        short = short.get(key) if isinstance(short, dict) else None
+    return value if short is None else short
+
+
+def _settings(key: str, value: object) -> Iterator[str]:
+    """A value as `key=value`, those of a section one by one."""
+    if isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from _settings(f"{key}.{name}", inner)
+    else:
+        yield f"{key}={show(value)}"
+
+
+def _shown(path: Path) -> str:
+    """The path as a user would write it: relative where it lies below the current folder."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,0 +1,122 @@
+"""How far a grid is: a bar over all runs and one for each that is being trained."""
+
+import time
+from collections.abc import Sequence
+from statistics import mean
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from gcahng.ablation.cell_run import CellRun, State
+from gcahng.comparison import COMPARED
+from gcahng.results import figure_columns, figures_after
+
+
+class GridProgress:
+    """Bars on a terminal; elsewhere a line for each run that has ended.
+
+    Args:
+        todo: The runs to be trained.
+        finished: How many others are finished already.
+        jobs: How many are trained at a time.
+        console: Where to draw.
+    """
+
+    def __init__(self, todo: Sequence[CellRun], finished: int, jobs: int, console: Console) -> None:
+        self.open, self.total, self.jobs = list(todo), finished + len(todo), jobs
+        self.console = console
+        self.done, self.failed = finished, 0
+        self.started_at: dict[CellRun, float] = {}
+        self.tasks: dict[CellRun, TaskID] = {}
+        self.seconds: dict[str, list[float]] = {}
+        self.bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self.all = self.bars.add_task("runs", total=self.total, completed=finished, note="")
+
+    def __enter__(self) -> "GridProgress":
+        self.bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bars.stop()
+
+    def started(self, run: CellRun) -> None:
+        """A run begins or goes on."""
+        self.started_at[run] = time.monotonic()
+        config = run.config()
+        assert config is not None
+        self.tasks[run] = self.bars.add_task(run.name, total=config.train.epochs, note="epochs")
+
+    def update(self) -> None:
+        """Look how far the runs are."""
+        for run, task in self.tasks.items():
+            self.bars.update(task, completed=_epochs(run))
+        self.bars.update(self.all, completed=self.done + self.failed, note=self._note())
+
+    def ended(self, run: CellRun) -> None:
+        """A run has finished, failed or turned out to be impossible."""
+        self.open.remove(run)
+        if run in self.tasks:
+            self.bars.remove_task(self.tasks.pop(run))
+        state, problem = run.look()
+        finished = state is State.FINISHED
+        self.done += finished
+        self.failed += not finished
+        if finished and run in self.started_at:
+            seconds = time.monotonic() - self.started_at[run]
+            self.seconds.setdefault(run.cell.name, []).append(seconds)
+        if not finished or not self.console.is_terminal:
+            count = f"{self.done + self.failed}/{self.total}"
+            told = _figures(run) if finished else f"FAILED: {problem}"
+            line = f"{count} {run.name}: {told}{self._note(before='; ')}"
+            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def _note(self, before: str = "") -> str:
+        parts = [f"{self.failed} failed"] if self.failed else []
+        left = self.seconds_left()
+        if left is not None and left >= 1:
+            parts.append(f"about {_duration(left)} left")
+        return before + ", ".join(parts) if parts else ""
+
+    def seconds_left(self) -> float | None:
+        """An estimate from the runs that have finished, of the same cell where there are some."""
+        known = [seconds for times in self.seconds.values() for seconds in times]
+        if not known:
+            return None
+        now, total = time.monotonic(), 0.0
+        for run in self.open:
+            expected = mean(self.seconds.get(run.cell.name, known))
+            total += max(0.0, expected - (now - self.started_at.get(run, now)))
+        return total / max(1, min(self.jobs, len(self.open)))
+
+
+def _epochs(run: CellRun) -> int:
+    """How many epochs a run has behind it."""
+    metrics = run.folder.metrics
+    return len(metrics.read_bytes().splitlines()) - 1 if metrics.exists() else 0
+
+
+def _figures(run: CellRun) -> str:
+    record = run.record()
+    figures = figures_after(record, "last")
+    shown = [f"{column.title} {column.show(figures)} %" for column in figure_columns(COMPARED)]
+    return f"{', '.join(shown)}, {record.results['seconds']:.1f} s"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,101 @@
+"""Grids of digits, and runs that finish without training."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from gcahng.ablation import pool
+from gcahng.ablation.cell_run import CellRun
+from gcahng.ablation.grid import Grid, read_grid
+from gcahng.checkpoint import save_checkpoint
+from gcahng.config import dump_config
+from gcahng.run_folder import RunFolder
+
+HEAD = """\
+base: digits
+reference: npair
+settings: {train.epochs: 2, batch.samples: 3, embedder.dim: 8}
+"""
+TWO_CELLS = HEAD + "seeds: 2\ncells: {npair: {generator: null}, full: {}}\n"
+
+WriteGrid = Callable[..., Grid]
+
+# Stands in for `gcahng train`. It knows by the learning rate what is to happen to it.
+FAKE_TRAIN = """
+import json, os, pathlib, re, shutil, sys, time
+folder = pathlib.Path(sys.argv[-1])
+(folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+if sys.argv[1] != "--resume":
+    shutil.copy(sys.argv[1], folder / "config.yaml")
+text = (folder / "config.yaml").read_text()
+shutil.copy("last.pt", folder / "checkpoints" / "last.pt")
+print("told", *sys.argv[1:], "with threads:", os.environ["OMP_NUM_THREADS"])
+rate = float(re.search("embedder:\\n    lr: (.*)", text)[1])
+if rate == 1e30:
+    sys.exit("error: training diverged\\n  in step 2")
+if rate == 9.0:
+    os.kill(os.getpid(), 9)
+if rate == 5.0 and sys.argv[1] != "--resume":
+    time.sleep(60)
+epochs = int(re.search("epochs: (.*)", text)[1])
+start = time.time()
+time.sleep(0.3)
+pace = 1.0 if "generator: null" in text else 3.0
+rows = [f"{pace * (epoch + 1)}" for epoch in range(epochs)]
+(folder / "metrics.csv").write_text("\\n".join(["seconds", *rows, ""]))
+figures = {"recall@1": 0.5, "map@r": 0.25}
+results = {f"{which}/{k}": v for which in ("last", "best") for k, v in figures.items()}
+results |= {"best_epoch": 1, "selected_on": "test", "selected_by": "recall@1", "epochs": epochs}
+results |= {"seconds": pace * epochs, "peak_memory_mib": 1.0, "from": start, "to": time.time()}
+(folder / "results.json").write_text(json.dumps(results))
+"""
+
+
+@pytest.fixture
+def write_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteGrid:
+    """Write a grid into a fresh current folder, so that error sentences have short paths."""
+    monkeypatch.chdir(tmp_path)
+
+    def _write(text: str = TWO_CELLS, seeds: int | None = None) -> Grid:
+        Path("grid.yaml").write_text(text, encoding="utf-8")
+        return read_grid("grid.yaml", seeds)
+
+    return _write
+
+
+@pytest.fixture
+def fake_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_grid: WriteGrid) -> None:
+    """Processes that finish at once."""
+    (tmp_path / "fake_train.py").write_text(FAKE_TRAIN)
+    state = {"config": "", "embedder": {}, "epoch": 1, "num_classes": 5}
+    save_checkpoint(tmp_path / "last.pt", state)
+    monkeypatch.setattr(pool, "COMMAND", (sys.executable, "fake_train.py"))
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(width=110)
+
+
+def finish(run: CellRun, recall: float, seconds: float = 10.0, classes: int = 5) -> None:
+    """Leave what a run leaves that has trained one epoch."""
+    config = run.config()
+    assert config is not None
+    folder: RunFolder = run.folder
+    figures = {"recall@1": recall, "map@r": recall / 2}
+    results = {f"{which}/{k}": v for which in ("last", "best") for k, v in figures.items()}
+    results |= {"epochs": 1, "best_epoch": 1, "seconds": seconds, "peak_memory_mib": 1.0}
+    settings = dump_config(config)
+    state = {"config": settings, "embedder": {}, "epoch": 1, "num_classes": classes}
+    save_checkpoint(folder.last, state)
+    folder.config.write_text(settings)
+    folder.write_metrics([{"epoch": 1, "seconds": seconds}])
+    folder.write_results({**results, "selected_on": "val", "selected_by": "recall@1"})
+
+
+def results_of(run: CellRun) -> dict[str, float]:
+    return json.loads(run.folder.results.read_text())

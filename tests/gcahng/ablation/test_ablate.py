@@ -1,0 +1,256 @@
+"""Training a grid: what is trained and what not, side by side, and what breaks."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from gcahng.ablation import ablate, pool
+from gcahng.ablation.ablate import run_grid, show_grid
+from gcahng.ablation.cell_run import CellRun, State, grid_runs
+from gcahng.ablation.grid import Grid
+from gcahng.ablation.pool import claimed, default_jobs
+from gcahng.ablation.progress import GridProgress
+from tests.gcahng.ablation.conftest import HEAD, TWO_CELLS, WriteGrid, finish, results_of
+
+LONG = TWO_CELLS + "equal_time: {long: {of: npair, as: full}}"
+BROKEN = TWO_CELLS.replace("full: {}", "bad: {optim.embedder.lr: 1e30}, full: {}")
+
+
+def _told(run: CellRun) -> str:
+    """What the run's process was told last."""
+    return run.log.read_text()
+
+
+def _forbid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "COMMAND", (sys.executable, "-c", "raise SystemExit('trained')"))
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_a_finished_grid_is_not_trained_again(
+    write_grid: WriteGrid, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = write_grid()
+    assert run_grid(grid, console, jobs=2)
+    before = {run.name: results_of(run) for run in grid_runs(grid)}
+    assert len(before) == 4
+    _forbid(monkeypatch)
+    assert run_grid(grid, console)
+    assert {run.name: results_of(run) for run in grid_runs(grid)} == before
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_two_jobs_are_two_at_a_time(write_grid: WriteGrid, console: Console) -> None:
+    grid = write_grid()
+    assert run_grid(grid, console, jobs=2)
+    times = [(r["from"], r["to"]) for r in map(results_of, grid_runs(grid))]
+    together = [sum(start <= at < end for start, end in times) for at, _ in times]
+    assert max(together) == 2
+    assert all("with threads: 1" in _told(run) for run in grid_runs(grid))
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_a_failing_cell_does_not_take_the_others_along(
+    write_grid: WriteGrid, console: Console, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = BROKEN.replace("full: {}", "killed: {optim.embedder.lr: 9.0}, full: {}")
+    grid = write_grid(text, seeds=1)
+    assert not run_grid(grid, console, jobs=2)
+    shown = capsys.readouterr().out
+    assert "bad-seed0: FAILED: training diverged in step 2" in shown
+    assert "killed-seed0: FAILED: its process was ended by signal 9 (Killed)" in shown
+    assert "2 of 4 runs failed: bad-seed0, killed-seed0" in shown
+    report = Path("runs/ablations/grid/grid.md").read_text(encoding="utf-8")
+    assert "- bad, seed 0: training diverged in step 2\n" in report
+    assert "| full | 1 | 50.00 | 25.00 | +0.00 | +0.00 | 6.0 | 2 |" in report
+    states = {run.cell.name: run.look()[0] for run in grid_runs(grid)}
+    assert states["bad"] is states["killed"] is State.FAILED
+    assert states["full"] is states["npair"] is State.FINISHED
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_what_failed_is_tried_again(
+    write_grid: WriteGrid, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = write_grid(seeds=1)
+    run = grid_runs(grid)[1]
+    finish(run, 0.5)
+    run.folder.results.unlink()
+    run.fail("the disk was full")
+    assert run_grid(grid, console)
+    assert _told(run).startswith("told --resume")
+    assert run.finished
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_an_error_without_a_sentence_points_to_the_log(
+    write_grid: WriteGrid, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "COMMAND", (sys.executable, "-c", "raise MemoryError"))
+    grid = write_grid(seeds=1)
+    assert not run_grid(grid, console)
+    log = "runs/ablations/grid/started/npair-seed0.log"
+    assert grid_runs(grid)[0].look() == (State.FAILED, f"MemoryError; see '{log}'")
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_equal_time_waits_for_what_it_needs(write_grid: WriteGrid, console: Console) -> None:
+    grid = write_grid(LONG, seeds=1)
+    assert run_grid(grid, console, jobs=3)
+    npair, full, long = map(results_of, grid_runs(grid))
+    # 2 epochs of 3 s take as long as 6 of 1 s.
+    assert (full["seconds"], long["epochs"], long["seconds"]) == (6.0, 6, 6.0)
+    assert long["from"] >= max(npair["to"], full["to"])
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_equal_time_without_what_it_needs_fails(write_grid: WriteGrid, console: Console) -> None:
+    grid = write_grid(BROKEN + "equal_time: {long: {of: npair, as: bad}}", seeds=1)
+    assert not run_grid(grid, console)
+    found = grid_runs(grid)[-1].look()
+    assert found == (State.FAILED, "it takes its time from bad-seed0, without figures")
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_equal_time_that_no_longer_is_equal_is_refused(
+    write_grid: WriteGrid, console: Console
+) -> None:
+    grid = write_grid(LONG, seeds=1)
+    assert run_grid(grid, console)
+    npair, _, long = grid_runs(grid)
+    npair.folder.metrics.write_text("seconds\n2.0\n4.0\n")
+    with pytest.raises(ValueError, match=r"long-seed0' was trained with other .*train\.epochs"):
+        run_grid(grid, console)
+    assert run_grid(grid, console, only=["long"], fresh=True)
+    assert results_of(long)["epochs"] == 3
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_other_settings_are_refused_before_anything_is_trained(
+    write_grid: WriteGrid, console: Console
+) -> None:
+    assert run_grid(write_grid(seeds=1), console)
+    changed = write_grid(TWO_CELLS.replace("dim: 8", "dim: 4"))
+    with pytest.raises(ValueError, match="with other settings") as info:
+        run_grid(changed, console)
+    sentence = "'runs/ablations/grid/{}-seed0' was trained with other settings (embedder.dim)"
+    ending = ": start over with --fresh, or give the grid's file another name"
+    assert str(info.value) == f"{sentence.format('npair')}\n{sentence.format('full')}{ending}"
+    assert not grid_runs(changed)[-1].folder.path.exists()
+    assert run_grid(changed, console, fresh=True)
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_only_some_cells_with_what_they_need(write_grid: WriteGrid, console: Console) -> None:
+    text = LONG.replace("full: {}", "full: {}, other: {}")
+    grid = write_grid(text, seeds=1)
+    with pytest.raises(ValueError, match=r"unknown cell 'ful' \(did you mean 'full'\?\)"):
+        run_grid(grid, console, only=["ful"])
+    assert run_grid(grid, console, only=["long"])
+    assert [run.finished for run in grid_runs(grid)] == [True, True, False, True]
+    kept = results_of(grid_runs(grid)[0])
+    assert run_grid(grid, console, only=["long"], fresh=True)
+    assert results_of(grid_runs(grid)[0]) == kept, "what a cell needs is not its to delete"
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_an_interrupted_grid_goes_on(
+    write_grid: WriteGrid,
+    console: Console,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = HEAD + "seeds: 1\ncells: {npair: {generator: null}, slow: {optim.embedder.lr: 5.0}}"
+    grid = write_grid(text)
+    npair, slow = grid_runs(grid)
+    look = GridProgress.update
+
+    def interrupt(progress: GridProgress) -> None:
+        look(progress)
+        if npair.finished and slow.folder.last.exists() and "told" in _told(slow):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(pool, "PATIENCE", 0.1)
+    with monkeypatch.context() as patch:
+        patch.setattr(GridProgress, "update", interrupt)
+        with pytest.raises(SystemExit) as info:
+            run_grid(grid, console, jobs=2)
+    assert info.value.code == 130
+    assert "continue with: python -m gcahng ablate grid.yaml --seeds 1 --jobs 2" in (
+        capsys.readouterr().out
+    )
+    report = Path("runs/ablations/grid/grid.md").read_text(encoding="utf-8")
+    assert "1 of 2 runs have finished" in report
+    assert "## Failed" not in report
+    with claimed(grid.folder):
+        pass
+    assert run_grid(grid, console)
+    assert _told(slow).startswith("told --resume")
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_reports_are_written_as_the_grid_goes(
+    write_grid: WriteGrid, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = []
+
+    def report(grid: Grid, out: Path | None) -> Path:
+        counts.append(sum(run.finished for run in grid_runs(grid)))
+        return Path("x")
+
+    monkeypatch.setattr(ablate, "REPORT", 0.0)
+    monkeypatch.setattr(ablate, "report_grid", report)
+    assert run_grid(write_grid(), console, jobs=1)
+    assert counts == [1, 2, 3, 4, 4]
+
+
+def test_a_grid_is_not_worked_on_twice(write_grid: WriteGrid, console: Console) -> None:
+    grid = write_grid()
+    with claimed(grid.folder), pytest.raises(ValueError, match="worked on by another process"):
+        run_grid(grid, console)
+
+
+def test_jobs_fill_the_cores(write_grid: WriteGrid, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_cores", lambda: 8)
+    assert default_jobs(write_grid(HEAD + "cells: {npair: {fabric.threads: 1}}")) == 8
+    text = HEAD + "cells: {npair: {fabric.threads: 1}, a: {fabric.threads: 3}}"
+    assert default_jobs(write_grid(text)) == 2
+    grid = write_grid(HEAD + "cells: {npair: {fabric.threads: null}}")
+    assert default_jobs(grid) == 1
+    share = pool.Pool(2, 0)._environment(grid_runs(grid)[0])
+    assert share["OMP_NUM_THREADS"] == "4"
+
+
+def test_a_dry_run_lists_the_cells(
+    write_grid: WriteGrid, console: Console, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_grid(write_grid(LONG), console)
+    shown = capsys.readouterr().out
+    assert "full  generator.graph.layers=1, generator.alpha=2.0" in shown
+    assert "long  as long as full" in shown
+    assert "6 runs, seeds 0 to 1, of which 0 have finished; in runs/ablations/grid" in shown
+    assert not Path("runs").exists()
+
+
+@pytest.mark.slow
+def test_digits_are_trained_in_processes(
+    write_grid: WriteGrid, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole way, once: two at a time, one of which diverges; then again from its checkpoint."""
+    grid = write_grid(
+        HEAD.replace("epochs: 2", "epochs: 1")
+        + "seeds: 1\ncells: {npair: {generator: null}, bad: {optim.embedder.lr: 1e30}}"
+    )
+    assert not run_grid(grid, console, jobs=2)
+    npair, bad = grid_runs(grid)
+    assert bad.look()[1].startswith("training diverged in step 2 of epoch 1 (metric = nan")
+    results = results_of(npair)
+    row = (
+        f"| npair | 1 | {100 * results['last/recall@1']:.2f} | {100 * results['last/map@r']:.2f} |"
+    )
+    report = Path("runs/ablations/grid/grid.md")
+    assert row in report.read_text(encoding="utf-8")
+    npair.folder.results.unlink()
+    assert run_grid(grid, console, only=["npair"])
+    assert {**results_of(npair), "peak_memory_mib": 0} == {**results, "peak_memory_mib": 0}

@@ -1,0 +1,97 @@
+"""The report of a grid: figures, failures, what is missing, and that it stands alone."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from gcahng.ablation.cell_run import grid_runs
+from gcahng.ablation.grid import Grid
+from gcahng.ablation.report import report_grid
+from tests.gcahng.ablation.conftest import TWO_CELLS, WriteGrid, finish, results_of
+from tests.gcahng.test_report import Page
+
+TEXT = TWO_CELLS.replace("full: {}", "full: {}, bad: {}") + "title: Does <it> help?\n"
+
+
+@pytest.fixture
+def grid(write_grid: WriteGrid) -> Grid:
+    """Two cells over two seeds, and one that failed in both."""
+    grid = write_grid(TEXT)
+    for run in grid_runs(grid):
+        gain = {"npair": 0.0, "full": 0.02 if run.seed else 0.04, "bad": 0.0}[run.cell.name]
+        if run.cell.name == "bad":
+            run.fail("training diverged | at once")
+        else:
+            finish(run, 0.5 + 0.1 * run.seed + gain, seconds=10 + 100 * gain)
+    return grid
+
+
+def test_markdown_has_means_paired_differences_and_failures(grid: Grid) -> None:
+    target = report_grid(grid)
+    assert target == Path("runs/ablations/grid/grid.md")
+    text = target.read_text(encoding="utf-8")
+    assert text.startswith("# Does <it> help?\n\n3 cells × 2 seeds (0 to 1) on digits; 4 of 6 runs")
+    cells = (
+        "| full | 2 | 58.00 ± 5.66 | 29.00 ± 2.83 | +3.00 [-9.71, +15.71] | +1.50 [-4.85, +7.85] |"
+    )
+    assert cells in text
+    assert "| npair | 2 | 55.00 ± 7.07 | 27.50 ± 3.54 | – | – | 10.0 | 1 | 56,552 | 0 |" in text
+    assert "| bad | 0 of 2 | – | – | – | – | – | – | – | – |" in text
+    assert "- bad, seed 0, 1: training diverged | at once" in text
+    assert "4 comparisons, uncorrected" in text
+    assert "held-out training classes. They stand in the CSV" in text
+    assert "- npair: the reference\n" in text
+    assert "- full: `generator.graph.layers=1`, `generator.alpha=2.0`\n" in text
+    assert "python -m gcahng ablate grid.yaml --seeds 2" in text
+    assert "![Does <it> help?](grid.png)" in text
+
+
+def test_html_says_the_same_and_needs_nothing_else(grid: Grid) -> None:
+    html = report_grid(grid).with_suffix(".html").read_text(encoding="utf-8")
+    cells = Page(html).cells()
+    start = cells.index("full")
+    assert cells[start : start + 5] == [
+        "full",
+        "2",
+        "58.00 ± 5.66",
+        "29.00 ± 2.83",
+        "+3.00 [-9.71, +15.71]",
+    ]
+    assert ": training diverged | at once" in cells
+    assert "Does <it> help?" in cells
+    assert html.count("data:image/svg+xml;base64,") == 2
+    assert 'src="http' not in html
+    assert "python -m gcahng ablate grid.yaml --seeds 2" in cells
+
+
+def test_csv_has_every_run_as_it_was_measured(grid: Grid) -> None:
+    with report_grid(grid).with_suffix(".csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8
+    runs = {(run.cell.name, run.seed): run for run in grid_runs(grid)}
+    for row in rows:
+        results = results_of(runs[row["cell"], int(row["seed"])])
+        for name in ("recall@1", "map@r"):
+            assert float(row[name]) == pytest.approx(results[f"{row['epoch']}/{name}"])
+        assert float(row["seconds"]) == pytest.approx(results["seconds"])
+        assert row["embedder_parameters"] == "56552"
+
+
+def test_a_missing_pair_is_said(grid: Grid) -> None:
+    run = next(run for run in grid_runs(grid) if run.name == "npair-seed1")
+    run.folder.results.unlink()
+    text = report_grid(grid).read_text(encoding="utf-8")
+    assert "| npair | 1 of 2 | 50.00 |" in text
+    assert "| +4.00, n = 1 | +2.00, n = 1 |" in text
+
+
+def test_nothing_trained_yet_is_a_table_too(write_grid: WriteGrid, tmp_path: Path) -> None:
+    target = report_grid(write_grid(), tmp_path / "out")
+    assert "0 of 4 runs have finished" in target.read_text(encoding="utf-8")
+    assert sorted(file.name for file in target.parent.iterdir()) == ["grid.html", "grid.md"]
+
+
+def test_files_are_whole_or_absent(grid: Grid, tmp_path: Path) -> None:
+    names = {file.name for file in report_grid(grid, tmp_path / "out").parent.iterdir()}
+    assert names == {f"grid.{kind}" for kind in ("md", "html", "csv", "png", "svg")}
