@@ -29,7 +29,7 @@ from data.embedded import Digits, Glyphs
 from data.registry import build
 from data.samplers import ClassBalancedBatchSampler
 from data.transforms import TRANSFORMS, build_transform
-from data.verification import Part, Verification, verify
+from data.verification import Part, Verification, check_findable, verify
 
 DATASETS: dict[str, type[ImageDataset]] = {
     "cars": Cars,
@@ -68,6 +68,7 @@ __all__ = [
     "Verification",
     "build_dataset",
     "build_transform",
+    "check_findable",
     "contact_sheet",
     "download",
     "read_image",

@@ -89,7 +89,7 @@ def verify(
         train.name,
         parts,
         [*_size_problems(parts), *_class_problems(splits), *_file_problems(missing, unreadable)],
-        [note for split in splits.values() for note in _lone_notes(split)] + _turn_notes(turned),
+        [*_notes(splits.values()), *_turn_notes(turned)],
         missing,
         unreadable,
         turned,
@@ -141,11 +141,46 @@ def _class_problems(splits: Mapping[str, ImageDataset]) -> Iterator[str]:
                 f"share none: {shorten(shared, SHOWN)}."
             )
     for split in splits.values():
-        if lost := _unanswerable(split):
+        if split.num_classes < 2:
+            yield (
+                f"The {split.split} split has one class: training needs two, and among images of "
+                "one class every answer is right."
+            )
+        if split.split != "train" and (problem := _unfindable(split, split.split)):
+            yield problem
+        elif lost := _unanswerable(split):
             yield (
                 f"Query classes without an image in the gallery ({len(lost)}), so that their "
                 f"queries have nothing to find: {shorten(lost, SHOWN)}."
             )
+
+
+def check_findable(dataset: ImageDataset, split: str | None = None) -> None:
+    """See that retrieval can be measured: at least one query has another image to find.
+
+    Args:
+        dataset: What is to be measured.
+        split: What to call it; None takes its own name.
+
+    Raises:
+        ValueError: If no query has anything to find.
+    """
+    if problem := _unfindable(dataset, split or dataset.split):
+        raise ValueError(problem)
+
+
+def _unfindable(dataset: ImageDataset, split: str) -> str | None:
+    if dataset.is_query is None:
+        findable = bool((dataset.labels.bincount() > 1).any())
+    else:
+        queries, gallery = dataset.labels[dataset.is_query], dataset.labels[~dataset.is_query]
+        findable = bool(torch.isin(queries, gallery).any())
+    if findable:
+        return None
+    return (
+        f"No query of the {split} split has another image of its class to find: give its classes "
+        "at least two images each."
+    )
 
 
 def _unanswerable(dataset: ImageDataset) -> list[str]:
@@ -163,6 +198,13 @@ def _file_problems(missing: list[str], unreadable: list[tuple[str, str]]) -> Ite
     if unreadable:
         shown = shorten([f"{path} ({why})" for path, why in unreadable], SHOWN)
         yield f"Files that cannot be read ({len(unreadable)}): {shown}."
+
+
+def _notes(splits: Iterable[ImageDataset]) -> Iterator[str]:
+    for split in splits:
+        yield from _lone_notes(split)
+    listed = (getattr(split, "notes", ()) for split in splits)
+    yield from dict.fromkeys(note for notes in listed for note in notes)
 
 
 def _lone_notes(dataset: ImageDataset) -> Iterator[str]:

@@ -19,6 +19,7 @@ from data import (
     ImageDataset,
     build_dataset,
     build_transform,
+    check_findable,
     split_classes,
 )
 from gcahng.config import ExperimentConfig, data_root
@@ -63,6 +64,8 @@ def build_splits(config: ExperimentConfig) -> Splits:
     """
     whole = open_split(config, "train", augment=True)
     test = open_split(config, "test", augment=False)
+    with at("data"):
+        check_findable(test)
     if config.data.validation == 0:
         return Splits(whole, None, test)
     with at("data.validation"):
@@ -70,9 +73,10 @@ def build_splits(config: ExperimentConfig) -> Splits:
             whole.num_classes, config.data.validation, config.data.validation_seed
         )
     plain = transform_of(config, whole, augment=False)
-    return Splits(
-        ClassSubset(whole, kept, whole.transform), ClassSubset(whole, held_out, plain), test
-    )
+    validation = ClassSubset(whole, held_out, plain)
+    with at("data.validation"):
+        check_findable(validation, "validation")
+    return Splits(ClassSubset(whole, kept, whole.transform), validation, test)
 
 
 def build_spare_split(config: ExperimentConfig) -> ImageDataset | None:

@@ -252,7 +252,9 @@ def show(
     from gcahng.config import default_root, parse_settings
     from gcahng.files import atomic_write
 
-    dataset = build_dataset(name, split, root or default_root(), **parse_settings(settings or []))
+    dataset = build_dataset(
+        name, split, (root or default_root()).expanduser(), **parse_settings(settings or [])
+    )
     target = out or Path(f"{name}-{split}.png")
     with atomic_write(target) as temporary:
         contact_sheet(dataset, classes=classes, seed=seed).save(temporary, format="PNG")
@@ -278,7 +280,11 @@ def verify(
     from gcahng.data_check import check_data_set
 
     sound = check_data_set(
-        name, root or default_root(), download, parse_settings(settings or []), console
+        name,
+        (root or default_root()).expanduser(),
+        download,
+        parse_settings(settings or []),
+        console,
     )
     if not sound:
         raise typer.Exit(1)
@@ -300,7 +306,12 @@ def main() -> None:
 
 
 def _sentence(error: BaseException) -> str:
-    """The message of an error; the system's own without its number."""
+    """The message of an error; the system's own without its number.
+
+    From a loading process it comes wrapped in that process's traceback.
+    """
+    if "in DataLoader worker process" in str(error):
+        return str(error).strip().splitlines()[-1].partition(": ")[2]
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.strerror}: '{error.filename}'"
     return str(error)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import DownloadColumn
 from rich.text import Text
 
-from data import DATASETS, Part, Verification, download, verify
+from data import DATASETS, Benchmark, ImageDataset, Part, Verification, download, verify
 from gcahng.display import counting_bar
 from gcahng.registry import lookup
 from gcahng.tables import Column, results_table
@@ -49,7 +49,7 @@ def check_data_set(
     with counting_bar(f"check {name}", console) as report:
         found = verify(name, root, report, **args)
     console.print(results_table([_row(part) for part in found.parts], COLUMNS, found.name))
-    for line in _lines(found):
+    for line in _lines(found, dataset):
         console.print(line, soft_wrap=True, highlight=False)
     return not found.problems
 
@@ -64,9 +64,11 @@ def _row(part: Part) -> dict[str, Any]:
     }
 
 
-def _lines(found: Verification) -> Iterator[Text]:
+def _lines(found: Verification, dataset: type[ImageDataset]) -> Iterator[Text]:
     # Text, not str: a name such as '[a]' is no markup.
     yield from (Text(f"wrong: {problem}", "red") for problem in found.problems)
+    if found.problems and issubclass(dataset, Benchmark):
+        yield Text(f"get it again: {dataset.source.instructions}")
     yield from (Text(f"note: {note}") for note in found.notes)
     if not found.problems:
         yield Text("All is well.", "green")

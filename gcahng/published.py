@@ -21,7 +21,7 @@ from models.published import (
     published_state,
     split_published_state,
 )
-from models.weights import load_strictly, log_unused, read_weights
+from models.weights import LOGGER, listed, load_strictly, log_unused, read_weights
 
 # Training classes → data set; a published checkpoint does not say more about what it was for.
 DATA_SETS = {98: "cars", 100: "cub", 3997: "inshop", 11318: "sop"}
@@ -32,6 +32,8 @@ MARKS = {
     "dino_vits16": "backbone.cls_token",
 }
 LAST_LINEAR = "fc.1.weight"
+# What an embedder depends on beside its weights, as the published ones have it.
+UNSAID = {"normalize": False, "pooling": "avg_max", "renormalize": True}
 
 
 def load_published_checkpoint(
@@ -89,8 +91,8 @@ def import_checkpoint(
         overrides: `key.path=value` settings, such as `data.root=DIR`.
 
     Returns:
-        The run's configuration and folder. A file with the embedder alone becomes a run without a
-        generator.
+        The run's configuration and folder. A file without graph or classifier becomes a run without
+        a generator.
 
     Raises:
         FileExistsError: If something is in the way.
@@ -98,18 +100,22 @@ def import_checkpoint(
     """
     parts = _read(path)
     name = config or f"paper/{_data_set(parts, path)}_{_short(_backbone(parts, path))}"
-    settings = load_config(name, [*overrides, *([] if parts.graph else ["generator=null"])])
+    whole = bool(parts.graph and parts.classifier)
+    settings = load_config(name, [*overrides, *([] if whole else ["generator=null"])])
+    classes = _num_classes(parts)
+    _check_classes(classes, settings, path)
     folder = RunFolder(Path(run or Path(settings.output) / f"{settings.name}-published"))
     folder.check_free()
     embedder = build_embedder(settings, pretrained=False)
-    unused = _fill(embedder, parts, path, name) + parts.unused
-    classes = _num_classes(parts)
+    unused = _fill(embedder, parts, path, name)
     state = {"embedder": embedder.state_dict()}
-    if classes is not None:
-        generator = build_generator(settings, classes)
-        if isinstance(generator, HardNegativeGenerator):
-            _fill_generator(generator, parts, path)
-            state["generator"] = generator.state_dict()
+    generator = None if classes is None else build_generator(settings, classes)
+    if isinstance(generator, HardNegativeGenerator):
+        _fill_generator(generator, parts, path)
+        state["generator"] = generator.state_dict()
+        unused += parts.unused
+    else:
+        unused += _rest(parts)
     log_unused(path, unused)
     folder.create(settings, imported=str(path))
     facts = {"config": dump_config(settings), "num_classes": classes, "epoch": None}
@@ -137,6 +143,14 @@ def export_checkpoint(source: str | Path, target: str | Path, *, last: bool = Fa
     state = load_checkpoint(path)
     settings = parse_config(state["config"], str(path))
     generator: Mapping[str, Tensor] = state.get("generator") or {}
+    section = settings.embedder
+    beside = {"normalize": section.normalize, **section.backbone.args}
+    beside = {key: value for key, value in beside.items() if key in UNSAID and value != UNSAID[key]}
+    if beside:
+        said = ", ".join(f"{key}={value}" for key, value in beside.items())
+        LOGGER.warning(
+            "%s: the published layout has no place for %s: keep it in mind", target, said
+        )
     published = published_state(
         state["embedder"],
         settings.embedder.backbone.name,
@@ -165,7 +179,12 @@ def _fill(embedder: Embedder, parts: PublishedState, path: str | Path, what: str
 def _fill_generator(
     generator: HardNegativeGenerator, parts: PublishedState, path: str | Path
 ) -> None:
-    load_strictly(generator.graph, parts.graph, path, "the generator's graph")
+    more = load_strictly(generator.graph, parts.graph, path, "the generator's graph")
+    if more:
+        raise ValueError(
+            f"'{path}' has more of a graph than the generator's {len(generator.graph.layers)} "
+            f"layers, such as {listed(more)}: make as many layers as the file has"
+        )
     load_strictly(generator.classifier, parts.classifier, path, "the generator's classifier")
 
 
@@ -195,6 +214,16 @@ def _data_set(parts: PublishedState, path: str | Path) -> str:
             "experiment it belongs to with --config, such as paper/cub_resnet50"
         )
     return DATA_SETS[classes]
+
+
+def _check_classes(classes: int | None, settings: ExperimentConfig, path: str | Path) -> None:
+    name = settings.data.name
+    expected = {data: count for count, data in DATA_SETS.items()}.get(name)
+    if None not in (classes, expected) and classes != expected:
+        raise ValueError(
+            f"'{path}' was trained on {classes} classes, but {name} has {expected} to train on: "
+            "name the experiment that it belongs to with --config"
+        )
 
 
 def _num_classes(parts: PublishedState) -> int | None:

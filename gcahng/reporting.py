@@ -42,7 +42,10 @@ def gallery_of(folder: RunFolder) -> str:
     run = load_run(folder.path)
     dataset = open_split(run.config, "test", augment=False)
     embeddings = embed(run.embedder, dataset, workers=run.config.data.workers)
-    similarities, indices = nearest_neighbours(embeddings, NEIGHBOURS, is_query=dataset.is_query)
+    gallery = len(dataset) - 1 if dataset.is_query is None else int((~dataset.is_query).sum())
+    similarities, indices = nearest_neighbours(
+        embeddings, min(NEIGHBOURS, gallery), is_query=dataset.is_query
+    )
     return retrieval_gallery(
         _RawImages(dataset),
         dataset.labels,

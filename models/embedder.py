@@ -103,6 +103,7 @@ def _modules_of(backbone: nn.Module, what: str) -> list[nn.Module]:
         raise ValueError(f"Expected 'freeze' to name bn, bn_affine or patch (got {what!r}).")
     if not found:
         raise ValueError(
-            f"The backbone {type(backbone).__name__} has nothing that freeze={what!r} means."
+            f"The backbone {type(backbone).__name__} has nothing that freeze={what!r} means; leave "
+            "it out, as in embedder.freeze=[]"
         )
     return found

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 LOGGER = logging.getLogger("gcahng")
 # Under which key other programs keep the weights, when not at the top.
-NESTED = ("state_dict", "model")
+NESTED = ("state_dict", "model_state_dict", "model")
 SHOWN_KEYS = 4
 
 
@@ -24,7 +24,7 @@ def read_torch(path: str | Path) -> Any:
         FileNotFoundError: If there is no such file.
         ValueError: If it is damaged or holds more than weights.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint at '{path}'")
     try:
@@ -32,7 +32,7 @@ def read_torch(path: str | Path) -> Any:
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError) as error:
         raise ValueError(
             f"'{path}' cannot be read as a checkpoint: it is damaged, cut off or holds more than "
-            "weights; another one of the same run may be whole"
+            "weights; another copy, or another one of the same run, may be whole"
         ) from error
 
 
@@ -43,7 +43,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         FileNotFoundError: If there is no such file.
         ValueError: If it is damaged, holds more than weights or is no state dict.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.suffix == ".safetensors" and path.is_file():
         try:
             return load_file(path)
@@ -63,6 +63,8 @@ def load_strictly(
 ) -> list[str]:
     """Fill every parameter and buffer of `module` from `state`.
 
+    Counters of BatchNorm, which files of early PyTorch lack and nothing here reads, may be missing.
+
     Args:
         module: What to fill; unchanged if anything is amiss.
         state: Names and values.
@@ -76,6 +78,8 @@ def load_strictly(
         ValueError: If a key is missing or of another shape.
     """
     wanted = module.state_dict()
+    counters = {k: v for k, v in wanted.items() if k.endswith("num_batches_tracked")}
+    given, state = set(state), {**counters, **state}
     missing = [key for key in wanted if key not in state]
     if missing:
         raise ValueError(
@@ -89,7 +93,7 @@ def load_strictly(
                 f"expected {tuple(value.shape)}"
             )
     module.load_state_dict({key: state[key] for key in wanted})
-    return [key for key in state if key not in wanted]
+    return [key for key in state if key in given and key not in wanted]
 
 
 def log_unused(path: str | Path, keys: Collection[str]) -> None:

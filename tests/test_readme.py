@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gcahng.ablation import read_grid
+from gcahng.build import build_embedder, build_generator, build_loss
 from gcahng.config import load_config
 from gcahng.generators import GENERATORS
 from graph import CONVS
@@ -40,7 +41,12 @@ def test_mistakes_read_as_shown(
 @pytest.mark.parametrize("arguments", COMMANDS)
 def test_commands_have_a_valid_config(arguments: str) -> None:
     path, *overrides = shlex.split(arguments)
-    assert load_config(path, overrides).train.epochs > 1
+    config = load_config(path, overrides)
+    assert config.train.epochs > 1
+    build_embedder(config, pretrained=False)
+    build_loss(config, config.batch.classes)
+    if "my_layers" not in arguments:
+        build_generator(config, config.batch.classes)
 
 
 @pytest.mark.parametrize("grid", re.findall(r"^python -m gcahng ablate (\S+)", README, re.M))

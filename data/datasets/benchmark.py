@@ -146,17 +146,30 @@ def read_rows(path: Path, columns: int, skip: int = 0) -> Iterator[list[str]]:
     Raises:
         ValueError: If a line has fewer columns.
     """
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            if number <= skip or not line.strip():
-                continue
-            cells = line.split(maxsplit=columns - 1)
-            if len(cells) < columns:
-                raise ValueError(
-                    f"{path}:{number}: expected {columns} columns separated by blanks, got "
-                    f"'{line.strip()}'; unpack the archive again."
-                )
-            yield [cell.rstrip() for cell in cells]
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        if number <= skip or not line.strip():
+            continue
+        cells = line.split(maxsplit=columns - 1)
+        if len(cells) < columns:
+            raise ValueError(
+                f"{path}:{number}: expected {columns} columns separated by blanks, got "
+                f"'{line.strip()}'; unpack the archive again."
+            )
+        yield [cell.rstrip() for cell in cells]
+
+
+def read_text(path: Path) -> str:
+    """Read a text file of an archive, whether or not an editor has put a mark before it.
+
+    Raises:
+        ValueError: If it is not in UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"'{path}' is not in UTF-8 ({error.reason}); unpack the archive again."
+        ) from error
 
 
 def _homes(root: Path, folders: tuple[str, ...]) -> list[Path]:

@@ -43,7 +43,7 @@ class CSVFile(FileDataset):
     one of the two; without them, or where every test row is both, each image queries all others.
 
     Args:
-        root: The folder of the table, or the one that `file` is relative to.
+        root: The folder of the table, the table itself, or the folder that `file` is relative to.
         split: 'train' or 'test'.
         transform: As in `FileDataset`.
         unreadable: As in `FileDataset`.
@@ -78,6 +78,8 @@ class CSVFile(FileDataset):
             if not path.is_file():
                 raise FileNotFoundError(f"There is no table '{path}': correct 'file'.")
             return path
+        if self.folder.is_file():
+            return self.folder
         tables = sorted(self.folder.glob("*.csv"))
         if not tables:
             raise FileNotFoundError(
@@ -139,10 +141,13 @@ def _row(folder: Path, place: str, texts: dict[str, str]) -> Row:
     split = texts["split"].lower()
     if split not in CSVFile.SPLITS:
         raise ValueError(
-            f"{place}: unknown split '{texts['split']}': choose one of {', '.join(CSVFile.SPLITS)}."
+            f"{place}: unknown split '{texts['split']}': choose one of {', '.join(CSVFile.SPLITS)} "
+            "(validation classes are held out of train, see data.validation)."
         )
     query, gallery = (_truth(place, name, texts.get(name)) for name in ROLES)
-    return Row(place, str(folder / texts["path"]), texts["label"], split, query, gallery)
+    # A table made on Windows has backslashes between folders.
+    path = folder / texts["path"].replace("\\", "/")
+    return Row(place, str(path), texts["label"], split, query, gallery)
 
 
 def _truth(place: str, name: str, text: str | None) -> bool | None:

@@ -2,7 +2,8 @@
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,19 +26,21 @@ class Listing:
         paths: The file of each image.
         names: The class of each image.
         is_query: Whether each image is a query, or None where every image queries all others.
-        problems: Sentences about the list itself, for `verify`.
+        problems: Sentences about what is wrong with the list itself, for `verify`.
+        notes: Sentences about what is worth knowing of it, for `verify`.
     """
 
     paths: list[str]
     names: list[str]
     is_query: list[bool] | None = None
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def keep(self, kept: Sequence[int]) -> "Listing":
         """Return the list of these images only."""
         is_query = None if self.is_query is None else [self.is_query[i] for i in kept]
         paths, names = [self.paths[i] for i in kept], [self.names[i] for i in kept]
-        return Listing(paths, names, is_query, self.problems)
+        return Listing(paths, names, is_query, self.problems, self.notes)
 
 
 class FileDataset(ImageDataset):
@@ -61,13 +64,15 @@ class FileDataset(ImageDataset):
 
     Attributes:
         paths: The `N` files.
-        problems: Sentences about the list of images itself; `verify` reports them.
+        problems: Sentences about what is wrong with the list of images; `verify` reports them.
+        notes: Sentences about what is worth knowing of it; `verify` reports them.
     """
 
     transform_name = "imagenet"
 
     paths: list[str]
     problems: tuple[str, ...]
+    notes: tuple[str, ...]
 
     def __init__(
         self,
@@ -93,7 +98,8 @@ class FileDataset(ImageDataset):
         self.classes = sorted(set(listing.names), key=self.class_order)
         number = {name: i for i, name in enumerate(self.classes)}
         self.labels = torch.tensor([number[name] for name in listing.names])
-        self.paths, self.problems = listing.paths, listing.problems
+        self.paths = listing.paths
+        self.problems, self.notes = listing.problems, listing.notes
         if listing.is_query is not None:
             self.is_query = torch.tensor(listing.is_query)
 
@@ -138,13 +144,35 @@ def class_folders(folder: Path) -> Listing:
     A class's own subfolders count to it; hidden files and folders, and classes without a picture,
     do not count.
     """
-    listing = Listing([], [])
+    paths: list[str] = []
+    names: list[str] = []
+    others: Counter[str] = Counter()
+    empty = []
     for subfolder in sorted(folder.iterdir()):
         if subfolder.is_dir() and not subfolder.name.startswith("."):
-            paths = picture_files(subfolder)
-            listing.paths.extend(paths)
-            listing.names.extend([subfolder.name] * len(paths))
-    return listing
+            found, other = picture_files(subfolder)
+            paths += found
+            names += [subfolder.name] * len(found)
+            others += other
+            empty += [] if found else [subfolder.name]
+    return Listing(paths, names, notes=tuple(_left_out(folder, others, empty)))
+
+
+def _left_out(folder: Path, others: Counter[str], empty: list[str]) -> Iterator[str]:
+    """Say what of a folder is no picture."""
+    if others:
+        kinds = ", ".join(
+            f"{count} {suffix or 'without suffix'}" for suffix, count in others.items()
+        )
+        yield (
+            f"{others.total()} files in '{folder}' are of kinds that are not read, and left out "
+            f"({kinds}); convert those that are pictures."
+        )
+    if empty:
+        yield (
+            f"{len(empty)} folders in '{folder}' hold no picture and make no class: "
+            f"{shorten(empty, SHOWN)}."
+        )
 
 
 def shorten(items: Sequence[str], shown: int) -> str:

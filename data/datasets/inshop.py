@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
-from data.datasets.benchmark import Benchmark, Layout, Size, Source, read_rows
+from data.datasets.benchmark import Benchmark, Layout, Size, Source, read_rows, read_text
 from data.datasets.files import Listing
 
 PARTITION = "list_eval_partition.txt"
@@ -50,8 +50,7 @@ def _image_folder(home: Path) -> Path:
 
 
 def _count_problems(partition: Path, rows: int) -> tuple[str, ...]:
-    with partition.open(encoding="utf-8") as file:
-        stated = file.readline().strip()
+    stated = read_text(partition).partition("\n")[0].strip()
     if stated == str(rows):
         return ()
     return (f"'{partition}' states {stated} images in its first line but lists {rows}.",)

@@ -1,6 +1,7 @@
 """Picture files: which files are pictures, and reading one as upright RGB."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,10 +9,15 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, features
 
 SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+    (
+        *(".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
+        *(".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
+        # Where this Pillow was built with it.
+        *((".avif",) if features.check("avif") else ()),
+    )
 )
 # `ImageOps.exif_transpose` also writes the EXIF block anew, which fails on many a camera's block.
 TURNS = {
@@ -94,9 +100,14 @@ def examine_all(paths: Sequence[str]) -> Iterator[Examination]:
             yield from pool.map(examine, batch)
 
 
-def picture_files(folder: Path) -> list[str]:
-    """Return the pictures in a folder and its subfolders, sorted; hidden ones do not count."""
+def picture_files(folder: Path) -> tuple[list[str], Counter[str]]:
+    """Return the pictures in a folder and its subfolders, sorted; hidden ones do not count.
+
+    Returns:
+        Their paths, and how many other files there are of each suffix.
+    """
     found: list[str] = []
+    others: Counter[str] = Counter()
     seen: set[str] = set()
     for place, folders, files in os.walk(folder, followlinks=True):
         # A link that leads back up would be followed for ever.
@@ -106,12 +117,18 @@ def picture_files(folder: Path) -> list[str]:
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [os.path.join(place, name) for name in sorted(files) if is_picture(name)]
-    return found
+        shown = (name for name in files if not name.startswith("."))
+        others.update(_suffix(name) for name in shown if not is_picture(name))
+    return found, others
 
 
 def is_picture(name: str) -> bool:
     """Whether a file's name is a picture's, of whatever case; hidden files are none."""
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
+    return not name.startswith(".") and _suffix(name) in SUFFIXES
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
 
 
 def _reason(error: Exception) -> str:

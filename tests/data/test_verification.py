@@ -3,7 +3,18 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from data import CUB, Cars, CSVFile, Digits, Folder, InShop, Size, Verification, verify
+from data import (
+    CUB,
+    Cars,
+    CSVFile,
+    Digits,
+    Folder,
+    InShop,
+    Size,
+    Verification,
+    check_findable,
+    verify,
+)
 from tests.data.trees import cars_tree, csv_tree, cub_tree, folder_tree, inshop_tree, photo
 
 
@@ -58,7 +69,33 @@ def test_wrong_counts_are_problems(birds: Path) -> None:
     cub_tree(birds.parent.parent, train=3, test=1, images=2)
     result = verify("cub", birds.parent)
     assert result.problems == [
-        "Expected 4 images of 2 classes in the test part, as published (got 2 of 1)."
+        "Expected 4 images of 2 classes in the test part, as published (got 2 of 1).",
+        "The test split has one class: training needs two, and among images of one class every "
+        "answer is right.",
+    ]
+
+
+def test_a_table_that_nothing_can_be_measured_on(tmp_path: Path) -> None:
+    csv_tree(tmp_path, train=2, test=3, images=1)
+    result = verify("csv", tmp_path)
+    assert result.problems == [
+        "No query of the test split has another image of its class to find: give its classes at "
+        "least two images each."
+    ]
+    with pytest.raises(ValueError, match="No query of the validation split"):
+        check_findable(CSVFile(tmp_path, "test"), "validation")
+
+
+def test_what_a_folder_leaves_out_is_noted(tmp_path: Path) -> None:
+    folder_tree(tmp_path, classes="abcd")
+    (tmp_path / "phone").mkdir()
+    for name in ("1.HEIC", "2.heic", ".hidden.txt"):
+        (tmp_path / "phone" / name).write_bytes(b"")
+    result = verify("folder", tmp_path)
+    assert not result.problems
+    assert [note for note in result.notes if "(2 .heic)" in note]
+    assert [
+        note for note in result.notes if note.endswith("hold no picture and make no class: phone.")
     ]
 
 

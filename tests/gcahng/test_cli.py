@@ -10,6 +10,7 @@ from PIL import Image
 
 from gcahng import cli
 from gcahng.trainer import Trainer
+from tests.data.trees import folder_tree
 
 SMALL = ["train.epochs=1", "batch.samples=3", "embedder.dim=8"]
 
@@ -91,6 +92,44 @@ def test_interruption_says_how_to_go_on(
         capsys.readouterr().out
     )
     assert _run(monkeypatch, "train", "--resume", folder) == 0
+
+
+PHOTOS = [
+    "embedder.backbone.args.pretrained=false",
+    "train={epochs: 1, warmup_epochs: 0}",
+    "data.transform.train.size=32",
+    "data.transform.test.size=32",
+    "data.validation=0",
+    "batch.classes=2",
+]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_unreadable_photo_is_one_sentence_with_its_path(
+    workers: int,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for split in ("train", "test"):
+        folder_tree(tmp_path / "photos" / split, [f"{split} {c}" for c in "abc"], images=3)
+    for bad in (tmp_path / "photos" / "train").rglob("*.jpg"):
+        bad.write_bytes(bad.read_bytes()[:200])
+    arguments = ["train", "photos", f"data.root={tmp_path / 'photos'}", *PHOTOS]
+    assert _run(monkeypatch, *arguments, f"data.workers={workers}", "--run", tmp_path / "run") == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith(f"error: Cannot read the image '{tmp_path / 'photos' / 'train'}")
+    assert "Traceback" not in error
+    assert "data.args.unreadable=skip" in error
+
+
+def test_a_small_gallery_still_makes_a_report(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder_tree(tmp_path / "photos", "abcd", images=2)
+    arguments = ["train", "photos", f"data.root={tmp_path / 'photos'}", "data.workers=0"]
+    assert _run(monkeypatch, *arguments, *PHOTOS, "--run", tmp_path / "run") == 0
+    assert (tmp_path / "run" / "report.html").exists()
 
 
 MISTAKES = [

@@ -40,6 +40,7 @@ def test_a_broken_one_says_what_and_where(
     assert first.name in shown
     assert second.name in shown
     assert "All is well." not in shown
+    assert "get it again: Get CUB_200_2011.tgz from https://data.caltech.edu" in shown
 
 
 def test_queries_and_gallery_are_parts(

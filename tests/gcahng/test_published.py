@@ -149,6 +149,47 @@ def test_a_file_with_the_embedder_alone(files: dict[str, Path], tmp_path: Path) 
         load_published_checkpoint(path, "Resnet50", generator=generator)
 
 
+def test_nothing_of_the_graph_is_lost_in_silence(
+    files: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one_layer = ["generator.graph.layers=1"]
+    with pytest.raises(ValueError, match=r"more of a graph than the generator's 1 layers, such as"):
+        import_checkpoint(files["DINO"], tmp_path / "a", overrides=one_layer)
+    with pytest.raises(ValueError, match="trained on 100 classes, but sop has 11318"):
+        import_checkpoint(files["DINO"], tmp_path / "a", "paper/sop_dino")
+    assert not (tmp_path / "a").exists()
+
+    state = synthetic_state("DINO")
+    for key in ("softmax_classifier.weight", "softmax_classifier.bias"):
+        del state[key]
+    torch.save(state, tmp_path / "unjudged.pth")
+    config, folder = import_checkpoint(tmp_path / "unjudged.pth", tmp_path / "b", "paper/cub_dino")
+    assert config.generator is None, "a graph without its classifier cannot go on"
+    assert "generator" not in load_checkpoint(folder.best)
+    assert "gnn.*" in caplog.text
+
+
+def test_files_of_early_pytorch_lack_counters(files: dict[str, Path], tmp_path: Path) -> None:
+    state = read_weights(files["Resnet50"])
+    kept = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
+    assert len(kept) < len(state)
+    torch.save({"model_state_dict": kept}, tmp_path / "old.pth")
+    embedder = load_published_checkpoint(tmp_path / "old.pth", "Resnet50")
+    with torch.no_grad():
+        expected = load_published_checkpoint(files["Resnet50"], "Resnet50")(IMAGES)
+        assert torch.equal(embedder(IMAGES), expected)
+
+
+def test_export_says_what_the_layout_cannot(
+    files: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = ["embedder.normalize=true", "embedder.backbone.args.pooling=avg"]
+    _, folder = import_checkpoint(files["Resnet50"], tmp_path / "run", overrides=settings)
+    caplog.clear()
+    export_checkpoint(folder.path, tmp_path / "out.pth")
+    assert "has no place for normalize=True, pooling=avg" in caplog.text
+
+
 def test_mistakes(files: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="unknown published backbone 'resnet'"):
         load_published_checkpoint(files["Resnet50"], "resnet")

@@ -177,6 +177,20 @@ def test_class_names_are_disjoint(tmp_path: Path, benchmark: type[Benchmark], bu
     assert not set(train.paths) & set(test.paths)
 
 
+def test_a_mark_before_a_text_file_is_passed_over_and_other_encodings_are_named(
+    tmp_path: Path,
+) -> None:
+    home = cub_tree(tmp_path)
+    expected = CUB(tmp_path).paths
+    for name in ("images.txt", "classes.txt", "image_class_labels.txt"):
+        file = home / name
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    assert CUB(tmp_path).paths == expected
+    (home / "classes.txt").write_bytes(b"98 098.B\xfcrd\n")
+    with pytest.raises(ValueError, match=r"classes\.txt' is not in UTF-8"):
+        CUB(tmp_path)
+
+
 def test_rows_are_split_at_blanks_and_the_last_column_keeps_its_own(tmp_path: Path) -> None:
     table = tmp_path / "table.txt"
     table.write_text("header\n\n1   a/b.jpg \n2\tc d.jpg\r\n")

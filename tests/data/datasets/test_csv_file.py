@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from data import CSVFile
-from tests.data.trees import csv_tree
+from tests.data.trees import csv_tree, photo
 
 
 def table(folder: Path, *lines: str, name: str = "list.csv", encoding: str = "utf-8") -> Path:
@@ -68,6 +68,14 @@ def test_the_table_is_named_or_the_only_one(tmp_path: Path) -> None:
     assert CSVFile(tmp_path / "elsewhere", file=str(other)).paths == [f"{tmp_path}/1.jpg"]
     with pytest.raises(FileNotFoundError, match=rf"There is no table '{tmp_path}/3.csv': correct"):
         CSVFile(tmp_path, file="3.csv")
+
+
+def test_a_table_from_windows_and_its_own_path_as_root(tmp_path: Path) -> None:
+    photo(tmp_path / "im" / "0.jpg", 0)
+    path = table(tmp_path, "path,label,split", "im\\0.jpg,a,train")
+    dataset = CSVFile(path)
+    assert dataset.paths == [str(tmp_path / "im" / "0.jpg")]
+    assert dataset.load(0).mode == "RGB"
 
 
 def test_without_roles_each_image_queries_all_others(tmp_path: Path) -> None:
@@ -134,7 +142,8 @@ def test_one_role_for_all_is_refused(tmp_path: Path, value: str, what: str) -> N
         ),
         (
             ["path,label,split", "", "1.jpg,a,val"],
-            "list.csv:3: unknown split 'val': choose one of train, test.",
+            "list.csv:3: unknown split 'val': choose one of train, test (validation classes are "
+            "held out of train, see data.validation).",
         ),
         (
             ["path,label,split", "1.jpg, ,test"],

@@ -166,7 +166,10 @@ def test_class_folders_pass_over_what_is_hidden_loose_or_empty(tmp_path: Path) -
     (tmp_path / "empty").mkdir()
     photo(tmp_path / ".cache" / "0.jpg", 1)
     photo(tmp_path / "loose.jpg", 1)
-    assert class_folders(tmp_path) == Listing([f"{tmp_path}/a/0.jpg"], ["a"])
+    listing = class_folders(tmp_path)
+    assert (listing.paths, listing.names) == ([f"{tmp_path}/a/0.jpg"], ["a"])
+    assert len(listing.notes) == 1
+    assert listing.notes[0].endswith("hold no picture and make no class: empty.")
 
 
 def test_long_lists_are_shortened() -> None:
