@@ -182,6 +182,10 @@ def _settings(key: str, value: object) -> Iterator[str]:
 
 
 def _shown(path: Path) -> str:
-    """The path as a user would write it: relative where it lies below the current folder."""
+    """The path as a user would write it: from the current folder, or a packaged grid's name."""
     here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    if path.is_relative_to(here):
+        return str(path.relative_to(here))
+    if path.is_relative_to(EXPERIMENTS):
+        return path.relative_to(EXPERIMENTS).with_suffix("").as_posix()
+    return str(path)

@@ -231,3 +231,10 @@ def test_no_such_file() -> None:
     )
     with pytest.raises(FileNotFoundError, match=sentence):
         read_grid("ablations/layer")
+
+
+def test_a_packaged_grid_goes_by_its_name_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_grid("ablations/generators").source == "ablations/generators"
