@@ -16,7 +16,7 @@ SUFFIXES = frozenset(
         *(".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
         *(".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
         # Where this Pillow was built with it.
-        *((".avif",) if features.check("avif") else ()),
+        *((".avif",) if "avif" in features.get_supported_modules() else ()),
     )
 )
 # `ImageOps.exif_transpose` also writes the EXIF block anew, which fails on many a camera's block.

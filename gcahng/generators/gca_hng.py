@@ -137,15 +137,7 @@ class HardNegativeGenerator(NegativeGenerator):
         The coefficients are detached: the synthetic term trains the embedder only, the node cross
         entropy J_gce embedder and graph.
 
-        Args:
-            embeddings: [B, D], with gradient.
-            labels: [B] integers in [0, num_classes), class-balanced.
-            layout: `batch_layout(labels)` if already known; saves a synchronisation on a GPU.
-            draws: [P, P-1] scalars in (0, 1) for the folding; drawn if None.
-
-        Raises:
-            ValueError: If the batch is not class-balanced, with the counts, or a label is out of
-                range.
+        Arguments and errors as `NegativeGenerator.forward`.
         """
         layout = self._layout(labels, layout).to(embeddings.device)
         slots = self._slots(embeddings, layout)
