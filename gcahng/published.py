@@ -143,13 +143,9 @@ def export_checkpoint(source: str | Path, target: str | Path, *, last: bool = Fa
     state = load_checkpoint(path)
     settings = parse_config(state["config"], str(path))
     generator: Mapping[str, Tensor] = state.get("generator") or {}
-    section = settings.embedder
-    beside = {"normalize": section.normalize, **section.backbone.args}
-    beside = {key: value for key, value in beside.items() if key in UNSAID and value != UNSAID[key]}
-    if beside:
-        said = ", ".join(f"{key}={value}" for key, value in beside.items())
+    if lost := _unsaid(settings):
         LOGGER.warning(
-            "%s: the published layout has no place for %s: keep it in mind", target, said
+            "%s: the published layout has no place for %s: keep it in mind", target, lost
         )
     published = published_state(
         state["embedder"],
@@ -160,6 +156,13 @@ def export_checkpoint(source: str | Path, target: str | Path, *, last: bool = Fa
     with atomic_write(target) as temporary:
         torch.save(published, temporary)
     return list(published)
+
+
+def _unsaid(settings: ExperimentConfig) -> str:
+    """What weights alone do not say of an embedder, where it differs from the published ones."""
+    section = settings.embedder
+    said = {"normalize": section.normalize, **section.backbone.args}
+    return ", ".join(f"{k}={v}" for k, v in said.items() if k in UNSAID and v != UNSAID[k])
 
 
 def _read(path: str | Path) -> PublishedState:

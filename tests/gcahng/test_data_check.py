@@ -64,6 +64,13 @@ def test_ones_own_folder_takes_its_arguments(
     assert ["test", "4", "–", "2", "–"] in rows
 
 
+def test_the_home_folder_may_be_written_as_a_tilde(
+    cub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(cub))
+    assert _run(monkeypatch, "data", "verify", "cub", "--root", "~") == 0
+
+
 def test_download_is_asked_for(
     cub: Path,
     tmp_path: Path,

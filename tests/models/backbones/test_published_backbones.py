@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models import ResNet50, build_backbone
+from models.weights import read_weights
 
 IMAGES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
@@ -153,6 +154,16 @@ def test_foreign_weights_are_refused(resnet: nn.Module, tmp_path: Path) -> None:
         build_backbone("resnet50", weights=tmp_path / "list.pth")
     with pytest.raises(ValueError, match="'pooling' as avg_max or avg"):
         build_backbone("resnet50", pretrained=False, pooling="max")
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(
+    resnet: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _saved(resnet, tmp_path / "r.pth")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    ours = build_backbone("resnet50", weights="~/r.pth")
+    assert torch.equal(ours.model.conv1.weight, resnet.conv1.weight)
+    assert read_weights("~/r.pth").keys() == resnet.state_dict().keys()
 
 
 def test_weights_one_level_down_and_of_another_width(resnet: nn.Module, tmp_path: Path) -> None:
