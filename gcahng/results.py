@@ -3,11 +3,13 @@
 import csv
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from gcahng.report import RunRecord
 from gcahng.run_folder import RunFolder
 from gcahng.tables import Column
+
+Split = Literal["test", "val"]
 
 
 def read_record(folder: RunFolder, name: str) -> RunRecord:
@@ -48,12 +50,22 @@ def result_columns(record: RunRecord) -> list[Column]:
     ]
 
 
-def figures_after(record: RunRecord, epoch: str) -> dict[str, float]:
-    """Retrieval figures on the test split after the `last` or the `best` epoch, by name."""
-    prefix = f"{epoch}/"
+def figures_after(record: RunRecord, epoch: str, split: Split = "test") -> dict[str, float]:
+    """Retrieval figures after the `last` or the `best` epoch, by name; in fractions.
+
+    Args:
+        record: The run.
+        epoch: Which of the two.
+        split: `test`, or `val`: the held-out training classes, to tune on.
+    """
+    figures, prefix = record.results, f"{epoch}/"
+    if split == "val":
+        wanted = record.results["epochs" if epoch == "last" else "best_epoch"]
+        figures = next((row for row in record.history if row["epoch"] == wanted), {})
+        prefix = "val/"
     return {
         name.removeprefix(prefix): value
-        for name, value in record.results.items()
+        for name, value in figures.items()
         if name.startswith(prefix)
     }
 

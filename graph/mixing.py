@@ -12,14 +12,16 @@ from graph.precision import full_precision
 DISTANCE_EPS = 1e-6  # as in torch's pairwise_distance
 
 
-def anchor_distances(slots: Tensor) -> Tensor:
+def anchor_distances(slots: Tensor, anchors: Tensor | None = None) -> Tensor:
     r"""Distances :math:`\lVert z_{p,a} - z_{n,b} + 10^{-6} \rVert` of all ordered pairs.
 
-    Shapes: [P, S, D] → [P, S, P, S] (anchor slot, anchor class, slot, class).
+    Shapes: [P, S, D] → [P, S, P, S] (anchor slot, anchor class, slot, class); `anchors` stand in
+    for z_{p,a}.
     """
     flat = slots.flatten(0, 1)
+    first = (flat if anchors is None else anchors.flatten(0, 1)) + DISTANCE_EPS
     # Differences rather than products: a product would lose the small distances.
-    distances = torch.cdist(flat + DISTANCE_EPS, flat, compute_mode="donot_use_mm_for_euclid_dist")
+    distances = torch.cdist(first, flat, compute_mode="donot_use_mm_for_euclid_dist")
     return distances.view(*slots.shape[:2], *slots.shape[:2])
 
 
@@ -43,6 +45,7 @@ def synthetic_negatives(
     strength: Tensor | float,
     draws: Tensor,
     pairs: Pairs | None = None,
+    detach_anchor: bool = False,
 ) -> Tensor:
     r"""One synthetic negative per anchor and negative class.
 
@@ -60,6 +63,8 @@ def synthetic_negatives(
         strength: s = exp(-α/J̄) in [0, 1]; 0 pulls to the positive's distance.
         draws: [P, P-1] in (0, 1), the scalars of the folding.
         pairs: The pairs that symmetric coefficients belong to.
+        detach_anchor: Let no gradient through :math:`z_a`, nor through its place in the distances:
+            a negative then moves with the samples that it is made of, not with its anchor.
 
     Returns:
         [P, S, S, D]: slot p, anchor class a, negative class b (b = a included).
@@ -67,23 +72,28 @@ def synthetic_negatives(
     Source: GCA-HNG (IJCV 2025), correlation-aware channel-adaptive interpolation.
     """
     samples, classes, channels = slots.shape
-    straight, adaptive = _shares(slots, strength, draws)
+    anchors = slots.detach() if detach_anchor else slots
+    straight, adaptive = _shares(slots, anchors, strength, draws)
     # Σ_n straight (z_n - z_a), the sums over z_n and over z_a taken apart.
     kept = torch.einsum("panb,nbd->pabd", straight, slots)
-    kept = kept + (1 - straight.sum(2)).unsqueeze(-1) * slots.unsqueeze(2)
-    if pairs is not None:
+    kept = kept + (1 - straight.sum(2)).unsqueeze(-1) * anchors.unsqueeze(2)
+    if pairs is not None and not detach_anchor:
         share = adaptive.reshape(pairs.num_nodes, -1)
         moved = _PairMixing.apply(slots, coefficients, share, pairs)
         return kept + moved
-    eta = coefficients.view(samples, classes, samples, classes, channels)
+    # Either end of a pair is the other's anchor: with one of them detached there are no pairs.
+    eta = coefficients if pairs is None else pairs.to_dense(coefficients)
+    eta = eta.view(samples, classes, samples, classes, channels)
     per_channel = adaptive.unsqueeze(-1) * eta
-    return kept + (per_channel * slots).sum(2) - per_channel.sum(2) * slots.unsqueeze(2)
+    return kept + (per_channel * slots).sum(2) - per_channel.sum(2) * anchors.unsqueeze(2)
 
 
-def _shares(slots: Tensor, strength: Tensor | float, draws: Tensor) -> tuple[Tensor, Tensor]:
+def _shares(
+    slots: Tensor, anchors: Tensor, strength: Tensor | float, draws: Tensor
+) -> tuple[Tensor, Tensor]:
     """Weights of z_n - z_a that all channels share and that η scales: two of [P, S, P, S]."""
     samples = slots.size(0)
-    distance = anchor_distances(slots)
+    distance = anchor_distances(slots, anchors)
     positive = distance.diagonal(dim1=1, dim2=3)  # [P, P, S]: anchor slot, slot, class
     slot = torch.arange(samples, device=slots.device)
     positive = positive[slot, (slot + 1) % samples][..., None, None]  # [P, S, 1, 1]

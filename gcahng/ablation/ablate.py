@@ -10,7 +10,13 @@ from gcahng.ablation.cell_run import CellRun, State, grid_runs
 from gcahng.ablation.grid import Grid
 from gcahng.ablation.pool import Pool, claimed, default_jobs
 from gcahng.ablation.progress import GridProgress
-from gcahng.ablation.report import command, report_grid, table_columns, table_rows
+from gcahng.ablation.report import (
+    command,
+    read_verdict,
+    report_grid,
+    table_columns,
+    table_rows,
+)
 from gcahng.ablation.summary import summarize
 from gcahng.registry import lookup
 from gcahng.tables import Column, results_table
@@ -95,9 +101,12 @@ def _options(only: Sequence[str], jobs: int | None, out: str | Path | None) -> l
 def _show_results(grid: Grid, runs: Sequence[CellRun], written: Path, console: Console) -> bool:
     """Print the table and which runs failed; whether none did."""
     columns = [column for column in table_columns() if column.key in SHOWN]
-    console.print(results_table(table_rows(grid, summarize(grid)), columns, grid.title))
+    summaries = summarize(grid)
+    console.print(results_table(table_rows(grid, summaries), columns, grid.title))
     failed = [run.name for run in runs if not run.finished]
-    lines = [f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}"] if failed else []
+    lines = read_verdict(grid, summaries)
+    if failed:
+        lines.append(f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}")
     for line in (*lines, f"report: {written}"):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     return not failed

@@ -10,7 +10,7 @@ from gcahng.comparison import epochs_for
 from gcahng.config import ExperimentConfig, differing_keys, dump_config, parse_config
 from gcahng.files import write_text
 from gcahng.report import RunRecord
-from gcahng.results import read_record
+from gcahng.results import Split, read_record
 from gcahng.run_folder import RunFolder
 
 
@@ -31,6 +31,7 @@ class CellRun:
         cell: What is trained.
         seed: Its seed.
         home: The folder of the grid.
+        split: Whose figures are reported.
         needs: For equal time, the runs with the same seed of the same experiment and of the one
             whose time it gets.
     """
@@ -38,6 +39,7 @@ class CellRun:
     cell: Cell
     seed: int
     home: Path
+    split: Split
     needs: tuple["CellRun", ...] = ()
 
     @property
@@ -133,6 +135,6 @@ def grid_runs(grid: Grid) -> list[CellRun]:
         with_seed: dict[str, CellRun] = {}
         for cell in sorted(grid.cells.values(), key=lambda cell: bool(cell.needs)):
             needs = tuple(with_seed[name] for name in cell.needs)
-            with_seed[cell.name] = CellRun(cell, seed, grid.folder, needs)
+            with_seed[cell.name] = CellRun(cell, seed, grid.folder, grid.split, needs)
         runs += (with_seed[name] for name in grid.cells)
     return runs

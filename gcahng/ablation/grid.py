@@ -12,6 +12,7 @@ from gcahng.config import ExperimentConfig, differing_keys
 from gcahng.config.errors import show
 from gcahng.config.layers import EXPERIMENTS, GRIDS, find_config, load_layers
 from gcahng.registry import did_you_mean
+from gcahng.results import Split
 from models import find_backbone
 
 
@@ -41,6 +42,7 @@ class Grid:
         title: Heading of the report.
         reference: Name of the cell that the others are held against.
         seeds: All cells are trained with each.
+        split: Whose figures are reported.
         cells: By name.
     """
 
@@ -49,6 +51,7 @@ class Grid:
     title: str
     reference: str
     seeds: range
+    split: Split
     cells: dict[str, Cell]
 
     @property
@@ -60,6 +63,8 @@ class Grid:
         """What the cell's experiment has otherwise than the reference's, as `key=value`."""
         config, reference = cell.config, self.cells[self.reference].config
         keys = [key for key in differing_keys(reference, config) if key != "name"]
+        # What only the reference's own component has an argument for is no change of this one.
+        keys = [key for key in keys if _is_set(config, key)]
         if cell.needs:
             keys = [key for key in keys if key != "train.epochs"]
         changes = [text for key in keys for text in _settings(key, _value(config, key))]
@@ -86,11 +91,16 @@ def read_grid(path: str | Path, seeds: int | None = None) -> Grid:
     for name, plan in plans.items():
         with mistakes.of(name):
             config = _resolve(name, plan, file, found, source)
+            if file.split == "val" and config.selects_on_test:
+                raise ValueError(
+                    f"{source}: split: 'val' needs classes held out: data.validation above 0 and "
+                    "quirks.select as 'corrected'"
+                )
             cells[name] = Cell(name, config, plan.needs)
     mistakes.report()
     numbers = range(file.first_seed, file.first_seed + (seeds or file.seeds))
     title = file.title or found.stem
-    return Grid(source, found.stem, title, file.reference, numbers, cells)
+    return Grid(source, found.stem, title, file.reference, numbers, file.split, cells)
 
 
 def _find(path: str | Path) -> Path:
@@ -160,6 +170,16 @@ def _check_parts(config: ExperimentConfig) -> None:
         find_backbone(config.embedder.backbone.name)
     build_loss(config, config.batch.classes)
     build_generator(config, config.batch.classes)
+
+
+def _is_set(config: ExperimentConfig, dotted: str) -> bool:
+    """Whether there is a setting at a dotted key."""
+    value: Any = config.model_dump()
+    for key in dotted.split("."):
+        if not isinstance(value, dict) or key not in value:
+            return False
+        value = value[key]
+    return True
 
 
 def _value(config: ExperimentConfig, dotted: str) -> Any:

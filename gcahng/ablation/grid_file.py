@@ -14,6 +14,7 @@ from gcahng.config.layers import Layers
 from gcahng.config.plain_yaml import parse_yaml
 from gcahng.config.sections import Args, AtLeast0, AtLeast1, Section
 from gcahng.registry import lookup
+from gcahng.results import Split
 
 Model = TypeVar("Model", bound=Section)
 
@@ -29,6 +30,8 @@ class GridFile(Section):
     first_seed: AtLeast0 = 0
     reference: str
     """The cell that paired differences are taken to."""
+    split: Split = "test"
+    """Whose figures are reported; `val`, the held-out training classes, to tune on."""
     settings: Args = Field(default_factory=dict)
     """Settings of every cell."""
     cells: Args = Field(default_factory=dict)

@@ -12,7 +12,11 @@ from gcahng.ablation.bars import save_picture
 from gcahng.report import PAGE, STYLE
 from gcahng.tables import Column, Row, markdown_table
 
-HEADING = "After the last epoch, class-disjoint test split, %"
+HEADINGS = {
+    "test": "After the last epoch, class-disjoint test split, %",
+    "val": "After the last epoch, held-out training classes, %",
+}
+VERDICT = "What it shows"
 FAILED = "Failed"
 CELLS = "What each cell changes"
 REPEAT = "To repeat it"
@@ -29,9 +33,11 @@ class Page:
     Attributes:
         title: Heading.
         lead: The sentence below it.
+        heading: Of the table.
         columns: Of the table.
         rows: Of the table.
         failures: Names of runs that failed, and why.
+        verdict: Which cells differ from the reference.
         picture: How to read the picture.
         notes: How to read the table.
         reference: Name of the reference.
@@ -41,9 +47,11 @@ class Page:
 
     title: str
     lead: str
+    heading: str
     columns: Sequence[Column]
     rows: Sequence[Row]
     failures: Sequence[tuple[str, str]]
+    verdict: Sequence[str]
     picture: str
     notes: Sequence[str]
     reference: str
@@ -58,13 +66,15 @@ def markdown_page(page: Page, picture: str | None) -> str:
         page: What it says.
         picture: Path of a picture to show, relative to the file.
     """
-    parts = [f"# {page.title}\n", f"{page.lead}\n", f"## {HEADING}\n"]
+    parts = [f"# {page.title}\n", f"{page.lead}\n", f"## {page.heading}\n"]
     parts.append(markdown_table(page.rows, page.columns))
     if page.failures:
         lines = [f"- {run}: {reason}\n" for run, reason in page.failures]
         parts += [f"## {FAILED}\n", "".join(lines)]
     if picture is not None:
         parts += [f"![{page.title}]({picture})\n", f"{page.picture}\n"]
+    if page.verdict:
+        parts += [f"## {VERDICT}\n", "".join(f"- {sentence}\n" for sentence in page.verdict)]
     parts += [f"{note}\n" for note in page.notes]
     changes = [
         f"- {name}: {', '.join(f'`{change}`' for change in changes) or _nothing(page, name)}\n"
@@ -78,13 +88,15 @@ def markdown_page(page: Page, picture: str | None) -> str:
 def html_page(page: Page, pictures: Sequence[Figure]) -> str:
     """The report as one file, with the pictures in it."""
     body = [f"<h1>{escape(page.title)}</h1>", f"<p>{escape(page.lead)}</p>"]
-    body += [f"<h2>{HEADING}</h2>", _table(page.rows, page.columns)]
+    body += [f"<h2>{page.heading}</h2>", _table(page.rows, page.columns)]
     if page.failures:
         items = [f"<b>{escape(run)}</b>: {escape(reason)}" for run, reason in page.failures]
         body += [f"<h2>{FAILED}</h2>", _list(items)]
     if pictures:
         body += [f'<div class="panels pairs">{"".join(map(_image, pictures))}</div>']
         body += [f"<p>{escape(page.picture)}</p>"]
+    if page.verdict:
+        body += [f"<h2>{VERDICT}</h2>", _list([escape(sentence) for sentence in page.verdict])]
     body += [f"<p>{escape(note)}</p>" for note in page.notes]
     cells = [
         f"<b>{escape(name)}</b>: "

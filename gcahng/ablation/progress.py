@@ -111,7 +111,7 @@ def _epochs(run: CellRun) -> int:
 
 def _figures(run: CellRun) -> str:
     record = run.record()
-    figures = figures_after(record, "last")
+    figures = figures_after(record, "last", run.split)
     shown = [f"{column.title} {column.show(figures)} %" for column in figure_columns(COMPARED)]
     return f"{', '.join(shown)}, {record.results['seconds']:.1f} s"
 

@@ -10,8 +10,9 @@ import torch
 
 from gcahng.ablation.bars import draw_bars, save_picture
 from gcahng.ablation.grid import Grid
-from gcahng.ablation.page import Page, html_page, markdown_page
+from gcahng.ablation.page import HEADINGS, Page, html_page, markdown_page
 from gcahng.ablation.summary import Summary, paired_difference, summarize
+from gcahng.ablation.verdict import verdict
 from gcahng.comparison import COMPARED, csv_text, span, spread
 from gcahng.files import atomic_write, write_text
 from gcahng.results import figure_columns, figures_after, selection_note
@@ -21,6 +22,10 @@ PICTURE = (
     "Bars are Δ, from the mean of the reference (the line, its name in bold), and whiskers its "
     "interval; dots are single runs, as high in their row as those of the same seed in theirs. The "
     "axes do not begin at zero; the numbers are means."
+)
+TUNING = (
+    "These classes are for choosing settings: the best of many cells is ahead by luck too, so it "
+    "is to be measured once more, on the test split with other seeds."
 )
 COSTS = (
     "Seconds: mean training time without warm start and evaluation, by runs that may have shared "
@@ -82,6 +87,11 @@ def table_rows(grid: Grid, summaries: Mapping[str, Summary]) -> list[dict[str, A
     return [_row(grid, summary, summaries[grid.reference]) for summary in summaries.values()]
 
 
+def read_verdict(grid: Grid, summaries: Mapping[str, Summary]) -> list[str]:
+    """Which cells differ from the reference in MAP@R, in sentences."""
+    return verdict(summaries, grid.reference, "map@r", "MAP@R")
+
+
 def _row(grid: Grid, summary: Summary, reference: Summary) -> dict[str, Any]:
     records, seeds = list(summary.records.values()), len(grid.seeds)
     n = str(seeds) if len(records) == seeds else f"{len(records)} of {seeds}"
@@ -122,9 +132,11 @@ def _describe(grid: Grid, summaries: Mapping[str, Summary]) -> Page:
         title=grid.title,
         lead=f"{len(grid.cells)} cells × {_seeds(grid)} on {', '.join(data)}; "
         f"{finished} of {runs} runs have finished.",
+        heading=HEADINGS[grid.split],
         columns=table_columns(),
         rows=table_rows(grid, summaries),
         failures=[failure for summary in summaries.values() for failure in _failures(summary)],
+        verdict=read_verdict(grid, summaries),
         picture=PICTURE,
         notes=_notes(grid, summaries),
         reference=grid.reference,
@@ -162,6 +174,7 @@ def _notes(grid: Grid, summaries: Mapping[str, Summary]) -> list[str]:
             if cell.needs
         ),
         f"{selection_note(records)} They stand in the CSV; the table has the last epochs.",
+        *([TUNING] if grid.split == "val" else []),
         COSTS,
         f"Written with torch {torch.__version__.partition('+')[0]}.",
     ]
@@ -174,7 +187,10 @@ def _every_run(summaries: Mapping[str, Summary]) -> list[dict[str, Any]]:
             "cell": name,
             "seed": seed,
             "epoch": epoch,
-            **{figure: f"{value:.6f}" for figure, value in figures_after(record, epoch).items()},
+            **{
+                figure: f"{value:.6f}"
+                for figure, value in figures_after(record, epoch, summary.split).items()
+            },
             "seconds": f"{record.results['seconds']:.2f}",
             "epochs": record.results["epochs"],
             "embedder_parameters": summary.parameters.embedder,

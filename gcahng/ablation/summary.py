@@ -13,7 +13,7 @@ from gcahng.build import build_embedder, build_generator
 from gcahng.checkpoint import load_checkpoint
 from gcahng.config import parse_config
 from gcahng.report import RunRecord
-from gcahng.results import figures_after
+from gcahng.results import Split, figures_after
 from gcahng.run_folder import RunFolder
 
 
@@ -33,11 +33,13 @@ class Difference:
         mean: Over the pairs.
         interval: Its 95 % confidence interval by Student's t; None where there is one pair.
         pairs: How many.
+        p: Two-sided, by the same t; None where there is one pair.
     """
 
     mean: float
     interval: tuple[float, float] | None
     pairs: int
+    p: float | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Summary:
     Attributes:
         cell: The cell.
         seeds: All of the grid's.
+        split: Whose figures count.
         records: Of the finished runs, by seed.
         failures: Why some of the others have no figures, by seed.
         parameters: None while no run has finished.
@@ -54,13 +57,17 @@ class Summary:
 
     cell: Cell
     seeds: range
+    split: Split
     records: Mapping[int, RunRecord]
     failures: Mapping[int, str]
     parameters: Parameters | None
 
     def figures(self, name: str) -> dict[int, float]:
         """A figure in percent after the last epoch, by seed; without the runs that lack it."""
-        measured = {seed: figures_after(r, "last").get(name) for seed, r in self.records.items()}
+        measured = {
+            seed: figures_after(record, "last", self.split).get(name)
+            for seed, record in self.records.items()
+        }
         return {seed: 100 * value for seed, value in measured.items() if value is not None}
 
 
@@ -79,7 +86,9 @@ def summarize(grid: Grid) -> dict[str, Summary]:
         elif problem:
             failures[name][run.seed] = problem
     return {
-        name: Summary(cell, grid.seeds, records[name], failures[name], parameters.get(name))
+        name: Summary(
+            cell, grid.seeds, grid.split, records[name], failures[name], parameters.get(name)
+        )
         for name, cell in grid.cells.items()
     }
 
@@ -98,8 +107,11 @@ def paired_difference(
     middle, pairs = mean(gaps), len(gaps)
     if pairs < 2:
         return Difference(middle, None, pairs)
-    reach = float(stats.t.ppf(0.975, pairs - 1)) * stdev(gaps) / pairs**0.5
-    return Difference(middle, (middle - reach, middle + reach), pairs)
+    error = stdev(gaps) / pairs**0.5
+    reach = float(stats.t.ppf(0.975, pairs - 1)) * error
+    # Equal differences leave no doubt: t is infinite, or nothing by nothing for none at all.
+    p = 2 * float(stats.t.sf(abs(middle) / error, pairs - 1)) if error else float(middle == 0)
+    return Difference(middle, (middle - reach, middle + reach), pairs, p)
 
 
 @cache

@@ -5,7 +5,11 @@ from gcahng.generators.class_loss import ClassLoss
 from gcahng.generators.das import DenselyAnchoredSampling
 from gcahng.generators.fixed_mixing import HDML, RandomChannel, Scalar, Unmoved
 from gcahng.generators.gca_hng import HardNegativeGenerator
-from gcahng.generators.hardest_point import EmbeddingExpansion, SymmetricalSynthesis
+from gcahng.generators.hardest_point import (
+    EmbeddingExpansion,
+    HardestReal,
+    SymmetricalSynthesis,
+)
 from gcahng.generators.metrix import Metrix
 
 GENERATORS: dict[str, type[NegativeGenerator]] = {
@@ -13,6 +17,7 @@ GENERATORS: dict[str, type[NegativeGenerator]] = {
     "das": DenselyAnchoredSampling,
     "embedding_expansion": EmbeddingExpansion,
     "gca_hng": HardNegativeGenerator,
+    "hardest_real": HardestReal,
     "hdml": HDML,
     "metrix": Metrix,
     "random_channel": RandomChannel,

@@ -80,6 +80,8 @@ class NegativeGenerator(nn.Module, ABC):
         normalize: Work on the unit sphere: embeddings and negatives have length 1, and the term
             has no norm penalty.
         temperature: What the logits of the synthetic term are divided by.
+        detach_anchor: Let no gradient through the anchor inside its own negatives, where a
+            generator puts it there.
     """
 
     def __init__(
@@ -91,11 +93,13 @@ class NegativeGenerator(nn.Module, ABC):
         linear_ce_weight: float = 0.0,
         normalize: bool = False,
         temperature: float = 1.0,
+        detach_anchor: bool = False,
     ) -> None:
         super().__init__()
         self.embedding_dim, self.num_classes = embedding_dim, num_classes
         self.synthetic_weight, self.linear_ce_weight = synthetic_weight, linear_ce_weight
         self.normalize, self.temperature = normalize, temperature
+        self.detach_anchor = detach_anchor
         self.hardness = Hardness()
         self.linear_head: nn.Module | None = None
         if linear_ce_weight:

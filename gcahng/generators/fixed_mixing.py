@@ -25,7 +25,8 @@ class FixedMixing(NegativeGenerator):
         nodes = slots.size(0) * slots.size(1)
         shape = torch.Size((nodes, nodes, slots.size(2)))
         strength, eta = self.mixture(slots, shape)
-        return Synthetic(synthetic_negatives(slots, eta, strength, folding(slots, draws)))
+        draws, detach = folding(slots, draws), self.detach_anchor
+        return Synthetic(synthetic_negatives(slots, eta, strength, draws, detach_anchor=detach))
 
     @abstractmethod
     def mixture(self, slots: Tensor, shape: torch.Size) -> tuple[Tensor | float, Tensor]:

@@ -229,4 +229,6 @@ class HardNegativeGenerator(NegativeGenerator):
         if self.shared_channels:
             coefficients = coefficients.mean(-1, keepdim=True).expand_as(coefficients)
         strength = self.hardness.strength(self.alpha).to(slots.dtype)
-        return synthetic_negatives(slots, coefficients, strength, folding(slots, draws), pairs)
+        # Nothing to detach where the generator is trained: pairs are then the faster way.
+        draws, detach = folding(slots, draws), self.detach_anchor and slots.requires_grad
+        return synthetic_negatives(slots, coefficients, strength, draws, pairs, detach)

@@ -33,6 +33,17 @@ class HardestPoint(NegativeGenerator):
         """Synthetic points [K, S, D], K of each of the S classes."""
 
 
+class HardestReal(HardestPoint):
+    """The control for points made of a class's samples: none are made, the real ones are left.
+
+    The arguments are those of `NegativeGenerator`.
+    """
+
+    def points(self, slots: Tensor, layout: BatchLayout) -> Tensor:
+        """None at all."""
+        return slots[:0]
+
+
 class SymmetricalSynthesis(HardestPoint):
     r"""Each sample mirrored at the axis of another sample of its class.
 

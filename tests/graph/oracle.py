@@ -162,11 +162,12 @@ def network(net: CorrelationNetwork, z: Tensor, y: Tensor) -> tuple[Tensor, Tens
 
 
 def candidate(
-    slots: Tensor, eta: Tensor, strength: float, p: int, a: int, n: int, b: int
+    slots: Tensor, eta: Tensor, strength: float, p: int, a: int, n: int, b: int, detach: bool
 ) -> Tensor:
     """Sample (n, b), pulled towards anchor (p, a) if farther away than its positive."""
     samples, classes, _ = slots.shape
     anchor, negative = slots[p, a], slots[n, b]
+    anchor = anchor.detach() if detach else anchor
     near = (anchor - slots[(p + 1) % samples, a] + 1e-6).square().sum().sqrt()
     far = (anchor - negative + 1e-6).square().sum().sqrt()
     if far <= near:
@@ -175,16 +176,18 @@ def candidate(
     return anchor + (negative - anchor) * (near + (far - near) * channel * strength) / far
 
 
-def negatives(slots: Tensor, eta: Tensor, strength: float, draws: Tensor) -> Tensor:
+def negatives(
+    slots: Tensor, eta: Tensor, strength: float, draws: Tensor, detach: bool = False
+) -> Tensor:
     """The candidates of each class folded one by one: [P, S, S, D]."""
     samples, classes, _ = slots.shape
     folded = []
     for p in range(samples):
         for a in range(classes):
             for b in range(classes):
-                mixed = candidate(slots, eta, strength, p, a, 0, b)
+                mixed = candidate(slots, eta, strength, p, a, 0, b, detach)
                 for n in range(1, samples):
-                    new = candidate(slots, eta, strength, p, a, n, b)
+                    new = candidate(slots, eta, strength, p, a, n, b, detach)
                     mixed = new + draws[p, n - 1] * (mixed - new)
                 folded.append(mixed)
     return torch.stack(folded).view(samples, classes, classes, -1)

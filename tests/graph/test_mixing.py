@@ -61,6 +61,23 @@ def test_gradcheck_by_pairs() -> None:
     torch.autograd.gradcheck(lambda z, e: synthetic_negatives(z, e, 0.4, draws, pairs), leaves)
 
 
+@pytest.mark.parametrize("by_pairs", [True, False])
+def test_a_detached_anchor_keeps_the_value_and_passes_no_gradient(by_pairs: bool) -> None:
+    slots, eta, draws = batch(3, 3)
+    pairs = unordered_pairs(9, torch.device("cpu")) if by_pairs else None
+    if pairs is not None:
+        by_pair = eta.flatten(0, 1)[: pairs.row.numel()]
+        eta = pairs.to_dense(by_pair)
+    given = eta if pairs is None else by_pair
+    slots.requires_grad_()
+    ours = synthetic_negatives(slots, given, 0.4, draws, pairs, detach_anchor=True)
+    oracle.assert_near("same", ours, synthetic_negatives(slots, given, 0.4, draws, pairs), 1e-12)
+    weights, gradients = torch.randn(3, 3, 3, 4).double(), []
+    for out in (ours, oracle.negatives(slots, eta, 0.4, draws, detach=True)):
+        gradients += torch.autograd.grad((out * weights).sum(), slots)
+    oracle.assert_near("gradient", *gradients)
+
+
 def test_positive_is_reached_through_its_distance_alone() -> None:
     # With every fold on the last candidate, sample (0, 0) enters anchor (2, 0) as positive only.
     slots, eta, _ = batch(3, 2)

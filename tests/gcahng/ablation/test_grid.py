@@ -101,7 +101,7 @@ MISTAKES = [
     (
         HEAD + "cell: {a: {}}",
         "grid.yaml: unknown key 'cell' (did you mean 'cells'?); allowed here: title, base, seeds, "
-        "first_seed, reference, settings, cells, axes, equal_time",
+        "first_seed, reference, split, settings, cells, axes, equal_time",
     ),
     (HEAD + CELLS + "seeds: 0", "grid.yaml: seeds: expected an integer ≥ 1, got 0"),
     (HEAD + "cells: [npair]", "grid.yaml: cells: expected a mapping, got ['npair']"),
@@ -238,3 +238,17 @@ def test_a_packaged_grid_goes_by_its_name_elsewhere(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert read_grid("ablations/generators").source == "ablations/generators"
+
+
+def test_validation_figures_need_validation_classes(write_grid: WriteGrid) -> None:
+    text = TWO_CELLS.replace("embedder.dim: 8", "embedder.dim: 8, data.validation: 0.0")
+    with pytest.raises(ValueError, match=r"every cell: grid.yaml: split: 'val' needs classes"):
+        write_grid(text + "split: val\n")
+    with pytest.raises(ValueError, match=r"grid.yaml: split: expected 'test' or 'val'"):
+        write_grid(TWO_CELLS + "split: vel\n")
+
+
+def test_arguments_of_another_component_are_no_change(write_grid: WriteGrid) -> None:
+    text = HEAD + "cells:\n  npair: {loss: {name: npair, args: {normalize: true}}}\n"
+    grid = write_grid(text + "  triplet: {loss.name: triplet}\n")
+    assert grid.changes(grid.cells["triplet"]) == ["loss.name='triplet'"]

@@ -40,11 +40,33 @@ def test_markdown_has_means_paired_differences_and_failures(grid: Grid) -> None:
     assert "| bad | 0 of 2 | – | – | – | – | – | – | – | – |" in text
     assert "- bad, seed 0, 1: training diverged | at once" in text
     assert "4 comparisons, uncorrected" in text
+    assert (
+        "## What it shows\n\n- MAP@R not told apart from 'npair' by these seeds: full (+1.50)."
+        in text
+    )
     assert "held-out training classes. They stand in the CSV" in text
     assert "- npair: the reference\n" in text
     assert "- full: `generator.graph.layers=1`, `generator.alpha=2.0`\n" in text
     assert "python -m gcahng ablate grid.yaml --seeds 2" in text
     assert "![Does <it> help?](grid.png)" in text
+
+
+def test_figures_of_the_validation_classes(write_grid: WriteGrid) -> None:
+    grid = write_grid(
+        TEXT.replace("settings: {", "settings: {data.validation: 0.4, ") + "split: val\n"
+    )
+    for run in grid_runs(grid):
+        finish(run, 0.9)
+        gain = 0.1 if run.cell.name == "full" else 0.02 * run.seed
+        run.folder.write_metrics([{"epoch": 1, "val/recall@1": 0.4 + gain, "val/map@r": 0.2}])
+    target = report_grid(grid)
+    text = target.read_text(encoding="utf-8")
+    assert "## After the last epoch, held-out training classes, %" in text
+    assert "| full | 2 | 50.00 ± 0.00 | 20.00 ± 0.00 | +9.00 [-3.71, +21.71] | +0.00" in text
+    assert "to be measured once more, on the test split" in text
+    with target.with_suffix(".csv").open(newline="") as file:
+        first = next(csv.DictReader(file))
+    assert (first["cell"], first["recall@1"]) == ("npair", "0.400000")
 
 
 def test_html_says_the_same_and_needs_nothing_else(grid: Grid) -> None:

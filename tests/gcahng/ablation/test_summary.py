@@ -15,9 +15,11 @@ def test_the_interval_is_that_of_the_paired_t_test() -> None:
     values = dict(enumerate(random.normal(40, 2, 7)))
     reference = dict(enumerate(random.normal(38, 2, 7)))
     found = paired_difference(values, reference)
-    expected = ttest_rel(list(values.values()), list(reference.values())).confidence_interval(0.95)
+    test = ttest_rel(list(values.values()), list(reference.values()))
+    expected = test.confidence_interval(0.95)
     assert found is not None
     assert found.interval == pytest.approx((expected.low, expected.high))
+    assert found.p == pytest.approx(test.pvalue)
     assert found.pairs == 7
 
 
@@ -40,13 +42,16 @@ def test_without_pairs_there_is_no_difference_and_with_one_no_interval() -> None
     assert paired_difference({0: 1.0}, {1: 1.0}) is None
     found = paired_difference({0: 3.0}, {0: 1.0})
     assert found is not None
-    assert (found.mean, found.interval) == (2.0, None)
+    assert (found.mean, found.interval, found.p) == (2.0, None, None)
 
 
 def test_equal_differences_leave_no_doubt() -> None:
     found = paired_difference({0: 2.0, 1: 3.0}, {0: 1.0, 1: 2.0})
     assert found is not None
-    assert found.interval == (1.0, 1.0)
+    assert (found.interval, found.p) == ((1.0, 1.0), 0.0)
+    found = paired_difference({0: 2.0, 1: 3.0}, {0: 2.0, 1: 3.0})
+    assert found is not None
+    assert (found.interval, found.p) == ((0.0, 0.0), 1.0)
 
 
 def test_parameters_are_those_that_train(write_grid: WriteGrid) -> None:

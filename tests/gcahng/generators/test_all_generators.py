@@ -126,6 +126,21 @@ def test_what_is_not_trained_says_so(name: str) -> None:
 
 
 @each
+def test_a_detached_anchor_changes_gradients_only(name: str) -> None:
+    _, labels = batch()
+    draws, totals, gradients = torch.rand(SAMPLES, SAMPLES - 1).double(), [], []
+    for detach in (False, True):
+        (z, _), made = batch(), make(name, detach_anchor=detach)
+        torch.manual_seed(7)
+        totals.append(made(z, labels, draws=draws).total)
+        totals[-1].backward()
+        gradients.append(z.grad)
+    torch.testing.assert_close(*totals)
+    mixes = name in ("gca_hng", "hdml", "random_channel", "scalar")
+    assert torch.allclose(*gradients) != mixes
+
+
+@each
 def test_no_weight_no_term(name: str) -> None:
     made, (z, labels) = make(name, synthetic_weight=0.0), batch()
     assert "synthetic" not in made(z, labels).losses

@@ -64,6 +64,14 @@ def test_symmetrical_synthesis(samples: int) -> None:
 
 
 @samples
+def test_hardest_real(samples: int) -> None:
+    made, (z, labels) = make("hardest_real"), batch(samples)
+    slots = slots_of(z, samples)
+    expected = hardest(slots, [[] for _ in range(SAMPLED)])
+    assert_near("negatives", made(z, labels).negatives, expected, 1e-12)
+
+
+@samples
 @pytest.mark.parametrize("between", [1, 3])
 def test_embedding_expansion(samples: int, between: int) -> None:
     made, (z, labels) = make("embedding_expansion", points_between=between), batch(samples)

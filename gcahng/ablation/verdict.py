@@ -1,0 +1,64 @@
+"""What a grid has shown: which cells differ from the reference, as far as the seeds can tell."""
+
+from collections.abc import Mapping
+
+from gcahng.ablation.summary import Difference, Summary, paired_difference
+
+LEVEL = 0.05
+DIRECTIONS = {"higher": 1, "lower": -1}
+
+
+def verdict(summaries: Mapping[str, Summary], reference: str, metric: str, title: str) -> list[str]:
+    """Put every cell into one of three groups: told apart for certain, by itself, or not at all.
+
+    Certain is what Holm's correction for the number of cells leaves: with no cell different from
+    the reference, the chance of any wrong word in that group is at most 5 %.
+
+    Args:
+        summaries: By the cell's name.
+        reference: Name of the cell that the others are held against.
+        metric: A figure, such as `map@r`.
+        title: What to call it.
+
+    Returns:
+        A sentence for each group that has cells; none where no cell has two pairs.
+
+    Source: Holm (Scandinavian Journal of Statistics, 1979).
+    """
+    line = summaries[reference].figures(metric)
+    differences: dict[str, Difference] = {}
+    for name, summary in summaries.items():
+        difference = paired_difference(summary.figures(metric), line)
+        if name != reference and difference is not None and difference.p is not None:
+            differences[name] = difference
+    certain = holm({name: d.p for name, d in differences.items() if d.p is not None})
+    uncorrected = {name for name, d in differences.items() if d.p is not None and d.p < LEVEL}
+    sentences = []
+    for names, how in (
+        (certain, f", also after Holm's correction for {len(differences)} cells"),
+        (uncorrected - certain, " by the cell's own interval alone"),
+    ):
+        for word, sign in DIRECTIONS.items():
+            cells = _listed(differences, [n for n in names if sign * differences[n].mean > 0])
+            if cells:
+                sentences.append(f"{title} {word} than with '{reference}'{how}: {cells}.")
+    rest = _listed(differences, [name for name in differences if name not in uncorrected])
+    if rest:
+        sentences.append(f"{title} not told apart from '{reference}' by these seeds: {rest}.")
+    return sentences
+
+
+def holm(p: Mapping[str, float], level: float = LEVEL) -> set[str]:
+    """The names whose p-values Holm's step-down procedure rejects at a family-wise level."""
+    rejected: set[str] = set()
+    for name in sorted(p, key=lambda name: p[name]):
+        if p[name] > level / (len(p) - len(rejected)):
+            break
+        rejected.add(name)
+    return rejected
+
+
+def _listed(differences: Mapping[str, Difference], names: list[str]) -> str:
+    """Names with their differences, the largest first."""
+    names = sorted(names, key=lambda name: -abs(differences[name].mean))
+    return ", ".join(f"{name} ({differences[name].mean:+.2f})" for name in names)
