@@ -51,6 +51,11 @@ class RunFolder:
         return self.path / "results.json"
 
     @property
+    def hardness(self) -> Path:
+        """A row per epoch: how hard the negatives of its last batch were."""
+        return self.path / "hardness.json"
+
+    @property
     def last(self) -> Path:
         """Everything that continuing needs, after the last whole epoch."""
         return self.path / "checkpoints" / "last.pt"
@@ -129,6 +134,11 @@ class RunFolder:
         writer.writeheader()
         writer.writerows(history)
         write_text(self.metrics, text.getvalue())
+
+    def write_hardness(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write the rows of all epochs so far, one on a line."""
+        lines = ",\n".join(json.dumps(row) for row in rows)
+        write_text(self.hardness, f"[{lines}]\n")
 
     def write_results(self, results: Mapping[str, Any]) -> None:
         """Write the final figures."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gcahng.generators import NegativeGenerator
+from gcahng.generators import HardNegatives, NegativeGenerator
 from graph import BatchLayout, batch_layout
 
 
@@ -30,6 +30,7 @@ class Optimizers:
 
 Backward = Callable[[Tensor], None]
 Autocast = Callable[[], AbstractContextManager[Any]]
+Observe = Callable[[HardNegatives], None]
 
 
 def _backward(loss: Tensor) -> None:
@@ -79,7 +80,11 @@ class TrainingStep:
         self._loss_takes_layout = getattr(metric_loss, "takes_layout", False)
 
     def __call__(
-        self, images: Tensor, labels: Tensor, draws: tuple[Tensor, Tensor] | None = None
+        self,
+        images: Tensor,
+        labels: Tensor,
+        draws: tuple[Tensor, Tensor] | None = None,
+        observe: Observe | None = None,
     ) -> dict[str, Tensor]:
         """Take one step and return its detached scalar losses.
 
@@ -88,6 +93,7 @@ class TrainingStep:
             labels: [B], class-balanced where N-pair or a generator needs it; left on the CPU, no
                 step waits for the device.
             draws: Folding scalars [P, P-1] of the metric and of the generator pass; drawn if None.
+            observe: Shown the negatives that the metric step learns from, if there is a generator.
 
         Returns:
             `metric` (J_m), `total` (J_metric) and `gradient`, the norm of the embedder's gradient
@@ -103,7 +109,7 @@ class TrainingStep:
             embeddings = self.embedder(images)
         if embeddings.dtype in (torch.bfloat16, torch.float16):
             embeddings = embeddings.float()
-        losses = self._metric_step(embeddings, labels, layout, draws)
+        losses = self._metric_step(embeddings, labels, layout, draws, observe)
         if self.generator is not None:
             if self.generator.trains_generator:
                 losses |= self._generator_step(embeddings.detach(), labels, layout, draws)
@@ -118,6 +124,7 @@ class TrainingStep:
         labels: Tensor,
         layout: BatchLayout | None,
         draws: tuple[Tensor, Tensor] | None,
+        observe: Observe | None,
     ) -> dict[str, Tensor]:
         """J_metric; steps the embedder, then the graph with the gradient of J_gce."""
         known = {"layout": layout} if self._loss_takes_layout else {}
@@ -129,6 +136,8 @@ class TrainingStep:
                 negatives = self.generator(
                     embeddings, labels, layout=layout, draws=draws[0] if draws else None
                 )
+            if observe is not None:
+                observe(negatives)
             losses |= negatives.losses
             total = metric + negatives.total
             # The negatives themselves would live through backward.

@@ -29,6 +29,8 @@ from gcahng.config import (
     parse_config,
 )
 from gcahng.evaluation import evaluate
+from gcahng.generators import HardNegatives
+from gcahng.hardness_log import hardness_row
 from gcahng.losses_log import LossLog
 from gcahng.resources import peak_memory_mib, reset_peak_memory
 from gcahng.run_folder import RunFolder, write_shared_model
@@ -107,6 +109,7 @@ class Trainer:
         self.seconds = 0.0
         self.peak_memory_mib = 0.0
         self.history: list[dict[str, float]] = []
+        self.hardness: list[dict[str, Any]] = []
         self.best: dict[str, float] | None = None
 
     def resume(self) -> None:
@@ -131,6 +134,7 @@ class Trainer:
         self.epoch, self.seconds = state["epoch"], state["seconds"]
         self.peak_memory_mib = state["peak_memory_mib"]
         self.history, self.best = state["history"], state["best"]
+        self.hardness = state.get("hardness", [])
         restore_random_states(state["random"])
 
     def fit(self) -> dict[str, Any]:
@@ -197,7 +201,8 @@ class Trainer:
         rates = {f"lr/{name}": rate for name, rate in self._learning_rates().items()}
         shown = start = time.perf_counter()
         for number, (images, labels) in enumerate(self.loader, start=1):
-            log.add(self.step(self._to_device(images), labels))
+            observe = self._observe if number == len(self.loader) else None
+            log.add(self.step(self._to_device(images), labels, observe=observe))
             if time.perf_counter() - shown > REFRESH:
                 shown = time.perf_counter()
                 self.display.step(self.epoch, number, len(self.loader), log.means())
@@ -205,6 +210,11 @@ class Trainer:
         self.seconds += time.perf_counter() - start
         self.peak_memory_mib = max(self.peak_memory_mib, peak_memory_mib(self.device))
         return {"epoch": self.epoch, "seconds": self.seconds, **rates, **losses}
+
+    def _observe(self, made: HardNegatives) -> None:
+        """Keep how hard the negatives of an epoch's last batch are."""
+        if made.negatives is not None:
+            self.hardness.append(hardness_row(self.epoch, made))
 
     def _to_device(self, images: Tensor) -> Tensor:
         layout = torch.channels_last if self.config.fabric.channels_last else torch.preserve_format
@@ -230,6 +240,8 @@ class Trainer:
         improved = self._improved(row)
         self.fabric.log_dict(row, step=self.epoch)
         self.folder.write_metrics(self.history)
+        if self.hardness:
+            self.folder.write_hardness(self.hardness)
         if improved:
             save_checkpoint(self.folder.best, self._state())
         every = section.train.keep_every
@@ -277,6 +289,7 @@ class Trainer:
             "seconds": self.seconds,
             "peak_memory_mib": self.peak_memory_mib,
             "history": self.history,
+            "hardness": self.hardness,
             "best": self.best,
         }
 

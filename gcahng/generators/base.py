@@ -26,6 +26,8 @@ class HardNegatives:
             (`layout.classes[b]`).
         losses: Named scalar terms.
         total: The scalar to be differentiated.
+        slots: [P, S, D], the embeddings that negatives were made of, on the unit sphere where
+            the generator works there.
         coefficients: η, [B, B, D] or on the dense path [M, D], nodes in slot-major order; None
             where nothing was learned.
         pairs: The pairs of the dense path, else None.
@@ -35,6 +37,7 @@ class HardNegatives:
     layout: BatchLayout
     losses: dict[str, Tensor]
     total: Tensor
+    slots: Tensor
     coefficients: Tensor | None = None
     pairs: Pairs | None = None
 
@@ -164,7 +167,8 @@ class NegativeGenerator(nn.Module, ABC):
             losses["synthetic"] = self.synthetic_weight * self._synthetic_term(slots, made)
         losses |= self._linear_ce(slots, layout)
         total = sum(losses.values(), slots.new_zeros(()))
-        return HardNegatives(None if made is None else made.negatives, layout, losses, total)
+        negatives = None if made is None else made.negatives
+        return HardNegatives(negatives, layout, losses, total, slots)
 
     def classifier_loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """The loss of a classifier that judges negatives; where nothing is trained, there is none.

@@ -156,7 +156,7 @@ class HardNegativeGenerator(NegativeGenerator):
             losses["node_ce"] = self.node_ce_weight * node_ce
         losses |= self._linear_ce(slots, layout)
         total = sum(losses.values(), slots.new_zeros(()))
-        return HardNegatives(negatives, layout, losses, total, coefficients, pairs)
+        return HardNegatives(negatives, layout, losses, total, slots, coefficients, pairs)
 
     def classifier_loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """10 · cross entropy of the linear classifier on the detached embeddings."""
@@ -200,7 +200,7 @@ class HardNegativeGenerator(NegativeGenerator):
             + self.similarity_weight * losses["similarity"]
             + self.diversity_weight * losses["diversity"]
         )
-        return HardNegatives(negatives, layout, losses, total, coefficients, pairs)
+        return HardNegatives(negatives, layout, losses, total, slots, coefficients, pairs)
 
     def make_negatives(self, slots: Tensor, layout: BatchLayout, draws: Tensor | None) -> Synthetic:
         """The negatives alone, the coefficients detached."""
