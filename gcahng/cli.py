@@ -180,6 +180,60 @@ def ablate(
 
 
 @app.command()
+def visualize(
+    source: Annotated[Path, typer.Argument(help="A run folder or a checkpoint file.")],
+    split: Annotated[str, typer.Option(help="Which split: train, val or test.")] = "test",
+    batch: Annotated[int, typer.Option(min=0, help="Which batch of it.")] = 0,
+    classes: Annotated[
+        int | None, typer.Option(min=2, help="Classes in the batch; default as in training.")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=2, help="Images of each; default as in training.")
+    ] = None,
+    layer: Annotated[
+        int | None,
+        typer.Option(min=1, help="Draw this layer's attention, not the mean coefficients."),
+    ] = None,
+    head: Annotated[
+        int | None, typer.Option(min=1, help="Of one head; default the mean of all.")
+    ] = None,
+    strongest: Annotated[int, typer.Option(min=1, help="Edges of each node to draw.")] = 3,
+    last: Annotated[
+        bool, typer.Option("--last", help="The run's last epoch, not its best.")
+    ] = False,
+    root: Annotated[
+        Path | None, typer.Option(help="Folder of all data sets; default as in training.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write into; default RUN/visualize.")
+    ] = None,
+    export: Annotated[
+        list[str] | None, typer.Option(help="Write the graph as graphml or gexf; repeatable.")
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Put figures and embeddings into TensorBoard.")
+    ] = False,
+) -> None:
+    """Draw what a run's graph learned on a batch, and where the negatives land.
+
+    Example: gcahng visualize runs/quickstart-seed0 --classes 27 --samples 3
+    """
+    from gcahng.visualize import Selection, visualize_run
+
+    selection = Selection(split, batch, classes, samples, layer, head, strongest)
+    visualize_run(
+        source,
+        selection,
+        console,
+        last=last,
+        root=root,
+        out=out,
+        export=export or [],
+        tensorboard=tensorboard,
+    )
+
+
+@app.command()
 def demo(
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 1,
     out: Annotated[

@@ -9,9 +9,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from gcahng.build import build_embedder
+from gcahng.build import build_embedder, build_generator
 from gcahng.checkpoint import load_checkpoint
 from gcahng.config import ExperimentConfig, parse_config
+from gcahng.generators import NegativeGenerator
 from gcahng.run_folder import RunFolder
 from models import Embedder
 
@@ -50,6 +51,32 @@ def load_run(path: str | Path, *, last: bool = False) -> LoadedRun:
         return _load_model(path)
     state = load_checkpoint(path)
     return _loaded(path, state["config"], state["embedder"], state["epoch"])
+
+
+def load_generator(run: LoadedRun) -> NegativeGenerator | None:
+    """The generator of hard negatives that a run was trained with, in evaluation mode.
+
+    Returns:
+        None for a run without one.
+
+    Raises:
+        ValueError: If the run is a shared model, which is the embedder alone, or the weights do not
+            fit.
+    """
+    if run.config.generator is None:
+        return None
+    if run.path.suffix == ".safetensors":
+        raise ValueError(f"'{run.path}' is an embedder alone: name a run folder or a checkpoint")
+    state = load_checkpoint(run.path)
+    generator = build_generator(run.config, state["num_classes"])
+    assert generator is not None
+    try:
+        generator.load_state_dict(state["generator"])
+    except RuntimeError as error:
+        raise ValueError(
+            f"'{run.path}' does not fit the generator of its configuration: {error}"
+        ) from error
+    return generator.to(run_device(run.config)).eval()
 
 
 def checkpoint_path(path: str | Path, *, last: bool = False) -> Path:

@@ -3,17 +3,16 @@
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from graph.visualize.style import COLOURS, STYLE, shorten
+
 History = Sequence[Mapping[str, float]]
 
-# Okabe and Ito's colours, told apart by colour-blind readers; their yellow is too pale for lines.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
@@ -28,21 +27,6 @@ LOSS_PANELS: dict[str, Callable[[str], bool]] = {
     ),
     "losses of the generator": lambda name: name in GENERATOR_LOSSES,
     "gradient norms": lambda name: name.endswith("gradient"),
-}
-
-STYLE: dict[Any, Any] = {
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#dddddd",
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    # A '$' in a name is no formula.
-    "text.parse_math": False,
-    # The same figures give the same bytes.
-    "svg.hashsalt": "gcahng",
 }
 
 
@@ -125,14 +109,6 @@ def _panel(
         picture = io.StringIO()
         figure.savefig(picture, format="svg", metadata={"Date": None})
     return {title: picture.getvalue()}
-
-
-def shorten(name: str, limit: int = 44) -> str:
-    """Cut a name in the middle, where names of runs tend to be alike, to fit a legend."""
-    if len(name) <= limit:
-        return name
-    half = (limit - 1) // 2
-    return f"{name[:half]}…{name[-half:]}"
 
 
 def _draw(

@@ -87,6 +87,9 @@ class NegativeGenerator(nn.Module, ABC):
             generator puts it there.
     """
 
+    # Whether negatives are made of what the training classes have left in a memory.
+    remembers_classes = False
+
     def __init__(
         self,
         embedding_dim: int,
@@ -160,14 +163,14 @@ class NegativeGenerator(nn.Module, ABC):
                 range.
         """
         layout = self._layout(labels, layout).to(embeddings.device)
-        slots = self._slots(embeddings, layout)
+        slots = self.in_slots(embeddings, layout)
         made = self.make_negatives(slots, layout, draws)
         losses = {}
         if made is not None and self.synthetic_weight:
             losses["synthetic"] = self.synthetic_weight * self._synthetic_term(slots, made)
         losses |= self._linear_ce(slots, layout)
         total = sum(losses.values(), slots.new_zeros(()))
-        negatives = None if made is None else made.negatives
+        negatives = None if made is None else self.placed(made.negatives)
         return HardNegatives(negatives, layout, losses, total, slots)
 
     def classifier_loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
@@ -193,19 +196,27 @@ class NegativeGenerator(nn.Module, ABC):
         """
         raise TypeError(f"{type(self).__name__} is not trained")
 
-    def _slots(self, embeddings: Tensor, layout: BatchLayout) -> Tensor:
+    def in_slots(self, embeddings: Tensor, layout: BatchLayout) -> Tensor:
+        """Embeddings [B, D] as [P, S, D], on the unit sphere where the generator works there.
+
+        Raises:
+            ValueError: If their width is not the generator's.
+        """
         slots = layout.slots(embeddings)
         if slots.size(-1) != self.embedding_dim:
             raise ValueError(
                 f"Expected 'embeddings' of width {self.embedding_dim} (got {slots.size(-1)})"
             )
-        return F.normalize(slots, dim=-1) if self.normalize else slots
+        return self.placed(slots)
+
+    def placed(self, points: Tensor) -> Tensor:
+        """Points [..., D] on the unit sphere, where the generator works there."""
+        return F.normalize(points, dim=-1) if self.normalize else points
 
     def _synthetic_term(self, slots: Tensor, made: Synthetic) -> Tensor:
-        if not self.normalize:
-            return synthetic_npair(slots, made.negatives, made.share, self.temperature)
-        unit = F.normalize(made.negatives, dim=-1)
-        return synthetic_npair(slots, unit, made.share, self.temperature, norm_weight=0.0)
+        norms = {"norm_weight": 0.0} if self.normalize else {}
+        negatives = self.placed(made.negatives)
+        return synthetic_npair(slots, negatives, made.share, self.temperature, **norms)
 
     def _linear_ce(self, slots: Tensor, layout: BatchLayout) -> dict[str, Tensor]:
         if self.linear_head is None:

@@ -39,6 +39,8 @@ class DenselyAnchoredSampling(HardestPoint):
     bank: Tensor
     filled: Tensor
 
+    remembers_classes = True
+
     def __init__(
         self,
         *args: Any,

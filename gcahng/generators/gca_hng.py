@@ -140,7 +140,7 @@ class HardNegativeGenerator(NegativeGenerator):
         Arguments and errors as `NegativeGenerator.forward`.
         """
         layout = self._layout(labels, layout).to(embeddings.device)
-        slots = self._slots(embeddings, layout)
+        slots = self.in_slots(embeddings, layout)
         # The coefficients being detached, the node cross entropy is all that could go through.
         seen = slots if self.node_ce_reaches_embedder else slots.detach()
         correlation = self._correlate(seen, layout, detach_coefficients=True)
@@ -156,6 +156,7 @@ class HardNegativeGenerator(NegativeGenerator):
             losses["node_ce"] = self.node_ce_weight * node_ce
         losses |= self._linear_ce(slots, layout)
         total = sum(losses.values(), slots.new_zeros(()))
+        negatives = self.placed(negatives)
         return HardNegatives(negatives, layout, losses, total, slots, coefficients, pairs)
 
     def classifier_loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
@@ -181,7 +182,7 @@ class HardNegativeGenerator(NegativeGenerator):
         its 0.01. The classifier is held fixed. Arguments as in `forward`.
         """
         layout = self._layout(labels, layout).to(embeddings.device)
-        slots = self._slots(embeddings.detach(), layout)
+        slots = self.in_slots(embeddings.detach(), layout)
         correlation = self._correlate(slots, layout)
         coefficients, pairs = correlation.coefficients, correlation.pairs
         # What else there is of it would live through backward.

@@ -1,5 +1,33 @@
-"""Pictures of a batch graph: a PyG `Data` goes in, a matplotlib figure comes out."""
+"""Pictures of a batch graph: a PyG `Data` goes in, a matplotlib figure comes out.
 
+The figures are made without `pyplot`: they need no display and nothing has to be closed. Write one
+with `figure.savefig("batch.svg")`; in a notebook it shows as the last value of a cell, or with
+`display(figure)`, once `%matplotlib inline` has been run.
+"""
+
+from graph.visualize.batch_picture import draw_graph
+from graph.visualize.coefficients import draw_coefficients
+from graph.visualize.distances import draw_distances
+from graph.visualize.export import to_networkx, write_graph
+from graph.visualize.hardness import draw_hardness
 from graph.visualize.learned import class_names, edge_weights, learned_graph
+from graph.visualize.matrices import draw_matrices
+from graph.visualize.negatives import draw_negatives
+from graph.visualize.page import graph_page
+from graph.visualize.projection import Projection
 
-__all__ = ["class_names", "edge_weights", "learned_graph"]
+__all__ = [
+    "Projection",
+    "class_names",
+    "draw_coefficients",
+    "draw_distances",
+    "draw_graph",
+    "draw_hardness",
+    "draw_matrices",
+    "draw_negatives",
+    "edge_weights",
+    "graph_page",
+    "learned_graph",
+    "to_networkx",
+    "write_graph",
+]

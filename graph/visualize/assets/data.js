@@ -1,0 +1,123 @@
+"use strict";
+// Draws one batch graph. Names of classes come from outside: they are only ever set as text.
+
+const DATA = JSON.parse(document.getElementById("data").textContent);
+const NODES = DATA.nodes;
+const SIZE = NODES.length;
+const MAX_TOP = 20;
+// Okabe and Ito's colours, told apart with any colour vision; their yellow is too pale for rings.
+// There are more classes than colours: a second round has dashed rings, a third dotted ones.
+const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
+const RINGS = ["solid", "dashed", "dotted", "double"];
+// From weak to strong.
+const RAMPS = { other: [[176, 208, 230], [0, 62, 115]], same: [[247, 196, 140], [140, 50, 0]] };
+const DASHES = [7, 4];
+const WIDTHS = [0.5, 2.5];
+const MEASURES = {
+  coefficient: "mean channel coefficient",
+  correlation: "Pearson correlation of the embeddings",
+};
+
+const byId = (id) => document.getElementById(id);
+// A pick is {a} for a node or {a, b} for the edge a → b.
+const state = { measure: "", source: null, edges: [], points: [], size: 0, width: 0, height: 0,
+  hover: null, kept: null };
+
+/** The integers behind a base64 string. */
+function unpack(packed, Type) {
+  const text = atob(packed);
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  return new Type(bytes.buffer);
+}
+
+/** Call `make` once for each key: decoding waits until something is looked at. */
+const made = new Map();
+function once(key, make) {
+  if (!made.has(key)) made.set(key, make());
+  return made.get(key);
+}
+
+/** The number of the pair {i, j} in the order of the rows i ≤ j. */
+function pairNumber(i, j) {
+  const [low, high] = i < j ? [i, j] : [j, i];
+  return low * SIZE - (low * (low - 1)) / 2 + high - low;
+}
+
+/** Weights of all ordered pairs, at i * SIZE + j, from the pairs i ≤ j. */
+function pairWeights({ low, step, packed }) {
+  const numbers = unpack(packed, Uint16Array);
+  return Float64Array.from({ length: SIZE * SIZE }, (_, at) =>
+    low + step * numbers[pairNumber(Math.floor(at / SIZE), at % SIZE)]);
+}
+
+function headWeights(layer, head) {
+  return once(`head ${layer} ${head}`, () => {
+    const { low, step, packed } = DATA.attention[layer].heads[head - 1];
+    return Float64Array.from(unpack(packed, Uint16Array), (number) => low + step * number);
+  });
+}
+
+/** Attention of a layer by head, from 1; 0 is the mean of its heads. */
+function attentionWeights(layer, head) {
+  if (head > 0) return headWeights(layer, head);
+  const heads = DATA.attention[layer].heads.map((_, at) => headWeights(layer, at + 1));
+  return heads[0].map((_, at) => heads.reduce((sum, one) => sum + one[at], 0) / heads.length);
+}
+
+function attentionName(layer, head) {
+  const { layer: number, heads } = DATA.attention[layer];
+  const which = head ? `head ${head}` : heads.length > 1 ? "mean of its heads" : "its only head";
+  return `attention of layer ${number}, ${which}`;
+}
+
+/** What the controls ask for: name, weights, and what follows from them. */
+function chosenSource() {
+  const [layer, head] = [byId("layer").valueAsNumber, byId("head").valueAsNumber];
+  if (state.measure !== "attention") return sourceOf(state.measure);
+  return once(`attention ${layer} ${head}`, () =>
+    ranked(attentionName(layer, head), attentionWeights(layer, head), true));
+}
+
+function sourceOf(measure) {
+  return once(measure, () => ranked(MEASURES[measure], pairWeights(DATA[measure]), false));
+}
+
+/** Weights with each node's strongest partners, and the range of what can be drawn of them. */
+function ranked(name, weights, directed) {
+  const strongest = NODES.map((_, node) => strongestOf(weights, node));
+  const drawable = strongest.flatMap((senders, node) =>
+    senders.map((sender) => weights[sender * SIZE + node]));
+  const low = drawable.reduce((least, weight) => Math.min(least, weight), Infinity);
+  const high = drawable.reduce((most, weight) => Math.max(most, weight), -Infinity);
+  return { name, weights, directed, strongest, low, high };
+}
+
+/** The senders of a node's greatest weights, the greatest first; of equals the first node. */
+function strongestOf(weights, node) {
+  const found = [];
+  for (let sender = 0; sender < SIZE; sender++) {
+    if (sender === node) continue;
+    const weight = weights[sender * SIZE + node];
+    let at = found.length;
+    while (at > 0 && weights[found[at - 1] * SIZE + node] < weight) at--;
+    if (at < MAX_TOP) found.splice(at, 0, sender);
+    if (found.length > MAX_TOP) found.pop();
+  }
+  return found;
+}
+
+/** The strongest edges of each node above the threshold, the weakest first. */
+function selectEdges({ weights, directed, strongest }, top, threshold) {
+  const edges = new Map();
+  strongest.forEach((senders, node) => {
+    for (const sender of senders.slice(0, top)) {
+      const weight = weights[sender * SIZE + node];
+      if (weight <= threshold) break;
+      // Of a pair without direction both nodes may have chosen it; it is one edge.
+      const [a, b] = directed || sender < node ? [sender, node] : [node, sender];
+      edges.set(a * SIZE + b, { a, b, weight, same: NODES[a].class === NODES[b].class });
+    }
+  });
+  return [...edges.values()].sort((one, other) => one.weight - other.weight);
+}

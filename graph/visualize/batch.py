@@ -1,0 +1,75 @@
+"""What all pictures ask of a batch graph: its attributes, its classes and their order."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from graph.visualize.learned import class_names
+from graph.visualize.style import shorten
+
+SOURCES = {"coefficients": "learned_graph", "negatives": "a generator of negatives"}
+
+
+def require(graph: Data, name: str) -> Any:
+    """An attribute of the graph.
+
+    Raises:
+        ValueError: If the graph has none such, with where it comes from.
+    """
+    value = graph.get(name)
+    if value is None:
+        source = SOURCES.get(name, "batch_graph")
+        raise ValueError(f"Expected a graph with '{name}' (from {source})")
+    return value
+
+
+def as_array(tensor: Tensor) -> np.ndarray:
+    """A tensor of any device and precision as a float64 array."""
+    return tensor.detach().to("cpu", torch.float64).numpy()
+
+
+def class_numbers(graph: Data) -> Tensor:
+    """Number the classes 0..S-1 in order of first appearance.
+
+    Shapes: → [B], the number of each node's class; in slot-major order 0..S-1, over and over.
+    """
+    numbers: dict[int, int] = {}
+    return torch.tensor([numbers.setdefault(label, len(numbers)) for label in graph.y.tolist()])
+
+
+def class_titles(graph: Data, limit: int = 24) -> list[str]:
+    """The name of each class 0..S-1, cut to `limit` letters."""
+    titles = dict(zip(class_numbers(graph).tolist(), class_names(graph), strict=True))
+    return [shorten(titles[number], limit) for number in range(len(titles))]
+
+
+def class_order(graph: Data) -> Tensor:
+    """[B], the nodes class by class and within a class in their order."""
+    return class_numbers(graph).argsort(stable=True)
+
+
+def describe(graph: Data) -> str:
+    """How large the batch is, such as '27 classes × 3 images'."""
+    counts = class_numbers(graph).bincount()
+    classes = f"{len(counts)} {'class' if len(counts) == 1 else 'classes'}"
+    smallest, largest = int(counts.min()), int(counts.max())
+    each = str(largest) if smallest == largest else f"{smallest} to {largest}"
+    return f"{classes} × {each} {'image' if largest == 1 else 'images'}"
+
+
+def class_slots(graph: Data) -> Tensor:
+    """Embeddings [P, S, D] of a slot-major batch.
+
+    Raises:
+        ValueError: If the nodes are in another order.
+    """
+    classes = int(class_numbers(graph).max()) + 1
+    samples = graph.x.size(0) // classes
+    if graph.y.tolist() != graph.y[:classes].tolist() * samples:
+        raise ValueError(
+            "Expected nodes in slot-major order, node i of class i mod S (as batch_layout gives)"
+        )
+    return graph.x.detach().view(samples, classes, -1)

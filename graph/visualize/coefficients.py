@@ -1,0 +1,165 @@
+"""The channel coefficients η: of single pairs, of kinds of pairs, and of pairs of classes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from torch import Tensor
+from torch_geometric.data import Data
+
+from graph.visualize.batch import as_array, class_numbers, class_titles, describe, require
+from graph.visualize.style import COLOURS, SEQUENTIAL, STYLE
+
+# Of each kind, where the caller chooses no pairs.
+CHOSEN = 4
+BINS = 25
+# Of more classes than these their names would overlap along the matrix.
+NAMED = 10
+
+
+def draw_coefficients(graph: Data, pairs: Sequence[tuple[int, int]] | None = None) -> Figure:
+    """Draw η of chosen pairs by channel, how η is distributed, and its mean by pair of classes.
+
+    η near 1 keeps a channel of the negative, η near 0 pulls it towards the anchor. Channels are
+    ordered by their variance over the pairs shown, the most adaptive on top: a row of one colour is
+    a channel that treats all pairs alike.
+
+    Args:
+        graph: From `learned_graph`, with `coefficients` [B², D].
+        pairs: Nodes i and j of each pair, in [0, B); None: up to four pairs of one class, and of
+            two classes the four most and the four least correlated.
+
+    Raises:
+        ValueError: If the graph has no coefficients or a pair is not in it.
+    """
+    size = graph.num_nodes
+    coefficients = require(graph, "coefficients").detach().view(size, size, -1)
+    groups = {"chosen pairs": check_pairs(pairs, size)} if pairs else default_pairs(graph)
+    with rc_context(STYLE):
+        figure = Figure((12.5, 8))
+        figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
+        parts: Any = figure.subfigures(1, 2, width_ratios=(1.25, 1))
+        left, right = parts
+        _draw_pairs(left, graph, coefficients, groups)
+        above, below = right.subplots(2, 1, height_ratios=(1, 1.5))
+        _draw_distribution(above, graph, coefficients)
+        _draw_classes(below, graph, coefficients)
+        figure.suptitle(
+            f"Channel coefficients η of {describe(graph)}: 1 keeps a channel of the negative, "
+            "0 pulls it towards the anchor",
+            fontsize=STYLE["axes.titlesize"],
+        )
+    return figure
+
+
+def default_pairs(graph: Data) -> dict[str, list[tuple[int, int]]]:
+    """Pairs i < j by kind: of one class, and the most and the least correlated of two classes."""
+    numbers = class_numbers(graph)
+    size = len(numbers)
+    row, column = torch.triu_indices(size, size, offset=1)
+    same = numbers[row] == numbers[column]
+    correlation = graph.edge_attr.detach().sum(-1).cpu().view(size, size)[row, column]
+
+    def by_correlation(members: Tensor, descending: bool) -> list[tuple[int, int]]:
+        order = correlation[members].argsort(descending=descending, stable=True)[:CHOSEN]
+        found = members.nonzero().flatten()[order]
+        return list(zip(row[found].tolist(), column[found].tolist(), strict=True))
+
+    groups = {
+        "one class": by_correlation(same, True),
+        "two classes,\nmost alike": by_correlation(~same, True),
+        "two classes,\nleast alike": by_correlation(~same, False)[::-1],
+    }
+    return {kind: pairs for kind, pairs in groups.items() if pairs}
+
+
+def check_pairs(pairs: Sequence[tuple[int, int]], size: int) -> list[tuple[int, int]]:
+    """The pairs as they are.
+
+    Raises:
+        ValueError: If a node is not in [0, size).
+    """
+    for pair in pairs:
+        if len(pair) != 2 or not all(0 <= node < size for node in pair):
+            raise ValueError(f"Expected 'pairs' of two nodes in [0, {size}) (got {pair})")
+    return [(first, second) for first, second in pairs]
+
+
+def _draw_pairs(
+    part: SubFigure,
+    graph: Data,
+    coefficients: Tensor,
+    groups: dict[str, list[tuple[int, int]]],
+) -> None:
+    pairs = [pair for group in groups.values() for pair in group]
+    first, second = torch.tensor(pairs).T
+    values = as_array(coefficients[first, second]).T
+    values = values[np.argsort(-values.var(axis=1), kind="stable")]
+    axes = part.subplots()
+    image = axes.imshow(values, aspect="auto", cmap=SEQUENTIAL, vmin=0, vmax=1)
+    start = 0
+    for kind, group in groups.items():
+        if start:
+            axes.axvline(start - 0.5, color="white", linewidth=3)
+        middle = start + (len(group) - 1) / 2
+        at = axes.get_xaxis_transform()
+        axes.text(middle, 1.01, kind, transform=at, ha="center", va="bottom", fontsize=9)
+        start += len(group)
+    titles, numbers = class_titles(graph, 16), class_numbers(graph).tolist()
+    labels = [" – ".join(f"{titles[numbers[node]]} #{node}" for node in pair) for pair in pairs]
+    axes.set_xticks(range(len(pairs)), labels, rotation=60, ha="right", rotation_mode="anchor")
+    axes.tick_params(axis="x", labelsize=8)
+    axes.set_xlabel("pairs: class and number of the node")
+    axes.set_ylabel(f"{len(values)} channels, the most varied on top")
+    axes.set_yticks([])
+    axes.grid(False)
+    part.colorbar(image, ax=axes, label="coefficient η", shrink=0.8, pad=0.02)
+
+
+def _draw_distribution(axes: Axes, graph: Data, coefficients: Tensor) -> None:
+    numbers = class_numbers(graph)
+    same = numbers[:, None] == numbers
+    distinct = ~torch.eye(len(numbers), dtype=torch.bool)
+    edges = np.linspace(0, 1, BINS + 1)
+    kinds = (("one class", same & distinct, "-"), ("two classes", ~same, "--"))
+    for number, (kind, members, dash) in enumerate(kinds):
+        if not members.any():
+            continue
+        chosen = coefficients[members.to(coefficients.device)].float().cpu()
+        counts = chosen.histc(BINS, 0, 1)
+        share = (100 * counts / counts.sum()).numpy()
+        label = f"{kind}, mean {float(chosen.mean()):.2f}"
+        axes.stairs(share, edges, color=COLOURS[number], linestyle=dash, linewidth=1.8, label=label)
+    axes.set(xlabel="coefficient η", ylabel="share of all channels [%]", xlim=(0, 1))
+    axes.set_title("All pairs and channels", pad=22)
+    # Above the curves, which may be anywhere.
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 0.98), ncols=2)
+
+
+def _draw_classes(axes: Axes, graph: Data, coefficients: Tensor) -> None:
+    values = class_means(coefficients.mean(-1).float().cpu(), class_numbers(graph))
+    image = axes.imshow(as_array(values), cmap=SEQUENTIAL)
+    axes.figure.colorbar(image, ax=axes, label="mean coefficient", pad=0.02)
+    axes.set(title="Mean of each pair of classes", xlabel="class", ylabel="class")
+    axes.grid(False)
+    titles = class_titles(graph, 14)
+    if len(titles) <= NAMED:
+        axes.set_xticks(range(len(titles)), titles, rotation=90, fontsize=8)
+        axes.set_yticks(range(len(titles)), titles, fontsize=8)
+    else:
+        axes.set(xticks=[], yticks=[], xlabel=f"{len(titles)} classes", ylabel="in the same order")
+
+
+def class_means(weights: Tensor, numbers: Tensor) -> Tensor:
+    """Mean weight of the edges between two classes, self loops left out; NaN where there are none.
+
+    Shapes: weights [B, B], class numbers [B] → [S, S].
+    """
+    member = torch.nn.functional.one_hot(numbers).to(weights)
+    sums = member.T @ (weights - weights.diagonal().diag()) @ member
+    sizes = member.sum(0)
+    return sums / (sizes[:, None] * sizes - sizes.diag())

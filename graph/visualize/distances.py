@@ -1,0 +1,70 @@
+"""How hard the synthetic negatives of one batch are: distances to their anchors."""
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch_geometric.data import Data
+
+from graph.distances import batch_distances
+from graph.visualize.batch import as_array, class_slots, describe, require
+from graph.visualize.style import COLOURS, STYLE
+
+# The kinds of distances: colour and dash in every picture, and name.
+KINDS = {
+    "positive": (COLOURS[2], "-", "anchor to positive"),
+    "negative": (COLOURS[0], "--", "anchor to real negative"),
+    "synthetic": (COLOURS[1], "-", "anchor to synthetic negative"),
+}
+DISTANCE = "distance, units of the embedding"
+# Of a histogram whose area is 100 %.
+DENSITY = "share of each kind\nper unit of distance [%]"
+BINS = 40
+
+
+def draw_distances(graph: Data) -> Figure:
+    """Draw how far positives, real and synthetic negatives of a batch are from their anchors.
+
+    The further left a negative, the harder it is; vertical lines are medians.
+
+    Args:
+        graph: With `negatives` [P, S, S, D] of its slot-major nodes, S ≥ 2.
+
+    Raises:
+        ValueError: If there are no negatives, or only one class, or nodes are in another order.
+    """
+    negatives, slots = require(graph, "negatives"), class_slots(graph)
+    if slots.size(1) < 2:
+        raise ValueError("Expected a graph of at least 2 classes (got 1)")
+    found = batch_distances(slots, negatives.detach().to(slots))
+    values = {kind: as_array(getattr(found, kind)).flatten() for kind in KINDS}
+    if slots.size(0) == 1:
+        # A class of one image has no positive.
+        del values["positive"]
+    upper = max(float(distances.max()) for distances in values.values()) or 1.0
+    with rc_context(STYLE):
+        figure = Figure((7.4, 4.8))
+        figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
+        axes = figure.add_subplot()
+        for kind, distances in values.items():
+            median = float(np.median(distances))
+            counts, _ = np.histogram(distances, BINS, (0, upper))
+            draw_counts(axes, kind, counts, upper, f"{KINDS[kind][2]} (median {median:.3g})")
+            axes.axvline(median, color=KINDS[kind][0], linestyle=KINDS[kind][1], linewidth=1)
+        axes.set(xlabel=DISTANCE, ylabel=DENSITY, xlim=(0, upper), ylim=(0, None))
+        figure.legend(loc="outside lower center")
+        figure.suptitle(
+            f"{describe(graph)}: {found.harder:.0%} of the synthetic negatives are harder, nearer\n"
+            "to their anchor, than the nearest real image of their class",
+            fontsize=STYLE["axes.titlesize"],
+        )
+    return figure
+
+
+def draw_counts(axes: Axes, kind: str, counts: np.ndarray, upper: float, label: str = "") -> None:
+    """Draw counts in equal parts of [0, upper] as a histogram of area 100 %."""
+    colour, dash, _ = KINDS[kind]
+    edges = np.linspace(0, upper, len(counts) + 1)
+    heights = 100 * counts / counts.sum() / np.diff(edges)
+    axes.stairs(heights, edges, color=colour, alpha=0.15, fill=True)
+    axes.stairs(heights, edges, color=colour, linestyle=dash, linewidth=1.8, label=label)

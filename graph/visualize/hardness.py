@@ -1,0 +1,154 @@
+"""How the hardness of the negatives changes while a network is trained."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from graph.visualize.distances import DENSITY, DISTANCE, KINDS, draw_counts
+from graph.visualize.style import COLOURS, STYLE
+
+Rows = Sequence[Mapping[str, Any]]
+
+CURVES = {
+    "harder": (100, "harder than nearest\nreal negative [%]"),
+    "diversity": (1, "diversity: spread of η\nover a node's partners"),
+}
+LOW, MIDDLE, HIGH = 0.1, 0.5, 0.9
+# Beyond these many epochs single markers would run into each other.
+MARKED = 30
+
+
+def draw_hardness(rows: Rows) -> Figure:
+    """Draw distances to the anchors through the epochs of a training run.
+
+    Above, the median of each kind of distance with a band that holds its middle 80 %: hard
+    negatives are as near as positives. Between, the whole distribution in the first, the middle
+    and the last epoch. Below, the share of synthetic negatives that are harder than the nearest
+    real image of their class, and the spread of the coefficients, where rows have them.
+
+    Args:
+        rows: One mapping per epoch, in order: `epoch`, `upper`, and counts of distances in equal
+            parts of [0, upper] as `positive`, `negative` and, where there are any, `synthetic`;
+            optional are `harder` in [0, 1] and `diversity`. A missing value, NaN, or counts that
+            are all zero leave a gap.
+
+    Raises:
+        ValueError: If there is no row, or one lacks what every row has.
+    """
+    _check(rows)
+    kinds = [kind for kind in KINDS if any(counted(row, kind) for row in rows)]
+    curves = [name for name in CURVES if np.isfinite(_values(rows, name)).any()]
+    chosen = sorted({0, (len(rows) - 1) // 2, len(rows) - 1})
+    heights = [3.2, 2.3, *([2.1] if curves else [])]
+    with rc_context(STYLE):
+        figure = Figure((9.6, sum(heights) + 1.0))
+        figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
+        parts: Any = figure.subfigures(len(heights), 1, height_ratios=heights)
+        through = parts[0].subplots()
+        _draw_bands(through, rows, kinds)
+        epochs = parts[1].subplots(1, len(chosen), sharex=True, sharey=True, squeeze=False)[0]
+        for axes, number in zip(epochs, chosen, strict=True):
+            _draw_epoch(axes, rows[number], kinds)
+        epochs[0].set(ylabel=DENSITY, ylim=(0, None))
+        if curves:
+            below = parts[2].subplots(1, len(curves), squeeze=False)[0]
+            for axes, name in zip(below, curves, strict=True):
+                _draw_curve(axes, rows, name)
+        handles, _ = through.get_legend_handles_labels()
+        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+        figure.suptitle(_title(rows), fontsize=STYLE["axes.titlesize"])
+    return figure
+
+
+def quantiles(row: Mapping[str, Any], kind: str, shares: Sequence[float]) -> np.ndarray:
+    """Distances below which the given shares lie, even within a bin; NaN without counts."""
+    if not counted(row, kind):
+        return np.full(len(shares), np.nan)
+    counts = np.asarray(row[kind], dtype=float)
+    edges = np.linspace(0, _upper(row), len(counts) + 1)
+    return np.interp(shares, np.concatenate([[0], counts.cumsum() / counts.sum()]), edges)
+
+
+def _upper(row: Mapping[str, Any]) -> float:
+    # Equal embeddings have no distances: all are counted in the first part of [0, 1].
+    return float(row["upper"]) or 1.0
+
+
+def counted(row: Mapping[str, Any], kind: str) -> bool:
+    """Whether a row has distances of this kind."""
+    counts = row.get(kind)
+    return counts is not None and float(np.sum(counts)) > 0
+
+
+def _check(rows: Rows) -> None:
+    if not rows:
+        raise ValueError("Expected 'rows' of at least one epoch (got none)")
+    for row in rows:
+        for name in ("epoch", "upper", "positive", "negative"):
+            if row.get(name) is None:
+                raise ValueError(f"Expected a row with '{name}' (got only {sorted(row)})")
+
+
+def _values(rows: Rows, name: str) -> np.ndarray:
+    found = [row.get(name) for row in rows]
+    return np.array([np.nan if value is None else value for value in found], dtype=float)
+
+
+def _title(rows: Rows) -> str:
+    harder = _values(rows, "harder")
+    known = np.isfinite(harder).nonzero()[0]
+    if not known.size:
+        return "Distances to the anchor through training"
+    ends = dict.fromkeys((known[0], known[-1]))
+    shares = ", ".join(f"{harder[row]:.0%} in epoch {rows[row]['epoch']}" for row in ends)
+    return f"Synthetic negatives harder than the nearest real image of their class:\n{shares}"
+
+
+def _draw_bands(axes: Axes, rows: Rows, kinds: Sequence[str]) -> None:
+    epochs = _values(rows, "epoch")
+    for kind in kinds:
+        colour, dash, label = KINDS[kind]
+        found = np.stack([quantiles(row, kind, (LOW, MIDDLE, HIGH)) for row in rows])
+        axes.fill_between(epochs, found[:, 0], found[:, 2], color=colour, alpha=0.15, linewidth=0)
+        axes.plot(epochs, found[:, 1], color=colour, linestyle=dash, label=label, **_marker(rows))
+        if len(rows) == 1:
+            # A band of one epoch has no area.
+            axes.vlines(epochs, found[:, 0], found[:, 2], color=colour, linewidth=4, alpha=0.3)
+    axes.set(title="Median, and band of the middle 80 %", ylabel=DISTANCE.replace(", ", ",\n"))
+    axes.set_ylim(bottom=0)
+    _epoch_axis(axes, rows)
+
+
+def _draw_epoch(axes: Axes, row: Mapping[str, Any], kinds: Sequence[str]) -> None:
+    for kind in kinds:
+        if counted(row, kind):
+            draw_counts(axes, kind, np.asarray(row[kind], dtype=float), _upper(row))
+    axes.set(title=f"epoch {row['epoch']}", xlabel="distance")
+    axes.margins(x=0)
+
+
+def _draw_curve(axes: Axes, rows: Rows, name: str) -> None:
+    scale, label = CURVES[name]
+    axes.plot(
+        _values(rows, "epoch"), scale * _values(rows, name), color=COLOURS[6], **_marker(rows)
+    )
+    axes.set_ylabel(label)
+    if name == "harder":
+        axes.set_ylim(-3, 103)
+    _epoch_axis(axes, rows)
+
+
+def _marker(rows: Rows) -> dict[str, Any]:
+    return {"linewidth": 1.6, "marker": "o" if len(rows) <= MARKED else "", "markersize": 4}
+
+
+def _epoch_axis(axes: Axes, rows: Rows) -> None:
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if len(rows) == 1:
+        axes.set_xlim(rows[0]["epoch"] - 1, rows[0]["epoch"] + 1)

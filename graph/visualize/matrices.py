@@ -1,0 +1,135 @@
+"""What was learned of every pair of a batch, as matrices."""
+
+from math import ceil
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.image import AxesImage
+from torch_geometric.data import Data
+
+from graph.visualize.batch import as_array, class_numbers, class_order, class_titles, describe
+from graph.visualize.learned import COEFFICIENT, CORRELATION, edge_weights
+from graph.visualize.style import DIVERGING, SEQUENTIAL, STYLE
+
+# Inches: a matrix of the first row, a matrix of a head, and what is around a row and a picture.
+LARGE, SMALL, AROUND, BESIDE = 3.6, 2.6, 0.8, 1.7
+# Heads side by side.
+COLUMNS = 4
+# Of more classes than these the names would overlap along a matrix; inches that they take.
+NAMED, NAME = 10, 1.0
+# Rare high weights would leave all others dark: above this share of the weights colours end.
+SHOWN = 0.995
+
+
+def draw_matrices(graph: Data) -> Figure:
+    """Draw correlations, mean coefficients and each head's attention, [B, B] each, by class.
+
+    Row j shows what image j attends to: its column i is the weight of the edge i → j. Images are
+    ordered by class and lines part the classes, so that the blocks on the diagonal are pairs of one
+    class. The heads of a layer share a colour scale; its highest half percent has one colour. What
+    the graph lacks is left out: from `batch_graph` there is the correlation alone, and a layer
+    without attention has no row.
+
+    Args:
+        graph: From `learned_graph`; with `name`, up to ten classes are named along the matrices.
+    """
+    summaries = [(CORRELATION, as_array(graph.edge_attr.sum(-1)).reshape(graph.num_nodes, -1))]
+    if graph.get("coefficients") is not None:
+        summaries.append((COEFFICIENT, _weights(graph)))
+    layers = {
+        layer: [_weights(graph, layer, head + 1) for head in range(weights.size(1))]
+        for layer, weights in enumerate(graph.get("attention") or [], start=1)
+        if weights is not None
+    }
+    rows = {layer: ceil(len(heads) / COLUMNS) for layer, heads in layers.items()}
+    name = NAME * (len(class_titles(graph)) <= NAMED)
+    heights = [
+        LARGE + AROUND + name,
+        *(count * (SMALL + 0.2) + AROUND for count in rows.values()),
+    ]
+    columns = max((min(len(heads), COLUMNS) for heads in layers.values()), default=0)
+    width = max(len(summaries) * (LARGE + 1 + name), columns * SMALL + name) + BESIDE
+    with rc_context(STYLE | {"axes.grid": False, "axes.titlesize": 10}):
+        figure = Figure((width, sum(heights) + 0.4))
+        figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
+        meaning = ": row j shows what image j attends to" if layers else ""
+        figure.suptitle(
+            f"{describe(graph)}, class by class{meaning}", fontsize=STYLE["axes.titlesize"]
+        )
+        first, *others = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[
+            :, 0
+        ]
+        _draw_summaries(first, graph, summaries)
+        for part, (layer, heads) in zip(others, layers.items(), strict=True):
+            _draw_heads(part, graph, layer, heads)
+    return figure
+
+
+def _weights(graph: Data, layer: int | None = None, head: int | None = None) -> np.ndarray:
+    """[B, B], at [j, i] the weight of the edge i → j."""
+    return as_array(edge_weights(graph, layer, head)[0]).T
+
+
+def _draw_summaries(part: SubFigure, graph: Data, summaries: list[tuple[str, np.ndarray]]) -> None:
+    panels = part.subplots(1, len(summaries), squeeze=False)[0]
+    for axes, (title, values) in zip(panels, summaries, strict=True):
+        # A correlation has a sign, and white is none at all.
+        reach = float(np.abs(values).max()) or 1.0
+        scale = (-reach, reach) if title == CORRELATION else (values.min(), values.max())
+        colours = DIVERGING if title == CORRELATION else SEQUENTIAL
+        image = _draw_matrix(axes, graph, values, scale, colours)
+        axes.set(title=title, xlabel="image i", ylabel="image j")
+        part.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
+
+
+def _draw_heads(part: SubFigure, graph: Data, layer: int, heads: list[np.ndarray]) -> None:
+    columns = min(len(heads), COLUMNS)
+    panels = part.subplots(ceil(len(heads) / columns), columns, squeeze=False)
+    top = float(np.quantile(np.stack(heads), SHOWN))
+    scale = (0.0, top or 1.0)
+    for axes in panels.flat[len(heads) :]:
+        axes.set_axis_off()
+    for head, values in enumerate(heads):
+        axes = panels.flat[head]
+        image = _draw_matrix(axes, graph, values, scale, SEQUENTIAL)
+        axes.set(title=f"head {head + 1}", xlabel="image i (attended to)")
+        # The names stand once, before the first matrix; columns are in the same order.
+        axes.set_xticks([])
+        if head % columns:
+            axes.set_yticks([])
+        else:
+            axes.set_ylabel("image j (attends)")
+    part.colorbar(image, ax=panels, shrink=0.8, extend="max")
+    numbers = class_numbers(graph).numpy()
+    same = numbers[:, None] == numbers
+    masked = all(not values[same].any() for values in heads)
+    note = "; pairs of one class are masked" if masked else ""
+    part.suptitle(f"attention of layer {layer}{note}", fontsize=STYLE["axes.titlesize"])
+
+
+def _draw_matrix(
+    axes: Axes, graph: Data, values: np.ndarray, scale: tuple[float, float], colours: str
+) -> AxesImage:
+    """Draw [B, B] with images class by class, lines between classes, names where they fit."""
+    order = class_order(graph).numpy()
+    image = axes.imshow(values[np.ix_(order, order)], cmap=colours, vmin=scale[0], vmax=scale[1])
+    sizes = class_numbers(graph).bincount().numpy()
+    ends = sizes.cumsum()
+    borders, size = ends[:-1] - 0.5, len(values)
+    style: dict[str, Any] = {
+        "colors": "white" if colours == SEQUENTIAL else "black",
+        "linewidth": 6 / (size + 6),
+    }
+    axes.hlines(borders, -0.5, size - 0.5, **style)
+    axes.vlines(borders, -0.5, size - 0.5, **style)
+    if len(sizes) <= NAMED:
+        middles, titles = ends - (sizes + 1) / 2, class_titles(graph, 14)
+        axes.set_xticks(middles, titles, rotation=90, fontsize=8)
+        axes.set_yticks(middles, titles, fontsize=8)
+        axes.tick_params(length=0)
+    else:
+        axes.set(xticks=[], yticks=[])
+    return image

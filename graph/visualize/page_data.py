@@ -1,0 +1,141 @@
+"""What the page of a batch graph draws from, as compact as it needs to be."""
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+from torch_geometric.data import Data
+
+from graph.pairs import unordered_pairs
+from graph.visualize.batch import class_numbers
+from graph.visualize.learned import class_names, edge_weights
+from graph.visualize.projection import Projection
+
+PROFILE_BARS = 64
+NEIGHBOURS = 8
+THUMBNAIL = 64
+
+
+def page_data(graph: Data) -> dict[str, Any]:
+    """Everything that the script draws from, ready for JSON.
+
+    Weights are stored as 16-bit integers and profiles as 8-bit ones, each evenly spaced from the
+    least value to the greatest and packed in base64: value = low + step · integer.
+
+    Args:
+        graph: A batch graph, checked.
+
+    Returns:
+        `nodes` with their class, place in the unit square, neighbours and picture; `coefficient`
+        and `correlation` of the pairs i ≤ j by row; `attention`, a list of layers and their heads,
+        of all edges; `profile` of the pairs i ≤ j. What the graph has not is None, or empty.
+
+    Raises:
+        ValueError: If the embeddings have no plane (`Projection.fit`).
+    """
+    bare = graph.get("coefficients") is None
+    projection, classes = Projection.fit(graph.x), class_numbers(graph)
+    places = projection(graph.x)
+    low, high = places.aminmax(dim=0)
+    return {
+        "channels": graph.x.size(1),
+        "classes": len(classes.unique()),
+        "shares": [round(share, 4) for share in projection.shares],
+        "nodes": [
+            {"name": name, "class": number, "place": place, "near": near, "image": image}
+            for name, number, place, near, image in zip(
+                class_names(graph),
+                classes.tolist(),
+                _rounded((places - low) / (high - low).clamp(min=1e-300)),
+                _neighbours(graph.x.double().cpu()),
+                _thumbnails(graph),
+                strict=True,
+            )
+        ],
+        "coefficient": None if bare else _of_pairs(graph, edge_weights(graph)[0]),
+        "correlation": _of_pairs(graph, graph.edge_attr.sum(-1).view(len(places), len(places))),
+        "attention": _attention(graph),
+        "profile": None if bare else _profiles(graph),
+    }
+
+
+def _of_pairs(graph: Data, weights: Tensor) -> dict[str, Any]:
+    """Symmetric weights [B, B] of the pairs i ≤ j, by row."""
+    pairs = unordered_pairs(graph.x.size(0), graph.x.device)
+    return _quantised(weights[pairs.row, pairs.col], "<u2")
+
+
+def _attention(graph: Data) -> list[dict[str, Any]]:
+    """The layers that have attention, each with its weights by head, row-major."""
+    layers = enumerate(graph.get("attention") or [], start=1)
+    return [
+        {"layer": layer, "heads": [_quantised(head, "<u2") for head in weights.unbind(1)]}
+        for layer, weights in layers
+        if weights is not None
+    ]
+
+
+def _profiles(graph: Data) -> dict[str, Any]:
+    """Coefficients of the pairs i ≤ j over their channels, the most varied first, in groups."""
+    pairs = unordered_pairs(graph.x.size(0), graph.x.device)
+    values = graph.coefficients
+    order = values.var(0, correction=0).argsort(descending=True, stable=True)
+    half = values[pairs.row * graph.x.size(0) + pairs.col][:, order]
+    groups = half.tensor_split(min(PROFILE_BARS, half.size(1)), dim=1)
+    bars = torch.stack([group.mean(1) for group in groups], 1)
+    # A pair of two nodes stands for both of its edges, as in the variance.
+    mean = (bars * pairs.weight.unsqueeze(1)).sum(0) / pairs.weight.sum()
+    return {
+        "sizes": [group.size(1) for group in groups],
+        "mean": [round(value, 4) for value in mean.tolist()],
+        **_quantised(bars, "u1"),
+    }
+
+
+def _quantised(values: Tensor, dtype: str) -> dict[str, Any]:
+    """Values as evenly spaced integers, from the least to the greatest."""
+    numbers = values.double().cpu().numpy()
+    low, levels = numbers.min(), np.iinfo(dtype).max
+    step = (numbers.max() - low) / levels
+    integers = np.rint((numbers - low) / step) if step else np.zeros_like(numbers)
+    packed = base64.b64encode(integers.astype(dtype).tobytes()).decode("ascii")
+    return {"low": float(low), "step": float(step), "packed": packed}
+
+
+def _neighbours(x: Tensor) -> list[list[tuple[int, float]]]:
+    """For each node the nearest others by cosine similarity, with it."""
+    unit = F.normalize(x, dim=-1)
+    found = (unit @ unit.T).fill_diagonal_(-torch.inf).sort(descending=True, stable=True)
+    count = min(NEIGHBOURS, len(x) - 1)
+    nodes, cosines = found.indices[:, :count].tolist(), _rounded(found.values[:, :count])
+    return [list(zip(*row, strict=True)) for row in zip(nodes, cosines, strict=True)]
+
+
+def _rounded(values: Tensor) -> list[list[float]]:
+    return [[round(value, 4) for value in row] for row in values.tolist()]
+
+
+def _thumbnails(graph: Data) -> list[str | None]:
+    """Each node's picture as a data URI, at most `THUMBNAIL` pixels wide and high."""
+    images = graph.get("image")
+    if images is None:
+        return [None] * graph.x.size(0)
+    return [_data_uri(image.permute(1, 2, 0).cpu().numpy()) for image in images]
+
+
+def _data_uri(pixels: np.ndarray) -> str:
+    """As PNG or as JPEG, whichever is smaller: drawings suit the one, photographs the other."""
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    files = {}
+    for kind, settings in (("png", {"optimize": True}), ("jpeg", {"quality": 88})):
+        file = io.BytesIO()
+        picture.save(file, kind, **settings)
+        files[kind] = base64.b64encode(file.getvalue()).decode("ascii")
+    kind = min(files, key=lambda name: len(files[name]))
+    return f"data:image/{kind};base64,{files[kind]}"

@@ -1,0 +1,141 @@
+import numpy as np
+import pytest
+import torch
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from torch import Tensor
+from torch_geometric.data import Data
+
+from graph import batch_graph
+from graph.visualize.batch_picture import HALO, draw_graph, strongest_edges
+from graph.visualize.learned import COEFFICIENT, edge_weights
+from tests.graph.visualize.conftest import make_graph
+from tests.graph.visualize.drawing import assert_legible
+
+
+def _strongest(weights: Tensor, count: int) -> set[tuple[int, int]]:
+    """Senders and receivers, by a loop."""
+    size = len(weights)
+    found = set()
+    for receiver in range(size):
+        others = [s for s in range(size) if s != receiver and weights[s, receiver] != 0]
+        others.sort(key=lambda sender: -float(weights[sender, receiver]))
+        found |= {(sender, receiver) for sender in others[:count]}
+    return found
+
+
+def _lines(figure: Figure) -> tuple[LineCollection, LineCollection]:
+    halo, lines = figure.axes[0].collections[:2]
+    return halo, lines
+
+
+@pytest.mark.parametrize("count", [1, 3, 20])
+def test_edges_drawn_are_the_strongest_of_each_node(graph: Data, count: int) -> None:
+    _, lines = _lines(draw_graph(graph, strongest=count))
+    weights, _ = edge_weights(graph)
+    expected = {frozenset(edge) for edge in _strongest(weights, count)}
+    assert len(lines.get_segments()) == len(expected)
+    values = sorted(float(weights[tuple(edge)]) for edge in expected)
+    np.testing.assert_allclose(lines.get_array(), values, rtol=1e-5)
+
+
+def test_attention_is_drawn_in_its_direction(graph: Data) -> None:
+    figure = draw_graph(graph, layer=2, head=3, strongest=2)
+    weights, meaning = edge_weights(graph, 2, 3)
+    expected = _strongest(weights, 2)
+    edges = strongest_edges(weights, 2)
+    assert set(zip(*edges.tolist(), strict=True)) == expected
+    lines, arrows = figure.axes[0].collections[1:3]
+    assert len(lines.get_segments()) == arrows.N == len(expected) == 2 * graph.num_nodes
+    for (start, end), u, v in zip(lines.get_segments(), arrows.U, arrows.V, strict=True):
+        direction = (end - start) / np.linalg.norm(end - start)
+        np.testing.assert_allclose([u, v], direction, atol=1e-6)
+    assert meaning in figure._suptitle.get_text()
+    assert figure.axes[1].get_ylabel() == meaning
+
+
+def test_pairs_of_one_class_are_marked(graph: Data) -> None:
+    figure = draw_graph(graph, strongest=14)
+    halo, lines = _lines(figure)
+    # All pairs of 5 classes of 3 are drawn.
+    assert len(lines.get_segments()) == 15 * 14 / 2
+    assert len(halo.get_segments()) == 5 * 3
+    assert "15 of 105 edges join images of one class" in figure._suptitle.get_text()
+    assert figure.legends[0].get_lines()[0].get_color() == HALO
+
+
+def test_masked_edges_are_none() -> None:
+    weights = torch.tensor([[9.0, 0.5, 0.0], [0.5, 9.0, 0.0], [0.0, 0.0, 9.0]])
+    assert strongest_edges(weights, 2).tolist() == [[0], [1]]
+    weights[0, 2] = torch.nan
+    assert strongest_edges(weights, 2).tolist() == [[1, 0], [0, 1]]
+
+
+def test_wider_is_stronger(graph: Data) -> None:
+    _, lines = _lines(draw_graph(graph))
+    widths = lines.get_linewidths()
+    assert np.all(np.diff(lines.get_array()) >= 0)
+    assert np.all(np.diff(widths) >= 0)
+    assert widths[-1] > 3 * widths[0]
+
+
+def test_images_do_not_hide_one_another() -> None:
+    graph = make_graph(9, 3)
+    figure = draw_graph(graph)
+    images = figure.axes[0].images
+    assert len(images) == 27
+    boxes = np.array([image.get_extent() for image in images])
+    width, height = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]
+    centres = np.stack([boxes[:, :2].mean(1), boxes[:, 2:].mean(1)], axis=1)
+    for i in range(27):
+        for j in range(i):
+            gap = np.abs(centres[i] - centres[j])
+            assert gap[0] >= width[0] or gap[1] >= height[0]
+    np.testing.assert_array_equal(images[4].get_array(), graph.image[4].permute(1, 2, 0))
+
+
+def test_far_images_lie_where_their_embeddings_do() -> None:
+    # The corners of a square and its centre: there is room for all.
+    x = torch.tensor([[3.0, 0, 0], [-3, 0, 0], [0, 3, 0], [0, -3, 0], [0.1, 0.1, 0]])
+    graph = batch_graph(x, torch.arange(5))
+    nodes = [patch for patch in draw_graph(graph).axes[0].patches if isinstance(patch, Rectangle)]
+    places = torch.from_numpy(np.array([patch.get_center() for patch in nodes])).float()
+    torch.testing.assert_close(torch.cdist(places, places), torch.cdist(x, x), atol=0.02, rtol=0)
+
+
+def test_without_images_nodes_carry_their_class(graph: Data) -> None:
+    del graph.image, graph.name
+    figure = draw_graph(graph)
+    assert not figure.axes[0].images
+    assert [text.get_text() for text in figure.axes[0].texts] == ["1", "2", "3", "4", "5"] * 3
+    assert figure.legends[1].get_texts()[0].get_text() == "1  class 10"
+
+
+def test_without_coefficients_edges_are_correlations(graph: Data) -> None:
+    assert draw_graph(graph).axes[1].get_ylabel() == COEFFICIENT
+    del graph.coefficients
+    assert "Pearson correlation" in draw_graph(graph)._suptitle.get_text()
+
+
+@pytest.mark.parametrize(("classes", "samples"), [(5, 3), (27, 3), (31, 2)])
+def test_legible(classes: int, samples: int) -> None:
+    graph = make_graph(classes, samples)
+    graph.name = [f"{name} of a long $name" for name in graph.name]
+    figure = draw_graph(graph, layer=1)
+    assert_legible(figure)
+    # The names of more than thirty classes would be longer than the picture.
+    assert len(figure.legends) == (2 if classes <= 30 else 1)
+
+
+@pytest.mark.parametrize("x", [torch.ones(6, 4), torch.eye(6)])
+@pytest.mark.parametrize("labels", [[1, 1, 1, 1, 1, 1], [1, 2, 3, 1, 2, 3]])
+def test_equal_embeddings_and_one_class(x: Tensor, labels: list[int]) -> None:
+    assert_legible(draw_graph(batch_graph(x, torch.tensor(labels))))
+
+
+def test_no_edges_asked_for(graph: Data) -> None:
+    with pytest.raises(ValueError, match=r"^Expected 'strongest' of at least 1 \(got 0\)$"):
+        draw_graph(graph, strongest=0)
+    with pytest.raises(ValueError, match=r"^Expected 'layer' between 1 and 2 \(got 3\)$"):
+        draw_graph(graph, layer=3)

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+import torch
+from matplotlib.axes import Axes
+from torch_geometric.data import Data
+
+from graph import batch_graph
+from graph.visualize.coefficients import class_means, default_pairs, draw_coefficients
+from tests.graph.visualize.conftest import make_graph
+from tests.graph.visualize.drawing import assert_legible
+
+
+def _panel(graph: Data, title: str) -> Axes:
+    figure = draw_coefficients(graph)
+    return next(axes for axes in figure.axes if axes.get_title().startswith(title))
+
+
+def test_channels_are_ordered_by_variance_over_the_pairs(graph: Data) -> None:
+    pairs = [(0, 5), (0, 1), (3, 9), (2, 4)]
+    shown = np.asarray(draw_coefficients(graph, pairs).axes[0].images[0].get_array())
+    columns = torch.stack([graph.coefficients[15 * i + j] for i, j in pairs], dim=1)
+    order = sorted(range(16), key=lambda channel: -float(columns[channel].var()))
+    np.testing.assert_allclose(shown, columns[order], rtol=1e-6)
+
+
+def test_pairs_are_labelled(graph: Data) -> None:
+    axes = draw_coefficients(graph, [(0, 5), (1, 14)]).axes[0]
+    labels = [text.get_text() for text in axes.get_xticklabels()]
+    assert labels == ["bird 10 #0 – bird 10 #5", "bird 11 #1 – bird 14 #14"]
+
+
+def test_default_pairs_are_of_each_kind(graph: Data) -> None:
+    groups = default_pairs(graph)
+    assert list(groups) == ["one class", "two classes,\nmost alike", "two classes,\nleast alike"]
+    same, most, least = groups.values()
+    correlation = graph.edge_attr.sum(-1).view(15, 15)
+    ranked = sorted(
+        (float(correlation[i, j]), i, j) for j in range(15) for i in range(j) if (j - i) % 5
+    )
+    assert all((i - j) % 5 == 0 and i < j for i, j in same)
+    assert most == [(i, j) for _, i, j in ranked[: -4 - 1 : -1]]
+    assert least == [(i, j) for _, i, j in ranked[3::-1]]
+
+
+def test_distribution_of_each_kind(graph: Data) -> None:
+    axes = _panel(graph, "All pairs")
+    values: dict[bool, list[float]] = {True: [], False: []}
+    for i in range(15):
+        for j in range(15):
+            if i != j:
+                values[(i - j) % 5 == 0] += graph.coefficients[15 * i + j].tolist()
+    for patch, own in zip(axes.patches, (True, False), strict=True):
+        counts, edges = np.histogram(values[own], 25, (0, 1))
+        shares, drawn, _ = patch.get_data()
+        np.testing.assert_allclose(drawn, edges)
+        np.testing.assert_allclose(shares, 100 * counts / counts.sum(), atol=0.2)
+        assert f"mean {np.mean(values[own]):.2f}" in patch.get_label()
+
+
+def test_class_means_equal_the_loop(graph: Data) -> None:
+    weights = graph.coefficients.mean(-1).view(15, 15)
+    found = class_means(weights, torch.arange(15) % 5)
+    for a in range(5):
+        for b in range(5):
+            pairs = [(i, j) for i in range(a, 15, 5) for j in range(b, 15, 5) if i != j]
+            expected = sum(float(weights[i, j]) for i, j in pairs) / len(pairs)
+            assert float(found[a, b]) == pytest.approx(expected, rel=1e-5)
+    shown = _panel(graph, "Mean of").images[0].get_array()
+    np.testing.assert_allclose(shown, found, rtol=1e-5)
+
+
+def test_a_class_of_one_image_has_no_pairs() -> None:
+    found = class_means(torch.ones(2, 2), torch.arange(2))
+    assert found.isnan().tolist() == [[True, False], [False, True]]
+    assert_legible(draw_coefficients(make_graph(3, 1)))
+
+
+@pytest.mark.parametrize("classes", [3, 12])
+def test_legible(classes: int) -> None:
+    graph = make_graph(classes, 2)
+    graph.name = [f"{name} of a long $name" for name in graph.name]
+    assert_legible(draw_coefficients(graph))
+
+
+def test_one_class_and_half_precision() -> None:
+    graph = batch_graph(torch.ones(3, 4), torch.tensor([1, 1, 1]))
+    graph.coefficients = torch.rand(9, 4).bfloat16()
+    assert_legible(draw_coefficients(graph))
+
+
+def test_mistakes(graph: Data) -> None:
+    with pytest.raises(
+        ValueError, match=r"^Expected 'pairs' of two nodes in \[0, 15\) \(got \(0, 15\)\)$"
+    ):
+        draw_coefficients(graph, [(0, 15)])
+    del graph.coefficients
+    with pytest.raises(
+        ValueError, match=r"^Expected a graph with 'coefficients' \(from learned_graph\)$"
+    ):
+        draw_coefficients(graph)

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+import torch
+from torch_geometric.data import Data
+
+from graph import batch_graph
+from graph.visualize.distances import KINDS, draw_distances
+from tests.graph.visualize.conftest import make_graph
+from tests.graph.visualize.drawing import assert_legible
+
+
+def test_title_and_histograms_equal_the_loop(graph: Data) -> None:
+    figure = draw_distances(graph)
+    found: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    slots, harder = graph.x.view(3, 5, -1), []
+    for p in range(3):
+        for a in range(5):
+            anchor = slots[p, a]
+            found["positive"].append(float((anchor - slots[(p + 1) % 3, a]).norm()))
+            for b in range(5):
+                if b == a:
+                    continue
+                real = [float((anchor - slots[n, b]).norm()) for n in range(3)]
+                made = float((anchor - graph.negatives[p, a, b]).norm())
+                found["negative"] += real
+                found["synthetic"].append(made)
+                harder.append(made < min(real))
+    assert 0.2 < np.mean(harder) < 0.98
+    assert f": {np.mean(harder):.0%} of the synthetic" in figure._suptitle.get_text()
+    upper = max(max(values) for values in found.values())
+    drawn = [patch.get_data() for patch in figure.axes[0].patches][1::2]
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    for (heights, edges, _), text, (kind, values) in zip(drawn, legend, found.items(), strict=True):
+        assert text == f"{KINDS[kind][2]} (median {np.median(values):.3g})"
+        assert edges[-1] == pytest.approx(upper)
+        assert (heights * np.diff(edges)).sum() == pytest.approx(100)
+        counts, _ = np.histogram(values, edges)
+        np.testing.assert_allclose(heights * np.diff(edges), 100 * counts / len(values), atol=2)
+
+
+def test_own_class_does_not_count(graph: Data) -> None:
+    before = draw_distances(graph)._suptitle.get_text()
+    own = torch.arange(5)
+    graph.negatives[:, own, own] = 1e6
+    figure = draw_distances(graph)
+    assert figure._suptitle.get_text() == before
+    assert figure.axes[0].get_xlim()[1] < 1e3
+
+
+def test_a_class_of_one_image_has_no_positive() -> None:
+    figure = draw_distances(make_graph(4, 1))
+    assert len(figure.legends[0].get_texts()) == 2
+
+
+def test_legible_and_equal_embeddings(graph: Data) -> None:
+    assert_legible(draw_distances(graph))
+    equal = batch_graph(torch.ones(4, 3), torch.tensor([1, 2, 1, 2]))
+    equal.negatives = torch.ones(2, 2, 2, 3)
+    assert_legible(draw_distances(equal))
+
+
+def test_mistakes(graph: Data) -> None:
+    del graph.negatives
+    with pytest.raises(ValueError, match=r"^Expected a graph with 'negatives' \(from"):
+        draw_distances(graph)
+    graph = batch_graph(torch.rand(2, 4), torch.tensor([1, 1]))
+    graph.negatives = torch.rand(2, 1, 1, 4)
+    with pytest.raises(ValueError, match=r"^Expected a graph of at least 2 classes \(got 1\)$"):
+        draw_distances(graph)

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch_geometric.data import Data
+
+from graph import batch_graph
+from graph.visualize.batch import class_titles
+from graph.visualize.learned import COEFFICIENT, CORRELATION, edge_weights
+from graph.visualize.matrices import draw_matrices
+from tests.graph.visualize.conftest import make_graph
+from tests.graph.visualize.drawing import assert_legible
+
+
+def _matrices(figure: Figure) -> list[Axes]:
+    return [axes for axes in figure.axes if axes.images]
+
+
+def _by_class(graph: Data, weights: torch.Tensor) -> np.ndarray:
+    """Row j, column i: the edge i → j; class by class, by a loop."""
+    labels = graph.y.tolist()
+    order = [n for label in dict.fromkeys(labels) for n, own in enumerate(labels) if own == label]
+    return np.array([[float(weights[i, j]) for i in order] for j in order])
+
+
+def test_matrices_are_the_edge_weights_class_by_class(graph: Data) -> None:
+    panels = _matrices(draw_matrices(graph))
+    titles = [CORRELATION, COEFFICIENT, *(f"head {h}" for h in (1, 2, 3, 4))]
+    assert [axes.get_title() for axes in panels] == titles + titles[2:]
+    size = graph.num_nodes
+    expected = [graph.edge_attr.sum(-1).view(size, size), edge_weights(graph)[0]]
+    expected += [edge_weights(graph, layer, h)[0] for layer in (1, 2) for h in (1, 2, 3, 4)]
+    for axes, weights in zip(panels, expected, strict=True):
+        shown = axes.images[0].get_array()
+        np.testing.assert_allclose(shown, _by_class(graph, weights), rtol=1e-5, atol=1e-7)
+
+
+def test_rows_attend(graph: Data) -> None:
+    # Node 1 attends to node 0 alone.
+    graph.attention = [torch.zeros(15 * 15, 1), None]
+    graph.attention[0][0 * 15 + 1] = 1
+    panel = _matrices(draw_matrices(graph))[2]
+    # Images 0 and 1 are the first of the first two classes, of three images each.
+    assert np.argwhere(np.asarray(panel.images[0].get_array())).tolist() == [[3, 0]]
+    assert panel.get_ylabel() == "image j (attends)"
+    assert panel.get_xlabel() == "image i (attended to)"
+
+
+def test_heads_of_a_layer_share_a_scale(graph: Data) -> None:
+    panels = _matrices(draw_matrices(graph))
+    scales = [axes.images[0].get_clim() for axes in panels]
+    assert len(set(scales[2:6])) == len(set(scales[6:10])) == 1
+    heads = graph.attention[0].numpy()
+    assert scales[2] == pytest.approx((0, np.quantile(heads, 0.995)))
+    # White is no correlation.
+    assert scales[0][0] == -scales[0][1]
+
+
+def test_borders_part_the_classes(graph: Data) -> None:
+    for axes in _matrices(draw_matrices(graph)):
+        across, along = (lines.get_segments() for lines in axes.collections)
+        assert [line[0][1] for line in across] == [2.5, 5.5, 8.5, 11.5]
+        assert [line[0][0] for line in along] == [2.5, 5.5, 8.5, 11.5]
+
+
+def test_layers_without_attention_and_plain_graphs(graph: Data) -> None:
+    graph.attention = [None, graph.attention[1]]
+    figure = draw_matrices(graph)
+    assert len(_matrices(figure)) == 6
+    assert figure.subfigs[1]._suptitle.get_text().startswith("attention of layer 2")
+    plain = batch_graph(graph.x, graph.y)
+    assert [axes.get_title() for axes in _matrices(draw_matrices(plain))] == [CORRELATION]
+
+
+def test_a_mask_is_said_to_be_one(graph: Data) -> None:
+    note = draw_matrices(graph).subfigs[1]._suptitle.get_text()
+    assert note == "attention of layer 1; pairs of one class are masked"
+    graph.attention = [torch.full((15 * 15, 2), 0.1)]
+    note = draw_matrices(graph).subfigs[1]._suptitle.get_text()
+    assert note == "attention of layer 1"
+
+
+@pytest.mark.parametrize("classes", [3, 12])
+def test_legible(classes: int) -> None:
+    graph = make_graph(classes, 2)
+    graph.name = [f"{name} of a long $name" for name in graph.name]
+    figure = draw_matrices(graph)
+    assert_legible(figure)
+    names = [text.get_text() for text in _matrices(figure)[0].get_yticklabels()]
+    assert names == (class_titles(graph, 14) if classes == 3 else [])
+
+
+def test_more_heads_than_a_row_holds(graph: Data) -> None:
+    graph.attention = [torch.rand(15 * 15, 6)]
+    figure = draw_matrices(graph)
+    assert len(_matrices(figure)) == 8
+    assert_legible(figure)
+
+
+@pytest.mark.parametrize("labels", [[1, 1, 1, 1], [1, 2, 1, 2]])
+def test_equal_embeddings_and_one_class(labels: list[int]) -> None:
+    assert_legible(draw_matrices(batch_graph(torch.ones(4, 4), torch.tensor(labels))))

@@ -1,0 +1,383 @@
+"""The page of a batch graph in a real browser: what it shows and how it answers."""
+
+import math
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from torch import Tensor
+from torch_geometric.data import Data
+
+from graph.visualize import edge_weights, graph_page
+from tests.graph.visualize.conftest import make_graph
+from tests.graph.visualize.test_page import data_of
+
+HOSTILE = '</script><b id="injected">&amp; "Ährenfisch" \u2028 鷺'
+
+
+def stored(weights: Tensor) -> np.ndarray:
+    """Weights as the page has them: 65,536 evenly spaced values."""
+    values = weights.double().numpy()
+    low = values.min()
+    step = (values.max() - low) / 65535
+    return low + step * np.rint((values - low) / step)
+
+
+def drawn(weights: np.ndarray, top: int, threshold: float, directed: bool) -> set[tuple[int, int]]:
+    """The strongest edges into each node above the threshold; undirected ones once."""
+    edges = set()
+    for node in range(len(weights)):
+        others = [other for other in range(len(weights)) if other != node]
+        others.sort(key=lambda other: (-weights[other, node], other))
+        for other in others[:top]:
+            if weights[other, node] > threshold:
+                pair = (other, node)
+                edges.add(pair if directed else (min(pair), max(pair)))
+    return edges
+
+
+def bare_graph() -> Data:
+    whole = make_graph()
+    return Data(x=whole.x, edge_index=whole.edge_index, edge_attr=whole.edge_attr, y=whole.y)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'"
+    )
+    if program is None:
+        pytest.skip(f"no browser: install one of {', '.join(names)} or set CHROMIUM to its path")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+class Opened:
+    """A page opened from a file that may neither complain nor ask for anything else."""
+
+    def __init__(self, browser: Any, file: Path, width: int, height: int) -> None:
+        self.complaints: list[str] = []
+        self.page = browser.new_page(viewport={"width": width, "height": height})
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.route("**/*", self._only_file)
+        self.page.goto(file.as_uri())
+
+    def _only_file(self, route: Any) -> None:
+        if route.request.url.startswith("file:"):
+            route.continue_()
+        else:
+            self.complaints.append(f"request: {route.request.url}")
+            route.abort()
+
+    def text(self, what: str) -> str:
+        return self.page.inner_text(what)
+
+    @property
+    def count(self) -> int:
+        words = self.text("#count")
+        return int(re.sub(r"[^0-9]", "", words.partition(" of ")[0]))
+
+    def slide(self, name: str, value: float) -> float:
+        """Move a slider; the value that it takes."""
+        return self.page.evaluate(
+            "([name, value]) => { const slider = document.getElementById(name);"
+            "slider.value = value; slider.dispatchEvent(new Event('input'));"
+            "return slider.valueAsNumber }",
+            [name, value],
+        )
+
+    def point_at_edge(self, among: str = "state.edges") -> tuple[int, int]:
+        """Move the mouse to where an edge is free of nodes and of other edges; the edge."""
+        x, y, a, b = self.page.evaluate(
+            """(among) => {
+              const box = byId('edges').getBoundingClientRect();
+              for (const edge of eval(among)) for (const share of [.5, .4, .6, .3, .7]) {
+                const {x, y} = along(edge, share);
+                const hit = edgeAt(x, y, 1);
+                if (document.elementFromPoint(box.left + x, box.top + y) === byId('edges')
+                    && hit && hit.a === edge.a && hit.b === edge.b)
+                  return [box.left + x, box.top + y, edge.a, edge.b];
+              }
+            }""",
+            among,
+        )
+        self.page.mouse.move(x, y)
+        return a, b
+
+    def classes(self, node: int) -> set[str]:
+        return set(self.page.get_attribute(f"[data-node='{node}']", "class").split())
+
+    @property
+    def kept(self) -> bool:
+        return "keeping" in (self.page.get_attribute("#picture", "class") or "")
+
+
+@pytest.fixture
+def show(browser: Any, tmp_path: Path) -> Iterator[Any]:
+    """Open a graph's page; at the end it has not complained."""
+    opened: list[Opened] = []
+
+    def open_graph(graph: Data, width: int = 1280, height: int = 800, **more: Any) -> Opened:
+        file = tmp_path / "graph.html"
+        file.write_text(graph_page(graph, **more), encoding="utf-8")
+        opened.append(Opened(browser, file, width, height))
+        return opened[-1]
+
+    yield open_graph
+    for one in opened:
+        one.page.close()
+        assert one.complaints == []
+
+
+def test_pointing_at_a_node_shows_its_picture_and_neighbours(graph: Data, show: Any) -> None:
+    opened = show(graph)
+    assert "Point at a node" in opened.text("#card")
+    opened.page.hover("[data-node='7']")
+    card = opened.text("#card")
+    assert "bird 12" in card
+    assert "Node 7" in card
+    picture = opened.page.get_attribute("#card .large img", "src")
+    assert picture == data_of(graph_page(graph))["nodes"][7]["image"]
+    near = data_of(graph_page(graph))["nodes"][7]["near"]
+    lines = opened.page.locator("#card .near li").all_inner_texts()
+    for line, (other, cosine) in zip(lines, near, strict=True):
+        assert graph.name[other] in line
+        assert f"{cosine:.2f}".replace("-", "−") in line
+        assert ("✓" in line) == (other % 5 == 7 % 5)
+        assert ("✗" in line) != ("✓" in line)
+
+
+def test_pointing_at_a_node_brings_out_its_edges(graph: Data, show: Any) -> None:
+    opened = show(graph)
+    opened.page.hover("[data-node='7']")
+    own, others = opened.page.evaluate(
+        """() => {
+          const {width, height} = byId('picked');
+          const {data} = byId('picked').getContext('2d').getImageData(0, 0, width, height);
+          const inked = (edge) => [.3, .5, .7].some((share) => {
+            const {x, y} = along(edge, share);
+            return data[4 * (Math.round(y) * width + Math.round(x)) + 3] > 0;
+          });
+          const touching = (edge) => edge.a === 7 || edge.b === 7;
+          return [true, false].map((own) =>
+            state.edges.filter((edge) => touching(edge) === own).map(inked));
+        }"""
+    )
+    assert all(own)
+    # Edges of other nodes may cross one of these, most do not.
+    assert sum(others) < len(others) / 2
+    assert float(opened.page.eval_on_selector("#edges", "(e) => getComputedStyle(e).opacity")) < 0.3
+
+
+def test_pointing_at_an_edge_shows_its_weight_and_profile(graph: Data, show: Any) -> None:
+    opened = show(graph)
+    a, b = opened.point_at_edge()
+    card = opened.text("#card")
+    assert f"Pair {a} – {b}" in card
+    assert ("same class" if a % 5 == b % 5 else "different classes") in card
+    assert f"{float(edge_weights(graph)[0][a, b]):.3f}" in card
+    assert opened.page.locator("#card .large img").count() == 2
+    heights = opened.page.evaluate(
+        "[...document.querySelectorAll('.profile .bar')]"
+        ".map((bar) => bar.getAttribute('height') / 100)"
+    )
+    order = graph.coefficients.var(0, correction=0).argsort(descending=True, stable=True)
+    assert np.allclose(heights, graph.coefficients[a * 15 + b][order], atol=1 / 255)
+    assert "Each bar is the mean" not in card
+    assert opened.classes(a) >= {"chosen"}
+
+
+def test_wide_profiles_say_that_channels_are_averaged(show: Any) -> None:
+    opened = show(make_graph(channels=160))
+    opened.point_at_edge()
+    assert opened.page.locator(".profile .bar").count() == 64
+    assert "Each bar is the mean of 2 or 3 channels" in opened.text("#card")
+
+
+def test_sliders_draw_what_the_weights_say(graph: Data, show: Any) -> None:
+    opened = show(graph)
+    weights = stored(edge_weights(graph)[0])
+    low = float(opened.page.get_attribute("#threshold", "min"))
+    high = float(opened.page.get_attribute("#threshold", "max"))
+    counts = set()
+    for top in (1, 4, 14):
+        opened.slide("top", top)
+        for share in (0, 0.4, 0.8, 1):
+            threshold = opened.slide("threshold", low + share * (high - low))
+            assert opened.count == len(drawn(weights, top, threshold, directed=False))
+            counts.add(opened.count)
+        opened.slide("threshold", low)
+    assert len(counts) > 6
+    assert 0 in counts
+    assert "of 105 pairs" in opened.text("#count")
+
+
+def test_twenty_is_the_most_of_a_node(show: Any) -> None:
+    graph = make_graph(9, 3)
+    opened = show(graph)
+    assert opened.slide("top", 99) == 20
+    weights = stored(edge_weights(graph)[0])
+    assert opened.count == len(drawn(weights, 20, -math.inf, directed=False))
+
+
+def test_layer_and_head_choose_the_attention(graph: Data, show: Any) -> None:
+    opened = show(graph)
+    assert opened.page.is_disabled("#layer")
+    assert opened.page.is_disabled("#head")
+    opened.page.check("[value=attention]")
+    threshold = 0.09
+    for layer in (1, 2):
+        opened.slide("layer", layer - 1)
+        for head in range(5):
+            opened.slide("head", head)
+            heads = [stored(edge_weights(graph, layer, one)[0]) for one in range(1, 5)]
+            weights = heads[head - 1] if head else np.mean(heads, axis=0)
+            name = edge_weights(graph, layer, head or None)[1]
+            assert opened.text("#scale-name") == name[0].upper() + name[1:]
+            found = opened.slide("threshold", threshold)
+            opened.slide("top", 6)
+            edges = drawn(weights, 6, found, directed=True)
+            assert opened.count == len(edges)
+            pairs = opened.page.evaluate("state.edges.map(({a, b, weight}) => [a, b, weight])")
+            assert {(a, b) for a, b, _ in pairs} == edges
+            assert all(weight == pytest.approx(weights[a, b]) for a, b, weight in pairs)
+    a, b = opened.point_at_edge()
+    assert f"node {b} attends to node {a}" in opened.text("#card")
+    assert f"{weights[a, b]:.4f}" in opened.text("#card")
+
+
+def test_masked_pairs_are_never_drawn(graph: Data, show: Any) -> None:
+    opened = show(graph)
+    opened.page.check("[value=attention]")
+    opened.slide("top", 14)
+    assert opened.count == 15 * 12
+    assert not opened.page.evaluate("state.edges.some(({same}) => same)")
+
+
+def test_correlation_can_be_drawn_too(graph: Data, show: Any) -> None:
+    opened = show(graph)
+    opened.page.check("[value=correlation]")
+    weights = stored(graph.edge_attr.sum(-1).view(15, 15))
+    top = int(opened.page.input_value("#top"))
+    assert opened.count == len(drawn(weights, top, -math.inf, directed=False))
+    assert "Pearson correlation" in opened.text("#scale-name")
+    assert f"{weights[0, 14]:.3f}".replace("-", "−") == opened.page.evaluate(
+        "decimals(state.source.weights[14])"
+    )
+
+
+def test_a_click_keeps_a_neighbourhood(graph: Data, show: Any) -> None:
+    opened = show(graph)
+    edges = drawn(stored(edge_weights(graph)[0]), 3, -math.inf, directed=False)
+    near = {end for edge in edges if 4 in edge for end in edge}
+    opened.page.click("[data-node='4']")
+    opened.page.mouse.move(2, 2)
+    assert opened.kept
+    assert {node for node in range(15) if "near" in opened.classes(node)} == near
+    far = next(node for node in range(15) if node not in near)
+    faded = "(e) => getComputedStyle(e).opacity"
+    assert float(opened.page.eval_on_selector(f"[data-node='{far}']", faded)) < 0.3
+    assert "Node 4" in opened.text("#card")
+
+    opened.page.hover(f"[data-node='{far}']")
+    assert f"Node {far}" in opened.text("#card")
+    assert "With the kept node 4" in opened.text("#card")
+    opened.page.keyboard.press("Escape")
+    assert not opened.kept
+
+    opened.page.click("[data-node='4']")
+    opened.page.click("[data-node='4']")
+    assert not opened.kept
+
+    opened.page.click("[data-node='4']")
+    edge = opened.point_at_edge("state.edges.filter(({a, b}) => a === 4 || b === 4)")
+    assert f"Pair {edge[0]} – {edge[1]}" in opened.text("#card")
+    corner = opened.page.evaluate("edgeAt(3, 3, 6)")
+    assert corner is None
+    opened.page.click("#edges", position={"x": 3, "y": 3})
+    assert not opened.kept
+
+
+def test_the_keyboard_is_enough(graph: Data, show: Any) -> None:
+    opened = show(graph)
+    opened.page.focus("[data-node='0']")
+    opened.page.keyboard.press("ArrowRight")
+    opened.page.keyboard.press("ArrowRight")
+    assert "Node 2" in opened.text("#card")
+    opened.page.keyboard.press("Enter")
+    assert opened.kept
+    opened.page.keyboard.press("End")
+    assert "Node 14" in opened.text("#card")
+    opened.page.keyboard.press("Escape")
+    assert not opened.kept
+    before = opened.count
+    opened.page.focus("#top")
+    opened.page.keyboard.press("ArrowRight")
+    assert opened.count > before
+
+
+def test_hostile_names_are_only_text(graph: Data, show: Any) -> None:
+    graph.name = [f"{HOSTILE} {label}" for label in graph.y.tolist()]
+    opened = show(graph, title=HOSTILE, links={HOSTILE: "other.html"})
+    opened.page.hover("[data-node='7']")
+    named = opened.page.text_content("#card h2")
+    assert named == f"{HOSTILE} 12"
+    assert opened.page.locator("#injected").count() == 0
+    assert opened.page.text_content("h1") == HOSTILE
+    assert opened.page.get_attribute("nav a", "href") == "other.html"
+
+
+def test_a_graph_with_nothing_learned_works(show: Any) -> None:
+    graph = bare_graph()
+    opened = show(graph)
+    for control in ("[value=coefficient]", "[value=attention]", "#layer", "#head"):
+        assert opened.page.is_disabled(control)
+    assert opened.page.is_checked("[value=correlation]")
+    weights = stored(graph.edge_attr.sum(-1).view(15, 15))
+    assert opened.count == len(drawn(weights, 3, -math.inf, directed=False))
+    assert opened.page.locator("img").count() == 0
+    opened.page.hover("[data-node='7']")
+    assert "class 12" in opened.text("#card")
+    opened.point_at_edge()
+    assert opened.page.locator(".profile").count() == 0
+
+
+def test_the_smallest_graph_opens(show: Any) -> None:
+    opened = show(make_graph(2, 1))
+    assert opened.count == 1
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 800)])
+def test_nothing_overflows_the_window(show: Any, width: int, height: int) -> None:
+    graph = make_graph(27, 3)
+    graph.name = ["Donaudampfschifffahrtsgesellschaftskapitän" * 2] * 81
+    opened = show(graph, width, height, links={f"picture {n}": f"{n}.html" for n in range(9)})
+    for what in ("[data-node='5']", "summary"):
+        opened.page.click(what)
+        assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+    inside = opened.page.evaluate(
+        """() => { const box = byId('picture').getBoundingClientRect();
+        return [...document.querySelectorAll('.node')].every((node) => {
+          const { left, right, top, bottom } = node.getBoundingClientRect();
+          return left >= box.left && right <= box.right && top >= box.top && bottom <= box.bottom;
+        }) }"""
+    )
+    assert inside
+
+
+def test_resizing_moves_the_nodes(graph: Data, show: Any) -> None:
+    opened = show(graph)
+    opened.page.set_viewport_size({"width": 500, "height": 700})
+    opened.page.wait_for_function("state.width < 500")
+    opened.point_at_edge()
+    assert "Pair" in opened.text("#card")
