@@ -46,12 +46,26 @@ class RunRecord:
     config: str
 
 
+@dataclass(frozen=True)
+class BatchPictures:
+    """What there is to see of one batch.
+
+    Args:
+        caption: a sentence about the batch.
+        images: PNG files by title.
+    """
+
+    caption: str
+    images: Mapping[str, bytes]
+
+
 def write_report(
     path: str | Path,
     title: str,
     runs: Sequence[RunRecord],
     gallery: str | None = None,
     notes: Sequence[str] = (),
+    pictures: BatchPictures | None = None,
 ) -> None:
     """Write the page; it needs no network and works from a file.
 
@@ -61,6 +75,7 @@ def write_report(
         runs: at least one, with different names.
         gallery: HTML from `retrieval_gallery`.
         notes: sentences to stand under the heading.
+        pictures: of one batch.
 
     Raises:
         ValueError: no runs, or two of one name.
@@ -77,8 +92,11 @@ def write_report(
     ]
     parts += ["<h2>Losses</h2>"]
     for run in runs:
-        pictures = _panels(loss_panels(run.history), "No losses were recorded.")
-        parts += [f"<h3>{escape(run.name)}</h3>", pictures]
+        panels = _panels(loss_panels(run.history), "No losses were recorded.")
+        parts += [f"<h3>{escape(run.name)}</h3>", panels]
+    if pictures:
+        parts += ["<h2>One batch</h2>", f"<p>{escape(pictures.caption)}</p>"]
+        parts += [_picture(title, png) for title, png in pictures.images.items()]
     if gallery:
         parts += ["<h2>Nearest neighbours</h2>", f"<p>{LEGEND}</p>", gallery]
     parts += ["<h2>Configuration</h2>", *map(_config, runs)]
@@ -120,17 +138,23 @@ def _epoch(which: str, epoch: float | None) -> str:
     return f"{which} ({epoch:.0f})" if known else which
 
 
-def _panels(pictures: Mapping[str, str], otherwise: str, layout: str = "panels") -> str:
-    """The pictures side by side, or a sentence where there are none."""
-    if not pictures:
+def _panels(panels: Mapping[str, str], otherwise: str, layout: str = "panels") -> str:
+    """The panels side by side, or a sentence where there are none."""
+    if not panels:
         return f"<p>{otherwise}</p>"
     # As separate images, so that identifiers inside the drawings cannot clash.
     images = [
         f'<img alt="{escape(title)}" src="data:image/svg+xml;base64,'
         f'{base64.b64encode(svg.encode("utf-8")).decode("ascii")}">'
-        for title, svg in pictures.items()
+        for title, svg in panels.items()
     ]
     return f'<div class="{layout}">{"".join(images)}</div>'
+
+
+def _picture(title: str, png: bytes) -> str:
+    data = base64.b64encode(png).decode("ascii")
+    source = f'src="data:image/png;base64,{data}"'
+    return f'<h3>{escape(title)}</h3><img class="wide" alt="{escape(title)}" {source}>'
 
 
 def _config(run: RunRecord) -> str:
@@ -158,6 +182,7 @@ tr.last > * { border-top: 1px solid #ccc; }
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 340px), 1fr)); }
 .pairs { grid-template-columns: repeat(auto-fill, minmax(min(100%, 440px), 1fr)); }
 .panels img { width: 100%; }
+img.wide { max-width: 100%; }
 .neighbours { display: grid; gap: .5rem; margin-bottom: .6rem; padding: .6rem;
   grid-template-columns: repeat(auto-fit, minmax(98px, 1fr)); background: #f5f5f5;
   border-radius: 6px; }

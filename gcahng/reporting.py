@@ -1,5 +1,7 @@
 """The report page of finished runs, with a gallery from one of them."""
 
+import io
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,12 +13,15 @@ from gcahng.build import open_split
 from gcahng.evaluation import embed
 from gcahng.gallery import retrieval_gallery
 from gcahng.loading import load_run
-from gcahng.report import RunRecord, write_report
+from gcahng.report import BatchPictures, RunRecord, write_report
 from gcahng.results import read_record, selection_note
 from gcahng.retrieval import nearest_neighbours
 from gcahng.run_folder import RunFolder
+from gcahng.visualize import TITLES, Selection, draw_batch
 
 NEIGHBOURS = 8
+# Dots per inch of a page's pictures.
+RESOLUTION = 100
 
 
 def report_runs(
@@ -26,8 +31,9 @@ def report_runs(
     shown: RunFolder,
     notes: Sequence[str] = (),
 ) -> None:
-    """Write one page about some runs; the gallery is of the best epoch of the run `shown`."""
-    write_report(path, title, records, gallery=gallery_of(shown), notes=notes)
+    """Write one page about some runs; batch and gallery are of the best epoch of `shown`."""
+    pictures, gallery = pictures_of(shown), gallery_of(shown)
+    write_report(path, title, records, gallery=gallery, notes=notes, pictures=pictures)
 
 
 def report_run(folder: RunFolder) -> None:
@@ -35,6 +41,24 @@ def report_run(folder: RunFolder) -> None:
     record = read_record(folder, folder.path.name)
     title = f"Run {folder.path.name}"
     report_runs(folder.report, title, [record], folder, [selection_note([record])])
+
+
+def pictures_of(folder: RunFolder) -> BatchPictures:
+    """The first test batch of a run, drawn; no pictures, with the reason, where that cannot be."""
+    try:
+        drawn = draw_batch(folder.path, Selection(), folder.hardness)
+    except ValueError as error:
+        return BatchPictures(f"There is no batch to draw: {error}.", {})
+    images = {}
+    for name, figure in drawn.figures.items():
+        file = io.BytesIO()
+        figure.savefig(file, format="png", dpi=RESOLUTION)
+        images[TITLES[name]] = file.getvalue()
+    caption = (
+        f"{drawn.title}. To look around in it, or at a larger batch: gcahng visualize "
+        f"{shlex.quote(str(folder.path))}"
+    )
+    return BatchPictures(caption, images)
 
 
 def gallery_of(folder: RunFolder) -> str:
