@@ -17,9 +17,9 @@ from graph import CONVS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-REPRODUCE = (ROOT / "docs/reproduce.md").read_text(encoding="utf-8")
+GUIDES = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLES = re.findall(r"^\$ python -m gcahng train (.+)\n((?:.+\n)+?)(?=\n|```)", README, re.M)
-COMMANDS = re.findall(r"^(?:python -m )?gcahng train (?!--)(.+)$", README + REPRODUCE, re.M)
+COMMANDS = re.findall(r"^(?:python -m )?gcahng train (?!--)(.+)$", README + "".join(GUIDES), re.M)
 
 
 def test_there_are_examples() -> None:
@@ -85,8 +85,18 @@ def test_python_shown_runs(code: str) -> None:
     assert names["generator"].hardness.metric < 1e6
 
 
-def test_links_of_the_guide_exist() -> None:
-    links = re.findall(r"\]\((?!http|#)([^)]+)\)", REPRODUCE)
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", "".join(GUIDES), re.S))
+def test_python_of_the_guides_runs(code: str) -> None:
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert names["figure"].axes
+    assert names["graph"].coefficients.shape == (144, 64)
+    assert names["nodes_and_edges"].number_of_nodes() == 12
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_links_of_the_guides_exist(guide: str) -> None:
+    links = re.findall(r"\]\((?!http|#)([^)]+)\)", guide)
     assert links
     assert [name for name in links if not (ROOT / "docs" / name).exists()] == []
 

@@ -154,7 +154,9 @@ def _draw_edges(
     edges, shown = edges[:, order], values[order].numpy()
     start, end = places[edges[0]], places[edges[1]]
     norm = Normalize(*((shown[0], max(shown[-1], shown[0] + 1e-6)) if len(shown) else (0, 1)))
-    widths = 0.7 + 2.0 * np.asarray(norm(shown))
+    # Hundreds of lines as wide as ten would hide the pictures' places.
+    widest = 2.0 * min(1.0, (60 / max(len(shown), 1)) ** 0.5)
+    widths = 0.6 + widest * np.asarray(norm(shown))
     same = (numbers[edges[0]] == numbers[edges[1]]).numpy()
     segments = list(np.stack([start, end], axis=1))
     halo = LineCollection(
