@@ -24,7 +24,7 @@ from data import (
 )
 from gcahng.config import ExperimentConfig, data_root
 from gcahng.config.sections import GraphConfig, ScheduleConfig
-from gcahng.generators import GENERATORS, NegativeGenerator
+from gcahng.generators import NegativeGenerator, find_generator
 from gcahng.losses import find_loss
 from gcahng.registry import did_you_mean, lookup
 from gcahng.step import Optimizers
@@ -170,7 +170,7 @@ def build_generator(config: ExperimentConfig, num_classes: int) -> NegativeGener
     if section is None:
         return None
     with at("generator.name"):
-        generator = lookup(GENERATORS, section.name, "generator")
+        generator = find_generator(section.name)
     _check_layers(section.graph)
     known = _known_arguments(generator)
     unknown = [name for name in section.args if name not in known]

@@ -11,6 +11,8 @@ from gcahng.generators.hardest_point import (
     SymmetricalSynthesis,
 )
 from gcahng.generators.metrix import Metrix
+from gcahng.registry import lookup
+from graph.own_class import import_class
 
 GENERATORS: dict[str, type[NegativeGenerator]] = {
     "class_loss": ClassLoss,
@@ -26,4 +28,25 @@ GENERATORS: dict[str, type[NegativeGenerator]] = {
     "unmoved": Unmoved,
 }
 
-__all__ = ["GENERATORS", "HardNegativeGenerator", "HardNegatives", "NegativeGenerator"]
+__all__ = [
+    "GENERATORS",
+    "HardNegativeGenerator",
+    "HardNegatives",
+    "NegativeGenerator",
+    "find_generator",
+]
+
+
+def find_generator(name: str) -> type[NegativeGenerator]:
+    """The class of the generator `name`.
+
+    Args:
+        name: A key of `GENERATORS`, or `module.path:ClassName` for a `NegativeGenerator` of one's
+            own.
+
+    Raises:
+        ValueError: If there is none such; the sentence lists what there is.
+    """
+    if ":" in name:
+        return import_class(name, "generator", NegativeGenerator)
+    return lookup(GENERATORS, name, "generator")

@@ -8,6 +8,7 @@ from gcahng.losses.npair import NPairLoss
 from gcahng.losses.proxy_anchor import ProxyAnchorLoss
 from gcahng.losses.synthetic_npair import synthetic_npair
 from gcahng.registry import did_you_mean
+from graph.own_class import import_class
 
 LOSSES: dict[str, type[nn.Module]] = {"npair": NPairLoss, "proxy_anchor": ProxyAnchorLoss}
 # Usual names of losses that pytorch-metric-learning has.
@@ -24,13 +25,16 @@ def find_loss(name: str) -> Callable[..., nn.Module]:
     """What builds the metric loss `name`.
 
     Args:
-        name: A key of `LOSSES`, contrastive, triplet, multi_similarity, or the class name of any
-            loss of pytorch-metric-learning, such as CircleLoss.
+        name: A key of `LOSSES`, contrastive, triplet, multi_similarity, the class name of any
+            loss of pytorch-metric-learning, such as CircleLoss, or `module.path:ClassName` for one
+            of one's own.
 
     Raises:
         ImportError: If the name is none of ours and pytorch-metric-learning is not installed.
         ValueError: If nobody knows the name; the sentence lists what there is.
     """
+    if ":" in name:
+        return import_class(name, "metric loss", nn.Module)
     if name in LOSSES:
         return LOSSES[name]
     foreign = FOREIGN.get(name, name)

@@ -12,10 +12,11 @@ from graph.convs.gca_edge_only_conv import GCAEdgeOnlyConv
 from graph.convs.gca_node_only_conv import GCANodeOnlyConv
 from graph.convs.mlp_conv import MLPConv
 from graph.convs.none_conv import NoneConv
-from graph.convs.own_conv import OwnConv, import_layer
+from graph.convs.own_conv import OwnConv
 from graph.convs.parts import did_you_mean
 from graph.convs.pyg_conv import PyGConv, operator_arguments
 from graph.convs.pyg_operators import OPERATORS
+from graph.own_class import import_class
 
 CONVS: dict[str, Callable[..., nn.Module]] = {
     "gca": GCAConv,
@@ -66,7 +67,7 @@ def find_conv(name: str) -> Callable[..., nn.Module]:
         ValueError: If there is no such layer; the message lists the choices.
     """
     if ":" in name:
-        return import_layer(name)
+        return import_class(name, "layer", nn.Module)
     if name not in CONVS:
         raise ValueError(
             f"unknown layer {name!r}{did_you_mean(name, CONVS)}; choose from: "

@@ -1,55 +1,10 @@
 """A layer from outside the repository, named as `module.path:ClassName`."""
 
-import importlib
 import inspect
-import os
-import sys
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-from graph.convs.parts import did_you_mean
-
-
-def import_layer(path: str) -> type[nn.Module]:
-    """Find the class behind `module.path:ClassName`, in the current folder or installed.
-
-    Raises:
-        ValueError: If there is no such module or class, or it is no `torch.nn.Module`. An error
-            within the module is raised as it is.
-    """
-    module_path, _, name = path.partition(":")
-    if not all(part.isidentifier() for part in (*module_path.split("."), name)):
-        raise ValueError(f"Expected a layer of your own as 'module.path:ClassName' (got {path!r})")
-    module = _import_module(module_path, path)
-    found = getattr(module, name, None)
-    if found is None:
-        classes = [key for key, value in vars(module).items() if isinstance(value, type)]
-        raise ValueError(
-            f"layer {path!r}: {module} has no class {name!r}{did_you_mean(name, classes)}"
-        )
-    if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        kind = "class" if isinstance(found, type) else type(found).__name__
-        raise ValueError(f"Expected layer {path!r} to be a torch.nn.Module class (got a {kind})")
-    return found
-
-
-def _import_module(module_path: str, path: str) -> ModuleType:
-    # A console script does not search the current folder. Last, so that it hides nothing.
-    folder = os.getcwd()
-    if folder not in sys.path:
-        sys.path.append(folder)
-    try:
-        return importlib.import_module(module_path)
-    except ModuleNotFoundError as error:
-        # Another name is of a module that the user's own imports.
-        if error.name is None or not f"{module_path}.".startswith(f"{error.name}."):
-            raise
-        raise ValueError(
-            f"layer {path!r}: there is no module {module_path!r} in {folder} or on the import path"
-        ) from error
 
 
 class OwnConv(nn.Module):

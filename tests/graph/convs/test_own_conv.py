@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from graph import CorrelationNetwork, build_conv
+from graph import CorrelationNetwork, build_conv, find_conv
 from graph.convs import NoneConv
-from graph.convs.own_conv import OwnConv, import_layer
+from graph.convs.own_conv import OwnConv
 from tests.graph.convs.samples import LABELS, complete
 
 SOURCE = """
@@ -66,7 +66,7 @@ def test_runs_in_the_current_folder(module: str) -> None:
 
 def test_hides_no_module_that_is_installed(module: str) -> None:
     before = list(sys.path)
-    import_layer(f"{module}:Plain")
+    find_conv(f"{module}:Plain")
     assert sys.path[: len(before)] == before
 
 
@@ -115,7 +115,7 @@ def test_wrong_outputs(module: str, name: str, found: str) -> None:
 def test_errors_within_the_module_are_raised_as_they_are(module: str) -> None:
     Path(f"{module}_broken.py").write_text("import no_such_library")
     with pytest.raises(ModuleNotFoundError, match="no_such_library"):
-        import_layer(f"{module}_broken:Conv")
+        find_conv(f"{module}_broken:Conv")
 
 
 def test_repr() -> None:
