@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDES = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLES = re.findall(r"^\$ python -m gcahng train (.+)\n((?:.+\n)+?)(?=\n|```)", README, re.M)
+# Rows of tables that end in a difference.
+FIGURES = re.findall(r"^\| (.*) \| ([+-]\d+\.\d\d) \|$", README, re.M)
 COMMANDS = re.findall(r"^(?:python -m )?gcahng train (?!--)(.+)$", README + "".join(GUIDES), re.M)
 
 
@@ -112,4 +114,17 @@ def test_quickstart_figures_are_those_measured() -> None:
         f"{mean[recipe] - mean['npair']:+.2f}"
         for recipe in ("npair_node_ce", "gca_hng", "npair_equal_time")
     ]
-    assert re.findall(r"^\| .* \| ([+-]\d+\.\d\d) \|$", README, re.M) == gains
+    assert [figure for _, figure in FIGURES[: len(gains)]] == gains
+
+
+def test_parts_of_the_recipe_earn_what_was_measured() -> None:
+    with (ROOT / "docs/results/attribution.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["epoch"] == "last"]
+    by_cell: dict[str, list[float]] = {}
+    for row in rows:
+        by_cell.setdefault(row["cell"], []).append(100 * float(row["map@r"]))
+    shown = FIGURES[3:]
+    assert len(shown) > 3
+    for cell, figure in shown:
+        gain = statistics.mean(by_cell[cell]) - statistics.mean(by_cell["full"])
+        assert float(figure) == pytest.approx(gain, abs=0.00501), cell
