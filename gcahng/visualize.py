@@ -2,18 +2,17 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 from rich.console import Console
 
 from data import ImageDataset
-from gcahng.config import with_data_root
+from gcahng.config import ExperimentConfig, with_data_root
 from gcahng.files import atomic_write, write_text
-from gcahng.generators import HardNegativeGenerator
 from gcahng.loading import LoadedRun, load_generator, load_run
 from gcahng.projector import log_pictures
 from gcahng.run_batch import choose_batch, learned_batch, open_plain
@@ -58,7 +57,7 @@ class Selection:
     strongest: int = 3
 
 
-@dataclass
+@dataclass(frozen=True)
 class Pictures:
     """What there is to see of one batch.
 
@@ -75,8 +74,8 @@ class Pictures:
     dataset: ImageDataset
     graph: "Data"
     title: str
-    figures: dict[str, Figure] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
+    figures: Mapping[str, Figure]
+    missing: Mapping[str, str]
 
 
 def visualize_run(
@@ -115,6 +114,10 @@ def visualize_run(
     for name, figure in pictures.figures.items():
         with atomic_write(target / f"{name}.png") as temporary:
             figure.savefig(temporary, dpi=RESOLUTION)
+    if out is None:
+        # What an earlier call has drawn of another batch would pass for one of this.
+        for name in pictures.missing:
+            (target / f"{name}.png").unlink(missing_ok=True)
     links = {TITLES[name]: f"{name}.png" for name in pictures.figures}
     if out is None and folder.report.is_file():
         links["Report of the run"] = f"../{folder.report.name}"
@@ -152,35 +155,42 @@ def draw_batch(
     generator, dataset = load_generator(run), open_plain(run.config, selection.split)
     rows = choose_batch(run.config, dataset, selection.batch, selection.classes, selection.samples)
     remembers = generator is not None and generator.remembers_classes
-    without = remembers and selection.split != "train"
-    graph = learned_batch(run, None if without else generator, dataset, rows)
-    pictures = Pictures(run, dataset, graph, _title(run, selection))
-    name = "none" if run.config.generator is None else run.config.generator.name
-    unlearned = (
-        None
-        if isinstance(generator, HardNegativeGenerator)
-        else (f"the run's generator ({name}) has no graph network")
-    )
-    unmade = f"the run's generator ({name}) makes no negatives"
-    if without:
-        unmade = f"the generator {name} makes negatives of training classes only: --split train"
-    made = None if graph.get("negatives") is not None else unmade
-    logged = None if hardness.is_file() else "training has kept no figures of it"
-    strongest, layer, head = selection.strongest, selection.layer, selection.head
-    parts: dict[str, tuple[str | None, Callable[[], Figure]]] = {
-        "graph": (None, lambda: draw_graph(graph, layer=layer, head=head, strongest=strongest)),
-        "matrices": (None, lambda: draw_matrices(graph)),
-        "coefficients": (unlearned, lambda: draw_coefficients(graph)),
-        "negatives": (made, lambda: draw_negatives(graph)),
-        "distances": (made, lambda: draw_distances(graph)),
-        "hardness": (logged, lambda: draw_hardness(json.loads(hardness.read_text("utf-8")))),
+    usable = selection.split == "train" or not remembers
+    graph = learned_batch(run, generator if usable else None, dataset, rows)
+    missing = _missing(run.config, graph, usable)
+    if not hardness.is_file():
+        missing["hardness"] = "training has kept no figures of it"
+    weights: dict[str, Any] = {"layer": selection.layer, "head": selection.head}
+    draw: dict[str, Callable[[], Figure]] = {
+        "graph": lambda: draw_graph(graph, strongest=selection.strongest, **weights),
+        "matrices": lambda: draw_matrices(graph),
+        "coefficients": lambda: draw_coefficients(graph),
+        "negatives": lambda: draw_negatives(graph),
+        "distances": lambda: draw_distances(graph),
+        "hardness": lambda: draw_hardness(json.loads(hardness.read_text(encoding="utf-8"))),
     }
-    for part, (reason, draw) in parts.items():
-        if reason is None:
-            pictures.figures[part] = draw()
-        else:
-            pictures.missing[part] = reason
-    return pictures
+    figures = {name: draw[name]() for name in TITLES if name not in missing}
+    return Pictures(run, dataset, graph, _title(run, selection), figures, missing)
+
+
+def _missing(config: ExperimentConfig, graph: "Data", usable: bool) -> dict[str, str]:
+    """Which pictures a batch has nothing to show on, and why.
+
+    Args:
+        config: The run's.
+        graph: The batch.
+        usable: Whether the generator works on classes of this split.
+    """
+    generator = "no generator" if config.generator is None else f"generator {config.generator.name}"
+    missing = {}
+    if graph.get("coefficients") is None:
+        missing["coefficients"] = f"the run has {generator}, so none are learned"
+    if graph.get("negatives") is None:
+        reason = "so none are made" if usable else "which makes them of training classes only"
+        hint = "" if usable else ": --split train"
+        for name in ("negatives", "distances"):
+            missing[name] = f"the run has {generator}, {reason}{hint}"
+    return missing
 
 
 def _title(run: LoadedRun, selection: Selection) -> str:

@@ -123,10 +123,12 @@ def test_a_run_without_a_generator_shows_its_correlations(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = train(tmp_path / "run", "generator=null")
+    (run / "visualize").mkdir()
+    (run / "visualize" / "negatives.png").write_text("of another batch")
     assert visualize(monkeypatch, run) == 0
     told = capsys.readouterr().out
-    assert "left out coefficients.png: the run's generator (none) has no graph network" in told
-    assert "left out negatives.png: the run's generator (none) makes no negatives" in told
+    assert "left out coefficients.png: the run has no generator, so none are learned" in told
+    assert "left out negatives.png: the run has no generator, so none are made" in told
     assert "left out hardness.png: training has kept no figures of it" in told
     assert (run / "visualize" / "graph.png").is_file()
     assert not (run / "visualize" / "negatives.png").exists()
