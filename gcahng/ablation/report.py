@@ -12,7 +12,7 @@ from gcahng.ablation.bars import draw_bars, save_picture
 from gcahng.ablation.grid import Grid
 from gcahng.ablation.page import HEADINGS, Page, html_page, markdown_page
 from gcahng.ablation.summary import Summary, paired_difference, summarize
-from gcahng.ablation.verdict import verdict
+from gcahng.ablation.verdict import leaders, verdict
 from gcahng.comparison import COMPARED, csv_text, span, spread
 from gcahng.files import atomic_write, write_text
 from gcahng.results import figure_columns, figures_after, selection_note
@@ -88,7 +88,9 @@ def table_rows(grid: Grid, summaries: Mapping[str, Summary]) -> list[dict[str, A
 
 
 def read_verdict(grid: Grid, summaries: Mapping[str, Summary]) -> list[str]:
-    """Which cells differ from the reference in MAP@R, in sentences."""
+    """Which cells differ from the reference in MAP@R, in sentences; in tuning, the best ones."""
+    if grid.split == "val":
+        return leaders(summaries, "map@r", "MAP@R")
     return verdict(summaries, grid.reference, "map@r", "MAP@R")
 
 

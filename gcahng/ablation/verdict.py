@@ -1,6 +1,7 @@
 """What a grid has shown: which cells differ from the reference, as far as the seeds can tell."""
 
 from collections.abc import Mapping
+from statistics import mean
 
 from gcahng.ablation.summary import Difference, Summary, paired_difference
 
@@ -46,6 +47,14 @@ def verdict(summaries: Mapping[str, Summary], reference: str, metric: str, title
     if rest:
         sentences.append(f"{title} not told apart from '{reference}' by these seeds: {rest}.")
     return sentences
+
+
+def leaders(summaries: Mapping[str, Summary], metric: str, title: str, count: int = 5) -> list[str]:
+    """One sentence with the cells of the highest means, the best first; none without figures."""
+    means = {name: mean(v.values()) for name, s in summaries.items() if (v := s.figures(metric))}
+    best = sorted(means, key=lambda name: -means[name])[:count]
+    cells = ", ".join(f"{name} ({means[name]:.2f})" for name in best)
+    return [f"Highest {title}: {cells}."] if best else []
 
 
 def holm(p: Mapping[str, float], level: float = LEVEL) -> set[str]:
