@@ -157,7 +157,21 @@ def build_loss(config: ExperimentConfig, num_classes: int) -> nn.Module:
     sizes = {"num_classes": num_classes, "embedding_dim": dim, "embedding_size": dim}
     args = {name: size for name, size in sizes.items() if name in takes}
     with at("loss.args"):
-        return loss(**args | config.loss.args)
+        made = loss(**args | config.loss.args)
+        _check_call(config.loss.name, made)
+        return made
+
+
+def _check_call(name: str, loss: nn.Module) -> None:
+    """See that a loss of one's own can be called as ours."""
+    signature = inspect.signature(loss.forward)
+    try:
+        signature.bind(None, None)
+    except TypeError as error:
+        raise ValueError(
+            f"Expected metric loss {name!r} with forward(embeddings, labels) "
+            f"(got forward{signature})"
+        ) from error
 
 
 def build_generator(config: ExperimentConfig, num_classes: int) -> NegativeGenerator | None:
@@ -230,8 +244,11 @@ def _known_arguments(generator: type[nn.Module]) -> list[str]:
     for kind in inspect.getmro(generator):
         if "__init__" not in vars(kind):
             continue
-        parameters = inspect.signature(vars(kind)["__init__"]).parameters.values()
-        names |= dict.fromkeys(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        parameters = list(inspect.signature(vars(kind)["__init__"]).parameters.values())
+        # After self and the two sizes.
+        named = [p for p in parameters[3:] if p.kind is p.POSITIONAL_OR_KEYWORD]
+        named += [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+        names |= dict.fromkeys(p.name for p in named)
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
     return list(names)

@@ -46,9 +46,9 @@ def report_run(folder: RunFolder) -> None:
 def pictures_of(folder: RunFolder) -> BatchPictures:
     """The first test batch of a run, drawn; no pictures, with the reason, where that cannot be."""
     try:
-        drawn = draw_batch(folder.path, Selection(), folder.hardness)
-    except ValueError as error:
-        return BatchPictures(f"There is no batch to draw: {error}.", {})
+        drawn = draw_batch(folder.path, Selection(), folder)
+    except Exception as error:  # a picture must not cost a training its report
+        return BatchPictures(f"The batch could not be drawn: {type(error).__name__}: {error}", {})
     images = {}
     for name, figure in drawn.figures.items():
         file = io.BytesIO()

@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from data import ClassBalancedBatchSampler, ImageDataset
+from data import DATASETS, ClassBalancedBatchSampler, ImageDataset
 from gcahng.build import build_splits, open_split, transform_of
 from gcahng.config import ExperimentConfig
 from gcahng.gallery import picture
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Pixels of a thumbnail's longer side.
 THUMBNAIL = 64
+# The largest tensor of edges: 1 GiB of floats.
+EDGE_NUMBERS = 2**28
 
 
 def open_plain(config: ExperimentConfig, split: str) -> ImageDataset:
@@ -31,12 +33,15 @@ def open_plain(config: ExperimentConfig, split: str) -> ImageDataset:
     Raises:
         ValueError: If there is no such split.
     """
+    known = [*DATASETS[config.data.name].SPLITS, "val"]
+    if split not in known:
+        raise ValueError(f"--split: expected one of {', '.join(known)}, got {split!r}")
     if split not in ("train", "val"):
         return open_split(config, split, augment=False)
     splits = build_splits(config)
     dataset = splits.train if split == "train" else splits.validation
     if dataset is None:
-        raise ValueError("data.validation is 0 in this run: it has no split 'val'")
+        raise ValueError("--split: data.validation is 0 in this run, so it has no 'val'")
     dataset.transform = transform_of(config, dataset, augment=False)
     return dataset
 
@@ -48,29 +53,46 @@ def choose_batch(
     classes: int | None = None,
     samples: int | None = None,
 ) -> list[int]:
-    """Rows of a class-balanced batch, in slot-major order.
+    """Rows of a class-balanced batch of different images, in slot-major order.
 
     Args:
-        config: Gives the seed, and the sizes that are None; where there are fewer classes than a
-            batch of training has, all.
+        config: Gives the seed, and the sizes that are None, where the split has enough for them.
         dataset: The split.
         number: Which batch, from 0.
-        classes: S.
+        classes: S; of classes with P images or more.
         samples: P.
 
     Raises:
-        ValueError: If there are fewer classes, or no such batch.
+        ValueError: If there are not so many classes or images, no such batch, or it is too large.
     """
-    available = int(dataset.labels.unique().numel())
-    sampled = classes or min(config.batch.classes, available)
-    if sampled > available:
-        raise ValueError(f"--classes: expected at most the {available} that there are")
-    sampler = ClassBalancedBatchSampler(
-        dataset.labels, sampled, samples or config.batch.samples, config.seed
-    )
+    counts = dataset.labels.bincount()
+    # The most images that at least two classes have.
+    enough = int(counts.sort(descending=True).values[1])
+    each = samples or min(config.batch.samples, enough)
+    if each > enough:
+        raise ValueError(f"--samples: expected at most the {enough} that two classes have")
+    eligible = (counts >= each).nonzero().flatten()
+    sampled = classes or min(config.batch.classes, len(eligible))
+    if sampled > len(eligible):
+        raise ValueError(
+            f"--classes: expected at most the {len(eligible)} that have {each} images each"
+        )
+    _check_size(sampled * each, config.embedder.dim)
+    rows = torch.isin(dataset.labels, eligible).nonzero().flatten()
+    sampler = ClassBalancedBatchSampler(dataset.labels[rows], sampled, each, config.seed)
     if not 0 <= number < len(sampler):
         raise ValueError(f"--batch: expected 0 to {len(sampler) - 1}, got {number}")
-    return next(islice(sampler, number, None))
+    return rows[next(islice(sampler, number, None))].tolist()
+
+
+def _check_size(nodes: int, channels: int) -> None:
+    """Refuse what the memory may not hold: several tensors of a number per edge and channel."""
+    most = int((EDGE_NUMBERS / channels) ** 0.5)
+    if nodes > most:
+        raise ValueError(
+            f"--classes, --samples: expected at most {most} images together with {channels} "
+            f"channels, got {nodes}"
+        )
 
 
 @torch.no_grad()

@@ -71,6 +71,16 @@ class RunFolder:
         return self.path / "report.html"
 
     @property
+    def visualize(self) -> Path:
+        """Pictures of a batch."""
+        return self.path / "visualize"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Events for TensorBoard."""
+        return self.path / "tensorboard"
+
+    @property
     def model(self) -> Path:
         """The best embedder's weights alone, to share; `config.json` beside it says what it is."""
         return self.path / "model.safetensors"

@@ -129,6 +129,8 @@ class TrainingStep:
         """J_metric; steps the embedder, then the graph with the gradient of J_gce."""
         known = {"layout": layout} if self._loss_takes_layout else {}
         metric = self.metric_loss(embeddings, labels, **known)
+        if metric.dim():
+            raise ValueError(f"Expected the metric loss as a scalar (got {list(metric.shape)})")
         losses = {"metric": metric}
         total = metric
         if self.generator is not None:

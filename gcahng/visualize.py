@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 # Dots per inch of the files.
 RESOLUTION = 130
+PROGRAMS = {"graphml": "Gephi, yEd and the like", "gexf": "Gephi"}
 TITLES = {
     "graph": "Batch graph",
     "matrices": "Correlation and attention",
@@ -104,13 +105,15 @@ def visualize_run(
     Raises:
         ValueError: If the run, the split, the batch, the layer or the format is not there.
     """
-    for kind in export:
-        if kind not in WRITERS:
-            raise ValueError(f"--export: expected {' or '.join(WRITERS)}, got {kind!r}")
     start = time.perf_counter()
-    folder = RunFolder(source if source.is_dir() else source.parent.parent)
-    pictures = draw_batch(source, selection, folder.hardness, last=last, root=root)
-    target = out or folder.path / "visualize"
+    folder = _check_options(source, selection, out, export, tensorboard)
+    pictures = draw_batch(source, selection, folder, last=last, root=root)
+    links = {TITLES[name]: f"{name}.png" for name in pictures.figures}
+    if out is None and folder is not None and folder.report.is_file():
+        links["Report of the run"] = f"../{folder.report.name}"
+    # Whatever may fail comes before the first file is written.
+    page = graph_page(pictures.graph, title=pictures.title, links=links)
+    target = out or (RunFolder(source) if folder is None else folder).visualize
     for name, figure in pictures.figures.items():
         with atomic_write(target / f"{name}.png") as temporary:
             figure.savefig(temporary, dpi=RESOLUTION)
@@ -118,24 +121,45 @@ def visualize_run(
         # What an earlier call has drawn of another batch would pass for one of this.
         for name in pictures.missing:
             (target / f"{name}.png").unlink(missing_ok=True)
-    links = {TITLES[name]: f"{name}.png" for name in pictures.figures}
-    if out is None and folder.report.is_file():
-        links["Report of the run"] = f"../{folder.report.name}"
-    page = graph_page(pictures.graph, title=pictures.title, links=links)
     write_text(target / "graph.html", page)
     for kind in export:
         with atomic_write(target / f"graph.{kind}") as temporary:
             write_graph(pictures.graph, temporary)
-    if tensorboard:
-        events = folder.path / "tensorboard"
-        log_pictures(events, pictures.run, pictures.dataset, pictures.figures)
-    _tell(pictures, target, time.perf_counter() - start, console)
+    told = [f"{target / 'graph'}.{kind}: for {PROGRAMS[kind]}" for kind in export]
+    if tensorboard and folder is not None:
+        log_pictures(folder.tensorboard, pictures.run, pictures.dataset, pictures.figures)
+        told.append(f"{folder.tensorboard}: figures and embeddings; tensorboard --logdir …")
+    _tell(pictures, target, told, time.perf_counter() - start, console)
+
+
+def _check_options(
+    source: Path, selection: Selection, out: Path | None, export: Sequence[str], tensorboard: bool
+) -> RunFolder | None:
+    """See that the options fit each other; return the run that `source` belongs to, if any."""
+    for kind in export:
+        if kind not in WRITERS:
+            raise ValueError(f"--export: expected {' or '.join(WRITERS)}, got {kind!r}")
+    if selection.head is not None and selection.layer is None:
+        raise ValueError("--head: it needs --layer, whose attention is to be drawn")
+    if out is not None and out.exists() and not out.is_dir():
+        raise ValueError(f"--out: '{out}' is a file: name a folder")
+    within = RunFolder(source.parent.parent)
+    of_run = source.parent == within.last.parent and within.config.is_file()
+    # What is missing is told by whoever opens it.
+    if source.is_dir() or not source.exists() or of_run:
+        return within if of_run else RunFolder(source)
+    if out is None or tensorboard:
+        raise ValueError(
+            f"'{source}' lies in no run folder: name one for the pictures with --out"
+            + (", and leave out --tensorboard" if tensorboard else "")
+        )
+    return None
 
 
 def draw_batch(
     source: Path,
     selection: Selection,
-    hardness: Path,
+    folder: RunFolder | None,
     *,
     last: bool = False,
     root: Path | None = None,
@@ -145,7 +169,7 @@ def draw_batch(
     Args:
         source: A run folder or a checkpoint.
         selection: The batch.
-        hardness: The run's file of that name; it need not exist.
+        folder: The run that the source belongs to.
         last: As in `visualize_run`.
         root: As in `visualize_run`.
     """
@@ -158,7 +182,8 @@ def draw_batch(
     usable = selection.split == "train" or not remembers
     graph = learned_batch(run, generator if usable else None, dataset, rows)
     missing = _missing(run.config, graph, usable)
-    if not hardness.is_file():
+    _check_attention(graph, selection)
+    if folder is None or not folder.hardness.is_file():
         missing["hardness"] = "training has kept no figures of it"
     weights: dict[str, Any] = {"layer": selection.layer, "head": selection.head}
     draw: dict[str, Callable[[], Figure]] = {
@@ -167,7 +192,7 @@ def draw_batch(
         "coefficients": lambda: draw_coefficients(graph),
         "negatives": lambda: draw_negatives(graph),
         "distances": lambda: draw_distances(graph),
-        "hardness": lambda: draw_hardness(json.loads(hardness.read_text(encoding="utf-8"))),
+        "hardness": lambda: draw_hardness(_hardness(folder)),
     }
     figures = {name: draw[name]() for name in TITLES if name not in missing}
     return Pictures(run, dataset, graph, _title(run, selection), figures, missing)
@@ -193,6 +218,27 @@ def _missing(config: ExperimentConfig, graph: "Data", usable: bool) -> dict[str,
     return missing
 
 
+def _check_attention(graph: "Data", selection: Selection) -> None:
+    """See that the graph has the layer and the head whose attention is asked for."""
+    layer, head, attention = selection.layer, selection.head, graph.get("attention") or []
+    if layer is None:
+        return
+    if not attention:
+        raise ValueError("--layer: the run has no graph network with layers")
+    if layer > len(attention):
+        raise ValueError(f"--layer: expected 1 to {len(attention)}, got {layer}")
+    weights = attention[layer - 1]
+    if weights is None:
+        raise ValueError(f"--layer: layer {layer} has no attention")
+    if head is not None and head > weights.size(1):
+        raise ValueError(f"--head: expected 1 to {weights.size(1)}, got {head}")
+
+
+def _hardness(folder: RunFolder | None) -> list[dict[str, Any]]:
+    assert folder is not None
+    return json.loads(folder.hardness.read_text(encoding="utf-8"))
+
+
 def _title(run: LoadedRun, selection: Selection) -> str:
     epoch = "" if run.epoch is None else f", epoch {run.epoch}"
     config = run.config
@@ -202,12 +248,15 @@ def _title(run: LoadedRun, selection: Selection) -> str:
     )
 
 
-def _tell(pictures: Pictures, target: Path, seconds: float, console: Console) -> None:
+def _tell(
+    pictures: Pictures, target: Path, more: Sequence[str], seconds: float, console: Console
+) -> None:
     """Say what there is now, and what not."""
     lines = [pictures.title]
     lines += [f"  {target / name}.png: {TITLES[name]}" for name in pictures.figures]
     lines += [f"  left out {name}.png: {reason}" for name, reason in pictures.missing.items()]
     lines.append(f"  {target / 'graph.html'}: the batch graph to look around in")
+    lines += [f"  {line}" for line in more]
     lines.append(f"{pictures.graph.x.size(0)} nodes, {seconds:.1f} s")
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)

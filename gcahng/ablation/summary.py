@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from math import isfinite
 from statistics import mean, stdev
 
 from scipy import stats
@@ -15,6 +16,9 @@ from gcahng.config import parse_config
 from gcahng.report import RunRecord
 from gcahng.results import Split, figures_after
 from gcahng.run_folder import RunFolder
+
+# Percentage points below which differences are the same but for rounding.
+SAME = 1e-9
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,10 @@ class Difference:
 
     Attributes:
         mean: Over the pairs.
-        interval: Its 95 % confidence interval by Student's t; None where there is one pair.
+        interval: Its 95 % confidence interval by Student's t; None where there is one pair, or
+            all differ alike: retrieval counts in steps, and that is no certainty.
         pairs: How many.
-        p: Two-sided, by the same t; None where there is one pair.
+        p: Two-sided, by the same t; None as the interval.
     """
 
     mean: float
@@ -68,7 +73,11 @@ class Summary:
             seed: figures_after(record, "last", self.split).get(name)
             for seed, record in self.records.items()
         }
-        return {seed: 100 * value for seed, value in measured.items() if value is not None}
+        return {
+            seed: 100 * value
+            for seed, value in measured.items()
+            if value is not None and isfinite(value)
+        }
 
 
 def summarize(grid: Grid) -> dict[str, Summary]:
@@ -105,12 +114,11 @@ def paired_difference(
     if not gaps:
         return None
     middle, pairs = mean(gaps), len(gaps)
-    if pairs < 2:
+    error = stdev(gaps) / pairs**0.5 if pairs > 1 else 0.0
+    if not error > SAME:
         return Difference(middle, None, pairs)
-    error = stdev(gaps) / pairs**0.5
     reach = float(stats.t.ppf(0.975, pairs - 1)) * error
-    # Equal differences leave no doubt: t is infinite, or nothing by nothing for none at all.
-    p = 2 * float(stats.t.sf(abs(middle) / error, pairs - 1)) if error else float(middle == 0)
+    p = 2 * float(stats.t.sf(abs(middle) / error, pairs - 1))
     return Difference(middle, (middle - reach, middle + reach), pairs, p)
 
 

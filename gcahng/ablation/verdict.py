@@ -33,7 +33,7 @@ def verdict(summaries: Mapping[str, Summary], reference: str, metric: str, title
         if name != reference and difference is not None and difference.p is not None:
             differences[name] = difference
     certain = holm({name: d.p for name, d in differences.items() if d.p is not None})
-    uncorrected = {name for name, d in differences.items() if d.p is not None and d.p < LEVEL}
+    uncorrected = {name for name, d in differences.items() if d.p is not None and d.p <= LEVEL}
     sentences = []
     for names, how in (
         (certain, f", also after Holm's correction for {len(differences)} cells"),

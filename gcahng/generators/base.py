@@ -165,6 +165,8 @@ class NegativeGenerator(nn.Module, ABC):
         layout = self._layout(labels, layout).to(embeddings.device)
         slots = self.in_slots(embeddings, layout)
         made = self.make_negatives(slots, layout, draws)
+        if made is not None:
+            self._check_shape(made.negatives, slots)
         losses = {}
         if made is not None and self.synthetic_weight:
             losses["synthetic"] = self.synthetic_weight * self._synthetic_term(slots, made)
@@ -212,6 +214,16 @@ class NegativeGenerator(nn.Module, ABC):
     def placed(self, points: Tensor) -> Tensor:
         """Points [..., D] on the unit sphere, where the generator works there."""
         return F.normalize(points, dim=-1) if self.normalize else points
+
+    def _check_shape(self, negatives: Tensor, slots: Tensor) -> None:
+        samples, classes, channels = slots.shape
+        expected = (samples, classes, classes, channels)
+        if negatives.shape != expected:
+            raise ValueError(
+                f"Expected {type(self).__name__} to make negatives of shape {list(expected)}: "
+                f"anchor's slot, anchor's class, negative's class, channel "
+                f"(got {list(negatives.shape)})"
+            )
 
     def _synthetic_term(self, slots: Tensor, made: Synthetic) -> Tensor:
         norms = {"norm_weight": 0.0} if self.normalize else {}

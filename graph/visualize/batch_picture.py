@@ -88,7 +88,9 @@ def draw_graph(
         )
         notes = ["Numbers are classes."]
         if not is_symmetric(weights):
-            notes.append("Triangles point to the node that attends.")
+            notes.append(
+                f"Triangles point from i to j{'' if layer is None else ', which attends'}."
+            )
         if np.abs(places - points).max() > side / 2:
             notes.append("Images that would hide one another are moved apart.")
         across, up = figure.get_size_inches()

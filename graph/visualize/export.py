@@ -1,5 +1,6 @@
 """The batch graph for other programs: networkx, and the files that Gephi opens."""
 
+import re
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from torch_geometric.utils import to_networkx as pyg_to_networkx
 
 from graph.visualize.learned import class_names, edge_weights
 
+# What XML has no way to write.
+UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 WRITERS = {"graphml": networkx.write_graphml, "gexf": networkx.write_gexf}
 
 
@@ -25,7 +28,8 @@ def to_networkx(graph: Data) -> "networkx.DiGraph[int]":
         graph: From `learned_graph` or `batch_graph`.
     """
     plain, edges = copy(graph), ["weight", "correlation", "same_class"]
-    plain.label = [f"{name} · {node}" for node, name in enumerate(class_names(graph))]
+    names = (UNWRITABLE.sub(" ", name) for name in class_names(graph))
+    plain.label = [f"{name} · {node}" for node, name in enumerate(names)]
     plain.weight = edge_weights(graph)[0].flatten().tolist()
     plain.correlation = graph.edge_attr.sum(-1).tolist()
     sender, receiver = graph.edge_index

@@ -4,7 +4,7 @@ from copy import copy
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.nn import MessagePassing
 
@@ -12,6 +12,49 @@ from graph.correlation import CorrelationNetwork
 
 CORRELATION = "Pearson correlation of the embeddings"
 COEFFICIENT = "mean channel coefficient"
+
+
+class _Attention:
+    """Collects the attention weights by which one layer's messages pass.
+
+    Args:
+        layer: Looked through for message-passing operators; the first with attention counts.
+        size: How many nodes there are.
+    """
+
+    def __init__(self, layer: nn.Module, size: int) -> None:
+        self.size = size
+        self.weights: Tensor | None = None
+        self.edges: Any = None
+        self.hooks = [
+            hook
+            for module in layer.modules()
+            if isinstance(module, MessagePassing)
+            for hook in (
+                module.register_propagate_forward_pre_hook(self._propagate),
+                module.register_message_forward_hook(self._message),
+            )
+        ]
+
+    def _propagate(self, module: MessagePassing, inputs: tuple[Any, ...]) -> None:
+        # Some operators drop self loops or add them anew: only here it is known which edges pass.
+        self.edges = inputs[0]
+
+    def _message(self, module: MessagePassing, inputs: tuple[Any, ...], messages: Tensor) -> None:
+        # PyG's own name; some of its layers make it within the message.
+        alpha = inputs[0].get("alpha", getattr(module, "_alpha", None))
+        if self.weights is not None or not _one_row_each(alpha, self.edges):
+            return
+        sender, receiver = self.edges if module.flow == "source_to_target" else self.edges.flip(0)
+        rows = alpha.detach().flatten(1) if alpha.dim() > 1 else alpha.detach().unsqueeze(1)
+        weights = rows.new_zeros(self.size * self.size, rows.size(1))
+        self.weights = weights.index_add_(0, sender * self.size + receiver, rows)
+
+
+def _one_row_each(alpha: Any, edges: Any) -> bool:
+    """Whether something is a tensor with one row for each of some edges."""
+    both = torch.is_tensor(alpha) and torch.is_tensor(edges)
+    return both and alpha.dim() > 0 and alpha.size(0) == edges.size(1)
 
 
 @torch.no_grad()
@@ -25,40 +68,24 @@ def learned_graph(network: CorrelationNetwork, graph: Data) -> Data:
     Returns:
         A shallow copy of `graph` with `coefficients` [B², D], η of every edge, and `attention`, a
         list with one entry for each layer: its weights `alpha` [B², heads] of edge i → j, by which
-        node j attends to node i, or None for a layer without attention.
+        node j attends to node i (0 where no message passes), or None for a layer without attention.
 
     Raises:
         ValueError: If `graph` is not a complete batch graph.
     """
-    found: list[list[Tensor]] = [[] for _ in network.layers]
-    hooks = []
-    for seen, layer in zip(found, network.layers, strict=True):
-        for module in layer.modules():
-            if isinstance(module, MessagePassing):
-                hooks.append(module.register_message_forward_hook(_keep_alpha(seen)))
-    training = network.training
+    found = [_Attention(layer, graph.num_nodes or 0) for layer in network.layers]
+    modes = {module: module.training for module in network.modules()}
     try:
         learned = network.eval()(graph)
     finally:
-        network.train(training)
-        for hook in hooks:
+        for module, training in modes.items():
+            module.training = training
+        for hook in (hook for one in found for hook in one.hooks):
             hook.remove()
     result = copy(graph)
     result.coefficients = learned.coefficients.flatten(0, 1)
-    result.attention = [seen[0] if seen else None for seen in found]
+    result.attention = [one.weights for one in found]
     return result
-
-
-def _keep_alpha(seen: list[Tensor]) -> Any:
-    """A hook that keeps the attention weights of a layer's messages, `alpha` as PyG calls them."""
-
-    def hook(module: MessagePassing, inputs: tuple[Any, ...], messages: Tensor) -> None:
-        # Some of PyG's layers make it within the message.
-        alpha = inputs[0].get("alpha", getattr(module, "_alpha", None))
-        if alpha is not None:
-            seen.append(alpha.flatten(1) if alpha.dim() > 1 else alpha.unsqueeze(1))
-
-    return hook
 
 
 def edge_weights(
@@ -80,6 +107,8 @@ def edge_weights(
     """
     size = graph.x.size(0)
     if layer is None:
+        if head is not None:
+            raise ValueError(f"Expected a 'layer' for 'head' {head}")
         values = graph.get("coefficients")
         if values is None:
             return graph.edge_attr.sum(-1).view(size, size), CORRELATION

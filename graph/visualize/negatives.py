@@ -1,4 +1,4 @@
-"""Where the synthetic negatives lie: between their anchors and the classes they stand for."""
+"""Where the synthetic negatives lie, beside their anchors and the classes they stand for."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -66,8 +66,8 @@ def draw_negatives(graph: Data, anchors: Sequence[int] | None = None) -> Figure:
         handles, labels = panels.flat[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3)
         figure.suptitle(
-            f"{describe(graph)}: each synthetic negative lies\n"
-            "between its anchor and another class; numbers are classes",
+            f"{describe(graph)}: the synthetic negatives of some anchors,\n"
+            "one of each other class; numbers are classes",
             fontsize=STYLE["axes.titlesize"],
         )
     return figure

@@ -27,6 +27,26 @@ class Halfway(NegativeGenerator):
         return Synthetic(torch.lerp(slots.unsqueeze(2), slots.unsqueeze(1), self.part))
 
 
+class Plain(Halfway):
+    def __init__(self, embedding_dim, num_classes, part=0.5, **settings):
+        super().__init__(embedding_dim, num_classes, part=part, **settings)
+
+
+class Flat(NegativeGenerator):
+    def make_negatives(self, slots, layout, draws):
+        return Synthetic(slots)
+
+
+class Single(nn.Module):
+    def forward(self, embeddings):
+        return embeddings.sum()
+
+
+class Vector(nn.Module):
+    def forward(self, embeddings, labels):
+        return embeddings.sum(1)
+
+
 class Unfinished(NegativeGenerator):
     pass
 
@@ -76,3 +96,25 @@ def test_no_such_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=r"loss.name: metric loss 'no_such:Loss': there is no"):
         build_loss(load_config("digits", ["loss.name=no_such:Loss"]), 5)
+
+
+def test_ordinary_arguments_are_found_too(module: str) -> None:
+    config = load_config("digits", [f"generator.name={module}:Plain", "generator.args.part=0.1"])
+    made = build_generator(config, 5)
+    assert made is not None
+    assert made.part == 0.1
+
+
+WRONG = [
+    ("generator.name", "Flat", r"Flat to make negatives of shape \[3, 5, 5, 8\].*got \[3, 5, 8\]"),
+    ("loss.name", "Single", r"with forward\(embeddings, labels\) \(got forward\(embeddings\)"),
+    ("loss.name", "Vector", r"the metric loss as a scalar \(got \[15\]\)"),
+]
+
+
+@pytest.mark.parametrize(("key", "name", "sentence"), WRONG)
+def test_what_does_not_keep_the_contract_says_so(
+    module: str, tmp_path: Path, key: str, name: str, sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        _trainer(tmp_path / "run", f"{key}={module}:{name}").fit()

@@ -15,7 +15,9 @@ from data import Digits
 from gcahng import cli, load_run
 from gcahng.loading import load_generator
 from gcahng.projector import first_classes
+from gcahng.reporting import pictures_of
 from gcahng.run_batch import choose_batch, learned_batch, open_plain
+from gcahng.run_folder import RunFolder
 from gcahng.visualize import TITLES, Selection, draw_batch
 from graph.visualize import edge_weights
 from tests.gcahng.test_trainer import _trainer
@@ -114,7 +116,7 @@ def test_train_and_val_are_as_they_were_trained_but_plain(run: Path) -> None:
 
 
 def test_another_shape(run: Path) -> None:
-    pictures = draw_batch(run, Selection(classes=4, samples=5), run / "hardness.json")
+    pictures = draw_batch(run, Selection(classes=4, samples=5), RunFolder(run))
     assert pictures.graph.x.size(0) == 20
     assert pictures.graph.negatives.shape[:3] == (5, 4, 4)
 
@@ -136,15 +138,14 @@ def test_a_run_without_a_generator_shows_its_correlations(
 
 def test_what_remembers_classes_is_drawn_on_them_alone(tmp_path: Path) -> None:
     run = train(tmp_path / "run", "generator.name=das", "generator.args.channels=4")
-    hardness = run / "hardness.json"
-    assert "negatives" in draw_batch(run, Selection(split="train"), hardness).figures
-    missing = draw_batch(run, Selection(), hardness).missing
+    assert "negatives" in draw_batch(run, Selection(split="train"), RunFolder(run)).figures
+    missing = draw_batch(run, Selection(), RunFolder(run)).missing
     assert missing["negatives"].endswith("of training classes only: --split train")
 
 
 def test_negatives_on_the_unit_sphere_are_drawn_there(tmp_path: Path) -> None:
     run = train(tmp_path / "run", "generator.name=scalar", "generator.args.normalize=true")
-    graph = draw_batch(run, Selection(), run / "hardness.json").graph
+    graph = draw_batch(run, Selection(), RunFolder(run)).graph
     for points in (graph.x, graph.negatives):
         torch.testing.assert_close(points.norm(dim=-1), torch.ones(points.shape[:-1]))
     row = json.loads((run / "hardness.json").read_text())[0]
@@ -177,11 +178,13 @@ def test_whole_classes_up_to_a_limit() -> None:
 
 
 MISTAKES = [
-    (["--split", "tets"], "has no split 'tets': choose one of"),
+    (["--split", "tets"], "--split: expected one of train, test, val, got 'tets'"),
     (["--batch", "999"], "--batch: expected 0 to "),
-    (["--classes", "9"], "--classes: expected at most the 5 that there are"),
-    (["--layer", "3"], "'layer' between 1 and "),
-    (["--layer", "1", "--head", "9"], "'head' between 1 and "),
+    (["--classes", "9"], "--classes: expected at most the 5 that have 3 images each"),
+    (["--samples", "500"], "--samples: expected at most the "),
+    (["--layer", "3"], "--layer: expected 1 to 1, got 3"),
+    (["--layer", "1", "--head", "9"], "--head: expected 1 to 4, got 9"),
+    (["--head", "1"], "--head: it needs --layer"),
     (["--export", "dot"], "--export: expected graphml or gexf, got 'dot'"),
 ]
 
@@ -200,6 +203,93 @@ def test_mistakes(
     assert sentence in told
     assert told.startswith("error: ")
     assert not (tmp_path / "out").exists(), "nothing is half-written"
+
+
+def test_layer_of_a_run_without_a_network(tmp_path: Path) -> None:
+    run = train(tmp_path / "run", "generator=null")
+    with pytest.raises(ValueError, match="--layer: the run has no graph network"):
+        draw_batch(run, Selection(layer=1), RunFolder(run))
+
+
+def test_a_checkpoint_outside_of_a_run_writes_only_where_it_is_told(
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    alone = tmp_path / "a" / "b" / "model.pt"
+    alone.parent.mkdir(parents=True)
+    shutil.copy(run / "checkpoints" / "best.pt", alone)
+    assert visualize(monkeypatch, alone) == 1
+    assert "lies in no run folder: name one for the pictures with --out" in capsys.readouterr().err
+    assert visualize(monkeypatch, alone, "--out", tmp_path / "out") == 0
+    assert "left out hardness.png" in capsys.readouterr().out
+    assert [path.name for path in alone.parent.parent.iterdir()] == ["b"]
+    assert visualize(monkeypatch, run, "--out", alone) == 1
+    assert "is a file: name a folder" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_a_run_is_the_run(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert visualize(monkeypatch, run / "checkpoints" / "last.pt") == 0
+    assert (run / "visualize" / "hardness.png").is_file()
+    shutil.rmtree(run / "visualize")
+
+
+def test_images_do_not_repeat_in_a_batch(run: Path) -> None:
+    config = load_run(run).config
+    dataset = open_plain(config, "test")
+    counts = dataset.labels.bincount()
+    most = int(counts.sort(descending=True).values[1])
+    rows = choose_batch(config, dataset, samples=most)
+    assert len(set(rows)) == len(rows) == most * int((counts >= most).sum().clamp(max=3))
+    with pytest.raises(ValueError, match=f"at most the {most} that two classes have"):
+        choose_batch(config, dataset, samples=most + 1)
+
+
+def test_too_large_a_batch_is_refused(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load_run(run).config
+    monkeypatch.setattr("gcahng.run_batch.EDGE_NUMBERS", 8 * 10 * 10)
+    with pytest.raises(ValueError, match="at most 10 images together with 8 channels, got 12"):
+        choose_batch(config, open_plain(config, "test"), classes=4, samples=3)
+
+
+OWN = """
+from torch import nn
+from torch_geometric.nn import MessagePassing
+
+class Halving(nn.Module):
+    def __init__(self, in_channels, edge_dim):
+        super().__init__()
+        self.linear = nn.Linear(in_channels, in_channels)
+        self.odd = Odd(aggr="add")
+
+    def forward(self, x, edge_index, edge_attr, y):
+        return self.odd(self.linear(x), edge_index), edge_attr
+
+class Odd(MessagePassing):
+    def forward(self, x, edge_index):
+        return self.propagate(edge_index, x=x, alpha=0.5)
+
+    def message(self, x_j, alpha):
+        return alpha * x_j
+"""
+
+
+def test_odd_layers_do_not_cost_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "odd_layers.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    run = train(tmp_path / "run", "generator.graph.conv=odd_layers:Halving")
+    assert "matrices" in draw_batch(run, Selection(), RunFolder(run)).figures
+
+    def fail(*args: object) -> None:
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr("gcahng.visualize.draw_graph", fail)
+    drawn = pictures_of(RunFolder(run))
+    assert drawn.caption == "The batch could not be drawn: TypeError: " + (
+        "test_odd_layers_do_not_cost_the_report.<locals>.fail() got an unexpected keyword argument"
+        " 'strongest'"
+    )
 
 
 def test_a_shared_model_has_no_generator(run: Path) -> None:

@@ -64,7 +64,7 @@ def test_figures_of_the_validation_classes(write_grid: WriteGrid) -> None:
     assert "## After the last epoch, held-out training classes, %" in text
     assert "| full | 2 | 50.00 ± 0.00 | 20.00 ± 0.00 | +9.00 [-3.71, +21.71] | +0.00" in text
     assert "to be measured once more, on the test split" in text
-    assert "## What it shows\n\n- Highest MAP@R: npair (20.00), full (20.00)." in text
+    assert "## What it shows\n\n- Highest MAP@R: npair (20.00), full (20.00), bad (20.00)." in text
     with target.with_suffix(".csv").open(newline="") as file:
         first = next(csv.DictReader(file))
     assert (first["cell"], first["recall@1"]) == ("npair", "0.400000")

@@ -34,7 +34,7 @@ def test_without_a_network_the_weight_is_the_correlation() -> None:
 
 @pytest.mark.parametrize("kind", ["graphml", "gexf"])
 def test_files_come_back_as_they_were(graph: Data, tmp_path: Path, kind: str) -> None:
-    graph.name = ["Übel & <b>", *graph.name[1:]]
+    graph.name = ["Übel\x01& <b>", *graph.name[1:]]
     path = tmp_path / f"batch.{kind}"
     write_graph(graph, path)
     read, made = getattr(networkx, f"read_{kind}")(path), to_networkx(graph)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.explain import AttentionExplainer, Explainer, ModelConfig
+from torch_geometric.nn import GATConv, MessagePassing
 
 from graph import CorrelationNetwork, batch_graph
 from graph.visualize import class_names, edge_weights, learned_graph
@@ -72,6 +73,83 @@ def test_layers_without(conv: str) -> None:
         edge_weights(learned, 2)
 
 
+class Own(nn.Module):
+    """A user's layer around one of PyG's, which puts self loops at the end, or turns edges."""
+
+    def __init__(self, **args: Any) -> None:
+        super().__init__()
+        self.gat = GATConv(8, 4, heads=2, **args)
+
+    def forward(
+        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, y: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        return self.gat(x, edge_index), edge_attr
+
+
+@pytest.mark.parametrize("flow", ["source_to_target", "target_to_source"])
+def test_attention_is_put_where_its_messages_pass(flow: str) -> None:
+    torch.manual_seed(5)
+    net, graph = network("gca", "gca"), batch()
+    net.layers[0] = own = Own(flow=flow)
+    found = learned_graph(net, graph).attention[0].view(9, 9, 2)
+    x = net.projection(graph.x)
+    # Self loops are needed to get the weights apart: PyG returns the edges that it used.
+    _, (edges, alpha) = own.gat(x, graph.edge_index, return_attention_weights=True)
+    sender, receiver = edges if flow == "source_to_target" else edges.flip(0)
+    for i, j, weights in zip(sender.tolist(), receiver.tolist(), alpha, strict=True):
+        torch.testing.assert_close(found[i, j], weights.detach())
+    torch.testing.assert_close(found.sum(0), torch.ones(9, 2))
+
+
+class Crossing(Own):
+    """Messages between different classes alone, and one that is called alpha but is a number."""
+
+    def forward(
+        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, y: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        crossing = edge_index[:, y[edge_index[0]] != y[edge_index[1]]]
+        return Numbered()(self.gat(x, crossing), edge_index), edge_attr
+
+
+class Numbered(MessagePassing):
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        return self.propagate(edge_index, x=x, alpha=0.5)
+
+    def message(self, x_j: Tensor, alpha: float) -> Tensor:
+        return alpha * x_j
+
+
+def test_fewer_edges_leave_zeros_and_numbers_are_no_attention() -> None:
+    net, graph = network("gca", "gca"), batch()
+    net.layers[0] = Crossing(add_self_loops=False)
+    net.layers.append(Numbers())
+    learned = learned_graph(net, graph)
+    weights, _ = edge_weights(learned, 1)
+    assert (weights[LABELS.unsqueeze(0) == LABELS.unsqueeze(1)] == 0).all()
+    torch.testing.assert_close(weights.sum(0), torch.ones(9))
+    assert learned.attention[2] is None
+
+
+class Numbers(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Numbered()
+
+    def forward(
+        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, y: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        return self.inner(x, edge_index), edge_attr
+
+
+def test_the_mode_of_every_module_is_put_back() -> None:
+    net = network("gca")
+    net.train()
+    net.coefficient_norm.eval()
+    learned_graph(net, batch())
+    assert net.training
+    assert not net.coefficient_norm.training
+
+
 def test_weights_and_what_they_are_called(graph: Data) -> None:
     size = graph.x.size(0)
     coefficients, name = edge_weights(graph)
@@ -93,6 +171,8 @@ def test_mistakes(graph: Data) -> None:
         edge_weights(graph, layer=3)
     with pytest.raises(ValueError, match=r"'head' between 1 and 4 \(got 0\)"):
         edge_weights(graph, layer=1, head=0)
+    with pytest.raises(ValueError, match="a 'layer' for 'head' 2"):
+        edge_weights(graph, head=2)
     with pytest.raises(ValueError, match="'edge_index'"):
         learned_graph(network("gca"), Data(x=torch.zeros(2, 8), y=torch.tensor([0, 1])))
 
