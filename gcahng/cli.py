@@ -120,7 +120,8 @@ def import_checkpoint(
     from gcahng.published import import_checkpoint as make_run
 
     settings, folder = make_run(checkpoint, run, config, overrides or [])
-    parts = "embedder, graph and classifier" if settings.generator else "embedder alone"
+    whole = settings.generator is not None and settings.generator.name == "gca_hng"
+    parts = "embedder, graph and classifier" if whole else "embedder alone"
     console.print(
         f"{folder.path}: {settings.name}, {parts}\nmeasure it with: gcahng evaluate {folder.path}",
         soft_wrap=True,
