@@ -78,22 +78,17 @@ def evaluate(
 
     Example: gcahng evaluate runs/quickstart-seed0
     """
-    from gcahng.build import build_splits, open_split
     from gcahng.config import with_data_root
     from gcahng.display import counting_bar
     from gcahng.evaluation import evaluate as measure
     from gcahng.loading import load_run
     from gcahng.results import figure_columns
+    from gcahng.run_batch import open_plain
     from gcahng.tables import results_table
 
     loaded = load_run(source, last=last)
     config = loaded.config if root is None else with_data_root(loaded.config, root)
-    if split == "val":
-        dataset = build_splits(config).validation
-        if dataset is None:
-            raise ValueError("data.validation is 0 in this run: it has no split 'val'")
-    else:
-        dataset = open_split(config, split, augment=False)
+    dataset = open_plain(config, split)
     with counting_bar("embed", console) as progress:
         figures = measure(loaded.embedder, dataset, config, progress)
     epoch = "" if loaded.epoch is None else f", epoch {loaded.epoch}"

@@ -70,7 +70,7 @@ def test_evaluate_measures_the_split_that_chose(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _run(monkeypatch, "evaluate", run, "--split", "val") == 1
-    assert "it has no split 'val'" in capsys.readouterr().err
+    assert "so it has no 'val'" in capsys.readouterr().err
 
 
 def test_interruption_says_how_to_go_on(
