@@ -117,7 +117,13 @@ def _differing(one: dict[str, Any], other: dict[str, Any], above: str = "") -> I
 
 
 def with_data_root(config: ExperimentConfig, root: str | Path) -> ExperimentConfig:
-    """Return the same experiment with its data elsewhere."""
+    """Return the same experiment with its data elsewhere.
+
+    Raises:
+        FileNotFoundError: If there is no such folder; embedded data would be made anew in it.
+    """
+    if not Path(root).is_dir():
+        raise FileNotFoundError(f"--root: there is no folder '{root}'")
     data = config.data.model_copy(update={"root": str(root)})
     return config.model_copy(update={"data": data})
 

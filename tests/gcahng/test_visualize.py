@@ -185,6 +185,7 @@ MISTAKES = [
     (["--layer", "3"], "--layer: expected 1 to 1, got 3"),
     (["--layer", "1", "--head", "9"], "--head: expected 1 to 4, got 9"),
     (["--head", "1"], "--head: it needs --layer"),
+    (["--root", "/no/such/folder"], "--root: there is no folder '/no/such/folder'"),
     (["--export", "dot"], "--export: expected graphml or gexf, got 'dot'"),
 ]
 

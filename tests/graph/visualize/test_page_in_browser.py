@@ -4,6 +4,7 @@ import math
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -378,6 +379,10 @@ def test_nothing_overflows_the_window(show: Any, width: int, height: int) -> Non
 def test_resizing_moves_the_nodes(graph: Data, show: Any) -> None:
     opened = show(graph)
     opened.page.set_viewport_size({"width": 500, "height": 700})
-    opened.page.wait_for_function("state.width < 500")
+    # The page allows no eval, which playwright's own way of waiting needs.
+    deadline = time.monotonic() + 10
+    while opened.page.evaluate("state.width") >= 500 and time.monotonic() < deadline:
+        opened.page.wait_for_timeout(20)
+    assert opened.page.evaluate("state.width") < 500
     opened.point_at_edge()
     assert "Pair" in opened.text("#card")
