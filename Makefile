@@ -27,13 +27,11 @@ benchmark-quickstart: $(READY)
 	$(BIN)/python -m gcahng demo --seeds 5 --out docs/results
 
 # The stamp goes first and comes back last: an install that fails is tried again next time.
-# Compat mode puts the checkout on the import path; the other one would lose to any folder called
-# data, graph or models that the interpreter is started beside.
 # bin/pip is what a complete venv ends with, so its absence means none or half of one.
 $(READY): pyproject.toml
 	@rm -f $@
 	test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --config-settings editable_mode=compat -e ".[dev]"
+	$(BIN)/python -m pip install -e ".[dev]"
 	@touch $@
 
 clean:

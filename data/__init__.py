@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from data.contact_sheet import contact_sheet
-from data.datasets import (
+from gcahng.data.contact_sheet import contact_sheet
+from gcahng.data.datasets import (
     CUB,
     SOP,
     Archive,
@@ -24,12 +24,12 @@ from data.datasets import (
     read_image,
     split_classes,
 )
-from data.download import download
-from data.embedded import Digits, Glyphs
-from data.registry import build
-from data.samplers import ClassBalancedBatchSampler
-from data.transforms import TRANSFORMS, build_transform
-from data.verification import Part, Verification, check_findable, verify
+from gcahng.data.download import download
+from gcahng.data.embedded import Digits, Glyphs
+from gcahng.data.registry import build
+from gcahng.data.samplers import ClassBalancedBatchSampler
+from gcahng.data.transforms import TRANSFORMS, build_transform
+from gcahng.data.verification import Part, Verification, check_findable, verify
 
 DATASETS: dict[str, type[ImageDataset]] = {
     "cars": Cars,

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torchvision.transforms.v2.functional import to_pil_image
 
-from data.datasets.base import ImageDataset, RawImage
+from gcahng.data.datasets.base import ImageDataset, RawImage
 
 TILE = 72
 GAP = 4

@@ -13,8 +13,8 @@ from uuid import uuid4
 
 from torchvision.datasets.utils import check_md5
 
-from data.datasets.base import ImageDataset
-from data.datasets.benchmark import Archive, Benchmark, Source
+from gcahng.data.datasets.base import ImageDataset
+from gcahng.data.datasets.benchmark import Archive, Benchmark, Source
 
 Progress = Callable[[int, int | None], None]
 TIMEOUT = 30.0

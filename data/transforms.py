@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from data.datasets.base import Transform
-from data.registry import build
+from gcahng.data.datasets.base import Transform
+from gcahng.data.registry import build
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from data.datasets.base import ImageDataset
-from data.datasets.benchmark import Benchmark, Size
-from data.datasets.files import FileDataset, shorten
-from data.datasets.pictures import Examination, examine_all
-from data.registry import build
+from gcahng.data.datasets.base import ImageDataset
+from gcahng.data.datasets.benchmark import Benchmark, Size
+from gcahng.data.datasets.files import FileDataset, shorten
+from gcahng.data.datasets.pictures import Examination, examine_all
+from gcahng.data.registry import build
 
 Progress = Callable[[int, int], None]
 SHOWN = 10
@@ -100,7 +100,7 @@ def _open(
     dataset: str | type[ImageDataset], root: str | Path | None, args: dict[str, Any]
 ) -> dict[str, ImageDataset]:
     # Only here, as `data` imports this module before it has its registry.
-    from data import DATASETS
+    from gcahng.data import DATASETS
 
     name = dataset if isinstance(dataset, str) else dataset.__name__
     registry = DATASETS if isinstance(dataset, str) else {name: dataset}

@@ -11,7 +11,9 @@ from torch import nn
 from torch.optim import AdamW, Optimizer, lr_scheduler
 from torch.utils.data import DataLoader
 
-from data import (
+from gcahng.config import ExperimentConfig, data_root
+from gcahng.config.sections import GraphConfig, ScheduleConfig
+from gcahng.data import (
     DATASETS,
     TRANSFORMS,
     ClassBalancedBatchSampler,
@@ -22,14 +24,12 @@ from data import (
     check_findable,
     split_classes,
 )
-from gcahng.config import ExperimentConfig, data_root
-from gcahng.config.sections import GraphConfig, ScheduleConfig
 from gcahng.generators import NegativeGenerator, find_generator
+from gcahng.graph.convs import find_conv
 from gcahng.losses import find_loss
+from gcahng.models import Embedder, build_backbone, find_backbone
 from gcahng.registry import did_you_mean, lookup
 from gcahng.step import Optimizers
-from graph.convs import find_conv
-from models import Embedder, build_backbone, find_backbone
 
 
 @contextmanager

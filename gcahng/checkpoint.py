@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from gcahng.files import atomic_write
-from models.weights import read_torch
+from gcahng.models.weights import read_torch
 
 FORMAT = 1
 

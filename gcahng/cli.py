@@ -298,8 +298,8 @@ def show(
 
     Example: gcahng data show glyphs --split test
     """
-    from data import build_dataset, contact_sheet
     from gcahng.config import default_root, parse_settings
+    from gcahng.data import build_dataset, contact_sheet
     from gcahng.files import atomic_write
 
     dataset = build_dataset(

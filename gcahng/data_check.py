@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import DownloadColumn
 from rich.text import Text
 
-from data import DATASETS, Benchmark, ImageDataset, Part, Verification, download, verify
+from gcahng.data import DATASETS, Benchmark, ImageDataset, Part, Verification, download, verify
 from gcahng.display import counting_bar
 from gcahng.registry import lookup
 from gcahng.tables import Column, results_table

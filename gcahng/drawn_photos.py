@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from data import ImageDataset
+from gcahng.data import ImageDataset
 
 # A usual size of the photographs in the four data sets.
 PHOTO_SIZE = (500, 375)

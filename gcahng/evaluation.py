@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from data import ImageDataset
 from gcahng.config import ExperimentConfig
+from gcahng.data import ImageDataset
+from gcahng.models import Embedder
 from gcahng.retrieval import retrieval_metrics
-from models import Embedder
 
 BATCH_SIZE = 256
 

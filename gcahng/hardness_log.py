@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from gcahng.generators import HardNegatives
+from gcahng.graph.distances import batch_distances
 from gcahng.losses.generator import diversity
-from graph.distances import batch_distances
 
 BINS = 40
 

@@ -13,8 +13,8 @@ from gcahng.build import build_embedder, build_generator
 from gcahng.checkpoint import load_checkpoint
 from gcahng.config import ExperimentConfig, parse_config
 from gcahng.generators import NegativeGenerator
+from gcahng.models import Embedder
 from gcahng.run_folder import RunFolder
-from models import Embedder
 
 
 @dataclass(frozen=True)

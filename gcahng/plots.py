@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from graph.visualize.style import COLOURS, STYLE, shorten
+from gcahng.graph.visualize.style import COLOURS, STYLE, shorten
 
 History = Sequence[Mapping[str, float]]
 

@@ -7,7 +7,7 @@ import torch
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
-from data import ClassSubset, ImageDataset
+from gcahng.data import ClassSubset, ImageDataset
 from gcahng.evaluation import embed
 from gcahng.loading import LoadedRun
 from gcahng.run_batch import thumbnail

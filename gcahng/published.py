@@ -12,16 +12,16 @@ from gcahng.config import ExperimentConfig, dump_config, load_config, parse_conf
 from gcahng.files import atomic_write
 from gcahng.generators import HardNegativeGenerator
 from gcahng.loading import checkpoint_path
-from gcahng.registry import lookup
-from gcahng.run_folder import RunFolder, write_shared_model
-from models import Embedder, build_backbone
-from models.published import (
+from gcahng.models import Embedder, build_backbone
+from gcahng.models.published import (
     BACKBONE_NAMES,
     PublishedState,
     published_state,
     split_published_state,
 )
-from models.weights import LOGGER, listed, load_strictly, log_unused, read_weights
+from gcahng.models.weights import LOGGER, listed, load_strictly, log_unused, read_weights
+from gcahng.registry import lookup
+from gcahng.run_folder import RunFolder, write_shared_model
 
 # Training classes → data set; a published checkpoint does not say more about what it was for.
 DATA_SETS = {98: "cars", 100: "cub", 3997: "inshop", 11318: "sop"}

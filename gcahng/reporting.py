@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from data import ImageDataset
 from gcahng.build import open_split
+from gcahng.data import ImageDataset
 from gcahng.evaluation import embed
 from gcahng.gallery import retrieval_gallery
 from gcahng.loading import load_run

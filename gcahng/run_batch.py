@@ -8,14 +8,14 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from data import DATASETS, ClassBalancedBatchSampler, ImageDataset
 from gcahng.build import build_splits, open_split, transform_of
 from gcahng.config import ExperimentConfig
+from gcahng.data import DATASETS, ClassBalancedBatchSampler, ImageDataset
 from gcahng.gallery import picture
 from gcahng.generators import HardNegativeGenerator, NegativeGenerator
+from gcahng.graph import batch_graph, batch_layout
+from gcahng.graph.visualize import learned_graph
 from gcahng.loading import LoadedRun
-from graph import batch_graph, batch_layout
-from graph.visualize import learned_graph
 
 if TYPE_CHECKING:
     # Before `graph` has been imported, which knows how, it would warn.

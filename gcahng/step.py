@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gcahng.generators import HardNegatives, NegativeGenerator
-from graph import BatchLayout, batch_layout
+from gcahng.graph import BatchLayout, batch_layout
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from data import DATASETS, Benchmark, ImageDataset
 from gcahng.benchmark import write_benchmark
 from gcahng.build import (
     build_embedder,
@@ -21,13 +20,14 @@ from gcahng.build import (
     transform_of,
 )
 from gcahng.config import ExperimentConfig, load_config
+from gcahng.data import DATASETS, Benchmark, ImageDataset
 from gcahng.drawn_photos import PHOTO_SIZE, DrawnPhotos
 from gcahng.generators import HardNegatives, NegativeGenerator
+from gcahng.graph import batch_layout
 from gcahng.measure import Work, device_name, median_seconds, torch_threads
 from gcahng.resources import peak_memory_mib, reset_peak_memory
 from gcahng.step import TrainingStep
 from gcahng.tables import Column, results_table
-from graph import batch_layout
 
 PARTS = ("data", "embedder", "metric loss", "hard negatives", "rest", "step")
 COLUMNS = (

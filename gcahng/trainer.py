@@ -9,7 +9,6 @@ from lightning_fabric import Fabric, seed_everything
 from lightning_fabric.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
-from data import ImageDataset
 from gcahng.build import (
     build_embedder,
     build_generator,
@@ -28,6 +27,7 @@ from gcahng.config import (
     dump_config,
     parse_config,
 )
+from gcahng.data import ImageDataset
 from gcahng.evaluation import evaluate
 from gcahng.generators import HardNegatives
 from gcahng.hardness_log import hardness_row

@@ -10,14 +10,10 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from data import ImageDataset
 from gcahng.config import ExperimentConfig, with_data_root
+from gcahng.data import ImageDataset
 from gcahng.files import atomic_write, write_text
-from gcahng.loading import LoadedRun, load_generator, load_run
-from gcahng.projector import log_pictures
-from gcahng.run_batch import choose_batch, learned_batch, open_plain
-from gcahng.run_folder import RunFolder
-from graph.visualize import (
+from gcahng.graph.visualize import (
     draw_coefficients,
     draw_distances,
     draw_graph,
@@ -27,7 +23,11 @@ from graph.visualize import (
     graph_page,
     write_graph,
 )
-from graph.visualize.export import WRITERS
+from gcahng.graph.visualize.export import WRITERS
+from gcahng.loading import LoadedRun, load_generator, load_run
+from gcahng.projector import log_pictures
+from gcahng.run_batch import choose_batch, learned_batch, open_plain
+from gcahng.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, RandomSampler
 
-from data import ImageDataset
+from gcahng.data import ImageDataset
 from gcahng.files import atomic_write
 
 WEIGHT_DECAY = 1e-4

@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.data import Data
 
-from graph.pairs import Pairs, complete_edges, unordered_pairs
-from graph.precision import full_precision
+from gcahng.graph.pairs import Pairs, complete_edges, unordered_pairs
+from gcahng.graph.precision import full_precision
 
 
 @full_precision

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.data import Data
 
-from graph.batch_graph import PairGraph, batch_graph, check_batch_graph, pair_graph
-from graph.convs import Layer, build_conv
-from graph.pair_functions import pair_standardize
-from graph.pairs import Pairs
+from gcahng.graph.batch_graph import PairGraph, batch_graph, check_batch_graph, pair_graph
+from gcahng.graph.convs import Layer, build_conv
+from gcahng.graph.pair_functions import pair_standardize
+from gcahng.graph.pairs import Pairs
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,9 @@ class CorrelationNetwork(nn.Module):
         num_classes: Training classes, the width of the node logits.
         layers: Number of layers, each of them `conv`; 0 reads the coefficients off the initial
             edges. Or the layers one by one, each as for `conv`.
-        conv: Name of the layer (`graph.CONVS`), or its name and its own arguments (`LayerSpec`).
-        **settings: What the layers share (`graph.SETTINGS`); each gets what it takes.
+        conv: Name of the layer (`gcahng.graph.CONVS`), or its name and its own arguments
+            (`LayerSpec`).
+        **settings: What the layers share (`gcahng.graph.SETTINGS`); each gets what it takes.
 
     The kind of graph chooses the path: a PyG `Data` (`batch_graph`) runs the message-passing
     reference, a `PairGraph` (`pair_graph`) the dense path of the same parameters.

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from graph.precision import full_precision
+from gcahng.graph.precision import full_precision
 
 ROUNDING = 1e-5
 

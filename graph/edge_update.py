@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from graph.pairs import Pairs
-from graph.precision import full_precision, raised
-from graph.recompute import Memory, add_product, autocast_state, keeps_hidden
+from gcahng.graph.pairs import Pairs
+from gcahng.graph.precision import full_precision, raised
+from gcahng.graph.recompute import Memory, add_product, autocast_state, keeps_hidden
 
 Keeps = Literal["nothing", "output", "hidden"]
 

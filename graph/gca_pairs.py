@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from graph.edge_update import EdgeInputs, update_edges
-from graph.pair_functions import gelu_sum
-from graph.pairs import Pairs, endpoint_keep
+from gcahng.graph.edge_update import EdgeInputs, update_edges
+from gcahng.graph.pair_functions import gelu_sum
+from gcahng.graph.pairs import Pairs, endpoint_keep
 
 if TYPE_CHECKING:
-    from graph.convs.gca_edge_only_conv import GCAEdgeHalf
-    from graph.convs.gca_node_only_conv import GCANodeHalf
+    from gcahng.graph.convs.gca_edge_only_conv import GCAEdgeHalf
+    from gcahng.graph.convs.gca_node_only_conv import GCANodeHalf
 
 
 def node_update(

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from graph.pairs import Pairs
-from graph.precision import full_precision
+from gcahng.graph.pairs import Pairs
+from gcahng.graph.precision import full_precision
 
 DISTANCE_EPS = 1e-6  # as in torch's pairwise_distance
 

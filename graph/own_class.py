@@ -6,7 +6,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from graph.convs.parts import did_you_mean
+from gcahng.graph.convs.parts import did_you_mean
 
 
 def import_class(path: str, kind: str, base: type[Any]) -> type[Any]:
@@ -44,10 +44,10 @@ def _named(base: type) -> str:
 
 
 def _import_module(module_path: str, what: str) -> ModuleType:
-    # A console script does not search the current folder. Last, so that it hides nothing.
+    # The user's folder comes first while their module is imported, as it does for `python -m`, and
+    # last afterwards, for what the module imports later.
     folder = os.getcwd()
-    if folder not in sys.path:
-        sys.path.append(folder)
+    sys.path.insert(0, folder)
     try:
         return importlib.import_module(module_path)
     except ModuleNotFoundError as error:
@@ -57,3 +57,7 @@ def _import_module(module_path: str, what: str) -> ModuleType:
         raise ValueError(
             f"{what}: there is no module {module_path!r} in {folder} or on the import path"
         ) from error
+    finally:
+        sys.path.remove(folder)
+        if folder not in sys.path:
+            sys.path.append(folder)

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from graph.pairs import Pairs
-from graph.precision import full_precision
-from graph.recompute import Memory, add_product, autocast_state, keeps_hidden, zeros_for_sum
+from gcahng.graph.pairs import Pairs
+from gcahng.graph.precision import full_precision
+from gcahng.graph.recompute import Memory, add_product, autocast_state, keeps_hidden, zeros_for_sum
 
 
 def gelu_sum(

@@ -13,8 +13,8 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from gcahng import HardNegativeGenerator
-from models.embedder import Embedder
-from models.published import PublishedState, split_published_state
+from gcahng.models.embedder import Embedder
+from gcahng.models.published import PublishedState, split_published_state
 
 
 def golden_folders() -> list[Path]:

@@ -1,7 +1,6 @@
 """The tree keeps its shape: imports flow one way, and every package is listed and complete."""
 
 import ast
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,31 +13,57 @@ else:
     import tomli as tomllib  # pytest needs it there too
 
 ROOT = Path(__file__).resolve().parents[1]
+# The folders at the top of the repository that are imported from `gcahng`.
+LINKED = ("data", "experiments", "graph", "models")
 CODE = ("data", "gcahng", "graph", "models")
-SOURCE = (*CODE, "experiments")
 
 
-def _python_folders(*tops: str) -> set[Path]:
-    files = (file for top in tops for file in (ROOT / top).rglob("*.py"))
-    return {file.parent.relative_to(ROOT) for file in files}
+def _files(folder: str) -> list[Path]:
+    """Python files below a folder of the repository, without those behind links."""
+    files = (ROOT / folder).rglob("*.py")
+    return sorted(file for file in files if not _is_behind_link(file))
+
+
+def _is_behind_link(file: Path) -> bool:
+    return any(parent.is_symlink() for parent in file.parents if parent.is_relative_to(ROOT))
+
+
+def _package(folder: Path) -> str:
+    """The name that a folder of the repository is imported by."""
+    parts = folder.relative_to(ROOT).parts
+    return ".".join(parts if parts[0] == "gcahng" else ("gcahng", *parts))
 
 
 def _imports(file: Path) -> Iterator[str]:
-    """Yield the top-level package of every absolute import, the ones inside functions too."""
+    """Yield the module of every absolute import, the ones inside functions too."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module.partition(".")[0]
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 @pytest.mark.parametrize("package", ["data", "graph", "models"])
 def test_imports_flow_one_way(package: str) -> None:
-    others = set(CODE) - {package}
+    allowed = tuple(f"gcahng.{name}" for name in (package, "registry", "files"))
     wrong = {
-        str(file.relative_to(ROOT)): sorted(found)
-        for file in (ROOT / package).rglob("*.py")
-        if (found := others & set(_imports(file)))
+        str(file.relative_to(ROOT)): found
+        for file in _files(package)
+        if (found := [name for name in _ours(file) if not name.startswith(allowed)])
+    }
+    assert wrong == {}
+
+
+def _ours(file: Path) -> Iterator[str]:
+    return (name for name in _imports(file) if name.partition(".")[0] == "gcahng")
+
+
+@pytest.mark.parametrize("folder", [*CODE, "tests"])
+def test_everything_is_imported_from_gcahng(folder: str) -> None:
+    wrong = {
+        str(file.relative_to(ROOT)): found
+        for file in _files(folder)
+        if (found := [name for name in _imports(file) if name.partition(".")[0] in LINKED])
     }
     assert wrong == {}
 
@@ -46,33 +71,25 @@ def test_imports_flow_one_way(package: str) -> None:
 def test_imports_reads_every_form(tmp_path: Path) -> None:
     file = tmp_path / "x.py"
     file.write_text("import a.b, c\nfrom d.e import f\nfrom . import g\ndef h():\n    import i\n")
-    assert list(_imports(file)) == ["a", "c", "d", "i"]
+    assert list(_imports(file)) == ["a.b", "c", "d.e.f", "i"]
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_links_lead_to_the_folders(name: str) -> None:
+    assert (ROOT / "gcahng" / name).readlink() == Path("..") / name
 
 
 def test_packages_listed_are_the_packages_there() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     listed = settings["tool"]["setuptools"]["packages"]
-    assert sorted(listed) == sorted(".".join(path.parts) for path in _python_folders(*SOURCE))
+    there = {_package(file.parent) for folder in (*CODE, "experiments") for file in _files(folder)}
+    assert sorted(listed) == sorted(there)
 
 
 def test_every_python_folder_is_a_package() -> None:
-    folders = _python_folders(*SOURCE, "tests")
-    assert [
-        str(path) for path in sorted(folders) if not (ROOT / path / "__init__.py").exists()
-    ] == []
-
-
-def test_a_users_folders_of_the_same_names_do_no_harm(tmp_path: Path) -> None:
-    for name in SOURCE:
-        (tmp_path / name / "photos").mkdir(parents=True)
-    code = "import gcahng.build, data, graph, models; print(data.__file__)"
-    answer = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert answer.returncode == 0, answer.stderr
-    assert str(tmp_path) not in answer.stdout
+    folders = {file.parent for name in (*CODE, "experiments", "tests") for file in _files(name)}
+    assert sorted(path for path in folders if not (path / "__init__.py").exists()) == []
 
 
 def test_experiments_hold_no_code() -> None:
-    files = (ROOT / "experiments").rglob("*.py")
-    assert [file.name for file in files] == ["__init__.py"]
+    assert [file.name for file in _files("experiments")] == ["__init__.py"]

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from gcahng.graph import batch_graph, batch_layout, pair_graph, synthetic_negatives
 from gcahng.losses import NPairLoss, ProxyAnchorLoss, synthetic_npair
 from gcahng.losses.generator import diversity
 from gcahng.losses.npair import npair
+from gcahng.models.published import graph_name
 from gcahng.step import Optimizers, TrainingStep
-from graph import batch_graph, batch_layout, pair_graph, synthetic_negatives
-from models.published import graph_name
 from tests.golden import Golden, assert_close, load_golden, method_golden_files
 
 COMPONENT, STATE = 1e-11, 1e-10

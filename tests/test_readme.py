@@ -13,7 +13,7 @@ from gcahng.ablation import read_grid
 from gcahng.build import build_embedder, build_generator, build_loss
 from gcahng.config import load_config
 from gcahng.generators import GENERATORS
-from graph import CONVS
+from gcahng.graph import CONVS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

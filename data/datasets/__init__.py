@@ -1,15 +1,15 @@
 """The contract of a data set, and one file per data set that lives on disk."""
 
-from data.datasets.base import ClassSubset, ImageDataset, RawImage, Transform, split_classes
-from data.datasets.benchmark import Archive, Benchmark, Size, Source
-from data.datasets.cars import Cars
-from data.datasets.csv_file import CSVFile
-from data.datasets.cub import CUB
-from data.datasets.files import FileDataset, Listing
-from data.datasets.folder import Folder
-from data.datasets.inshop import InShop
-from data.datasets.pictures import read_image
-from data.datasets.sop import SOP
+from gcahng.data.datasets.base import ClassSubset, ImageDataset, RawImage, Transform, split_classes
+from gcahng.data.datasets.benchmark import Archive, Benchmark, Size, Source
+from gcahng.data.datasets.cars import Cars
+from gcahng.data.datasets.csv_file import CSVFile
+from gcahng.data.datasets.cub import CUB
+from gcahng.data.datasets.files import FileDataset, Listing
+from gcahng.data.datasets.folder import Folder
+from gcahng.data.datasets.inshop import InShop
+from gcahng.data.datasets.pictures import read_image
+from gcahng.data.datasets.sop import SOP
 
 __all__ = [
     "CUB",

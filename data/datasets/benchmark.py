@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from data.datasets.files import FileDataset, Listing, class_folders
+from gcahng.data.datasets.files import FileDataset, Listing, class_folders
 
 # `<all data sets>/<data set>/original/<archive's own folder>` is the deepest of the usual trees.
 DEPTH = 3

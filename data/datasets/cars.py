@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from data.datasets.benchmark import CONVERTED, Benchmark, Layout, Size, Source
-from data.datasets.files import Listing
+from gcahng.data.datasets.benchmark import CONVERTED, Benchmark, Layout, Size, Source
+from gcahng.data.datasets.files import Listing
 
 LAST_TRAIN_CLASS = 98
 COPIES = "https://github.com/pytorch/vision/issues/7545"

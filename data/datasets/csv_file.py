@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from data.datasets.base import Transform
-from data.datasets.files import FileDataset, Listing, shorten
+from gcahng.data.datasets.base import Transform
+from gcahng.data.datasets.files import FileDataset, Listing, shorten
 
 REQUIRED = ("path", "label", "split")
 ROLES = ("is_query", "is_gallery")

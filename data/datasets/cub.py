@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
-from data.datasets.benchmark import (
+from gcahng.data.datasets.benchmark import (
     CONVERTED,
     Archive,
     Benchmark,
@@ -12,7 +12,7 @@ from data.datasets.benchmark import (
     Source,
     read_rows,
 )
-from data.datasets.files import Listing
+from gcahng.data.datasets.files import Listing
 
 LAST_TRAIN_CLASS = 100
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from PIL import Image
 
-from data.datasets.base import ImageDataset, Transform
-from data.datasets.pictures import examine_all, picture_files, read_image
+from gcahng.data.datasets.base import ImageDataset, Transform
+from gcahng.data.datasets.pictures import examine_all, picture_files, read_image
 
 UNREADABLE = ("skip", "stop")
 SHOWN = 3

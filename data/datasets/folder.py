@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from data.datasets.base import Transform, split_classes
-from data.datasets.files import FileDataset, Listing, class_folders
-from data.datasets.pictures import is_picture
+from gcahng.data.datasets.base import Transform, split_classes
+from gcahng.data.datasets.files import FileDataset, Listing, class_folders
+from gcahng.data.datasets.pictures import is_picture
 
 LAYOUT = (
     "expected a folder of pictures for each class, either in train/ and test/ or, to be divided at "

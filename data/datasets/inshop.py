@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import ClassVar
 
-from data.datasets.benchmark import Benchmark, Layout, Size, Source, read_rows, read_text
-from data.datasets.files import Listing
+from gcahng.data.datasets.benchmark import Benchmark, Layout, Size, Source, read_rows, read_text
+from gcahng.data.datasets.files import Listing
 
 PARTITION = "list_eval_partition.txt"
 STATUSES = ("train", "query", "gallery")

@@ -1,6 +1,6 @@
 """Data that needs no download."""
 
-from data.embedded.digits import Digits
-from data.embedded.glyphs import Glyphs
+from gcahng.data.embedded.digits import Digits
+from gcahng.data.embedded.glyphs import Glyphs
 
 __all__ = ["Digits", "Glyphs"]

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.datasets.base import ImageDataset, Transform
+from gcahng.data.datasets.base import ImageDataset, Transform
 
 FIRST_TEST_CLASS = 5
 INK_LEVELS = 16

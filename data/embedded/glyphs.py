@@ -15,9 +15,9 @@ import PIL
 import torch
 from torch import Tensor
 
-from data.datasets.base import ImageDataset, Transform
-from data.embedded.characters import FONTS, bitmaps, character_name, distinct_characters
-from data.embedded.distortions import IMAGE_SIZE, distort
+from gcahng.data.datasets.base import ImageDataset, Transform
+from gcahng.data.embedded.characters import FONTS, bitmaps, character_name, distinct_characters
+from gcahng.data.embedded.distortions import IMAGE_SIZE, distort
 
 # Increase whenever the same seed gives other pictures.
 RECIPE_VERSION = 1

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gcahng.ablation.summary import Summary, paired_difference
+from gcahng.graph.visualize.style import COLOURS, STYLE, shorten
 from gcahng.plots import METRICS
 from gcahng.tables import MISSING
-from graph.visualize.style import COLOURS, STYLE, shorten
 
 BAR, DOT, LINE = COLOURS[5], COLOURS[0], "#1b1b1b"
 # Inches: a row, what is around the rows, a panel, a letter of the rows' names.

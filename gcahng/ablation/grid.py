@@ -11,9 +11,9 @@ from gcahng.build import at, build_generator, build_loss
 from gcahng.config import ExperimentConfig, differing_keys
 from gcahng.config.errors import show
 from gcahng.config.layers import EXPERIMENTS, GRIDS, find_config, load_layers
+from gcahng.models import find_backbone
 from gcahng.registry import did_you_mean
 from gcahng.results import Split
-from models import find_backbone
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 from gcahng.config.plain_yaml import parse_yaml
 from gcahng.registry import did_you_mean
 
-EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+EXPERIMENTS = (Path(__file__).parents[1] / "experiments").resolve()
 OVERRIDE = "override"
 # The folder of `experiments` that holds grids over experiments rather than experiments.
 GRIDS = "ablations"

@@ -100,7 +100,7 @@ class GraphConfig(Section):
     """The network on the batch graph."""
 
     conv: str = "gca"
-    """A layer of `graph.CONVS`, or `module.path:ClassName` for one of your own."""
+    """A layer of `gcahng.graph.CONVS`, or `module.path:ClassName` for one of your own."""
     layers: AtLeast0 | list[str | ComponentConfig] = 2
     """How many of `conv`, or the layers one by one, by name or as {name, args}."""
     heads: AtLeast1 = 4

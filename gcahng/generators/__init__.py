@@ -11,8 +11,8 @@ from gcahng.generators.hardest_point import (
     SymmetricalSynthesis,
 )
 from gcahng.generators.metrix import Metrix
+from gcahng.graph.own_class import import_class
 from gcahng.registry import lookup
-from graph.own_class import import_class
 
 GENERATORS: dict[str, type[NegativeGenerator]] = {
     "class_loss": ClassLoss,

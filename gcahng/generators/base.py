@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gcahng.graph import BatchLayout, batch_layout
+from gcahng.graph.pairs import Pairs
 from gcahng.hardness import Hardness
 from gcahng.losses.synthetic_npair import synthetic_npair
-from graph import BatchLayout, batch_layout
-from graph.pairs import Pairs
 
 
 @dataclass(frozen=True)

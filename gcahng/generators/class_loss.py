@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from gcahng.generators.base import NegativeGenerator
-from graph import BatchLayout
+from gcahng.graph import BatchLayout
 
 
 class ClassLoss(NegativeGenerator):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gcahng.generators.hardest_point import HardestPoint
-from graph import BatchLayout
+from gcahng.graph import BatchLayout
 
 
 class DenselyAnchoredSampling(HardestPoint):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gcahng.generators.base import NegativeGenerator, Synthetic, folding
-from graph import BatchLayout, synthetic_negatives
+from gcahng.graph import BatchLayout, synthetic_negatives
 
 
 class FixedMixing(NegativeGenerator):

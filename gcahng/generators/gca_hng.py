@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gcahng.generators.base import HardNegatives, NegativeGenerator, Synthetic, folding
-from gcahng.losses.generator import anchor_similarity, diversity, negative_classification
-from graph import (
+from gcahng.graph import (
     BatchLayout,
     Correlation,
     CorrelationNetwork,
@@ -17,7 +16,8 @@ from graph import (
     batch_graph,
     synthetic_negatives,
 )
-from graph.pairs import Pairs
+from gcahng.graph.pairs import Pairs
+from gcahng.losses.generator import anchor_similarity, diversity, negative_classification
 
 # Published constants: the classifier's cross entropy and the diversity term enter with these.
 CLASSIFIER_WEIGHT = 10.0
@@ -43,8 +43,8 @@ class HardNegativeGenerator(NegativeGenerator):
     Args:
         embedding_dim: D; divisible by `heads`.
         num_classes: Training classes; labels lie in [0, num_classes).
-        conv: The graph layer: a name of `graph.CONVS`, `module.path:ClassName` for one of your own,
-            or a pair of name and arguments.
+        conv: The graph layer: a name of `gcahng.graph.CONVS`, `module.path:ClassName` for one of
+            your own, or a pair of name and arguments.
         layers: How many of them, or the layers one by one.
         heads: Heads of the layers' attention.
         edge_heads: Heads of the edge attention; None: as `heads`. Published: 1.

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gcahng.generators.base import NegativeGenerator, Synthetic
-from graph import BatchLayout
+from gcahng.graph import BatchLayout
 
 
 class HardestPoint(NegativeGenerator):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gcahng.generators.base import NegativeGenerator, Synthetic
-from graph import BatchLayout
+from gcahng.graph import BatchLayout
 
 
 class Metrix(NegativeGenerator):

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from torch import nn
 
+from gcahng.graph.own_class import import_class
 from gcahng.losses.npair import NPairLoss
 from gcahng.losses.proxy_anchor import ProxyAnchorLoss
 from gcahng.losses.synthetic_npair import synthetic_npair
 from gcahng.registry import did_you_mean
-from graph.own_class import import_class
 
 LOSSES: dict[str, type[nn.Module]] = {"npair": NPairLoss, "proxy_anchor": ProxyAnchorLoss}
 # Usual names of losses that pytorch-metric-learning has.

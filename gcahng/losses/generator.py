@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from graph.pair_functions import pair_spread
-from graph.pairs import Pairs
-from graph.precision import full_precision
+from gcahng.graph.pair_functions import pair_spread
+from gcahng.graph.pairs import Pairs
+from gcahng.graph.precision import full_precision
 
 COSINE_EPS = 1e-8  # the least length, as in torch's cosine_similarity
 

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from graph import BatchLayout, batch_layout
-from graph.precision import full_precision
+from gcahng.graph import BatchLayout, batch_layout
+from gcahng.graph.precision import full_precision
 
 # 0.25 · 3e-3: the weight of the squared norms, which stand in for normalised embeddings.
 NORM_WEIGHT = 0.25 * 3e-3

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from graph.precision import full_precision
+from gcahng.graph.precision import full_precision
 
 
 class ProxyAnchorLoss(nn.Module):

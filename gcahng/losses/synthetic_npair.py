@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gcahng.graph.precision import full_precision
 from gcahng.losses.npair import NORM_WEIGHT
-from graph.precision import full_precision
 
 
 @full_precision

@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
-from graph.convs.gca_edge_only_conv import EdgeDropout, GCAEdgeHalf
-from graph.convs.gca_node_only_conv import GCANodeHalf
-from graph.convs.parts import reset_maps
-from graph.recompute import Memory
+from gcahng.graph.convs.gca_edge_only_conv import EdgeDropout, GCAEdgeHalf
+from gcahng.graph.convs.gca_node_only_conv import GCANodeHalf
+from gcahng.graph.convs.parts import reset_maps
+from gcahng.graph.recompute import Memory
 
 
 class GCAConv(GCANodeHalf, GCAEdgeHalf):
@@ -27,7 +27,7 @@ class GCAConv(GCANodeHalf, GCAEdgeHalf):
         e_{ij} &\leftarrow N(\mathrm{FFN}(e_{ij}) + e_{ij})
 
     `forward` is the readable reference for any graph; `pair_nodes` and `pair_edges` run the
-    same parameters on the complete batch graph (`graph.gca_pairs`).
+    same parameters on the complete batch graph (`gcahng.graph.gca_pairs`).
 
     Args:
         in_channels: Node channels, kept by the layer; divisible by `heads`.
@@ -37,7 +37,7 @@ class GCAConv(GCANodeHalf, GCAEdgeHalf):
         dropout: Probability of dropping an endpoint's weight in the edge attention.
         edge_dropout: One draw for (i, j) and (j, i) (`"tied"`, keeps edges symmetric), a draw for
             each (`"independent"`, as published), or none (`"off"`).
-        memory: What the dense path keeps for backward (`graph.recompute`).
+        memory: What the dense path keeps for backward (`gcahng.graph.recompute`).
 
     Shapes:
         - **input:** x [N, in_channels], edge_index [2, E] (from row 0 to row 1),

@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from graph.convs.parts import feed_forward, reset_maps
-from graph.pairs import Pairs
+from gcahng.graph.convs.parts import feed_forward, reset_maps
+from gcahng.graph.pairs import Pairs
 
 
 class MLPConv(nn.Module):

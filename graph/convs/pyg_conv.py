@@ -6,11 +6,11 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from graph.convs.gca_edge_only_conv import EdgeDropout, GCAEdgeOnlyConv
-from graph.convs.parts import check_divisible
-from graph.convs.pyg_operators import OPERATORS
-from graph.pairs import Pairs, complete_edges
-from graph.recompute import Memory
+from gcahng.graph.convs.gca_edge_only_conv import EdgeDropout, GCAEdgeOnlyConv
+from gcahng.graph.convs.parts import check_divisible
+from gcahng.graph.convs.pyg_operators import OPERATORS
+from gcahng.graph.pairs import Pairs, complete_edges
+from gcahng.graph.recompute import Memory
 
 
 class PyGConv(nn.Module):
@@ -36,7 +36,7 @@ class PyGConv(nn.Module):
         edge_heads: Heads of the edge attention.
         dropout: Probability of dropping an endpoint's weight in the edge attention.
         edge_dropout: As in `GCAConv`: "tied", "independent" or "off".
-        memory: What the dense path keeps of the edge half for backward (`graph.recompute`).
+        memory: What the dense path keeps of the edge half for backward (`gcahng.graph.recompute`).
         **args: The operator's own arguments (`operator_arguments`), such as `heads`.
 
     Shapes:

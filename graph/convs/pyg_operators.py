@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch_geometric import nn as pyg
 
-from graph.convs.parts import feed_forward
+from gcahng.graph.convs.parts import feed_forward
 
 
 def _cg(in_channels: int, out_channels: int, edge_dim: int, batch_norm: bool = False) -> nn.Module:

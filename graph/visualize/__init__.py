@@ -5,16 +5,16 @@ with `figure.savefig("batch.svg")`; in a notebook it shows as the last value of 
 `display(figure)`, once `%matplotlib inline` has been run.
 """
 
-from graph.visualize.batch_picture import draw_graph
-from graph.visualize.coefficients import draw_coefficients
-from graph.visualize.distances import draw_distances
-from graph.visualize.export import to_networkx, write_graph
-from graph.visualize.hardness import draw_hardness
-from graph.visualize.learned import class_names, edge_weights, learned_graph
-from graph.visualize.matrices import draw_matrices
-from graph.visualize.negatives import draw_negatives
-from graph.visualize.page import graph_page
-from graph.visualize.projection import Projection
+from gcahng.graph.visualize.batch_picture import draw_graph
+from gcahng.graph.visualize.coefficients import draw_coefficients
+from gcahng.graph.visualize.distances import draw_distances
+from gcahng.graph.visualize.export import to_networkx, write_graph
+from gcahng.graph.visualize.hardness import draw_hardness
+from gcahng.graph.visualize.learned import class_names, edge_weights, learned_graph
+from gcahng.graph.visualize.matrices import draw_matrices
+from gcahng.graph.visualize.negatives import draw_negatives
+from gcahng.graph.visualize.page import graph_page
+from gcahng.graph.visualize.projection import Projection
 
 __all__ = [
     "Projection",

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graph.visualize.learned import class_names
-from graph.visualize.style import shorten
+from gcahng.graph.visualize.learned import class_names
+from gcahng.graph.visualize.style import shorten
 
 SOURCES = {"coefficients": "learned_graph", "negatives": "a generator of negatives"}
 

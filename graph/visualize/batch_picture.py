@@ -14,11 +14,11 @@ from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graph.visualize.batch import as_array, class_numbers, class_titles, describe
-from graph.visualize.learned import edge_weights
-from graph.visualize.projection import Projection
-from graph.visualize.spread import spread
-from graph.visualize.style import COLOURS, SEQUENTIAL, STYLE
+from gcahng.graph.visualize.batch import as_array, class_numbers, class_titles, describe
+from gcahng.graph.visualize.learned import edge_weights
+from gcahng.graph.visualize.projection import Projection
+from gcahng.graph.visualize.spread import spread
+from gcahng.graph.visualize.style import COLOURS, SEQUENTIAL, STYLE
 
 # The strongest edges are the darkest: on white paper the pale end may fade.
 EDGES, HALO = f"{SEQUENTIAL}_r", COLOURS[4]

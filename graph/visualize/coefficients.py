@@ -11,8 +11,8 @@ from matplotlib.figure import Figure, SubFigure
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graph.visualize.batch import as_array, class_numbers, class_titles, describe, require
-from graph.visualize.style import COLOURS, SEQUENTIAL, STYLE
+from gcahng.graph.visualize.batch import as_array, class_numbers, class_titles, describe, require
+from gcahng.graph.visualize.style import COLOURS, SEQUENTIAL, STYLE
 
 # Of each kind, where the caller chooses no pairs.
 CHOSEN = 4

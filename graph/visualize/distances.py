@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch_geometric.data import Data
 
-from graph.distances import batch_distances
-from graph.visualize.batch import as_array, class_slots, describe, require
-from graph.visualize.style import COLOURS, STYLE
+from gcahng.graph.distances import batch_distances
+from gcahng.graph.visualize.batch import as_array, class_slots, describe, require
+from gcahng.graph.visualize.style import COLOURS, STYLE
 
 # The kinds of distances: colour and dash in every picture, and name.
 KINDS = {

@@ -9,7 +9,7 @@ import networkx
 from torch_geometric.data import Data
 from torch_geometric.utils import to_networkx as pyg_to_networkx
 
-from graph.visualize.learned import class_names, edge_weights
+from gcahng.graph.visualize.learned import class_names, edge_weights
 
 # What XML has no way to write.
 UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")

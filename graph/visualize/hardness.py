@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from graph.visualize.distances import DENSITY, DISTANCE, KINDS, draw_counts
-from graph.visualize.style import COLOURS, STYLE
+from gcahng.graph.visualize.distances import DENSITY, DISTANCE, KINDS, draw_counts
+from gcahng.graph.visualize.style import COLOURS, STYLE
 
 Rows = Sequence[Mapping[str, Any]]
 

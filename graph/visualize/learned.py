@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.nn import MessagePassing
 
-from graph.correlation import CorrelationNetwork
+from gcahng.graph.correlation import CorrelationNetwork
 
 CORRELATION = "Pearson correlation of the embeddings"
 COEFFICIENT = "mean channel coefficient"

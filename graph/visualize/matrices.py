@@ -10,9 +10,15 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
 from torch_geometric.data import Data
 
-from graph.visualize.batch import as_array, class_numbers, class_order, class_titles, describe
-from graph.visualize.learned import COEFFICIENT, CORRELATION, edge_weights
-from graph.visualize.style import DIVERGING, SEQUENTIAL, STYLE
+from gcahng.graph.visualize.batch import (
+    as_array,
+    class_numbers,
+    class_order,
+    class_titles,
+    describe,
+)
+from gcahng.graph.visualize.learned import COEFFICIENT, CORRELATION, edge_weights
+from gcahng.graph.visualize.style import DIVERGING, SEQUENTIAL, STYLE
 
 # Inches: a matrix of the first row, a matrix of a head, and what is around a row and a picture.
 LARGE, SMALL, AROUND, BESIDE = 3.6, 2.6, 0.8, 1.7

@@ -14,10 +14,10 @@ from matplotlib.patheffects import withStroke
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graph.visualize.batch import as_array, class_slots, class_titles, describe, require
-from graph.visualize.projection import Projection
-from graph.visualize.spread import spread
-from graph.visualize.style import COLOURS, STYLE
+from gcahng.graph.visualize.batch import as_array, class_slots, class_titles, describe, require
+from gcahng.graph.visualize.projection import Projection
+from gcahng.graph.visualize.spread import spread
+from gcahng.graph.visualize.style import COLOURS, STYLE
 
 ANCHORS, COLUMNS, PANEL = 3, 3, 4.6
 ANCHOR, POSITIVE, SYNTHETIC, REAL = COLOURS[6], COLOURS[2], COLOURS[1], COLOURS[0]

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import torch
 from torch_geometric.data import Data
 
-from graph.batch_graph import check_batch_graph
-from graph.visualize.page_data import page_data
+from gcahng.graph.batch_graph import check_batch_graph
+from gcahng.graph.visualize.page_data import page_data
 
 ASSETS = Path(__file__).parent / "assets"
 # What two directions of one pair may differ by where they are the same.

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.data import Data
 
-from graph.pairs import unordered_pairs
-from graph.visualize.batch import class_numbers
-from graph.visualize.learned import class_names, edge_weights
-from graph.visualize.projection import Projection
+from gcahng.graph.pairs import unordered_pairs
+from gcahng.graph.visualize.batch import class_numbers
+from gcahng.graph.visualize.learned import class_names, edge_weights
+from gcahng.graph.visualize.projection import Projection
 
 PROFILE_BARS = 64
 NEIGHBOURS = 8

@@ -8,11 +8,15 @@ from typing import Any
 
 from torch import nn
 
-from models.backbones.dino import dino_vits16
-from models.backbones.googlenet import googlenet
-from models.backbones.libraries import timm_backbone, torchvision_backbone, torchvision_models
-from models.backbones.resnet50 import ResNet50
-from models.backbones.small_conv import SmallConv
+from gcahng.models.backbones.dino import dino_vits16
+from gcahng.models.backbones.googlenet import googlenet
+from gcahng.models.backbones.libraries import (
+    timm_backbone,
+    torchvision_backbone,
+    torchvision_models,
+)
+from gcahng.models.backbones.resnet50 import ResNet50
+from gcahng.models.backbones.small_conv import SmallConv
 
 BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "dino_vits16": dino_vits16,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import nn
 
-from models.backbones.libraries import timm_backbone
+from gcahng.models.backbones.libraries import timm_backbone
 
 
 def dino_vits16(pretrained: bool = True, weights: str | Path | None = None) -> nn.Module:

@@ -6,7 +6,7 @@ from torch import nn
 from torchvision.models import GoogLeNet_Weights
 from torchvision.models import googlenet as torchvision_googlenet
 
-from models.backbones.pretrained import build_with_weights, fetching
+from gcahng.models.backbones.pretrained import build_with_weights, fetching
 
 HOST = "download.pytorch.org"
 

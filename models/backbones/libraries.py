@@ -6,7 +6,7 @@ from typing import Any
 import torchvision
 from torch import nn
 
-from models.backbones.pretrained import build_with_weights, check_reachable, fetching, quiet
+from gcahng.models.backbones.pretrained import build_with_weights, check_reachable, fetching, quiet
 
 TORCHVISION_HOST = "download.pytorch.org"
 TIMM_HOST = "huggingface.co"

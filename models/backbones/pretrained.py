@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
-from models.weights import load_strictly, log_unused, read_weights
+from gcahng.models.weights import load_strictly, log_unused, read_weights
 
 
 @contextmanager

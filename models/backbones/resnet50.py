@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet50_Weights
 from torchvision.models import resnet50 as torchvision_resnet50
 
-from models.backbones.pretrained import build_with_weights, fetching
+from gcahng.models.backbones.pretrained import build_with_weights, fetching
 
 HOST = "download.pytorch.org"
 POOLINGS = ("avg_max", "avg")

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from data import Glyphs
+from gcahng.data import Glyphs
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data import ClassSubset, Glyphs, contact_sheet
-from data.contact_sheet import GAP, HEADER, TILE
+from gcahng.data import ClassSubset, Glyphs, contact_sheet
+from gcahng.data.contact_sheet import GAP, HEADER, TILE
 from tests.data.toy import Toy
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data import CUB, SOP, Archive, Benchmark, Cars, Digits, InShop, Source, download
+from gcahng.data import CUB, SOP, Archive, Benchmark, Cars, Digits, InShop, Source, download
 from tests.data.trees import cub_tree, sop_tree
 
 Usage = namedtuple("Usage", "total used free")
@@ -135,8 +135,8 @@ def test_what_is_there_is_not_fetched_again(birds: Server, root: Path) -> None:
 def test_a_broken_connection_is_resumed(
     birds: Server, root: Path, knows_ranges: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # `data.download` is also the function's name.
-    monkeypatch.setattr(sys.modules["data.download"], "CHUNK", 50_000)
+    # `gcahng.data.download` is also the function's name.
+    monkeypatch.setattr(sys.modules["gcahng.data.download"], "CHUNK", 50_000)
     birds.breaks_after, birds.knows_ranges = 200_000, knows_ranges
     part = root / "CUB_200_2011.tgz.part"
     message = (

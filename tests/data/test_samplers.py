@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from data import ClassBalancedBatchSampler
+from gcahng.data import ClassBalancedBatchSampler
 
 Batches = list[list[int]]
 

@@ -4,8 +4,8 @@ import torch
 from PIL import Image
 from torchvision import transforms as v1
 
-from data import TRANSFORMS, build_transform
-from data.transforms import Jitter
+from gcahng.data import TRANSFORMS, build_transform
+from gcahng.data.transforms import Jitter
 
 
 def picture(size: int) -> torch.Tensor:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from data import (
+from gcahng.data import (
     CUB,
     Cars,
     CSVFile,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from PIL import Image
 
-from data import ImageDataset, Transform
+from gcahng.data import ImageDataset, Transform
 
 
 class Toy(ImageDataset):

@@ -10,7 +10,7 @@ from gcahng.build import build_generator, build_optimizers
 from gcahng.config import load_config
 from gcahng.generators import GENERATORS, HardNegativeGenerator
 from gcahng.losses import NPairLoss
-from models import Embedder, SmallConv
+from gcahng.models import Embedder, SmallConv
 
 
 def generator(*overrides: str) -> Any:

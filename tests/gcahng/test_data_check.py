@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from data import CUB, Size
+from gcahng.data import CUB, Size
 from tests.data.trees import cub_tree, folder_tree, inshop_tree
 from tests.gcahng.test_cli import _run
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from gcahng.generators import GENERATORS
+from gcahng.graph.distances import batch_distances
 from gcahng.hardness_log import BINS, hardness_row
 from gcahng.losses.generator import diversity
-from graph.distances import batch_distances
 from tests.gcahng.generators.test_all_generators import batch, make
 
 

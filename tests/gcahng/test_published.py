@@ -11,9 +11,9 @@ from torch import Tensor
 
 from gcahng import HardNegativeGenerator, load_published_checkpoint, load_run
 from gcahng.checkpoint import load_checkpoint
+from gcahng.models.weights import read_weights
 from gcahng.published import export_checkpoint, import_checkpoint
 from gcahng.train import resume_run
-from models.weights import read_weights
 from tests.models.published_weights import (
     BACKBONES,
     layouts,

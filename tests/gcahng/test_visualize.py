@@ -11,15 +11,15 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from data import Digits
 from gcahng import cli, load_run
+from gcahng.data import Digits
+from gcahng.graph.visualize import edge_weights
 from gcahng.loading import load_generator
 from gcahng.projector import first_classes
 from gcahng.reporting import pictures_of
 from gcahng.run_batch import choose_batch, learned_batch, open_plain
 from gcahng.run_folder import RunFolder
 from gcahng.visualize import TITLES, Selection, draw_batch
-from graph.visualize import edge_weights
 from tests.gcahng.test_trainer import _trainer
 
 

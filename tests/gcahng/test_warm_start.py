@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from data import Digits, build_transform
+from gcahng.data import Digits, build_transform
+from gcahng.models import SmallConv
 from gcahng.warm_start import warm_start
-from models import SmallConv
 
 STEPS = 120
 

@@ -8,8 +8,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from graph.convs import GCAConv, GCAEdgeOnlyConv, GCANodeOnlyConv, MLPConv
-from graph.correlation import CorrelationNetwork
+from gcahng.graph.convs import GCAConv, GCAEdgeOnlyConv, GCANodeOnlyConv, MLPConv
+from gcahng.graph.correlation import CorrelationNetwork
 
 torch.set_num_threads(1)
 

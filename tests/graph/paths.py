@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor
 
-from graph import Correlation, CorrelationNetwork, batch_graph, pair_graph
+from gcahng.graph import Correlation, CorrelationNetwork, batch_graph, pair_graph
 from tests.graph.oracle import assert_near
 
 CHANNELS = 8

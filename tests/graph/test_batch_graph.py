@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graph import batch_graph, check_batch_graph, pair_graph
+from gcahng.graph import batch_graph, check_batch_graph, pair_graph
 from tests.graph import oracle
 
 

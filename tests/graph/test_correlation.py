@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graph import Correlation, CorrelationNetwork, PairGraph, batch_graph, pair_graph
+from gcahng.graph import Correlation, CorrelationNetwork, PairGraph, batch_graph, pair_graph
 from tests.graph import oracle
 
 CHANNELS, CLASSES = 6, 5

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from graph.distances import batch_distances
+from gcahng.graph.distances import batch_distances
 from tests.graph.oracle import assert_near
 
 

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from graph.convs import GCAConv
-from graph.edge_update import EdgeInputs, update_edges
-from graph.gca_pairs import fold_query
-from graph.pairs import Pairs, endpoint_keep, unordered_pairs
+from gcahng.graph.convs import GCAConv
+from gcahng.graph.edge_update import EdgeInputs, update_edges
+from gcahng.graph.gca_pairs import fold_query
+from gcahng.graph.pairs import Pairs, endpoint_keep, unordered_pairs
 from tests.graph.oracle import activate_and_norm, assert_near, gelu, layer_norm
 
 SIZE, WIDTH, HEADS = 6, 4, 2
@@ -77,7 +77,7 @@ def test_equals_the_loop_with_every_gradient(memory: str, drops: bool) -> None:
 
 @memories
 def test_gradcheck(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graph.pairs.CPU_CHUNK", 7)
+    monkeypatch.setattr("gcahng.graph.pairs.CPU_CHUNK", 7)
     weights, pairs = torch.randn(COUNT, WIDTH).double(), make_pairs()
     torch.autograd.gradcheck(
         lambda *t: (update_edges(EdgeInputs(*t), pairs, None, memory) * weights).sum(),
@@ -134,9 +134,9 @@ def test_memory_says_what_is_kept() -> None:
 
 def test_auto_makes_a_large_hidden_layer_again(monkeypatch: pytest.MonkeyPatch) -> None:
     hidden = COUNT * 4 * WIDTH * 8
-    monkeypatch.setattr("graph.recompute.LARGE_HIDDEN", hidden)
+    monkeypatch.setattr("gcahng.graph.recompute.LARGE_HIDDEN", hidden)
     assert _kept("auto") == _kept("balanced")
-    monkeypatch.setattr("graph.recompute.LARGE_HIDDEN", hidden - 1)
+    monkeypatch.setattr("gcahng.graph.recompute.LARGE_HIDDEN", hidden - 1)
     assert _kept("auto") == _kept("low")
 
 

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graph import CorrelationNetwork, PairGraph, batch_graph, pair_graph
+from gcahng.graph import CorrelationNetwork, PairGraph, batch_graph, pair_graph
 from tests.graph.oracle import assert_near
 from tests.graph.paths import CHANNELS, assert_paths_agree, batch
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from graph import batch_layout
+from gcahng.graph import batch_layout
 
 
 def test_any_order_in_slot_major_out() -> None:

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from graph import synthetic_negatives
-from graph.mixing import anchor_distances, fold_weights
-from graph.pairs import unordered_pairs
+from gcahng.graph import synthetic_negatives
+from gcahng.graph.mixing import anchor_distances, fold_weights
+from gcahng.graph.pairs import unordered_pairs
 from tests.graph import oracle
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from graph.pair_functions import gelu_sum, pair_spread, pair_standardize
-from graph.pairs import Pairs, unordered_pairs
+from gcahng.graph.pair_functions import gelu_sum, pair_spread, pair_standardize
+from gcahng.graph.pairs import Pairs, unordered_pairs
 from tests.graph.oracle import assert_near, gelu
 
 SIZE, CHANNELS = 5, 3

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from graph.pairs import endpoint_keep, unordered_pairs
+from gcahng.graph.pairs import endpoint_keep, unordered_pairs
 from tests.graph.oracle import assert_near
 
 SIZE = 5
@@ -39,7 +39,7 @@ def test_to_dense_equals_the_loop() -> None:
 
 @pytest.mark.parametrize("size", [1, 4, 5, 15, 100])
 def test_chunks_cover_every_pair_once(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graph.pairs.CPU_CHUNK", size)
+    monkeypatch.setattr("gcahng.graph.pairs.CPU_CHUNK", size)
     numbers = list(range(len(PAIRS)))
     chunks = [numbers[chunk] for chunk in unordered_pairs(SIZE, CPU).chunks()]
     assert [number for chunk in chunks for number in chunk] == numbers

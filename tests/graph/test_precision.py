@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from graph.precision import full_precision
+from gcahng.graph.precision import full_precision
 
 
 @full_precision

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from models import Embedder, SmallConv
+from gcahng.models import Embedder, SmallConv
 
 
 def small() -> SmallConv:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from gcahng import HardNegativeGenerator
-from models.published import GRAPH_NAMES, graph_name, split_published_state
+from gcahng.models.published import GRAPH_NAMES, graph_name, split_published_state
 from tests.golden import load_golden, method_golden_files
 
 golden_files = pytest.mark.parametrize("path", method_golden_files())

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from data import ClassSubset, split_classes
+from gcahng.data import ClassSubset, split_classes
 from tests.data.toy import Toy
 
 

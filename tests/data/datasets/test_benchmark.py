@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from torchvision.datasets import ImageFolder
 
-from data import CUB, SOP, Benchmark, Cars, InShop, Size
-from data.datasets.benchmark import read_rows
+from gcahng.data import CUB, SOP, Benchmark, Cars, InShop, Size
+from gcahng.data.datasets.benchmark import read_rows
 from tests.data.trees import (
     cars_split_tree,
     cars_tree,

@@ -6,7 +6,7 @@ import pytest
 from scipy.io import loadmat, savemat
 from torchvision.datasets import StanfordCars
 
-from data import Cars, Size
+from gcahng.data import Cars, Size
 from tests.data.trees import cars_split_tree, cars_tree
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from data import CSVFile
+from gcahng.data import CSVFile
 from tests.data.trees import csv_tree, photo
 
 

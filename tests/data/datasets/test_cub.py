@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from data import CUB, Size
+from gcahng.data import CUB, Size
 from tests.data.trees import cub_tree
 
 

@@ -12,9 +12,9 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 
-from data import ClassSubset, FileDataset, Listing, build_transform, contact_sheet
-from data.contact_sheet import GAP, HEADER, TILE
-from data.datasets.files import class_folders, shorten
+from gcahng.data import ClassSubset, FileDataset, Listing, build_transform, contact_sheet
+from gcahng.data.contact_sheet import GAP, HEADER, TILE
+from gcahng.data.datasets.files import class_folders, shorten
 from tests.data.trees import folder_tree, photo
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from data import Folder
+from gcahng.data import Folder
 from tests.data.trees import folder_tree, photo
 
 

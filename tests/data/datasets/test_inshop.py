@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from data import InShop, Size
+from gcahng.data import InShop, Size
 from tests.data.trees import inshop_tree
 
 HEADER = "image_name item_id evaluation_status"

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile, ImageOps
 
-from data import read_image
-from data.datasets.pictures import TURNS, Examination, examine, examine_all, picture_files
+from gcahng.data import read_image
+from gcahng.data.datasets.pictures import TURNS, Examination, examine, examine_all, picture_files
 from tests.data.trees import photo
 
 ORIENTATION = 0x0112
@@ -171,7 +171,7 @@ def test_examining_agrees_with_reading_wherever_a_jpeg_ends(
 
 
 def test_examining_keeps_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("data.datasets.pictures.BATCH", 4)
+    monkeypatch.setattr("gcahng.data.datasets.pictures.BATCH", 4)
     paths = [tmp_path / f"{i}.jpg" for i in range(11)]
     for i, path in enumerate(paths):
         photo(path, i)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from data import SOP, Size
+from gcahng.data import SOP, Size
 from tests.data.trees import HEADER, sop_tree
 
 

@@ -2,7 +2,7 @@ import unicodedata
 
 import numpy as np
 
-from data.embedded.characters import (
+from gcahng.data.embedded.characters import (
     CANVAS,
     FONTS,
     bitmaps,

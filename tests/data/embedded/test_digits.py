@@ -1,6 +1,6 @@
 import torch
 
-from data import Digits
+from gcahng.data import Digits
 
 
 def test_digits_are_divided_by_class() -> None:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from data.embedded import distortions
-from data.embedded.distortions import IMAGE_SIZE, distort
+from gcahng.data.embedded import distortions
+from gcahng.data.embedded.distortions import IMAGE_SIZE, distort
 
 
 def square(n: int) -> np.ndarray:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from data import Glyphs
-from data.embedded import glyphs
-from data.embedded.glyphs import cache_path, class_split, render
+from gcahng.data import Glyphs
+from gcahng.data.embedded import glyphs
+from gcahng.data.embedded.glyphs import cache_path, class_split, render
 
 
 def test_splits_are_class_disjoint_and_of_the_documented_sizes(glyphs_root: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gcahng.generators import GENERATORS
-from graph import synthetic_negatives
+from gcahng.graph import synthetic_negatives
 from tests.gcahng import oracle
 from tests.gcahng.generators.test_all_generators import (
     CHANNELS,

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from gcahng import HardNegativeGenerator
 from gcahng.generators import GENERATORS, HardNegatives
-from graph import batch_layout
+from gcahng.graph import batch_layout
 from tests.gcahng import oracle
 from tests.graph.oracle import assert_near
 

@@ -2,13 +2,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from gcahng.graph.pairs import unordered_pairs
 from gcahng.losses.generator import (
     anchor_similarity,
     diversity,
     misplaced_own_class,
     negative_classification,
 )
-from graph.pairs import unordered_pairs
 from tests.gcahng import oracle
 from tests.graph.oracle import assert_near
 

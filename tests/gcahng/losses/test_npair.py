@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from gcahng.graph import batch_layout
 from gcahng.losses import LOSSES, NPairLoss
 from gcahng.losses.npair import npair
-from graph import batch_layout
 from tests.gcahng import oracle
 from tests.graph.oracle import assert_near
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from graph import CONVS, CorrelationNetwork, batch_graph, build_conv
+from gcahng.graph import CONVS, CorrelationNetwork, batch_graph, build_conv
 from tests.graph.convs.samples import (
     CHANNELS,
     EDGE_DIM,

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from graph.convs import CONVS, SETTINGS, GCAConv, LayerSpec, build_conv, find_conv
+from gcahng.graph.convs import CONVS, SETTINGS, GCAConv, LayerSpec, build_conv, find_conv
 
 ALL = {"heads": 2, "edge_heads": 3, "dropout": 0.5, "edge_dropout": "off", "memory": "low"}
 

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 from torch_geometric.nn import MessagePassing
 
-from graph.convs import GCAConv
+from gcahng.graph.convs import GCAConv
 from tests.graph import oracle
 from tests.graph.convs.samples import CHANNELS, EDGE_DIM, LABELS, NODES, complete, moved, sparse
 

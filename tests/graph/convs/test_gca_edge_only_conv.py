@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
-from graph import CorrelationNetwork, PairGraph
-from graph.convs import GCAConv, GCAEdgeOnlyConv
+from gcahng.graph import CorrelationNetwork, PairGraph
+from gcahng.graph.convs import GCAConv, GCAEdgeOnlyConv
 from tests.graph import oracle
 from tests.graph.convs.samples import CHANNELS, EDGE_DIM, LABELS, complete, moved, sparse
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from graph.convs import GCAConv, GCANodeOnlyConv
+from gcahng.graph.convs import GCAConv, GCANodeOnlyConv
 from tests.graph import oracle
 from tests.graph.convs.samples import CHANNELS, EDGE_DIM, LABELS, complete, moved, sparse
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from graph.convs import GCAConv, MLPConv
+from gcahng.graph.convs import GCAConv, MLPConv
 from tests.graph import oracle
 from tests.graph.convs.samples import CHANNELS, EDGE_DIM, LABELS, complete, moved, sparse
 

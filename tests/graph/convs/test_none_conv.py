@@ -1,7 +1,7 @@
 import torch
 
-from graph import CorrelationNetwork, batch_graph
-from graph.convs import NoneConv
+from gcahng.graph import CorrelationNetwork, batch_graph
+from gcahng.graph.convs import NoneConv
 from tests.graph.convs.samples import LABELS, complete
 
 

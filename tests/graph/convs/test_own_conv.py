@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from graph import CorrelationNetwork, build_conv, find_conv
-from graph.convs import NoneConv
-from graph.convs.own_conv import OwnConv
+from gcahng.graph import CorrelationNetwork, build_conv, find_conv
+from gcahng.graph.convs import NoneConv
+from gcahng.graph.convs.own_conv import OwnConv
 from tests.graph.convs.samples import LABELS, complete
 
 SOURCE = """

@@ -1,7 +1,7 @@
 import pytest
 from torch import nn
 
-from graph.convs.parts import check_choice, check_divisible, did_you_mean, feed_forward
+from gcahng.graph.convs.parts import check_choice, check_divisible, did_you_mean, feed_forward
 
 
 def test_feed_forward_is_four_times_as_wide_within() -> None:

@@ -5,9 +5,9 @@ from torch.nn import functional as F
 from torch_geometric import nn as pyg
 from torch_geometric.explain import AttentionExplainer, Explainer
 
-from graph.convs.parts import feed_forward
-from graph.convs.pyg_conv import PyGConv, operator_arguments
-from graph.convs.pyg_operators import OPERATORS
+from gcahng.graph.convs.parts import feed_forward
+from gcahng.graph.convs.pyg_conv import PyGConv, operator_arguments
+from gcahng.graph.convs.pyg_operators import OPERATORS
 from tests.graph import oracle
 from tests.graph.convs.samples import (
     CHANNELS,

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
-from graph import CorrelationNetwork, batch_graph
-from graph.visualize.learned import learned_graph
+from gcahng.graph import CorrelationNetwork, batch_graph
+from gcahng.graph.visualize.learned import learned_graph
 
 CLASSES, SAMPLES, CHANNELS, LAYERS, HEADS = 5, 3, 16, 2, 4
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
-from graph import batch_graph
-from graph.visualize.batch import (
+from gcahng.graph import batch_graph
+from gcahng.graph.visualize.batch import (
     as_array,
     class_numbers,
     class_order,

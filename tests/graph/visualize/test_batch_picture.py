@@ -7,9 +7,9 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graph import batch_graph
-from graph.visualize.batch_picture import HALO, draw_graph, strongest_edges
-from graph.visualize.learned import COEFFICIENT, edge_weights
+from gcahng.graph import batch_graph
+from gcahng.graph.visualize.batch_picture import HALO, draw_graph, strongest_edges
+from gcahng.graph.visualize.learned import COEFFICIENT, edge_weights
 from tests.graph.visualize.conftest import make_graph
 from tests.graph.visualize.drawing import assert_legible
 

@@ -4,8 +4,8 @@ import torch
 from matplotlib.axes import Axes
 from torch_geometric.data import Data
 
-from graph import batch_graph
-from graph.visualize.coefficients import class_means, default_pairs, draw_coefficients
+from gcahng.graph import batch_graph
+from gcahng.graph.visualize.coefficients import class_means, default_pairs, draw_coefficients
 from tests.graph.visualize.conftest import make_graph
 from tests.graph.visualize.drawing import assert_legible
 

@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
-from graph import batch_graph
-from graph.visualize.distances import KINDS, draw_distances
+from gcahng.graph import batch_graph
+from gcahng.graph.visualize.distances import KINDS, draw_distances
 from tests.graph.visualize.conftest import make_graph
 from tests.graph.visualize.drawing import assert_legible
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
-from graph import batch_graph
-from graph.visualize import edge_weights, to_networkx, write_graph
+from gcahng.graph import batch_graph
+from gcahng.graph.visualize import edge_weights, to_networkx, write_graph
 
 
 def test_every_pair_is_an_edge_with_its_numbers(graph: Data) -> None:

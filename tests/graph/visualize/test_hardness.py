@@ -3,8 +3,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graph.visualize.distances import KINDS
-from graph.visualize.hardness import draw_hardness, quantiles
+from gcahng.graph.visualize.distances import KINDS
+from gcahng.graph.visualize.hardness import draw_hardness, quantiles
 from tests.graph.visualize.drawing import assert_legible
 
 

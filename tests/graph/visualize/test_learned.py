@@ -9,8 +9,8 @@ from torch_geometric.data import Data
 from torch_geometric.explain import AttentionExplainer, Explainer, ModelConfig
 from torch_geometric.nn import GATConv, MessagePassing
 
-from graph import CorrelationNetwork, batch_graph
-from graph.visualize import class_names, edge_weights, learned_graph
+from gcahng.graph import CorrelationNetwork, batch_graph
+from gcahng.graph.visualize import class_names, edge_weights, learned_graph
 from tests.graph.visualize.conftest import HEADS
 
 LABELS = torch.tensor([3, 1, 2]).repeat(3)

@@ -5,10 +5,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch_geometric.data import Data
 
-from graph import batch_graph
-from graph.visualize.batch import class_titles
-from graph.visualize.learned import COEFFICIENT, CORRELATION, edge_weights
-from graph.visualize.matrices import draw_matrices
+from gcahng.graph import batch_graph
+from gcahng.graph.visualize.batch import class_titles
+from gcahng.graph.visualize.learned import COEFFICIENT, CORRELATION, edge_weights
+from gcahng.graph.visualize.matrices import draw_matrices
 from tests.graph.visualize.conftest import make_graph
 from tests.graph.visualize.drawing import assert_legible
 

@@ -5,9 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch_geometric.data import Data
 
-from graph import batch_graph
-from graph.visualize.negatives import draw_negatives, nearest_real
-from graph.visualize.projection import Projection
+from gcahng.graph import batch_graph
+from gcahng.graph.visualize.negatives import draw_negatives, nearest_real
+from gcahng.graph.visualize.projection import Projection
 from tests.graph.visualize.conftest import make_graph
 from tests.graph.visualize.drawing import assert_legible
 

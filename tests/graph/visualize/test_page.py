@@ -13,8 +13,8 @@ from PIL import Image
 from torch.nn import functional as F
 from torch_geometric.data import Data
 
-from graph.visualize import edge_weights, graph_page
-from graph.visualize import page as page_module
+from gcahng.graph.visualize import edge_weights, graph_page
+from gcahng.graph.visualize import page as page_module
 from tests.graph.visualize.conftest import make_graph
 
 

@@ -14,7 +14,7 @@ import pytest
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graph.visualize import edge_weights, graph_page
+from gcahng.graph.visualize import edge_weights, graph_page
 from tests.graph.visualize.conftest import make_graph
 from tests.graph.visualize.test_page import data_of
 

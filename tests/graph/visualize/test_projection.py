@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from graph.visualize.projection import Projection
+from gcahng.graph.visualize.projection import Projection
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from graph.visualize.spread import TOLERANCE, overlapping, spread
+from gcahng.graph.visualize.spread import TOLERANCE, overlapping, spread
 
 
 def _gaps(points: np.ndarray, size: tuple[float, float]) -> np.ndarray:

@@ -2,7 +2,7 @@ import matplotlib
 import pytest
 from matplotlib import rc_context
 
-from graph.visualize.style import COLOURS, DIVERGING, SEQUENTIAL, STYLE, shorten
+from gcahng.graph.visualize.style import COLOURS, DIVERGING, SEQUENTIAL, STYLE, shorten
 
 
 def test_matplotlib_knows_it_all() -> None:

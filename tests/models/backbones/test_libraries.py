@@ -6,7 +6,7 @@ import torch
 import torchvision
 from torch import nn
 
-from models import build_backbone, find_backbone
+from gcahng.models import build_backbone, find_backbone
 
 NAMES = [
     "torchvision/resnet18",

@@ -10,8 +10,8 @@ import torchvision
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from models import ResNet50, build_backbone
-from models.weights import read_weights
+from gcahng.models import ResNet50, build_backbone
+from gcahng.models.weights import read_weights
 
 IMAGES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 

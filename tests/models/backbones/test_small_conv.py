@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from models import SmallConv, build_backbone
-from models.backbones.small_conv import standardize
+from gcahng.models import SmallConv, build_backbone
+from gcahng.models.backbones.small_conv import standardize
 
 
 @pytest.mark.parametrize(("channels", "size"), [(1, 32), (3, 8)])

@@ -1,0 +1,110 @@
+"""The built wheel, installed by itself, works from a project with any names of its own."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# Names that projects of the field use for their own code, as packages and as modules.
+NAMES = ("data", "experiments", "graph", "models")
+MODEL = """
+from gcahng.generators import HardestReal
+
+class Mine(HardestReal):
+    pass
+"""
+SCRIPT = """
+import data, experiments, graph, models
+import gcahng
+from gcahng import HardNegativeGenerator
+from gcahng.data import build_dataset
+from gcahng.models import Embedder
+print(gcahng.__file__)
+print(data.__file__, experiments.__file__, graph.__file__, models.__file__)
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from what git would hand out, links left behind."""
+    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.check_output(listed, cwd=ROOT, text=True).splitlines():
+        # Where links cannot be made, git leaves text files in their place.
+        if (ROOT / name).is_file() and not (ROOT / name).is_symlink():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    for name in NAMES:
+        (source / "gcahng" / name).write_text(f"../{name}")
+    options = ["--no-deps", "--no-build-isolation", "--disable-pip-version-check", "-q"]
+    _run([sys.executable, "-m", "pip", "wheel", *options, "-w", target, source], source)
+    return next(target.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the wheel's content alone."""
+    folder = tmp_path_factory.mktemp("installed")
+    options = ["--no-deps", "--no-index", "--disable-pip-version-check", "-q"]
+    _run([sys.executable, "-m", "pip", "install", *options, "--target", folder, wheel], folder)
+    return folder
+
+
+@pytest.fixture(params=["packages", "modules"])
+def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A user's project whose names are all of those that this repository uses."""
+    for name in NAMES:
+        file = tmp_path / (f"{name}/__init__.py" if request.param == "packages" else f"{name}.py")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(MODEL if name == "models" else "")
+    (tmp_path / "train.py").write_text(SCRIPT)
+    return tmp_path
+
+
+def _run(command: list[object], cwd: Path, path: Path | None = None) -> str:
+    environment = os.environ | ({} if path is None else {"PYTHONPATH": str(path)})
+    done = subprocess.run(
+        list(map(str, command)), cwd=cwd, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_wheel_holds_one_name(wheel: Path) -> None:
+    names = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {name for name in names if not name.endswith(".dist-info")} == {"gcahng"}
+
+
+def test_the_wheel_holds_the_whole_tree(wheel: Path) -> None:
+    tracked = subprocess.check_output(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True
+    ).splitlines()
+    wanted = {
+        name if name.startswith("gcahng/") else f"gcahng/{name}"
+        for name in tracked
+        if name.partition("/")[0] in ("gcahng", *NAMES)
+        and (ROOT / name).is_file()
+        and not (ROOT / name).is_symlink()
+    }
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert packed == wanted
+
+
+def test_a_users_script_imports_both(installed: Path, project: Path) -> None:
+    ours, theirs = _run([sys.executable, "train.py"], project, installed).splitlines()
+    assert Path(ours).is_relative_to(installed)
+    assert theirs.count(str(project)) == len(NAMES)
+
+
+@pytest.mark.parametrize("way", ["module", "script"])
+def test_a_users_models_win(installed: Path, project: Path, way: str) -> None:
+    start = ["-m", "gcahng"] if way == "module" else [installed / "bin" / "gcahng"]
+    settings = ["generator.name=models:Mine", "train.epochs=1", "fabric.accelerator=cpu"]
+    out = _run([sys.executable, *start, "train", "digits", *settings], project, installed)
+    assert "report:" in out
+    settings_kept = (project / "runs" / "digits-seed0" / "config.yaml").read_text()
+    assert "name: models:Mine" in settings_kept
