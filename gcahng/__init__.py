@@ -4,10 +4,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gcahng.evaluation.retrieval import retrieval_metrics
     from gcahng.generators import HardNegativeGenerator
-    from gcahng.loading import load_run
-    from gcahng.published import load_published_checkpoint
-    from gcahng.retrieval import retrieval_metrics
+    from gcahng.runs.loading import load_run
+    from gcahng.runs.published import load_published_checkpoint
 
 __version__ = "0.1.0"
 
@@ -22,9 +22,9 @@ __all__ = [
 # Imported when asked for: `gcahng --help` should not wait for torch.
 _HOMES = {
     "HardNegativeGenerator": "gcahng.generators",
-    "load_published_checkpoint": "gcahng.published",
-    "load_run": "gcahng.loading",
-    "retrieval_metrics": "gcahng.retrieval",
+    "load_published_checkpoint": "gcahng.runs.published",
+    "load_run": "gcahng.runs.loading",
+    "retrieval_metrics": "gcahng.evaluation.retrieval",
 }
 
 

@@ -51,7 +51,7 @@ def train(
 
     Example: gcahng train quickstart train.epochs=5 seed=1
     """
-    from gcahng.train import resume_run, start_run
+    from gcahng.commands.train import resume_run, start_run
 
     if resume is not None:
         if config is not None or run is not None:
@@ -78,13 +78,13 @@ def evaluate(
 
     Example: gcahng evaluate runs/quickstart-seed0
     """
+    from gcahng.commands.terminal import counting_bar
     from gcahng.config import with_data_root
-    from gcahng.display import counting_bar
-    from gcahng.evaluation import evaluate as measure
-    from gcahng.loading import load_run
-    from gcahng.results import figure_columns
-    from gcahng.run_batch import open_plain
-    from gcahng.tables import results_table
+    from gcahng.evaluation.evaluate import evaluate as measure
+    from gcahng.reports.batch import open_plain
+    from gcahng.reports.tables import results_table
+    from gcahng.runs.loading import load_run
+    from gcahng.runs.record import figure_columns
 
     loaded = load_run(source, last=last)
     config = loaded.config if root is None else with_data_root(loaded.config, root)
@@ -112,7 +112,7 @@ def import_checkpoint(
 
     Example: gcahng import-checkpoint bestR_1.pth data.root=/data
     """
-    from gcahng.published import import_checkpoint as make_run
+    from gcahng.runs.published import import_checkpoint as make_run
 
     settings, folder = make_run(checkpoint, run, config, overrides or [])
     whole = settings.generator is not None and settings.generator.name == "gca_hng"
@@ -136,7 +136,7 @@ def export_checkpoint(
 
     Example: gcahng export-checkpoint runs/cub_resnet50-seed0 cub_resnet50.pth
     """
-    from gcahng.published import export_checkpoint as write
+    from gcahng.runs.published import export_checkpoint as write
 
     keys = write(source, target, last=last)
     console.print(f"wrote {target}: {len(keys)} keys", soft_wrap=True, highlight=False)
@@ -214,7 +214,7 @@ def visualize(
 
     Example: gcahng visualize runs/quickstart-seed0 --classes 27 --samples 3
     """
-    from gcahng.visualize import Selection, visualize_run
+    from gcahng.reports.batch_pictures import Selection, visualize_run
 
     selection = Selection(split, batch, classes, samples, layer, head, strongest)
     visualize_run(
@@ -241,7 +241,7 @@ def demo(
 
     Example: gcahng demo --seeds 5 --out docs/results
     """
-    from gcahng.demo import run_demo
+    from gcahng.commands.demo import run_demo
 
     run_demo(seeds, out, console)
 
@@ -272,13 +272,13 @@ def benchmark(
     # The profiler that counts memory reports its own doings; it reads this when torch is imported.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     if experiment:
-        from gcahng.step_cost import run_step_cost
+        from gcahng.benchmark.step_cost import run_step_cost
 
         run_step_cost(experiment, overrides or [], repetitions, threads, out, console, device)
         return
     if overrides:
         raise ValueError(f"{overrides[0]!r} is a setting of an experiment: name it, --experiment")
-    from gcahng.benchmark import run_benchmark
+    from gcahng.benchmark.paths import run_benchmark
 
     names = [name.strip() for name in shapes.split(",")]
     run_benchmark(names, repetitions, threads, out, console, device)
@@ -326,8 +326,8 @@ def verify(
 
     Example: gcahng data verify folder --root photos test_share=0.3
     """
+    from gcahng.commands.data import check_data_set
     from gcahng.config import default_root, parse_settings
-    from gcahng.data_check import check_data_set
 
     sound = check_data_set(
         name,

@@ -9,10 +9,10 @@ from statistics import mean, median, stdev
 from typing import Any
 
 from gcahng.files import write_text
-from gcahng.report import RunRecord
-from gcahng.results import figure_columns, figures_after
-from gcahng.run_folder import environment
-from gcahng.tables import Column, markdown_table
+from gcahng.reports.page import RunRecord
+from gcahng.reports.tables import Column, markdown_table
+from gcahng.runs.folder import environment
+from gcahng.runs.record import figure_columns, figures_after
 
 Seeds = Sequence[Mapping[str, RunRecord]]
 COMPARED = ("recall@1", "map@r")

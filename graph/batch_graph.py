@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.data import Data
 
-from gcahng.graph.pairs import Pairs, complete_edges, unordered_pairs
+from gcahng.graph.dense.pairs import Pairs, complete_edges, unordered_pairs
 from gcahng.graph.precision import full_precision
 
 

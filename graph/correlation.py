@@ -12,8 +12,8 @@ from torch_geometric.data import Data
 
 from gcahng.graph.batch_graph import PairGraph, batch_graph, check_batch_graph, pair_graph
 from gcahng.graph.convs import Layer, build_conv
-from gcahng.graph.pair_functions import pair_standardize
-from gcahng.graph.pairs import Pairs
+from gcahng.graph.dense.pair_functions import pair_standardize
+from gcahng.graph.dense.pairs import Pairs
 
 
 @dataclass(frozen=True)

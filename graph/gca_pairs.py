@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gcahng.graph.edge_update import EdgeInputs, update_edges
-from gcahng.graph.pair_functions import gelu_sum
-from gcahng.graph.pairs import Pairs, endpoint_keep
+from gcahng.graph.dense.edge_update import EdgeInputs, update_edges
+from gcahng.graph.dense.pair_functions import gelu_sum
+from gcahng.graph.dense.pairs import Pairs, endpoint_keep
 
 if TYPE_CHECKING:
     from gcahng.graph.convs.gca_edge_only_conv import GCAEdgeHalf

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from gcahng.graph.pairs import Pairs
+from gcahng.graph.dense.pairs import Pairs
 from gcahng.graph.precision import full_precision
 
 DISTANCE_EPS = 1e-6  # as in torch's pairwise_distance

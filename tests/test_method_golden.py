@@ -12,7 +12,7 @@ from gcahng.losses import NPairLoss, ProxyAnchorLoss, synthetic_npair
 from gcahng.losses.generator import diversity
 from gcahng.losses.npair import npair
 from gcahng.models.published import graph_name
-from gcahng.step import Optimizers, TrainingStep
+from gcahng.training.step import Optimizers, TrainingStep
 from tests.golden import Golden, assert_close, load_golden, method_golden_files
 
 COMPONENT, STATE = 1e-11, 1e-10

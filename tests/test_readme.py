@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gcahng.ablation import read_grid
-from gcahng.build import build_embedder, build_generator, build_loss
+from gcahng.builders.networks import build_embedder, build_generator, build_loss
 from gcahng.config import load_config
 from gcahng.generators import GENERATORS
 from gcahng.graph import CONVS

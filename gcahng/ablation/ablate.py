@@ -19,7 +19,7 @@ from gcahng.ablation.report import (
 )
 from gcahng.ablation.summary import summarize
 from gcahng.registry import lookup
-from gcahng.tables import Column, results_table
+from gcahng.reports.tables import Column, results_table
 
 # Columns that fit a terminal.
 SHOWN = ("cell", "n", "recall@1", "map@r", "Δ map@r", "seconds")

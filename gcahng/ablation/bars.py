@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 
 from gcahng.ablation.summary import Summary, paired_difference
 from gcahng.graph.visualize.style import COLOURS, STYLE, shorten
-from gcahng.plots import METRICS
-from gcahng.tables import MISSING
+from gcahng.reports.curves import METRICS
+from gcahng.reports.tables import MISSING
 
 BAR, DOT, LINE = COLOURS[5], COLOURS[0], "#1b1b1b"
 # Inches: a row, what is around the rows, a panel, a letter of the rows' names.

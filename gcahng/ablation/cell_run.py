@@ -9,9 +9,9 @@ from gcahng.ablation.grid import Cell, Grid
 from gcahng.comparison import epochs_for
 from gcahng.config import ExperimentConfig, differing_keys, dump_config, parse_config
 from gcahng.files import write_text
-from gcahng.report import RunRecord
-from gcahng.results import Split, read_record
-from gcahng.run_folder import RunFolder
+from gcahng.reports.page import RunRecord
+from gcahng.runs.folder import RunFolder
+from gcahng.runs.record import Split, read_record
 
 
 class State(Enum):

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from gcahng.ablation.grid_file import GridFile, Plan, nested, plan_cells, read_file, validated
-from gcahng.build import at, build_generator, build_loss
+from gcahng.builders.networks import at, build_generator, build_loss
 from gcahng.config import ExperimentConfig, differing_keys
 from gcahng.config.errors import show
 from gcahng.config.layers import EXPERIMENTS, GRIDS, find_config, load_layers
 from gcahng.models import find_backbone
 from gcahng.registry import did_you_mean
-from gcahng.results import Split
+from gcahng.runs.record import Split
 
 
 @dataclass(frozen=True)

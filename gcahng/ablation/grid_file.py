@@ -14,7 +14,7 @@ from gcahng.config.layers import Layers
 from gcahng.config.plain_yaml import parse_yaml
 from gcahng.config.sections import Args, AtLeast0, AtLeast1, Section
 from gcahng.registry import lookup
-from gcahng.results import Split
+from gcahng.runs.record import Split
 
 Model = TypeVar("Model", bound=Section)
 

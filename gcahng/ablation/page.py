@@ -9,8 +9,8 @@ from html import escape
 from matplotlib.figure import Figure
 
 from gcahng.ablation.bars import save_picture
-from gcahng.report import PAGE, STYLE
-from gcahng.tables import Column, Row, markdown_table
+from gcahng.reports.page import PAGE, STYLE
+from gcahng.reports.tables import Column, Row, markdown_table
 
 HEADINGS = {
     "test": "After the last epoch, class-disjoint test split, %",

@@ -13,7 +13,7 @@ from types import TracebackType
 
 from gcahng.ablation.cell_run import CellRun
 from gcahng.ablation.grid import Grid
-from gcahng.loading import run_device
+from gcahng.runs.loading import run_device
 
 COMMAND = (sys.executable, "-m", "gcahng", "train")
 # Seconds that a process has to end by itself, and then once it was asked to.

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from gcahng.ablation.cell_run import CellRun, State
 from gcahng.comparison import COMPARED
-from gcahng.results import figure_columns, figures_after
+from gcahng.runs.record import figure_columns, figures_after
 
 
 class GridProgress:

@@ -10,12 +10,12 @@ from scipy import stats
 
 from gcahng.ablation.cell_run import State, grid_runs
 from gcahng.ablation.grid import Cell, Grid
-from gcahng.build import build_embedder, build_generator
-from gcahng.checkpoint import load_checkpoint
+from gcahng.builders.networks import build_embedder, build_generator
 from gcahng.config import parse_config
-from gcahng.report import RunRecord
-from gcahng.results import Split, figures_after
-from gcahng.run_folder import RunFolder
+from gcahng.reports.page import RunRecord
+from gcahng.runs.checkpoint import load_checkpoint
+from gcahng.runs.folder import RunFolder
+from gcahng.runs.record import Split, figures_after
 
 # Percentage points below which differences are the same but for rounding.
 SAME = 1e-9

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gcahng.generators.hardness import Hardness
 from gcahng.graph import BatchLayout, batch_layout
-from gcahng.graph.pairs import Pairs
-from gcahng.hardness import Hardness
+from gcahng.graph.dense.pairs import Pairs
 from gcahng.losses.synthetic_npair import synthetic_npair
 
 

@@ -16,7 +16,7 @@ from gcahng.graph import (
     batch_graph,
     synthetic_negatives,
 )
-from gcahng.graph.pairs import Pairs
+from gcahng.graph.dense.pairs import Pairs
 from gcahng.losses.generator import anchor_similarity, diversity, negative_classification
 
 # Published constants: the classifier's cross entropy and the diversity term enter with these.
@@ -36,8 +36,8 @@ class HardNegativeGenerator(NegativeGenerator):
         generated.total.backward()                        # then step the graph again
         generator.hardness.record(metric_loss, generated.total)
 
-    and `generator.hardness.end_epoch()` after each epoch. `gcahng.step.TrainingStep` does just this
-    in the published order. Embeddings and labels come in any order; the batch must be
+    and `generator.hardness.end_epoch()` after each epoch. `gcahng.training.step.TrainingStep` does
+    just this in the published order. Embeddings and labels come in any order; the batch must be
     class-balanced (S ≥ 2 classes with P ≥ 2 samples each).
 
     Args:

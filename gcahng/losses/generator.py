@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gcahng.graph.pair_functions import pair_spread
-from gcahng.graph.pairs import Pairs
+from gcahng.graph.dense.pair_functions import pair_spread
+from gcahng.graph.dense.pairs import Pairs
 from gcahng.graph.precision import full_precision
 
 COSINE_EPS = 1e-8  # the least length, as in torch's cosine_similarity

@@ -12,10 +12,10 @@ from gcahng.graph.convs.gca_edge_only_conv import GCAEdgeOnlyConv
 from gcahng.graph.convs.gca_node_only_conv import GCANodeOnlyConv
 from gcahng.graph.convs.mlp_conv import MLPConv
 from gcahng.graph.convs.none_conv import NoneConv
-from gcahng.graph.convs.own_conv import OwnConv
 from gcahng.graph.convs.parts import did_you_mean
 from gcahng.graph.convs.pyg_conv import PyGConv, operator_arguments
 from gcahng.graph.convs.pyg_operators import OPERATORS
+from gcahng.graph.convs.user_conv import OwnConv
 from gcahng.graph.own_class import import_class
 
 CONVS: dict[str, Callable[..., nn.Module]] = {

@@ -5,7 +5,7 @@ from torch import Tensor
 from gcahng.graph.convs.gca_edge_only_conv import EdgeDropout, GCAEdgeHalf
 from gcahng.graph.convs.gca_node_only_conv import GCANodeHalf
 from gcahng.graph.convs.parts import reset_maps
-from gcahng.graph.recompute import Memory
+from gcahng.graph.dense.memory import Memory
 
 
 class GCAConv(GCANodeHalf, GCAEdgeHalf):
@@ -37,7 +37,7 @@ class GCAConv(GCANodeHalf, GCAEdgeHalf):
         dropout: Probability of dropping an endpoint's weight in the edge attention.
         edge_dropout: One draw for (i, j) and (j, i) (`"tied"`, keeps edges symmetric), a draw for
             each (`"independent"`, as published), or none (`"off"`).
-        memory: What the dense path keeps for backward (`gcahng.graph.recompute`).
+        memory: What the dense path keeps for backward (`gcahng.graph.dense.memory`).
 
     Shapes:
         - **input:** x [N, in_channels], edge_index [2, E] (from row 0 to row 1),

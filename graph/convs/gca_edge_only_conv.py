@@ -10,8 +10,8 @@ from torch_geometric.nn import MessagePassing
 
 from gcahng.graph import gca_pairs
 from gcahng.graph.convs.parts import check_choice, check_divisible, feed_forward, reset_maps
-from gcahng.graph.pairs import Pairs, endpoint_keep
-from gcahng.graph.recompute import Memory
+from gcahng.graph.dense.memory import Memory
+from gcahng.graph.dense.pairs import Pairs, endpoint_keep
 
 EdgeDropout = Literal["tied", "independent", "off"]
 
@@ -127,7 +127,7 @@ class GCAEdgeOnlyConv(GCAEdgeHalf):
         edge_heads: Heads of the edge attention.
         dropout: Probability of dropping an endpoint's weight in the edge attention.
         edge_dropout: As in `GCAConv`: "tied", "independent" or "off".
-        memory: What the dense path keeps for backward (`gcahng.graph.recompute`).
+        memory: What the dense path keeps for backward (`gcahng.graph.dense.memory`).
 
     Shapes:
         - **input:** x [N, in_channels], edge_index [2, E] (from row 0 to row 1),

@@ -10,8 +10,8 @@ from torch_geometric.utils import scatter
 
 from gcahng.graph import gca_pairs
 from gcahng.graph.convs.parts import check_choice, check_divisible, feed_forward, reset_maps
-from gcahng.graph.pairs import Pairs
-from gcahng.graph.recompute import Memory
+from gcahng.graph.dense.memory import Memory
+from gcahng.graph.dense.pairs import Pairs
 
 
 class GCANodeHalf(MessagePassing):
@@ -90,7 +90,7 @@ class GCANodeOnlyConv(GCANodeHalf):
         in_channels: Node channels, kept by the layer; divisible by `heads`.
         edge_dim: Edge channels, kept by the layer.
         heads: Heads of the node attention.
-        memory: What the dense path keeps for backward (`gcahng.graph.recompute`).
+        memory: What the dense path keeps for backward (`gcahng.graph.dense.memory`).
 
     Shapes:
         - **input:** x [N, in_channels], edge_index [2, E] (from row 0 to row 1),

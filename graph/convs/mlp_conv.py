@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gcahng.graph.convs.parts import feed_forward, reset_maps
-from gcahng.graph.pairs import Pairs
+from gcahng.graph.dense.pairs import Pairs
 
 
 class MLPConv(nn.Module):

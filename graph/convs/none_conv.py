@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from gcahng.graph.pairs import Pairs
+from gcahng.graph.dense.pairs import Pairs
 
 
 class NoneConv(nn.Module):

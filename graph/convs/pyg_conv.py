@@ -9,8 +9,8 @@ from torch.nn import functional as F
 from gcahng.graph.convs.gca_edge_only_conv import EdgeDropout, GCAEdgeOnlyConv
 from gcahng.graph.convs.parts import check_divisible
 from gcahng.graph.convs.pyg_operators import OPERATORS
-from gcahng.graph.pairs import Pairs, complete_edges
-from gcahng.graph.recompute import Memory
+from gcahng.graph.dense.memory import Memory
+from gcahng.graph.dense.pairs import Pairs, complete_edges
 
 
 class PyGConv(nn.Module):
@@ -36,7 +36,7 @@ class PyGConv(nn.Module):
         edge_heads: Heads of the edge attention.
         dropout: Probability of dropping an endpoint's weight in the edge attention.
         edge_dropout: As in `GCAConv`: "tied", "independent" or "off".
-        memory: What the dense path keeps of the edge half for backward (`gcahng.graph.recompute`).
+        memory: What the dense path saves of the edge half for backward (`gcahng.graph.dense`).
         **args: The operator's own arguments (`operator_arguments`), such as `heads`.
 
     Shapes:

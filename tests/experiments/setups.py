@@ -6,8 +6,8 @@ from typing import Any
 
 from gcahng.config import ExperimentConfig, load_config
 from gcahng.config.layers import packaged_experiments
-from gcahng.run_folder import RunFolder
-from gcahng.trainer import Trainer
+from gcahng.runs.folder import RunFolder
+from gcahng.training.trainer import Trainer
 from tests.data.trees import cars_tree, cub_tree, inshop_tree, sop_tree
 
 TREES: dict[str, Callable[..., Path]] = {

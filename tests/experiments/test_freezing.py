@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gcahng.trainer import Trainer
+from gcahng.training.trainer import Trainer
 from tests.experiments.setups import make_trees, reduced, trainer
 
 KINDS = ("weights", "norm weights", "norm statistics", "fc", "fc statistics")

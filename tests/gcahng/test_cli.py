@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from gcahng import cli
-from gcahng.trainer import Trainer
+from gcahng.training.trainer import Trainer
 from tests.data.trees import folder_tree
 
 SMALL = ["train.epochs=1", "batch.samples=3", "embedder.dim=8"]

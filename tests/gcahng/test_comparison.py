@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gcahng.comparison import csv_text, epochs_for, span, write_comparison
-from gcahng.report import RunRecord
+from gcahng.reports.page import RunRecord
 
 
 def _record(name: str, recall: float, seconds: float = 10.0, epochs: int = 5) -> RunRecord:

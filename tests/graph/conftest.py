@@ -1,6 +1,6 @@
 import pytest
 
-from gcahng.graph import pairs
+from gcahng.graph.dense import pairs
 
 
 @pytest.fixture(params=[7, 256], ids=["chunks of 7", "one chunk"])

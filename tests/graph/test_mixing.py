@@ -3,8 +3,8 @@ import torch
 from torch import Tensor
 
 from gcahng.graph import synthetic_negatives
+from gcahng.graph.dense.pairs import unordered_pairs
 from gcahng.graph.mixing import anchor_distances, fold_weights
-from gcahng.graph.pairs import unordered_pairs
 from tests.graph import oracle
 
 

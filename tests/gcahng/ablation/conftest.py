@@ -11,9 +11,9 @@ from rich.console import Console
 from gcahng.ablation import pool
 from gcahng.ablation.cell_run import CellRun
 from gcahng.ablation.grid import Grid, read_grid
-from gcahng.checkpoint import save_checkpoint
 from gcahng.config import dump_config
-from gcahng.run_folder import RunFolder
+from gcahng.runs.checkpoint import save_checkpoint
+from gcahng.runs.folder import RunFolder
 
 HEAD = """\
 base: digits

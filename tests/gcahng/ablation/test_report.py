@@ -9,7 +9,7 @@ from gcahng.ablation.cell_run import grid_runs
 from gcahng.ablation.grid import Grid
 from gcahng.ablation.report import report_grid
 from tests.gcahng.ablation.conftest import TWO_CELLS, WriteGrid, finish, results_of
-from tests.gcahng.test_report import Page
+from tests.gcahng.reports.test_page import Page
 
 TEXT = TWO_CELLS.replace("full: {}", "full: {}, bad: {}") + "title: Does <it> help?\n"
 

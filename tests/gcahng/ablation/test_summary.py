@@ -6,7 +6,7 @@ from scipy.stats import ttest_rel
 
 from gcahng.ablation.cell_run import grid_runs
 from gcahng.ablation.summary import paired_difference, summarize
-from gcahng.build import build_embedder, build_generator
+from gcahng.builders.networks import build_embedder, build_generator
 from tests.gcahng.ablation.conftest import HEAD, WriteGrid, finish
 
 

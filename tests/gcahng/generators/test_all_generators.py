@@ -9,7 +9,7 @@ from torch.optim import AdamW
 
 from gcahng.generators import GENERATORS, NegativeGenerator
 from gcahng.losses import NPairLoss
-from gcahng.step import Optimizers, TrainingStep
+from gcahng.training.step import Optimizers, TrainingStep
 
 SAMPLES, SAMPLED, CHANNELS, CLASSES = 3, 4, 8, 6
 SETTINGS: dict[str, dict[str, Any]] = {"gca_hng": {"heads": 2, "layers": 1, "edge_dropout": "off"}}

@@ -9,7 +9,7 @@ import torch
 from pytorch_metric_learning import losses
 
 from gcahng.losses import LOSSES, NPairLoss, find_loss
-from tests.gcahng.test_trainer import _trainer
+from tests.gcahng.training.test_trainer import _trainer
 
 
 @pytest.mark.parametrize(

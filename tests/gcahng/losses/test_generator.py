@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gcahng.graph.pairs import unordered_pairs
+from gcahng.graph.dense.pairs import unordered_pairs
 from gcahng.losses.generator import (
     anchor_similarity,
     diversity,

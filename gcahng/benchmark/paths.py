@@ -1,0 +1,182 @@
+"""How fast and how lean the dense path is beside message passing over all edges."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from gcahng.benchmark.measure import (
+    device_name,
+    median_seconds,
+    peak_mib,
+    plain_products,
+    torch_threads,
+)
+from gcahng.benchmark.workloads import (
+    SHAPES,
+    SMALL,
+    STEPS,
+    VARIANTS,
+    Shape,
+    Variant,
+    exact_losses,
+    hard_negatives,
+    matmul_flops,
+    training_step,
+)
+from gcahng.files import write_text
+from gcahng.registry import lookup
+from gcahng.reports.tables import Column, markdown_table, results_table
+
+TITLE = "Hard negatives, forward and backward"
+COLUMNS = (
+    Column("shape", "shape"),
+    Column("variant", "variant"),
+    Column("dropout", "dropout"),
+    Column("seconds", "seconds", "number"),
+    Column("speedup", "× faster", "number"),
+    Column("floor", "% of floor", "percent"),
+    Column("mib", "peak MiB", "mib"),
+    Column("leaner", "× leaner", "number"),
+)
+
+NOTES = (
+    "Seconds: medians of interleaved runs in one process of the hard-negative part of a training "
+    "step, forward and backward of both passes (the whole step: three optimizers and a linear "
+    "embedder besides).",
+    "× faster, × leaner: the figure of the first message-passing row with the same dropout and "
+    "scope over that of the row. Both paths are this project's own code.",
+    "% of floor: the time that the matrix products needed by the algebra would take at the rate "
+    "of plain float32 products measured in turn with the variants, over the time taken.",
+    "Peak MiB: tensors alive at once beyond parameters, their gradients and the batch, from a run "
+    "of its own.",
+)
+
+
+def run_benchmark(
+    shapes: Sequence[str],
+    repetitions: int,
+    threads: int,
+    out: Path | None,
+    console: Console,
+    device: str = "cpu",
+) -> list[dict[str, Any]]:
+    """Measure the variants on each shape and print one table.
+
+    Args:
+        shapes: Names in `SHAPES`.
+        repetitions: Timed runs of each variant.
+        threads: Threads of torch, restored afterwards.
+        out: Folder for `benchmark.md` and `benchmark.csv`, or None.
+        console: Where to print.
+        device: "cpu" or "cuda".
+
+    Returns:
+        One row per shape and variant, keyed as in `COLUMNS`.
+
+    Raises:
+        ValueError: If there is no such shape.
+    """
+    chosen = {name: lookup(SHAPES, name, "shape") for name in shapes}
+    target = torch.device(device)
+    with torch_threads(threads):
+        rows, notes = [], []
+        for name, shape in chosen.items():
+            found, rate = _measure(shape, repetitions, target)
+            rows += [{"shape": name, **row} for row in found]
+            notes.append(f"{name}: {_describe(shape, rate)}")
+        difference = largest_difference()
+    notes = [
+        f"{device_name(target)}, {threads} thread(s), torch {torch.__version__}, "
+        f"{repetitions} repetitions.",
+        *notes,
+        f"In float64 on a small batch the losses of the exact variants differ by at most "
+        f"{difference:.1e} of their size.",
+        *NOTES,
+    ]
+    console.print(results_table(rows, COLUMNS, TITLE))
+    console.print("\n".join(notes), highlight=False)
+    if out is not None:
+        write_benchmark(out, "benchmark", TITLE, rows, COLUMNS, notes)
+    return rows
+
+
+def _describe(shape: Shape, rate: float) -> str:
+    text = (
+        f"{shape}; at least {matmul_flops(shape) / 1e9:.0f} GFLOP, "
+        f"{rate / 1e9:.0f} GFLOP/s in plain products."
+    )
+    if not shape.reference:
+        text += " Message passing is left out: judged by B, it would take about 6.5 GiB."
+    return text
+
+
+def _measure(
+    shape: Shape, repetitions: int, device: torch.device
+) -> tuple[list[dict[str, Any]], float]:
+    """The rows of one shape, and the operations per second of plain products among them."""
+    variants = [v for v in (*VARIANTS, *STEPS) if shape.reference or v.path == "dense"]
+    work = {
+        v.title: (training_step if v in STEPS else hard_negatives)(shape, v, device)
+        for v in variants
+    }
+    products, flops = plain_products(device)
+    seconds = median_seconds({**work, "products": products}, repetitions, device)
+    rate = flops / seconds["products"]
+    rows: dict[Variant, dict[str, Any]] = {}
+    for v in variants:
+        row: dict[str, Any] = {
+            "variant": v.title,
+            "dropout": v.dropout,
+            "seconds": seconds[v.title],
+        }
+        if v not in STEPS:
+            row["mib"] = peak_mib(work[v.title], device)
+        if v not in STEPS and not v.bfloat16:
+            row["floor"] = matmul_flops(shape) / rate / seconds[v.title]
+        rows[v] = row
+        reference = rows.get(_reference(v))
+        if reference is not None:
+            row["speedup"] = reference["seconds"] / row["seconds"]
+            if "mib" in row:
+                row["leaner"] = reference["mib"] / row["mib"]
+    return list(rows.values()), rate
+
+
+def _reference(variant: Variant) -> Variant:
+    """The message passing of the same scope and dropout."""
+    scope = STEPS if variant in STEPS else VARIANTS
+    return next(v for v in scope if v.path == "sparse" and v.dropout == variant.dropout)
+
+
+def largest_difference(shape: Shape = SMALL) -> float:
+    """Largest difference of any loss between the exact variants in float64, over its size."""
+    exact = [v for v in VARIANTS if v.dropout == "off" and not v.bfloat16]
+    first, *others = (exact_losses(shape, variant) for variant in exact)
+    return max(
+        abs(ours - reference) / abs(reference)
+        for other in others
+        for ours, reference in zip(other, first, strict=True)
+    )
+
+
+def write_benchmark(
+    out: Path,
+    name: str,
+    title: str,
+    rows: Sequence[dict[str, Any]],
+    columns: Sequence[Column],
+    notes: Sequence[str],
+) -> None:
+    """Write a table with its notes as `<name>.md` and its figures as `<name>.csv` into a folder."""
+    lines = [f"# {title}\n", markdown_table(rows, columns)]
+    write_text(out / f"{name}.md", "\n".join([*lines, *(f"{note}\n" for note in notes)]))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [column.key for column in columns], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(out / f"{name}.csv", text.getvalue())

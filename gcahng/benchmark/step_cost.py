@@ -1,0 +1,254 @@
+"""What one training step of an experiment costs, part by part, and what a run would cost."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from gcahng.benchmark.drawn_photos import PHOTO_SIZE, DrawnPhotos
+from gcahng.benchmark.measure import Work, device_name, median_seconds, torch_threads
+from gcahng.benchmark.paths import write_benchmark
+from gcahng.builders.networks import (
+    build_embedder,
+    build_generator,
+    build_loss,
+    build_optimizers,
+    build_train_loader,
+    open_split,
+    transform_of,
+)
+from gcahng.config import ExperimentConfig, load_config
+from gcahng.data import DATASETS, Benchmark, ImageDataset
+from gcahng.generators import HardNegatives, NegativeGenerator
+from gcahng.graph import batch_layout
+from gcahng.reports.tables import Column, results_table
+from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
+from gcahng.training.step import TrainingStep
+
+PARTS = ("data", "embedder", "metric loss", "hard negatives", "rest", "step")
+COLUMNS = (
+    Column("experiment", "experiment"),
+    *(Column(part, f"{part} s", "number") for part in PARTS),
+    Column("mib", "peak MiB", "mib"),
+    Column("steps", "steps/epoch", "integer"),
+    Column("epochs", "epochs", "integer"),
+    Column("hours", "hours", "seconds"),
+)
+NOTES = (
+    "Seconds: medians of interleaved runs in one process, after a warm-up. data: load, crop and "
+    "normalise one batch in this process. embedder, metric loss, hard negatives (both graph "
+    "passes): forward and backward of each alone. step: the whole training step without data; "
+    "rest: what it takes beyond those three, the optimizers above all (a difference of medians, so "
+    "noise can make it negative).",
+    "Peak MiB: of the process on a CPU, allocated on a GPU. Networks start untrained: the cost of "
+    "a step does not depend on its weights. The distances do, and show what the formulas do to a "
+    "batch, not what a training meets.",
+    "hours: steps/epoch × epochs × step, an ESTIMATE: without evaluation, and with data loaded by "
+    "other processes meanwhile.",
+)
+# A distance that is rounding: an untrained network behind frozen BatchNorm may end so.
+COLLAPSED = 1e-6
+
+
+def run_step_cost(
+    experiments: Sequence[str],
+    overrides: Sequence[str],
+    repetitions: int,
+    threads: int,
+    out: Path | None,
+    console: Console,
+    device: str = "cpu",
+) -> list[dict[str, Any]]:
+    """Measure one step of each experiment and print one table.
+
+    Args:
+        experiments: Names or files.
+        overrides: `key.path=value` settings of all of them.
+        repetitions: Timed runs of each part.
+        threads: Threads of torch, restored afterwards.
+        out: Folder for `step_cost.md` and `step_cost.csv`, or None.
+        console: Where to print.
+        device: "cpu" or "cuda".
+
+    Returns:
+        One row per experiment, keyed as in `COLUMNS`.
+
+    Raises:
+        FileNotFoundError: If there is no such experiment.
+        ValueError: If one has mistakes.
+    """
+    settings = [load_config(name, overrides) for name in experiments]
+    target = torch.device(device)
+    with torch_threads(threads):
+        found = [_measure(config, repetitions, target) for config in settings]
+    rows = [row for row, _ in found]
+    machine = (
+        f"{device_name(target)}, {threads} thread(s), torch {torch.__version__}, "
+        f"{repetitions} repetitions."
+    )
+    notes = [machine, *(note for _, note in found), *NOTES]
+    console.print(results_table(rows, COLUMNS, "One training step"))
+    console.print("\n".join(notes), highlight=False)
+    if out is not None:
+        write_benchmark(out, "step_cost", "One training step", rows, COLUMNS, notes)
+    return rows
+
+
+def _measure(
+    config: ExperimentConfig, repetitions: int, device: torch.device
+) -> tuple[dict[str, Any], str]:
+    dataset, source = _training_images(config)
+    here = config.model_copy(update={"data": config.data.model_copy(update={"workers": 0})})
+    loader, _ = build_train_loader(here, dataset)
+    step = _training_step(config, dataset.num_classes, device)
+    images, labels = next(iter(loader))
+    images = images.to(device, memory_format=_memory_format(config))
+    with torch.no_grad(), step.autocast():
+        embeddings = step.embedder(images).float()
+    classes = labels.to(device)
+    work: dict[str, Work] = {
+        "data": lambda: _drop(next(iter(loader))),
+        "embedder": _embedding(step, images),
+        "metric loss": _metric_loss(step, embeddings, classes),
+        "step": lambda: _drop(step(images, labels)),
+    }
+    if step.generator is not None:
+        work["hard negatives"] = _hard_negatives(step, step.generator, embeddings, classes)
+    seconds = median_seconds(work, repetitions, device)
+    apart = [
+        seconds[part] for part in ("embedder", "metric loss", "hard negatives") if part in work
+    ]
+    seconds["rest"] = seconds["step"] - sum(apart)
+    reset_peak_memory(device)
+    step(images, labels)
+    steps = _steps_per_epoch(config, dataset)
+    row = {
+        "experiment": config.name,
+        **seconds,
+        "mib": peak_memory_mib(device),
+        "steps": steps,
+        "epochs": config.train.epochs,
+        "hours": seconds["step"] * steps * config.train.epochs / 3600,
+    }
+    note = (
+        f"{config.name}: {config.batch.classes} classes × {config.batch.samples} images "
+        f"{tuple(images.shape[1:])}, {config.fabric.precision}, {source}."
+    )
+    if step.generator is not None:
+        note += " " + _hardness(step.generator, embeddings, classes)
+    return row, note
+
+
+def _training_step(
+    config: ExperimentConfig, num_classes: int, device: torch.device
+) -> TrainingStep:
+    """The experiment's step, its networks untrained."""
+    torch.manual_seed(config.seed)
+    embedder = build_embedder(config, pretrained=False).to(device).train()
+    embedder.to(memory_format=_memory_format(config))
+    loss = build_loss(config, num_classes).to(device)
+    generator = build_generator(config, num_classes)
+    if generator is not None:
+        generator.to(device)
+        # As after some epochs, so that the synthetic term has weight.
+        generator.hardness.metric.fill_(2.0)
+        generator.hardness.generator.fill_(5.0)
+    mixed = config.fabric.precision == "bf16-mixed"
+    return TrainingStep(
+        embedder,
+        loss,
+        generator,
+        build_optimizers(config, embedder, loss, generator),
+        clip=config.optim.clip,
+        clip_by="value" if config.quirks.clip == "faithful" else "norm",
+        autocast=partial(torch.autocast, device.type, torch.bfloat16, enabled=mixed),
+    )
+
+
+def _memory_format(config: ExperimentConfig) -> torch.memory_format:
+    return torch.channels_last if config.fabric.channels_last else torch.contiguous_format
+
+
+def _training_images(config: ExperimentConfig) -> tuple[ImageDataset, str]:
+    """The experiment's training images, or drawn ones in their number of classes."""
+    try:
+        return open_split(config, "train", augment=True), "its own images"
+    except FileNotFoundError:
+        benchmark = DATASETS[config.data.name]
+        if not issubclass(benchmark, Benchmark):
+            raise
+        drawn = DrawnPhotos(benchmark.expected["train"].classes, config.batch.samples)
+        drawn.transform = transform_of(config, drawn, augment=True)
+        return drawn, f"drawn JPEGs of {PHOTO_SIZE[0]}×{PHOTO_SIZE[1]} in place of its images"
+
+
+def _steps_per_epoch(config: ExperimentConfig, dataset: ImageDataset) -> int:
+    images, benchmark = len(dataset), DATASETS[config.data.name]
+    if isinstance(dataset, DrawnPhotos) and issubclass(benchmark, Benchmark):
+        images = benchmark.expected["train"].images
+    return max(1, images // (config.batch.classes * config.batch.samples))
+
+
+def _embedding(step: TrainingStep, images: Tensor) -> Work:
+    def run() -> None:
+        step.embedder.zero_grad(set_to_none=True)
+        with step.autocast():
+            embeddings = step.embedder(images)
+        embeddings.sum().backward()
+
+    return run
+
+
+def _metric_loss(step: TrainingStep, embeddings: Tensor, labels: Tensor) -> Work:
+    def run() -> None:
+        step.metric_loss(embeddings.detach().requires_grad_(), labels).backward()
+
+    return run
+
+
+def _hard_negatives(
+    step: TrainingStep, generator: NegativeGenerator, embeddings: Tensor, labels: Tensor
+) -> Work:
+    def run() -> None:
+        generator.zero_grad(set_to_none=True)
+        passes: list[Callable[..., HardNegatives]] = [generator]
+        if generator.trains_generator:
+            passes.append(generator.generator_losses)
+        for compute in passes:
+            with step.autocast():
+                total = compute(embeddings.detach().requires_grad_(), labels).total
+            total.backward()
+
+    return run
+
+
+def _hardness(generator: NegativeGenerator, embeddings: Tensor, labels: Tensor) -> str:
+    """How far real and synthetic negatives are from their anchors on this batch, in words."""
+    slots = batch_layout(labels).to(embeddings.device).slots(embeddings)
+    with torch.no_grad():
+        negatives = generator(embeddings, labels).negatives
+    if negatives is None:
+        return "No negatives are made."
+    classes = slots.size(1)
+    others = ~torch.eye(classes, dtype=torch.bool, device=slots.device)
+    anchors = slots[:, :, None]
+    real = (anchors - slots[:, None]).norm(dim=-1)[:, others]
+    synthetic = (anchors - negatives).norm(dim=-1)[:, others]
+    positive = (slots - slots.roll(-1, 0)).norm(dim=-1)
+    if real.median() < COLLAPSED:
+        return "The untrained network maps all images to one point."
+    nearest = real.view(len(slots), classes, -1).amin(-1, keepdim=True)
+    harder = (synthetic.view(len(slots), classes, -1) < nearest).float().mean()
+    return (
+        f"Median distance from the anchor: positive {positive.median():.3g}, real negative "
+        f"{real.median():.3g}, synthetic negative {synthetic.median():.3g}; "
+        f"{100 * harder:.0f} % of the synthetic are nearer than the nearest real one."
+    )
+
+
+def _drop(_: object) -> None:
+    """Take a result and drop it: a piece of work returns nothing."""

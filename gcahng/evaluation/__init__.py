@@ -1,0 +1,1 @@
+"""Embed a data set and measure retrieval on it."""

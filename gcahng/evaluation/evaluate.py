@@ -1,0 +1,71 @@
+"""Embed a data set and measure retrieval on it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from gcahng.config import ExperimentConfig
+from gcahng.data import ImageDataset
+from gcahng.evaluation.retrieval import retrieval_metrics
+from gcahng.models import Embedder
+
+BATCH_SIZE = 256
+
+Progress = Callable[[int, int], None]
+
+
+@torch.inference_mode()
+def embed(
+    embedder: Embedder,
+    dataset: ImageDataset,
+    *,
+    batch_size: int = BATCH_SIZE,
+    workers: int = 0,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Embeddings [N, D] of a whole data set, in eval mode and in order, on the CPU.
+
+    The embedder's mode is put back afterwards. `progress` is called after each batch with how many
+    images are embedded and how many there are.
+    """
+    parameter = next(embedder.parameters())
+    # The transforms of evaluation are deterministic; a generator of its own keeps the loader
+    # from drawing from the global random state.
+    generator = torch.Generator().manual_seed(0)
+    loader: DataLoader[Any] = DataLoader(
+        dataset, batch_size, num_workers=workers, generator=generator
+    )
+    was_training = embedder.training
+    embedder.eval()
+    batches, done = [], 0
+    try:
+        for images, _ in loader:
+            images = images.to(parameter.device, parameter.dtype, non_blocking=True)
+            batches.append(embedder(images).cpu())
+            done += len(images)
+            if progress is not None:
+                progress(done, len(dataset))
+    finally:
+        embedder.train(was_training)
+    return torch.cat(batches)
+
+
+def evaluate(
+    embedder: Embedder,
+    dataset: ImageDataset,
+    config: ExperimentConfig,
+    progress: Progress | None = None,
+) -> dict[str, float]:
+    """Retrieval figures of an embedder on one split, as configured; `progress` as in `embed`."""
+    embeddings = embed(embedder, dataset, workers=config.data.workers, progress=progress)
+    return retrieval_metrics(
+        embeddings,
+        dataset.labels,
+        config.eval.ks,
+        is_query=dataset.is_query,
+        engine=config.eval.engine,
+        exclude="first" if config.quirks.evaluation == "faithful" else "self",
+    )

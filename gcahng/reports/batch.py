@@ -1,0 +1,148 @@
+"""One batch of a run's data as the graph that its trained generator sees."""
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.v2.functional import pil_to_tensor
+
+from gcahng.builders.networks import build_splits, open_split, transform_of
+from gcahng.config import ExperimentConfig
+from gcahng.data import DATASETS, ClassBalancedBatchSampler, ImageDataset
+from gcahng.generators import HardNegativeGenerator, NegativeGenerator
+from gcahng.graph import batch_graph, batch_layout
+from gcahng.graph.visualize import learned_graph
+from gcahng.reports.gallery import picture
+from gcahng.runs.loading import LoadedRun
+
+if TYPE_CHECKING:
+    # Before `graph` has been imported, which knows how, it would warn.
+    from torch_geometric.data import Data
+
+# Pixels of a thumbnail's longer side.
+THUMBNAIL = 64
+# The largest tensor of edges: 1 GiB of floats.
+EDGE_NUMBERS = 2**28
+
+
+def open_plain(config: ExperimentConfig, split: str) -> ImageDataset:
+    """A split as it is evaluated, without augmentation; `train` and `val` as they were trained.
+
+    Raises:
+        ValueError: If there is no such split.
+    """
+    known = [*DATASETS[config.data.name].SPLITS, "val"]
+    if split not in known:
+        raise ValueError(f"--split: expected one of {', '.join(known)}, got {split!r}")
+    if split not in ("train", "val"):
+        return open_split(config, split, augment=False)
+    splits = build_splits(config)
+    dataset = splits.train if split == "train" else splits.validation
+    if dataset is None:
+        raise ValueError("--split: data.validation is 0 in this run, so it has no 'val'")
+    dataset.transform = transform_of(config, dataset, augment=False)
+    return dataset
+
+
+def choose_batch(
+    config: ExperimentConfig,
+    dataset: ImageDataset,
+    number: int = 0,
+    classes: int | None = None,
+    samples: int | None = None,
+) -> list[int]:
+    """Rows of a class-balanced batch of different images, in slot-major order.
+
+    Args:
+        config: Gives the seed, and the sizes that are None, where the split has enough for them.
+        dataset: The split.
+        number: Which batch, from 0.
+        classes: S; of classes with P images or more.
+        samples: P.
+
+    Raises:
+        ValueError: If there are not so many classes or images, no such batch, or it is too large.
+    """
+    counts = dataset.labels.bincount()
+    # The most images that at least two classes have.
+    enough = int(counts.sort(descending=True).values[1])
+    each = samples or min(config.batch.samples, enough)
+    if each > enough:
+        raise ValueError(f"--samples: expected at most the {enough} that two classes have")
+    eligible = (counts >= each).nonzero().flatten()
+    sampled = classes or min(config.batch.classes, len(eligible))
+    if sampled > len(eligible):
+        raise ValueError(
+            f"--classes: expected at most the {len(eligible)} that have {each} images each"
+        )
+    _check_size(sampled * each, config.embedder.dim)
+    rows = torch.isin(dataset.labels, eligible).nonzero().flatten()
+    sampler = ClassBalancedBatchSampler(dataset.labels[rows], sampled, each, config.seed)
+    if not 0 <= number < len(sampler):
+        raise ValueError(f"--batch: expected 0 to {len(sampler) - 1}, got {number}")
+    return rows[next(islice(sampler, number, None))].tolist()
+
+
+def _check_size(nodes: int, channels: int) -> None:
+    """Refuse what the memory may not hold: several tensors of a number per edge and channel."""
+    most = int((EDGE_NUMBERS / channels) ** 0.5)
+    if nodes > most:
+        raise ValueError(
+            f"--classes, --samples: expected at most {most} images together with {channels} "
+            f"channels, got {nodes}"
+        )
+
+
+@torch.no_grad()
+def learned_batch(
+    run: LoadedRun, generator: NegativeGenerator | None, dataset: ImageDataset, rows: list[int]
+) -> "Data":
+    """Embed a batch and let the generator do its part on it.
+
+    Args:
+        run: The embedder.
+        generator: Of the same run, in evaluation mode, or None.
+        dataset: What the rows are of; not changed.
+        rows: A class-balanced batch.
+
+    Returns:
+        On the CPU, nodes in slot-major order: `batch_graph` with `image` [B, 3, 64, 64] uint8
+        thumbnails, `name` of each node's class and `row` in the data set; with what the graph
+        network has learned (`learned_graph`) and with `negatives` [P, S, S, D], where the generator
+        has the one and makes the other. The same run and rows give the same negatives.
+    """
+    layout = batch_layout(dataset.labels[rows])
+    rows = [rows[place] for place in layout.order.tolist()]
+    parameter = next(run.embedder.parameters())
+    images = torch.stack([dataset[row][0] for row in rows])
+    embeddings = run.embedder(images.to(parameter.device, parameter.dtype)).float()
+    layout = batch_layout(layout.labels).to(parameter.device)
+    slots = (
+        layout.slots(embeddings) if generator is None else generator.in_slots(embeddings, layout)
+    )
+    graph = batch_graph(slots.flatten(0, 1), layout.labels)
+    if isinstance(generator, HardNegativeGenerator):
+        graph = learned_graph(generator.graph, graph)
+    if generator is not None:
+        devices = [] if parameter.device.type == "cpu" else [parameter.device]
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(run.config.seed)
+            made = generator.make_negatives(slots, layout, None)
+        if made is not None:
+            graph.negatives = generator.placed(made.negatives)
+    graph = graph.to("cpu")
+    graph.image = torch.stack([thumbnail(dataset.load(row)) for row in rows])
+    graph.name = [dataset.classes[label] for label in graph.y.tolist()]
+    graph.row = torch.tensor(rows)
+    return graph
+
+
+def thumbnail(image: Image.Image | Tensor) -> Tensor:
+    """An image of any size in the middle of a white square: [3, 64, 64] uint8."""
+    small = picture(image).convert("RGB")
+    small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    square = Image.new("RGB", (THUMBNAIL, THUMBNAIL), "white")
+    square.paste(small, ((THUMBNAIL - small.width) // 2, (THUMBNAIL - small.height) // 2))
+    return pil_to_tensor(square)

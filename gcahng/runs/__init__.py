@@ -1,0 +1,1 @@
+"""The folder of a run: its files, its checkpoints, and how to open it again."""

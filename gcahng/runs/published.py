@@ -1,0 +1,243 @@
+"""The authors' published checkpoints: open them, make them runs, and write ours in their layout."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gcahng.builders.networks import build_embedder, build_generator
+from gcahng.config import ExperimentConfig, dump_config, load_config, parse_config
+from gcahng.files import atomic_write
+from gcahng.generators import HardNegativeGenerator
+from gcahng.models import Embedder, build_backbone
+from gcahng.models.published import (
+    BACKBONE_NAMES,
+    PublishedState,
+    published_state,
+    split_published_state,
+)
+from gcahng.models.weights import LOGGER, listed, load_strictly, log_unused, read_weights
+from gcahng.registry import lookup
+from gcahng.runs.checkpoint import load_checkpoint, save_checkpoint
+from gcahng.runs.folder import RunFolder, write_shared_model
+from gcahng.runs.loading import checkpoint_path
+
+# Training classes → data set; a published checkpoint does not say more about what it was for.
+DATA_SETS = {98: "cars", 100: "cub", 3997: "inshop", 11318: "sop"}
+# What only one of the published backbones has.
+MARKS = {
+    "googlenet": "backbone.conv1.conv.weight",
+    "resnet50": "backbone.model.conv1.weight",
+    "dino_vits16": "backbone.cls_token",
+}
+LAST_LINEAR = "fc.1.weight"
+# What an embedder depends on beside its weights, as the published ones have it.
+UNSAID = {"normalize": False, "pooling": "avg_max", "renormalize": True}
+
+
+def load_published_checkpoint(
+    path: str | Path, backbone: str, *, generator: HardNegativeGenerator | None = None
+) -> Embedder:
+    """Open the embedder of a published checkpoint; what the file holds besides is logged.
+
+    Args:
+        path: A `.pth` (or `.safetensors`) file with the published names.
+        backbone: Googlenet, Resnet50 or DINO, in any case.
+        generator: Fill its graph and its classifier from the file, too; its sizes must fit.
+
+    Returns:
+        The embedder in eval mode: images [N, 3, 224, 224], ImageNet-normalised, to embeddings
+        [N, D] as published, not normalised.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the backbone is unknown, or the file is damaged, holds more than weights,
+            or does not hold every weight of the embedder (of the generator).
+    """
+    names = {name.lower(): ours for name, ours in BACKBONE_NAMES.items()}
+    ours = lookup(names, backbone.lower(), "published backbone")
+    parts = _read(path)
+    if LAST_LINEAR not in parts.embedder:
+        raise ValueError(
+            f"'{path}' does not hold a published GCA-HNG embedder: it has no "
+            f"'feature_extractor.{LAST_LINEAR}'"
+        )
+    dim = len(parts.embedder[LAST_LINEAR])
+    embedder = Embedder(build_backbone(ours, untrained=True), dim)
+    unused = _fill(embedder, parts, path, backbone)
+    if generator is not None:
+        _fill_generator(generator, parts, path)
+        unused += parts.unused
+    else:
+        unused += _rest(parts)
+    log_unused(path, unused)
+    return embedder.eval()
+
+
+def import_checkpoint(
+    path: str | Path,
+    run: str | Path | None = None,
+    config: str | None = None,
+    overrides: Sequence[str] = (),
+) -> tuple[ExperimentConfig, RunFolder]:
+    """Make a run of a published checkpoint: embedder, graph and classifier.
+
+    Args:
+        path: As for `load_published_checkpoint`.
+        run: Where the run goes; None makes it `<output>/<name>-published`.
+        config: The experiment it belongs to; None finds the published set-up by the backbone and
+            the number of classes.
+        overrides: `key.path=value` settings, such as `data.root=DIR`.
+
+    Returns:
+        The run's configuration and folder. A file without graph or classifier becomes a run without
+        a generator.
+
+    Raises:
+        FileExistsError: If something is in the way.
+        ValueError: If the file does not fit the experiment.
+    """
+    parts = _read(path)
+    name = config or f"paper/{_data_set(parts, path)}_{_short(_backbone(parts, path))}"
+    whole = bool(parts.graph and parts.classifier)
+    settings = load_config(name, [*overrides, *([] if whole else ["generator=null"])])
+    classes = _num_classes(parts)
+    _check_classes(classes, settings, path)
+    folder = RunFolder(Path(run or Path(settings.output) / f"{settings.name}-published"))
+    folder.check_free()
+    embedder = build_embedder(settings, pretrained=False)
+    unused = _fill(embedder, parts, path, name)
+    state = {"embedder": embedder.state_dict()}
+    generator = None if classes is None else build_generator(settings, classes)
+    if isinstance(generator, HardNegativeGenerator):
+        _fill_generator(generator, parts, path)
+        state["generator"] = generator.state_dict()
+        unused += parts.unused
+    else:
+        unused += _rest(parts)
+    log_unused(path, unused)
+    folder.create(settings, imported=str(path))
+    facts = {"config": dump_config(settings), "num_classes": classes, "epoch": None}
+    for target in (folder.best, folder.last):
+        save_checkpoint(target, {**state, **facts})
+    write_shared_model(folder, embedder, settings)
+    return settings, folder
+
+
+def export_checkpoint(source: str | Path, target: str | Path, *, last: bool = False) -> list[str]:
+    """Write a run's model in the published layout, as `torch.save` does.
+
+    Args:
+        source: A run folder or a checkpoint of this project.
+        target: The `.pth` file to write.
+        last: Take the last epoch of a run folder instead of the best.
+
+    Returns:
+        The keys written. Weights that the published model has without using them are zeros.
+
+    Raises:
+        ValueError: If the run's backbone or layers have no place in the published layout.
+    """
+    path = checkpoint_path(source, last=last)
+    state = load_checkpoint(path)
+    settings = parse_config(state["config"], str(path))
+    generator: Mapping[str, Tensor] = state.get("generator") or {}
+    if lost := _unsaid(settings):
+        LOGGER.warning(
+            "%s: the published layout has no place for %s: keep it in mind", target, lost
+        )
+    published = published_state(
+        state["embedder"],
+        settings.embedder.backbone.name,
+        _below(generator, "graph."),
+        _below(generator, "classifier."),
+    )
+    with atomic_write(target) as temporary:
+        torch.save(published, temporary)
+    return list(published)
+
+
+def _unsaid(settings: ExperimentConfig) -> str:
+    """What weights alone do not say of an embedder, where it differs from the published ones."""
+    section = settings.embedder
+    said = {"normalize": section.normalize, **section.backbone.args}
+    return ", ".join(f"{k}={v}" for k, v in said.items() if k in UNSAID and v != UNSAID[k])
+
+
+def _read(path: str | Path) -> PublishedState:
+    state = read_weights(path)
+    try:
+        return split_published_state(state)
+    except ValueError as error:
+        raise ValueError(f"'{path}' is not a published GCA-HNG checkpoint: {error}") from error
+
+
+def _fill(embedder: Embedder, parts: PublishedState, path: str | Path, what: str) -> list[str]:
+    """Fill the embedder; return the published names of what it has no place for."""
+    unused = load_strictly(embedder, parts.embedder, path, f"the embedder of {what}")
+    return [f"feature_extractor.{key}" for key in unused]
+
+
+def _fill_generator(
+    generator: HardNegativeGenerator, parts: PublishedState, path: str | Path
+) -> None:
+    more = load_strictly(generator.graph, parts.graph, path, "the generator's graph")
+    if more:
+        raise ValueError(
+            f"'{path}' has more of a graph than the generator's {len(generator.graph.layers)} "
+            f"layers, such as {listed(more)}: make as many layers as the file has"
+        )
+    load_strictly(generator.classifier, parts.classifier, path, "the generator's classifier")
+
+
+def _rest(parts: PublishedState) -> list[str]:
+    """What nobody asked for, counted rather than named."""
+    graph = len(parts.graph) + len(parts.unused)
+    counts = {"gnn": graph, "softmax_classifier": len(parts.classifier)}
+    return [f"{name}.* ({count} keys)" for name, count in counts.items() if count]
+
+
+def _backbone(parts: PublishedState, path: str | Path) -> str:
+    for backbone, mark in MARKS.items():
+        if mark in parts.embedder:
+            return backbone
+    raise ValueError(
+        f"'{path}' has none of the published backbones ({', '.join(BACKBONE_NAMES)}); name the "
+        "experiment it belongs to with --config"
+    )
+
+
+def _data_set(parts: PublishedState, path: str | Path) -> str:
+    classes = _num_classes(parts)
+    if classes not in DATA_SETS:
+        found = "no classifier" if classes is None else f"{classes} classes"
+        raise ValueError(
+            f"'{path}' has {found}, so it does not say which data set it is for; name the "
+            "experiment it belongs to with --config, such as paper/cub_resnet50"
+        )
+    return DATA_SETS[classes]
+
+
+def _check_classes(classes: int | None, settings: ExperimentConfig, path: str | Path) -> None:
+    name = settings.data.name
+    expected = {data: count for count, data in DATA_SETS.items()}.get(name)
+    if None not in (classes, expected) and classes != expected:
+        raise ValueError(
+            f"'{path}' was trained on {classes} classes, but {name} has {expected} to train on: "
+            "name the experiment that it belongs to with --config"
+        )
+
+
+def _num_classes(parts: PublishedState) -> int | None:
+    weight = parts.classifier.get("weight")
+    return None if weight is None else len(weight)
+
+
+def _short(backbone: str) -> str:
+    """The backbone's name in the names of the published set-ups."""
+    return backbone.removesuffix("_vits16")
+
+
+def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}

@@ -1,0 +1,232 @@
+"""The edge half of the layer on pairs: nearly all of the method's work, little of it remembered.
+
+What lies between two edge features of a pair concerns that pair alone, so it runs a chunk of
+pairs at a time, and backward makes a chunk's intermediate results again, but for the costly ones.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from gcahng.graph.dense.memory import Memory, add_product, autocast_state, keeps_hidden
+from gcahng.graph.dense.pairs import Pairs
+from gcahng.graph.precision import full_precision, raised
+
+Keeps = Literal["nothing", "output", "hidden"]
+
+
+class EdgeInputs(NamedTuple):
+    """What an edge update is a differentiable function of.
+
+    Attributes:
+        edge_attr: e [M, D].
+        folded: f [B, H, D], such that e·f_i + (a term of node i alone) scores end i.
+        offset: [M, H], the difference of those terms, i less j.
+        value: v [B, H, D/H].
+        gamma: [D], with `beta` the LayerNorm of both residual updates.
+        beta: [D].
+        w1: [4D, D], the feed-forward's first linear map with `b1` [4D].
+        b1: [4D].
+        inner_gamma: [4D], with `inner_beta` its LayerNorm.
+        inner_beta: [4D].
+        w2: [D, 4D], its second linear map with `b2` [D].
+        b2: [D].
+    """
+
+    edge_attr: Tensor
+    folded: Tensor
+    offset: Tensor
+    value: Tensor
+    gamma: Tensor
+    beta: Tensor
+    w1: Tensor
+    b1: Tensor
+    inner_gamma: Tensor
+    inner_beta: Tensor
+    w2: Tensor
+    b2: Tensor
+
+
+def update_edges(
+    inputs: EdgeInputs, pairs: Pairs, keep: Tensor | None = None, memory: Memory = "auto"
+) -> Tensor:
+    r"""Attention to the two ends, then feed-forward, each with residual and norm.
+
+    .. math:: a &= N(w \, v_i + (1 - w) \, v_j + e), \quad
+            w = \sigma(e \cdot (f_i - f_j) + \mathit{offset}) \\
+        e' &= N(o + a), \quad o = W_2 \, \mathrm{LayerNorm}(\mathrm{GELU}(W_1 a + b_1)) + b_2
+
+    with :math:`N(\cdot) = \mathrm{LayerNorm}(\mathrm{GELU}(\cdot))`.
+
+    Args:
+        inputs: The tensors of the formula.
+        pairs: The pairs m = (i, j).
+        keep: Dropout factors [M, 2, H] of the two weights, or None.
+        memory: Whether backward finds the hidden layer before its GELU [M, 4D] kept, beside the
+            inputs and o [M, D].
+
+    Returns:
+        e' [M, D].
+    """
+    # Attention is computed in full precision; what autocast made of its terms is too coarse to add.
+    inputs = EdgeInputs(*(raised(tensor) for tensor in inputs))
+    keeps: Keeps = "nothing"
+    if torch.is_grad_enabled():
+        hidden = keeps_hidden(memory, inputs.edge_attr, inputs.b1.numel())
+        keeps = "hidden" if hidden else "output"
+    return _EdgeUpdate.apply(pairs, keep, keeps, *inputs)
+
+
+@full_precision
+def activate_norm(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+    """N = LayerNorm(GELU): [m, D] → [m, D]."""
+    return F.layer_norm(F.gelu(x), gamma.shape, gamma, beta)
+
+
+@full_precision
+def attend(
+    keep: Tensor | None,
+    rows: Tensor,
+    difference: Tensor,
+    offset: Tensor,
+    first: Tensor,
+    second: Tensor,
+) -> Tensor:
+    """Attention of pairs to their two ends, plus the pairs themselves.
+
+    Shapes: dropout factors [m, 2, H], rows of e [m, D], of f_i - f_j [m, H, D], of the offset
+    [m, H], values of both ends [m, H, D/H] → [m, D].
+    """
+    weight = ((rows.unsqueeze(1) * difference).sum(-1) + offset).sigmoid()
+    weights = torch.stack([weight, 1 - weight], dim=1)
+    if keep is not None:
+        weights = weights * keep
+    first_weight, second_weight = weights.unsqueeze(-1).unbind(1)
+    return (first_weight * first + second_weight * second).flatten(1) + rows
+
+
+class _EdgeUpdate(torch.autograd.Function):
+    """`update_edges` with the choice of what to keep made."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, pairs: Pairs, keep: Tensor | None, keeps: Keeps, *tensors: Tensor
+    ) -> Tensor:
+        t = EdgeInputs(*tensors)
+        result = torch.empty_like(t.edge_attr)
+        outputs, hiddens = [], []
+        chunks = list(pairs.chunks(large=keeps != "output"))
+        for chunk in chunks:
+            attended = attend(None if keep is None else keep[chunk], *_rows(t, pairs, chunk))
+            attended = activate_norm(attended, t.gamma, t.beta)
+            hidden = F.linear(attended, t.w1, t.b1)
+            output = F.linear(_activate_hidden(hidden, t.inner_gamma, t.inner_beta), t.w2, t.b2)
+            result[chunk] = activate_norm(output + attended, t.gamma, t.beta)
+            if keeps != "nothing":
+                outputs.append(output)
+            if keeps == "hidden":
+                hiddens.append(hidden)
+        ctx.save_for_backward(*t, keep, *outputs, *hiddens)
+        ctx.pairs, ctx.chunks = pairs, chunks
+        ctx.autocast = autocast_state(result.device.type)
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Differentiate chunk by chunk, adding up what belongs to nodes and parameters."""
+        count = len(EdgeInputs._fields)
+        t, (keep, *kept) = EdgeInputs(*ctx.saved_tensors[:count]), ctx.saved_tensors[count:]
+        needed = ctx.needs_input_grad[-count:]
+        outputs, hiddens = kept[: len(ctx.chunks)], kept[len(ctx.chunks) :]
+        # Edges without gradient get no room for one: it would take as much as they do.
+        edges = torch.empty_like(t.edge_attr) if needed[0] else t.edge_attr
+        total = EdgeInputs(edges, *(torch.zeros_like(tensor) for tensor in t[1:]))
+        with ctx.autocast():
+            for number, chunk in enumerate(ctx.chunks):
+                leaves = _leaves(*_rows(t, ctx.pairs, chunk), t.gamma, t.beta)
+                leaves[0].requires_grad_(needed[0])
+                with torch.enable_grad():
+                    sums = attend(None if keep is None else keep[chunk], *leaves[:-2])
+                    attended = activate_norm(sums, *leaves[-2:])
+                hidden = hiddens[number] if hiddens else None
+                flow = _feed_forward_backward(
+                    t, total, attended.detach(), outputs[number], hidden, grad[chunk]
+                )
+                wanted = leaves if needed[0] else leaves[1:]
+                found = torch.autograd.grad(attended, wanted, flow)
+                if needed[0]:
+                    total.edge_attr[chunk] = found[0]
+                _add_attention(total, ctx.pairs, chunk, *found[-6:])
+        gradients = (g if need else None for g, need in zip(total, needed, strict=True))
+        return None, None, None, *gradients
+
+
+def _leaves(*tensors: Tensor) -> list[Tensor]:
+    """The same tensors as starting points of a graph of their own."""
+    return [tensor.detach().requires_grad_() for tensor in tensors]
+
+
+def _add_attention(
+    total: EdgeInputs,
+    pairs: Pairs,
+    chunk: slice,
+    difference: Tensor,
+    offset: Tensor,
+    first: Tensor,
+    second: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+) -> None:
+    """Add gradients of a chunk's arguments of `attend` and its norm to the whole."""
+    row, col = pairs.row[chunk], pairs.col[chunk]
+    total.folded.index_add_(0, row, difference).index_add_(0, col, difference, alpha=-1)
+    total.value.index_add_(0, row, first).index_add_(0, col, second)
+    total.offset[chunk] = offset
+    total.gamma.add_(gamma)
+    total.beta.add_(beta)
+
+
+def _rows(t: EdgeInputs, pairs: Pairs, chunk: slice) -> tuple[Tensor, ...]:
+    """The arguments of `attend` for a chunk of pairs."""
+    of_first, of_second = pairs.at_ends(t.folded, chunk)
+    values = pairs.at_ends(t.value, chunk)
+    return t.edge_attr[chunk], of_first - of_second, t.offset[chunk], *values
+
+
+def _activate_hidden(hidden: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+    return F.layer_norm(F.gelu(hidden), gamma.shape, gamma, beta)
+
+
+def _feed_forward_backward(
+    t: EdgeInputs,
+    total: EdgeInputs,
+    attended: Tensor,
+    output: Tensor,
+    hidden: Tensor | None,
+    grad: Tensor,
+) -> Tensor:
+    """From the gradient of e' to that of a, both [m, D]; parameters' gradients go to `total`."""
+    leaves = _leaves(output + attended, t.gamma, t.beta)
+    with torch.enable_grad():
+        result = activate_norm(*leaves)
+    flow, gamma, beta = torch.autograd.grad(result, leaves, grad)
+    total.gamma.add_(gamma)
+    total.beta.add_(beta)
+    total.b2.add_(flow.sum(0))
+
+    if hidden is None:
+        hidden = F.linear(attended, t.w1, t.b1)
+    leaves = _leaves(hidden, t.inner_gamma, t.inner_beta)
+    with torch.enable_grad():
+        normed = _activate_hidden(*leaves)
+    add_product(total.w2, flow.t(), normed.detach())
+    inner, gamma, beta = torch.autograd.grad(normed, leaves, (flow @ t.w2).to(normed.dtype))
+    total.inner_gamma.add_(gamma)
+    total.inner_beta.add_(beta)
+    total.b1.add_(inner.sum(0))
+    add_product(total.w1, inner.t(), attended)
+    return add_product(flow, inner, t.w1)

@@ -1,0 +1,190 @@
+"""Functions of pair values that keep a single [M, D] tensor for backward.
+
+Plain operations would keep every intermediate result. Here they are made again, a chunk of pairs
+at a time.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from gcahng.graph.dense.memory import (
+    Memory,
+    add_product,
+    autocast_state,
+    keeps_hidden,
+    zeros_for_sum,
+)
+from gcahng.graph.dense.pairs import Pairs
+from gcahng.graph.precision import full_precision
+
+
+def gelu_sum(
+    edge_attr: Tensor, weight: Tensor, bias: Tensor, pairs: Pairs, memory: Memory = "auto"
+) -> Tensor:
+    r"""Map pair features, activate and sum them over all partners of each node, itself included.
+
+    .. math:: s_i = \textstyle\sum_j \mathrm{GELU}(W e_{ij} + b)
+
+    `memory` says whether backward finds W e + b kept.
+
+    Shapes: e [M, D], W [C, D], b [C] → [B, C], summed in full precision.
+    """
+    keep = torch.is_grad_enabled() and keeps_hidden(memory, edge_attr, bias.numel())
+    return _GeluSum.apply(edge_attr, weight, bias, pairs, keep)
+
+
+class _GeluSum(torch.autograd.Function):
+    """`gelu_sum`, a chunk of pairs at a time."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, edge_attr: Tensor, weight: Tensor, bias: Tensor, pairs: Pairs, keep_hidden: bool
+    ) -> Tensor:
+        total = zeros_for_sum(bias, pairs.num_nodes, bias.numel())
+        kept, chunks = [], list(pairs.chunks(large=keep_hidden))
+        for chunk in chunks:
+            hidden = F.linear(edge_attr[chunk], weight, bias)
+            pairs.add_to_ends(total, F.gelu(hidden.to(total.dtype)), chunk)
+            if keep_hidden:
+                kept.append(hidden)
+        ctx.save_for_backward(edge_attr, weight, bias, *kept)
+        ctx.pairs, ctx.chunks = pairs, chunks
+        ctx.autocast = autocast_state(total.device.type)
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        edge_attr, weight, bias, *kept = ctx.saved_tensors
+        grad_edges = torch.empty_like(edge_attr) if ctx.needs_input_grad[0] else None
+        grad_weight, grad_bias = zeros_for_sum(weight), zeros_for_sum(bias)
+        with ctx.autocast():
+            for number, chunk in enumerate(ctx.chunks):
+                rows = edge_attr[chunk]
+                hidden = kept[number] if kept else F.linear(rows, weight, bias)
+                leaf = hidden.detach().requires_grad_()
+                with torch.enable_grad():
+                    active = F.gelu(leaf.to(grad.dtype))
+                first, second = ctx.pairs.at_ends(grad, chunk)
+                upstream = first.addcmul_(second, ctx.pairs.apart(chunk, grad.dtype))
+                (flow,) = torch.autograd.grad(active, leaf, upstream)
+                add_product(grad_weight, flow.t(), rows)
+                grad_bias += flow.sum(0)
+                if grad_edges is not None:
+                    grad_edges[chunk] = flow @ weight
+        return grad_edges, grad_weight, grad_bias, None, None
+
+
+@full_precision
+def pair_standardize(norm: nn.BatchNorm1d, values: Tensor, pairs: Pairs) -> Tensor:
+    r"""Batch normalisation over all B² directed edges from the M pairs, but for its affine map.
+
+    .. math:: \hat v = (v - \mu) / \sqrt{\sigma^2 + \epsilon}
+
+    with the statistics, current or running, and the updates of `norm(all edges)`: off-diagonal
+    pairs count twice. The affine map can be folded into a linear map that follows.
+
+    Shapes: [M, D] → [M, D].
+    """
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    assert norm.momentum is not None
+    if not norm.training:
+        return (values - norm.running_mean) * torch.rsqrt(norm.running_var + norm.eps)
+    standardized, mean, variance = _Standardize.apply(values, pairs, norm.eps)
+    with torch.no_grad():
+        count = pairs.num_nodes**2
+        norm.num_batches_tracked.add_(1)
+        norm.running_mean.lerp_(mean.to(norm.running_mean), norm.momentum)
+        unbiased = variance * (count / (count - 1))
+        norm.running_var.lerp_(unbiased.to(norm.running_var), norm.momentum)
+    return standardized
+
+
+class _Standardize(torch.autograd.Function):
+    """v̂, μ and σ² of pair values, keeping v̂ (which the next linear map keeps as well)."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, pairs: Pairs, eps: float) -> tuple[Tensor, ...]:
+        share = pairs.weight.to(values.dtype) / pairs.num_nodes**2
+        mean = share @ values
+        centred = values - mean
+        variance = torch.zeros_like(mean)
+        for chunk in pairs.chunks():
+            variance += share[chunk] @ centred[chunk].square()
+        scale = torch.rsqrt(variance + eps)
+        standardized = centred.mul_(scale)
+        ctx.save_for_backward(standardized, share, scale)
+        ctx.pairs = pairs
+        ctx.mark_non_differentiable(mean, variance)
+        return standardized, mean, variance
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor, None, None]:
+        r"""∂v = s (g - w/B² (Σ g + v̂ Σ g v̂)), s the scale."""
+        standardized, share, scale = ctx.saved_tensors
+        along = torch.zeros_like(scale)
+        for chunk in ctx.pairs.chunks():
+            along += (grad[chunk] * standardized[chunk]).sum(0)
+        total, result = grad.sum(0), torch.empty_like(grad)
+        for chunk in ctx.pairs.chunks():
+            mean_part = torch.addcmul(total, standardized[chunk], along)
+            torch.addcmul(
+                grad[chunk], mean_part, share[chunk].unsqueeze(1), value=-1, out=result[chunk]
+            )
+        return result.mul_(scale), None, None
+
+
+@full_precision
+def pair_spread(values: Tensor, pairs: Pairs) -> Tensor:
+    r"""How far the values of a node's pairs lie from their mean, over all nodes.
+
+    .. math:: \sqrt{\textstyle\sum_{ij} \lVert v_{ij} - \mathrm{mean}_j \, v_{ij} \rVert^2}
+
+    over all B² ordered pairs; the gradient where all are equal is 0.
+
+    Shapes: [M, D] → scalar.
+    """
+    return _Spread.apply(values, pairs)
+
+
+class _Spread(torch.autograd.Function):
+    """`pair_spread`, keeping the values and the means of the nodes."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, pairs: Pairs) -> Tensor:
+        mean = values.new_zeros(pairs.num_nodes, values.size(1))
+        for chunk in pairs.chunks():
+            pairs.add_to_ends(mean, values[chunk], chunk)
+        mean /= pairs.num_nodes
+        total = values.new_zeros(())
+        for chunk in pairs.chunks():
+            first, second = pairs.at_ends(mean, chunk)
+            total += first.sub_(values[chunk]).square_().sum()
+            second.sub_(values[chunk]).mul_(pairs.apart(chunk, values.dtype))
+            total += second.square_().sum()
+        spread = total.sqrt()
+        ctx.save_for_backward(values, mean, spread)
+        ctx.pairs = pairs
+        return spread
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        """The means count as constants: deviations from them sum to 0."""
+        values, mean, spread = ctx.saved_tensors
+        grad_values = torch.empty_like(values)
+        factor = torch.where(spread > 0, grad / spread, 0)
+        for chunk in ctx.pairs.chunks():
+            first, second = ctx.pairs.at_ends(mean, chunk)
+            deviation = torch.sub(values[chunk], first)
+            second.neg_().add_(values[chunk])
+            deviation.addcmul_(second, ctx.pairs.apart(chunk, values.dtype))
+            torch.mul(deviation, factor, out=grad_values[chunk])
+        return grad_values, None

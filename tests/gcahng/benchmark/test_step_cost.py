@@ -1,0 +1,53 @@
+"""The cost of a step, part by part."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from gcahng.benchmark.step_cost import COLUMNS, PARTS, run_step_cost
+from tests.data.trees import folder_tree
+
+SMALL = [
+    "batch.classes=3",
+    "embedder.backbone.args.pretrained=false",
+    "data.transform.train.size=32",
+]
+
+
+def test_parts_add_up_and_hours_follow(tmp_path: Path) -> None:
+    console = Console(record=True, width=200)
+    experiments = ["paper/cub_googlenet", "paper/inshop_googlenet"]
+    rows = run_step_cost(experiments, SMALL, 1, 1, tmp_path, console)
+    assert [row["experiment"] for row in rows] == ["cub_googlenet", "inshop_googlenet"]
+    for row in rows:
+        assert row["step"] == pytest.approx(
+            row["embedder"] + row["metric loss"] + row["hard negatives"] + row["rest"]
+        )
+        assert all(row[part] > 0 for part in PARTS if part != "rest")
+        assert row["hours"] == pytest.approx(row["step"] * row["steps"] * row["epochs"] / 3600)
+        assert row["mib"] > 100
+    # 5,864 images in batches of 3 × 3, 25,882 in batches of 3 × 2.
+    assert [row["steps"] for row in rows] == [651, 4313]
+    page = (tmp_path / "step_cost.md").read_text(encoding="utf-8")
+    assert "drawn JPEGs" in page
+    assert "ESTIMATE" in page
+    with (tmp_path / "step_cost.csv").open(newline="", encoding="utf-8") as file:
+        assert next(csv.DictReader(file)).keys() == {column.key for column in COLUMNS}
+
+
+def test_an_experiments_own_images_and_settings(tmp_path: Path) -> None:
+    folder_tree(tmp_path / "photos", classes="abcdefgh", images=4)
+    console = Console(record=True, width=200)
+    settings = [*SMALL, f"data.root={tmp_path / 'photos'}", "fabric.precision=bf16-mixed"]
+    settings += ["generator=null", "fabric.channels_last=true"]
+    (row,) = run_step_cost(["photos"], settings, 1, 1, None, console)
+    assert "hard negatives" not in row
+    assert row["steps"] == 16 // 9, "half of the eight classes are to train on"
+    assert "bf16-mixed, its own images" in console.export_text()
+
+
+def test_ones_own_folder_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        run_step_cost(["photos"], ["data.root=nowhere"], 1, 1, None, Console())

@@ -1,0 +1,98 @@
+"""From settings to a generator: what reaches it, and what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gcahng.builders.networks import build_generator, build_optimizers
+from gcahng.config import load_config
+from gcahng.generators import GENERATORS, HardNegativeGenerator
+from gcahng.losses import NPairLoss
+from gcahng.models import Embedder, SmallConv
+
+
+def generator(*overrides: str) -> Any:
+    return build_generator(load_config("digits", list(overrides)), 5)
+
+
+@pytest.mark.parametrize("name", sorted(GENERATORS))
+def test_every_name_builds_from_a_file_written_for_gca_hng(name: str) -> None:
+    made = generator(f"generator.name={name}", "generator.synthetic_weight=0.3")
+    assert type(made) is GENERATORS[name]
+    assert made.synthetic_weight == 0.3
+
+
+def test_settings_and_arguments_reach_it() -> None:
+    made = generator("generator.name=hdml", "generator.alpha=0.7", "generator.args.temperature=0.2")
+    assert (made.alpha, made.temperature) == (0.7, 0.2)
+    made = generator("generator.beta=null", "generator.args={shared_channels: true}")
+    assert isinstance(made, HardNegativeGenerator)
+    assert made.shared_channels
+    assert made._growth() == 1
+
+
+def test_layers_are_mixed_and_ones_own_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_layers.py").write_text(
+        "import torch\n"
+        "class Halved(torch.nn.Module):\n"
+        "    def __init__(self, in_channels, edge_dim, factor=0.5):\n"
+        "        super().__init__()\n"
+        "        self.factor = torch.nn.Parameter(torch.tensor(factor))\n"
+        "    def forward(self, x, edge_index, edge_attr):\n"
+        "        return x * self.factor, edge_attr * self.factor\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    layers = "[gca, gatv2, {name: 'my_layers:Halved', args: {factor: 0.25}}]"
+    made = generator(f"generator.graph.layers={layers}")
+    kinds = [type(layer).__name__ for layer in made.graph.layers]
+    assert kinds == ["GCAConv", "PyGConv", "OwnConv"]
+    assert made.graph.layers[2].layer.factor == 0.25
+    z = torch.randn(6, 32, requires_grad=True)
+    made(z, torch.arange(3).repeat(2)).total.backward()
+    assert torch.isfinite(z.grad).all()
+    assert generator("generator.graph.conv=my_layers:Halved").graph.layers[0].layer.factor == 0.5
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["generator.graph.conv=gatv"], r"generator\.graph\.conv: unknown layer 'gatv'"),
+        (["generator.graph.layers=[gca, gat2]"], r"generator\.graph\.layers: unknown layer 'gat2'"),
+        (["generator.graph.conv=nowhere:Conv"], "there is no module 'nowhere'"),
+        (["generator.graph.layers=-1"], "expected an integer ≥ 0 or a list of"),
+        (
+            ["generator.name=scalar", "generator.args.valeu=1"],
+            r"generator\.args: the generator 'scalar' takes no 'valeu' \(did you mean 'value'\?\)",
+        ),
+        (["generator.name=unmoved", "generator.args.value=0"], "'unmoved' takes no 'value'"),
+        (["generator.name=hdlm"], r"generator\.name: unknown generator 'hdlm' \(did you mean 'hd"),
+        (["generator.name=scalar", "generator.args.value=2"], r"generator\.args: Expected 'value'"),
+    ],
+)
+def test_mistakes(overrides: list[str], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        generator(*overrides)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "graph", "classifier"),
+    [
+        (["generator=null"], False, False),
+        (["generator.name=unmoved"], False, False),
+        (["generator.name=class_loss"], True, False),
+        (["generator.name=hdml", "generator.args.linear_ce_weight=1.0"], True, False),
+        ([], True, True),
+    ],
+)
+def test_there_is_an_optimizer_for_what_there_is(
+    overrides: list[str], graph: bool, classifier: bool
+) -> None:
+    config = load_config("digits", overrides)
+    embedder = Embedder(SmallConv(), 32)
+    made = build_generator(config, 5)
+    optimizers = build_optimizers(config, embedder, NPairLoss(), made)
+    assert (optimizers.graph is not None, optimizers.classifier is not None) == (graph, classifier)

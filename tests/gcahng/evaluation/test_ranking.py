@@ -1,0 +1,38 @@
+import pytest
+import torch
+
+from gcahng.evaluation.ranking import ENGINES, Ranking, unit_rows
+
+
+def clusters(count=120, classes=12, width=16, noise=0.8, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(classes, (count,), generator=generator)
+    centres = torch.randn(classes, width, generator=generator)
+    return centres[labels] + noise * torch.randn(count, width, generator=generator), labels
+
+
+def coarse(count=300, width=3, classes=9, seed=0):
+    """Tiny integer vectors: full of duplicates and of equal similarities between different ones."""
+    generator = torch.Generator().manual_seed(seed)
+    embeddings = torch.randint(-1, 2, (count, width), generator=generator).float()
+    return embeddings, torch.randint(classes, (count,), generator=generator)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("make", [clusters, coarse])
+def test_ranking_is_by_exact_similarity_then_index(make, engine):
+    embeddings, _ = make(count=250)
+    units = unit_rows(embeddings)
+    order = (units @ units.T).sort(dim=1, descending=True, stable=True)
+    for k in (1, 5, 60, 249, 250):
+        similarities, indices = Ranking(embeddings, engine).top(embeddings, k)
+        assert torch.equal(indices, order.indices[:, :k])
+        torch.testing.assert_close(similarities, order.values[:, :k], atol=1e-6, rtol=0)
+
+
+def test_similarities_do_not_depend_on_the_order_of_summation():
+    units = unit_rows(torch.randn(50, 333))
+    shuffled = units[:, torch.randperm(333)]
+    assert torch.equal(units @ units.T, shuffled @ shuffled.T)
+    assert (units.norm(dim=1) - 1).abs().max() < 1e-6
+    assert torch.equal(units.float().double(), units)

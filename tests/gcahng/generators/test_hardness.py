@@ -1,0 +1,82 @@
+import math
+
+import pytest
+import torch
+
+from gcahng.generators.hardness import Hardness
+
+
+def record(hardness: Hardness, *losses: tuple[float, float]) -> None:
+    for metric, generator in losses:
+        hardness.record(torch.tensor(metric), torch.tensor(generator))
+
+
+def test_before_the_first_epoch_has_ended() -> None:
+    hardness = Hardness()
+    record(hardness, (2.0, 3.0))
+    assert hardness.metric == hardness.generator == 1e6
+    assert float(hardness.strength(5.0)) == pytest.approx(math.exp(-5e-6))
+    assert float(hardness.synthetic_weight(20.0)) == pytest.approx(1 - math.exp(-2e-5))
+
+
+def test_means_of_the_epoch_that_ended() -> None:
+    hardness = Hardness()
+    record(hardness, (2.0, 10.0), (4.0, 30.0))
+    hardness.end_epoch()
+    assert hardness.metric == 3
+    assert hardness.generator == 20
+    assert float(hardness.strength(6.0)) == pytest.approx(math.exp(-2))
+    assert float(hardness.synthetic_weight(20.0)) == pytest.approx(1 - math.exp(-1))
+    record(hardness, (8.0, 1.0))
+    assert hardness.metric == 3
+    hardness.end_epoch()
+    assert hardness.metric == 8
+    assert hardness.generator == 1
+
+
+def test_losses_are_floored_one_by_one() -> None:
+    hardness = Hardness()
+    record(hardness, (-5.0, 0.0), (1.0, 1e-9))
+    hardness.end_epoch()
+    assert float(hardness.metric) == pytest.approx((1e-6 + 1) / 2)
+    assert float(hardness.generator) == pytest.approx(1e-6, rel=1e-9)
+    record(hardness, (-5.0, -5.0))
+    hardness.end_epoch()
+    assert hardness.strength(5.0) == 0
+    assert hardness.synthetic_weight(20.0) == 1
+
+
+def test_epoch_without_steps_keeps_the_means() -> None:
+    hardness = Hardness()
+    record(hardness, (2.0, 3.0))
+    hardness.end_epoch()
+    hardness.end_epoch()
+    assert hardness.metric == 2
+    assert hardness.generator == 3
+
+
+def test_recording_keeps_no_graph() -> None:
+    hardness, loss = Hardness(), torch.tensor(2.0, requires_grad=True)
+    hardness.record(loss * 1, loss * 1)
+    assert not hardness.sums.requires_grad
+
+
+def test_means_and_sums_under_way_travel_with_the_state() -> None:
+    hardness, other = Hardness(), Hardness()
+    record(hardness, (2.0, 3.0))
+    hardness.end_epoch()
+    record(hardness, (6.0, 7.0))
+    other.load_state_dict(hardness.state_dict())
+    assert other.metric == 2
+    record(other, (8.0, 9.0))
+    other.end_epoch()
+    assert other.metric == 7
+    assert other.generator == 8
+
+
+def test_many_steps_do_not_lose_precision() -> None:
+    hardness = Hardness()
+    for _ in range(1000):
+        record(hardness, (0.1, 0.1))
+    hardness.end_epoch()
+    assert float(hardness.metric) == pytest.approx(float(torch.tensor(0.1)), rel=1e-12)

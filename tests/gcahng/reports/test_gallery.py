@@ -1,0 +1,92 @@
+import io
+import math
+import re
+
+import pytest
+import torch
+from PIL import Image
+
+from gcahng.reports.gallery import picture, retrieval_gallery
+
+
+def gallery_case():
+    labels = torch.tensor([0, 0, 1, 1, 0, 1])
+    indices = torch.tensor([[1, 2], [2, 0], [3, 5], [0, 2], [1, 0], [4, 1]])
+    similarities = torch.linspace(0.9, 0.3, 12).view(6, 2)
+    return labels, similarities, indices, torch.arange(6)
+
+
+def test_gallery_marks_right_and_wrong_and_mixes_queries():
+    labels, similarities, indices, queries = gallery_case()
+    images = [Image.new("RGB", (40, 30), (10 * i, 0, 0)) for i in range(6)]
+    html = retrieval_gallery(images, labels, {0: "wren"}, similarities, indices, queries, count=4)
+    assert html.count('<div class="neighbours">') == 4
+    # Queries 1, 3 and 5 fail at the first neighbour; two of them are shown, and two of the others.
+    shown = re.findall(r'class="query".*?class="(right|wrong)"', html)
+    assert sorted(shown) == ["right", "right", "wrong", "wrong"]
+    cells = [text for text in re.sub("<[^>]*>", "\n", html).splitlines() if text]
+    assert cells[:6] == ["query", "wren", "✓ 0.900", "wren", "✗ 0.845", "class 1"]
+    assert len(re.findall('class="right".*?✓', html)) == html.count("✓") > 0
+    assert html.count('<figure class="wrong">') == html.count("✗") > 0
+
+
+@pytest.mark.parametrize(("count", "rows"), [(1, 1), (5, 5), (100, 6)])
+def test_gallery_fills_up_with_what_there_is(count, rows):
+    labels, similarities, indices, queries = gallery_case()
+    images = torch.rand(6, 3, 8, 8)
+    html = retrieval_gallery(
+        images, labels, ["a", "b"], similarities, indices, queries, count=count
+    )
+    assert html.count('<div class="neighbours">') == rows
+    labels = torch.zeros(6, dtype=torch.int64)
+    html = retrieval_gallery(
+        images, labels, ["a", "b"], similarities, indices, queries, count=count
+    )
+    assert html.count('<div class="neighbours">') == rows
+    assert "✗" not in html
+
+
+def test_gallery_checks_shapes():
+    labels, similarities, indices, queries = gallery_case()
+    with pytest.raises(ValueError, match=r"\[5, k\].*\[6, 2\]"):
+        retrieval_gallery([], labels, [], similarities, indices, queries[:5])
+
+
+@pytest.mark.parametrize(
+    ("image", "mode", "size"),
+    [
+        (torch.rand(1, 8, 8), "L", (96, 96)),
+        (torch.rand(3, 28, 28), "RGB", (112, 112)),
+        (torch.randint(256, (3, 224, 224), dtype=torch.uint8), "RGB", (160, 160)),
+        (torch.randn(3, 64, 32, dtype=torch.float16), "RGB", (64, 128)),
+        (torch.full((3, 96, 96), math.nan), "RGB", (96, 96)),
+        (Image.new("RGBA", (300, 150)), "RGB", (160, 80)),
+        (Image.new("P", (10, 10)), "RGB", (100, 100)),
+        (Image.new("1", (120, 120)), "L", (120, 120)),
+    ],
+)
+def test_pictures_of_every_kind(image, mode, size):
+    shown = picture(image)
+    assert (shown.mode, shown.size) == (mode, size)
+    shown.save(io.BytesIO(), format="PNG")
+
+
+def test_picture_keeps_values_and_enlarges_without_blur():
+    image = torch.tensor([[[0.0, 1.0], [0.5, 0.25]]])
+    shown = picture(image)
+    assert [shown.getpixel(p) for p in ((0, 0), (95, 0), (0, 95), (95, 95))] == [0, 255, 128, 64]
+    assert sorted(value for _, value in shown.getcolors()) == [0, 64, 128, 255]
+    normalised = picture(image * 4 - 2)
+    assert [normalised.getpixel(p) for p in ((0, 0), (95, 0))] == [0, 255]
+
+
+def test_picture_does_not_change_its_argument():
+    image = Image.new("RGB", (300, 300))
+    picture(image)
+    assert image.size == (300, 300)
+
+
+@pytest.mark.parametrize("image", [torch.rand(8, 8), torch.rand(4, 8, 8), "bird.png"])
+def test_unknown_images(image):
+    with pytest.raises(ValueError, match="Expected"):
+        picture(image)

@@ -1,0 +1,181 @@
+import base64
+import math
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+import torch
+
+from gcahng.reports.curves import loss_panels, points, retrieval_panels
+from gcahng.reports.page import RunRecord, retrieval_gallery, write_report
+
+VOID = {"meta", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Collects tags, attributes and text; fails on tags that do not nest."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.text = [], [], [], []
+        self.feed(html)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes += attributes
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data.strip())
+
+    def cells(self):
+        return [text for text in self.text if text]
+
+
+def history(epochs=6, prefix="val"):
+    return [
+        {
+            "epoch": float(epoch),
+            "seconds": 1.5 * epoch,
+            "loss/metric": 2.0 / epoch,
+            "loss/node_ce": math.nan if epoch == 2 else 0.01 / epoch,
+            "loss/generator": 1.0,
+            "loss/gradient": 0.1 * epoch,
+            **({f"{prefix}/recall@1": epoch / 10, f"{prefix}/map@r": 0.1} if epoch % 2 else {}),
+        }
+        for epoch in range(1, epochs + 1)
+    ]
+
+
+RESULTS = {
+    "last/recall@1": 0.71234,
+    "best/recall@1": 0.73,
+    "last/map@r": math.nan,
+    "best_epoch": 5,
+    "seconds": 12.34,
+    "peak_memory_mib": 467.8,
+}
+
+
+def svg_images(html):
+    data = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', html)
+    return [ElementTree.fromstring(base64.b64decode(part)) for part in data]
+
+
+def test_report_shows_results_curves_and_configuration(tmp_path):
+    path = tmp_path / "run" / "report.html"
+    runs = [
+        RunRecord("N-pair", history(), RESULTS, "train:\n  epochs: 6\n"),
+        RunRecord("GCA-HNG", history(prefix="test"), {"last/recall@1": 0.5}, "model: x\n"),
+    ]
+    write_report(path, "Two runs", runs, notes=["One seed."])
+    html = path.read_text(encoding="utf-8")
+    page = Page(html)
+    cells = page.cells()
+    start = cells.index("N-pair")
+    assert cells[start : start + 9] == (
+        ["N-pair", "last (6)", "71.23", "–", "12.3", "468", "best (5)", "73.00", "–"]
+    )
+    assert cells[start + 9 : start + 13] == ["GCA-HNG", "last (6)", "50.00", "–"]
+    assert {"One seed.", "Two runs", "train:\n  epochs: 6"} <= set(cells)
+    assert page.tags.count("details") == 2
+    # 2 metrics × 2 axes for each of two splits, then 3 panels of losses for each run.
+    assert len(svg_images(html)) == 8 + 6
+
+
+def test_report_needs_no_network(tmp_path):
+    write_report(tmp_path / "r.html", "x", [RunRecord("a", history(), RESULTS, "")])
+    html = (tmp_path / "r.html").read_text(encoding="utf-8")
+    page = Page(html)
+    assert not {"script", "link", "iframe"} & set(page.tags)
+    sources = [value for name, value in page.attributes if name in ("src", "href")]
+    assert sources
+    assert all(source.startswith("data:image/") for source in sources)
+    assert "url(" not in html
+    assert "default-src 'none'" in html
+
+
+def test_everything_is_escaped(tmp_path):
+    nasty = "<script>alert('x')</script> & \"$\\frac$"
+    images = torch.zeros(3, 1, 8, 8)
+    gallery = retrieval_gallery(
+        images,
+        torch.zeros(3, dtype=torch.int64),
+        [nasty],
+        torch.ones(1, 1),
+        torch.tensor([[1]]),
+        torch.tensor([0]),
+    )
+    write_report(
+        tmp_path / "r.html",
+        nasty,
+        [RunRecord(nasty, history(), RESULTS | {f"last/{nasty}": 0.5}, nasty)],
+        gallery,
+        [nasty],
+    )
+    html = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "<script" not in html
+    assert "script" not in Page(html).tags
+    # Title, heading, note, table, its column, losses, two gallery names, summary and configuration.
+    assert sum(nasty in text for text in Page(html).cells()) == 10
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [{}],
+        [{"epoch": 1.0}],
+        [{"epoch": 1.0, "seconds": 2.0, "val/recall@1": math.nan, "loss/metric": math.inf}],
+        [{"epoch": math.nan, "val/recall@1": 0.5, "loss/metric": 0.0}],
+        [{"epoch": 1.0, "val/recall@1": 0.5, "loss/metric": -1.0, "loss/total": 1e9}],
+    ],
+)
+def test_missing_and_broken_figures_do_not_crash(tmp_path, rows):
+    runs = [RunRecord("_odd", rows, {"best_epoch": math.nan}, "")]
+    write_report(tmp_path / "r.html", "odd", [*runs, RunRecord("whole", history(), RESULTS, "")])
+    write_report(tmp_path / "r.html", "odd", runs)
+    assert "odd" in Page((tmp_path / "r.html").read_text(encoding="utf-8")).cells()
+
+
+@pytest.mark.parametrize("names", [[], ["a", "a"]])
+def test_runs_need_different_names(tmp_path, names):
+    with pytest.raises(ValueError, match="different names"):
+        write_report(tmp_path / "r.html", "x", [RunRecord(name, [], {}, "") for name in names])
+    assert not list(tmp_path.iterdir())
+
+
+def test_points_leave_out_what_is_missing():
+    assert points(history(), "seconds", "val/recall@1", scale=100) == (
+        [1.5, 4.5, 7.5],
+        [10, 30, 50],
+    )
+    assert points(history(3), "epoch", "loss/node_ce")[0] == [1, 3]
+
+
+def test_panels_have_titles_and_only_what_there_is():
+    assert list(retrieval_panels({"a": history(), "b": [{"epoch": 1.0}]})) == [
+        "Recall@1, validation split, by epoch",
+        "Recall@1, validation split, by training time",
+        "MAP@R, validation split, by epoch",
+        "MAP@R, validation split, by training time",
+    ]
+    assert list(loss_panels([{"epoch": 1.0, "loss/diversity": 0.1}])) == ["Losses of the generator"]
+    assert loss_panels(history()) == loss_panels(history())  # the same bytes
+
+
+def test_many_long_names_fit_into_the_legend():
+    runs = {
+        f"run number {number} with a rather long name {'x' * 60}": history() for number in range(9)
+    }
+    few = retrieval_panels({"a": history()})
+    many = retrieval_panels(runs)
+    for title in few:
+        sizes = [ElementTree.fromstring(panels[title]).get("width") for panels in (few, many)]
+        assert sizes[0] == sizes[1]

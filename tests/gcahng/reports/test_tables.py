@@ -1,0 +1,76 @@
+import io
+import math
+import re
+
+import pytest
+from rich.console import Console
+
+from gcahng.reports.tables import Column, markdown_table, results_table
+
+COLUMNS = (
+    Column("name", "Run"),
+    Column("recall@1", "R@1 %", "percent"),
+    Column("seconds", "Time s", "seconds"),
+    Column("peak_memory_mib", "Memory MiB", "mib"),
+)
+ROWS = [
+    {"name": "gca|hng", "recall@1": 0.72345, "seconds": 12.34, "peak_memory_mib": 467.8},
+    {"name": "[b]plain[/b]", "recall@1": math.nan, "seconds": None},
+    {"name": "paper", "recall@1": "72.3 ± 0.3"},
+]
+
+
+def test_markdown():
+    assert markdown_table(ROWS, COLUMNS).splitlines() == [
+        "| Run | R@1 % | Time s | Memory MiB |",
+        "| --- | ---: | ---: | ---: |",
+        "| gca\\|hng | 72.34 | 12.3 | 468 |",
+        "| [b]plain[/b] | – | – | – |",
+        "| paper | 72.3 ± 0.3 | – | – |",
+    ]
+
+
+def test_terminal_table_shows_the_same_cells_and_no_markup():
+    console = Console(file=io.StringIO(), width=100)
+    console.print(results_table(ROWS, COLUMNS, title="Results"))
+    text = console.file.getvalue()
+    assert "Results" in text
+    lines = [re.split(r"\s{2,}", line.strip()) for line in text.splitlines()[3:] if line.strip()]
+    assert lines == [
+        ["gca|hng", "72.34", "12.3", "468"],
+        ["[b]plain[/b]", "–", "–", "–"],
+        ["paper", "72.3 ± 0.3", "–", "–"],
+    ]
+
+
+def test_results_fit_80_columns():
+    figures = [Column(name, name, "percent") for name in ("R@1", "R@2", "R@4", "R@8", "MAP@R")]
+    columns = [Column("run", "run"), Column("epoch", "epoch"), *figures]
+    columns += [Column("r", "R-Prec", "percent"), Column("s", "s", "seconds")]
+    columns += [Column("m", "MiB", "mib")]
+    row = {"run": "GCA-HNG, full recipe", "epoch": "last (10)", "r": 0.5, "s": 123.4, "m": 1234}
+    console = Console(file=io.StringIO(), width=80)
+    console.print(results_table([row | {c.key: 0.7805 for c in figures}], columns))
+    assert "GCA-HNG, full recipe" in console.file.getvalue()
+    assert "…" not in console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("text", "a", "a"),
+        ("integer", 12.0, "12"),
+        ("number", 0.000123456, "0.0001235"),
+        ("percent", 1, "100.00"),
+        ("seconds", 0, "0.0"),
+        ("mib", 1023.6, "1024"),
+        ("number", math.inf, "inf"),
+    ],
+)
+def test_formats(name, value, expected):
+    assert Column("x", "X", name).show({"x": value}) == expected
+
+
+def test_unknown_format():
+    with pytest.raises(ValueError, match="'percents' of column 'x': choose one of text"):
+        Column("x", "X", "percents")

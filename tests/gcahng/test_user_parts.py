@@ -1,0 +1,120 @@
+"""Generators and metric losses from a user's own file."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from gcahng.builders.networks import build_generator, build_loss
+from gcahng.config import load_config
+from tests.gcahng.training.test_trainer import _trainer
+
+SOURCE = """
+import torch
+from torch import nn
+
+from gcahng.generators import NegativeGenerator
+from gcahng.generators.base import Synthetic
+from gcahng.losses import ProxyAnchorLoss
+
+
+class Halfway(NegativeGenerator):
+    def __init__(self, *args, part=0.5, **settings):
+        super().__init__(*args, **settings)
+        self.part = part
+
+    def make_negatives(self, slots, layout, draws):
+        return Synthetic(torch.lerp(slots.unsqueeze(2), slots.unsqueeze(1), self.part))
+
+
+class Plain(Halfway):
+    def __init__(self, embedding_dim, num_classes, part=0.5, **settings):
+        super().__init__(embedding_dim, num_classes, part=part, **settings)
+
+
+class Flat(NegativeGenerator):
+    def make_negatives(self, slots, layout, draws):
+        return Synthetic(slots)
+
+
+class Single(nn.Module):
+    def forward(self, embeddings):
+        return embeddings.sum()
+
+
+class Vector(nn.Module):
+    def forward(self, embeddings, labels):
+        return embeddings.sum(1)
+
+
+class Unfinished(NegativeGenerator):
+    pass
+
+
+class Steeper(ProxyAnchorLoss):
+    pass
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    name = f"own_parts_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(SOURCE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    return name
+
+
+def test_they_train(module: str, tmp_path: Path) -> None:
+    overrides = [f"generator.name={module}:Halfway", "generator.args.part=0.25"]
+    overrides += [f"loss.name={module}:Steeper", "loss.args.alpha=4.0", "train.epochs=1"]
+    trainer = _trainer(tmp_path / "run", *overrides)
+    assert trainer.generator.part == 0.25
+    assert trainer.loss.proxies.shape == (5, 8)
+    results = trainer.fit()
+    assert results["last/recall@1"] > 0
+    assert "loss/synthetic" in trainer.history[0]
+
+
+MISTAKES = [
+    ("Halfway", {"parts": 0.5}, "takes no 'parts' .did you mean 'part'?"),
+    ("Unfinished", {}, "abstract"),
+    ("Steeper", {}, "to be a gcahng.generators.base.NegativeGenerator class"),
+    ("Nowhere", {}, "generator 'own_parts_.*:Nowhere': .* has no class 'Nowhere'"),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "sentence"), MISTAKES)
+def test_mistakes(module: str, name: str, args: dict[str, float], sentence: str) -> None:
+    overrides = [f"generator.name={module}:{name}"]
+    overrides += [f"generator.args.{key}={value}" for key, value in args.items()]
+    with pytest.raises(ValueError, match=sentence):
+        build_generator(load_config("digits", overrides), 5)
+
+
+def test_no_such_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"loss.name: metric loss 'no_such:Loss': there is no"):
+        build_loss(load_config("digits", ["loss.name=no_such:Loss"]), 5)
+
+
+def test_ordinary_arguments_are_found_too(module: str) -> None:
+    config = load_config("digits", [f"generator.name={module}:Plain", "generator.args.part=0.1"])
+    made = build_generator(config, 5)
+    assert made is not None
+    assert made.part == 0.1
+
+
+WRONG = [
+    ("generator.name", "Flat", r"Flat to make negatives of shape \[3, 5, 5, 8\].*got \[3, 5, 8\]"),
+    ("loss.name", "Single", r"with forward\(embeddings, labels\) \(got forward\(embeddings\)"),
+    ("loss.name", "Vector", r"the metric loss as a scalar \(got \[15\]\)"),
+]
+
+
+@pytest.mark.parametrize(("key", "name", "sentence"), WRONG)
+def test_what_does_not_keep_the_contract_says_so(
+    module: str, tmp_path: Path, key: str, name: str, sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        _trainer(tmp_path / "run", f"{key}={module}:{name}").fit()

@@ -1,0 +1,362 @@
+import copy
+import gc
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from gcahng import HardNegativeGenerator
+from gcahng.losses import NPairLoss, ProxyAnchorLoss
+from gcahng.training.step import Optimizers, TrainingStep
+from tests.gcahng import oracle
+from tests.graph.oracle import assert_near
+
+SAMPLES, SAMPLED, INPUTS, CHANNELS, CLASSES = 2, 3, 5, 8, 5
+LR = {"embedder": 3e-3, "graph": 2e-3, "classifier": 1e-2}
+both_paths = pytest.mark.parametrize("path", ["dense", "sparse"])
+
+
+def embedder() -> nn.Sequential:
+    # No bias before the BatchNorm: its gradient would be rounding noise, which AdamW magnifies.
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Linear(INPUTS, 7, bias=False), nn.BatchNorm1d(7), nn.Tanh(), nn.Linear(7, CHANNELS)
+    ).double()
+
+
+def generator(**args: Any) -> HardNegativeGenerator:
+    """Every parameter away from 0, where AdamW would magnify rounding, and the means set."""
+    torch.manual_seed(1)
+    args = {"heads": 2, "layers": 1, "edge_dropout": "off", **args}
+    made = HardNegativeGenerator(CHANNELS, CLASSES, **args).double()
+    for parameter in made.parameters():
+        if parameter.requires_grad:
+            parameter.data.add_(torch.randn_like(parameter), alpha=0.2)
+    made.hardness.metric.fill_(3.0)
+    made.hardness.generator.fill_(15.0)
+    return made
+
+
+def adamw(net: nn.Module, made: HardNegativeGenerator) -> Optimizers:
+    return Optimizers(
+        AdamW(net.parameters(), lr=LR["embedder"], weight_decay=1e-4),
+        AdamW(made.graph.parameters(), lr=LR["graph"], weight_decay=1e-4),
+        AdamW(made.classifier.parameters(), lr=LR["classifier"], weight_decay=0.01),
+    )
+
+
+def make(net: nn.Module, made: HardNegativeGenerator, **args: Any) -> TrainingStep:
+    return TrainingStep(net, NPairLoss(), made, adamw(net, made), **args)
+
+
+def batch(number: int = 0) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+    torch.manual_seed(10 + number)
+    images = torch.randn(SAMPLES * SAMPLED, INPUTS, dtype=torch.float64)
+    labels = torch.randperm(CLASSES)[:SAMPLED].repeat(SAMPLES)
+    draws = torch.rand(2, SAMPLES, SAMPLES - 1, dtype=torch.float64)
+    return images, labels, (draws[0], draws[1])
+
+
+def loop_iteration(
+    net: nn.Module, made: HardNegativeGenerator, optimizers: Optimizers, number: int, clip: float
+) -> dict[str, Tensor]:
+    """One iteration as the method has it, with losses from loops."""
+    images, labels, draws = batch(number)
+    optimizers.embedder.zero_grad()
+    optimizers.graph.zero_grad()
+    z = net(images)
+    metric = oracle.npair(oracle.in_slots(z, labels))
+    added = oracle.added_to_metric(made, z, labels, draws[0])
+    total = metric + added["synthetic"] + added["node_ce"]
+    total.backward()
+    nn.utils.clip_grad_value_(net.parameters(), clip)
+    optimizers.embedder.step()
+    nn.utils.clip_grad_value_(made.graph.parameters(), clip)
+    optimizers.graph.step()
+
+    optimizers.classifier.zero_grad()
+    judged = oracle.classifier_loss(made.classifier, z, labels)
+    judged.backward()
+    optimizers.classifier.step()
+
+    optimizers.graph.zero_grad()
+    generated = oracle.generator_loss(made, z, labels, draws[1])
+    generated.backward()
+    nn.utils.clip_grad_value_(made.graph.parameters(), clip)
+    optimizers.graph.step()
+    return {**added, "metric": metric, "total": total, "classifier": judged, "generator": generated}
+
+
+def assert_same_state(ours: nn.Module, expected: nn.Module, bound: float = 1e-10) -> None:
+    for name, value in expected.state_dict().items():
+        assert_near(name, ours.state_dict()[name].double(), value.double(), bound)
+
+
+@both_paths
+@pytest.mark.parametrize("clip", [10.0, 0.05])
+def test_three_steps_equal_the_loop(path: str, clip: float) -> None:
+    net, made = embedder(), generator(path=path)
+    other_net, other = embedder(), generator()
+    step, optimizers, means = make(net, made, clip=clip), adamw(other_net, other), []
+    for number in range(3):
+        losses = step(*batch(number))
+        expected = loop_iteration(other_net, other, optimizers, number, clip)
+        for name, value in expected.items():
+            assert_near(f"step {number} {name}", losses[name], value)
+        means.append((float(expected["metric"].detach()), float(expected["generator"].detach())))
+        if number == 1:  # an epoch of two steps
+            made.hardness.end_epoch()
+            other.hardness.metric.fill_((means[0][0] + means[1][0]) / 2)
+            other.hardness.generator.fill_((means[0][1] + means[1][1]) / 2)
+    assert_same_state(net, other_net)
+    assert_same_state(made.graph, other.graph)
+    assert_same_state(made.classifier, other.classifier)
+    assert_near("mean metric", made.hardness.metric, other.hardness.metric)
+    assert made.graph.class_norm.num_batches_tracked == 6
+
+
+@pytest.mark.parametrize("edge_dropout", ["off", "tied"])
+@pytest.mark.parametrize("edge_heads", [1, 2])
+def test_dense_and_sparse_steps_are_equal(edge_dropout: str, edge_heads: int) -> None:
+    runs = []
+    for path in ("dense", "sparse"):
+        args = {"edge_dropout": edge_dropout, "dropout": 0.4, "edge_heads": edge_heads}
+        net, made = embedder(), generator(path=path, layers=2, **args)
+        step = make(net, made)
+        images, labels, _ = batch()
+        for seed in range(3):
+            torch.manual_seed(seed)  # folding scalars and dropout are drawn within
+            losses = step(images, labels)
+        made.hardness.end_epoch()
+        runs.append((net, made, losses))
+    for name, value in runs[1][2].items():
+        assert_near(name, runs[0][2][name], value)
+    assert_same_state(runs[0][0], runs[1][0])
+    assert_same_state(runs[0][1], runs[1][1])
+
+
+def test_the_order_of_the_batch_does_not_matter() -> None:
+    order, states = [0, 3, 1, 4, 2, 5], []
+    images, labels, draws = batch()
+    for rows in (list(range(6)), order):
+        net, made = embedder(), generator()
+        losses = make(net, made)(images[rows], labels[rows], draws)
+        states.append((net, made, losses))
+    for name, value in states[0][2].items():
+        assert_near(name, states[1][2][name], value, 1e-9)
+    assert_same_state(states[1][0], states[0][0], 1e-7)
+
+
+def test_names_of_the_losses() -> None:
+    losses = make(embedder(), generator())(*batch())
+    assert set(losses) == {
+        *("metric", "synthetic", "node_ce", "total", "gradient", "graph_gradient", "classifier"),
+        *("generator_ce", "similarity", "diversity", "generator", "generator_gradient"),
+    }
+    assert all(loss.shape == () and not loss.requires_grad for loss in losses.values())
+    total = losses["metric"] + losses["synthetic"] + losses["node_ce"]
+    assert_near("total", losses["total"], total, 1e-13)
+
+
+def _all_gradients(parameters: Any) -> Tensor:
+    return torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
+
+
+def test_quirk_clip_by_value_or_by_norm() -> None:
+    clip, nets = 0.02, {}
+    for clip_by in ("value", "norm", None):
+        net, made = embedder(), generator()
+        args = {"clip": clip, "clip_by": clip_by} if clip_by else {"clip": None}
+        losses = make(net, made, **args)(*batch())
+        nets[clip_by] = _all_gradients(net.parameters())
+        graph = _all_gradients(made.graph.parameters())
+        assert losses["gradient"] > clip  # before clipping
+        assert (graph.norm() <= clip * 1.001) == (clip_by == "norm")
+        assert (graph.abs().max() <= clip) == (clip_by is not None)
+    free = nets[None]
+    assert_near("value", nets["value"], free.clamp(-clip, clip), 1e-13)
+    assert_near("norm", nets["norm"], free * clip / free.norm(), 1e-4)
+    assert (nets["value"] - nets["norm"]).abs().max() > 1e-3
+
+
+def test_refuses_another_way_to_clip() -> None:
+    with pytest.raises(ValueError, match=r"'clip_by' as value or norm .*'size'"):
+        make(embedder(), generator(), clip_by="size")
+
+
+def test_without_a_generator_only_the_metric_loss_trains() -> None:
+    net, other = embedder(), embedder()
+    images, labels, _ = batch()
+    step = TrainingStep(net, NPairLoss(), None, Optimizers(AdamW(net.parameters(), lr=1e-3)))
+    losses = step(images, labels)
+    assert set(losses) == {"metric", "total", "gradient"}
+    optimizer = AdamW(other.parameters(), lr=1e-3)
+    loss = oracle.npair(oracle.in_slots(other(images), labels))
+    loss.backward()
+    norm = _all_gradients(other.parameters()).norm()
+    optimizer.step()
+    assert_near("metric", losses["metric"], loss, 1e-12)
+    assert_near("gradient", losses["gradient"], norm, 1e-12)
+    assert_same_state(net, other)
+
+
+def test_untrained_generator_leaves_its_part_out() -> None:
+    none = {"gamma": 0, "similarity_weight": 0, "diversity_weight": 0}
+    made = generator(**none)
+    before = copy.deepcopy(made.classifier.state_dict())
+    losses = make(embedder(), made)(*batch())
+    assert {"synthetic", "node_ce"} <= set(losses)
+    assert not {"classifier", "generator"} & set(losses)
+    assert torch.equal(made.classifier.weight, before["weight"])
+    assert made.graph.class_norm.num_batches_tracked == 1
+    made.hardness.end_epoch()
+    assert_near("metric", made.hardness.metric, losses["metric"], 1e-12)
+    assert made.hardness.synthetic_weight(20.0) == 1
+
+
+def test_terms_of_weight_0() -> None:
+    made = generator(node_ce_weight=0, synthetic_weight=0)
+    losses = make(embedder(), made)(*batch())
+    assert torch.equal(losses["total"], losses["metric"])
+    assert not {"synthetic", "node_ce"} & set(losses)
+
+
+def _with_proxies(made: HardNegativeGenerator | None) -> tuple[TrainingStep, dict[str, Any]]:
+    torch.manual_seed(2)
+    net, loss = embedder(), ProxyAnchorLoss(CLASSES, CHANNELS).double()
+    groups = [
+        {"params": list(net.parameters()), "lr": 1e-3},
+        {"params": list(loss.parameters()), "lr": 0.1},
+    ]
+    rest = adamw(net, made) if made else Optimizers(AdamW(net.parameters()))
+    optimizers = Optimizers(AdamW(groups, weight_decay=0), rest.graph, rest.classifier)
+    return TrainingStep(net, loss, made, optimizers), {"net": net, "loss": loss}
+
+
+def test_proxies_move_by_their_own_learning_rate() -> None:
+    step, parts = _with_proxies(generator())
+    before = copy.deepcopy(parts)
+    images, labels, draws = batch()
+    losses = step(images, labels, draws)
+    # The first step of AdamW moves an entry by its learning rate.
+    proxies = (parts["loss"].proxies - before["loss"].proxies).abs().detach()
+    weights = (parts["net"][3].weight - before["net"][3].weight).abs().detach()
+    assert float(proxies.max()) == pytest.approx(0.1, rel=1e-3)
+    assert float(weights.max()) == pytest.approx(1e-3, rel=1e-3)
+    z = before["net"](images)
+    expected = oracle.proxy_anchor(z, labels, before["loss"].proxies)
+    assert_near("metric", losses["metric"], expected)
+
+
+def test_synthetic_term_enters_beside_proxy_anchor() -> None:
+    images, labels, draws = batch()
+    made = generator(node_ce_weight=0)
+    copied = copy.deepcopy(made)
+    step, parts = _with_proxies(made)
+    z = copy.deepcopy(parts["net"])(images)
+    losses = step(images, labels, draws)
+    expected = oracle.added_to_metric(copied, z, labels, draws[0])["synthetic"]
+    assert_near("synthetic", losses["synthetic"], expected)
+    assert_near("total", losses["total"], losses["metric"] + expected)
+    alone, other = _with_proxies(None)
+    alone(images, labels)
+    difference = _all_gradients(parts["net"].parameters()) - _all_gradients(
+        other["net"].parameters()
+    )
+    assert difference.abs().max() > 1e-2
+    assert_near("proxies", parts["loss"].proxies.grad, other["loss"].proxies.grad)
+
+
+@both_paths
+def test_bfloat16_autocast_comes_close(path: str) -> None:
+    images, labels, draws = batch()
+    found = []
+    for dtype in (torch.bfloat16, None):
+        net, made = embedder().float(), generator(path=path).float()
+        context: dict[str, Callable[[], Any]] = (
+            {"autocast": partial(torch.autocast, "cpu", dtype)} if dtype else {}
+        )
+        step = make(net, made, **context)
+        losses = step(images.float(), labels, (draws[0].float(), draws[1].float()))
+        found.append(losses)
+        assert all(p.isfinite().all() for p in (*net.parameters(), *made.parameters()))
+    for name, value in found[1].items():
+        assert_near(name, found[0][name].float(), value, 0.1 if "gradient" not in name else 0.3)
+
+
+class _Token:
+    pass
+
+
+class _Watch(torch.autograd.Function):
+    """Identity that hands out a weak reference to its place in the graph."""
+
+    alive: weakref.ref[_Token]
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.token = _Token()
+        _Watch.alive = weakref.ref(ctx.token)
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad
+
+
+class _Watched(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = embedder()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return _Watch.apply(self.inner(images))
+
+
+def test_no_graph_outlives_the_step() -> None:
+    net = _Watched()
+    step = make(net, generator())
+    images, labels, draws = batch()
+    held = net(images)
+    gc.collect()
+    assert _Watch.alive() is not None
+    losses = step(images, labels, draws)
+    gc.collect()
+    assert _Watch.alive() is None
+    del held, losses
+
+
+def test_classifier_gradient_of_the_step_is_its_own() -> None:
+    net, made = embedder(), generator()
+    z = copy.deepcopy(net)(batch()[0])
+    judged = oracle.classifier_loss(copy.deepcopy(made.classifier), z, batch()[1])
+    losses = make(net, made)(*batch())
+    assert_near("classifier", losses["classifier"], judged)
+    # The generator's cross entropy, ten times larger here, leaves no trace.
+    fresh = generator().classifier
+    oracle.classifier_loss(fresh, z, batch()[1]).backward()
+    assert_near("weight", made.classifier.weight.grad, fresh.weight.grad)
+
+
+def test_backward_is_called_once_for_each_of_the_three_losses() -> None:
+    called = []
+
+    def backward(loss: Tensor) -> None:
+        called.append(float(loss.detach()))
+        loss.backward()
+
+    losses = make(embedder(), generator(), backward=backward)(*batch())
+    assert called == [float(losses[name]) for name in ("total", "classifier", "generator")]
+
+
+def test_unbalanced_batch_raises_before_anything_moves() -> None:
+    net, made = embedder(), generator()
+    before = copy.deepcopy(net.state_dict())
+    with pytest.raises(ValueError, match=r"\{0: 2, 1: 3\}"):
+        make(net, made)(torch.zeros(5, INPUTS).double(), torch.tensor([0, 1, 1, 0, 1]))
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())

@@ -1,0 +1,303 @@
+"""A whole training on digits: exactness of resuming, what a run leaves, what it refuses."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from gcahng.config import load_config
+from gcahng.runs.folder import RunFolder
+from gcahng.training.loss_log import NonFiniteLossError
+from gcahng.training.trainer import Trainer
+
+SMALL = ["train.epochs=3", "batch.samples=3", "embedder.dim=8"]
+REPOSITORY = Path(__file__).parents[2]
+
+
+class Quiet:
+    """A display that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+        self.evaluated = 0
+
+    def warm_start(self, step: int, steps: int, loss: float) -> None:
+        raise AssertionError("digits have no warm start")
+
+    def step(self, epoch: int, step: int, steps: int, losses: dict[str, float]) -> None:
+        assert 0 < step <= steps
+
+    def evaluation(self, done: int, images: int) -> None:
+        assert 0 < done <= images
+        self.evaluated = done
+
+    def epoch(self, row: dict[str, float], best: float | None) -> None:
+        self.rows.append(row)
+
+
+def _trainer(folder: Path, *overrides: str) -> Trainer:
+    config = load_config("digits", [*SMALL, *overrides])
+    run = RunFolder(folder)
+    if not run.last.exists():
+        run.create(config)
+    return Trainer(config, run, Quiet())
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run that nothing interrupts."""
+    trainer = _trainer(tmp_path_factory.mktemp("whole"))
+    trainer.fit()
+    return trainer.folder
+
+
+def assert_same_figures(one: RunFolder, other: RunFolder) -> None:
+    """Metrics and weights equal to the last bit; times may differ."""
+    for folder in (one, other):
+        assert folder.results.is_file()
+    figures = [json.loads(folder.results.read_text()) for folder in (one, other)]
+    for one_figures in figures:
+        del one_figures["seconds"], one_figures["peak_memory_mib"]
+    assert figures[0] == figures[1]
+    weights = [load_file(folder.model) for folder in (one, other)]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+    rows = []
+    for folder in (one, other):
+        with folder.metrics.open() as file:
+            rows.append([{**row, "seconds": ""} for row in csv.DictReader(file)])
+    assert rows[0] == rows[1]
+    assert one.hardness.read_bytes() == other.hardness.read_bytes()
+
+
+def test_run_leaves_the_promised_files(whole_run: RunFolder) -> None:
+    for path in (whole_run.config, whole_run.metrics, whole_run.last, whole_run.best):
+        assert path.is_file()
+    assert list((whole_run.path / "tensorboard").glob("events*"))
+    environment = json.loads((whole_run.path / "environment.json").read_text())
+    assert torch.__version__.startswith(environment["libraries"]["torch"])
+    with whole_run.metrics.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    hardness = json.loads(whole_run.hardness.read_text())
+    assert [row["epoch"] for row in hardness] == [1, 2, 3]
+    assert {"loss/metric", "loss/generator", "loss/gradient", "test/recall@1"} <= rows[0].keys()
+    results = json.loads(whole_run.results.read_text())
+    assert results["selected_on"] == "test"
+    assert results["best/recall@1"] == max(float(row["test/recall@1"]) for row in rows)
+    assert not [p for p in whole_run.path.rglob(".*") if p.is_file()]
+
+
+def test_evaluation_is_shown_to_its_last_image(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path, "train.epochs=1")
+    trainer.fit()
+    assert trainer.display.evaluated == len(trainer.splits.test)
+
+
+def test_same_seed_same_run(whole_run: RunFolder, tmp_path: Path) -> None:
+    torch.rand(7)
+    again = _trainer(tmp_path)
+    again.fit()
+    assert_same_figures(whole_run, again.folder)
+
+
+def test_other_seed_other_run(whole_run: RunFolder, tmp_path: Path) -> None:
+    other = _trainer(tmp_path, "seed=1", "train.epochs=1")
+    other.fit()
+    assert not torch.equal(
+        load_file(other.folder.model)["fc.1.weight"], load_file(whole_run.model)["fc.1.weight"]
+    )
+
+
+def test_resume_continues_exactly(whole_run: RunFolder, tmp_path: Path) -> None:
+    first = _trainer(tmp_path)
+    first._end_epoch(first._train_epoch())
+    torch.manual_seed(123)
+    second = _trainer(tmp_path)
+    second.resume()
+    assert second.epoch == 1
+    second.fit()
+    assert_same_figures(whole_run, second.folder)
+
+
+@pytest.mark.slow
+def test_killed_run_resumes_to_the_same_end(tmp_path: Path) -> None:
+    """SIGKILL in mid-epoch, then --resume: the same figures and weights as without."""
+    overrides = ["train.epochs=4", "batch.samples=3", "data.workers=1"]
+    command = [sys.executable, "-m", "gcahng", "train"]
+    settings = {"cwd": REPOSITORY, "stdout": subprocess.DEVNULL}
+    whole, killed = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "killed")
+    subprocess.run([*command, "digits", *overrides, "--run", whole.path], check=True, **settings)
+    process = subprocess.Popen([*command, "digits", *overrides, "--run", killed.path], **settings)
+    deadline = time.monotonic() + 120
+    while not killed.last.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert killed.last.exists()
+    assert not killed.results.exists(), "the run ended before it could be killed"
+    subprocess.run([*command, "--resume", killed.path], check=True, **settings)
+    assert_same_figures(whole, killed)
+
+
+def test_warmup_trains_only_fc(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path, "train.warmup_epochs=1")
+    backbone = [p.detach().clone() for p in trainer.embedder.backbone.parameters()]
+    fc = trainer.embedder.fc[1].weight.detach().clone()
+    trainer._train_epoch()
+    same = zip(backbone, trainer.embedder.backbone.parameters(), strict=True)
+    assert all(torch.equal(before, after) for before, after in same)
+    assert not torch.equal(fc, trainer.embedder.fc[1].weight)
+    trainer._train_epoch()
+    assert not torch.equal(backbone[0], next(trainer.embedder.backbone.parameters()))
+
+
+def test_frozen_batch_norm_keeps_its_statistics(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path, "embedder.freeze=[bn]")
+    before = {n: b.clone() for n, b in trainer.embedder.backbone.named_buffers()}
+    fc_mean = trainer.embedder.fc[0].running_mean.clone()
+    trainer._train_epoch()
+    assert before
+    assert all(torch.equal(b, before[n]) for n, b in trainer.embedder.backbone.named_buffers())
+    assert not torch.equal(fc_mean, trainer.embedder.fc[0].running_mean)
+
+
+def test_proxies_have_their_own_group_and_are_resumed(tmp_path: Path) -> None:
+    overrides = ["loss.name=proxy_anchor", "loss.lr=0.05", "train.epochs=2"]
+    trainer = _trainer(tmp_path, *overrides)
+    group = trainer.optimizers.embedder.param_groups[-1]
+    assert group["lr"] == 0.05
+    assert group["params"][0] is trainer.loss.proxies
+    before = trainer.loss.proxies.detach().clone()
+    row = trainer._train_epoch()
+    assert row["loss/synthetic"] > 0, "the synthetic N-pair term enters beside Proxy-Anchor"
+    assert not torch.equal(before, trainer.loss.proxies)
+    trainer._end_epoch(row)
+    resumed = _trainer(tmp_path, *overrides)
+    resumed.resume()
+    assert torch.equal(resumed.loss.proxies, trainer.loss.proxies)
+    state = resumed.optimizers.embedder.state[resumed.loss.proxies]
+    assert torch.equal(
+        state["exp_avg"], trainer.optimizers.embedder.state[trainer.loss.proxies]["exp_avg"]
+    )
+
+
+def test_node_ce_control_trains_no_generator(tmp_path: Path) -> None:
+    weights = ["gamma", "similarity_weight", "diversity_weight", "synthetic_weight"]
+    trainer = _trainer(tmp_path, *(f"generator.{name}=0" for name in weights))
+    assert trainer.optimizers.classifier is None
+    row = trainer._train_epoch()
+    assert "loss/node_ce" in row
+    assert not {"loss/synthetic", "loss/generator", "loss/classifier"} & row.keys()
+
+
+def test_divergence_stops_with_the_terms_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path)
+    trainer._end_epoch(trainer._train_epoch())
+    saved = trainer.folder.last.read_bytes()
+    with torch.no_grad():
+        trainer.embedder.fc[1].weight[0, 0] = torch.nan
+    with pytest.raises(NonFiniteLossError, match=r"step 1 of epoch 2 \(metric = nan.*optim\.clip"):
+        trainer.fit()
+    assert trainer.folder.last.read_bytes() == saved
+
+
+def test_time_limit_ends_after_the_epoch(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path, "train.max_seconds=0.001")
+    assert trainer.fit()["epochs"] == 1
+
+
+@pytest.mark.parametrize("schedule", ["step", "cosine", "exponential", "constant"])
+def test_schedules(tmp_path: Path, schedule: str) -> None:
+    overrides = [f"optim.embedder.schedule.name={schedule}", "optim.embedder.schedule.every=1"]
+    trainer = _trainer(tmp_path, *overrides, "optim.embedder.schedule.gamma=0.9")
+    rates = []
+    for _ in range(3):
+        rates.append(trainer._learning_rates()["embedder"] / 5e-4)
+        trainer.optimizers.embedder.step()
+        trainer.schedules[0].step()
+    expected = {
+        "step": [1, 0.9, 0.81],
+        "exponential": [1, 0.9, 0.81],
+        "cosine": [1, 0.75, 0.25],
+        "constant": [1, 1, 1],
+    }
+    assert rates == pytest.approx(expected[schedule])
+
+
+def test_more_than_one_process_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"2 processes.*spans one process only"):
+        _trainer(tmp_path, "fabric.accelerator=cpu", "fabric.devices=2")
+
+
+def test_torchrun_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(ValueError, match="4 processes"):
+        _trainer(tmp_path)
+
+
+def test_existing_run_is_not_overwritten(whole_run: RunFolder) -> None:
+    with pytest.raises(FileExistsError, match=r"already holds a run.*--resume"):
+        whole_run.create(load_config("digits", SMALL))
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    config = load_config("digits", SMALL)
+    (tmp_path / "config.yaml").write_text("my: precious")
+    with pytest.raises(FileExistsError, match=r"holds 'config\.yaml', which is not of a run"):
+        RunFolder(tmp_path).create(config)
+    assert (tmp_path / "config.yaml").read_text() == "my: precious"
+    with pytest.raises(FileExistsError, match="is a file"):
+        RunFolder(tmp_path / "config.yaml").create(config)
+
+
+def test_a_run_that_never_began_may_begin_again(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.create(load_config("digits", SMALL))
+    folder.create(load_config("digits", [*SMALL, "seed=1"]))
+    assert "seed: 1" in folder.config.read_text()
+
+
+def test_a_changed_config_is_not_continued(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path)
+    trainer._end_epoch(trainer._train_epoch())
+    other = _trainer(tmp_path, "optim.embedder.lr=0.05", "generator.alpha=9", "eval.ks=[1]")
+    changed = r"\(generator\.alpha, optim\.embedder\.lr, eval\.ks\)"
+    with pytest.raises(ValueError, match=rf"was changed since the run began {changed}"):
+        other.resume()
+
+
+def test_only_measured_epochs_can_be_best(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path, "eval.every=2", "train.epochs=3")
+    trainer._end_epoch(trainer._train_epoch())
+    assert trainer.best is None
+    assert not trainer.folder.best.exists()
+    results = trainer.fit()
+    assert results["best_epoch"] in (2, 3)
+    assert [("test/recall@1" in row) for row in trainer.history] == [False, True, True]
+
+
+def test_out_of_time_is_measured(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path, "eval.every=3", "train.max_seconds=0.001")
+    assert trainer.fit()["best_epoch"] == 1
+
+
+@pytest.mark.parametrize("overrides", [["fabric.devices=[0,1]"], ["fabric.strategy=nothing"]])
+def test_impossible_devices_are_one_sentence(tmp_path: Path, overrides: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"^(fabric: accelerator 'cpu'|2 processes)"):
+        _trainer(tmp_path, "fabric.accelerator=cpu", *overrides)
+
+
+def test_bf16_trains(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path, "fabric.precision=bf16-mixed", "train.epochs=1")
+    row = trainer._train_epoch()
+    assert row["loss/metric"] > 0
+    assert next(trainer.embedder.parameters()).dtype == torch.float32

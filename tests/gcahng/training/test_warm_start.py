@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from gcahng.data import Digits, build_transform
+from gcahng.models import SmallConv
+from gcahng.training.warm_start import warm_start
+
+STEPS = 120
+
+
+def digits() -> Digits:
+    return Digits(transform=build_transform("digits", train=True))
+
+
+def backbone(seed: int = 0) -> SmallConv:
+    torch.manual_seed(seed)
+    return SmallConv(1, (8, 16), (1, 2))
+
+
+def same(a: SmallConv, b: SmallConv) -> bool:
+    other = b.state_dict()
+    return all(torch.equal(value, other[name]) for name, value in a.state_dict().items())
+
+
+def test_learns_and_repeats() -> None:
+    first, second, other = backbone(), backbone(), backbone()
+    seen: list[tuple[int, int, float]] = []
+    accuracy = warm_start(
+        first.eval(), digits(), seed=0, steps=STEPS, progress=lambda *args: seen.append(args)
+    )
+    assert accuracy > 0.6
+    assert [step for step, _, _ in seen] == list(range(1, STEPS + 1))
+    assert {steps for _, steps, _ in seen} == {STEPS}
+    assert seen[-1][2] < seen[0][2] / 2
+    assert not first.training
+    assert all(parameter.grad is None for parameter in first.parameters())
+    assert warm_start(second, digits(), seed=0, steps=STEPS) == accuracy
+    assert same(first, second)
+    warm_start(other, digits(), seed=1, steps=STEPS)
+    assert not same(first, other)
+
+
+def test_cache_gives_the_same_weights_without_training(tmp_path: Path) -> None:
+    first, second = backbone(), backbone()
+    accuracy = warm_start(first, digits(), seed=0, steps=4, cache=tmp_path)
+    calls: list[int] = []
+    again = warm_start(
+        second, digits(), seed=0, steps=4, cache=tmp_path, progress=lambda *args: calls.append(1)
+    )
+    assert again == accuracy
+    assert not calls
+    assert same(first, second)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("change", ["seed", "steps", "lr", "batch_size", "weights", "classes"])
+def test_cache_is_not_shared_by_different_settings(tmp_path: Path, change: str) -> None:
+    settings = {"seed": 0, "steps": 3, "lr": 4e-3, "batch_size": 8}
+    warm_start(backbone(), digits(), cache=tmp_path, **settings)
+    data, start = digits(), backbone(seed=int(change == "weights"))
+    if change == "classes":
+        data.labels = data.labels.flip(0)
+    elif change != "weights":
+        settings[change] *= 2
+        settings["seed"] += int(change == "seed")
+    warm_start(start, data, cache=tmp_path, **settings)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_damaged_cache_is_trained_again(tmp_path: Path) -> None:
+    first, second = backbone(), backbone()
+    warm_start(first, digits(), seed=0, steps=3, cache=tmp_path)
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.warns(UserWarning, match=r"Training the warm start .* again"):
+        warm_start(second, digits(), seed=0, steps=3, cache=tmp_path)
+    assert same(first, second)
+    assert warm_start(backbone(), digits(), seed=0, steps=3, cache=tmp_path) >= 0
+
+
+def test_global_random_state_is_untouched(tmp_path: Path) -> None:
+    before = torch.get_rng_state()
+    for _ in range(2):
+        network = SmallConv(1, (4,), (2,))
+        torch.set_rng_state(before)
+        warm_start(network, digits(), seed=0, steps=2, cache=tmp_path)
+        assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_refuses_what_cannot_train() -> None:
+    with pytest.raises(ValueError, match="at least 2 steps, 2 images in a batch and 2 classes"):
+        warm_start(backbone(), digits(), seed=0, steps=1)

@@ -1,0 +1,179 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gcahng.graph.convs import GCAConv
+from gcahng.graph.dense.edge_update import EdgeInputs, update_edges
+from gcahng.graph.dense.pairs import Pairs, endpoint_keep, unordered_pairs
+from gcahng.graph.gca_pairs import fold_query
+from tests.graph.oracle import activate_and_norm, assert_near, gelu, layer_norm
+
+SIZE, WIDTH, HEADS = 6, 4, 2
+COUNT = SIZE * (SIZE + 1) // 2
+memories = pytest.mark.parametrize("memory", ["balanced", "low", "auto"])
+
+
+def make_pairs() -> Pairs:
+    return unordered_pairs(SIZE, torch.device("cpu"))
+
+
+def inputs(dtype: torch.dtype = torch.float64) -> EdgeInputs:
+    torch.manual_seed(0)
+    shapes = {
+        "edge_attr": (COUNT, WIDTH),
+        "folded": (SIZE, HEADS, WIDTH),
+        "offset": (COUNT, HEADS),
+        "value": (SIZE, HEADS, WIDTH // HEADS),
+        "w1": (4 * WIDTH, WIDTH),
+        "w2": (WIDTH, 4 * WIDTH),
+        **dict.fromkeys(("gamma", "beta", "b2"), (WIDTH,)),
+        **dict.fromkeys(("b1", "inner_gamma", "inner_beta"), (4 * WIDTH,)),
+    }
+    made = {name: torch.randn(shape, dtype=dtype) for name, shape in shapes.items()}
+    return EdgeInputs(**{name: tensor.requires_grad_() for name, tensor in made.items()})
+
+
+def dropout() -> Tensor:
+    torch.manual_seed(3)
+    return endpoint_keep(COUNT, HEADS, 0.5, torch.zeros(1, dtype=torch.float64))
+
+
+def _norm(gamma: Tensor, beta: Tensor) -> nn.Module:
+    """What the oracle reads of a LayerNorm."""
+    norm = nn.Module()
+    norm.__dict__.update(weight=gamma, bias=beta)
+    return norm
+
+
+def loop(t: EdgeInputs, keep: Tensor | None) -> Tensor:
+    """The docstring's formula, a pair and a head at a time."""
+    outer, inner, rows = _norm(t.gamma, t.beta), _norm(t.inner_gamma, t.inner_beta), []
+    ends = [(i, j) for i in range(SIZE) for j in range(i, SIZE)]
+    for m, (i, j) in enumerate(ends):
+        e, heads = t.edge_attr[m], []
+        for h in range(HEADS):
+            score = e @ t.folded[i, h] - e @ t.folded[j, h] + t.offset[m, h]
+            first, second = 1 / (1 + (-score).exp()), 1 / (1 + score.exp())
+            if keep is not None:
+                first, second = first * keep[m, 0, h], second * keep[m, 1, h]
+            heads.append(first * t.value[i, h] + second * t.value[j, h])
+        a = activate_and_norm(outer, torch.cat(heads) + e)
+        hidden = layer_norm(inner, gelu(t.w1 @ a + t.b1))
+        rows.append(activate_and_norm(outer, t.w2 @ hidden + t.b2 + a))
+    return torch.stack(rows)
+
+
+@memories
+@pytest.mark.parametrize("drops", [True, False])
+@pytest.mark.usefixtures("chunk")
+def test_equals_the_loop_with_every_gradient(memory: str, drops: bool) -> None:
+    t, keep = inputs(), dropout() if drops else None
+    weights, found = torch.randn(COUNT, WIDTH).double(), []
+    for out in (update_edges(t, make_pairs(), keep, memory), loop(t, keep)):
+        found.append((out, *torch.autograd.grad((out * weights).sum(), t)))
+    for name, ours, expected in zip(("output", *EdgeInputs._fields), *found, strict=True):
+        assert_near(name, ours, expected, 1e-11)
+
+
+@memories
+def test_gradcheck(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gcahng.graph.dense.pairs.CPU_CHUNK", 7)
+    weights, pairs = torch.randn(COUNT, WIDTH).double(), make_pairs()
+    torch.autograd.gradcheck(
+        lambda *t: (update_edges(EdgeInputs(*t), pairs, None, memory) * weights).sum(),
+        tuple(inputs()),
+    )
+
+
+@pytest.mark.parametrize("fixed", EdgeInputs._fields)
+@pytest.mark.usefixtures("chunk")
+def test_what_needs_no_gradient_gets_none(fixed: str) -> None:
+    t = inputs()
+    part = t._replace(**{fixed: getattr(t, fixed).detach()})
+    update_edges(t, make_pairs()).square().sum().backward()
+    expected = [x.grad.clone() for x in t]
+    for x in t:
+        x.grad = None
+    update_edges(part, make_pairs()).square().sum().backward()
+    for name, x, gradient in zip(EdgeInputs._fields, t, expected, strict=True):
+        if name == fixed:
+            assert x.grad is None
+        else:
+            assert_near(name, x.grad, gradient)
+
+
+def test_second_derivatives_are_refused_rather_than_wrong() -> None:
+    t = inputs()
+    out = update_edges(t, make_pairs()).square().sum()
+    (first,) = torch.autograd.grad(out, t.edge_attr, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        first.sum().backward()
+
+
+def _kept(memory: str) -> int:
+    """Numbers kept for backward beside the inputs."""
+    t, total = inputs(), 0
+    own = {x.data_ptr() for x in t}
+
+    def pack(tensor: Tensor) -> Tensor:
+        nonlocal total
+        if tensor.data_ptr() not in own:
+            total += tensor.numel()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        update_edges(t, make_pairs(), None, memory)
+    return total
+
+
+@pytest.mark.usefixtures("chunk")
+def test_memory_says_what_is_kept() -> None:
+    assert _kept("low") == COUNT * WIDTH
+    assert _kept("balanced") == COUNT * (WIDTH + 4 * WIDTH)
+
+
+def test_auto_makes_a_large_hidden_layer_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden = COUNT * 4 * WIDTH * 8
+    monkeypatch.setattr("gcahng.graph.dense.memory.LARGE_HIDDEN", hidden)
+    assert _kept("auto") == _kept("balanced")
+    monkeypatch.setattr("gcahng.graph.dense.memory.LARGE_HIDDEN", hidden - 1)
+    assert _kept("auto") == _kept("low")
+
+
+def test_nothing_is_kept_where_no_gradient_is_recorded() -> None:
+    with torch.no_grad():
+        out = update_edges(inputs(), make_pairs())
+    assert not out.requires_grad
+    assert_near("output", out, loop(inputs(), None), 1e-12)
+
+
+@pytest.mark.parametrize("memory", ["balanced", "low"])
+def test_bfloat16_autocast_comes_close(memory: str) -> None:
+    t, found = inputs(torch.float32), []
+    for enabled in (True, False):
+        # Under autocast the node terms arrive in half precision.
+        half = {n: getattr(t, n).bfloat16() for n in ("folded", "value", "offset")}
+        given = t._replace(**half) if enabled else t
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            out = update_edges(given, make_pairs(), None, memory)
+        assert out.dtype == torch.float32
+        gradients = torch.autograd.grad(out.square().sum(), t)
+        assert all(g.dtype == torch.float32 for g in gradients)
+        found.append((out, *gradients))
+    for name, ours, expected in zip(("output", *EdgeInputs._fields), *found, strict=True):
+        assert_near(name, ours, expected, 0.1)
+
+
+@pytest.mark.parametrize("edge_heads", [1, 2])
+def test_query_folds_into_the_nodes(edge_heads: int) -> None:
+    torch.manual_seed(0)
+    conv = GCAConv(WIDTH, WIDTH, heads=1, edge_heads=edge_heads).double()
+    conv.edge_query.bias.data.normal_()
+    keys, e = torch.randn(SIZE, WIDTH).double(), torch.randn(WIDTH).double()
+    folded, bias = fold_query(conv, keys)
+    query, width = conv.edge_query.weight @ e + conv.edge_query.bias, WIDTH // edge_heads
+    for head in range(edge_heads):
+        part = slice(head * width, (head + 1) * width)
+        for node, key in enumerate(keys):
+            expected = query[part] @ key[part] / width**0.5
+            assert_near("score", e @ folded[node, head] + bias[node, head], expected, 1e-13)

@@ -1,0 +1,121 @@
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gcahng.graph.dense.pair_functions import gelu_sum, pair_spread, pair_standardize
+from gcahng.graph.dense.pairs import Pairs, unordered_pairs
+from tests.graph.oracle import assert_near, gelu
+
+SIZE, CHANNELS = 5, 3
+memories = pytest.mark.parametrize("memory", ["balanced", "low", "auto"])
+pytestmark = pytest.mark.usefixtures("chunk")
+
+
+def make_pairs() -> Pairs:
+    return unordered_pairs(SIZE, torch.device("cpu"))
+
+
+def values(scale: float = 2.0) -> Tensor:
+    torch.manual_seed(0)
+    return torch.randn(SIZE * (SIZE + 1) // 2, CHANNELS, dtype=torch.float64) * scale + 1
+
+
+def gelu_inputs() -> tuple[Tensor, Tensor, Tensor]:
+    torch.manual_seed(4)
+    weight, bias = torch.randn(2, CHANNELS).double(), torch.randn(2).double()
+    return values().requires_grad_(), weight.requires_grad_(), bias.requires_grad_()
+
+
+@memories
+def test_gelu_sum_equals_the_loop(memory: str) -> None:
+    pairs, (edges, weight, bias) = make_pairs(), gelu_inputs()
+    dense = pairs.to_dense(gelu(edges @ weight.t() + bias))
+    expected = torch.stack([sum(dense[i, j] for j in range(SIZE)) for i in range(SIZE)])
+    found, weights = [], torch.randn_like(expected)
+    for out in (gelu_sum(edges, weight, bias, pairs, memory), expected):
+        found.append((out, *torch.autograd.grad((out * weights).sum(), (edges, weight, bias))))
+    for number, (ours, loop) in enumerate(zip(*found, strict=True)):
+        assert_near(str(number), ours, loop, 1e-13)
+
+
+@memories
+def test_gelu_sum_under_autocast_adds_up_in_single(memory: str) -> None:
+    pairs, inputs = make_pairs(), [x.detach().float().requires_grad_() for x in gelu_inputs()]
+    with torch.autocast("cpu", torch.bfloat16):
+        total = gelu_sum(*inputs, pairs, memory)
+    assert total.dtype == torch.float32
+    assert_near("sum", total.double(), gelu_sum(*gelu_inputs(), pairs), 0.02)
+    gradients = torch.autograd.grad(total.sum(), inputs)
+    expected = torch.autograd.grad(gelu_sum(*inputs, pairs).sum(), inputs)
+    for number, (half, full) in enumerate(zip(gradients, expected, strict=True)):
+        assert half.dtype == torch.float32
+        assert_near(str(number), half, full, 0.05)
+
+
+def test_gelu_sum_leaves_edges_without_gradient_alone() -> None:
+    edges, weight, bias = gelu_inputs()
+    gelu_sum(edges.detach(), weight, bias, make_pairs()).sum().backward()
+    assert edges.grad is None
+    expected = torch.autograd.grad(gelu_sum(edges, weight, bias, make_pairs()).sum(), weight)
+    assert_near("weight", weight.grad, expected[0])
+
+
+def test_spread_equals_the_loop() -> None:
+    pairs, v = make_pairs(), values()
+    total, dense = 0.0, pairs.to_dense(v)
+    for i in range(SIZE):
+        mean = sum(dense[i, j] for j in range(SIZE)) / SIZE
+        total = total + sum((dense[i, j] - mean).square().sum() for j in range(SIZE))
+    assert_near("spread", pair_spread(v, pairs), total.sqrt(), 1e-13)
+
+
+def test_spread_of_equal_values_has_a_finite_gradient() -> None:
+    v = torch.full((15, CHANNELS), 0.5).requires_grad_()
+    spread = pair_spread(v, make_pairs())
+    spread.backward()
+    assert spread == 0
+    assert v.grad.eq(0).all()
+
+
+def test_gradcheck() -> None:
+    pairs, norm = make_pairs(), nn.BatchNorm1d(CHANNELS).double()
+    torch.autograd.gradcheck(lambda *x: gelu_sum(*x, pairs, "low"), gelu_inputs())
+    torch.autograd.gradcheck(lambda v: pair_spread(v, pairs), values().requires_grad_())
+    torch.autograd.gradcheck(lambda v: pair_standardize(norm, v, pairs), values().requires_grad_())
+
+
+def _affine(norm: nn.BatchNorm1d, standardized: Tensor) -> Tensor:
+    return standardized * norm.weight + norm.bias
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("scale", [2.0, 1e-3])
+def test_standardize_equals_batch_norm_over_all_edges(training: bool, scale: float) -> None:
+    torch.manual_seed(1)
+    ours, pairs = nn.BatchNorm1d(CHANNELS).double().train(training), make_pairs()
+    for tensor in (ours.weight, ours.bias, ours.running_mean, ours.running_var):
+        tensor.data.uniform_(0.5, 1.5)
+    plain = copy.deepcopy(ours)
+    half, full = values(scale).requires_grad_(), values(scale).requires_grad_()
+    weights = torch.randn(SIZE**2, CHANNELS, dtype=torch.float64)
+    for _ in range(2):
+        out = _affine(ours, pair_standardize(ours, half, pairs))
+        out = pairs.to_dense(out).flatten(0, 1)
+        expected = plain(pairs.to_dense(full).flatten(0, 1))
+        assert_near("output", out, expected, 1e-12)
+        (out * weights).sum().backward()
+        (expected * weights).sum().backward()
+    assert_near("values", half.grad, full.grad, 1e-11)
+    assert_near("weight", ours.weight.grad, plain.weight.grad, 1e-12)
+    assert_near("running mean", ours.running_mean, plain.running_mean, 1e-14)
+    assert_near("running variance", ours.running_var, plain.running_var, 1e-14)
+    assert ours.num_batches_tracked == plain.num_batches_tracked == (2 if training else 0)
+
+
+def test_standardize_of_half_precision_is_done_in_single() -> None:
+    pairs, v = make_pairs(), values().bfloat16()
+    out = pairs.to_dense(pair_standardize(nn.BatchNorm1d(CHANNELS), v, pairs))
+    expected = nn.BatchNorm1d(CHANNELS)(pairs.to_dense(v.float()).flatten(0, 1))
+    torch.testing.assert_close(out.flatten(0, 1), expected, rtol=1e-5, atol=1e-6)

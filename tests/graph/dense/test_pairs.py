@@ -1,0 +1,83 @@
+import pytest
+import torch
+from torch import Tensor
+
+from gcahng.graph.dense.pairs import endpoint_keep, unordered_pairs
+from tests.graph.oracle import assert_near
+
+SIZE = 5
+CPU = torch.device("cpu")
+PAIRS = [(i, j) for i in range(SIZE) for j in range(i, SIZE)]
+
+
+def values(channels: int = 3) -> Tensor:
+    torch.manual_seed(0)
+    return torch.randn(len(PAIRS), channels, dtype=torch.float64)
+
+
+def test_rows_columns_and_weights() -> None:
+    pairs = unordered_pairs(SIZE, CPU)
+    assert pairs.num_nodes == SIZE
+    assert list(zip(pairs.row.tolist(), pairs.col.tolist(), strict=True)) == PAIRS
+    assert pairs.weight.tolist() == [1 if i == j else 2 for i, j in PAIRS]
+
+
+def test_index_finds_the_pair_of_both_directions() -> None:
+    index = unordered_pairs(SIZE, CPU).index
+    for i in range(SIZE):
+        for j in range(SIZE):
+            assert PAIRS[int(index[i, j])] == (min(i, j), max(i, j))
+
+
+def test_to_dense_equals_the_loop() -> None:
+    dense, v = unordered_pairs(SIZE, CPU).to_dense(values()), values()
+    for i in range(SIZE):
+        for j in range(SIZE):
+            assert torch.equal(dense[i, j], v[PAIRS.index((min(i, j), max(i, j)))])
+    torch.autograd.gradcheck(unordered_pairs(SIZE, CPU).to_dense, values(2).requires_grad_())
+
+
+@pytest.mark.parametrize("size", [1, 4, 5, 15, 100])
+def test_chunks_cover_every_pair_once(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gcahng.graph.dense.pairs.CPU_CHUNK", size)
+    numbers = list(range(len(PAIRS)))
+    chunks = [numbers[chunk] for chunk in unordered_pairs(SIZE, CPU).chunks()]
+    assert [number for chunk in chunks for number in chunk] == numbers
+    assert max(map(len, chunks)) == min(size, len(PAIRS))
+    assert min(map(len, chunks)) > 0
+
+
+def test_ends_of_a_chunk_equal_the_loop(chunk: int) -> None:
+    pairs, v = unordered_pairs(SIZE, CPU), values()
+    nodes = torch.randn(SIZE, 3, dtype=torch.float64)
+    total, expected = nodes.clone(), nodes.clone()
+    for part in pairs.chunks():
+        ends = pairs.at_ends(nodes, part)
+        apart = pairs.apart(part, torch.float64)
+        for place, (i, j) in enumerate(PAIRS[part]):
+            assert torch.equal(ends[0][place], nodes[i])
+            assert torch.equal(ends[1][place], nodes[j])
+            assert apart[place].tolist() == [float(i != j)]
+        pairs.add_to_ends(total, v[part], part)
+    for value, (i, j) in zip(v, PAIRS, strict=True):
+        for node in {i, j}:
+            expected[node] += value
+    assert_near("sum", total, expected, 1e-14)
+
+
+def test_pairs_first_made_in_inference_mode_serve_training() -> None:
+    unordered_pairs.cache_clear()
+    with torch.inference_mode():
+        unordered_pairs(SIZE, CPU)
+    v = values().requires_grad_()
+    unordered_pairs(SIZE, CPU).to_dense(v).sum().backward()
+    assert v.grad[:2, 0].tolist() == [1, 2]
+
+
+def test_endpoint_keep_draws_each_weight_at_the_rate() -> None:
+    torch.manual_seed(0)
+    keep = endpoint_keep(4000, 3, 0.1, torch.zeros(1, dtype=torch.float64))
+    assert keep.shape == (4000, 2, 3)
+    assert keep.dtype == torch.float64
+    assert set(keep.unique().tolist()) == {0.0, 1 / 0.9}
+    torch.testing.assert_close(keep.mean((0,)), torch.ones(2, 3).double(), atol=0.03, rtol=0)
