@@ -1,8 +1,6 @@
 """Images and labels: data sets, samplers and transforms."""
 
-from pathlib import Path
-from typing import Any
-
+from gcahng.data.catalogue import DATASETS, build_dataset
 from gcahng.data.contact_sheet import contact_sheet
 from gcahng.data.datasets import (
     CUB,
@@ -26,21 +24,9 @@ from gcahng.data.datasets import (
 )
 from gcahng.data.download import download
 from gcahng.data.embedded import Digits, Glyphs
-from gcahng.data.registry import build
 from gcahng.data.samplers import ClassBalancedBatchSampler
 from gcahng.data.transforms import TRANSFORMS, build_transform
 from gcahng.data.verification import Part, Verification, check_findable, verify
-
-DATASETS: dict[str, type[ImageDataset]] = {
-    "cars": Cars,
-    "csv": CSVFile,
-    "cub": CUB,
-    "digits": Digits,
-    "folder": Folder,
-    "glyphs": Glyphs,
-    "inshop": InShop,
-    "sop": SOP,
-}
 
 __all__ = [
     "CUB",
@@ -75,25 +61,3 @@ __all__ = [
     "split_classes",
     "verify",
 ]
-
-
-def build_dataset(
-    name: str,
-    split: str,
-    root: str | Path | None = None,
-    transform: Transform | None = None,
-    **args: Any,
-) -> ImageDataset:
-    """Build the data set `name` of `DATASETS`.
-
-    Args:
-        name: A key of `DATASETS`.
-        split: One of the data set's `SPLITS`.
-        root: The folder that holds all data sets.
-        transform: Maps a raw image; None leaves the images raw.
-        **args: The data set's own arguments.
-
-    Raises:
-        ValueError: If the name, the split or an argument is unknown.
-    """
-    return build("data set", DATASETS, name, root=root, split=split, transform=transform, **args)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from gcahng.data.datasets.base import Transform
-from gcahng.data.registry import build
+from gcahng.registry import Registry
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -108,11 +108,9 @@ def imagenet(
     return v2.Compose([v2.RGB(), *crop, v2.PILToTensor(), Unit(), v2.Normalize(mean, std)])
 
 
-TRANSFORMS: dict[str, Callable[..., Transform]] = {
-    "digits": digits,
-    "glyphs": glyphs,
-    "imagenet": imagenet,
-}
+TRANSFORMS: Registry[Callable[..., Transform]] = Registry(
+    "transform", {"digits": digits, "glyphs": glyphs, "imagenet": imagenet}
+)
 
 
 def build_transform(name: str, train: bool, **args: Any) -> Transform:
@@ -126,4 +124,4 @@ def build_transform(name: str, train: bool, **args: Any) -> Transform:
     Raises:
         ValueError: If the name or an argument is unknown.
     """
-    return build("transform", TRANSFORMS, name, train=train, **args)
+    return TRANSFORMS.build(name, train=train, **args)

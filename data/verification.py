@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 
+from gcahng.data.catalogue import DATASETS
 from gcahng.data.datasets.base import ImageDataset
 from gcahng.data.datasets.benchmark import Benchmark, Size
 from gcahng.data.datasets.files import FileDataset, shorten
 from gcahng.data.datasets.pictures import Examination, examine_all
-from gcahng.data.registry import build
+from gcahng.registry import check_call
 
 Progress = Callable[[int, int], None]
 SHOWN = 10
@@ -99,12 +100,9 @@ def verify(
 def _open(
     dataset: str | type[ImageDataset], root: str | Path | None, args: dict[str, Any]
 ) -> dict[str, ImageDataset]:
-    # Only here, as `data` imports this module before it has its registry.
-    from gcahng.data import DATASETS
-
-    name = dataset if isinstance(dataset, str) else dataset.__name__
-    registry = DATASETS if isinstance(dataset, str) else {name: dataset}
-    train = build("data set", registry, name, root=root, split="train", **args)
+    found = DATASETS.find(dataset) if isinstance(dataset, str) else dataset
+    check_call(f"data set {dataset!r}", found, root=root, split="train", **args)
+    train = found(root=root, split="train", **args)
     others = [split for split in train.SPLITS if split != "train"]
     return {"train": train} | {
         split: type(train)(root=root, split=split, **args) for split in others

@@ -8,7 +8,7 @@ with warnings.catch_warnings():
     import torch_geometric  # noqa: F401
 
 from gcahng.graph.batch_graph import PairGraph, batch_graph, check_batch_graph, pair_graph
-from gcahng.graph.convs import CONVS, SETTINGS, GCAConv, Layer, LayerSpec, build_conv, find_conv
+from gcahng.graph.convs import CONVS, SETTINGS, GCAConv, Layer, LayerSpec, build_conv
 from gcahng.graph.correlation import Correlation, CorrelationNetwork
 from gcahng.graph.layout import BatchLayout, batch_layout
 from gcahng.graph.mixing import synthetic_negatives
@@ -27,7 +27,6 @@ __all__ = [
     "batch_layout",
     "build_conv",
     "check_batch_graph",
-    "find_conv",
     "pair_graph",
     "synthetic_negatives",
 ]

@@ -11,7 +11,7 @@ from gcahng.builders.networks import at, build_generator, build_loss
 from gcahng.config import ExperimentConfig, differing_keys
 from gcahng.config.errors import show
 from gcahng.config.layers import EXPERIMENTS, GRIDS, find_config, load_layers
-from gcahng.models import find_backbone
+from gcahng.models import BACKBONES
 from gcahng.registry import did_you_mean
 from gcahng.runs.record import Split
 
@@ -167,7 +167,7 @@ def _base(base: str, grid: Path, source: str) -> Path:
 def _check_parts(config: ExperimentConfig) -> None:
     """Look up and try what needs no data; as many classes as a batch has stand for all."""
     with at("embedder.backbone.name"):
-        find_backbone(config.embedder.backbone.name)
+        BACKBONES.find(config.embedder.backbone.name)
     build_loss(config, config.batch.classes)
     build_generator(config, config.batch.classes)
 

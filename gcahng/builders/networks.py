@@ -24,11 +24,11 @@ from gcahng.data import (
     check_findable,
     split_classes,
 )
-from gcahng.generators import NegativeGenerator, find_generator
-from gcahng.graph.convs import find_conv
-from gcahng.losses import find_loss
-from gcahng.models import Embedder, build_backbone, find_backbone
-from gcahng.registry import did_you_mean, lookup
+from gcahng.generators import GENERATORS, NegativeGenerator
+from gcahng.graph.convs import CONVS
+from gcahng.losses import LOSSES
+from gcahng.models import BACKBONES, Embedder, build_backbone
+from gcahng.registry import check_arguments
 from gcahng.training.step import Optimizers
 
 
@@ -90,7 +90,7 @@ def build_spare_split(config: ExperimentConfig) -> ImageDataset | None:
 def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageDataset:
     """One split of the configured data set, augmented as for training or not at all."""
     with at("data.name"):
-        lookup(DATASETS, config.data.name, "data set")
+        DATASETS.find(config.data.name)
     with at("data.args" if config.data.args else "data"):
         dataset = build_dataset(config.data.name, split, data_root(config), **config.data.args)
     dataset.transform = transform_of(config, dataset, augment)
@@ -102,7 +102,7 @@ def transform_of(config: ExperimentConfig, dataset: ImageDataset, augment: bool)
     section = config.data.transform
     name = section.name or dataset.transform_name
     with at("data.transform.name"):
-        lookup(TRANSFORMS, name, "transform")
+        TRANSFORMS.find(name)
     with at(f"data.transform.{'train' if augment else 'test'}"):
         return build_transform(name, augment, **(section.train if augment else section.test))
 
@@ -140,7 +140,7 @@ def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedde
     """
     section = config.embedder
     with at("embedder.backbone.name"):
-        find_backbone(section.backbone.name)
+        BACKBONES.find(section.backbone.name)
     with at("embedder.backbone.args"):
         args = section.backbone.args
         backbone = build_backbone(section.backbone.name, untrained=not pretrained, **args)
@@ -151,7 +151,7 @@ def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedde
 def build_loss(config: ExperimentConfig, num_classes: int) -> nn.Module:
     """The metric loss; one with proxies is told the sizes it needs."""
     with at("loss.name"):
-        loss = find_loss(config.loss.name)
+        loss = LOSSES.find(config.loss.name)
     takes = inspect.signature(loss).parameters
     dim = config.embedder.dim
     sizes = {"num_classes": num_classes, "embedding_dim": dim, "embedding_size": dim}
@@ -184,15 +184,11 @@ def build_generator(config: ExperimentConfig, num_classes: int) -> NegativeGener
     if section is None:
         return None
     with at("generator.name"):
-        generator = find_generator(section.name)
+        generator = GENERATORS.find(section.name)
     _check_layers(section.graph)
     known = _known_arguments(generator)
-    unknown = [name for name in section.args if name not in known]
-    if unknown:
-        raise ValueError(
-            f"generator.args: the generator {section.name!r} takes no {unknown[0]!r}"
-            f"{did_you_mean(unknown[0], known)}; it takes {', '.join(known)}"
-        )
+    with at("generator.args"):
+        check_arguments(f"generator {section.name!r}", section.args, known)
     settings = {k: v for k, v in _generator_settings(config).items() if k in known}
     with at("generator.args" if section.args else "generator"):
         return generator(config.embedder.dim, num_classes, **settings | section.args)
@@ -200,10 +196,10 @@ def build_generator(config: ExperimentConfig, num_classes: int) -> NegativeGener
 
 def _check_layers(graph: GraphConfig) -> None:
     with at("generator.graph.conv"):
-        find_conv(graph.conv)
+        CONVS.find(graph.conv)
     for name, _ in _layers(graph) if isinstance(graph.layers, list) else []:
         with at("generator.graph.layers"):
-            find_conv(name)
+            CONVS.find(name)
 
 
 def _layers(graph: GraphConfig) -> Any:

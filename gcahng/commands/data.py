@@ -10,7 +10,6 @@ from rich.text import Text
 
 from gcahng.commands.terminal import counting_bar
 from gcahng.data import DATASETS, Benchmark, ImageDataset, Part, Verification, download, verify
-from gcahng.registry import lookup
 from gcahng.reports.tables import Column, results_table
 
 COLUMNS = (
@@ -41,7 +40,7 @@ def check_data_set(
         OSError: If it is not there, or cannot be fetched.
         ValueError: If there is no such data set, or it cannot be had without a person.
     """
-    dataset = lookup(DATASETS, name, "data set")
+    dataset = DATASETS.find(name)
     if fetch:
         with counting_bar(f"download {name}", console, DownloadColumn()) as report:
             home = download(dataset, root, report)

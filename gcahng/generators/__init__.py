@@ -11,42 +11,29 @@ from gcahng.generators.hardest_point import (
     SymmetricalSynthesis,
 )
 from gcahng.generators.metrix import Metrix
-from gcahng.graph.own_class import import_class
-from gcahng.registry import lookup
+from gcahng.registry import Registry
 
-GENERATORS: dict[str, type[NegativeGenerator]] = {
-    "class_loss": ClassLoss,
-    "das": DenselyAnchoredSampling,
-    "embedding_expansion": EmbeddingExpansion,
-    "gca_hng": HardNegativeGenerator,
-    "hardest_real": HardestReal,
-    "hdml": HDML,
-    "metrix": Metrix,
-    "random_channel": RandomChannel,
-    "scalar": Scalar,
-    "symmetrical_synthesis": SymmetricalSynthesis,
-    "unmoved": Unmoved,
-}
+GENERATORS: Registry[type[NegativeGenerator]] = Registry(
+    "generator",
+    {
+        "class_loss": ClassLoss,
+        "das": DenselyAnchoredSampling,
+        "embedding_expansion": EmbeddingExpansion,
+        "gca_hng": HardNegativeGenerator,
+        "hardest_real": HardestReal,
+        "hdml": HDML,
+        "metrix": Metrix,
+        "random_channel": RandomChannel,
+        "scalar": Scalar,
+        "symmetrical_synthesis": SymmetricalSynthesis,
+        "unmoved": Unmoved,
+    },
+    user_base=NegativeGenerator,
+)
 
 __all__ = [
     "GENERATORS",
     "HardNegativeGenerator",
     "HardNegatives",
     "NegativeGenerator",
-    "find_generator",
 ]
-
-
-def find_generator(name: str) -> type[NegativeGenerator]:
-    """The class of the generator `name`.
-
-    Args:
-        name: A key of `GENERATORS`, or `module.path:ClassName` for a `NegativeGenerator` of one's
-            own.
-
-    Raises:
-        ValueError: If there is none such; the sentence lists what there is.
-    """
-    if ":" in name:
-        return import_class(name, "generator", NegativeGenerator)
-    return lookup(GENERATORS, name, "generator")

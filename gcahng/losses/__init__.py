@@ -1,16 +1,14 @@
 """Metric losses, called as `loss(embeddings, labels)`, and the generator's terms."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from torch import nn
 
-from gcahng.graph.own_class import import_class
 from gcahng.losses.npair import NPairLoss
 from gcahng.losses.proxy_anchor import ProxyAnchorLoss
 from gcahng.losses.synthetic_npair import synthetic_npair
-from gcahng.registry import did_you_mean
+from gcahng.registry import Library, Registry
 
-LOSSES: dict[str, type[nn.Module]] = {"npair": NPairLoss, "proxy_anchor": ProxyAnchorLoss}
 # Usual names of losses that pytorch-metric-learning has.
 FOREIGN = {
     "contrastive": "ContrastiveLoss",
@@ -18,26 +16,8 @@ FOREIGN = {
     "triplet": "TripletMarginLoss",
 }
 
-__all__ = ["LOSSES", "NPairLoss", "ProxyAnchorLoss", "find_loss", "synthetic_npair"]
 
-
-def find_loss(name: str) -> Callable[..., nn.Module]:
-    """What builds the metric loss `name`.
-
-    Args:
-        name: A key of `LOSSES`, contrastive, triplet, multi_similarity, the class name of any
-            loss of pytorch-metric-learning, such as CircleLoss, or `module.path:ClassName` for one
-            of one's own.
-
-    Raises:
-        ImportError: If the name is none of ours and pytorch-metric-learning is not installed.
-        ValueError: If nobody knows the name; the sentence lists what there is.
-    """
-    if ":" in name:
-        return import_class(name, "metric loss", nn.Module)
-    if name in LOSSES:
-        return LOSSES[name]
-    foreign = FOREIGN.get(name, name)
+def _in_pytorch_metric_learning(name: str) -> Callable[..., nn.Module] | None:
     try:
         from pytorch_metric_learning import losses
     except ImportError as error:
@@ -46,12 +26,26 @@ def find_loss(name: str) -> Callable[..., nn.Module]:
             "pytorch-metric-learning, which might have it, is not installed: "
             "pip install pytorch-metric-learning"
         ) from error
-    found = getattr(losses, foreign, None)
-    if isinstance(found, type) and issubclass(found, nn.Module):
-        return found
-    theirs = [key for key, value in vars(losses).items() if isinstance(value, type)]
-    listed = ", ".join(sorted([*LOSSES, *FOREIGN]))
-    raise ValueError(
-        f"unknown metric loss {name!r}{did_you_mean(name, [*LOSSES, *FOREIGN, *theirs])}; choose "
-        f"from: {listed}, or a class of pytorch_metric_learning.losses"
-    )
+    found = getattr(losses, FOREIGN.get(name, name), None)
+    return found if isinstance(found, type) and issubclass(found, nn.Module) else None
+
+
+def _their_names() -> Iterable[str]:
+    from pytorch_metric_learning import losses
+
+    classes = (name for name, value in vars(losses).items() if isinstance(value, type))
+    return [*FOREIGN, *classes]
+
+
+LOSSES: Registry[Callable[..., nn.Module]] = Registry(
+    "metric loss",
+    {"npair": NPairLoss, "proxy_anchor": ProxyAnchorLoss},
+    user_base=nn.Module,
+    library=Library(
+        _in_pytorch_metric_learning,
+        _their_names,
+        f"{', '.join(FOREIGN)}, or any class of pytorch_metric_learning.losses",
+    ),
+)
+
+__all__ = ["LOSSES", "NPairLoss", "ProxyAnchorLoss", "synthetic_npair"]

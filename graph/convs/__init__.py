@@ -1,7 +1,7 @@
 """Message-passing layers with the contract (x, edge_index, edge_attr, y) → (x, edge_attr)."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -12,20 +12,23 @@ from gcahng.graph.convs.gca_edge_only_conv import GCAEdgeOnlyConv
 from gcahng.graph.convs.gca_node_only_conv import GCANodeOnlyConv
 from gcahng.graph.convs.mlp_conv import MLPConv
 from gcahng.graph.convs.none_conv import NoneConv
-from gcahng.graph.convs.parts import did_you_mean
 from gcahng.graph.convs.pyg_conv import PyGConv, operator_arguments
 from gcahng.graph.convs.pyg_operators import OPERATORS
 from gcahng.graph.convs.user_conv import OwnConv
-from gcahng.graph.own_class import import_class
+from gcahng.registry import Registry, check_arguments
 
-CONVS: dict[str, Callable[..., nn.Module]] = {
-    "gca": GCAConv,
-    "gca_edge_only": GCAEdgeOnlyConv,
-    "gca_node_only": GCANodeOnlyConv,
-    "mlp": MLPConv,
-    "none": NoneConv,
-    **{name: partial(PyGConv, name) for name in OPERATORS},
-}
+CONVS: Registry[Callable[..., nn.Module]] = Registry(
+    "layer",
+    {
+        "gca": GCAConv,
+        "gca_edge_only": GCAEdgeOnlyConv,
+        "gca_node_only": GCANodeOnlyConv,
+        "mlp": MLPConv,
+        "none": NoneConv,
+        **{name: partial(PyGConv, name) for name in OPERATORS},
+    },
+    user_base=nn.Module,
+)
 # Arguments that a network hands to those of its layers that take them.
 SETTINGS = ("heads", "edge_heads", "dropout", "edge_dropout", "memory")
 
@@ -41,7 +44,6 @@ __all__ = [
     "NoneConv",
     "PyGConv",
     "build_conv",
-    "find_conv",
 ]
 
 
@@ -58,22 +60,6 @@ class LayerSpec(NamedTuple):
 
 
 Layer: TypeAlias = str | tuple[str, Mapping[str, Any]]
-
-
-def find_conv(name: str) -> Callable[..., nn.Module]:
-    """What builds the layer `name` from (in_channels, edge_dim, …).
-
-    Raises:
-        ValueError: If there is no such layer; the message lists the choices.
-    """
-    if ":" in name:
-        return import_class(name, "layer", nn.Module)
-    if name not in CONVS:
-        raise ValueError(
-            f"unknown layer {name!r}{did_you_mean(name, CONVS)}; choose from: "
-            f"{', '.join(sorted(CONVS))}, or a layer of your own as module.path:ClassName"
-        )
-    return CONVS[name]
 
 
 def build_conv(
@@ -94,11 +80,11 @@ def build_conv(
     """
     name, args = LayerSpec(layer) if isinstance(layer, str) else LayerSpec(*layer)
     settings = settings or {}
-    _refuse_unknown("a network of layers", settings, SETTINGS)
-    make = find_conv(name)
+    check_arguments("a network of layers", settings, SETTINGS)
+    make = CONVS.find(name)
     takes, takes_any = _arguments(name, make)
     if not takes_any:
-        _refuse_unknown(f"layer {name!r}", args, takes)
+        check_arguments(f"layer {name!r}", args, takes)
     arguments = {key: value for key, value in settings.items() if key in takes} | dict(args)
     signature = inspect.signature(make)
     try:
@@ -119,12 +105,3 @@ def _arguments(name: str, make: Callable[..., nn.Module]) -> tuple[list[str], bo
     parameters = inspect.signature(make).parameters.values()
     named = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     return named[2:], any(p.kind is p.VAR_KEYWORD for p in parameters)
-
-
-def _refuse_unknown(taker: str, given: Iterable[str], takes: Sequence[str]) -> None:
-    for name in given:
-        if name not in takes:
-            raise ValueError(
-                f"{taker} takes no {name!r}{did_you_mean(name, takes)}; it takes "
-                f"{', '.join(takes) or 'no arguments'}"
-            )

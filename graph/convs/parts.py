@@ -1,6 +1,5 @@
 """What several layers are made of, and what they check alike."""
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 from torch import nn
@@ -35,9 +34,3 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
         listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
         raise ValueError(f"Expected '{name}' as {listed} (got {value!r})")
-
-
-def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """Return ` (did you mean 'x'?)` for the nearest choice, or an empty string."""
-    near = difflib.get_close_matches(name, list(choices), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""

@@ -262,6 +262,7 @@ def empty_zip() -> bytes:
         (b"no archive", r"Cannot unpack"),
         (empty_zip(), r"does not hold the folder CUB_200_2011/"),
     ],
+    ids=["escaping tar", "escaping zip", "no archive", "empty zip"],
 )
 def test_archives_that_do_not_unpack_leave_nothing_behind(
     server: Server, root: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, message: str

@@ -102,9 +102,9 @@ def test_what_a_folder_leaves_out_is_noted(tmp_path: Path) -> None:
 def test_an_absent_data_set_is_not_verified(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"There is no Cars in"):
         verify(Cars, tmp_path)
-    with pytest.raises(ValueError, match=r"Unknown data set 'car': choose one of cars, csv, cub,"):
+    with pytest.raises(ValueError, match=r"unknown data set 'car' .*; choose from: cars, csv, c"):
         verify("car", tmp_path)
-    with pytest.raises(ValueError, match=r"'cub' has .*'seed'"):
+    with pytest.raises(ValueError, match=r"'cub' takes no 'seed'"):
         verify("cub", tmp_path, seed=1)
 
 

@@ -137,7 +137,7 @@ MISTAKES = [
     (["train"], "name a config to train, or a run to continue with --resume"),
     (["train", "nothing-like-this"], "no config file 'nothing-like-this'"),
     (["train", "digits", "data.name=digit"], "data.name: unknown data set 'digit' (did you mean"),
-    (["train", "digits", "data.args.foo=1"], "data.args: The data set 'digits' has got an unexp"),
+    (["train", "digits", "data.args.foo=1"], "data.args: data set 'digits' takes no 'foo'; it"),
     (["train", "digits", "data.transform.name=nope"], "data.transform.name: unknown transform"),
     (["train", "digits", "embedder.backbone.name=conv"], "embedder.backbone.name: unknown back"),
     (["train", "digits", "loss.name=npiar"], "loss.name: unknown metric loss 'npiar' (did you"),

@@ -56,7 +56,7 @@ def test_counted_flops_are_those_of_the_balanced_path(
 ) -> None:
     # Torch's counter knows no products in place.
     for module in ("edge_update", "pair_functions"):
-        name = f"graph.{module}.add_product"
+        name = f"gcahng.graph.dense.{module}.add_product"
         monkeypatch.setattr(name, lambda total, left, right: total.add_(left @ right))
     shape = Shape(8, 3, 64, layers, 2)
     dense = next(v for v in VARIANTS if v.memory == "balanced")

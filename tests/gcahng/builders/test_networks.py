@@ -66,7 +66,7 @@ def test_layers_are_mixed_and_ones_own_is_found(
         (["generator.graph.layers=-1"], "expected an integer ≥ 0 or a list of"),
         (
             ["generator.name=scalar", "generator.args.valeu=1"],
-            r"generator\.args: the generator 'scalar' takes no 'valeu' \(did you mean 'value'\?\)",
+            r"generator\.args: generator 'scalar' takes no 'valeu' \(did you mean 'value'\?\)",
         ),
         (["generator.name=unmoved", "generator.args.value=0"], "'unmoved' takes no 'value'"),
         (["generator.name=hdlm"], r"generator\.name: unknown generator 'hdlm' \(did you mean 'hd"),

@@ -92,7 +92,7 @@ MISTAKES = [
     (["data", "verify", "cars", "--download"], "Cars cannot be downloaded without you"),
     (["data", "verify", "inshop", "--download"], "InShop cannot be downloaded without you"),
     (["data", "verify", "glyphs", "--download"], "Glyphs has nothing to download"),
-    (["data", "verify", "folder", "share=1"], "has got an unexpected keyword argument 'share'"),
+    (["data", "verify", "folder", "share=1"], "data set 'folder' takes no 'share'"),
     (["data", "verify", "folder", "share"], "expected key.path=value"),
 ]
 

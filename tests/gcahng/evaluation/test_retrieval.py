@@ -1,7 +1,5 @@
 import json
-import os
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,16 +8,14 @@ from safetensors.torch import load_file
 from gcahng.evaluation.ranking import unit_rows
 from gcahng.evaluation.retrieval import nearest_neighbours, retrieval_metrics
 from tests.gcahng.evaluation.test_ranking import clusters, coarse
+from tests.golden import golden_folders
 
 ENGINES = ("torch", "faiss")
 
 
 def golden_files():
-    folders = [Path(__file__).parents[1] / "goldens"]
-    if os.environ.get("GCAHNG_GOLDENS"):
-        folders.append(Path(os.environ["GCAHNG_GOLDENS"]))
     files = []
-    for path in sorted(p for folder in folders for p in folder.glob("*.safetensors")):
+    for path in sorted(p for folder in golden_folders() for p in folder.glob("*.safetensors")):
         beside = path.with_suffix(".json").exists()
         if beside and {"embeddings", "labels", "is_query"} <= load_file(path).keys():
             files.append(path)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from pytorch_metric_learning import losses
 
-from gcahng.losses import LOSSES, NPairLoss, find_loss
+from gcahng.losses import LOSSES, NPairLoss
 from tests.gcahng.training.test_trainer import _trainer
 
 
@@ -23,7 +23,7 @@ from tests.gcahng.training.test_trainer import _trainer
     ],
 )
 def test_names(name: str, kind: type) -> None:
-    assert find_loss(name) is kind
+    assert LOSSES.find(name) is kind
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_unknown_names_and_arguments(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"unknown metric loss 'TripletMarginLos' \(did you mean 'T"
     ):
-        find_loss("TripletMarginLos")
+        LOSSES.find("TripletMarginLos")
     with pytest.raises(ValueError, match=r"loss\.args: .*unexpected keyword argument 'margn'"):
         _trainer(tmp_path, "loss.name=triplet", "loss.args.margn=1")
 
@@ -77,5 +77,5 @@ def test_without_the_library_its_name_is_told(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match="pip install pytorch-metric-learning"):
-        find_loss("CircleLoss")
-    assert find_loss("npair") is LOSSES["npair"]
+        LOSSES.find("CircleLoss")
+    assert LOSSES.find("npair") is LOSSES["npair"]

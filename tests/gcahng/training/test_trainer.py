@@ -18,7 +18,7 @@ from gcahng.training.loss_log import NonFiniteLossError
 from gcahng.training.trainer import Trainer
 
 SMALL = ["train.epochs=3", "batch.samples=3", "embedder.dim=8"]
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 class Quiet:

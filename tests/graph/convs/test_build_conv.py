@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gcahng.graph.convs import CONVS, SETTINGS, GCAConv, LayerSpec, build_conv, find_conv
+from gcahng.graph.convs import CONVS, SETTINGS, GCAConv, LayerSpec, build_conv
 
 ALL = {"heads": 2, "edge_heads": 3, "dropout": 0.5, "edge_dropout": "off", "memory": "low"}
 
@@ -20,7 +20,7 @@ class Flexible(nn.Module):
 
 def test_by_name() -> None:
     assert repr(build_conv("gca", 8, 6)) == "GCAConv(8, edge_dim=6, heads=4, edge_heads=1)"
-    assert find_conv("gca") is GCAConv
+    assert CONVS.find("gca") is GCAConv
 
 
 @pytest.mark.parametrize("name", CONVS)

@@ -1,7 +1,7 @@
 import pytest
 from torch import nn
 
-from gcahng.graph.convs.parts import check_choice, check_divisible, did_you_mean, feed_forward
+from gcahng.graph.convs.parts import check_choice, check_divisible, feed_forward
 
 
 def test_feed_forward_is_four_times_as_wide_within() -> None:
@@ -17,8 +17,3 @@ def test_checks() -> None:
         check_divisible("width", 8, 3)
     with pytest.raises(ValueError, match=r"^Expected 'kind' as a, b or c \(got 'd'\)$"):
         check_choice("kind", "d", ("a", "b", "c"))
-
-
-def test_nearest_choice() -> None:
-    assert did_you_mean("gatv3", ["gatv2", "gca"]) == " (did you mean 'gatv2'?)"
-    assert did_you_mean("transformer", ["gatv2", "gca"]) == ""

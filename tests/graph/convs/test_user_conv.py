@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gcahng.graph import CorrelationNetwork, build_conv, find_conv
+from gcahng.graph import CONVS, CorrelationNetwork, build_conv
 from gcahng.graph.convs import NoneConv
 from gcahng.graph.convs.user_conv import OwnConv
 from tests.graph.convs.samples import LABELS, complete
@@ -66,7 +66,7 @@ def test_runs_in_the_current_folder(module: str) -> None:
 
 def test_hides_no_module_that_is_installed(module: str) -> None:
     before = list(sys.path)
-    find_conv(f"{module}:Plain")
+    CONVS.find(f"{module}:Plain")
     assert sys.path[: len(before)] == before
 
 
@@ -115,7 +115,7 @@ def test_wrong_outputs(module: str, name: str, found: str) -> None:
 def test_errors_within_the_module_are_raised_as_they_are(module: str) -> None:
     Path(f"{module}_broken.py").write_text("import no_such_library")
     with pytest.raises(ModuleNotFoundError, match="no_such_library"):
-        find_conv(f"{module}_broken:Conv")
+        CONVS.find(f"{module}_broken:Conv")
 
 
 def test_repr() -> None:

@@ -6,7 +6,7 @@ import torch
 import torchvision
 from torch import nn
 
-from gcahng.models import build_backbone, find_backbone
+from gcahng.models import BACKBONES, build_backbone
 
 NAMES = [
     "torchvision/resnet18",
@@ -51,14 +51,17 @@ def test_arguments_reach_the_library() -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("resnet50x", r"unknown backbone 'resnet50x' \(did you mean 'resnet50'\?\); choose one of"),
-        ("timm/nothing_like_it", r"unknown backbone 'timm/nothing_like_it'; choose one of"),
+        (
+            "resnet50x",
+            r"unknown backbone 'resnet50x' \(did you mean 'resnet50'\?\); choose from: d",
+        ),
+        ("timm/nothing_like_it", r"unknown backbone 'timm/nothing_like_it'; choose from: d"),
         ("torchvision/resnet18d", r"unknown backbone 'torchvision/resnet18d'"),
     ],
 )
 def test_unknown_names(name: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        find_backbone(name)
+        BACKBONES.find(name)
 
 
 def test_a_network_without_linear_layer_is_refused() -> None:
