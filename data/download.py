@@ -14,7 +14,7 @@ from uuid import uuid4
 from torchvision.datasets.utils import check_md5
 
 from gcahng.data.datasets.base import ImageDataset
-from gcahng.data.datasets.benchmark import Archive, Benchmark, Source
+from gcahng.data.datasets.published_dataset import Archive, PublishedDataset, Source
 
 Progress = Callable[[int, int | None], None]
 TIMEOUT = 30.0
@@ -45,7 +45,7 @@ def download(
             disk is too small.
         OSError: If the server cannot be reached or breaks off, or the disk fails.
     """
-    if not issubclass(dataset, Benchmark):
+    if not issubclass(dataset, PublishedDataset):
         raise ValueError(f"{dataset.__name__} has nothing to download.")
     root, source = Path(root), dataset.source
     if (found := dataset.find(root)) is not None:

@@ -10,9 +10,9 @@ import torch
 
 from gcahng.data.catalogue import DATASETS
 from gcahng.data.datasets.base import ImageDataset
-from gcahng.data.datasets.benchmark import Benchmark, Size
 from gcahng.data.datasets.files import FileDataset, shorten
 from gcahng.data.datasets.pictures import Examination, examine_all
+from gcahng.data.datasets.published_dataset import PublishedDataset, Size
 from gcahng.registry import check_call
 
 Progress = Callable[[int, int], None]
@@ -78,7 +78,7 @@ def verify(
     args.pop("unreadable", None)
     splits = _open(dataset, root, args)
     train = splits["train"]
-    expected = train.expected if isinstance(train, Benchmark) else {}
+    expected = train.expected if isinstance(train, PublishedDataset) else {}
     parts = [part for split in splits.values() for part in _parts(split, expected)]
     examined = list(_examine(splits.values(), progress))
     missing = [file.path for file in examined if file.missing]

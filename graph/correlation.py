@@ -109,7 +109,7 @@ class CorrelationNetwork(nn.Module):
         logits = self.class_head(self.class_norm(x))
         return Correlation(coefficients, pairs, logits, x, edge_attr)
 
-    def batch_graph(self, embeddings: Tensor, labels: Tensor) -> Data | PairGraph:
+    def build_graph(self, embeddings: Tensor, labels: Tensor) -> Data | PairGraph:
         """The batch as the graph that this network runs fastest in its present mode."""
         runs_on_pairs = all(getattr(layer, "runs_on_pairs", False) for layer in self.layers)
         return (pair_graph if runs_on_pairs else batch_graph)(embeddings, labels)

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from gcahng.graph.dense.edge_update import EdgeInputs, update_edges
 from gcahng.graph.dense.pair_functions import gelu_sum
-from gcahng.graph.dense.pairs import Pairs, endpoint_keep
+from gcahng.graph.dense.pairs import Pairs, endpoint_dropout_mask
 
 if TYPE_CHECKING:
     from gcahng.graph.convs.gca_edge_only_conv import GCAEdgeHalf
@@ -51,7 +51,7 @@ def edge_update(conv: "GCAEdgeHalf", x: Tensor, pairs: Pairs, edge_attr: Tensor)
     offset = bias.index_select(0, pairs.row) - bias.index_select(0, pairs.col)
     keep = None
     if conv.drops_edges:
-        keep = endpoint_keep(offset.size(0), conv.edge_heads, conv.dropout, offset)
+        keep = endpoint_dropout_mask(offset.size(0), conv.edge_heads, conv.dropout, offset)
     value = conv.edge_value(ends).view(-1, conv.edge_heads, conv.edge_dim // conv.edge_heads)
     parameters = (*conv.edge_norm.parameters(), *conv.edge_ffn.parameters())
     inputs = EdgeInputs(edge_attr, folded, offset, value, *parameters)

@@ -73,18 +73,18 @@ def synthetic_negatives(
     """
     samples, classes, channels = slots.shape
     anchors = slots.detach() if detach_anchor else slots
-    straight, adaptive = _shares(slots, anchors, strength, draws)
-    # Σ_n straight (z_n - z_a), the sums over z_n and over z_a taken apart.
-    kept = torch.einsum("panb,nbd->pabd", straight, slots)
-    kept = kept + (1 - straight.sum(2)).unsqueeze(-1) * anchors.unsqueeze(2)
+    base_weight, eta_weight = _shares(slots, anchors, strength, draws)
+    # Σ_n base_weight (z_n - z_a), the sums over z_n and over z_a taken apart.
+    kept = torch.einsum("panb,nbd->pabd", base_weight, slots)
+    kept = kept + (1 - base_weight.sum(2)).unsqueeze(-1) * anchors.unsqueeze(2)
     if pairs is not None and not detach_anchor:
-        share = adaptive.reshape(pairs.num_nodes, -1)
+        share = eta_weight.reshape(pairs.num_nodes, -1)
         moved = _PairMixing.apply(slots, coefficients, share, pairs)
         return kept + moved
     # Either end of a pair is the other's anchor: with one of them detached there are no pairs.
     eta = coefficients if pairs is None else pairs.to_dense(coefficients)
     eta = eta.view(samples, classes, samples, classes, channels)
-    per_channel = adaptive.unsqueeze(-1) * eta
+    per_channel = eta_weight.unsqueeze(-1) * eta
     return kept + (per_channel * slots).sum(2) - per_channel.sum(2) * anchors.unsqueeze(2)
 
 
@@ -121,7 +121,7 @@ class _PairMixing(torch.autograd.Function):
         nodes = slots.flatten(0, 1)
         moved = slots.new_zeros(samples * classes * classes, channels)
         for chunk in pairs.chunks():
-            first, second = pairs.at_ends(nodes, chunk)
+            first, second = pairs.gather_endpoints(nodes, chunk)
             step = second.sub_(first).mul_(eta[chunk])
             (there, back), (to, fro) = _directions(pairs, chunk, classes, share)
             moved.index_add_(0, there, step * to)
@@ -139,7 +139,7 @@ class _PairMixing(torch.autograd.Function):
         grad_eta = torch.empty_like(eta) if needs_eta else None
         grad_share = torch.zeros_like(share) if needs_share else None
         for chunk in pairs.chunks():
-            first, second = pairs.at_ends(nodes, chunk)
+            first, second = pairs.gather_endpoints(nodes, chunk)
             difference = second.sub_(first)
             (there, back), (to, fro) = _directions(pairs, chunk, classes, share)
             flow_there, flow_back = flow.index_select(0, there), flow.index_select(0, back)

@@ -22,14 +22,14 @@ def full_precision(function: F) -> F:
         device = tensors[0].device.type if tensors else "cpu"
         with torch.autocast(device, enabled=False):
             return function(
-                *(raised(value) for value in args),
-                **{name: raised(value) for name, value in kwargs.items()},
+                *(half_to_float32(value) for value in args),
+                **{name: half_to_float32(value) for name, value in kwargs.items()},
             )
 
     return cast(F, wrapped)
 
 
-def raised(value: Any) -> Any:
+def half_to_float32(value: Any) -> Any:
     """A half-precision tensor in float32; anything else as it is."""
     if isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16):
         return value.float()

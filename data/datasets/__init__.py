@@ -1,7 +1,6 @@
 """The contract of a data set, and one file per data set that lives on disk."""
 
 from gcahng.data.datasets.base import ClassSubset, ImageDataset, RawImage, Transform, split_classes
-from gcahng.data.datasets.benchmark import Archive, Benchmark, Size, Source
 from gcahng.data.datasets.cars import Cars
 from gcahng.data.datasets.csv_file import CSVFile
 from gcahng.data.datasets.cub import CUB
@@ -9,13 +8,13 @@ from gcahng.data.datasets.files import FileDataset, Listing
 from gcahng.data.datasets.folder import Folder
 from gcahng.data.datasets.inshop import InShop
 from gcahng.data.datasets.pictures import read_image
+from gcahng.data.datasets.published_dataset import Archive, PublishedDataset, Size, Source
 from gcahng.data.datasets.sop import SOP
 
 __all__ = [
     "CUB",
     "SOP",
     "Archive",
-    "Benchmark",
     "CSVFile",
     "Cars",
     "ClassSubset",
@@ -24,6 +23,7 @@ __all__ = [
     "ImageDataset",
     "InShop",
     "Listing",
+    "PublishedDataset",
     "RawImage",
     "Size",
     "Source",

@@ -6,8 +6,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from gcahng.data.datasets.benchmark import CONVERTED, Benchmark, Layout, Size, Source
 from gcahng.data.datasets.files import Listing
+from gcahng.data.datasets.published_dataset import (
+    CONVERTED,
+    DiskLayout,
+    PublishedDataset,
+    Size,
+    Source,
+)
 
 LAST_TRAIN_CLASS = 98
 COPIES = "https://github.com/pytorch/vision/issues/7545"
@@ -91,16 +97,16 @@ def _load(path: Path, variable: str) -> np.ndarray:
         ) from error
 
 
-class Cars(Benchmark):
+class Cars(PublishedDataset):
     """Cars of 196 models: the first 98 to train on, the last 98 to test.
 
-    The arguments are `Benchmark`'s.
+    The arguments are `PublishedDataset`'s.
     """
 
     folders = ("CARS196", "CAR196", "stanford_cars", "stanford_cars_dataset", "cars")
     layouts = (
-        Layout(("cars_annos.mat", "car_ims/"), _read_whole),
-        Layout(("cars_train/", "cars_test/"), _read_halves),
+        DiskLayout(("cars_annos.mat", "car_ims/"), _read_whole),
+        DiskLayout(("cars_train/", "cars_test/"), _read_halves),
         CONVERTED,
     )
     expected: ClassVar = {"train": Size(8054, 98), "test": Size(8131, 98)}

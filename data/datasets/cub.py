@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import ClassVar
 
-from gcahng.data.datasets.benchmark import (
+from gcahng.data.datasets.files import Listing
+from gcahng.data.datasets.published_dataset import (
     CONVERTED,
     Archive,
-    Benchmark,
-    Layout,
+    DiskLayout,
+    PublishedDataset,
     Size,
     Source,
     read_rows,
 )
-from gcahng.data.datasets.files import Listing
 
 LAST_TRAIN_CLASS = 100
 
@@ -35,15 +35,15 @@ def _read(home: Path, split: str) -> Listing:
     return listing
 
 
-class CUB(Benchmark):
+class CUB(PublishedDataset):
     """Birds of 200 species: the first 100 to train on, the last 100 to test.
 
-    The arguments are `Benchmark`'s.
+    The arguments are `PublishedDataset`'s.
     """
 
     folders = ("CUB_200_2011", "CUB200", "CUB")
     layouts = (
-        Layout(("images.txt", "image_class_labels.txt", "classes.txt", "images/"), _read),
+        DiskLayout(("images.txt", "image_class_labels.txt", "classes.txt", "images/"), _read),
         CONVERTED,
     )
     expected: ClassVar = {"train": Size(5864, 100), "test": Size(5924, 100)}

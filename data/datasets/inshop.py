@@ -3,8 +3,15 @@
 from pathlib import Path
 from typing import ClassVar
 
-from gcahng.data.datasets.benchmark import Benchmark, Layout, Size, Source, read_rows, read_text
 from gcahng.data.datasets.files import Listing
+from gcahng.data.datasets.published_dataset import (
+    DiskLayout,
+    PublishedDataset,
+    Size,
+    Source,
+    read_rows,
+    read_text,
+)
 
 PARTITION = "list_eval_partition.txt"
 STATUSES = ("train", "query", "gallery")
@@ -56,15 +63,15 @@ def _count_problems(partition: Path, rows: int) -> tuple[str, ...]:
     return (f"'{partition}' states {stated} images in its first line but lists {rows}.",)
 
 
-class InShop(Benchmark):
+class InShop(PublishedDataset):
     """Clothes of a shop: 3,997 items to train on, 3,985 others to find in a gallery.
 
-    The arguments are `Benchmark`'s. The test split holds queries and gallery together, and
+    The arguments are `PublishedDataset`'s. The test split holds queries and gallery together, and
     `is_query` tells them apart.
     """
 
     folders = ("In-shop Clothes Retrieval Benchmark", "In-shop", "DeepFashion")
-    layouts = (Layout((PARTITION,), _read_top), Layout((f"Eval/{PARTITION}",), _read_eval))
+    layouts = (DiskLayout((PARTITION,), _read_top), DiskLayout((f"Eval/{PARTITION}",), _read_eval))
     expected: ClassVar = {
         "train": Size(25882, 3997),
         "query": Size(14218, 3985),

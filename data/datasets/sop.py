@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import ClassVar
 
-from gcahng.data.datasets.benchmark import (
+from gcahng.data.datasets.files import Listing
+from gcahng.data.datasets.published_dataset import (
     CONVERTED,
     Archive,
-    Benchmark,
-    Layout,
+    DiskLayout,
+    PublishedDataset,
     Size,
     Source,
     read_rows,
 )
-from gcahng.data.datasets.files import Listing
 
 
 def _read(home: Path, split: str) -> Listing:
@@ -31,14 +31,14 @@ def _class_name(path: str, number: str) -> str:
     return f"{file.partition('_')[0]} {folder.removesuffix('_final')} #{number}"
 
 
-class SOP(Benchmark):
+class SOP(PublishedDataset):
     """Items of an online market: 11,318 to train on, 11,316 others to test.
 
-    The arguments are `Benchmark`'s.
+    The arguments are `PublishedDataset`'s.
     """
 
     folders = ("Stanford_Online_Products", "SOP")
-    layouts = (Layout(("Ebay_train.txt", "Ebay_test.txt"), _read), CONVERTED)
+    layouts = (DiskLayout(("Ebay_train.txt", "Ebay_test.txt"), _read), CONVERTED)
     expected: ClassVar = {"train": Size(59551, 11318), "test": Size(60502, 11316)}
     source = Source(
         "https://cvgl.stanford.edu/projects/lifted_struct/",

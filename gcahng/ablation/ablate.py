@@ -8,7 +8,7 @@ from rich.console import Console
 
 from gcahng.ablation.cell_run import CellRun, State, grid_runs
 from gcahng.ablation.grid import Grid
-from gcahng.ablation.pool import Pool, claimed, default_jobs
+from gcahng.ablation.pool import Pool, default_jobs, exclusive_lock
 from gcahng.ablation.progress import GridProgress
 from gcahng.ablation.report import (
     command,
@@ -55,7 +55,7 @@ def run_grid(
     """
     runs = _chosen(grid, only)
     at_a_time = jobs or default_jobs(grid)
-    with claimed(grid.folder) as claim:
+    with exclusive_lock(grid.folder) as claim:
         for run in runs:
             # What the named cells need is not theirs to delete.
             if fresh and run.cell.name in (only or grid.cells):
@@ -120,7 +120,7 @@ def _chosen(grid: Grid, only: Sequence[str]) -> list[CellRun]:
 
 
 def _refuse_changed(runs: Sequence[CellRun]) -> None:
-    looks = [run.look() for run in runs]
+    looks = [run.status() for run in runs]
     lines = [problem for state, problem in looks if state is State.CHANGED]
     if lines:
         lines[-1] += ": start over with --fresh, or give the grid's file another name"
@@ -155,7 +155,7 @@ def _begin(run: CellRun, pool: Pool, progress: GridProgress) -> None:
     missing = [need.name for need in run.needs if not need.finished]
     if missing:
         run.fail(f"it takes its time from {' and '.join(missing)}, without figures")
-    if missing or run.look()[0] in (State.FINISHED, State.CHANGED):
+    if missing or run.status()[0] in (State.FINISHED, State.CHANGED):
         progress.ended(run)
     else:
         pool.start(run)

@@ -78,7 +78,7 @@ class CellRun:
         train = config.train.model_copy(update={"epochs": epochs_for(target, measured)})
         return config.model_copy(update={"train": train})
 
-    def look(self) -> tuple[State, str]:
+    def status(self) -> tuple[State, str]:
         """How far it is, and why if as things are it will never have figures."""
         config = self.config()
         changed = [] if config is None else self._changed(config)
@@ -93,7 +93,7 @@ class CellRun:
     @property
     def finished(self) -> bool:
         """Whether it has figures."""
-        return self.look()[0] is State.FINISHED
+        return self.status()[0] is State.FINISHED
 
     def _changed(self, config: ExperimentConfig) -> list[str]:
         """Keys in which what was trained differs from what is to be trained."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gcahng.ablation.grid_file import GridFile, Plan, nested, plan_cells, read_file, validated
-from gcahng.builders.networks import at, build_generator, build_loss
+from gcahng.builders.networks import blame_setting, build_generator, build_loss
 from gcahng.config import ExperimentConfig, differing_keys
 from gcahng.config.errors import show
 from gcahng.config.layers import EXPERIMENTS, GRIDS, find_config, load_layers
@@ -166,7 +166,7 @@ def _base(base: str, grid: Path, source: str) -> Path:
 
 def _check_parts(config: ExperimentConfig) -> None:
     """Look up and try what needs no data; as many classes as a batch has stand for all."""
-    with at("embedder.backbone.name"):
+    with blame_setting("embedder.backbone.name"):
         BACKBONES.find(config.embedder.backbone.name)
     build_loss(config, config.batch.classes)
     build_generator(config, config.batch.classes)

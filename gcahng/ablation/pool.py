@@ -25,7 +25,7 @@ class Pool:
 
     Args:
         jobs: How many processes there will be at most.
-        claim: An open file that the processes inherit, see `claimed`.
+        claim: An open file that the processes inherit, see `exclusive_lock`.
     """
 
     def __init__(self, jobs: int, claim: int) -> None:
@@ -88,7 +88,7 @@ class Pool:
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[int]:
+def exclusive_lock(folder: Path) -> Iterator[int]:
     """Keep a folder from being worked on twice, as long as this process or one of its own lives.
 
     Yields:

@@ -71,7 +71,7 @@ class GridProgress:
         self.open.remove(run)
         if run in self.tasks:
             self.bars.remove_task(self.tasks.pop(run))
-        state, problem = run.look()
+        state, problem = run.status()
         finished = state is State.FINISHED
         self.done += finished
         self.failed += not finished

@@ -87,7 +87,7 @@ def summarize(grid: Grid) -> dict[str, Summary]:
     parameters: dict[str, Parameters] = {}
     for run in grid_runs(grid):
         name = run.cell.name
-        state, problem = run.look()
+        state, problem = run.status()
         if state is State.FINISHED:
             records[name][run.seed] = record = run.record()
             if name not in parameters:
@@ -132,7 +132,7 @@ def _parameters(folder: RunFolder, config: str) -> Parameters:
     trained = []
     if generator is not None:
         trained = list(generator.head_parameters())
-        if generator.trains_generator:
+        if generator.has_generator_losses:
             trained += generator.classifier_parameters()
     return Parameters(
         sum(p.numel() for p in embedder.parameters() if p.requires_grad),

@@ -22,7 +22,7 @@ from gcahng.builders.networks import (
     transform_of,
 )
 from gcahng.config import ExperimentConfig, load_config
-from gcahng.data import DATASETS, Benchmark, ImageDataset
+from gcahng.data import DATASETS, ImageDataset, PublishedDataset
 from gcahng.generators import HardNegatives, NegativeGenerator
 from gcahng.graph import batch_layout
 from gcahng.reports.tables import Column, results_table
@@ -179,7 +179,7 @@ def _training_images(config: ExperimentConfig) -> tuple[ImageDataset, str]:
         return open_split(config, "train", augment=True), "its own images"
     except FileNotFoundError:
         benchmark = DATASETS[config.data.name]
-        if not issubclass(benchmark, Benchmark):
+        if not issubclass(benchmark, PublishedDataset):
             raise
         drawn = DrawnPhotos(benchmark.expected["train"].classes, config.batch.samples)
         drawn.transform = transform_of(config, drawn, augment=True)
@@ -188,7 +188,7 @@ def _training_images(config: ExperimentConfig) -> tuple[ImageDataset, str]:
 
 def _steps_per_epoch(config: ExperimentConfig, dataset: ImageDataset) -> int:
     images, benchmark = len(dataset), DATASETS[config.data.name]
-    if isinstance(dataset, DrawnPhotos) and issubclass(benchmark, Benchmark):
+    if isinstance(dataset, DrawnPhotos) and issubclass(benchmark, PublishedDataset):
         images = benchmark.expected["train"].images
     return max(1, images // (config.batch.classes * config.batch.samples))
 
@@ -216,7 +216,7 @@ def _hard_negatives(
     def run() -> None:
         generator.zero_grad(set_to_none=True)
         passes: list[Callable[..., HardNegatives]] = [generator]
-        if generator.trains_generator:
+        if generator.has_generator_losses:
             passes.append(generator.generator_losses)
         for compute in passes:
             with step.autocast():

@@ -33,7 +33,7 @@ from gcahng.training.step import Optimizers
 
 
 @contextmanager
-def at(path: str) -> Iterator[None]:
+def blame_setting(path: str) -> Iterator[None]:
     """Put the dotted path of the setting that is to blame before a component's complaint."""
     try:
         yield
@@ -64,17 +64,17 @@ def build_splits(config: ExperimentConfig) -> Splits:
     """
     whole = open_split(config, "train", augment=True)
     test = open_split(config, "test", augment=False)
-    with at("data"):
+    with blame_setting("data"):
         check_findable(test)
     if config.data.validation == 0:
         return Splits(whole, None, test)
-    with at("data.validation"):
+    with blame_setting("data.validation"):
         kept, held_out = split_classes(
             whole.num_classes, config.data.validation, config.data.validation_seed
         )
     plain = transform_of(config, whole, augment=False)
     validation = ClassSubset(whole, held_out, plain)
-    with at("data.validation"):
+    with blame_setting("data.validation"):
         check_findable(validation, "validation")
     return Splits(ClassSubset(whole, kept, whole.transform), validation, test)
 
@@ -83,15 +83,15 @@ def build_spare_split(config: ExperimentConfig) -> ImageDataset | None:
     """Classes set aside for the warm start, where one is configured."""
     if config.embedder.warm_start is None:
         return None
-    with at("embedder.warm_start"):
+    with blame_setting("embedder.warm_start"):
         return open_split(config, "pre", augment=True)
 
 
 def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageDataset:
     """One split of the configured data set, augmented as for training or not at all."""
-    with at("data.name"):
+    with blame_setting("data.name"):
         DATASETS.find(config.data.name)
-    with at("data.args" if config.data.args else "data"):
+    with blame_setting("data.args" if config.data.args else "data"):
         dataset = build_dataset(config.data.name, split, data_root(config), **config.data.args)
     dataset.transform = transform_of(config, dataset, augment)
     return dataset
@@ -101,9 +101,9 @@ def transform_of(config: ExperimentConfig, dataset: ImageDataset, augment: bool)
     """The configured transform, else the data set's own."""
     section = config.data.transform
     name = section.name or dataset.transform_name
-    with at("data.transform.name"):
+    with blame_setting("data.transform.name"):
         TRANSFORMS.find(name)
-    with at(f"data.transform.{'train' if augment else 'test'}"):
+    with blame_setting(f"data.transform.{'train' if augment else 'test'}"):
         return build_transform(name, augment, **(section.train if augment else section.test))
 
 
@@ -117,7 +117,7 @@ def build_train_loader(
             f"batch.classes: expected at most the {available} classes that there are to train on, "
             f"got {config.batch.classes}"
         )
-    with at("batch"):
+    with blame_setting("batch"):
         sampler = ClassBalancedBatchSampler(
             dataset.labels, config.batch.classes, config.batch.samples, config.seed
         )
@@ -139,24 +139,24 @@ def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedde
             false where other weights will be loaded.
     """
     section = config.embedder
-    with at("embedder.backbone.name"):
+    with blame_setting("embedder.backbone.name"):
         BACKBONES.find(section.backbone.name)
-    with at("embedder.backbone.args"):
+    with blame_setting("embedder.backbone.args"):
         args = section.backbone.args
         backbone = build_backbone(section.backbone.name, untrained=not pretrained, **args)
-    with at("embedder.freeze"):
+    with blame_setting("embedder.freeze"):
         return Embedder(backbone, section.dim, section.normalize, section.freeze, section.init)
 
 
 def build_loss(config: ExperimentConfig, num_classes: int) -> nn.Module:
     """The metric loss; one with proxies is told the sizes it needs."""
-    with at("loss.name"):
+    with blame_setting("loss.name"):
         loss = LOSSES.find(config.loss.name)
     takes = inspect.signature(loss).parameters
     dim = config.embedder.dim
     sizes = {"num_classes": num_classes, "embedding_dim": dim, "embedding_size": dim}
     args = {name: size for name, size in sizes.items() if name in takes}
-    with at("loss.args"):
+    with blame_setting("loss.args"):
         made = loss(**args | config.loss.args)
         _check_call(config.loss.name, made)
         return made
@@ -183,22 +183,22 @@ def build_generator(config: ExperimentConfig, num_classes: int) -> NegativeGener
     section = config.generator
     if section is None:
         return None
-    with at("generator.name"):
+    with blame_setting("generator.name"):
         generator = GENERATORS.find(section.name)
     _check_layers(section.graph)
     known = _known_arguments(generator)
-    with at("generator.args"):
+    with blame_setting("generator.args"):
         check_arguments(f"generator {section.name!r}", section.args, known)
     settings = {k: v for k, v in _generator_settings(config).items() if k in known}
-    with at("generator.args" if section.args else "generator"):
+    with blame_setting("generator.args" if section.args else "generator"):
         return generator(config.embedder.dim, num_classes, **settings | section.args)
 
 
 def _check_layers(graph: GraphConfig) -> None:
-    with at("generator.graph.conv"):
+    with blame_setting("generator.graph.conv"):
         CONVS.find(graph.conv)
     for name, _ in _layers(graph) if isinstance(graph.layers, list) else []:
-        with at("generator.graph.layers"):
+        with blame_setting("generator.graph.layers"):
             CONVS.find(name)
 
 
@@ -268,7 +268,7 @@ def build_optimizers(
     metric = _adamw(groups, lr, section.embedder.weight_decay)
     heads = [] if generator is None else list(generator.head_parameters())
     graph = _adamw(heads, section.graph.lr, section.graph.weight_decay) if heads else None
-    if generator is None or not generator.trains_generator:
+    if generator is None or not generator.has_generator_losses:
         return Optimizers(metric, graph)
     classifier = section.classifier
     judge = _adamw(generator.classifier_parameters(), classifier.lr, classifier.weight_decay)

@@ -9,7 +9,15 @@ from rich.progress import DownloadColumn
 from rich.text import Text
 
 from gcahng.commands.terminal import counting_bar
-from gcahng.data import DATASETS, Benchmark, ImageDataset, Part, Verification, download, verify
+from gcahng.data import (
+    DATASETS,
+    ImageDataset,
+    Part,
+    PublishedDataset,
+    Verification,
+    download,
+    verify,
+)
 from gcahng.reports.tables import Column, results_table
 
 COLUMNS = (
@@ -66,7 +74,7 @@ def _row(part: Part) -> dict[str, Any]:
 def _lines(found: Verification, dataset: type[ImageDataset]) -> Iterator[Text]:
     # Text, not str: a name such as '[a]' is no markup.
     yield from (Text(f"wrong: {problem}", "red") for problem in found.problems)
-    if found.problems and issubclass(dataset, Benchmark):
+    if found.problems and issubclass(dataset, PublishedDataset):
         yield Text(f"get it again: {dataset.source.instructions}")
     yield from (Text(f"note: {note}") for note in found.notes)
     if not found.problems:

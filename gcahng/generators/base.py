@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gcahng.generators.hardness import Hardness
+from gcahng.generators.hardness import LossMeans
 from gcahng.graph import BatchLayout, batch_layout
 from gcahng.graph.dense.pairs import Pairs
 from gcahng.losses.synthetic_npair import synthetic_npair
@@ -58,11 +58,11 @@ class Synthetic(NamedTuple):
 
     Attributes:
         negatives: [P, S, S, D].
-        share: [P, S, S] in [0, 1], how much of a positive each is; None for not at all.
+        positive_share: [P, S, S] in [0, 1], how much of a positive each is; None for not at all.
     """
 
     negatives: Tensor
-    share: Tensor | None = None
+    positive_share: Tensor | None = None
 
 
 class NegativeGenerator(nn.Module, ABC):
@@ -73,7 +73,7 @@ class NegativeGenerator(nn.Module, ABC):
     .. math:: w \, J_{syn0} + w_{lin} \, \mathrm{CE}(\mathrm{linear}(\mathrm{BatchNorm}(z)), y)
 
     with the synthetic N-pair term J_syn0 (`synthetic_npair`). One that is trained by losses of its
-    own overrides `trains_generator`, `classifier_loss` and `generator_losses`.
+    own overrides `has_generator_losses`, `classifier_loss` and `generator_losses`.
 
     Args:
         embedding_dim: D.
@@ -88,7 +88,7 @@ class NegativeGenerator(nn.Module, ABC):
     """
 
     # Whether negatives are made of what the training classes have left in a memory.
-    remembers_classes = False
+    has_memory_bank = False
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class NegativeGenerator(nn.Module, ABC):
         self.synthetic_weight, self.linear_ce_weight = synthetic_weight, linear_ce_weight
         self.normalize, self.temperature = normalize, temperature
         self.detach_anchor = detach_anchor
-        self.hardness = Hardness()
+        self.hardness = LossMeans()
         self.linear_head: nn.Module | None = None
         if linear_ce_weight:
             self.linear_head = nn.Sequential(
@@ -114,7 +114,7 @@ class NegativeGenerator(nn.Module, ABC):
             )
 
     @property
-    def trains_generator(self) -> bool:
+    def has_generator_losses(self) -> bool:
         """Whether losses of its own train the generator."""
         return False
 
@@ -163,7 +163,7 @@ class NegativeGenerator(nn.Module, ABC):
                 range.
         """
         layout = self._layout(labels, layout).to(embeddings.device)
-        slots = self.in_slots(embeddings, layout)
+        slots = self.to_slots(embeddings, layout)
         made = self.make_negatives(slots, layout, draws)
         if made is not None:
             self._check_shape(made.negatives, slots)
@@ -172,7 +172,7 @@ class NegativeGenerator(nn.Module, ABC):
             losses["synthetic"] = self.synthetic_weight * self._synthetic_term(slots, made)
         losses |= self._linear_ce(slots, layout)
         total = sum(losses.values(), slots.new_zeros(()))
-        negatives = None if made is None else self.placed(made.negatives)
+        negatives = None if made is None else self.normalize_if_configured(made.negatives)
         return HardNegatives(negatives, layout, losses, total, slots)
 
     def classifier_loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
@@ -198,7 +198,7 @@ class NegativeGenerator(nn.Module, ABC):
         """
         raise TypeError(f"{type(self).__name__} is not trained")
 
-    def in_slots(self, embeddings: Tensor, layout: BatchLayout) -> Tensor:
+    def to_slots(self, embeddings: Tensor, layout: BatchLayout) -> Tensor:
         """Embeddings [B, D] as [P, S, D], on the unit sphere where the generator works there.
 
         Raises:
@@ -209,9 +209,9 @@ class NegativeGenerator(nn.Module, ABC):
             raise ValueError(
                 f"Expected 'embeddings' of width {self.embedding_dim} (got {slots.size(-1)})"
             )
-        return self.placed(slots)
+        return self.normalize_if_configured(slots)
 
-    def placed(self, points: Tensor) -> Tensor:
+    def normalize_if_configured(self, points: Tensor) -> Tensor:
         """Points [..., D] on the unit sphere, where the generator works there."""
         return F.normalize(points, dim=-1) if self.normalize else points
 
@@ -227,8 +227,8 @@ class NegativeGenerator(nn.Module, ABC):
 
     def _synthetic_term(self, slots: Tensor, made: Synthetic) -> Tensor:
         norms = {"norm_weight": 0.0} if self.normalize else {}
-        negatives = self.placed(made.negatives)
-        return synthetic_npair(slots, negatives, made.share, self.temperature, **norms)
+        negatives = self.normalize_if_configured(made.negatives)
+        return synthetic_npair(slots, negatives, made.positive_share, self.temperature, **norms)
 
     def _linear_ce(self, slots: Tensor, layout: BatchLayout) -> dict[str, Tensor]:
         if self.linear_head is None:
@@ -248,7 +248,7 @@ class NegativeGenerator(nn.Module, ABC):
         return layout
 
 
-def folding(slots: Tensor, draws: Tensor | None) -> Tensor:
+def draw_fold_scalars(slots: Tensor, draws: Tensor | None) -> Tensor:
     """The folding scalars [P, P-1], drawn where they are not given.
 
     Raises:

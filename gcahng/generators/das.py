@@ -39,7 +39,7 @@ class DenselyAnchoredSampling(HardestPoint):
     bank: Tensor
     filled: Tensor
 
-    remembers_classes = True
+    has_memory_bank = True
 
     def __init__(
         self,

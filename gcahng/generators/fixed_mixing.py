@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcahng.generators.base import NegativeGenerator, Synthetic, folding
+from gcahng.generators.base import NegativeGenerator, Synthetic, draw_fold_scalars
 from gcahng.graph import BatchLayout, synthetic_negatives
 
 
@@ -25,7 +25,7 @@ class FixedMixing(NegativeGenerator):
         nodes = slots.size(0) * slots.size(1)
         shape = torch.Size((nodes, nodes, slots.size(2)))
         strength, eta = self.mixture(slots, shape)
-        draws, detach = folding(slots, draws), self.detach_anchor
+        draws, detach = draw_fold_scalars(slots, draws), self.detach_anchor
         return Synthetic(synthetic_negatives(slots, eta, strength, draws, detach_anchor=detach))
 
     @abstractmethod

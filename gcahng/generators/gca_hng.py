@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gcahng.generators.base import HardNegatives, NegativeGenerator, Synthetic, folding
+from gcahng.generators.base import HardNegatives, NegativeGenerator, Synthetic, draw_fold_scalars
 from gcahng.graph import (
     BatchLayout,
     Correlation,
@@ -118,7 +118,7 @@ class HardNegativeGenerator(NegativeGenerator):
         self.keep_own_class = keep_own_class
 
     @property
-    def trains_generator(self) -> bool:
+    def has_generator_losses(self) -> bool:
         """Whether any generator term has weight; without, its pass would move nothing."""
         return any((self.gamma, self.similarity_weight, self.diversity_weight))
 
@@ -140,7 +140,7 @@ class HardNegativeGenerator(NegativeGenerator):
         Arguments and errors as `NegativeGenerator.forward`.
         """
         layout = self._layout(labels, layout).to(embeddings.device)
-        slots = self.in_slots(embeddings, layout)
+        slots = self.to_slots(embeddings, layout)
         # The coefficients being detached, the node cross entropy is all that could go through.
         seen = slots if self.node_ce_reaches_embedder else slots.detach()
         correlation = self._correlate(seen, layout, detach_coefficients=True)
@@ -149,14 +149,14 @@ class HardNegativeGenerator(NegativeGenerator):
         losses = {}
         if self.synthetic_weight:
             synthetic = self._synthetic_term(slots, Synthetic(negatives))
-            weight = self.synthetic_weight * self._growth().to(synthetic.dtype)
+            weight = self.synthetic_weight * self._synthetic_ramp().to(synthetic.dtype)
             losses["synthetic"] = weight * synthetic
         if self.node_ce_weight:
             node_ce = F.cross_entropy(correlation.node_logits, layout.labels)
             losses["node_ce"] = self.node_ce_weight * node_ce
         losses |= self._linear_ce(slots, layout)
         total = sum(losses.values(), slots.new_zeros(()))
-        negatives = self.placed(negatives)
+        negatives = self.normalize_if_configured(negatives)
         return HardNegatives(negatives, layout, losses, total, slots, coefficients, pairs)
 
     def classifier_loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
@@ -182,7 +182,7 @@ class HardNegativeGenerator(NegativeGenerator):
         its 0.01. The classifier is held fixed. Arguments as in `forward`.
         """
         layout = self._layout(labels, layout).to(embeddings.device)
-        slots = self.in_slots(embeddings.detach(), layout)
+        slots = self.to_slots(embeddings.detach(), layout)
         correlation = self._correlate(slots, layout)
         coefficients, pairs = correlation.coefficients, correlation.pairs
         # What else there is of it would live through backward.
@@ -208,7 +208,7 @@ class HardNegativeGenerator(NegativeGenerator):
         correlation = self._correlate(slots.detach(), layout, detach_coefficients=True)
         return Synthetic(self._mix(slots, correlation.coefficients, correlation.pairs, draws))
 
-    def _growth(self) -> Tensor:
+    def _synthetic_ramp(self) -> Tensor:
         """How much of its weight the synthetic term has by now."""
         if self.beta is None:
             return torch.ones_like(self.hardness.generator)
@@ -221,7 +221,7 @@ class HardNegativeGenerator(NegativeGenerator):
         if self.path == "sparse":
             graph = batch_graph(nodes, layout.labels)
         else:
-            graph = self.graph.batch_graph(nodes, layout.labels)
+            graph = self.graph.build_graph(nodes, layout.labels)
         return self.graph(graph, detach_coefficients)
 
     def _mix(
@@ -231,5 +231,5 @@ class HardNegativeGenerator(NegativeGenerator):
             coefficients = coefficients.mean(-1, keepdim=True).expand_as(coefficients)
         strength = self.hardness.strength(self.alpha).to(slots.dtype)
         # Nothing to detach where the generator is trained: pairs are then the faster way.
-        draws, detach = folding(slots, draws), self.detach_anchor and slots.requires_grad
+        draws, detach = draw_fold_scalars(slots, draws), self.detach_anchor and slots.requires_grad
         return synthetic_negatives(slots, coefficients, strength, draws, pairs, detach)

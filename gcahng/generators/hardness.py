@@ -8,7 +8,7 @@ INITIAL = 1.0e6
 FLOOR = 1.0e-6
 
 
-class Hardness(nn.Module):
+class LossMeans(nn.Module):
     r"""Means of the metric and the generator loss over the previous epoch.
 
     .. math:: \bar J \leftarrow \mathrm{mean}_t \max(J_t, 10^{-6})

@@ -42,6 +42,8 @@ class Metrix(NegativeGenerator):
         """Mix every negative of the anchor's own slot with the positive."""
         samples, classes, _ = slots.shape
         beta = torch.distributions.Beta(self.mixing, self.mixing)
-        share = beta.sample(torch.Size((samples, classes, classes))).to(slots)
-        mixed = torch.lerp(slots.unsqueeze(1), slots.roll(-1, 0).unsqueeze(2), share.unsqueeze(-1))
-        return Synthetic(mixed, share)
+        positive_share = beta.sample(torch.Size((samples, classes, classes))).to(slots)
+        mixed = torch.lerp(
+            slots.unsqueeze(1), slots.roll(-1, 0).unsqueeze(2), positive_share.unsqueeze(-1)
+        )
+        return Synthetic(mixed, positive_share)

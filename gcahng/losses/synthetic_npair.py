@@ -12,7 +12,7 @@ from gcahng.losses.npair import NORM_WEIGHT
 def synthetic_npair(
     slots: Tensor,
     negatives: Tensor,
-    share: Tensor | None = None,
+    positive_share: Tensor | None = None,
     temperature: float = 1.0,
     norm_weight: float = NORM_WEIGHT,
 ) -> Tensor:
@@ -28,8 +28,8 @@ def synthetic_npair(
     Args:
         slots: [P, S, D]; gradients reach them.
         negatives: [P, S, S, D]; gradients reach them.
-        share: [P, S, S] in [0, 1], how much of a positive each negative is: its part of the
-            target, beside the positive's 1; None, as published: nothing.
+        positive_share: [P, S, S] in [0, 1], how much of a positive each negative is: its part of
+            the target, beside the positive's 1; None, as published: nothing.
         temperature: What the logits are divided by; published: 1.
         norm_weight: Of the squared norms; published: 0.25 · 3e-3.
 
@@ -49,8 +49,8 @@ def synthetic_npair(
     negative_logits = torch.einsum("pad,pabd->pab", slots, negatives)
     logits = at_own((slots * positives).sum(-1), negative_logits) / temperature
     target = torch.arange(classes, device=slots.device).repeat(samples)
-    if share is not None:
-        parts = share.masked_fill(own, 1).flatten(0, 1)
+    if positive_share is not None:
+        parts = positive_share.masked_fill(own, 1).flatten(0, 1)
         target = parts / parts.sum(dim=1, keepdim=True)
     loss = F.cross_entropy(logits.flatten(0, 1), target)
     if not norm_weight:

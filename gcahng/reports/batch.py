@@ -120,7 +120,7 @@ def learned_batch(
     embeddings = run.embedder(images.to(parameter.device, parameter.dtype)).float()
     layout = batch_layout(layout.labels).to(parameter.device)
     slots = (
-        layout.slots(embeddings) if generator is None else generator.in_slots(embeddings, layout)
+        layout.slots(embeddings) if generator is None else generator.to_slots(embeddings, layout)
     )
     graph = batch_graph(slots.flatten(0, 1), layout.labels)
     if isinstance(generator, HardNegativeGenerator):
@@ -131,7 +131,7 @@ def learned_batch(
             torch.manual_seed(run.config.seed)
             made = generator.make_negatives(slots, layout, None)
         if made is not None:
-            graph.negatives = generator.placed(made.negatives)
+            graph.negatives = generator.normalize_if_configured(made.negatives)
     graph = graph.to("cpu")
     graph.image = torch.stack([thumbnail(dataset.load(row)) for row in rows])
     graph.name = [dataset.classes[label] for label in graph.y.tolist()]

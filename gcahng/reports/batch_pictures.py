@@ -178,7 +178,7 @@ def draw_batch(
         run = LoadedRun(run.path, with_data_root(run.config, root), run.embedder, run.epoch)
     generator, dataset = load_generator(run), open_plain(run.config, selection.split)
     rows = choose_batch(run.config, dataset, selection.batch, selection.classes, selection.samples)
-    remembers = generator is not None and generator.remembers_classes
+    remembers = generator is not None and generator.has_memory_bank
     usable = selection.split == "train" or not remembers
     graph = learned_batch(run, generator if usable else None, dataset, rows)
     missing = _missing(run.config, graph, usable)

@@ -26,14 +26,14 @@ from gcahng.runs.loading import checkpoint_path
 # Training classes → data set; a published checkpoint does not say more about what it was for.
 DATA_SETS = {98: "cars", 100: "cub", 3997: "inshop", 11318: "sop"}
 # What only one of the published backbones has.
-MARKS = {
+BACKBONE_KEYS = {
     "googlenet": "backbone.conv1.conv.weight",
     "resnet50": "backbone.model.conv1.weight",
     "dino_vits16": "backbone.cls_token",
 }
 LAST_LINEAR = "fc.1.weight"
 # What an embedder depends on beside its weights, as the published ones have it.
-UNSAID = {"normalize": False, "pooling": "avg_max", "renormalize": True}
+PUBLISHED_SETTINGS = {"normalize": False, "pooling": "avg_max", "renormalize": True}
 
 
 def load_published_checkpoint(
@@ -143,7 +143,7 @@ def export_checkpoint(source: str | Path, target: str | Path, *, last: bool = Fa
     state = load_checkpoint(path)
     settings = parse_config(state["config"], str(path))
     generator: Mapping[str, Tensor] = state.get("generator") or {}
-    if lost := _unsaid(settings):
+    if lost := _lost_settings(settings):
         LOGGER.warning(
             "%s: the published layout has no place for %s: keep it in mind", target, lost
         )
@@ -158,11 +158,15 @@ def export_checkpoint(source: str | Path, target: str | Path, *, last: bool = Fa
     return list(published)
 
 
-def _unsaid(settings: ExperimentConfig) -> str:
+def _lost_settings(settings: ExperimentConfig) -> str:
     """What weights alone do not say of an embedder, where it differs from the published ones."""
     section = settings.embedder
     said = {"normalize": section.normalize, **section.backbone.args}
-    return ", ".join(f"{k}={v}" for k, v in said.items() if k in UNSAID and v != UNSAID[k])
+    return ", ".join(
+        f"{k}={v}"
+        for k, v in said.items()
+        if k in PUBLISHED_SETTINGS and v != PUBLISHED_SETTINGS[k]
+    )
 
 
 def _read(path: str | Path) -> PublishedState:
@@ -199,7 +203,7 @@ def _rest(parts: PublishedState) -> list[str]:
 
 
 def _backbone(parts: PublishedState, path: str | Path) -> str:
-    for backbone, mark in MARKS.items():
+    for backbone, mark in BACKBONE_KEYS.items():
         if mark in parts.embedder:
             return backbone
     raise ValueError(

@@ -111,7 +111,7 @@ class TrainingStep:
             embeddings = embeddings.float()
         losses = self._metric_step(embeddings, labels, layout, draws, observe)
         if self.generator is not None:
-            if self.generator.trains_generator:
+            if self.generator.has_generator_losses:
                 losses |= self._generator_step(embeddings.detach(), labels, layout, draws)
             # A generator whose loss has no weight has loss 0: its negatives enter fully.
             generated = losses.get("generator", losses["metric"].new_zeros(()))

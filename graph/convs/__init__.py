@@ -14,7 +14,7 @@ from gcahng.graph.convs.mlp_conv import MLPConv
 from gcahng.graph.convs.none_conv import NoneConv
 from gcahng.graph.convs.pyg_conv import PyGConv, operator_arguments
 from gcahng.graph.convs.pyg_operators import OPERATORS
-from gcahng.graph.convs.user_conv import OwnConv
+from gcahng.graph.convs.user_conv import UserConv
 from gcahng.registry import Registry, check_arguments
 
 CONVS: Registry[Callable[..., nn.Module]] = Registry(
@@ -95,7 +95,7 @@ def build_conv(
             f"it takes {signature}"
         ) from error
     conv = make(in_channels, edge_dim, **arguments)
-    return OwnConv(name, conv) if ":" in name else conv
+    return UserConv(name, conv) if ":" in name else conv
 
 
 def _arguments(name: str, make: Callable[..., nn.Module]) -> tuple[list[str], bool]:

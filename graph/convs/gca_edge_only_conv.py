@@ -11,7 +11,7 @@ from torch_geometric.nn import MessagePassing
 from gcahng.graph import gca_pairs
 from gcahng.graph.convs.parts import check_choice, check_divisible, feed_forward, reset_maps
 from gcahng.graph.dense.memory import Memory
-from gcahng.graph.dense.pairs import Pairs, endpoint_keep
+from gcahng.graph.dense.pairs import Pairs, endpoint_dropout_mask
 
 EdgeDropout = Literal["tied", "independent", "off"]
 
@@ -56,7 +56,7 @@ class GCAEdgeHalf(MessagePassing):
             key=self.edge_key(ends),
             value=self.edge_value(ends),
             edge_attr=edge_attr,
-            keep=self._endpoint_keep(edge_index, x),
+            keep=self._endpoint_dropout_mask(edge_index, x),
         )
 
     def edge_update(
@@ -98,16 +98,18 @@ class GCAEdgeHalf(MessagePassing):
         """Whether this pass draws dropout in the edge attention."""
         return self.training and self.dropout > 0 and self.edge_dropout != "off"
 
-    def _endpoint_keep(self, edge_index: Tensor, like: Tensor) -> Tensor:
+    def _endpoint_dropout_mask(self, edge_index: Tensor, like: Tensor) -> Tensor:
         """Dropout factors [E, 2, edge_heads] for (sender, receiver) of each edge."""
         if not self.drops_edges:
             return like.new_ones(1, 2, 1)
         if self.edge_dropout == "independent":
-            return endpoint_keep(edge_index.size(1), self.edge_heads, self.dropout, like)
+            return endpoint_dropout_mask(edge_index.size(1), self.edge_heads, self.dropout, like)
         # One draw per unordered pair, (smaller node, larger node); reversed edges swap the two.
         low, high = edge_index.min(dim=0).values, edge_index.max(dim=0).values
         pairs, pair_of_edge = (low * like.size(0) + high).unique(return_inverse=True)
-        keep = endpoint_keep(pairs.numel(), self.edge_heads, self.dropout, like)[pair_of_edge]
+        keep = endpoint_dropout_mask(pairs.numel(), self.edge_heads, self.dropout, like)[
+            pair_of_edge
+        ]
         reversed_edge = (edge_index[0] > edge_index[1]).view(-1, 1, 1)
         return torch.where(reversed_edge, keep.flip(1), keep)
 

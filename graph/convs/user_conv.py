@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 
-class OwnConv(nn.Module):
+class UserConv(nn.Module):
     """Run a layer of the user's with the contract of ours, and check what it returns.
 
     Nothing says that it keeps edges symmetric, so it has no dense path.

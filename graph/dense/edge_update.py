@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from gcahng.graph.dense.memory import Memory, add_product, autocast_state, keeps_hidden
 from gcahng.graph.dense.pairs import Pairs
-from gcahng.graph.precision import full_precision, raised
+from gcahng.graph.precision import full_precision, half_to_float32
 
 Keeps = Literal["nothing", "output", "hidden"]
 
@@ -72,7 +72,7 @@ def update_edges(
         e' [M, D].
     """
     # Attention is computed in full precision; what autocast made of its terms is too coarse to add.
-    inputs = EdgeInputs(*(raised(tensor) for tensor in inputs))
+    inputs = EdgeInputs(*(half_to_float32(tensor) for tensor in inputs))
     keeps: Keeps = "nothing"
     if torch.is_grad_enabled():
         hidden = keeps_hidden(memory, inputs.edge_attr, inputs.b1.numel())
@@ -192,8 +192,8 @@ def _add_attention(
 
 def _rows(t: EdgeInputs, pairs: Pairs, chunk: slice) -> tuple[Tensor, ...]:
     """The arguments of `attend` for a chunk of pairs."""
-    of_first, of_second = pairs.at_ends(t.folded, chunk)
-    values = pairs.at_ends(t.value, chunk)
+    of_first, of_second = pairs.gather_endpoints(t.folded, chunk)
+    values = pairs.gather_endpoints(t.value, chunk)
     return t.edge_attr[chunk], of_first - of_second, t.offset[chunk], *values
 
 

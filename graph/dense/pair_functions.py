@@ -48,7 +48,7 @@ class _GeluSum(torch.autograd.Function):
         kept, chunks = [], list(pairs.chunks(large=keep_hidden))
         for chunk in chunks:
             hidden = F.linear(edge_attr[chunk], weight, bias)
-            pairs.add_to_ends(total, F.gelu(hidden.to(total.dtype)), chunk)
+            pairs.scatter_to_endpoints(total, F.gelu(hidden.to(total.dtype)), chunk)
             if keep_hidden:
                 kept.append(hidden)
         ctx.save_for_backward(edge_attr, weight, bias, *kept)
@@ -69,8 +69,8 @@ class _GeluSum(torch.autograd.Function):
                 leaf = hidden.detach().requires_grad_()
                 with torch.enable_grad():
                     active = F.gelu(leaf.to(grad.dtype))
-                first, second = ctx.pairs.at_ends(grad, chunk)
-                upstream = first.addcmul_(second, ctx.pairs.apart(chunk, grad.dtype))
+                first, second = ctx.pairs.gather_endpoints(grad, chunk)
+                upstream = first.addcmul_(second, ctx.pairs.off_diagonal(chunk, grad.dtype))
                 (flow,) = torch.autograd.grad(active, leaf, upstream)
                 add_product(grad_weight, flow.t(), rows)
                 grad_bias += flow.sum(0)
@@ -161,13 +161,13 @@ class _Spread(torch.autograd.Function):
     def forward(ctx: Any, values: Tensor, pairs: Pairs) -> Tensor:
         mean = values.new_zeros(pairs.num_nodes, values.size(1))
         for chunk in pairs.chunks():
-            pairs.add_to_ends(mean, values[chunk], chunk)
+            pairs.scatter_to_endpoints(mean, values[chunk], chunk)
         mean /= pairs.num_nodes
         total = values.new_zeros(())
         for chunk in pairs.chunks():
-            first, second = pairs.at_ends(mean, chunk)
+            first, second = pairs.gather_endpoints(mean, chunk)
             total += first.sub_(values[chunk]).square_().sum()
-            second.sub_(values[chunk]).mul_(pairs.apart(chunk, values.dtype))
+            second.sub_(values[chunk]).mul_(pairs.off_diagonal(chunk, values.dtype))
             total += second.square_().sum()
         spread = total.sqrt()
         ctx.save_for_backward(values, mean, spread)
@@ -182,9 +182,9 @@ class _Spread(torch.autograd.Function):
         grad_values = torch.empty_like(values)
         factor = torch.where(spread > 0, grad / spread, 0)
         for chunk in ctx.pairs.chunks():
-            first, second = ctx.pairs.at_ends(mean, chunk)
+            first, second = ctx.pairs.gather_endpoints(mean, chunk)
             deviation = torch.sub(values[chunk], first)
             second.neg_().add_(values[chunk])
-            deviation.addcmul_(second, ctx.pairs.apart(chunk, values.dtype))
+            deviation.addcmul_(second, ctx.pairs.off_diagonal(chunk, values.dtype))
             torch.mul(deviation, factor, out=grad_values[chunk])
         return grad_values, None

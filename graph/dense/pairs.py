@@ -45,18 +45,18 @@ class Pairs:
         count = self.row.numel()
         return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
-    def at_ends(self, nodes: Tensor, chunk: slice) -> tuple[Tensor, Tensor]:
+    def gather_endpoints(self, nodes: Tensor, chunk: slice) -> tuple[Tensor, Tensor]:
         """Node values at both ends of each pair of a chunk: [B, …] → two of [m, …]."""
         return nodes.index_select(0, self.row[chunk]), nodes.index_select(0, self.col[chunk])
 
-    def apart(self, chunk: slice, dtype: torch.dtype) -> Tensor:
+    def off_diagonal(self, chunk: slice, dtype: torch.dtype) -> Tensor:
         """1 for a pair of two nodes, 0 for a node with itself: [m, 1]."""
         return (self.weight[chunk] - 1).unsqueeze(1).to(dtype)
 
-    def add_to_ends(self, nodes: Tensor, values: Tensor, chunk: slice) -> None:
+    def scatter_to_endpoints(self, nodes: Tensor, values: Tensor, chunk: slice) -> None:
         """Add pair values [m, D] of a chunk to their nodes [B, D] in place; a self pair once."""
         nodes.index_add_(0, self.row[chunk], values)
-        nodes.index_add_(0, self.col[chunk], values * self.apart(chunk, values.dtype))
+        nodes.index_add_(0, self.col[chunk], values * self.off_diagonal(chunk, values.dtype))
 
     def to_dense(self, values: Tensor) -> Tensor:
         """Spread pair values over both directions: [M, D] → [B, B, D]."""
@@ -83,6 +83,6 @@ def complete_edges(num_nodes: int, device: torch.device) -> Tensor:
     return torch.stack([nodes.repeat_interleave(num_nodes), nodes.repeat(num_nodes)])
 
 
-def endpoint_keep(num_pairs: int, heads: int, rate: float, like: Tensor) -> Tensor:
+def endpoint_dropout_mask(num_pairs: int, heads: int, rate: float, like: Tensor) -> Tensor:
     """Dropout factors for the two endpoint weights of each pair: 0 or 1/(1-rate), [M, 2, heads]."""
     return F.dropout(like.new_ones(num_pairs, 2, heads), rate)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gcahng.data import CUB, SOP, Archive, Benchmark, Cars, Digits, InShop, Source, download
+from gcahng.data import CUB, SOP, Archive, Cars, Digits, InShop, PublishedDataset, Source, download
 from tests.data.trees import cub_tree, sop_tree
 
 Usage = namedtuple("Usage", "total used free")
@@ -84,7 +84,7 @@ def packed(folder: Path, kind: str) -> bytes:
 
 
 def serve(
-    server: Server, monkeypatch: pytest.MonkeyPatch, benchmark: type[Benchmark], name: str
+    server: Server, monkeypatch: pytest.MonkeyPatch, benchmark: type[PublishedDataset], name: str
 ) -> None:
     """Let the server be where a benchmark comes from."""
     md5 = hashlib.md5(server.content).hexdigest()

@@ -117,7 +117,7 @@ def node_ce(logits: Tensor, labels: Tensor) -> Tensor:
     return mean([cross_entropy(list(row), int(label)) for row, label in rows])
 
 
-def in_slots(z: Tensor, labels: Tensor) -> Tensor:
+def to_slots(z: Tensor, labels: Tensor) -> Tensor:
     """[B, D] in slot-major order → [P, S, D]."""
     classes = len(set(labels.tolist()))
     return z.view(len(z) // classes, classes, -1)
@@ -127,7 +127,7 @@ def added_to_metric(
     generator: HardNegativeGenerator, z: Tensor, labels: Tensor, draws: Tensor
 ) -> dict[str, Tensor]:
     """Weighted synthetic term (η detached) and node cross entropy, a slot-major batch."""
-    slots, hardness = in_slots(z, labels), generator.hardness
+    slots, hardness = to_slots(z, labels), generator.hardness
     eta, logits = graph_oracle.network(generator.graph, z, labels)
     strength = math.exp(-generator.alpha / float(hardness.metric))
     negatives = graph_oracle.negatives(slots, eta.detach(), strength, draws)
@@ -140,7 +140,7 @@ def generator_loss(
     generator: HardNegativeGenerator, z: Tensor, labels: Tensor, draws: Tensor
 ) -> Tensor:
     """J_gen on detached embeddings, a slot-major batch."""
-    slots = in_slots(z.detach(), labels)
+    slots = to_slots(z.detach(), labels)
     eta, _ = graph_oracle.network(generator.graph, z.detach(), labels)
     strength = math.exp(-generator.alpha / float(generator.hardness.metric))
     negatives = graph_oracle.negatives(slots, eta, strength, draws)

@@ -174,15 +174,15 @@ class SparseOnly(torch.nn.Module):
 
 def test_one_layer_without_a_dense_path_makes_all_run_sparse() -> None:
     net = make(["none", f"{__name__}:SparseOnly"])
-    graph = net.batch_graph(embeddings(), LABELS)
+    graph = net.build_graph(embeddings(), LABELS)
     assert isinstance(graph, Data)
     assert torch.equal(net(graph).edge_attr, graph.edge_attr + 1)
-    assert isinstance(make(["none", "gatv2"]).batch_graph(embeddings(), LABELS), PairGraph)
+    assert isinstance(make(["none", "gatv2"]).build_graph(embeddings(), LABELS), PairGraph)
 
 
 def test_layer_without_a_dense_path_refuses_pairs() -> None:
     net = make([f"{__name__}:SparseOnly"])
-    with pytest.raises(ValueError, match=r"got OwnConv\(.*:SparseOnly'\)\); use batch_graph"):
+    with pytest.raises(ValueError, match=r"got UserConv\(.*:SparseOnly'\)\); use batch_graph"):
         net(pair_graph(embeddings(), LABELS))
 
 

@@ -68,7 +68,7 @@ def test_network_chooses_the_graph(
     edge_dropout: str, dropout: float, training: bool, kind: type
 ) -> None:
     net = make(edge_dropout=edge_dropout, dropout=dropout).train(training)
-    graph = net.batch_graph(*batch(3, 2))
+    graph = net.build_graph(*batch(3, 2))
     assert isinstance(graph, kind)
     assert net(graph).channel_coefficients.shape == (6, 6, CHANNELS)
 

@@ -10,7 +10,7 @@ from gcahng.ablation import ablate, pool
 from gcahng.ablation.ablate import run_grid, show_grid
 from gcahng.ablation.cell_run import CellRun, State, grid_runs
 from gcahng.ablation.grid import Grid
-from gcahng.ablation.pool import claimed, default_jobs
+from gcahng.ablation.pool import default_jobs, exclusive_lock
 from gcahng.ablation.progress import GridProgress
 from tests.gcahng.ablation.conftest import HEAD, TWO_CELLS, WriteGrid, finish, results_of
 
@@ -64,7 +64,7 @@ def test_a_failing_cell_does_not_take_the_others_along(
     report = Path("runs/ablations/grid/grid.md").read_text(encoding="utf-8")
     assert "- bad, seed 0: training diverged in step 2\n" in report
     assert "| full | 1 | 50.00 | 25.00 | +0.00 | +0.00 | 6.0 | 2 |" in report
-    states = {run.cell.name: run.look()[0] for run in grid_runs(grid)}
+    states = {run.cell.name: run.status()[0] for run in grid_runs(grid)}
     assert states["bad"] is states["killed"] is State.FAILED
     assert states["full"] is states["npair"] is State.FINISHED
 
@@ -91,7 +91,7 @@ def test_an_error_without_a_sentence_points_to_the_log(
     grid = write_grid(seeds=1)
     assert not run_grid(grid, console)
     log = "runs/ablations/grid/started/npair-seed0.log"
-    assert grid_runs(grid)[0].look() == (State.FAILED, f"MemoryError; see '{log}'")
+    assert grid_runs(grid)[0].status() == (State.FAILED, f"MemoryError; see '{log}'")
 
 
 @pytest.mark.usefixtures("fake_train")
@@ -108,7 +108,7 @@ def test_equal_time_waits_for_what_it_needs(write_grid: WriteGrid, console: Cons
 def test_equal_time_without_what_it_needs_fails(write_grid: WriteGrid, console: Console) -> None:
     grid = write_grid(BROKEN + "equal_time: {long: {of: npair, as: bad}}", seeds=1)
     assert not run_grid(grid, console)
-    found = grid_runs(grid)[-1].look()
+    found = grid_runs(grid)[-1].status()
     assert found == (State.FAILED, "it takes its time from bad-seed0, without figures")
 
 
@@ -183,7 +183,7 @@ def test_an_interrupted_grid_goes_on(
     report = Path("runs/ablations/grid/grid.md").read_text(encoding="utf-8")
     assert "1 of 2 runs have finished" in report
     assert "## Failed" not in report
-    with claimed(grid.folder):
+    with exclusive_lock(grid.folder):
         pass
     assert run_grid(grid, console)
     assert _told(slow).startswith("told --resume")
@@ -211,7 +211,10 @@ def test_reports_are_written_as_the_grid_goes(
 
 def test_a_grid_is_not_worked_on_twice(write_grid: WriteGrid, console: Console) -> None:
     grid = write_grid()
-    with claimed(grid.folder), pytest.raises(ValueError, match="worked on by another process"):
+    with (
+        exclusive_lock(grid.folder),
+        pytest.raises(ValueError, match="worked on by another process"),
+    ):
         run_grid(grid, console)
 
 
@@ -248,7 +251,7 @@ def test_digits_are_trained_in_processes(
     )
     assert not run_grid(grid, console, jobs=2)
     npair, bad = grid_runs(grid)
-    assert bad.look()[1].startswith("training diverged in step 2 of epoch 1 (metric = nan")
+    assert bad.status()[1].startswith("training diverged in step 2 of epoch 1 (metric = nan")
     results = results_of(npair)
     row = (
         f"| npair | 1 | {100 * results['last/recall@1']:.2f} | {100 * results['last/map@r']:.2f} |"

@@ -21,21 +21,21 @@ def test_runs_come_seed_by_seed(write_grid: WriteGrid) -> None:
 
 def test_states(write_grid: WriteGrid) -> None:
     run = grid_runs(write_grid())[0]
-    assert run.look() == (State.OPEN, "")
+    assert run.status() == (State.OPEN, "")
     run.fail("it broke")
-    assert run.look() == (State.FAILED, "it broke")
+    assert run.status() == (State.FAILED, "it broke")
     run.arguments()
-    assert run.look() == (State.OPEN, "")
+    assert run.status() == (State.OPEN, "")
     finish(run, 0.5)
-    assert run.look() == (State.FINISHED, "")
+    assert run.status() == (State.FINISHED, "")
     run.remove()
-    assert run.look() == (State.OPEN, "")
+    assert run.status() == (State.OPEN, "")
 
 
 def test_other_settings_are_named(write_grid: WriteGrid) -> None:
     finish(grid_runs(write_grid())[0], 0.5)
     run = grid_runs(write_grid(TWO_CELLS.replace("dim: 8", "dim: 4, eval.every: 2")))[0]
-    assert run.look() == (
+    assert run.status() == (
         State.CHANGED,
         "'runs/ablations/grid/npair-seed0' was trained with other settings (embedder.dim, "
         "eval.every)",
@@ -58,7 +58,7 @@ def test_equal_time_is_measured_with_the_same_seed(
     runs = grid_runs(write_grid(LONG))
     long = _run(runs, "long-seed1")
     assert long.config() is None
-    assert long.look() == (State.OPEN, "")
+    assert long.status() == (State.OPEN, "")
     for run in runs[:4]:
         if not run.needs:
             finish(run, 0.5, seconds=1.0)

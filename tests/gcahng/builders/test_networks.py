@@ -30,7 +30,7 @@ def test_settings_and_arguments_reach_it() -> None:
     made = generator("generator.beta=null", "generator.args={shared_channels: true}")
     assert isinstance(made, HardNegativeGenerator)
     assert made.shared_channels
-    assert made._growth() == 1
+    assert made._synthetic_ramp() == 1
 
 
 def test_layers_are_mixed_and_ones_own_is_found(
@@ -49,7 +49,7 @@ def test_layers_are_mixed_and_ones_own_is_found(
     layers = "[gca, gatv2, {name: 'my_layers:Halved', args: {factor: 0.25}}]"
     made = generator(f"generator.graph.layers={layers}")
     kinds = [type(layer).__name__ for layer in made.graph.layers]
-    assert kinds == ["GCAConv", "PyGConv", "OwnConv"]
+    assert kinds == ["GCAConv", "PyGConv", "UserConv"]
     assert made.graph.layers[2].layer.factor == 0.25
     z = torch.randn(6, 32, requires_grad=True)
     made(z, torch.arange(3).repeat(2)).total.backward()

@@ -94,7 +94,7 @@ def test_the_batch_is_the_generators(run: Path) -> None:
     torch.rand(3)
     same = learned_batch(loaded, generator, dataset, rows)
     assert torch.equal(same.negatives, graph.negatives), "the draws are the run's own"
-    dense = generator.graph(generator.graph.batch_graph(graph.x, graph.y))
+    dense = generator.graph(generator.graph.build_graph(graph.x, graph.y))
     torch.testing.assert_close(edge_weights(graph)[0], dense.channel_coefficients.mean(-1).detach())
 
 

@@ -109,13 +109,13 @@ def test_a_training_step_takes_it(name: str) -> None:
     losses = [step(images, labels)["total"] for _ in range(30)]
     assert losses[-1] < first["total"]
     assert not torch.equal(before, made.linear_head[1].weight)
-    assert ("generator" in first) == made.trains_generator
+    assert ("generator" in first) == made.has_generator_losses
 
 
 @each
 def test_what_is_not_trained_says_so(name: str) -> None:
     made, (z, labels) = make(name), batch()
-    if made.trains_generator:
+    if made.has_generator_losses:
         assert made.generator_losses(z, labels).total > 0
         return
     with pytest.raises(TypeError, match="is not trained"):

@@ -155,7 +155,7 @@ def test_strength_shrinks_the_learned_part() -> None:
     z, draws = batch()
     near = make(metric=1e-6)(z, LABELS, draws=draws)  # exp(-α/J̄) = 0
     ones = torch.zeros_like(near.channel_coefficients)
-    slots = oracle.in_slots(z, LABELS)
+    slots = oracle.to_slots(z, LABELS)
     expected = oracle.graph_oracle.negatives(slots, ones, 0.0, draws)
     assert_near("negatives", near.negatives, expected, 1e-12)
     far = make(metric=1e6)(z, LABELS, draws=draws)
@@ -245,9 +245,9 @@ def test_a_term_of_weight_0_is_absent() -> None:
 
 def test_trains_generator_where_any_term_has_weight() -> None:
     none = {"gamma": 0, "similarity_weight": 0, "diversity_weight": 0}
-    assert not make(**none).trains_generator
+    assert not make(**none).has_generator_losses
     for name in none:
-        assert make(**{**none, name: 1}).trains_generator
+        assert make(**{**none, name: 1}).has_generator_losses
 
 
 def test_state_carries_the_hardness() -> None:

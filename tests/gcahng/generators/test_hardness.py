@@ -3,16 +3,16 @@ import math
 import pytest
 import torch
 
-from gcahng.generators.hardness import Hardness
+from gcahng.generators.hardness import LossMeans
 
 
-def record(hardness: Hardness, *losses: tuple[float, float]) -> None:
+def record(hardness: LossMeans, *losses: tuple[float, float]) -> None:
     for metric, generator in losses:
         hardness.record(torch.tensor(metric), torch.tensor(generator))
 
 
 def test_before_the_first_epoch_has_ended() -> None:
-    hardness = Hardness()
+    hardness = LossMeans()
     record(hardness, (2.0, 3.0))
     assert hardness.metric == hardness.generator == 1e6
     assert float(hardness.strength(5.0)) == pytest.approx(math.exp(-5e-6))
@@ -20,7 +20,7 @@ def test_before_the_first_epoch_has_ended() -> None:
 
 
 def test_means_of_the_epoch_that_ended() -> None:
-    hardness = Hardness()
+    hardness = LossMeans()
     record(hardness, (2.0, 10.0), (4.0, 30.0))
     hardness.end_epoch()
     assert hardness.metric == 3
@@ -35,7 +35,7 @@ def test_means_of_the_epoch_that_ended() -> None:
 
 
 def test_losses_are_floored_one_by_one() -> None:
-    hardness = Hardness()
+    hardness = LossMeans()
     record(hardness, (-5.0, 0.0), (1.0, 1e-9))
     hardness.end_epoch()
     assert float(hardness.metric) == pytest.approx((1e-6 + 1) / 2)
@@ -47,7 +47,7 @@ def test_losses_are_floored_one_by_one() -> None:
 
 
 def test_epoch_without_steps_keeps_the_means() -> None:
-    hardness = Hardness()
+    hardness = LossMeans()
     record(hardness, (2.0, 3.0))
     hardness.end_epoch()
     hardness.end_epoch()
@@ -56,13 +56,13 @@ def test_epoch_without_steps_keeps_the_means() -> None:
 
 
 def test_recording_keeps_no_graph() -> None:
-    hardness, loss = Hardness(), torch.tensor(2.0, requires_grad=True)
+    hardness, loss = LossMeans(), torch.tensor(2.0, requires_grad=True)
     hardness.record(loss * 1, loss * 1)
     assert not hardness.sums.requires_grad
 
 
 def test_means_and_sums_under_way_travel_with_the_state() -> None:
-    hardness, other = Hardness(), Hardness()
+    hardness, other = LossMeans(), LossMeans()
     record(hardness, (2.0, 3.0))
     hardness.end_epoch()
     record(hardness, (6.0, 7.0))
@@ -75,7 +75,7 @@ def test_means_and_sums_under_way_travel_with_the_state() -> None:
 
 
 def test_many_steps_do_not_lose_precision() -> None:
-    hardness = Hardness()
+    hardness = LossMeans()
     for _ in range(1000):
         record(hardness, (0.1, 0.1))
     hardness.end_epoch()

@@ -70,7 +70,7 @@ def loop_iteration(
     optimizers.embedder.zero_grad()
     optimizers.graph.zero_grad()
     z = net(images)
-    metric = oracle.npair(oracle.in_slots(z, labels))
+    metric = oracle.npair(oracle.to_slots(z, labels))
     added = oracle.added_to_metric(made, z, labels, draws[0])
     total = metric + added["synthetic"] + added["node_ce"]
     total.backward()
@@ -196,7 +196,7 @@ def test_without_a_generator_only_the_metric_loss_trains() -> None:
     losses = step(images, labels)
     assert set(losses) == {"metric", "total", "gradient"}
     optimizer = AdamW(other.parameters(), lr=1e-3)
-    loss = oracle.npair(oracle.in_slots(other(images), labels))
+    loss = oracle.npair(oracle.to_slots(other(images), labels))
     loss.backward()
     norm = _all_gradients(other.parameters()).norm()
     optimizer.step()

@@ -103,7 +103,7 @@ def test_three_layers_train(name: str) -> None:
 def _step(
     net: CorrelationNetwork, optimizer: torch.optim.Optimizer, z: Tensor, target: Tensor
 ) -> float:
-    out = net(net.batch_graph(z, LABELS))
+    out = net(net.build_graph(z, LABELS))
     loss = F.cross_entropy(out.node_logits, LABELS)
     loss = loss + (out.channel_coefficients - 0.5 * target).square().mean()
     optimizer.zero_grad()

@@ -50,7 +50,7 @@ def test_initial_weights() -> None:
 def test_asymmetric_dropout_takes_the_sparse_path(edge_dropout: str, kind: type) -> None:
     args = {"conv": "gca_edge_only", "dropout": 0.5, "edge_dropout": edge_dropout}
     net = CorrelationNetwork(CHANNELS, 3, 1, **args)
-    graph = net.batch_graph(torch.randn(6, CHANNELS), LABELS)
+    graph = net.build_graph(torch.randn(6, CHANNELS), LABELS)
     assert isinstance(graph, kind)
     eta = net(graph).channel_coefficients
     assert torch.equal(eta, eta.transpose(0, 1)) == (edge_dropout == "tied")

@@ -6,7 +6,7 @@ import torch
 
 from gcahng.graph import CONVS, CorrelationNetwork, build_conv
 from gcahng.graph.convs import NoneConv
-from gcahng.graph.convs.user_conv import OwnConv
+from gcahng.graph.convs.user_conv import UserConv
 from tests.graph.convs.samples import LABELS, complete
 
 SOURCE = """
@@ -78,7 +78,7 @@ def test_gets_labels_if_it_takes_them(module: str) -> None:
 
 def test_mixes_with_other_layers_and_trains(module: str) -> None:
     net = CorrelationNetwork(8, 3, ["gca", f"{module}:Plain"], heads=2)
-    out = net(net.batch_graph(torch.randn(6, 8), LABELS))
+    out = net(net.build_graph(torch.randn(6, 8), LABELS))
     out.node_logits.sum().backward()
     assert net.layers[1].layer.linear.weight.grad.isfinite().all()
 
@@ -119,4 +119,4 @@ def test_errors_within_the_module_are_raised_as_they_are(module: str) -> None:
 
 
 def test_repr() -> None:
-    assert repr(OwnConv("my:Conv", NoneConv(1, 1))) == "OwnConv('my:Conv')"
+    assert repr(UserConv("my:Conv", NoneConv(1, 1))) == "UserConv('my:Conv')"

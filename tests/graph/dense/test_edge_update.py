@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from gcahng.graph.convs import GCAConv
 from gcahng.graph.dense.edge_update import EdgeInputs, update_edges
-from gcahng.graph.dense.pairs import Pairs, endpoint_keep, unordered_pairs
+from gcahng.graph.dense.pairs import Pairs, endpoint_dropout_mask, unordered_pairs
 from gcahng.graph.gca_pairs import fold_query
 from tests.graph.oracle import activate_and_norm, assert_near, gelu, layer_norm
 
@@ -35,7 +35,7 @@ def inputs(dtype: torch.dtype = torch.float64) -> EdgeInputs:
 
 def dropout() -> Tensor:
     torch.manual_seed(3)
-    return endpoint_keep(COUNT, HEADS, 0.5, torch.zeros(1, dtype=torch.float64))
+    return endpoint_dropout_mask(COUNT, HEADS, 0.5, torch.zeros(1, dtype=torch.float64))
 
 
 def _norm(gamma: Tensor, beta: Tensor) -> nn.Module:

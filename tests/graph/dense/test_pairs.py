@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gcahng.graph.dense.pairs import endpoint_keep, unordered_pairs
+from gcahng.graph.dense.pairs import endpoint_dropout_mask, unordered_pairs
 from tests.graph.oracle import assert_near
 
 SIZE = 5
@@ -52,13 +52,13 @@ def test_ends_of_a_chunk_equal_the_loop(chunk: int) -> None:
     nodes = torch.randn(SIZE, 3, dtype=torch.float64)
     total, expected = nodes.clone(), nodes.clone()
     for part in pairs.chunks():
-        ends = pairs.at_ends(nodes, part)
-        apart = pairs.apart(part, torch.float64)
+        ends = pairs.gather_endpoints(nodes, part)
+        apart = pairs.off_diagonal(part, torch.float64)
         for place, (i, j) in enumerate(PAIRS[part]):
             assert torch.equal(ends[0][place], nodes[i])
             assert torch.equal(ends[1][place], nodes[j])
             assert apart[place].tolist() == [float(i != j)]
-        pairs.add_to_ends(total, v[part], part)
+        pairs.scatter_to_endpoints(total, v[part], part)
     for value, (i, j) in zip(v, PAIRS, strict=True):
         for node in {i, j}:
             expected[node] += value
@@ -76,7 +76,7 @@ def test_pairs_first_made_in_inference_mode_serve_training() -> None:
 
 def test_endpoint_keep_draws_each_weight_at_the_rate() -> None:
     torch.manual_seed(0)
-    keep = endpoint_keep(4000, 3, 0.1, torch.zeros(1, dtype=torch.float64))
+    keep = endpoint_dropout_mask(4000, 3, 0.1, torch.zeros(1, dtype=torch.float64))
     assert keep.shape == (4000, 2, 3)
     assert keep.dtype == torch.float64
     assert set(keep.unique().tolist()) == {0.0, 1 / 0.9}

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from torchvision.datasets import ImageFolder
 
-from gcahng.data import CUB, SOP, Benchmark, Cars, InShop, Size
-from gcahng.data.datasets.benchmark import read_rows
+from gcahng.data import CUB, SOP, Cars, InShop, PublishedDataset, Size
+from gcahng.data.datasets.published_dataset import read_rows
 from tests.data.trees import (
     cars_split_tree,
     cars_tree,
@@ -50,7 +50,7 @@ def car_folders(home: Path) -> Iterator[tuple[str, str, Path]]:
         yield "train" if number <= 98 else "test", name, image
 
 
-def contents(dataset: Benchmark) -> set[tuple[int, bytes]]:
+def contents(dataset: PublishedDataset) -> set[tuple[int, bytes]]:
     labels = dataset.labels.tolist()
     return {(label, dataset.load(i).tobytes()) for i, label in enumerate(labels)}
 
@@ -66,7 +66,7 @@ def contents(dataset: Benchmark) -> set[tuple[int, bytes]]:
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_archive_and_converted_layout_give_the_same_numbering_and_images(
     tmp_path: Path,
-    benchmark: type[Benchmark],
+    benchmark: type[PublishedDataset],
     build: Build,
     folders: Callable[[Path], Iterator[tuple[str, str, Path]]],
     name: str,
@@ -90,7 +90,7 @@ def test_archive_and_converted_layout_give_the_same_numbering_and_images(
 
 @pytest.mark.parametrize(("benchmark", "build"), ALL)
 def test_root_is_the_folder_of_all_data_sets_or_the_own(
-    tmp_path: Path, benchmark: type[Benchmark], build: Build
+    tmp_path: Path, benchmark: type[PublishedDataset], build: Build
 ) -> None:
     home = build(tmp_path / "all")
     expected = benchmark(home).paths
@@ -105,7 +105,7 @@ def test_root_is_the_folder_of_all_data_sets_or_the_own(
 
 @pytest.mark.parametrize(("benchmark", "name"), [(CUB, "CUB200"), (Cars, "CARS196"), (SOP, "SOP")])
 def test_the_converted_layout_is_found_likewise(
-    tmp_path: Path, benchmark: type[Benchmark], name: str
+    tmp_path: Path, benchmark: type[PublishedDataset], name: str
 ) -> None:
     home = converted_tree(tmp_path, name)
     assert benchmark(tmp_path).classes == ["A", "b", "c"]
@@ -131,7 +131,7 @@ def test_the_converted_layout_is_found_likewise(
     ],
 )
 def test_folders_may_be_called_what_is_usual(
-    tmp_path: Path, benchmark: type[Benchmark], build: Build, place: str
+    tmp_path: Path, benchmark: type[PublishedDataset], build: Build, place: str
 ) -> None:
     home = build(tmp_path / "elsewhere")
     (tmp_path / "all" / place).parent.mkdir(parents=True)
@@ -169,7 +169,9 @@ def test_an_incomplete_data_set_says_what_it_lacks(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("benchmark", "build"), TREES)
-def test_class_names_are_disjoint(tmp_path: Path, benchmark: type[Benchmark], build: Build) -> None:
+def test_class_names_are_disjoint(
+    tmp_path: Path, benchmark: type[PublishedDataset], build: Build
+) -> None:
     build(tmp_path, train=6, test=6)
     train, test = benchmark(tmp_path), benchmark(tmp_path, "test")
     assert train.num_classes == test.num_classes == 6
@@ -202,7 +204,7 @@ def test_rows_are_split_at_blanks_and_the_last_column_keeps_its_own(tmp_path: Pa
 
 @pytest.mark.dataset
 @pytest.mark.parametrize("benchmark", [CUB, Cars, SOP, InShop])
-def test_the_real_archive_has_the_published_size(benchmark: type[Benchmark]) -> None:
+def test_the_real_archive_has_the_published_size(benchmark: type[PublishedDataset]) -> None:
     root = os.environ.get("GCAHNG_DATA", "datasets")
     if benchmark.find(root) is None:
         pytest.skip(f"{benchmark.__name__} is not in '{root}'")

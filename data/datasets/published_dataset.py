@@ -50,7 +50,7 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Layout:
+class DiskLayout:
     """One way in which a data set lies on disk.
 
     Attributes:
@@ -66,7 +66,7 @@ class Layout:
         return [name for name in self.needed if not _is_there(home, name)]
 
 
-class Benchmark(FileDataset):
+class PublishedDataset(FileDataset):
     """A published data set, read from where its archive was unpacked.
 
     Args:
@@ -87,12 +87,12 @@ class Benchmark(FileDataset):
     """
 
     folders: ClassVar[tuple[str, ...]]
-    layouts: ClassVar[tuple[Layout, ...]]
+    layouts: ClassVar[tuple[DiskLayout, ...]]
     expected: ClassVar[dict[str, Size]]
     source: ClassVar[Source]
 
     @classmethod
-    def find(cls, root: str | Path) -> tuple[Path, Layout] | None:
+    def find(cls, root: str | Path) -> tuple[Path, DiskLayout] | None:
         """Return the data set's folder and how it lies there, or None where it is not there."""
         for home in _homes(Path(root), cls.folders):
             for layout in cls.layouts:
@@ -129,7 +129,7 @@ def converted(folder: Path, split: str) -> Listing:
     return class_folders(folder / "class" / split)
 
 
-CONVERTED = Layout(("class/train/", "class/test/"), converted)
+CONVERTED = DiskLayout(("class/train/", "class/test/"), converted)
 
 
 def read_rows(path: Path, columns: int, skip: int = 0) -> Iterator[list[str]]:
