@@ -115,7 +115,7 @@ def _step(
 @every_layer
 def test_bfloat16_autocast_comes_close(name: str) -> None:
     net, z = network(name, 1).eval(), torch.randn(NODES, WIDTH)
-    for build in (batch_graph, net.batch_graph):
+    for build in (batch_graph, net.build_graph):
         with torch.autocast("cpu", torch.bfloat16):
             out = net(build(z, LABELS))
         expected = net(build(z, LABELS))
