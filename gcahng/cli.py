@@ -82,9 +82,9 @@ def evaluate(
     from gcahng.config import with_data_root
     from gcahng.evaluation.evaluate import evaluate as measure
     from gcahng.reports.batch import open_plain
+    from gcahng.reports.result_table import figure_columns
     from gcahng.reports.tables import results_table
     from gcahng.runs.loading import load_run
-    from gcahng.runs.record import figure_columns
 
     loaded = load_run(source, last=last)
     config = loaded.config if root is None else with_data_root(loaded.config, root)

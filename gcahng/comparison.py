@@ -3,16 +3,15 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
-from statistics import mean, median, stdev
+from statistics import mean, stdev
 from typing import Any
 
 from gcahng.files import write_text
-from gcahng.reports.page import RunRecord
+from gcahng.reports.result_table import figure_columns
 from gcahng.reports.tables import Column, markdown_table
 from gcahng.runs.folder import environment
-from gcahng.runs.record import figure_columns, figures_after
+from gcahng.runs.record import RunRecord, figures_after
 
 Seeds = Sequence[Mapping[str, RunRecord]]
 COMPARED = ("recall@1", "map@r")
@@ -110,20 +109,6 @@ def span(values: Sequence[float]) -> str:
     """The smallest and the largest value; one where they are the same."""
     low, high = min(values), max(values)
     return f"{low:.0f}" if low == high else f"{low:.0f}–{high:.0f}"
-
-
-def epochs_for(target: RunRecord, measured: RunRecord) -> int:
-    """How many epochs at the pace of `measured` take as long as `target` did.
-
-    By the median epoch of each, which a busy machine disturbs least.
-    """
-    seconds = _median_epoch(target) * target.results["epochs"]
-    return max(1, round(seconds / _median_epoch(measured)))
-
-
-def _median_epoch(record: RunRecord) -> float:
-    ends = [0.0, *(row["seconds"] for row in record.history)]
-    return median(end - start for start, end in pairwise(ends))
 
 
 def _t_value(gaps: Sequence[float]) -> str:

@@ -6,12 +6,10 @@ from enum import Enum, auto
 from pathlib import Path
 
 from gcahng.ablation.grid import Cell, Grid
-from gcahng.comparison import epochs_for
 from gcahng.config import ExperimentConfig, differing_keys, dump_config, parse_config
 from gcahng.files import write_text
-from gcahng.reports.page import RunRecord
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.record import Split, read_record
+from gcahng.runs.record import RunRecord, Split, epochs_for, read_record
 
 
 class State(Enum):

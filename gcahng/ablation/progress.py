@@ -10,7 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from gcahng.ablation.cell_run import CellRun, State
 from gcahng.comparison import COMPARED
-from gcahng.runs.record import figure_columns, figures_after
+from gcahng.reports.result_table import figure_columns
+from gcahng.runs.record import figures_after
 
 
 class GridProgress:

@@ -15,8 +15,9 @@ from gcahng.ablation.summary import Summary, paired_difference, summarize
 from gcahng.ablation.verdict import leaders, verdict
 from gcahng.comparison import COMPARED, csv_text, span, spread
 from gcahng.files import atomic_write, write_text
+from gcahng.reports.result_table import figure_columns
 from gcahng.reports.tables import Column
-from gcahng.runs.record import figure_columns, figures_after, selection_note
+from gcahng.runs.record import figures_after, selection_note
 
 PICTURE = (
     "Bars are Δ, from the mean of the reference (the line, its name in bold), and whiskers its "

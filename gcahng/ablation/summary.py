@@ -12,10 +12,9 @@ from gcahng.ablation.cell_run import State, grid_runs
 from gcahng.ablation.grid import Cell, Grid
 from gcahng.builders.networks import build_embedder, build_generator
 from gcahng.config import parse_config
-from gcahng.reports.page import RunRecord
 from gcahng.runs.checkpoint import load_checkpoint
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.record import Split, figures_after
+from gcahng.runs.record import RunRecord, Split, figures_after
 
 # Percentage points below which differences are the same but for rounding.
 SAME = 1e-9

@@ -7,13 +7,13 @@ from pathlib import Path
 from rich.console import Console
 
 from gcahng.commands.train import fit
-from gcahng.comparison import epochs_for, write_comparison
+from gcahng.comparison import write_comparison
 from gcahng.config import load_config
-from gcahng.reports.page import RunRecord
+from gcahng.reports.result_table import result_columns, result_rows
 from gcahng.reports.run_report import report_runs
 from gcahng.reports.tables import results_table
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.record import read_record, result_columns, result_rows, selection_note
+from gcahng.runs.record import RunRecord, epochs_for, read_record, selection_note
 
 RUNS = Path("runs/demo")
 

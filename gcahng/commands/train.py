@@ -6,10 +6,11 @@ from rich.console import Console
 
 from gcahng.commands.terminal import TerminalDisplay
 from gcahng.config import ExperimentConfig, load_config
+from gcahng.reports.result_table import result_columns, result_rows
 from gcahng.reports.run_report import report_run
 from gcahng.reports.tables import results_table
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.record import read_record, result_columns, result_rows, selection_note
+from gcahng.runs.record import read_record, selection_note
 from gcahng.training.trainer import Trainer
 
 

@@ -9,10 +9,8 @@ from pathlib import Path
 
 from gcahng.files import write_text
 from gcahng.reports.curves import loss_panels, retrieval_panels
-from gcahng.reports.gallery import retrieval_gallery
 from gcahng.reports.tables import Column
-
-__all__ = ["RunRecord", "retrieval_gallery", "write_report"]
+from gcahng.runs.record import RunRecord
 
 TITLES = {"map@r": "MAP@R [%]", "r_precision": "R-Prec. [%]"}
 COSTS = (
@@ -25,25 +23,6 @@ LEGEND = (
     "Half of the queries are chosen for a wrong first neighbour, so this is no picture of the "
     "average."
 )
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """What the report shows of one run.
-
-    Args:
-        name: in tables and legends; differs from the other runs'.
-        history: one mapping per epoch with `epoch`, cumulative `seconds`, `loss/…` and `val/…` or
-            `test/…` figures, any of which may be missing or NaN.
-        results: `last/…` and `best/…` figures (fractions), `best_epoch`, `seconds`,
-            `peak_memory_mib`, any of which may be missing or NaN.
-        config: the resolved configuration, as text.
-    """
-
-    name: str
-    history: Sequence[Mapping[str, float]]
-    results: Mapping[str, float]
-    config: str
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from gcahng.evaluation.evaluate import embed
 from gcahng.evaluation.retrieval import nearest_neighbours
 from gcahng.reports.batch_pictures import TITLES, Selection, draw_batch
 from gcahng.reports.gallery import retrieval_gallery
-from gcahng.reports.page import BatchPictures, RunRecord, write_report
+from gcahng.reports.page import BatchPictures, write_report
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import load_run
-from gcahng.runs.record import read_record, selection_note
+from gcahng.runs.record import RunRecord, read_record, selection_note
 
 NEIGHBOURS = 8
 # Dots per inch of a page's pictures.

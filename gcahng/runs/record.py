@@ -1,15 +1,35 @@
-"""What a finished run has measured, as rows of a table."""
+"""What a finished run has measured."""
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import Literal
 
-from gcahng.reports.page import RunRecord
-from gcahng.reports.tables import Column
 from gcahng.runs.folder import RunFolder
 
 Split = Literal["test", "val"]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What the report shows of one run.
+
+    Args:
+        name: in tables and legends; differs from the other runs'.
+        history: one mapping per epoch with `epoch`, cumulative `seconds`, `loss/…` and `val/…` or
+            `test/…` figures, any of which may be missing or NaN.
+        results: `last/…` and `best/…` figures (fractions), `best_epoch`, `seconds`,
+            `peak_memory_mib`, any of which may be missing or NaN.
+        config: the resolved configuration, as text.
+    """
+
+    name: str
+    history: Sequence[Mapping[str, float]]
+    results: Mapping[str, float]
+    config: str
 
 
 def read_record(folder: RunFolder, name: str) -> RunRecord:
@@ -29,25 +49,6 @@ def read_record(folder: RunFolder, name: str) -> RunRecord:
         ]
     results = json.loads(folder.results.read_text(encoding="utf-8"))
     return RunRecord(name, history, results, folder.config.read_text(encoding="utf-8"))
-
-
-def figure_columns(figures: Iterable[str]) -> list[Column]:
-    """Columns for retrieval figures by their names; shown in percent."""
-    titles = {"map@r": "MAP@R", "r_precision": "R-Prec"}
-    return [
-        Column(name, titles.get(name, name.replace("recall@", "R@")), "percent") for name in figures
-    ]
-
-
-def result_columns(record: RunRecord) -> list[Column]:
-    """The columns of a results table: every test figure, time and memory."""
-    return [
-        Column("recipe", "run"),
-        Column("epoch", "epoch"),
-        *figure_columns(figures_after(record, "last")),
-        Column("seconds", "s", "seconds"),
-        Column("peak_memory_mib", "MiB", "mib"),
-    ]
 
 
 def figures_after(record: RunRecord, epoch: str, split: Split = "test") -> dict[str, float]:
@@ -70,19 +71,6 @@ def figures_after(record: RunRecord, epoch: str, split: Split = "test") -> dict[
     }
 
 
-def result_rows(record: RunRecord) -> list[dict[str, Any]]:
-    """Two rows: test figures after the last epoch, and after the best one."""
-    results = record.results
-    last = {
-        "recipe": record.name,
-        "epoch": f"last ({results['epochs']})",
-        "seconds": results["seconds"],
-        "peak_memory_mib": results["peak_memory_mib"],
-    }
-    best = {"recipe": "", "epoch": f"best ({results['best_epoch']})"}
-    return [last | figures_after(record, "last"), best | figures_after(record, "best")]
-
-
 def selection_note(records: Sequence[RunRecord]) -> str:
     """How the best epochs were chosen; says so where it was on the test split."""
     selections = {(r.results["selected_on"], r.results["selected_by"]) for r in records}
@@ -95,3 +83,17 @@ def selection_note(records: Sequence[RunRecord]) -> str:
         else:
             notes.append(f"Best epochs chosen by {metric} on held-out training classes.")
     return " ".join(notes)
+
+
+def epochs_for(target: RunRecord, measured: RunRecord) -> int:
+    """How many epochs at the pace of `measured` take as long as `target` did.
+
+    By the median epoch of each, which a busy machine disturbs least.
+    """
+    seconds = _median_epoch(target) * target.results["epochs"]
+    return max(1, round(seconds / _median_epoch(measured)))
+
+
+def _median_epoch(record: RunRecord) -> float:
+    ends = [0.0, *(row["seconds"] for row in record.history)]
+    return median(end - start for start, end in pairwise(ends))

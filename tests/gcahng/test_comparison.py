@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gcahng.comparison import csv_text, epochs_for, span, write_comparison
-from gcahng.reports.page import RunRecord
+from gcahng.comparison import csv_text, span, write_comparison
+from gcahng.runs.record import RunRecord, epochs_for
 
 
 def _record(name: str, recall: float, seconds: float = 10.0, epochs: int = 5) -> RunRecord:

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from gcahng.reports.curves import loss_panels, points, retrieval_panels
-from gcahng.reports.page import RunRecord, retrieval_gallery, write_report
+from gcahng.reports.gallery import retrieval_gallery
+from gcahng.reports.page import write_report
+from gcahng.runs.record import RunRecord
 
 VOID = {"meta", "img", "br"}
 

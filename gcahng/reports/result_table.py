@@ -1,0 +1,39 @@
+"""The figures of finished runs as rows and columns of a table."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from gcahng.reports.tables import Column
+from gcahng.runs.record import RunRecord, figures_after
+
+
+def figure_columns(figures: Iterable[str]) -> list[Column]:
+    """Columns for retrieval figures by their names; shown in percent."""
+    titles = {"map@r": "MAP@R", "r_precision": "R-Prec"}
+    return [
+        Column(name, titles.get(name, name.replace("recall@", "R@")), "percent") for name in figures
+    ]
+
+
+def result_columns(record: RunRecord) -> list[Column]:
+    """The columns of a results table: every test figure, time and memory."""
+    return [
+        Column("recipe", "run"),
+        Column("epoch", "epoch"),
+        *figure_columns(figures_after(record, "last")),
+        Column("seconds", "s", "seconds"),
+        Column("peak_memory_mib", "MiB", "mib"),
+    ]
+
+
+def result_rows(record: RunRecord) -> list[dict[str, Any]]:
+    """Two rows: test figures after the last epoch, and after the best one."""
+    results = record.results
+    last = {
+        "recipe": record.name,
+        "epoch": f"last ({results['epochs']})",
+        "seconds": results["seconds"],
+        "peak_memory_mib": results["peak_memory_mib"],
+    }
+    best = {"recipe": "", "epoch": f"best ({results['best_epoch']})"}
+    return [last | figures_after(record, "last"), best | figures_after(record, "best")]
