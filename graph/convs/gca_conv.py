@@ -1,4 +1,4 @@
-"""The globally correlation-aware layer: nodes attend to nodes, then edges to their ends."""
+"""The globally correlation-aware layer: nodes attend to nodes, then edges to their endpoints."""
 
 from torch import Tensor
 
@@ -9,7 +9,7 @@ from gcahng.graph.dense.memory import Memory
 
 
 class GCAConv(GCANodeHalf, GCAEdgeHalf):
-    r"""Update node features from nodes and edges, then edge features from their two ends.
+    r"""Update nodes from nodes and edges, then edges from their two endpoints.
 
     From `Globally Correlation-Aware Hard Negative Generation
     <https://arxiv.org/abs/2411.13145>`_ (IJCV 2025), globally correlation learning. With
@@ -26,23 +26,34 @@ class GCAConv(GCANodeHalf, GCAEdgeHalf):
             u_i = \mathrm{GELU}(W_{n \to e} h_i + b) \\
         e_{ij} &\leftarrow N(\mathrm{FFN}(e_{ij}) + e_{ij})
 
-    `forward` is the readable reference for any graph; `pair_nodes` and `pair_edges` run the
-    same parameters on the complete batch graph (`gcahng.graph.gca_pairs`).
+    `forward` is the message-passing reference for any graph. `pair_nodes` and `pair_edges` compute
+    the same on a complete batch graph, once per unordered pair, with the same parameters.
 
     Args:
-        in_channels: Node channels, kept by the layer; divisible by `heads`.
-        edge_dim: Edge channels, kept by the layer; divisible by `edge_heads`.
+        in_channels: Node channels in and out; divisible by `heads`.
+        edge_dim: Edge channels in and out; divisible by `edge_heads`.
         heads: Heads of the node attention.
-        edge_heads: Heads of the edge attention; the published code has 1 whatever `heads` is.
+        edge_heads: Heads of the edge attention; the published code always has 1.
         dropout: Probability of dropping an endpoint's weight in the edge attention.
-        edge_dropout: One draw for (i, j) and (j, i) (`"tied"`, keeps edges symmetric), a draw for
-            each (`"independent"`, as published), or none (`"off"`).
-        memory: What the dense path keeps for backward (`gcahng.graph.dense.memory`).
+        edge_dropout: `"tied"`: (i, j) and (j, i) share a dropout mask, which keeps edges symmetric;
+            `"independent"`: one mask each, as published; `"off"`: no dropout.
+        memory: What the dense path saves for backward (`gcahng.graph.dense.memory`).
 
     Shapes:
-        - **input:** x [N, in_channels], edge_index [2, E] (from row 0 to row 1),
+        - **input:** x [N, in_channels], edge_index [2, E] (row 0 sends to row 1),
           edge_attr [E, edge_dim], y [N] class labels or None (nothing masked).
         - **output:** x [N, in_channels], edge_attr [E, edge_dim].
+
+    Example:
+        >>> import torch
+        >>> from gcahng.graph import batch_graph
+        >>> conv = GCAConv(8, edge_dim=8, heads=2)
+        >>> conv
+        GCAConv(8, edge_dim=8, heads=2, edge_heads=1)
+        >>> graph = batch_graph(torch.randn(6, 8), labels=torch.tensor([0, 1, 2, 0, 1, 2]))
+        >>> x, edge_attr = conv(graph.x, graph.edge_index, graph.edge_attr, graph.y)
+        >>> x.shape, edge_attr.shape
+        (torch.Size([6, 8]), torch.Size([36, 8]))
     """
 
     def __init__(
@@ -68,7 +79,7 @@ class GCAConv(GCANodeHalf, GCAEdgeHalf):
     def forward(
         self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, y: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Run the layer on any graph by gathering and scattering."""
+        """Run the layer on any graph by message passing."""
         x = self.sparse_nodes(x, edge_index, edge_attr, y)
         return x, self.sparse_edges(x, edge_index, edge_attr)
 

@@ -1,4 +1,4 @@
-"""The edge half of the globally correlation-aware layer: in `GCAConv`, and by itself."""
+"""The edge update of the globally correlation-aware layer, as a mixin and as a layer."""
 
 import math
 from typing import Literal
@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.nn import MessagePassing
 
-from gcahng.graph import gca_pairs
 from gcahng.graph.convs.parts import check_choice, check_divisible, feed_forward, reset_maps
+from gcahng.graph.dense.edge_update import EdgeInputs, update_edges
 from gcahng.graph.dense.memory import Memory
 from gcahng.graph.dense.pairs import Pairs, endpoint_dropout_mask
 
@@ -17,7 +17,14 @@ EdgeDropout = Literal["tied", "independent", "off"]
 
 
 class GCAEdgeHalf(MessagePassing):
-    """The edge half for layers to inherit; `GCAConv` has the formulas."""
+    """Mixin with the edge update; formulas in `GCAConv`.
+
+    The same update has two implementations. `sparse_edges` gathers endpoints on any graph;
+    `pair_edges` runs once per unordered pair i ≤ j, which is exact because e_ij = e_ji at every
+    depth. Attention over two keys is a sigmoid of the score difference, and the edge query folds
+    into the nodes, q(e)·k_i = e·(W_qᵀ k_i) + b_q·k_i, so no projection per edge remains.
+    Independent dropout of (i, j) and (j, i) breaks the symmetry, so it has no dense path.
+    """
 
     def add_edge_half(
         self,
@@ -28,7 +35,7 @@ class GCAEdgeHalf(MessagePassing):
         edge_dropout: EdgeDropout,
         memory: Memory,
     ) -> None:
-        """Make the parameters; arguments as in `GCAConv`."""
+        """Create the parameters; arguments as in `GCAConv`."""
         check_divisible("edge_dim", edge_dim, edge_heads)
         check_choice("edge_dropout", edge_dropout, ("tied", "independent", "off"))
         check_choice("memory", memory, ("auto", "balanced", "low"))
@@ -44,19 +51,19 @@ class GCAEdgeHalf(MessagePassing):
 
     @property
     def edge_attention_maps(self) -> list[nn.Linear]:
-        """What makes queries, keys and values of the edge attention."""
+        """Linear maps of the edge attention: query, key, value."""
         return [self.edge_query, self.edge_key, self.edge_value]
 
     def sparse_edges(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
-        """New edges of any graph: edge_attr → edge_attr."""
+        """Update the edges of any graph by gathering: edge_attr [E, D] → [E, D]."""
         ends = F.gelu(self.node_to_edge(x))
-        # edge_updater_type: (key: Tensor, value: Tensor, edge_attr: Tensor, keep: Tensor)
+        # edge_updater_type: (key: Tensor, value: Tensor, edge_attr: Tensor, dropout_mask: Tensor)
         return self.edge_updater(
             edge_index,
             key=self.edge_key(ends),
             value=self.edge_value(ends),
             edge_attr=edge_attr,
-            keep=self._endpoint_dropout_mask(edge_index, x),
+            dropout_mask=self._endpoint_dropout_mask(edge_index, x),
         )
 
     def edge_update(
@@ -66,36 +73,61 @@ class GCAEdgeHalf(MessagePassing):
         value_i: Tensor,
         value_j: Tensor,
         edge_attr: Tensor,
-        keep: Tensor,
+        dropout_mask: Tensor,
     ) -> Tensor:
-        """Each edge queries the set of its two ends; the two residual updates share one norm."""
+        """Attend from each edge to its two endpoints, then feed forward; one shared LayerNorm."""
         split = (-1, self.edge_heads, self.edge_dim // self.edge_heads)
         query = self.edge_query(edge_attr).view(split)
         keys = torch.stack([key_j.view(split), key_i.view(split)], dim=1)
         values = torch.stack([value_j.view(split), value_i.view(split)], dim=1)
         score = (query.unsqueeze(1) * keys).sum(-1) / math.sqrt(split[-1])
-        weight = score.softmax(dim=1) * keep
+        weight = score.softmax(dim=1) * dropout_mask
         attended = (weight.unsqueeze(-1) * values).sum(1).flatten(1)
         edge_attr = self.edge_norm(F.gelu(attended + edge_attr))
         return self.edge_norm(F.gelu(self.edge_ffn(edge_attr) + edge_attr))
 
     @property
     def runs_on_pairs(self) -> bool:
-        """Whether edges stay symmetric in the present mode, as the dense path needs."""
+        """True if edges stay symmetric in the current mode, which the dense path requires."""
         return not (self.drops_edges and self.edge_dropout == "independent")
 
     def pair_edges(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> Tensor:
-        """Edge half of the layer on all pairs i ≤ j: edge_attr → edge_attr."""
+        """Update the edges of a complete graph, one per pair i ≤ j: edge_attr [M, D] → [M, D].
+
+        Raises:
+            ValueError: If the current mode makes edges asymmetric (`runs_on_pairs`).
+        """
         if not self.runs_on_pairs:
             raise ValueError(
                 "Expected edge_dropout 'tied' or 'off' on a pair graph (got 'independent', which "
                 "makes edges asymmetric); use batch_graph instead of pair_graph"
             )
-        return gca_pairs.edge_update(self, x, pairs, edge_attr)
+        ends = F.gelu(self.node_to_edge(x))
+        folded, bias = self.fold_query(self.edge_key(ends))
+        offset = bias.index_select(0, pairs.row) - bias.index_select(0, pairs.col)
+        mask = None
+        if self.drops_edges:
+            mask = endpoint_dropout_mask(offset.size(0), self.edge_heads, self.dropout, offset)
+        value = self.edge_value(ends).view(-1, self.edge_heads, self.edge_dim // self.edge_heads)
+        parameters = (*self.edge_norm.parameters(), *self.edge_ffn.parameters())
+        inputs = EdgeInputs(edge_attr, folded, offset, value, *parameters)
+        return update_edges(inputs, pairs, mask, self.memory)
+
+    def fold_query(self, key: Tensor) -> tuple[Tensor, Tensor]:
+        """Fold the edge query into each node: f and b with q(e)·k/√d = e·f + b.
+
+        Shapes: key [B, D] → f [B, edge_heads, D], b [B, edge_heads].
+        """
+        channels = self.edge_dim // self.edge_heads
+        key = key.view(-1, self.edge_heads, channels).transpose(0, 1) / math.sqrt(channels)
+        query_weight = self.edge_query.weight.view(self.edge_heads, channels, self.edge_dim)
+        query_bias = self.edge_query.bias.view(self.edge_heads, channels)
+        folded = (key @ query_weight).transpose(0, 1)
+        return folded, torch.einsum("hbc,hc->bh", key, query_bias)
 
     @property
     def drops_edges(self) -> bool:
-        """Whether this pass draws dropout in the edge attention."""
+        """True if the edge attention applies dropout in the current mode."""
         return self.training and self.dropout > 0 and self.edge_dropout != "off"
 
     def _endpoint_dropout_mask(self, edge_index: Tensor, like: Tensor) -> Tensor:
@@ -107,15 +139,14 @@ class GCAEdgeHalf(MessagePassing):
         # One draw per unordered pair, (smaller node, larger node); reversed edges swap the two.
         low, high = edge_index.min(dim=0).values, edge_index.max(dim=0).values
         pairs, pair_of_edge = (low * like.size(0) + high).unique(return_inverse=True)
-        keep = endpoint_dropout_mask(pairs.numel(), self.edge_heads, self.dropout, like)[
-            pair_of_edge
-        ]
+        mask = endpoint_dropout_mask(pairs.numel(), self.edge_heads, self.dropout, like)
+        mask = mask[pair_of_edge]
         reversed_edge = (edge_index[0] > edge_index[1]).view(-1, 1, 1)
-        return torch.where(reversed_edge, keep.flip(1), keep)
+        return torch.where(reversed_edge, mask.flip(1), mask)
 
 
 class GCAEdgeOnlyConv(GCAEdgeHalf):
-    r"""Update edge features from their two ends as `GCAConv` does; nodes stay as they are.
+    r"""Update the edges as `GCAConv` does and leave the nodes unchanged.
 
     .. math::
         h_j &\leftarrow h_j \\
@@ -124,16 +155,16 @@ class GCAEdgeOnlyConv(GCAEdgeHalf):
         e_{ij} &\leftarrow N(\mathrm{FFN}(e_{ij}) + e_{ij})
 
     Args:
-        in_channels: Node channels, kept by the layer.
-        edge_dim: Edge channels, kept by the layer; divisible by `edge_heads`.
+        in_channels: Node channels.
+        edge_dim: Edge channels in and out; divisible by `edge_heads`.
         edge_heads: Heads of the edge attention.
         dropout: Probability of dropping an endpoint's weight in the edge attention.
         edge_dropout: As in `GCAConv`: "tied", "independent" or "off".
-        memory: What the dense path keeps for backward (`gcahng.graph.dense.memory`).
+        memory: What the dense path saves for backward (`gcahng.graph.dense.memory`).
 
     Shapes:
-        - **input:** x [N, in_channels], edge_index [2, E] (from row 0 to row 1),
-          edge_attr [E, edge_dim], y [N] class labels or None, of no effect.
+        - **input:** x [N, in_channels], edge_index [2, E] (row 0 sends to row 1),
+          edge_attr [E, edge_dim], y [N] class labels or None (ignored).
         - **output:** x [N, in_channels], edge_attr [E, edge_dim].
     """
 
@@ -158,11 +189,11 @@ class GCAEdgeOnlyConv(GCAEdgeHalf):
     def forward(
         self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, y: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Run the layer on any graph by gathering."""
+        """Run the layer on any graph by gathering endpoints."""
         return x, self.sparse_edges(x, edge_index, edge_attr)
 
     def pair_nodes(self, x: Tensor, pairs: Pairs, edge_attr: Tensor, y: Tensor) -> Tensor:
-        """Nodes as they are."""
+        """Return the nodes unchanged."""
         return x
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""The node half of the globally correlation-aware layer: in `GCAConv`, and by itself."""
+"""The node update of the globally correlation-aware layer, as a mixin and as a layer."""
 
 import math
 
@@ -8,17 +8,22 @@ from torch.nn import functional as F
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import scatter
 
-from gcahng.graph import gca_pairs
 from gcahng.graph.convs.parts import check_choice, check_divisible, feed_forward, reset_maps
 from gcahng.graph.dense.memory import Memory
+from gcahng.graph.dense.pair_functions import gelu_sum
 from gcahng.graph.dense.pairs import Pairs
 
 
 class GCANodeHalf(MessagePassing):
-    """The node half for layers to inherit; `GCAConv` has the formulas."""
+    """Mixin with the node update; formulas in `GCAConv`.
+
+    The same update has two implementations. `sparse_nodes` gathers and scatters on any graph;
+    `pair_nodes` runs on a complete batch graph, where attention scores are one dense product, the
+    empty slot is one more column, and edges are stored once per unordered pair.
+    """
 
     def add_node_half(self, in_channels: int, edge_dim: int, heads: int, memory: Memory) -> None:
-        """Make the parameters; arguments as in `GCAConv`."""
+        """Create the parameters; arguments as in `GCAConv`."""
         check_divisible("in_channels", in_channels, heads)
         check_choice("memory", memory, ("auto", "balanced", "low"))
         self.in_channels, self.edge_dim = in_channels, edge_dim
@@ -33,13 +38,13 @@ class GCANodeHalf(MessagePassing):
 
     @property
     def node_attention_maps(self) -> list[nn.Linear]:
-        """What makes queries, keys, values and the output of the node attention."""
+        """Linear maps of the node attention: query, key, value, output."""
         return [self.node_query, self.node_key, self.node_value, self.node_out]
 
     def sparse_nodes(
         self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, y: Tensor | None
     ) -> Tensor:
-        """New nodes of any graph: x → x."""
+        """Update the nodes of any graph by message passing: x [N, C] → [N, C]."""
         alpha = self.node_attention(x, edge_index, y)
         value = self.node_value(x).view(-1, self.heads, self.in_channels // self.heads)
         edge_message = F.gelu(self.edge_to_node(edge_attr))
@@ -48,7 +53,7 @@ class GCANodeHalf(MessagePassing):
         return self.update_nodes(x, *received.split(self.in_channels, dim=-1))
 
     def node_attention(self, x: Tensor, edge_index: Tensor, y: Tensor | None) -> Tensor:
-        """Softmax over senders with an extra slot of score 0, "attend to nothing": [E, heads]."""
+        """Softmax over senders and one empty slot of score 0 ("attend to nothing"): [E, heads]."""
         sender, receiver = edge_index
         channels = self.in_channels // self.heads
         query = self.node_query(x).view(-1, self.heads, channels)
@@ -56,29 +61,40 @@ class GCANodeHalf(MessagePassing):
         score = (query[receiver] * key[sender]).sum(-1) / math.sqrt(channels)
         if y is not None:
             score = score.masked_fill((y[sender] == y[receiver]).unsqueeze(-1), -torch.inf)
-        # Shifting by max(0, largest score) leaves the value as it is and the exponentials ≤ 1.
+        # Subtracting max(0, largest score) leaves the softmax unchanged; no exponential overflows.
         shift = scatter(score.detach(), receiver, 0, x.size(0), reduce="max").clamp(min=0)
         weight = (score - shift[receiver]).exp()
         total = scatter(weight, receiver, 0, x.size(0), reduce="sum") + (-shift).exp()
         return weight / total[receiver]
 
     def message(self, alpha: Tensor, value_j: Tensor, edge_message: Tensor) -> Tensor:
-        """What an edge carries to its receiver: attended value and own feature, side by side."""
+        """Message of an edge: attended value and edge message, concatenated: [E, 2C]."""
         return torch.cat([(alpha.unsqueeze(-1) * value_j).flatten(1), edge_message], dim=-1)
 
     def update_nodes(self, x: Tensor, attended: Tensor, from_edges: Tensor) -> Tensor:
-        """The three residual node updates; they share one LayerNorm."""
+        """Apply the three residual updates, which share one LayerNorm."""
         x = self.node_norm(F.gelu(x + self.node_out(attended)))
         x = self.node_norm(F.gelu(x + from_edges))
         return self.node_norm(F.gelu(x + self.node_ffn(x)))
 
     def pair_nodes(self, x: Tensor, pairs: Pairs, edge_attr: Tensor, y: Tensor) -> Tensor:
-        """Node half of the layer on all pairs i ≤ j, edge_attr [M, edge_dim]: x → x."""
-        return gca_pairs.node_update(self, x, pairs, edge_attr, y)
+        """Update the nodes of a complete graph, edge_attr [M, edge_dim]: x [B, C] → [B, C]."""
+        split = (-1, self.heads, self.in_channels // self.heads)
+        query = self.node_query(x).view(split).transpose(0, 1)
+        key = self.node_key(x).view(split).transpose(0, 1)
+        value = self.node_value(x).view(split).transpose(0, 1)
+        score = query @ key.transpose(1, 2) / math.sqrt(split[-1])  # [heads, receiver, sender]
+        score = score.masked_fill(y.unsqueeze(0) == y.unsqueeze(1), -torch.inf)
+        empty_slot = score.new_zeros(*score.shape[:2], 1)
+        alpha = torch.cat([score, empty_slot], dim=-1).softmax(dim=-1)[..., :-1]
+        attended = (alpha.to(value.dtype) @ value).transpose(0, 1).flatten(1)
+        linear = self.edge_to_node
+        from_edges = gelu_sum(edge_attr, linear.weight, linear.bias, pairs, self.memory)
+        return self.update_nodes(x, attended, from_edges)
 
 
 class GCANodeOnlyConv(GCANodeHalf):
-    r"""Update node features from nodes and edges as `GCAConv` does; edges stay as they are.
+    r"""Update the nodes as `GCAConv` does and leave the edges unchanged.
 
     .. math::
         h_j &\leftarrow N(h_j + W_o \textstyle\sum_i \alpha_{ij} v_i) \\
@@ -87,13 +103,13 @@ class GCANodeOnlyConv(GCANodeHalf):
         e_{ij} &\leftarrow e_{ij}
 
     Args:
-        in_channels: Node channels, kept by the layer; divisible by `heads`.
-        edge_dim: Edge channels, kept by the layer.
+        in_channels: Node channels in and out; divisible by `heads`.
+        edge_dim: Edge channels.
         heads: Heads of the node attention.
-        memory: What the dense path keeps for backward (`gcahng.graph.dense.memory`).
+        memory: What the dense path saves for backward (`gcahng.graph.dense.memory`).
 
     Shapes:
-        - **input:** x [N, in_channels], edge_index [2, E] (from row 0 to row 1),
+        - **input:** x [N, in_channels], edge_index [2, E] (row 0 sends to row 1),
           edge_attr [E, edge_dim], y [N] class labels or None (nothing masked).
         - **output:** x [N, in_channels], edge_attr [E, edge_dim].
     """
@@ -115,11 +131,11 @@ class GCANodeOnlyConv(GCANodeHalf):
     def forward(
         self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, y: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Run the layer on any graph by gathering and scattering."""
+        """Run the layer on any graph by message passing."""
         return self.sparse_nodes(x, edge_index, edge_attr, y), edge_attr
 
     def pair_edges(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> Tensor:
-        """Edges as they are."""
+        """Return the edges unchanged."""
         return edge_attr
 
     def __repr__(self) -> str:

@@ -5,7 +5,6 @@ from torch import Tensor, nn
 from gcahng.graph.convs import GCAConv
 from gcahng.graph.dense.edge_update import EdgeInputs, update_edges
 from gcahng.graph.dense.pairs import Pairs, endpoint_dropout_mask, unordered_pairs
-from gcahng.graph.gca_pairs import fold_query
 from tests.graph.oracle import activate_and_norm, assert_near, gelu, layer_norm
 
 SIZE, WIDTH, HEADS = 6, 4, 2
@@ -170,7 +169,7 @@ def test_query_folds_into_the_nodes(edge_heads: int) -> None:
     conv = GCAConv(WIDTH, WIDTH, heads=1, edge_heads=edge_heads).double()
     conv.edge_query.bias.data.normal_()
     keys, e = torch.randn(SIZE, WIDTH).double(), torch.randn(WIDTH).double()
-    folded, bias = fold_query(conv, keys)
+    folded, bias = conv.fold_query(keys)
     query, width = conv.edge_query.weight @ e + conv.edge_query.bias, WIDTH // edge_heads
     for head in range(edge_heads):
         part = slice(head * width, (head + 1) * width)
