@@ -1,9 +1,18 @@
-"""The batch as a graph, what is learned on it, and the negatives it yields."""
+"""Batch graph, message-passing layers, channel coefficients and synthetic negatives.
+
+Example:
+    >>> import torch
+    >>> embeddings, labels = torch.randn(6, 8), torch.tensor([0, 1, 2, 0, 1, 2])
+    >>> graph = batch_graph(embeddings, labels)
+    >>> network = CorrelationNetwork(8, num_classes=3, layers=1, heads=2)
+    >>> network(graph).channel_coefficients.shape
+    torch.Size([6, 6, 8])
+"""
 
 import warnings
 
 with warnings.catch_warnings():
-    # torch-geometric still uses torch.jit, which says so at every start.
+    # torch-geometric still uses torch.jit, which warns at import.
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.jit")
     import torch_geometric  # noqa: F401
 

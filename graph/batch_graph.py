@@ -1,4 +1,4 @@
-"""A batch of embeddings as a dense graph: a node a sample, an edge a pair."""
+"""A batch of embeddings as a complete graph: one node per sample, one edge per pair."""
 
 from dataclasses import dataclass
 
@@ -17,8 +17,8 @@ def correlation_vectors(embeddings: Tensor) -> Tensor:
 
     .. math:: n_i = (z_i - \bar z_i) / \lVert z_i - \bar z_i \rVert
 
-    so that the edge feature of a pair is :math:`e_{ij} = n_i \odot n_j` and its channel sum the
-    Pearson correlation of the two embeddings. A constant embedding gives zeros.
+    The edge feature of a pair is :math:`e_{ij} = n_i \odot n_j`, its channel sum the Pearson
+    correlation of the two embeddings. A constant embedding gives zeros.
 
     Shapes: [B, D] → [B, D].
     """
@@ -27,7 +27,7 @@ def correlation_vectors(embeddings: Tensor) -> Tensor:
 
 
 def batch_graph(embeddings: Tensor, labels: Tensor) -> Data:
-    r"""The complete batch graph with self loops, for any message-passing layer.
+    r"""Build the complete batch graph with self loops, for any message-passing layer.
 
     .. math:: e_{ij} = \frac{(z_i - \bar z_i) \odot (z_j - \bar z_j)}
         {\lVert z_i - \bar z_i \rVert \, \lVert z_j - \bar z_j \rVert}
@@ -38,12 +38,20 @@ def batch_graph(embeddings: Tensor, labels: Tensor) -> Data:
 
     Returns:
         `Data(x=[B, D], edge_index=[2, B²], edge_attr=[B², D], y=[B])`, edges row-major: edge
-        i·B + j leads from node i to node j.
+        i·B + j goes from node i to node j.
 
     Raises:
-        ValueError: If the shapes do not fit each other.
+        ValueError: If the shapes do not match.
 
     Source: GCA-HNG (IJCV 2025), globally correlation learning.
+
+    Example:
+        >>> z = torch.tensor([[1.0, 2, 3], [2, 4, 6], [3, 2, 1], [1, 3, 2]])
+        >>> graph = batch_graph(z, labels=torch.tensor([0, 1, 0, 1]))
+        >>> graph
+        Data(x=[4, 3], edge_index=[2, 16], edge_attr=[16, 3], y=[4])
+        >>> graph.edge_attr.sum(-1).view(4, 4)[0]  # Pearson correlations of sample 0
+        tensor([ 1.0000,  1.0000, -1.0000,  0.5000])
     """
     _check_nodes(embeddings, labels)
     edge_index = complete_edges(embeddings.size(0), embeddings.device)
@@ -53,13 +61,21 @@ def batch_graph(embeddings: Tensor, labels: Tensor) -> Data:
 
 
 def check_batch_graph(data: Data) -> None:
-    """Check that `data` is a complete batch graph as `batch_graph` makes it.
+    """Check that `data` is a complete batch graph as built by `batch_graph`.
 
-    PyG's own `Data.validate` accepts feature rows that do not match the edges.
+    PyG's `Data.validate` accepts feature rows that do not match the edges.
 
     Raises:
         ValueError: If a tensor is missing, has the wrong shape, or the edges are not all pairs in
             row-major order.
+
+    Example:
+        >>> graph = batch_graph(torch.randn(4, 2), torch.tensor([0, 1, 0, 1]))
+        >>> graph.edge_attr = graph.edge_attr[:3]
+        >>> check_batch_graph(graph)
+        Traceback (most recent call last):
+        ...
+        ValueError: Expected 'edge_attr' with 16 rows (got [3, 2])
     """
     for name in ("x", "edge_index", "edge_attr", "y"):
         if data.get(name) is None:
@@ -82,7 +98,7 @@ def check_batch_graph(data: Data) -> None:
 
 @dataclass(frozen=True)
 class PairGraph:
-    """The batch graph by unordered pairs i ≤ j: half the edges, since e_ij = e_ji.
+    """The batch graph stored by unordered pairs i ≤ j: half the edges, since e_ij = e_ji.
 
     Attributes:
         x: [B, D] node features.
@@ -98,7 +114,15 @@ class PairGraph:
 
 
 def pair_graph(embeddings: Tensor, labels: Tensor) -> PairGraph:
-    """The same graph as `batch_graph` for the dense path, each unordered pair stored once."""
+    """Build the graph of `batch_graph` for the dense path, each unordered pair stored once.
+
+    Arguments and errors as `batch_graph`.
+
+    Example:
+        >>> graph = pair_graph(torch.randn(4, 2), labels=torch.tensor([0, 1, 0, 1]))
+        >>> graph.edge_attr.shape, graph.pairs.to_dense(graph.edge_attr).shape
+        (torch.Size([10, 2]), torch.Size([4, 4, 2]))
+    """
     _check_nodes(embeddings, labels)
     pairs = unordered_pairs(embeddings.size(0), embeddings.device)
     vectors = correlation_vectors(embeddings)

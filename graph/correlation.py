@@ -1,4 +1,4 @@
-"""The correlation network: projection, layers, and the two heads that read them out."""
+"""The correlation network: projection, layers, coefficient head and class head."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -18,12 +18,12 @@ from gcahng.graph.dense.pairs import Pairs
 
 @dataclass(frozen=True)
 class Correlation:
-    """What the network has learned about one batch.
+    """Output of the network for one batch.
 
     Attributes:
-        coefficients: η in (0, 1) as the path makes them: [B, B, D], one per ordered pair and
-            channel, or on the dense path [M, D], one per pair i ≤ j of `pairs`.
-        pairs: The pairs of the dense path, else None.
+        coefficients: η in (0, 1): [B, B, D] for ordered pairs, or [M, D] for the pairs i ≤ j of
+            the dense path.
+        pairs: The pairs of the dense path, or None.
         node_logits: [B, num_classes] class scores of the nodes.
         x: [B, D] node features after the last layer.
         edge_attr: [B², D] or, on the dense path, [M, D] edge features after the last layer.
@@ -37,31 +37,42 @@ class Correlation:
 
     @property
     def channel_coefficients(self) -> Tensor:
-        """η [B, B, D], one per ordered pair and channel; made on demand on the dense path."""
+        """η [B, B, D], one per ordered pair and channel; expanded on demand on the dense path."""
         return self.coefficients if self.pairs is None else self.pairs.to_dense(self.coefficients)
 
 
 class CorrelationNetwork(nn.Module):
-    r"""Batch graph → channel coefficients and node logits.
+    r"""Predict channel coefficients and node logits from a batch graph.
 
     .. math:: \eta_{ij} = \sigma(W \, \mathrm{BatchNorm}(e_{ij}) + b), \qquad
         \mathrm{logits}_i = W' \, \mathrm{BatchNorm}(h_i) + b'
 
-    after the layers, on projected nodes. The biases of both BatchNorms stay 0.
+    where h and e are the node and edge features after a linear node projection and the layers. The
+    biases of both BatchNorms are fixed at 0. The graph type selects the path: a PyG `Data`
+    (`batch_graph`) runs the message-passing reference, a `PairGraph` (`pair_graph`) the dense path
+    with the same parameters.
 
     Args:
-        channels: D, the width of the embeddings and so of nodes and edges.
-        num_classes: Training classes, the width of the node logits.
-        layers: Number of layers, each of them `conv`; 0 reads the coefficients off the initial
-            edges. Or the layers one by one, each as for `conv`.
-        conv: Name of the layer (`gcahng.graph.CONVS`), or its name and its own arguments
-            (`LayerSpec`).
-        **settings: What the layers share (`gcahng.graph.SETTINGS`); each gets what it takes.
-
-    The kind of graph chooses the path: a PyG `Data` (`batch_graph`) runs the message-passing
-    reference, a `PairGraph` (`pair_graph`) the dense path of the same parameters.
+        channels: D, the width of embeddings, nodes and edges.
+        num_classes: Number of training classes, the width of the node logits.
+        layers: Number of layers of type `conv` (0: predict from the initial edges), or a sequence
+            of layers, each given as for `conv`.
+        conv: Name of the layer (`gcahng.graph.CONVS`), or a `LayerSpec` of name and arguments.
+        **settings: Arguments shared by the layers (`gcahng.graph.SETTINGS`); each layer gets those
+            that it accepts.
 
     Source: GCA-HNG (IJCV 2025), globally correlation learning.
+
+    Example:
+        >>> z, labels = torch.randn(6, 8), torch.tensor([0, 1, 2, 0, 1, 2])
+        >>> network = CorrelationNetwork(8, num_classes=3, layers=2, heads=2)
+        >>> out = network(pair_graph(z, labels))
+        >>> out.channel_coefficients.shape, out.node_logits.shape
+        (torch.Size([6, 6, 8]), torch.Size([6, 3]))
+        >>> reference = network.eval()(batch_graph(z, labels))
+        >>> dense = network(pair_graph(z, labels))
+        >>> torch.allclose(reference.node_logits, dense.node_logits, atol=1e-4)
+        True
     """
 
     def __init__(
@@ -90,8 +101,8 @@ class CorrelationNetwork(nn.Module):
 
         Args:
             graph: From `batch_graph` (reference) or `pair_graph` (dense path).
-            detach_coefficients: Record nothing for the coefficients: the metric step detaches
-                them, and the last edge update serves nothing else. Running statistics still move.
+            detach_coefficients: Compute the coefficients, and on the dense path the last edge
+                update, without gradient; running statistics are still updated.
 
         Raises:
             ValueError: If a `Data` is not a complete batch graph (`check_batch_graph`), or a layer
@@ -110,7 +121,7 @@ class CorrelationNetwork(nn.Module):
         return Correlation(coefficients, pairs, logits, x, edge_attr)
 
     def build_graph(self, embeddings: Tensor, labels: Tensor) -> Data | PairGraph:
-        """The batch as the graph that this network runs fastest in its present mode."""
+        """Build the graph of the fastest path that this network supports in its current mode."""
         runs_on_pairs = all(getattr(layer, "runs_on_pairs", False) for layer in self.layers)
         return (pair_graph if runs_on_pairs else batch_graph)(embeddings, labels)
 
@@ -136,7 +147,7 @@ class CorrelationNetwork(nn.Module):
             return x, edge_attr, self._pair_coefficients(edge_attr, pairs)
 
     def _pair_coefficients(self, edge_attr: Tensor, pairs: Pairs) -> Tensor:
-        """The coefficient head on pairs, the affine part of its norm folded into the linear map."""
+        """Apply the coefficient head to pairs; the norm's affine map folds into the linear map."""
         norm, head = self.coefficient_norm, self.coefficient_head
         weight = head.weight * norm.weight
         bias = torch.addmv(head.bias, head.weight, norm.bias)

@@ -1,4 +1,4 @@
-"""How far positives, negatives and synthetic negatives are from their anchors."""
+"""Distances of positives, negatives and synthetic negatives to their anchors."""
 
 from typing import NamedTuple
 
@@ -14,9 +14,9 @@ class Distances(NamedTuple):
     """Euclidean distances to the anchors of one batch, in units of the embedding.
 
     Attributes:
-        positive: [P, S], of sample ((p + 1) mod P, a) to anchor (p, a).
-        negative: [P, S, S-1, P], of every sample of the other classes.
-        synthetic: [P, S, S-1], of the synthetic negative of each of them; None without.
+        positive: [P, S], from anchor (p, a) to sample ((p + 1) mod P, a).
+        negative: [P, S, S-1, P], to every sample of the other classes.
+        synthetic: [P, S, S-1], to the synthetic negative of each other class, or None.
     """
 
     positive: Tensor
@@ -25,9 +25,9 @@ class Distances(NamedTuple):
 
     @property
     def harder(self) -> float | None:
-        """Share of synthetic negatives nearer than their class's nearest real sample.
+        """Share of synthetic negatives nearer than the nearest real sample of their class.
 
-        By more than rounding: one that was left where it is counts as no nearer.
+        Differences within rounding do not count, so unchanged negatives are not harder.
         """
         if self.synthetic is None:
             return None
@@ -37,12 +37,20 @@ class Distances(NamedTuple):
 @torch.no_grad()
 @full_precision
 def batch_distances(slots: Tensor, negatives: Tensor | None = None) -> Distances:
-    """Measure one batch.
+    """Compute the distances of one batch.
 
     Args:
         slots: Embeddings [P, S, D] in slot-major order.
-        negatives: [P, S, S, D], one for each anchor (p, a) and class b; those of b = a are left
-            out.
+        negatives: [P, S, S, D], one for each anchor (p, a) and class b; b = a is left out.
+
+    Example:
+        >>> slots = torch.tensor([[[0.0, 0.0], [3.0, 0.0]], [[0.0, 1.0], [5.0, 0.0]]])
+        >>> found = batch_distances(slots)
+        >>> found.positive
+        tensor([[1., 2.],
+                [1., 2.]])
+        >>> found.negative[0, 0]
+        tensor([[3., 5.]])
     """
     samples, classes, _ = slots.shape
     flat = slots.flatten(0, 1)

@@ -1,4 +1,4 @@
-"""The slot-major order that every class-balanced batch is brought into."""
+"""Slot-major order of class-balanced batches."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class BatchLayout:
-    """Where each sample of a class-balanced batch sits: node i has class i mod S, slot i // S.
+    """Slot-major order of a class-balanced batch: node i has class i mod S, slot i // S.
 
     Attributes:
-        order: [B] index of the batch's sample that becomes node i.
+        order: [B] index in the batch of the sample that becomes node i.
         classes: [S] label of each sampled class, in order of first appearance.
         samples_per_class: P, so that B = S·P.
     """
@@ -42,7 +42,7 @@ class BatchLayout:
         return ordered.view(self.samples_per_class, self.num_sampled, -1)
 
     def to(self, device: torch.device | str) -> "BatchLayout":
-        """The same layout with its tensors on `device`, copied without waiting for the device."""
+        """Copy the layout to `device` without synchronising."""
         return BatchLayout(
             self.order.to(device, non_blocking=True),
             self.classes.to(device, non_blocking=True),
@@ -51,13 +51,20 @@ class BatchLayout:
 
 
 def batch_layout(labels: Tensor) -> BatchLayout:
-    """Find the slot-major order of a class-balanced batch whose samples come in any order.
+    """Compute the slot-major order of a class-balanced batch given in any order.
 
     Args:
         labels: [B] integer class labels; S ≥ 2 distinct classes with P ≥ 2 samples each.
 
     Raises:
-        ValueError: If the batch is not class-balanced; the message carries the counts.
+        ValueError: If the batch is not class-balanced; the message lists the counts.
+
+    Example:
+        >>> layout = batch_layout(torch.tensor([7, 7, 4, 4]))
+        >>> layout.order, layout.labels
+        (tensor([0, 2, 1, 3]), tensor([7, 4, 7, 4]))
+        >>> layout.slots(torch.arange(8.0).view(4, 2)).shape
+        torch.Size([2, 2, 2])
     """
     if labels.dim() != 1 or labels.is_floating_point() or labels.numel() == 0:
         raise ValueError(
@@ -70,11 +77,11 @@ def batch_layout(labels: Tensor) -> BatchLayout:
             f"{c}: {n}" for c, n in zip(classes.tolist(), counts.tolist(), strict=True)
         )
         raise ValueError(
-            "Expected a class-balanced batch of at least 2 classes with equally many, at least 2, "
-            f"samples each (got counts per class {{{found}}}); use ClassBalancedBatchSampler"
+            "Expected a class-balanced batch: at least 2 classes with the same number (at least 2) "
+            f"of samples each (got counts per class {{{found}}}); use ClassBalancedBatchSampler"
         )
     samples = int(counts[0])
     by_class = torch.argsort(inverse, stable=True).view(-1, samples)
-    # Classes in order of first appearance, so that a slot-major batch keeps its order.
+    # Sort classes by first appearance, so that a slot-major batch stays in order.
     by_class = by_class[by_class[:, 0].argsort()]
     return BatchLayout(by_class.t().reshape(-1), labels[by_class[:, 0]].long(), samples)

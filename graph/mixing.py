@@ -1,4 +1,4 @@
-"""Channel-adaptive interpolation: pull each negative towards its anchor, channel by channel."""
+"""Channel-adaptive interpolation: move each negative towards its anchor, channel by channel."""
 
 from typing import Any
 
@@ -15,21 +15,21 @@ DISTANCE_EPS = 1e-6  # as in torch's pairwise_distance
 def anchor_distances(slots: Tensor, anchors: Tensor | None = None) -> Tensor:
     r"""Distances :math:`\lVert z_{p,a} - z_{n,b} + 10^{-6} \rVert` of all ordered pairs.
 
-    Shapes: [P, S, D] → [P, S, P, S] (anchor slot, anchor class, slot, class); `anchors` stand in
-    for z_{p,a}.
+    Shapes: slots [P, S, D] → [P, S, P, S] (anchor slot, anchor class, slot, class). `anchors`
+    [P, S, D] replaces z_{p,a}; default: `slots`.
     """
     flat = slots.flatten(0, 1)
     first = (flat if anchors is None else anchors.flatten(0, 1)) + DISTANCE_EPS
-    # Differences rather than products: a product would lose the small distances.
+    # Computing distances by matrix products would lose precision for small ones.
     distances = torch.cdist(first, flat, compute_mode="donot_use_mm_for_euclid_dist")
     return distances.view(*slots.shape[:2], *slots.shape[:2])
 
 
 def fold_weights(draws: Tensor) -> Tensor:
-    r"""Weights by which the folding mixes the P candidates of one negative class.
+    r"""Weights of the P candidates of a negative class in their folded mixture.
 
     The recursion :math:`m \leftarrow \tilde n_0; \; m \leftarrow \tilde n_n + u_n (m - \tilde n_n)`
-    is the weighted sum with :math:`c_n = (1 - u_n) \prod_{k > n} u_k` and :math:`u_0 = 0`.
+    equals the weighted sum with :math:`c_n = (1 - u_n) \prod_{k > n} u_k` and :math:`u_0 = 0`.
 
     Shapes: draws [P, P-1] in (0, 1) → [P, P]; each row sums to 1.
     """
@@ -47,68 +47,79 @@ def synthetic_negatives(
     pairs: Pairs | None = None,
     detach_anchor: bool = False,
 ) -> Tensor:
-    r"""One synthetic negative per anchor and negative class.
+    r"""Create one synthetic negative per anchor and negative class.
 
     For anchor (p, a), positive (p+1 mod P, a) and every candidate (n, b):
 
     .. math:: \tilde n = z_a + (z_n - z_a) \odot \lambda, \quad
         \lambda = r + (1 - r) \, s \, \eta, \quad r = \min(1, d^+ / d^-)
 
-    (a candidate nearer than the positive, :math:`d^- \le d^+`, stays where it is); the P candidates
-    of a class are then folded into one. Gradients flow through the embeddings and both distances.
+    so a candidate nearer than the positive (:math:`d^- \le d^+`) is unchanged. The P candidates of
+    a class are then folded into one. Gradients flow through the embeddings and both distances.
 
     Args:
         slots: Embeddings [P, S, D] in slot-major order.
         coefficients: η [B, B, D] in (0, 1), nodes in slot-major order; with `pairs` [M, D].
-        strength: s = exp(-α/J̄) in [0, 1]; 0 pulls to the positive's distance.
+        strength: s = exp(-α/J̄) in [0, 1]; 0 moves a negative to the positive's distance.
         draws: [P, P-1] in (0, 1), the scalars of the folding.
-        pairs: The pairs that symmetric coefficients belong to.
-        detach_anchor: Let no gradient through :math:`z_a`, nor through its place in the distances:
-            a negative then moves with the samples that it is made of, not with its anchor.
+        pairs: The pairs of the rows of `coefficients` on the dense path.
+        detach_anchor: Stop gradients through the anchor :math:`z_a`, also in both distances.
 
     Returns:
         [P, S, S, D]: slot p, anchor class a, negative class b (b = a included).
 
     Source: GCA-HNG (IJCV 2025), correlation-aware channel-adaptive interpolation.
+
+    Example:
+        Anchor (0, 0), its positive at distance 1, a negative of class 1 at distance 2:
+
+        >>> slots = torch.tensor([[[0.0, 0.0], [2.0, 0.0]], [[0.0, 1.0], [2.0, 0.0]]])
+        >>> draws = torch.full((2, 1), 0.5)
+        >>> def negative(eta: list[float]) -> list[float]:
+        ...     coefficients = torch.tensor(eta).expand(4, 4, 2)
+        ...     made = synthetic_negatives(slots, coefficients, 1.0, draws)
+        ...     return [round(value, 3) for value in made[0, 0, 1].tolist()]
+        >>> negative([1.0, 1.0]), negative([0.0, 0.0]), negative([0.5, 0.0])
+        ([2.0, 0.0], [1.0, 0.0], [1.5, 0.0])
     """
     samples, classes, channels = slots.shape
     anchors = slots.detach() if detach_anchor else slots
     base_weight, eta_weight = _shares(slots, anchors, strength, draws)
-    # Σ_n base_weight (z_n - z_a), the sums over z_n and over z_a taken apart.
-    kept = torch.einsum("panb,nbd->pabd", base_weight, slots)
-    kept = kept + (1 - base_weight.sum(2)).unsqueeze(-1) * anchors.unsqueeze(2)
+    # z_a + Σ_n base_weight (z_n - z_a), with the sums over z_n and z_a separated.
+    base = torch.einsum("panb,nbd->pabd", base_weight, slots)
+    base = base + (1 - base_weight.sum(2)).unsqueeze(-1) * anchors.unsqueeze(2)
     if pairs is not None and not detach_anchor:
         share = eta_weight.reshape(pairs.num_nodes, -1)
         moved = _PairMixing.apply(slots, coefficients, share, pairs)
-        return kept + moved
-    # Either end of a pair is the other's anchor: with one of them detached there are no pairs.
+        return base + moved
+    # Detaching the anchor makes the two directions of a pair differ, so expand the pairs.
     eta = coefficients if pairs is None else pairs.to_dense(coefficients)
     eta = eta.view(samples, classes, samples, classes, channels)
     per_channel = eta_weight.unsqueeze(-1) * eta
-    return kept + (per_channel * slots).sum(2) - per_channel.sum(2) * anchors.unsqueeze(2)
+    return base + (per_channel * slots).sum(2) - per_channel.sum(2) * anchors.unsqueeze(2)
 
 
 def _shares(
     slots: Tensor, anchors: Tensor, strength: Tensor | float, draws: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Weights of z_n - z_a that all channels share and that η scales: two of [P, S, P, S]."""
+    """Weights [P, S, P, S] of z_n - z_a: without and with η (base_weight, eta_weight)."""
     samples = slots.size(0)
     distance = anchor_distances(slots, anchors)
     positive = distance.diagonal(dim1=1, dim2=3)  # [P, P, S]: anchor slot, slot, class
     slot = torch.arange(samples, device=slots.device)
     positive = positive[slot, (slot + 1) % samples][..., None, None]  # [P, S, 1, 1]
     farther = distance > positive
-    # Dividing only where it counts: 0/0 elsewhere would send NaN through `where` in backward.
+    # Mask the divisor: 0/0 in the unused branch would make the gradient of `where` NaN.
     ratio = torch.where(farther, positive / distance.masked_fill(~farther, 1), 1)
     fold = fold_weights(draws).to(distance.dtype)[:, None, :, None]
     return fold * ratio, fold * (1 - ratio) * strength
 
 
 class _PairMixing(torch.autograd.Function):
-    r""":math:`\sum_n A_{(p,a),(n,b)} \, \eta \odot (z_{n,b} - z_{p,a})` with η by pairs.
+    r""":math:`\sum_n A_{(p,a),(n,b)} \, \eta \odot (z_{n,b} - z_{p,a})` with η stored per pair.
 
-    A pair (i, j) moves anchor i towards j's class by η ⊙ (z_j - z_i) and anchor j towards i's class
-    by the opposite. A self pair moves nothing.
+    A pair (i, j) contributes A_ij η ⊙ (z_j - z_i) to anchor i and the class of j, and
+    A_ji η ⊙ (z_i - z_j) to anchor j and the class of i. Self pairs contribute 0.
 
     Shapes: slots [P, S, D], η [M, D], A [B, B] → [P, S, S, D].
     """
@@ -163,7 +174,7 @@ class _PairMixing(torch.autograd.Function):
 def _directions(
     pairs: Pairs, chunk: slice, classes: int, share: Tensor
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Of i → j and j → i: the row (anchor, negative class) of the result, and the share [m, 1]."""
+    """Rows of the result (anchor, negative class) and shares [m, 1], for i → j and j → i."""
     row, col = pairs.row[chunk], pairs.col[chunk]
     targets = row * classes + col % classes, col * classes + row % classes
     return targets, (share[row, col].unsqueeze(1), share[col, row].unsqueeze(1))

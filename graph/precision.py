@@ -1,4 +1,4 @@
-"""Keep what is sensitive to rounding in full precision under autocast."""
+"""Run rounding-sensitive functions in full precision under autocast."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -11,9 +11,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def full_precision(function: F) -> F:
-    """Run a function with autocast off and half-precision tensor arguments raised to float32.
+    """Decorator: disable autocast and cast half-precision tensor arguments to float32.
 
-    Norms, distances and losses need it; float32 and float64 arguments pass as they are.
+    For norms, distances and losses. float32 and float64 arguments are unchanged.
     """
 
     @wraps(function)
@@ -30,7 +30,7 @@ def full_precision(function: F) -> F:
 
 
 def half_to_float32(value: Any) -> Any:
-    """A half-precision tensor in float32; anything else as it is."""
+    """Cast a half-precision tensor to float32; return anything else unchanged."""
     if isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16):
         return value.float()
     return value

@@ -29,7 +29,7 @@ CONVS: Registry[Callable[..., nn.Module]] = Registry(
     },
     user_base=nn.Module,
 )
-# Arguments that a network hands to those of its layers that take them.
+# Arguments that the layers of a network share; each layer gets those that it accepts.
 SETTINGS = ("heads", "edge_heads", "dropout", "edge_dropout", "memory")
 
 __all__ = [
@@ -48,11 +48,16 @@ __all__ = [
 
 
 class LayerSpec(NamedTuple):
-    """A layer by its name, with arguments of its own.
+    """A layer by name, with its own arguments.
 
     Attributes:
-        name: A key of `CONVS`, or `module.path:ClassName` for a layer of one's own.
-        args: Arguments that only this layer gets.
+        name: A key of `CONVS`, or `module.path:ClassName` for a user-defined layer.
+        args: Arguments for this layer only.
+
+    Example:
+        >>> from gcahng.graph import CorrelationNetwork
+        >>> CorrelationNetwork(8, 3, layers=[LayerSpec("gatv2", {"heads": 2}), "mlp"]).layers[1]
+        MLPConv(8, edge_dim=8)
     """
 
     name: str
@@ -65,18 +70,26 @@ Layer: TypeAlias = str | tuple[str, Mapping[str, Any]]
 def build_conv(
     layer: Layer, in_channels: int, edge_dim: int, settings: Mapping[str, Any] | None = None
 ) -> nn.Module:
-    """Make a layer.
+    """Build a layer.
 
     Args:
-        layer: Its name, or a `LayerSpec` (or a plain pair) of name and own arguments.
+        layer: Its name, or a `LayerSpec` (or plain pair) of name and arguments.
         in_channels: Node channels.
         edge_dim: Edge channels.
-        settings: Values for some of `SETTINGS`, which the layers of a network share. A layer goes
-            without those that it does not take, and its own arguments come before them.
+        settings: Values for some of `SETTINGS`; those that the layer does not accept are ignored,
+            and the layer's own arguments take precedence.
 
     Raises:
-        ValueError: If there is no such layer or setting, or the layer does not take an argument of
-            its own.
+        ValueError: If the layer or a setting is unknown, or the layer does not accept one of its
+            own arguments.
+
+    Example:
+        >>> build_conv("gca", 8, 8, {"heads": 2})
+        GCAConv(8, edge_dim=8, heads=2, edge_heads=1)
+        >>> build_conv(("gca", {"head": 2}), 8, 8)
+        Traceback (most recent call last):
+        ...
+        ValueError: layer 'gca' takes no 'head' (did you mean 'heads'?); it takes heads, ...
     """
     name, args = LayerSpec(layer) if isinstance(layer, str) else LayerSpec(*layer)
     settings = settings or {}
@@ -91,7 +104,7 @@ def build_conv(
         signature.bind(in_channels, edge_dim, **arguments)
     except TypeError as error:
         raise ValueError(
-            f"layer {name!r} cannot be made from (in_channels, edge_dim) and its args: {error}; "
+            f"layer {name!r} cannot be built from (in_channels, edge_dim) and its args: {error}; "
             f"it takes {signature}"
         ) from error
     conv = make(in_channels, edge_dim, **arguments)
@@ -99,7 +112,7 @@ def build_conv(
 
 
 def _arguments(name: str, make: Callable[..., nn.Module]) -> tuple[list[str], bool]:
-    """Names of what a layer takes beside its widths, and whether it takes any other as well."""
+    """Names of the arguments after the two widths, and whether any other name is accepted."""
     if name in OPERATORS:
         return operator_arguments(name), False
     parameters = inspect.signature(make).parameters.values()

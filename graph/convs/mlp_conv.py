@@ -1,4 +1,4 @@
-"""The control without messages: feed-forward networks alone."""
+"""Control layer without message passing: feed-forward networks only."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -8,22 +8,22 @@ from gcahng.graph.dense.pairs import Pairs
 
 
 class MLPConv(nn.Module):
-    r"""Update each node and each edge from itself alone, by the feed-forward parts of `GCAConv`.
+    r"""Update each node and edge from its own features, with the feed-forward parts of `GCAConv`.
 
     .. math::
         h_j &\leftarrow N(h_j + W_2 \mathrm{GELU}(W_1 h_j)) \\
         e_{ij} &\leftarrow N(\mathrm{FFN}(e_{ij}) + e_{ij})
 
-    with :math:`N(\cdot) = \mathrm{LayerNorm}(\mathrm{GELU}(\cdot))`: what is left of that layer
-    where nothing passes between nodes and edges.
+    with :math:`N(\cdot) = \mathrm{LayerNorm}(\mathrm{GELU}(\cdot))`: the layer without any exchange
+    between nodes and edges.
 
     Args:
-        in_channels: Node channels, kept by the layer.
-        edge_dim: Edge channels, kept by the layer.
+        in_channels: Node channels in and out.
+        edge_dim: Edge channels in and out.
 
     Shapes:
         - **input:** x [N, in_channels], edge_index [2, E], edge_attr [E, edge_dim], y [N] class
-          labels or None; edge_index and y are of no effect.
+          labels or None; edge_index and y are ignored.
         - **output:** x [N, in_channels], edge_attr [E, edge_dim].
     """
 
@@ -38,7 +38,7 @@ class MLPConv(nn.Module):
         self.edge_norm = nn.LayerNorm(edge_dim)
 
     def reset_parameters(self) -> None:
-        """PyTorch's defaults."""
+        """Reset to PyTorch's defaults."""
         reset_maps(self)
 
     def forward(
@@ -48,19 +48,19 @@ class MLPConv(nn.Module):
         return self.update_nodes(x), self.update_edges(edge_attr)
 
     def update_nodes(self, x: Tensor) -> Tensor:
-        """The residual node update."""
+        """Apply the residual node update."""
         return self.node_norm(F.gelu(x + self.node_ffn(x)))
 
     def update_edges(self, edge_attr: Tensor) -> Tensor:
-        """The residual edge update, of directed edges or of pairs."""
+        """Apply the residual edge update, to directed edges or pairs."""
         return self.edge_norm(F.gelu(self.edge_ffn(edge_attr) + edge_attr))
 
     def pair_nodes(self, x: Tensor, pairs: Pairs, edge_attr: Tensor, y: Tensor) -> Tensor:
-        """Node half of the layer on all pairs i ≤ j: x → x."""
+        """Update the nodes of a complete graph: x [B, C] → [B, C]."""
         return self.update_nodes(x)
 
     def pair_edges(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> Tensor:
-        """Edge half of the layer on all pairs i ≤ j: edge_attr → edge_attr."""
+        """Update the edges of a complete graph, one per pair i ≤ j: edge_attr [M, D] → [M, D]."""
         return self.update_edges(edge_attr)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""The layer that does nothing."""
+"""The identity layer."""
 
 from torch import Tensor, nn
 
@@ -6,7 +6,7 @@ from gcahng.graph.dense.pairs import Pairs
 
 
 class NoneConv(nn.Module):
-    """Leave nodes and edges as they are: coefficients are then read off the initial edges.
+    """Return nodes and edges unchanged, so that coefficients depend on the initial edges only.
 
     Args:
         in_channels: Node channels.
@@ -27,15 +27,15 @@ class NoneConv(nn.Module):
     def forward(
         self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, y: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Nodes and edges as they are."""
+        """Return nodes and edges unchanged."""
         return x, edge_attr
 
     def pair_nodes(self, x: Tensor, pairs: Pairs, edge_attr: Tensor, y: Tensor) -> Tensor:
-        """Nodes as they are."""
+        """Return the nodes unchanged."""
         return x
 
     def pair_edges(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> Tensor:
-        """Edges as they are."""
+        """Return the edges unchanged."""
         return edge_attr
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""What several layers are made of, and what they check alike."""
+"""Building blocks and argument checks shared by the layers."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,7 +6,7 @@ from torch import nn
 
 
 def feed_forward(channels: int, inner_norm: bool = False) -> nn.Sequential:
-    """Two linear maps with a GELU between, four times as wide there; `inner_norm` adds a norm."""
+    """Linear(C, 4C) → GELU → LayerNorm (if `inner_norm`) → Linear(4C, C)."""
     hidden = 4 * channels
     norm = [nn.LayerNorm(hidden)] if inner_norm else []
     first, last = nn.Linear(channels, hidden), nn.Linear(hidden, channels)
@@ -14,7 +14,7 @@ def feed_forward(channels: int, inner_norm: bool = False) -> nn.Sequential:
 
 
 def reset_maps(layer: nn.Module, attention: Iterable[nn.Linear] = ()) -> None:
-    """Xavier weights and zero biases for the maps of `attention`, PyTorch's defaults elsewhere."""
+    """Reset to Xavier weights and zero biases in `attention`, to PyTorch's defaults elsewhere."""
     for module in layer.modules():
         if isinstance(module, nn.Linear | nn.LayerNorm):
             module.reset_parameters()
@@ -24,13 +24,13 @@ def reset_maps(layer: nn.Module, attention: Iterable[nn.Linear] = ()) -> None:
 
 
 def check_divisible(name: str, width: int, heads: int) -> None:
-    """Raise a ValueError unless `heads` split the width called `name`."""
+    """Raise a ValueError unless `width`, the argument called `name`, is divisible by `heads`."""
     if width % heads:
         raise ValueError(f"Expected '{name}' divisible by {heads} heads (got {width})")
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    """Raise a ValueError unless `value` is among the choices for the argument `name`."""
+    """Raise a ValueError unless `value`, the argument called `name`, is one of `choices`."""
     if value not in choices:
         listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
         raise ValueError(f"Expected '{name}' as {listed} (got {value!r})")

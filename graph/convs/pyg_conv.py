@@ -1,4 +1,4 @@
-"""Stock operators of PyTorch Geometric as layers: the operator alone differs between them."""
+"""Layers around the stock operators of PyTorch Geometric; they differ in the operator only."""
 
 import inspect
 from typing import Any
@@ -14,7 +14,7 @@ from gcahng.graph.dense.pairs import Pairs, complete_edges
 
 
 class PyGConv(nn.Module):
-    r"""Update nodes by a stock operator, then edges by the edge half of `GCAConv`.
+    r"""Update nodes with a stock operator, then edges with the edge update of `GCAConv`.
 
     .. math::
         h &\leftarrow N(h + \mathrm{operator}(h, e)) \\
@@ -22,26 +22,25 @@ class PyGConv(nn.Module):
             u_i = \mathrm{GELU}(W_{n \to e} h_i + b) \\
         e_{ij} &\leftarrow N(\mathrm{FFN}(e_{ij}) + e_{ij})
 
-    with :math:`N(\cdot) = \mathrm{LayerNorm}(\mathrm{GELU}(\cdot))`. Edge features reach the
-    operators that take vectors of them: `cg`, `gat`, `gatv2`, `gen`, `general`, `gine`, `pdn`,
-    `pna`, `res_gated` and `transformer`; `film`, `gcn`, `graph` and `sage` see nodes alone (on a
-    complete graph `gcn` sends every node the same mean). Self loops are in the batch graph, so no
-    operator adds any. Labels are of no effect.
+    with :math:`N(\cdot) = \mathrm{LayerNorm}(\mathrm{GELU}(\cdot))`. `cg`, `gat`, `gatv2`, `gen`,
+    `general`, `gine`, `pdn`, `pna`, `res_gated` and `transformer` use the edge features; `film`,
+    `gcn`, `graph` and `sage` use nodes only (on a complete graph `gcn` sends every node the same
+    mean). The batch graph has self loops, so no operator adds them.
 
     Args:
         operator: A key of `OPERATORS`.
-        in_channels: Node channels, kept by the layer; divisible by `heads` if these are
-            concatenated (`gat`, `gatv2`, `transformer`).
-        edge_dim: Edge channels, kept by the layer; divisible by `edge_heads`.
+        in_channels: Node channels in and out; divisible by `heads` where these are concatenated
+            (`gat`, `gatv2`, `transformer`).
+        edge_dim: Edge channels in and out; divisible by `edge_heads`.
         edge_heads: Heads of the edge attention.
         dropout: Probability of dropping an endpoint's weight in the edge attention.
         edge_dropout: As in `GCAConv`: "tied", "independent" or "off".
-        memory: What the dense path saves of the edge half for backward (`gcahng.graph.dense`).
+        memory: What the dense path saves for backward (`gcahng.graph.dense.memory`).
         **args: The operator's own arguments (`operator_arguments`), such as `heads`.
 
     Shapes:
-        - **input:** x [N, in_channels], edge_index [2, E] (from row 0 to row 1),
-          edge_attr [E, edge_dim], y [N] class labels or None.
+        - **input:** x [N, in_channels], edge_index [2, E] (row 0 sends to row 1),
+          edge_attr [E, edge_dim], y [N] class labels or None (ignored).
         - **output:** x [N, in_channels], edge_attr [E, edge_dim].
     """
 
@@ -74,7 +73,7 @@ class PyGConv(nn.Module):
         )
 
     def reset_parameters(self) -> None:
-        """Each part's own start."""
+        """Reset each part to its own defaults."""
         part: Any
         for part in self.children():
             part.reset_parameters()
@@ -87,23 +86,23 @@ class PyGConv(nn.Module):
         return self.edge_half(x, edge_index, edge_attr)
 
     def update_nodes(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
-        """The residual node update."""
+        """Apply the residual node update."""
         args = {"edge_attr": edge_attr} if self.takes_edges else {}
         return self.norm(F.gelu(x + self.operator(x, edge_index, **args)))
 
     @property
     def runs_on_pairs(self) -> bool:
-        """Whether edges stay symmetric in the present mode, as the dense path needs."""
+        """True if edges stay symmetric in the current mode, which the dense path requires."""
         return self.edge_half.runs_on_pairs
 
     def pair_nodes(self, x: Tensor, pairs: Pairs, edge_attr: Tensor, y: Tensor) -> Tensor:
-        """Nodes from all B² directed edges, which is what an operator takes: x → x."""
+        """Update the nodes from all B² directed edges, as operators require: x [B, C] → [B, C]."""
         edge_index = complete_edges(pairs.num_nodes, x.device)
         edges = pairs.to_dense(edge_attr).flatten(0, 1) if self.takes_edges else edge_attr
         return self.update_nodes(x, edge_index, edges)
 
     def pair_edges(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> Tensor:
-        """Edge half of the layer on all pairs i ≤ j: edge_attr → edge_attr."""
+        """Update the edges of a complete graph, one per pair i ≤ j: edge_attr [M, D] → [M, D]."""
         return self.edge_half.pair_edges(x, pairs, edge_attr)
 
     def __repr__(self) -> str:
@@ -111,9 +110,9 @@ class PyGConv(nn.Module):
 
 
 def operator_arguments(operator: str) -> list[str]:
-    """Names of what the layer of a stock operator takes beside its widths."""
+    """Names of the arguments of an operator's layer after its two widths."""
     of_layer = list(inspect.signature(PyGConv).parameters)[1:-1]
     of_operator = list(inspect.signature(OPERATORS[operator]).parameters)
-    # A cache would keep the graph of the first batch.
+    # `cached` would reuse the graph of the first batch.
     set_here = (*of_layer, "out_channels", "concat", "add_self_loops", "cached", "kwargs")
     return [*of_layer[2:], *(name for name in of_operator if name not in set_here)]

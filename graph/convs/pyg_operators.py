@@ -1,9 +1,9 @@
 """The stock operators of PyTorch Geometric that fit a complete graph with edge features.
 
-What does not: operators for types of nodes or edges (`RGATConv`, `HEATConv`), for positions
-(`PointNetConv`, `GMMConv`), with weights by degree (`MFConv`), with losses or inputs of their own
-(`SuperGATConv`, `FAConv`), those that reach further (`TAGConv`, `ChebConv`), where one hop is all
-there is, and `NNConv`, which makes a matrix for each edge.
+Left out: operators for node or edge types (`RGATConv`, `HEATConv`), for positions (`PointNetConv`,
+`GMMConv`), with weights per degree (`MFConv`), with extra losses or inputs (`SuperGATConv`,
+`FAConv`), for several hops (`TAGConv`, `ChebConv`; a complete graph has one), and `NNConv`, which
+needs a weight matrix per edge.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ def _general(
     attention_type: str = "additive",
     aggr: str = "add",
 ) -> nn.Module:
-    """Heads are averaged, so without attention they would all do the same."""
+    """Attention is on by default: averaged heads would be redundant without it."""
     return pyg.GeneralConv(
         in_channels,
         out_channels,
@@ -59,7 +59,7 @@ def _pna(
     aggregators: Sequence[str] = ("mean", "min", "max", "std"),
     towers: int = 1,
 ) -> nn.Module:
-    """In a complete graph all degrees are equal, so degree scalers would be constants: none."""
+    """Without degree scalers, which are constants on a complete graph."""
     no_histogram = torch.ones(1)
     return pyg.PNAConv(
         in_channels,

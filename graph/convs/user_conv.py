@@ -1,4 +1,4 @@
-"""A layer from outside the repository, named as `module.path:ClassName`."""
+"""Wrapper of a user-defined layer, named `module.path:ClassName`."""
 
 import inspect
 from typing import Any
@@ -8,17 +8,20 @@ from torch import Tensor, nn
 
 
 class UserConv(nn.Module):
-    """Run a layer of the user's with the contract of ours, and check what it returns.
+    """Give a user-defined layer the signature of ours, and check its output shapes.
 
-    Nothing says that it keeps edges symmetric, so it has no dense path.
+    It has no dense path, since it may make edges asymmetric.
 
     Args:
-        name: What the user calls it.
-        layer: Its forward takes (x, edge_index, edge_attr) or (x, edge_index, edge_attr, y).
+        name: Its name, for error messages.
+        layer: A module with forward(x, edge_index, edge_attr) or (x, edge_index, edge_attr, y).
 
     Shapes:
         - **input:** x [N, C], edge_index [2, E], edge_attr [E, D], y [N] class labels or None.
         - **output:** x [N, C], edge_attr [E, D].
+
+    Raises:
+        ValueError: If forward has another signature.
     """
 
     def __init__(self, name: str, layer: nn.Module) -> None:
@@ -40,7 +43,7 @@ class UserConv(nn.Module):
         """Run the layer.
 
         Raises:
-            ValueError: If it does not return nodes and edges of the shapes that it was given.
+            ValueError: If it does not return nodes and edges of the input shapes.
         """
         args = {"y": y} if self.takes_labels else {}
         out = self.layer(x, edge_index, edge_attr, **args)
@@ -55,7 +58,7 @@ class UserConv(nn.Module):
 
 
 def _described(out: Any) -> str:
-    """What a forward returned, in words."""
+    """Describe the output of a forward, for error messages."""
     if isinstance(out, tuple | list) and len(out) == 2 and all(map(torch.is_tensor, out)):
         return f"x {list(out[0].shape)} and edge_attr {list(out[1].shape)}"
     return f"a {type(out).__name__}"

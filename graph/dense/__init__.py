@@ -1,1 +1,1 @@
-"""The dense path: the same layers on unordered pairs, a chunk of pairs at a time."""
+"""The dense path: the same layers on unordered pairs, computed in chunks of pairs."""

@@ -1,7 +1,7 @@
-"""The edge half of the layer on pairs: nearly all of the method's work, little of it remembered.
+"""The edge update on unordered pairs, with activation checkpointing.
 
-What lies between two edge features of a pair concerns that pair alone, so it runs a chunk of
-pairs at a time, and backward makes a chunk's intermediate results again, but for the costly ones.
+Nearly all of the method's cost is here, and pairs are independent of each other. Forward runs in
+chunks of pairs and saves only the costly activations; backward recomputes the rest.
 """
 
 from typing import Any, Literal, NamedTuple
@@ -11,29 +11,30 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from gcahng.graph.dense.memory import Memory, add_product, autocast_state, keeps_hidden
+from gcahng.graph.dense.memory import Memory, add_product, autocast_state, saves_hidden
 from gcahng.graph.dense.pairs import Pairs
 from gcahng.graph.precision import full_precision, half_to_float32
 
-Keeps = Literal["nothing", "output", "hidden"]
+# Activations saved for backward; "hidden" saves the output as well.
+Saved = Literal["nothing", "output", "hidden"]
 
 
 class EdgeInputs(NamedTuple):
-    """What an edge update is a differentiable function of.
+    """Differentiable inputs of the edge update.
 
     Attributes:
         edge_attr: e [M, D].
-        folded: f [B, H, D], such that e·f_i + (a term of node i alone) scores end i.
-        offset: [M, H], the difference of those terms, i less j.
+        folded: f [B, H, D]; the attention score of endpoint i is e·f_i + b_i.
+        offset: b_i - b_j [M, H].
         value: v [B, H, D/H].
-        gamma: [D], with `beta` the LayerNorm of both residual updates.
-        beta: [D].
-        w1: [4D, D], the feed-forward's first linear map with `b1` [4D].
-        b1: [4D].
-        inner_gamma: [4D], with `inner_beta` its LayerNorm.
-        inner_beta: [4D].
-        w2: [D, 4D], its second linear map with `b2` [D].
-        b2: [D].
+        gamma: [D], scale of the LayerNorm shared by both residual updates.
+        beta: [D], its shift.
+        w1: [4D, D], weight of the feed-forward's first linear map.
+        b1: [4D], its bias.
+        inner_gamma: [4D], scale of the feed-forward's LayerNorm.
+        inner_beta: [4D], its shift.
+        w2: [D, 4D], weight of the feed-forward's second linear map.
+        b2: [D], its bias.
     """
 
     edge_attr: Tensor
@@ -51,9 +52,12 @@ class EdgeInputs(NamedTuple):
 
 
 def update_edges(
-    inputs: EdgeInputs, pairs: Pairs, keep: Tensor | None = None, memory: Memory = "auto"
+    inputs: EdgeInputs,
+    pairs: Pairs,
+    dropout_mask: Tensor | None = None,
+    memory: Memory = "auto",
 ) -> Tensor:
-    r"""Attention to the two ends, then feed-forward, each with residual and norm.
+    r"""Attend to the two endpoints, then feed forward, each with residual and norm.
 
     .. math:: a &= N(w \, v_i + (1 - w) \, v_j + e), \quad
             w = \sigma(e \cdot (f_i - f_j) + \mathit{offset}) \\
@@ -64,20 +68,20 @@ def update_edges(
     Args:
         inputs: The tensors of the formula.
         pairs: The pairs m = (i, j).
-        keep: Dropout factors [M, 2, H] of the two weights, or None.
-        memory: Whether backward finds the hidden layer before its GELU [M, 4D] kept, beside the
+        dropout_mask: Scaled dropout mask [M, 2, H] of the two weights, or None.
+        memory: Whether to save the hidden pre-activation [M, 4D] for backward, in addition to the
             inputs and o [M, D].
 
     Returns:
         e' [M, D].
     """
-    # Attention is computed in full precision; what autocast made of its terms is too coarse to add.
+    # Attention runs in full precision, so inputs that autocast made half precision are cast back.
     inputs = EdgeInputs(*(half_to_float32(tensor) for tensor in inputs))
-    keeps: Keeps = "nothing"
+    saved: Saved = "nothing"
     if torch.is_grad_enabled():
-        hidden = keeps_hidden(memory, inputs.edge_attr, inputs.b1.numel())
-        keeps = "hidden" if hidden else "output"
-    return _EdgeUpdate.apply(pairs, keep, keeps, *inputs)
+        hidden = saves_hidden(memory, inputs.edge_attr, inputs.b1.numel())
+        saved = "hidden" if hidden else "output"
+    return _EdgeUpdate.apply(pairs, dropout_mask, saved, *inputs)
 
 
 @full_precision
@@ -88,48 +92,49 @@ def activate_norm(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
 
 @full_precision
 def attend(
-    keep: Tensor | None,
+    dropout_mask: Tensor | None,
     rows: Tensor,
     difference: Tensor,
     offset: Tensor,
     first: Tensor,
     second: Tensor,
 ) -> Tensor:
-    """Attention of pairs to their two ends, plus the pairs themselves.
+    """Attention of each pair to its two endpoints, plus the residual.
 
-    Shapes: dropout factors [m, 2, H], rows of e [m, D], of f_i - f_j [m, H, D], of the offset
-    [m, H], values of both ends [m, H, D/H] → [m, D].
+    Shapes: dropout_mask [m, 2, H], rows of e [m, D], difference f_i - f_j [m, H, D], offset
+    [m, H], values of both endpoints [m, H, D/H] → [m, D].
     """
     weight = ((rows.unsqueeze(1) * difference).sum(-1) + offset).sigmoid()
     weights = torch.stack([weight, 1 - weight], dim=1)
-    if keep is not None:
-        weights = weights * keep
+    if dropout_mask is not None:
+        weights = weights * dropout_mask
     first_weight, second_weight = weights.unsqueeze(-1).unbind(1)
     return (first_weight * first + second_weight * second).flatten(1) + rows
 
 
 class _EdgeUpdate(torch.autograd.Function):
-    """`update_edges` with the choice of what to keep made."""
+    """`update_edges` with an explicit choice of what to save."""
 
     @staticmethod
     def forward(
-        ctx: Any, pairs: Pairs, keep: Tensor | None, keeps: Keeps, *tensors: Tensor
+        ctx: Any, pairs: Pairs, dropout_mask: Tensor | None, saved: Saved, *tensors: Tensor
     ) -> Tensor:
         t = EdgeInputs(*tensors)
         result = torch.empty_like(t.edge_attr)
         outputs, hiddens = [], []
-        chunks = list(pairs.chunks(large=keeps != "output"))
+        chunks = list(pairs.chunks(large=saved != "output"))
         for chunk in chunks:
-            attended = attend(None if keep is None else keep[chunk], *_rows(t, pairs, chunk))
+            mask = None if dropout_mask is None else dropout_mask[chunk]
+            attended = attend(mask, *_rows(t, pairs, chunk))
             attended = activate_norm(attended, t.gamma, t.beta)
             hidden = F.linear(attended, t.w1, t.b1)
             output = F.linear(_activate_hidden(hidden, t.inner_gamma, t.inner_beta), t.w2, t.b2)
             result[chunk] = activate_norm(output + attended, t.gamma, t.beta)
-            if keeps != "nothing":
+            if saved != "nothing":
                 outputs.append(output)
-            if keeps == "hidden":
+            if saved == "hidden":
                 hiddens.append(hidden)
-        ctx.save_for_backward(*t, keep, *outputs, *hiddens)
+        ctx.save_for_backward(*t, dropout_mask, *outputs, *hiddens)
         ctx.pairs, ctx.chunks = pairs, chunks
         ctx.autocast = autocast_state(result.device.type)
         return result
@@ -137,20 +142,22 @@ class _EdgeUpdate(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """Differentiate chunk by chunk, adding up what belongs to nodes and parameters."""
+        """Differentiate chunk by chunk and accumulate gradients of nodes and parameters."""
         count = len(EdgeInputs._fields)
-        t, (keep, *kept) = EdgeInputs(*ctx.saved_tensors[:count]), ctx.saved_tensors[count:]
+        t = EdgeInputs(*ctx.saved_tensors[:count])
+        dropout_mask, *saved = ctx.saved_tensors[count:]
         needed = ctx.needs_input_grad[-count:]
-        outputs, hiddens = kept[: len(ctx.chunks)], kept[len(ctx.chunks) :]
-        # Edges without gradient get no room for one: it would take as much as they do.
+        outputs, hiddens = saved[: len(ctx.chunks)], saved[len(ctx.chunks) :]
+        # Allocate the [M, D] gradient of the edges only if it is needed.
         edges = torch.empty_like(t.edge_attr) if needed[0] else t.edge_attr
         total = EdgeInputs(edges, *(torch.zeros_like(tensor) for tensor in t[1:]))
         with ctx.autocast():
             for number, chunk in enumerate(ctx.chunks):
                 leaves = _leaves(*_rows(t, ctx.pairs, chunk), t.gamma, t.beta)
                 leaves[0].requires_grad_(needed[0])
+                mask = None if dropout_mask is None else dropout_mask[chunk]
                 with torch.enable_grad():
-                    sums = attend(None if keep is None else keep[chunk], *leaves[:-2])
+                    sums = attend(mask, *leaves[:-2])
                     attended = activate_norm(sums, *leaves[-2:])
                 hidden = hiddens[number] if hiddens else None
                 flow = _feed_forward_backward(
@@ -166,7 +173,7 @@ class _EdgeUpdate(torch.autograd.Function):
 
 
 def _leaves(*tensors: Tensor) -> list[Tensor]:
-    """The same tensors as starting points of a graph of their own."""
+    """Detach tensors into leaves of a new autograd graph."""
     return [tensor.detach().requires_grad_() for tensor in tensors]
 
 
@@ -181,7 +188,7 @@ def _add_attention(
     gamma: Tensor,
     beta: Tensor,
 ) -> None:
-    """Add gradients of a chunk's arguments of `attend` and its norm to the whole."""
+    """Add the gradients of one chunk's attention and norm to `total`."""
     row, col = pairs.row[chunk], pairs.col[chunk]
     total.folded.index_add_(0, row, difference).index_add_(0, col, difference, alpha=-1)
     total.value.index_add_(0, row, first).index_add_(0, col, second)
@@ -209,7 +216,7 @@ def _feed_forward_backward(
     hidden: Tensor | None,
     grad: Tensor,
 ) -> Tensor:
-    """From the gradient of e' to that of a, both [m, D]; parameters' gradients go to `total`."""
+    """Map the gradient of e' to that of a, both [m, D]; add parameter gradients to `total`."""
     leaves = _leaves(output + attended, t.gamma, t.beta)
     with torch.enable_grad():
         result = activate_norm(*leaves)

@@ -1,7 +1,6 @@
-"""Functions of pair values that keep a single [M, D] tensor for backward.
+"""Functions of pair values that save a single [M, D] tensor for backward.
 
-Plain operations would keep every intermediate result. Here they are made again, a chunk of pairs
-at a time.
+Plain autograd would save every intermediate result; these recompute them in chunks of pairs.
 """
 
 from typing import Any
@@ -15,7 +14,7 @@ from gcahng.graph.dense.memory import (
     Memory,
     add_product,
     autocast_state,
-    keeps_hidden,
+    saves_hidden,
     zeros_for_sum,
 )
 from gcahng.graph.dense.pairs import Pairs
@@ -25,33 +24,33 @@ from gcahng.graph.precision import full_precision
 def gelu_sum(
     edge_attr: Tensor, weight: Tensor, bias: Tensor, pairs: Pairs, memory: Memory = "auto"
 ) -> Tensor:
-    r"""Map pair features, activate and sum them over all partners of each node, itself included.
+    r"""Map pair features, apply GELU and sum over all partners of each node, itself included.
 
     .. math:: s_i = \textstyle\sum_j \mathrm{GELU}(W e_{ij} + b)
 
-    `memory` says whether backward finds W e + b kept.
+    `memory` sets whether W e + b is saved for backward.
 
     Shapes: e [M, D], W [C, D], b [C] → [B, C], summed in full precision.
     """
-    keep = torch.is_grad_enabled() and keeps_hidden(memory, edge_attr, bias.numel())
-    return _GeluSum.apply(edge_attr, weight, bias, pairs, keep)
+    save = torch.is_grad_enabled() and saves_hidden(memory, edge_attr, bias.numel())
+    return _GeluSum.apply(edge_attr, weight, bias, pairs, save)
 
 
 class _GeluSum(torch.autograd.Function):
-    """`gelu_sum`, a chunk of pairs at a time."""
+    """`gelu_sum` in chunks of pairs."""
 
     @staticmethod
     def forward(
-        ctx: Any, edge_attr: Tensor, weight: Tensor, bias: Tensor, pairs: Pairs, keep_hidden: bool
+        ctx: Any, edge_attr: Tensor, weight: Tensor, bias: Tensor, pairs: Pairs, save_hidden: bool
     ) -> Tensor:
         total = zeros_for_sum(bias, pairs.num_nodes, bias.numel())
-        kept, chunks = [], list(pairs.chunks(large=keep_hidden))
+        saved, chunks = [], list(pairs.chunks(large=save_hidden))
         for chunk in chunks:
             hidden = F.linear(edge_attr[chunk], weight, bias)
             pairs.scatter_to_endpoints(total, F.gelu(hidden.to(total.dtype)), chunk)
-            if keep_hidden:
-                kept.append(hidden)
-        ctx.save_for_backward(edge_attr, weight, bias, *kept)
+            if save_hidden:
+                saved.append(hidden)
+        ctx.save_for_backward(edge_attr, weight, bias, *saved)
         ctx.pairs, ctx.chunks = pairs, chunks
         ctx.autocast = autocast_state(total.device.type)
         return total
@@ -59,13 +58,13 @@ class _GeluSum(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        edge_attr, weight, bias, *kept = ctx.saved_tensors
+        edge_attr, weight, bias, *saved = ctx.saved_tensors
         grad_edges = torch.empty_like(edge_attr) if ctx.needs_input_grad[0] else None
         grad_weight, grad_bias = zeros_for_sum(weight), zeros_for_sum(bias)
         with ctx.autocast():
             for number, chunk in enumerate(ctx.chunks):
                 rows = edge_attr[chunk]
-                hidden = kept[number] if kept else F.linear(rows, weight, bias)
+                hidden = saved[number] if saved else F.linear(rows, weight, bias)
                 leaf = hidden.detach().requires_grad_()
                 with torch.enable_grad():
                     active = F.gelu(leaf.to(grad.dtype))
@@ -81,12 +80,13 @@ class _GeluSum(torch.autograd.Function):
 
 @full_precision
 def pair_standardize(norm: nn.BatchNorm1d, values: Tensor, pairs: Pairs) -> Tensor:
-    r"""Batch normalisation over all B² directed edges from the M pairs, but for its affine map.
+    r"""Batch normalisation over all B² directed edges, from the M pairs, without the affine map.
 
     .. math:: \hat v = (v - \mu) / \sqrt{\sigma^2 + \epsilon}
 
-    with the statistics, current or running, and the updates of `norm(all edges)`: off-diagonal
-    pairs count twice. The affine map can be folded into a linear map that follows.
+    Statistics and running updates equal those of `norm` on all edges: off-diagonal pairs count
+    twice. In evaluation mode the running statistics are used. The affine map can be folded into
+    the linear map that follows.
 
     Shapes: [M, D] → [M, D].
     """
@@ -107,7 +107,7 @@ def pair_standardize(norm: nn.BatchNorm1d, values: Tensor, pairs: Pairs) -> Tens
 
 
 class _Standardize(torch.autograd.Function):
-    """v̂, μ and σ² of pair values, keeping v̂ (which the next linear map keeps as well)."""
+    """Compute v̂, μ and σ²; save v̂, which the following linear map saves anyway."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, pairs: Pairs, eps: float) -> tuple[Tensor, ...]:
@@ -143,11 +143,11 @@ class _Standardize(torch.autograd.Function):
 
 @full_precision
 def pair_spread(values: Tensor, pairs: Pairs) -> Tensor:
-    r"""How far the values of a node's pairs lie from their mean, over all nodes.
+    r"""Deviation of pair values from the mean over each node's partners.
 
     .. math:: \sqrt{\textstyle\sum_{ij} \lVert v_{ij} - \mathrm{mean}_j \, v_{ij} \rVert^2}
 
-    over all B² ordered pairs; the gradient where all are equal is 0.
+    over all B² ordered pairs. If all values are equal, the gradient is 0.
 
     Shapes: [M, D] → scalar.
     """
@@ -155,7 +155,7 @@ def pair_spread(values: Tensor, pairs: Pairs) -> Tensor:
 
 
 class _Spread(torch.autograd.Function):
-    """`pair_spread`, keeping the values and the means of the nodes."""
+    """`pair_spread`; saves the values and the node means."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, pairs: Pairs) -> Tensor:
@@ -177,7 +177,7 @@ class _Spread(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        """The means count as constants: deviations from them sum to 0."""
+        """Treat the means as constants: deviations from them sum to 0."""
         values, mean, spread = ctx.saved_tensors
         grad_values = torch.empty_like(values)
         factor = torch.where(spread > 0, grad / spread, 0)

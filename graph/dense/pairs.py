@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Pairs worked on at a time where intermediate results are not kept. On a CPU the 4D-wide hidden
-# layer of a chunk then stays in its cache; a GPU needs more rows to be busy.
+# Pairs per chunk. On a CPU the 4D-wide hidden layer of a chunk should fit the cache; a GPU needs
+# more rows for full utilisation.
 CPU_CHUNK = 256
 DEVICE_CHUNK = 8192
 
@@ -21,8 +21,15 @@ class Pairs:
     Attributes:
         row: [M] the smaller node i.
         col: [M] the larger node j.
-        weight: [M] directed edges behind a pair: 2 off the diagonal, 1 on it.
-        index: [B, B] number of the pair behind each ordered pair; symmetric.
+        weight: [M] number of directed edges of a pair: 2 off the diagonal, 1 on it.
+        index: [B, B] index in [0, M) of each ordered pair; symmetric.
+
+    Example:
+        >>> pairs = unordered_pairs(3, torch.device("cpu"))
+        >>> pairs.row, pairs.col
+        (tensor([0, 0, 0, 1, 1, 2]), tensor([0, 1, 2, 1, 2, 2]))
+        >>> pairs.weight
+        tensor([1, 2, 2, 1, 2, 1])
     """
 
     row: Tensor
@@ -32,13 +39,13 @@ class Pairs:
 
     @property
     def num_nodes(self) -> int:
-        """B."""
+        """B, the number of nodes."""
         return self.index.size(0)
 
     def chunks(self, large: bool = False) -> Iterator[slice]:
-        """Consecutive ranges of pairs, as many at a time as suit the device.
+        """Consecutive ranges of pairs, sized for the device.
 
-        Twice as many if `large`: linear maps run faster then, and more is alive at a time.
+        `large` doubles the size: linear maps run faster, at the cost of memory.
         """
         size = CPU_CHUNK if self.row.device.type == "cpu" else DEVICE_CHUNK
         size = 2 * size if large else size
@@ -46,28 +53,28 @@ class Pairs:
         return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
     def gather_endpoints(self, nodes: Tensor, chunk: slice) -> tuple[Tensor, Tensor]:
-        """Node values at both ends of each pair of a chunk: [B, …] → two of [m, …]."""
+        """Gather node values at both endpoints of each pair: [B, …] → two of [m, …]."""
         return nodes.index_select(0, self.row[chunk]), nodes.index_select(0, self.col[chunk])
 
     def off_diagonal(self, chunk: slice, dtype: torch.dtype) -> Tensor:
-        """1 for a pair of two nodes, 0 for a node with itself: [m, 1]."""
+        """Indicator of i ≠ j for the pairs of a chunk: 1 or 0, [m, 1]."""
         return (self.weight[chunk] - 1).unsqueeze(1).to(dtype)
 
     def scatter_to_endpoints(self, nodes: Tensor, values: Tensor, chunk: slice) -> None:
-        """Add pair values [m, D] of a chunk to their nodes [B, D] in place; a self pair once."""
+        """Add pair values [m, D] to both endpoints in nodes [B, D], in place; self pairs once."""
         nodes.index_add_(0, self.row[chunk], values)
         nodes.index_add_(0, self.col[chunk], values * self.off_diagonal(chunk, values.dtype))
 
     def to_dense(self, values: Tensor) -> Tensor:
-        """Spread pair values over both directions: [M, D] → [B, B, D]."""
+        """Expand pair values to all ordered pairs: [M, D] → [B, B, D]."""
         size = self.num_nodes
         return values.index_select(0, self.index.reshape(-1)).view(size, size, -1)
 
 
 @lru_cache(maxsize=8)
 def unordered_pairs(num_nodes: int, device: torch.device) -> Pairs:
-    """The pairs of a complete graph with self loops; kept, since every batch has the same ones."""
-    # Tensors made in inference mode could not serve a training step later.
+    """The pairs of a complete graph with self loops, cached because batches repeat their size."""
+    # Tensors created in inference mode cannot be used in a later training step.
     with torch.inference_mode(False):
         row, col = torch.triu_indices(num_nodes, num_nodes, device=device)
         index = torch.empty(num_nodes, num_nodes, dtype=torch.long, device=device)
@@ -78,11 +85,11 @@ def unordered_pairs(num_nodes: int, device: torch.device) -> Pairs:
 
 
 def complete_edges(num_nodes: int, device: torch.device) -> Tensor:
-    """All ordered pairs, row-major: edge i·B + j leads from node i to node j. Shape: [2, B²]."""
+    """All ordered pairs [2, B²], row-major: edge i·B + j goes from node i to node j."""
     nodes = torch.arange(num_nodes, device=device)
     return torch.stack([nodes.repeat_interleave(num_nodes), nodes.repeat(num_nodes)])
 
 
 def endpoint_dropout_mask(num_pairs: int, heads: int, rate: float, like: Tensor) -> Tensor:
-    """Dropout factors for the two endpoint weights of each pair: 0 or 1/(1-rate), [M, 2, heads]."""
+    """Scaled dropout mask of both endpoint weights: 0 or 1/(1-rate), [M, 2, heads]."""
     return F.dropout(like.new_ones(num_pairs, 2, heads), rate)

@@ -36,7 +36,7 @@ def test_equals_the_reference_in_every_setting(
 
 
 @pytest.mark.parametrize("memory", ["balanced", "low"])
-def test_equals_the_reference_whatever_is_kept(memory: str) -> None:
+def test_equals_the_reference_at_every_memory_setting(memory: str) -> None:
     assert_paths_agree(make(2, memory=memory), 3, 2)
 
 

@@ -159,8 +159,8 @@ def test_tied_dropout_on_a_sparse_graph_ties_the_reversed_edge() -> None:
 
 def test_dropout_keeps_the_mean_of_the_attention() -> None:
     conv, (x, edge_index, _) = make("independent", dropout=0.3), complete()
-    keep = torch.stack([conv._endpoint_dropout_mask(edge_index, x) for _ in range(400)])
-    torch.testing.assert_close(keep.mean(0).mean(), torch.tensor(1.0).double(), atol=0.02, rtol=0)
+    mask = torch.stack([conv._endpoint_dropout_mask(edge_index, x) for _ in range(400)])
+    torch.testing.assert_close(mask.mean(0).mean(), torch.tensor(1.0).double(), atol=0.02, rtol=0)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def _norm(gamma: Tensor, beta: Tensor) -> nn.Module:
     return norm
 
 
-def loop(t: EdgeInputs, keep: Tensor | None) -> Tensor:
+def loop(t: EdgeInputs, mask: Tensor | None) -> Tensor:
     """The docstring's formula, a pair and a head at a time."""
     outer, inner, rows = _norm(t.gamma, t.beta), _norm(t.inner_gamma, t.inner_beta), []
     ends = [(i, j) for i in range(SIZE) for j in range(i, SIZE)]
@@ -53,8 +53,8 @@ def loop(t: EdgeInputs, keep: Tensor | None) -> Tensor:
         for h in range(HEADS):
             score = e @ t.folded[i, h] - e @ t.folded[j, h] + t.offset[m, h]
             first, second = 1 / (1 + (-score).exp()), 1 / (1 + score.exp())
-            if keep is not None:
-                first, second = first * keep[m, 0, h], second * keep[m, 1, h]
+            if mask is not None:
+                first, second = first * mask[m, 0, h], second * mask[m, 1, h]
             heads.append(first * t.value[i, h] + second * t.value[j, h])
         a = activate_and_norm(outer, torch.cat(heads) + e)
         hidden = layer_norm(inner, gelu(t.w1 @ a + t.b1))
@@ -66,9 +66,9 @@ def loop(t: EdgeInputs, keep: Tensor | None) -> Tensor:
 @pytest.mark.parametrize("drops", [True, False])
 @pytest.mark.usefixtures("chunk")
 def test_equals_the_loop_with_every_gradient(memory: str, drops: bool) -> None:
-    t, keep = inputs(), dropout() if drops else None
+    t, mask = inputs(), dropout() if drops else None
     weights, found = torch.randn(COUNT, WIDTH).double(), []
-    for out in (update_edges(t, make_pairs(), keep, memory), loop(t, keep)):
+    for out in (update_edges(t, make_pairs(), mask, memory), loop(t, mask)):
         found.append((out, *torch.autograd.grad((out * weights).sum(), t)))
     for name, ours, expected in zip(("output", *EdgeInputs._fields), *found, strict=True):
         assert_near(name, ours, expected, 1e-11)
@@ -109,8 +109,8 @@ def test_second_derivatives_are_refused_rather_than_wrong() -> None:
         first.sum().backward()
 
 
-def _kept(memory: str) -> int:
-    """Numbers kept for backward beside the inputs."""
+def _saved(memory: str) -> int:
+    """Numbers saved for backward beside the inputs."""
     t, total = inputs(), 0
     own = {x.data_ptr() for x in t}
 
@@ -126,20 +126,20 @@ def _kept(memory: str) -> int:
 
 
 @pytest.mark.usefixtures("chunk")
-def test_memory_says_what_is_kept() -> None:
-    assert _kept("low") == COUNT * WIDTH
-    assert _kept("balanced") == COUNT * (WIDTH + 4 * WIDTH)
+def test_memory_says_what_is_saved() -> None:
+    assert _saved("low") == COUNT * WIDTH
+    assert _saved("balanced") == COUNT * (WIDTH + 4 * WIDTH)
 
 
-def test_auto_makes_a_large_hidden_layer_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_recomputes_a_large_hidden_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     hidden = COUNT * 4 * WIDTH * 8
     monkeypatch.setattr("gcahng.graph.dense.memory.LARGE_HIDDEN", hidden)
-    assert _kept("auto") == _kept("balanced")
+    assert _saved("auto") == _saved("balanced")
     monkeypatch.setattr("gcahng.graph.dense.memory.LARGE_HIDDEN", hidden - 1)
-    assert _kept("auto") == _kept("low")
+    assert _saved("auto") == _saved("low")
 
 
-def test_nothing_is_kept_where_no_gradient_is_recorded() -> None:
+def test_nothing_is_saved_without_gradients() -> None:
     with torch.no_grad():
         out = update_edges(inputs(), make_pairs())
     assert not out.requires_grad

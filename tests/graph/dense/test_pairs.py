@@ -74,10 +74,10 @@ def test_pairs_first_made_in_inference_mode_serve_training() -> None:
     assert v.grad[:2, 0].tolist() == [1, 2]
 
 
-def test_endpoint_keep_draws_each_weight_at_the_rate() -> None:
+def test_endpoint_dropout_mask_draws_each_weight_at_the_rate() -> None:
     torch.manual_seed(0)
-    keep = endpoint_dropout_mask(4000, 3, 0.1, torch.zeros(1, dtype=torch.float64))
-    assert keep.shape == (4000, 2, 3)
-    assert keep.dtype == torch.float64
-    assert set(keep.unique().tolist()) == {0.0, 1 / 0.9}
-    torch.testing.assert_close(keep.mean((0,)), torch.ones(2, 3).double(), atol=0.03, rtol=0)
+    mask = endpoint_dropout_mask(4000, 3, 0.1, torch.zeros(1, dtype=torch.float64))
+    assert mask.shape == (4000, 2, 3)
+    assert mask.dtype == torch.float64
+    assert set(mask.unique().tolist()) == {0.0, 1 / 0.9}
+    torch.testing.assert_close(mask.mean((0,)), torch.ones(2, 3).double(), atol=0.03, rtol=0)
