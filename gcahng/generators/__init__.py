@@ -1,6 +1,19 @@
-"""Sources of hard negatives, called as `generator(embeddings, labels)`."""
+"""Hard-negative generators, called as `generator(embeddings, labels)`.
 
-from gcahng.generators.base import HardNegatives, NegativeGenerator
+Example:
+    >>> import torch
+    >>> generator = GENERATORS.build("hdml", 8, 3, alpha=2.0)
+    >>> embeddings, labels = torch.randn(6, 8), torch.tensor([0, 1, 2, 0, 1, 2])
+    >>> generator(embeddings, labels).negatives.shape
+    torch.Size([2, 3, 3, 8])
+"""
+
+from gcahng.generators.base import (
+    GeneratorArguments,
+    HardNegatives,
+    NegativeGenerator,
+    argument_names,
+)
 from gcahng.generators.class_loss import ClassLoss
 from gcahng.generators.das import DenselyAnchoredSampling
 from gcahng.generators.fixed_mixing import HDML, RandomChannel, Scalar, Unmoved
@@ -33,7 +46,9 @@ GENERATORS: Registry[type[NegativeGenerator]] = Registry(
 
 __all__ = [
     "GENERATORS",
+    "GeneratorArguments",
     "HardNegativeGenerator",
     "HardNegatives",
     "NegativeGenerator",
+    "argument_names",
 ]

@@ -1,93 +1,64 @@
-"""What every source of hard negatives has in common: the contract, and what it adds to a loss."""
+"""The base class of negative generators: their interface and the loss terms they add."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TypedDict, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import get_type_hints, is_typeddict
 
 from gcahng.generators.hardness import LossMeans
+from gcahng.generators.negatives import HardNegatives, Synthetic
 from gcahng.graph import BatchLayout, batch_layout
-from gcahng.graph.dense.pairs import Pairs
 from gcahng.losses.synthetic_npair import synthetic_npair
 
 
-@dataclass(frozen=True)
-class HardNegatives:
-    """Negatives of one batch and the losses that go with them.
+class GeneratorArguments(TypedDict, total=False):
+    """Keyword arguments that every generator accepts; explained in `NegativeGenerator`."""
 
-    Attributes:
-        negatives: [P, S, S, D]: anchor slot p, anchor class a, negative class b (b = a included);
-            None where a generator makes none.
-        layout: Which sample is anchor (p, a) (`layout.order[p * S + a]`), which label class b has
-            (`layout.classes[b]`).
-        losses: Named scalar terms.
-        total: The scalar to be differentiated.
-        slots: [P, S, D], the embeddings that negatives were made of, on the unit sphere where
-            the generator works there.
-        coefficients: η, [B, B, D] or on the dense path [M, D], nodes in slot-major order; None
-            where nothing was learned.
-        pairs: The pairs of the dense path, else None.
-    """
-
-    negatives: Tensor | None
-    layout: BatchLayout
-    losses: dict[str, Tensor]
-    total: Tensor
-    slots: Tensor
-    coefficients: Tensor | None = None
-    pairs: Pairs | None = None
-
-    @property
-    def channel_coefficients(self) -> Tensor:
-        """η [B, B, D], one per ordered pair and channel; made on demand on the dense path.
-
-        Raises:
-            ValueError: If the generator has no coefficients.
-        """
-        if self.coefficients is None:
-            raise ValueError("This generator has no channel coefficients")
-        return self.coefficients if self.pairs is None else self.pairs.to_dense(self.coefficients)
-
-
-class Synthetic(NamedTuple):
-    """Synthetic negatives of one batch.
-
-    Attributes:
-        negatives: [P, S, S, D].
-        positive_share: [P, S, S] in [0, 1], how much of a positive each is; None for not at all.
-    """
-
-    negatives: Tensor
-    positive_share: Tensor | None = None
+    synthetic_weight: float
+    linear_ce_weight: float
+    normalize: bool
+    temperature: float
+    detach_anchor: bool
 
 
 class NegativeGenerator(nn.Module, ABC):
-    r"""A source of hard negatives for class-balanced batches.
+    r"""Base class of hard-negative generators for class-balanced batches.
 
-    A subclass makes the negatives in `make_negatives`; this class turns them into a loss:
+    A subclass implements `make_negatives`; this class turns the negatives into a loss:
 
     .. math:: w \, J_{syn0} + w_{lin} \, \mathrm{CE}(\mathrm{linear}(\mathrm{BatchNorm}(z)), y)
 
-    with the synthetic N-pair term J_syn0 (`synthetic_npair`). One that is trained by losses of its
-    own overrides `has_generator_losses`, `classifier_loss` and `generator_losses`.
+    with the synthetic N-pair term J_syn0 (`synthetic_npair`). A generator with trainable parameters
+    overrides `has_generator_losses`, `classifier_loss` and `generator_losses`. One with further
+    arguments passes `**settings` on to its base class, annotated as `Unpack[GeneratorArguments]`.
 
     Args:
         embedding_dim: D.
-        num_classes: Training classes; labels lie in [0, num_classes).
+        num_classes: Number of training classes; labels lie in [0, num_classes).
         synthetic_weight: w.
-        linear_ce_weight: w_lin, the control for class losses that go through a graph.
-        normalize: Work on the unit sphere: embeddings and negatives have length 1, and the term
-            has no norm penalty.
-        temperature: What the logits of the synthetic term are divided by.
-        detach_anchor: Let no gradient through the anchor inside its own negatives, where a
-            generator puts it there.
+        linear_ce_weight: w_lin; a control for class losses computed through a graph.
+        normalize: L2-normalize embeddings and negatives, and omit the norm penalty.
+        temperature: Divisor of the logits of the synthetic term.
+        detach_anchor: Stop gradients through the anchor of each synthetic negative, for generators
+            that interpolate between anchor and negative.
+
+    Example:
+        >>> class Midpoint(NegativeGenerator):
+        ...     def make_negatives(self, slots, layout, draws):
+        ...         return Synthetic((slots.unsqueeze(2) + slots.unsqueeze(1)) / 2)
+        >>> generator = Midpoint(8, num_classes=3, normalize=True)
+        >>> embeddings, labels = torch.randn(6, 8), torch.tensor([0, 1, 2, 0, 1, 2])
+        >>> result = generator(embeddings, labels)
+        >>> result.negatives.shape, list(result.losses)
+        (torch.Size([2, 3, 3, 8]), ['synthetic'])
     """
 
-    # Whether negatives are made of what the training classes have left in a memory.
+    # True if negatives depend on statistics stored per training class.
     has_memory_bank = False
 
     def __init__(
@@ -115,29 +86,29 @@ class NegativeGenerator(nn.Module, ABC):
 
     @property
     def has_generator_losses(self) -> bool:
-        """Whether losses of its own train the generator."""
+        """True if the generator has its own training losses (`generator_losses`)."""
         return False
 
     @abstractmethod
     def make_negatives(
         self, slots: Tensor, layout: BatchLayout, draws: Tensor | None
     ) -> Synthetic | None:
-        """Negatives for embeddings [P, S, D], or None; gradients may flow or not.
+        """Create the negatives of a batch, differentiable or not; None for no negatives.
 
         Args:
-            slots: In slot-major order.
+            slots: Embeddings [P, S, D] in slot-major order.
             layout: `layout.classes` are the labels of the S classes.
-            draws: [P, P-1] scalars in (0, 1) of the folding, where a generator folds.
+            draws: [P, P-1] scalars in (0, 1) for folding candidates, or None.
         """
 
     def classifier_parameters(self) -> Iterator[nn.Parameter]:
-        """What the classifier step trains."""
+        """Parameters trained by the classifier step."""
         for name, parameter in self.named_parameters():
             if name.startswith("classifier."):
                 yield parameter
 
     def head_parameters(self) -> Iterator[nn.Parameter]:
-        """What the metric step trains beside the embedder: all but the classifier."""
+        """Parameters trained by the metric step with the embedder: all but the classifier."""
         for name, parameter in self.named_parameters():
             if not name.startswith("classifier."):
                 yield parameter
@@ -150,17 +121,16 @@ class NegativeGenerator(nn.Module, ABC):
         layout: BatchLayout | None = None,
         draws: Tensor | None = None,
     ) -> HardNegatives:
-        """Negatives and what they add to the metric loss.
+        """Create the negatives and the terms to add to the metric loss.
 
         Args:
             embeddings: [B, D], with gradient.
             labels: [B] integers in [0, num_classes), class-balanced.
-            layout: `batch_layout(labels)` if already known; saves a synchronisation on a GPU.
-            draws: [P, P-1] scalars in (0, 1) for the folding; drawn if None.
+            layout: `batch_layout(labels)` if already computed; saves a GPU synchronisation.
+            draws: [P, P-1] scalars in (0, 1) for folding candidates; random if None.
 
         Raises:
-            ValueError: If the batch is not class-balanced, with the counts, or a label is out of
-                range.
+            ValueError: If the batch is not class-balanced or a label is out of range.
         """
         layout = self._layout(labels, layout).to(embeddings.device)
         slots = self.to_slots(embeddings, layout)
@@ -176,7 +146,7 @@ class NegativeGenerator(nn.Module, ABC):
         return HardNegatives(negatives, layout, losses, total, slots)
 
     def classifier_loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """The loss of a classifier that judges negatives; where nothing is trained, there is none.
+        """Loss of the auxiliary classifier of a trained generator.
 
         Raises:
             TypeError: If this generator is not trained.
@@ -191,7 +161,7 @@ class NegativeGenerator(nn.Module, ABC):
         layout: BatchLayout | None = None,
         draws: Tensor | None = None,
     ) -> HardNegatives:
-        """The losses that train the generator itself; where nothing is trained, there are none.
+        """Losses that train the generator itself.
 
         Raises:
             TypeError: If this generator is not trained.
@@ -199,10 +169,10 @@ class NegativeGenerator(nn.Module, ABC):
         raise TypeError(f"{type(self).__name__} is not trained")
 
     def to_slots(self, embeddings: Tensor, layout: BatchLayout) -> Tensor:
-        """Embeddings [B, D] as [P, S, D], on the unit sphere where the generator works there.
+        """Reorder embeddings [B, D] into slots [P, S, D], normalized if configured.
 
         Raises:
-            ValueError: If their width is not the generator's.
+            ValueError: If their width is not `embedding_dim`.
         """
         slots = layout.slots(embeddings)
         if slots.size(-1) != self.embedding_dim:
@@ -212,7 +182,7 @@ class NegativeGenerator(nn.Module, ABC):
         return self.normalize_if_configured(slots)
 
     def normalize_if_configured(self, points: Tensor) -> Tensor:
-        """Points [..., D] on the unit sphere, where the generator works there."""
+        """L2-normalize points [..., D] if `normalize` is set."""
         return F.normalize(points, dim=-1) if self.normalize else points
 
     def _check_shape(self, negatives: Tensor, slots: Tensor) -> None:
@@ -220,9 +190,9 @@ class NegativeGenerator(nn.Module, ABC):
         expected = (samples, classes, classes, channels)
         if negatives.shape != expected:
             raise ValueError(
-                f"Expected {type(self).__name__} to make negatives of shape {list(expected)}: "
-                f"anchor's slot, anchor's class, negative's class, channel "
-                f"(got {list(negatives.shape)})"
+                f"Expected {type(self).__name__} to make negatives of shape {list(expected)} "
+                f"(anchor slot, anchor class, negative class, channel; "
+                f"got {list(negatives.shape)})"
             )
 
     def _synthetic_term(self, slots: Tensor, made: Synthetic) -> Tensor:
@@ -249,10 +219,10 @@ class NegativeGenerator(nn.Module, ABC):
 
 
 def draw_fold_scalars(slots: Tensor, draws: Tensor | None) -> Tensor:
-    """The folding scalars [P, P-1], drawn where they are not given.
+    """Return the folding scalars [P, P-1]: `draws`, or uniform random numbers if None.
 
     Raises:
-        ValueError: If those given have another shape.
+        ValueError: If `draws` has another shape.
     """
     shape = (slots.size(0), slots.size(0) - 1)
     if draws is None:
@@ -260,3 +230,36 @@ def draw_fold_scalars(slots: Tensor, draws: Tensor | None) -> Tensor:
     if draws.shape != shape:
         raise ValueError(f"Expected 'draws' of shape {shape} (got {tuple(draws.shape)})")
     return draws
+
+
+def argument_names(generator: type[NegativeGenerator]) -> list[str]:
+    """Names of the keyword arguments that a generator accepts after its two sizes.
+
+    If it takes `**settings`, these are included: the keys of a TypedDict in
+    `**settings: Unpack[...]`, otherwise the arguments of its base class.
+
+    Example:
+        >>> from gcahng.generators import GENERATORS
+        >>> argument_names(GENERATORS["scalar"])
+        ['value', 'synthetic_weight', 'linear_ce_weight', 'normalize', 'temperature', ...]
+    """
+    parameters = inspect.signature(generator).parameters.values()
+    names = [p.name for p in list(parameters)[2:] if p.kind is p.POSITIONAL_OR_KEYWORD]
+    names += [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    for parameter in parameters:
+        if parameter.kind is parameter.VAR_KEYWORD:
+            names += _settings_names(generator, parameter.name)
+    return list(dict.fromkeys(names))
+
+
+def _settings_names(generator: type[NegativeGenerator], settings: str) -> list[str]:
+    """Names accepted through `**settings`."""
+    try:
+        annotation = get_type_hints(generator.__init__).get(settings)
+    except NameError:  # an annotation that only a type checker can resolve
+        annotation = None
+    for unpacked in get_args(annotation):
+        if is_typeddict(unpacked):
+            return list(get_type_hints(unpacked))
+    bases = (base for base in generator.__mro__[1:] if issubclass(base, NegativeGenerator))
+    return argument_names(next(bases))

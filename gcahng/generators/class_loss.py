@@ -1,27 +1,30 @@
-"""No negatives at all: the control for class losses."""
-
-from typing import Any
+"""A class loss without negatives: the control for class losses."""
 
 from torch import Tensor
+from typing_extensions import Unpack
 
-from gcahng.generators.base import NegativeGenerator
+from gcahng.generators.base import GeneratorArguments, NegativeGenerator
 from gcahng.graph import BatchLayout
 
 
 class ClassLoss(NegativeGenerator):
-    """A class loss on a BatchNorm and linear head beside the metric loss, and nothing else.
+    """Add a class loss on a BatchNorm and linear head to the metric loss, and no negatives.
 
-    What GCA-HNG's graph gives the embedder beside its negatives is a class loss on the nodes; this
-    is the same without a graph.
+    GCA-HNG trains the embedder with negatives and with a class loss on the nodes of its graph; this
+    is the class loss without a graph.
 
     Args:
-        *args: As `NegativeGenerator`.
-        linear_ce_weight: Weight of the class loss.
-        **settings: As `NegativeGenerator`.
+        embedding_dim: D.
+        num_classes: Number of training classes.
+        **settings: As `NegativeGenerator`, except that `linear_ce_weight`, the weight of the class
+            loss, is 1 by default.
     """
 
-    def __init__(self, *args: Any, linear_ce_weight: float = 1.0, **settings: Any) -> None:
-        super().__init__(*args, linear_ce_weight=linear_ce_weight, **settings)
+    def __init__(
+        self, embedding_dim: int, num_classes: int, **settings: Unpack[GeneratorArguments]
+    ) -> None:
+        settings.setdefault("linear_ce_weight", 1.0)
+        super().__init__(embedding_dim, num_classes, **settings)
 
     def make_negatives(self, slots: Tensor, layout: BatchLayout, draws: Tensor | None) -> None:
-        """Make none."""
+        """Return None: there are no negatives."""

@@ -1,36 +1,37 @@
-"""Densely-anchored sampling: new points by scaling a class's channels and shifting its samples."""
-
-from typing import Any
+"""Densely-anchored sampling: synthetic points by scaling channels and shifting samples."""
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
+from gcahng.generators.base import GeneratorArguments
 from gcahng.generators.hardest_point import HardestPoint
 from gcahng.graph import BatchLayout
 
 
 class DenselyAnchoredSampling(HardestPoint):
-    r"""Samples whose telling channels are scaled, shifted as other samples of their class differ.
+    r"""Scale the discriminative channels of samples and shift them by intra-class differences.
 
     .. math:: \hat z = z \odot \sigma + \epsilon \, t
 
     where σ scales the channels that are most often among the largest of the class
-    (discriminative feature scaling, factors ~ U(low, high)) and t is one of the differences of two
-    samples of the class, remembered from earlier batches (memorized transformation shifting). The
-    points carry no gradient, as in the published code. Differences from the original: the points
-    serve as negatives, of which the hardest is picked, instead of joining the batch.
+    (discriminative feature scaling, factors ~ U(low, high)) and t is a difference between two
+    samples of the class, stored from earlier batches (memorized transformation shifting). The
+    points carry no gradient, as in the published code. Difference from the original: the points are
+    candidates for the hardest negative instead of joining the batch.
 
     Args:
-        produced: Points made of each sample.
-        channels: How many channels are scaled.
-        scale: Limits of the factors, (low, high).
+        embedding_dim: D.
+        num_classes: Number of training classes.
+        produced: Points per sample.
+        channels: Number of scaled channels.
+        scale: Range of the factors, (low, high).
         shift: ε.
-        remembered: Differences remembered for each class.
-        *args: As `NegativeGenerator`.
+        remembered: Stored differences per class.
         **settings: As `NegativeGenerator`.
 
     Raises:
-        ValueError: If a number is out of range.
+        ValueError: If an argument is out of range.
 
     Source: Liu et al. (ECCV 2022), sections 3.2 and 3.3.
     """
@@ -43,15 +44,17 @@ class DenselyAnchoredSampling(HardestPoint):
 
     def __init__(
         self,
-        *args: Any,
+        embedding_dim: int,
+        num_classes: int,
+        *,
         produced: int = 3,
         channels: int = 4,
         scale: tuple[float, float] = (0.5, 2.0),
         shift: float = 0.01,
         remembered: int = 10,
-        **settings: Any,
+        **settings: Unpack[GeneratorArguments],
     ) -> None:
-        super().__init__(*args, **settings)
+        super().__init__(embedding_dim, num_classes, **settings)
         if produced < 1 or remembered < 1 or not 1 <= channels <= self.embedding_dim:
             raise ValueError(
                 "Expected 'produced' ≥ 1, 'remembered' ≥ 1 and 'channels' between 1 and "
@@ -67,7 +70,7 @@ class DenselyAnchoredSampling(HardestPoint):
 
     @torch.no_grad()
     def points(self, slots: Tensor, layout: BatchLayout) -> Tensor:
-        """Remember the batch, then make `produced` points of each sample."""
+        """Store the differences of the batch, then create `produced` points per sample."""
         classes = layout.classes
         self._count(slots, classes)
         self._remember(slots, classes)
@@ -85,13 +88,13 @@ class DenselyAnchoredSampling(HardestPoint):
         return torch.cat(made)
 
     def _count(self, slots: Tensor, classes: Tensor) -> None:
-        """Count for each class which channels are among the largest of its samples."""
+        """Count how often each channel is among the largest of a class's samples."""
         largest = slots.topk(self.channels, dim=-1).indices
         ones = torch.zeros_like(slots, dtype=torch.int64).scatter_(2, largest, 1)
         self.counts.index_add_(0, classes, ones.sum(0))
 
     def _remember(self, slots: Tensor, classes: Tensor) -> None:
-        """Put the differences between neighbouring slots into each class's ring of memory."""
+        """Write the differences between neighbouring slots to each class's ring buffer."""
         for difference in slots - slots.roll(-1, 0):
             place = self.filled[classes] % self.bank.size(1)
             self.bank[classes, place] = difference.to(self.bank)

@@ -1,4 +1,4 @@
-"""GCA-HNG: hard negatives from the globally learned correlations of a batch."""
+"""GCA-HNG: hard negatives from learned global correlations within a batch."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -6,8 +6,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import Unpack
 
-from gcahng.generators.base import HardNegatives, NegativeGenerator, Synthetic, draw_fold_scalars
+from gcahng.generators.base import (
+    GeneratorArguments,
+    HardNegatives,
+    NegativeGenerator,
+    Synthetic,
+    draw_fold_scalars,
+)
 from gcahng.graph import (
     BatchLayout,
     Correlation,
@@ -19,15 +26,15 @@ from gcahng.graph import (
 from gcahng.graph.dense.pairs import Pairs
 from gcahng.losses.generator import anchor_similarity, diversity, negative_classification
 
-# Published constants: the classifier's cross entropy and the diversity term enter with these.
+# Published weights of the classifier's cross entropy and of the diversity term.
 CLASSIFIER_WEIGHT = 10.0
 DIVERSITY_SCALE = 0.01
 
 
 class HardNegativeGenerator(NegativeGenerator):
-    r"""Generate hard negatives for a batch and the losses that train embedder and generator.
+    r"""Generate hard negatives and the losses that train embedder and generator.
 
-    One iteration in anybody's loop (embedder and generator have their own optimizers)::
+    One training iteration, with separate optimizers for embedder and generator::
 
         negatives = generator(embeddings, labels)
         (metric_loss + negatives.total).backward()        # then step embedder and graph
@@ -36,39 +43,48 @@ class HardNegativeGenerator(NegativeGenerator):
         generated.total.backward()                        # then step the graph again
         generator.hardness.record(metric_loss, generated.total)
 
-    and `generator.hardness.end_epoch()` after each epoch. `gcahng.training.step.TrainingStep` does
-    just this in the published order. Embeddings and labels come in any order; the batch must be
-    class-balanced (S ≥ 2 classes with P ≥ 2 samples each).
+    and `generator.hardness.end_epoch()` after each epoch. `gcahng.training.step.TrainingStep`
+    implements this in the published order. The batch must be class-balanced (S ≥ 2 classes with
+    P ≥ 2 samples each), in any order.
 
     Args:
         embedding_dim: D; divisible by `heads`.
-        num_classes: Training classes; labels lie in [0, num_classes).
-        conv: The graph layer: a name of `gcahng.graph.CONVS`, `module.path:ClassName` for one of
-            your own, or a pair of name and arguments.
-        layers: How many of them, or the layers one by one.
-        heads: Heads of the layers' attention.
+        num_classes: Number of training classes; labels lie in [0, num_classes).
+        conv: The graph layer: a key of `gcahng.graph.CONVS`, `module.path:ClassName` for a
+            user-defined layer, or a pair of name and arguments.
+        layers: Number of layers, or a sequence of layers given as for `conv`.
+        heads: Attention heads of the layers.
         edge_heads: Heads of the edge attention; None: as `heads`. Published: 1.
         edge_dropout: "tied", "independent" (published) or "off".
-        dropout: Rate of the edge attention's dropout.
+        dropout: Dropout rate of the edge attention.
         path: "dense" (fast) or "sparse" (message-passing reference).
-        memory: What the dense path keeps for backward: "auto", "balanced" or "low".
-        alpha: Decay of the learned part with the metric loss, strength exp(-α/J̄).
-        beta: Growth of the synthetic term with the generator loss, weight 1 - exp(-β/J_gen); None
-            gives it its full weight from the start.
+        memory: What the dense path saves for backward: "auto", "balanced" or "low".
+        alpha: α in the strength exp(-α/J̄) of the coefficients, J̄ the mean metric loss.
+        beta: β in the weight 1 - exp(-β/J_gen) of the synthetic term; None: weight 1.
         gamma: Weight of the classifier's cross entropy on the negatives.
         similarity_weight: w_sim.
         diversity_weight: w_div.
         node_ce_weight: Weight of the node cross entropy in the metric step (published: 1).
-        node_ce_reaches_embedder: Whether that cross entropy trains the embedder (published) or the
-            graph alone.
-        shared_channels: Move all channels of a pair alike, by the mean of their coefficients: the
-            learned scalar that channel-wise mixing is to be compared with.
+        node_ce_reaches_embedder: If False, the node cross entropy trains the graph but not the
+            embedder (published: True).
+        shared_channels: Replace the coefficients of a pair by their mean over channels: a learned
+            scalar, to compare with channel-wise interpolation.
         misplaced_similarity_mask: As published, see `anchor_similarity`.
         keep_own_class: As published, see `negative_classification`.
-        **settings: As `NegativeGenerator`: weights of the synthetic and of a linear class loss,
-            unit sphere, temperature.
+        **settings: As `NegativeGenerator`.
 
     Source: Peng et al., GCA-HNG (IJCV 2025).
+
+    Example:
+        >>> generator = HardNegativeGenerator(8, num_classes=3, layers=1, heads=2)
+        >>> embeddings = torch.randn(6, 8, requires_grad=True)
+        >>> labels = torch.tensor([0, 1, 2, 0, 1, 2])
+        >>> result = generator(embeddings, labels)
+        >>> result.negatives.shape, list(result.losses)
+        (torch.Size([2, 3, 3, 8]), ['synthetic', 'node_ce'])
+        >>> result.total.backward()
+        >>> list(generator.generator_losses(embeddings, labels).losses)
+        ['generator_ce', 'similarity', 'diversity']
     """
 
     def __init__(
@@ -94,7 +110,7 @@ class HardNegativeGenerator(NegativeGenerator):
         shared_channels: bool = False,
         misplaced_similarity_mask: bool = False,
         keep_own_class: bool = False,
-        **settings: Any,
+        **settings: Unpack[GeneratorArguments],
     ) -> None:
         super().__init__(embedding_dim, num_classes, **settings)
         if path not in ("dense", "sparse"):
@@ -119,7 +135,7 @@ class HardNegativeGenerator(NegativeGenerator):
 
     @property
     def has_generator_losses(self) -> bool:
-        """Whether any generator term has weight; without, its pass would move nothing."""
+        """True if any generator term has a nonzero weight."""
         return any((self.gamma, self.similarity_weight, self.diversity_weight))
 
     def forward(
@@ -130,20 +146,20 @@ class HardNegativeGenerator(NegativeGenerator):
         layout: BatchLayout | None = None,
         draws: Tensor | None = None,
     ) -> HardNegatives:
-        r"""Negatives and what they add to the metric loss.
+        r"""Create the negatives and the terms to add to the metric loss.
 
         .. math:: (1 - e^{-\beta / J_{gen}}) \, J_{syn0} + J_{gce}
 
         The coefficients are detached: the synthetic term trains the embedder only, the node cross
-        entropy J_gce embedder and graph.
+        entropy J_gce trains embedder and graph.
 
         Arguments and errors as `NegativeGenerator.forward`.
         """
         layout = self._layout(labels, layout).to(embeddings.device)
         slots = self.to_slots(embeddings, layout)
-        # The coefficients being detached, the node cross entropy is all that could go through.
-        seen = slots if self.node_ce_reaches_embedder else slots.detach()
-        correlation = self._correlate(seen, layout, detach_coefficients=True)
+        # Coefficients are detached, so only the node cross entropy reaches the embedder this way.
+        nodes = slots if self.node_ce_reaches_embedder else slots.detach()
+        correlation = self._correlate(nodes, layout, detach_coefficients=True)
         coefficients, pairs = correlation.coefficients, correlation.pairs
         negatives = self._mix(slots, coefficients, pairs, draws)
         losses = {}
@@ -173,19 +189,19 @@ class HardNegativeGenerator(NegativeGenerator):
         layout: BatchLayout | None = None,
         draws: Tensor | None = None,
     ) -> HardNegatives:
-        r"""The losses that train the graph to make good negatives, on detached embeddings.
+        r"""Losses that train the graph to create good negatives, on detached embeddings.
 
         .. math:: J_{gen} = \tfrac12 \big[ \gamma \, \mathrm{CE}(\mathrm{classifier}(\tilde n), b)
             + w_{sim} \, \mathrm{mean}(1 - \cos(z_a, \tilde n)) + w_{div} \, 0.01 \, J_{div} \big]
 
-        `losses` holds the cross entropy with γ, the similarity term bare, the diversity term with
-        its 0.01. The classifier is held fixed. Arguments as in `forward`.
+        `losses` holds the cross entropy times γ, the unweighted similarity term and the diversity
+        term times 0.01. The classifier is fixed. Arguments as in `forward`.
         """
         layout = self._layout(labels, layout).to(embeddings.device)
         slots = self.to_slots(embeddings.detach(), layout)
         correlation = self._correlate(slots, layout)
         coefficients, pairs = correlation.coefficients, correlation.pairs
-        # What else there is of it would live through backward.
+        # Free the remaining outputs before backward.
         del correlation
         negatives = self._mix(slots, coefficients, pairs, draws)
         weight, bias = self.classifier.weight.detach(), self.classifier.bias.detach()
@@ -204,12 +220,12 @@ class HardNegativeGenerator(NegativeGenerator):
         return HardNegatives(negatives, layout, losses, total, slots, coefficients, pairs)
 
     def make_negatives(self, slots: Tensor, layout: BatchLayout, draws: Tensor | None) -> Synthetic:
-        """The negatives alone, the coefficients detached."""
+        """Create the negatives only, with detached coefficients."""
         correlation = self._correlate(slots.detach(), layout, detach_coefficients=True)
         return Synthetic(self._mix(slots, correlation.coefficients, correlation.pairs, draws))
 
     def _synthetic_ramp(self) -> Tensor:
-        """How much of its weight the synthetic term has by now."""
+        """Current weight 1 - exp(-β/J_gen) of the synthetic term."""
         if self.beta is None:
             return torch.ones_like(self.hardness.generator)
         return self.hardness.synthetic_weight(self.beta)
@@ -230,6 +246,6 @@ class HardNegativeGenerator(NegativeGenerator):
         if self.shared_channels:
             coefficients = coefficients.mean(-1, keepdim=True).expand_as(coefficients)
         strength = self.hardness.strength(self.alpha).to(slots.dtype)
-        # Nothing to detach where the generator is trained: pairs are then the faster way.
+        # Slots are already detached in the generator step, where pairs are faster.
         draws, detach = draw_fold_scalars(slots, draws), self.detach_anchor and slots.requires_grad
         return synthetic_negatives(slots, coefficients, strength, draws, pairs, detach)

@@ -1,9 +1,9 @@
-"""Running means of the losses, which set how hard and how heavy the negatives are."""
+"""Epoch means of the losses, which control the hardness and weight of the negatives."""
 
 import torch
 from torch import Tensor, nn
 
-# Before there is a mean: so large that negatives are pulled little and weigh nothing.
+# Value before the first epoch ends: negatives are hardly moved and have almost no weight.
 INITIAL = 1.0e6
 FLOOR = 1.0e-6
 
@@ -13,10 +13,18 @@ class LossMeans(nn.Module):
 
     .. math:: \bar J \leftarrow \mathrm{mean}_t \max(J_t, 10^{-6})
 
-    at the end of each epoch; 1e6 before the first has ended. The means and the sums of the epoch
-    under way are buffers: they travel with `state_dict` and stay on the device.
+    at the end of each epoch; 1e6 before the first epoch ends. Means and current sums are buffers,
+    so they are part of `state_dict` and stay on the device.
 
     Source: GCA-HNG (IJCV 2025), hardness from the running mean of the metric loss.
+
+    Example:
+        >>> means = LossMeans()
+        >>> means.record(torch.tensor(2.0), torch.tensor(5.0))
+        >>> means.record(torch.tensor(4.0), torch.tensor(5.0))
+        >>> means.end_epoch()
+        >>> means.metric, means.strength(alpha=3.0)
+        (tensor(3., dtype=torch.float64), tensor(0.3679, dtype=torch.float64))
     """
 
     metric: Tensor
@@ -32,13 +40,13 @@ class LossMeans(nn.Module):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def record(self, metric: Tensor, generator: Tensor) -> None:
-        """Count one iteration's scalar losses."""
+        """Add the scalar losses of one iteration."""
         losses = torch.stack([metric.detach(), generator.detach()]).to(self.sums)
         self.sums += losses.clamp(min=FLOOR)
         self.steps += 1
 
     def end_epoch(self) -> None:
-        """Make the means of the epoch just ended the ones in force; do nothing without steps."""
+        """Update the means from the recorded losses, if any, and reset the sums."""
         if int(self.steps) > 0:
             self.metric.copy_(self.sums[0] / self.steps)
             self.generator.copy_(self.sums[1] / self.steps)
@@ -46,7 +54,7 @@ class LossMeans(nn.Module):
         self.steps.zero_()
 
     def strength(self, alpha: float) -> Tensor:
-        r""":math:`e^{-\alpha / \bar J}` in (0, 1]: how much of η survives in the interpolation."""
+        r""":math:`e^{-\alpha / \bar J}` in (0, 1]: the factor of η in the interpolation."""
         return torch.exp(-alpha / self.metric)
 
     def synthetic_weight(self, beta: float) -> Tensor:

@@ -1,29 +1,28 @@
-"""Metrix: negatives mixed with the positive, and their labels with them."""
-
-from typing import Any
+"""Metrix: mixup of negatives with the positive and of their labels."""
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
-from gcahng.generators.base import NegativeGenerator, Synthetic
+from gcahng.generators.base import GeneratorArguments, NegativeGenerator, Synthetic
 from gcahng.graph import BatchLayout
 
 
 class Metrix(NegativeGenerator):
-    r"""Embeddings mixed between positive and negative, as much a positive as they are mixed.
+    r"""Mix positive and negative embeddings, with soft labels in the same proportion.
 
     .. math:: t_{p,a,b} = \lambda \, z_{p',a} + (1 - \lambda) \, z_{p,b}, \quad
         \lambda \sim \mathrm{Beta}(\mu, \mu)
 
     with p' = (p + 1) mod P. In the softmax over an anchor's points, the target of t is
-    λ / (1 + Σ λ) and that of the positive 1 / (1 + Σ λ). Differences from the original: its
-    formulation sums over positives and negatives apart, this one is a softmax; only
-    positive-negative pairs are mixed, at the embeddings; and the mixed points come in place of the
-    real negatives in a term of their own beside the metric loss.
+    λ / (1 + Σ λ) and that of the positive 1 / (1 + Σ λ). Differences from the original: a softmax
+    replaces the separate sums over positives and negatives; only positive-negative pairs are mixed,
+    at the embeddings; and the mixed points replace the real negatives in an additional loss term.
 
     Args:
+        embedding_dim: D.
+        num_classes: Number of training classes.
         mixing: μ, above 0.
-        *args: As `NegativeGenerator`.
         **settings: As `NegativeGenerator`.
 
     Raises:
@@ -32,14 +31,21 @@ class Metrix(NegativeGenerator):
     Source: Venkataramanan et al. (ICLR 2022), section 3.4.
     """
 
-    def __init__(self, *args: Any, mixing: float = 2.0, **settings: Any) -> None:
-        super().__init__(*args, **settings)
+    def __init__(
+        self,
+        embedding_dim: int,
+        num_classes: int,
+        *,
+        mixing: float = 2.0,
+        **settings: Unpack[GeneratorArguments],
+    ) -> None:
+        super().__init__(embedding_dim, num_classes, **settings)
         if mixing <= 0:
             raise ValueError(f"Expected 'mixing' > 0 (got {mixing})")
         self.mixing = mixing
 
     def make_negatives(self, slots: Tensor, layout: BatchLayout, draws: Tensor | None) -> Synthetic:
-        """Mix every negative of the anchor's own slot with the positive."""
+        """Mix every negative of the anchor's slot with the positive."""
         samples, classes, _ = slots.shape
         beta = torch.distributions.Beta(self.mixing, self.mixing)
         positive_share = beta.sample(torch.Size((samples, classes, classes))).to(slots)

@@ -1,4 +1,11 @@
-"""Metric losses, called as `loss(embeddings, labels)`, and the generator's terms."""
+"""Metric losses, called as `loss(embeddings, labels)`, and the generator's loss terms.
+
+Example:
+    >>> LOSSES.build("npair", temperature=0.5)
+    NPairLoss(normalize=False, temperature=0.5, all_negatives=False)
+    >>> sorted(LOSSES)
+    ['npair', 'proxy_anchor']
+"""
 
 from collections.abc import Callable, Iterable
 
@@ -9,7 +16,7 @@ from gcahng.losses.proxy_anchor import ProxyAnchorLoss
 from gcahng.losses.synthetic_npair import synthetic_npair
 from gcahng.registry import Library, Registry
 
-# Usual names of losses that pytorch-metric-learning has.
+# Common names of losses in pytorch-metric-learning.
 FOREIGN = {
     "contrastive": "ContrastiveLoss",
     "multi_similarity": "MultiSimilarityLoss",
@@ -22,8 +29,8 @@ def _in_pytorch_metric_learning(name: str) -> Callable[..., nn.Module] | None:
         from pytorch_metric_learning import losses
     except ImportError as error:
         raise ImportError(
-            f"the metric loss {name!r} is none of {', '.join(sorted(LOSSES))} and "
-            "pytorch-metric-learning, which might have it, is not installed: "
+            f"the metric loss {name!r} is none of {', '.join(sorted(LOSSES))}, and "
+            "pytorch-metric-learning, which may provide it, is not installed: "
             "pip install pytorch-metric-learning"
         ) from error
     found = getattr(losses, FOREIGN.get(name, name), None)

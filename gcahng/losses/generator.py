@@ -1,4 +1,4 @@
-"""The generator's three terms: class-consistent, close to the anchor, diverse."""
+"""The generator's three loss terms: classification, anchor similarity, diversity."""
 
 import torch
 from torch import Tensor
@@ -8,11 +8,11 @@ from gcahng.graph.dense.pair_functions import pair_spread
 from gcahng.graph.dense.pairs import Pairs
 from gcahng.graph.precision import full_precision
 
-COSINE_EPS = 1e-8  # the least length, as in torch's cosine_similarity
+COSINE_EPS = 1e-8  # minimum length, as in torch's cosine_similarity
 
 
 def misplaced_own_class(samples: int, classes: int, device: torch.device | None = None) -> Tensor:
-    """What the published code masks instead of b = a: flat entries i·B + i + k·S, i < S, k < P."""
+    """Mask of the published code in place of b = a: flat entries i·B + i + k·S, i < S, k < P."""
     mask = torch.zeros(samples * classes * classes, dtype=torch.bool, device=device)
     i = torch.arange(classes, device=device).view(-1, 1)
     k = torch.arange(samples, device=device)
@@ -24,14 +24,14 @@ def misplaced_own_class(samples: int, classes: int, device: torch.device | None 
 def negative_classification(
     logits: Tensor, classes: Tensor, keep_own_class: bool = False
 ) -> Tensor:
-    r"""Cross entropy of a linear classifier on the negatives: each should be of its class b.
+    r"""Cross entropy of a linear classifier on the negatives, with target class b.
 
     .. math:: \mathrm{mean}_{p,a,b \ne a} \, \mathrm{CE}(\mathrm{classifier}(\tilde n_{p,a,b}), b)
 
     Args:
         logits: [P, S, S, num_classes].
         classes: [S] labels of the sampled classes.
-        keep_own_class: Keep the entries b = a in the mean, as published.
+        keep_own_class: Include the entries b = a in the mean, as published.
     """
     samples, sampled = logits.shape[:2]
     target = classes.expand(samples, sampled, sampled)
@@ -43,16 +43,17 @@ def negative_classification(
 
 @full_precision
 def anchor_similarity(slots: Tensor, negatives: Tensor, misplaced_mask: bool = False) -> Tensor:
-    r"""How far the negatives point away from their anchors.
+    r"""Mean cosine distance of the negatives to their anchors.
 
     .. math:: \mathrm{mean}_{p,a,b \ne a} \, (1 - \cos(z_{p,a}, \tilde n_{p,a,b}))
 
     Args:
         slots: [P, S, D].
         negatives: [P, S, S, D].
-        misplaced_mask: As published: zero other entries than b = a and divide by all P·S·S.
+        misplaced_mask: As published: zero the entries of `misplaced_own_class` instead of b = a
+            and divide by P·S·S.
     """
-    # As torch's cosine_similarity, which would keep several tensors of the negatives' size.
+    # Equals torch's cosine_similarity, which would save several tensors of the negatives' size.
     lengths = torch.linalg.vector_norm(slots, dim=-1).clamp(min=COSINE_EPS).unsqueeze(-1)
     lengths = lengths * torch.linalg.vector_norm(negatives, dim=-1).clamp(min=COSINE_EPS)
     distance = 1 - torch.einsum("pad,pabd->pab", slots, negatives) / lengths
@@ -64,7 +65,7 @@ def anchor_similarity(slots: Tensor, negatives: Tensor, misplaced_mask: bool = F
 
 @full_precision
 def diversity(coefficients: Tensor, pairs: Pairs | None = None) -> Tensor:
-    r"""Lower where the channel coefficients of a node differ more between its partners.
+    r"""Diversity loss: lower if the coefficients of a node vary more between its partners.
 
     .. math:: J_{div} = 1 - \sqrt{\tfrac{1}{B^2} \textstyle\sum_{ij}
         \lVert \eta_{ij} - \mathrm{mean}_j \, \eta_{ij} \rVert^2}
@@ -74,7 +75,7 @@ def diversity(coefficients: Tensor, pairs: Pairs | None = None) -> Tensor:
     if pairs is not None:
         return 1 - pair_spread(coefficients, pairs) / pairs.num_nodes
     spread = coefficients - coefficients.mean(dim=1, keepdim=True)
-    # A norm rather than a root: its gradient at 0, equal coefficients, is 0 and not NaN.
+    # The gradient of vector_norm at 0 (equal coefficients) is 0; that of sqrt would be NaN.
     return 1 - torch.linalg.vector_norm(spread) / coefficients.size(0)
 
 

@@ -1,4 +1,4 @@
-"""N-pair loss on a class-balanced batch, as GCA-HNG uses it."""
+"""N-pair loss on a class-balanced batch, as in GCA-HNG."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from gcahng.graph import BatchLayout, batch_layout
 from gcahng.graph.precision import full_precision
 
-# 0.25 · 3e-3: the weight of the squared norms, which stand in for normalised embeddings.
+# Weight of the squared norms, which replace normalisation of the embeddings.
 NORM_WEIGHT = 0.25 * 3e-3
 
 
@@ -42,7 +42,7 @@ def slot_by_slot(slots: Tensor) -> Tensor:
 
 @full_precision
 def all_at_once(slots: Tensor) -> Tensor:
-    r"""The first term with every sample of the other classes in one softmax.
+    r"""Variant of the first term of `npair`: all samples of other classes in one softmax.
 
     .. math:: \frac{1}{(P-1) S} \sum_{p \ge 1, a} -\log \frac{e^{z_{0,a} \cdot z_{p,a}}}
         {e^{z_{0,a} \cdot z_{p,a}} + \sum_{n, b \ne a} e^{z_{0,a} \cdot z_{n,b}}}
@@ -58,24 +58,30 @@ def all_at_once(slots: Tensor) -> Tensor:
 
 
 class NPairLoss(nn.Module):
-    """N-pair loss with the calling convention `loss(embeddings, labels)`.
+    """N-pair loss (`npair`), called as `loss(embeddings, labels)`.
 
-    Takes a class-balanced batch in any order, P ≥ 2 samples of each class; the sample of a class
-    that comes first is its anchor. Raises ValueError, with the counts, on any other batch.
+    Takes a class-balanced batch in any order with P ≥ 2 samples per class; the first sample of each
+    class is its anchor. Raises ValueError on any other batch.
 
     Args:
-        normalize: Bring embeddings to length 1, in place of penalising their norms.
-        temperature: What the logits are divided by; published: 1.
-        all_negatives: Put every sample of the other classes in one softmax (`all_at_once`), not
-            those of one slot at a time.
+        normalize: L2-normalize the embeddings and omit the norm penalty.
+        temperature: Divisor of the logits; published: 1.
+        all_negatives: Use all samples of other classes in one softmax (`all_at_once`) instead of
+            one slot at a time.
 
     Shapes: embeddings [B, D], labels [B] → scalar.
 
     Raises:
-        ValueError: If `temperature` is not above 0.
+        ValueError: If `temperature` is not positive.
+
+    Example:
+        >>> embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
+        >>> loss = NPairLoss(normalize=True)
+        >>> loss(embeddings, labels=torch.tensor([0, 1, 0, 1]))
+        tensor(0.3133)
     """
 
-    # A training step that knows the layout passes it: finding it on a GPU waits for the device.
+    # A training step passes a known layout, since computing it on a GPU synchronises.
     takes_layout = True
 
     def __init__(
@@ -94,7 +100,7 @@ class NPairLoss(nn.Module):
         layout = layout or batch_layout(labels)
         slots = layout.to(embeddings.device).slots(embeddings)
         term = all_at_once if self.all_negatives else slot_by_slot
-        # Dividing both factors by the root divides their products by the temperature.
+        # Dividing both factors by √temperature divides the logits by the temperature.
         root = self.temperature**0.5
         if self.normalize:
             return term(F.normalize(slots, dim=-1) / root)

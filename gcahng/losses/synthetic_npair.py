@@ -16,10 +16,10 @@ def synthetic_npair(
     temperature: float = 1.0,
     norm_weight: float = NORM_WEIGHT,
 ) -> Tensor:
-    r"""N-pair loss in which every negative is synthetic and made for its anchor.
+    r"""N-pair loss with one synthetic negative per anchor and class.
 
-    With :math:`t_{p,a,b}` the synthetic negative, and the positive :math:`z_{p',a}`,
-    :math:`p' = (p+1) \bmod P`, in its place at :math:`b = a`:
+    With :math:`t_{p,a,b}` the synthetic negative, replaced at :math:`b = a` by the positive
+    :math:`z_{p',a}`, :math:`p' = (p+1) \bmod P`:
 
     .. math:: J_{syn0} = \frac1P \sum_p \Big[ \frac1S \sum_a
         \mathrm{CE}(z_{p,a} \cdot t_{p,a,\cdot}, a) + 0.25 \cdot 3 \cdot 10^{-3}
@@ -28,10 +28,10 @@ def synthetic_npair(
     Args:
         slots: [P, S, D]; gradients reach them.
         negatives: [P, S, S, D]; gradients reach them.
-        positive_share: [P, S, S] in [0, 1], how much of a positive each negative is: its part of
-            the target, beside the positive's 1; None, as published: nothing.
-        temperature: What the logits are divided by; published: 1.
-        norm_weight: Of the squared norms; published: 0.25 · 3e-3.
+        positive_share: [P, S, S] in [0, 1], target weight of each negative relative to 1 for the
+            positive; None (as published): 0.
+        temperature: Divisor of the logits; published: 1.
+        norm_weight: Weight of the squared norms; published: 0.25 · 3e-3.
 
     Returns:
         A scalar.
@@ -43,7 +43,7 @@ def synthetic_npair(
     own = torch.eye(classes, dtype=torch.bool, device=slots.device)
 
     def at_own(positive: Tensor, negative: Tensor) -> Tensor:
-        """Figures [P, S, S] of the negatives with those of the positives [P, S] at b = a."""
+        """Values [P, S, S] of the negatives, replaced at b = a by those [P, S] of the positives."""
         return torch.where(own, positive.unsqueeze(2), negative)
 
     negative_logits = torch.einsum("pad,pabd->pab", slots, negatives)

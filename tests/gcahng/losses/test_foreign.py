@@ -40,7 +40,7 @@ def test_they_train_with_and_without_negatives(
     tmp_path: Path, overrides: list[str], generator: str
 ) -> None:
     trainer = _trainer(tmp_path, *overrides, generator, "train.epochs=1")
-    row = trainer._train_epoch()
+    row = trainer.train_epoch()
     assert row["loss/metric"] > 0
     assert ("loss/synthetic" in row) == (generator != "generator=null")
 
@@ -48,13 +48,13 @@ def test_they_train_with_and_without_negatives(
 def test_their_parameters_have_a_group_and_the_sizes_are_filled_in(tmp_path: Path) -> None:
     overrides = ["loss.name=NormalizedSoftmaxLoss", "loss.lr=0.05", "train.epochs=1"]
     trainer = _trainer(tmp_path, *overrides)
-    (weight,) = trainer.loss.parameters()
+    (weight,) = trainer.experiment.loss.parameters()
     assert set(weight.shape) == {5, 8}
-    group = trainer.optimizers.embedder.param_groups[-1]
+    group = trainer.experiment.optimizers.embedder.param_groups[-1]
     assert group["lr"] == 0.05
     assert group["params"][0] is weight
     before = weight.detach().clone()
-    trainer._train_epoch()
+    trainer.train_epoch()
     assert not torch.equal(before, weight)
 
 

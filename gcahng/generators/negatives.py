@@ -1,0 +1,58 @@
+"""What a generator returns for a batch."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+from gcahng.graph import BatchLayout
+from gcahng.graph.dense.pairs import Pairs
+
+
+@dataclass(frozen=True)
+class HardNegatives:
+    """Negatives of one batch and the corresponding losses.
+
+    Attributes:
+        negatives: [P, S, S, D]: anchor slot p, anchor class a, negative class b (b = a included);
+            None if the generator makes no negatives.
+        layout: Maps back to the batch: anchor (p, a) is sample `layout.order[p * S + a]`, class b
+            has label `layout.classes[b]`.
+        losses: Named scalar terms.
+        total: The scalar to backpropagate.
+        slots: [P, S, D], the embeddings in slot-major order, normalized if the generator is.
+        coefficients: η, [B, B, D] or on the dense path [M, D], nodes in slot-major order; None
+            for generators without learned coefficients.
+        pairs: The pairs of the dense path, or None.
+    """
+
+    negatives: Tensor | None
+    layout: BatchLayout
+    losses: dict[str, Tensor]
+    total: Tensor
+    slots: Tensor
+    coefficients: Tensor | None = None
+    pairs: Pairs | None = None
+
+    @property
+    def channel_coefficients(self) -> Tensor:
+        """η [B, B, D], one per ordered pair and channel; expanded on demand on the dense path.
+
+        Raises:
+            ValueError: If the generator has no coefficients.
+        """
+        if self.coefficients is None:
+            raise ValueError("This generator has no channel coefficients")
+        return self.coefficients if self.pairs is None else self.pairs.to_dense(self.coefficients)
+
+
+class Synthetic(NamedTuple):
+    """Synthetic negatives of one batch.
+
+    Attributes:
+        negatives: [P, S, S, D].
+        positive_share: [P, S, S] in [0, 1], the target weight of each as a positive; None: 0.
+    """
+
+    negatives: Tensor
+    positive_share: Tensor | None = None
