@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import networkx
 import pytest
 
 if sys.version_info >= (3, 11):
@@ -34,28 +35,84 @@ def _package(folder: Path) -> str:
     return ".".join(parts if parts[0] == "gcahng" else ("gcahng", *parts))
 
 
-def _imports(file: Path) -> Iterator[str]:
-    """Yield the module of every absolute import, the ones inside functions too."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+def _imports(file: Path, inner: bool = True) -> Iterator[str]:
+    """Yield what every absolute import imports, if `inner` also inside functions and blocks."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree) if inner else tree.body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("package", ["data", "graph", "models"])
-def test_imports_flow_one_way(package: str) -> None:
-    allowed = tuple(f"gcahng.{name}" for name in (package, "registry", "files"))
+def _ours(file: Path) -> set[str]:
+    """The rooms that a file imports from: names of folders and files below `gcahng`."""
+    names = (name.split(".") for name in _imports(file))
+    return {parts[1] for parts in names if parts[0] == "gcahng" and len(parts) > 1}
+
+
+# From top to bottom: a room imports from rooms further down only, never from its neighbours.
+ROOMS = (
+    ("cli",),
+    ("commands",),
+    ("ablation", "benchmark"),
+    ("reports", "training"),
+    ("runs",),
+    ("builders",),
+    ("evaluation", "generators"),
+    ("config", "losses"),
+    ("data", "graph", "models"),
+    ("files", "registry"),
+)
+
+
+@pytest.mark.parametrize("level", range(len(ROOMS)), ids=lambda level: ", ".join(ROOMS[level]))
+def test_imports_flow_down(level: int) -> None:
+    below = {name for names in ROOMS[level + 1 :] for name in names}
     wrong = {
-        str(file.relative_to(ROOT)): found
-        for file in _files(package)
-        if (found := [name for name in _ours(file) if not name.startswith(allowed)])
+        f"{room}: {file.name}": sorted(found)
+        for room in ROOMS[level]
+        for file in _room(room)
+        if (found := _ours(file) - below - {room, "__version__"})
     }
     assert wrong == {}
 
 
-def _ours(file: Path) -> Iterator[str]:
-    return (name for name in _imports(file) if name.partition(".")[0] == "gcahng")
+def _room(name: str) -> list[Path]:
+    """The Python files of a room, a folder or a single file."""
+    folder = name if name in LINKED else f"gcahng/{name}"
+    return _files(folder) if (ROOT / folder).is_dir() else [ROOT / f"{folder}.py"]
+
+
+def test_every_room_is_in_the_plan() -> None:
+    there = {path.stem for path in (ROOT / "gcahng").iterdir() if path.suffix in ("", ".py")}
+    planned = {name for names in ROOMS for name in names}
+    assert there - {"__pycache__", "__init__", "__main__", "experiments"} == planned
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    files = {_module(file): file for folder in CODE for file in _files(folder)}
+    arrows = networkx.DiGraph(
+        (name, found)
+        for name, file in files.items()
+        for used in _imports(file, inner=False)
+        if (found := _owner(used, files)) not in (None, name)
+    )
+    assert arrows.has_edge("gcahng.training.trainer", "gcahng.training.step")
+    circles = networkx.strongly_connected_components(arrows)
+    assert [sorted(circle) for circle in circles if len(circle) > 1] == []
+
+
+def _module(file: Path) -> str:
+    package = _package(file.parent)
+    return package if file.stem == "__init__" else f"{package}.{file.stem}"
+
+
+def _owner(name: str, files: dict[str, Path]) -> str | None:
+    """The file that an imported name is read from."""
+    while name and name not in files:
+        name = name.rpartition(".")[0]
+    return name or None
 
 
 @pytest.mark.parametrize("folder", [*CODE, "tests"])

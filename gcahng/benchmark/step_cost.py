@@ -12,20 +12,13 @@ from torch import Tensor
 from gcahng.benchmark.drawn_photos import PHOTO_SIZE, DrawnPhotos
 from gcahng.benchmark.measure import Work, device_name, median_seconds, torch_threads
 from gcahng.benchmark.paths import write_benchmark
-from gcahng.builders.networks import (
-    build_embedder,
-    build_generator,
-    build_loss,
-    build_optimizers,
-    build_train_loader,
-    open_split,
-    transform_of,
-)
+from gcahng.builders.images import Splits, open_split, transform_of
 from gcahng.config import ExperimentConfig, load_config
 from gcahng.data import DATASETS, ImageDataset, PublishedDataset
 from gcahng.generators import HardNegatives, NegativeGenerator
 from gcahng.graph import batch_layout
 from gcahng.reports.tables import Column, results_table
+from gcahng.training.experiment import Experiment, build_experiment
 from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
 from gcahng.training.step import TrainingStep
 
@@ -102,9 +95,8 @@ def _measure(
     config: ExperimentConfig, repetitions: int, device: torch.device
 ) -> tuple[dict[str, Any], str]:
     dataset, source = _training_images(config)
-    here = config.model_copy(update={"data": config.data.model_copy(update={"workers": 0})})
-    loader, _ = build_train_loader(here, dataset)
-    step = _training_step(config, dataset.num_classes, device)
+    experiment = _experiment(config, dataset, device)
+    loader, step = experiment.loader, _training_step(experiment, device)
     images, labels = next(iter(loader))
     images = images.to(device, memory_format=_memory_format(config))
     with torch.no_grad(), step.autocast():
@@ -143,26 +135,32 @@ def _measure(
     return row, note
 
 
-def _training_step(
-    config: ExperimentConfig, num_classes: int, device: torch.device
-) -> TrainingStep:
-    """The experiment's step, its networks untrained."""
+def _experiment(
+    config: ExperimentConfig, dataset: ImageDataset, device: torch.device
+) -> Experiment:
+    """The experiment with untrained networks, its images loaded in this process."""
+    data = config.data.model_copy(update={"workers": 0})
+    embedder = config.embedder.model_copy(update={"warm_start": None})
+    here = config.model_copy(update={"data": data, "embedder": embedder})
     torch.manual_seed(config.seed)
-    embedder = build_embedder(config, pretrained=False).to(device).train()
-    embedder.to(memory_format=_memory_format(config))
-    loss = build_loss(config, num_classes).to(device)
-    generator = build_generator(config, num_classes)
-    if generator is not None:
-        generator.to(device)
+    splits = Splits(train=dataset, validation=None, test=dataset)
+    experiment = build_experiment(here, device, pretrained=False, splits=splits)
+    if experiment.generator is not None:
         # As after some epochs, so that the synthetic term has weight.
-        generator.hardness.metric.fill_(2.0)
-        generator.hardness.generator.fill_(5.0)
+        experiment.generator.hardness.metric.fill_(2.0)
+        experiment.generator.hardness.generator.fill_(5.0)
+    experiment.embedder.train()
+    return experiment
+
+
+def _training_step(experiment: Experiment, device: torch.device) -> TrainingStep:
+    config = experiment.config
     mixed = config.fabric.precision == "bf16-mixed"
     return TrainingStep(
-        embedder,
-        loss,
-        generator,
-        build_optimizers(config, embedder, loss, generator),
+        experiment.embedder,
+        experiment.loss,
+        experiment.generator,
+        experiment.optimizers,
         clip=config.optim.clip,
         clip_by="value" if config.quirks.clip == "faithful" else "norm",
         autocast=partial(torch.autocast, device.type, torch.bfloat16, enabled=mixed),

@@ -1,133 +1,18 @@
-"""From a configuration to the objects it names."""
+"""The networks of an experiment: embedder, metric loss and negative generator."""
 
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import nn
-from torch.optim import AdamW, Optimizer, lr_scheduler
-from torch.utils.data import DataLoader
 
-from gcahng.config import ExperimentConfig, data_root
-from gcahng.config.sections import GraphConfig, ScheduleConfig
-from gcahng.data import (
-    DATASETS,
-    TRANSFORMS,
-    ClassBalancedBatchSampler,
-    ClassSubset,
-    ImageDataset,
-    build_dataset,
-    build_transform,
-    check_findable,
-    split_classes,
-)
+from gcahng.builders.blame import blame_setting
+from gcahng.config import ExperimentConfig
+from gcahng.config.sections import GraphConfig
 from gcahng.generators import GENERATORS, NegativeGenerator
 from gcahng.graph.convs import CONVS
 from gcahng.losses import LOSSES
 from gcahng.models import BACKBONES, Embedder, build_backbone
 from gcahng.registry import check_arguments
-from gcahng.training.step import Optimizers
-
-
-@contextmanager
-def blame_setting(path: str) -> Iterator[None]:
-    """Put the dotted path of the setting that is to blame before a component's complaint."""
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-@dataclass(frozen=True)
-class Splits:
-    """The images of one experiment.
-
-    Attributes:
-        train: What is trained on.
-        validation: Training classes held out to choose the best epoch, or None.
-        test: What is reported.
-    """
-
-    train: ImageDataset
-    validation: ImageDataset | None
-    test: ImageDataset
-
-
-def build_splits(config: ExperimentConfig) -> Splits:
-    """The three splits, with their transforms.
-
-    Raises:
-        ValueError: If the data set, its arguments or the validation share do not fit.
-    """
-    whole = open_split(config, "train", augment=True)
-    test = open_split(config, "test", augment=False)
-    with blame_setting("data"):
-        check_findable(test)
-    if config.data.validation == 0:
-        return Splits(whole, None, test)
-    with blame_setting("data.validation"):
-        kept, held_out = split_classes(
-            whole.num_classes, config.data.validation, config.data.validation_seed
-        )
-    plain = transform_of(config, whole, augment=False)
-    validation = ClassSubset(whole, held_out, plain)
-    with blame_setting("data.validation"):
-        check_findable(validation, "validation")
-    return Splits(ClassSubset(whole, kept, whole.transform), validation, test)
-
-
-def build_spare_split(config: ExperimentConfig) -> ImageDataset | None:
-    """Classes set aside for the warm start, where one is configured."""
-    if config.embedder.warm_start is None:
-        return None
-    with blame_setting("embedder.warm_start"):
-        return open_split(config, "pre", augment=True)
-
-
-def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageDataset:
-    """One split of the configured data set, augmented as for training or not at all."""
-    with blame_setting("data.name"):
-        DATASETS.find(config.data.name)
-    with blame_setting("data.args" if config.data.args else "data"):
-        dataset = build_dataset(config.data.name, split, data_root(config), **config.data.args)
-    dataset.transform = transform_of(config, dataset, augment)
-    return dataset
-
-
-def transform_of(config: ExperimentConfig, dataset: ImageDataset, augment: bool) -> Any:
-    """The configured transform, else the data set's own."""
-    section = config.data.transform
-    name = section.name or dataset.transform_name
-    with blame_setting("data.transform.name"):
-        TRANSFORMS.find(name)
-    with blame_setting(f"data.transform.{'train' if augment else 'test'}"):
-        return build_transform(name, augment, **(section.train if augment else section.test))
-
-
-def build_train_loader(
-    config: ExperimentConfig, dataset: ImageDataset
-) -> tuple[DataLoader[Any], ClassBalancedBatchSampler]:
-    """Class-balanced batches in slot-major order; `set_epoch` of the sampler chooses the epoch."""
-    available = dataset.num_classes
-    if 2 <= available < config.batch.classes:
-        raise ValueError(
-            f"batch.classes: expected at most the {available} classes that there are to train on, "
-            f"got {config.batch.classes}"
-        )
-    with blame_setting("batch"):
-        sampler = ClassBalancedBatchSampler(
-            dataset.labels, config.batch.classes, config.batch.samples, config.seed
-        )
-    loader: DataLoader[Any] = DataLoader(
-        dataset,
-        batch_sampler=sampler,
-        num_workers=config.data.workers,
-        pin_memory=torch.cuda.is_available(),
-    )
-    return loader, sampler
 
 
 def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedder:
@@ -248,63 +133,3 @@ def _known_arguments(generator: type[nn.Module]) -> list[str]:
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
     return list(names)
-
-
-def build_optimizers(
-    config: ExperimentConfig,
-    embedder: Embedder,
-    loss: nn.Module,
-    generator: NegativeGenerator | None,
-) -> Optimizers:
-    """Up to three AdamW optimizers; the loss's own parameters are a group of the first."""
-    section = config.optim
-    lr = section.embedder.lr
-    groups = [
-        {"params": list(embedder.backbone.parameters()), "lr": lr},
-        {"params": list(embedder.fc.parameters()), "lr": lr * section.embedder.fc_lr_ratio},
-    ]
-    if any(True for _ in loss.parameters()):
-        groups.append({"params": list(loss.parameters()), "lr": config.loss.lr or lr})
-    metric = _adamw(groups, lr, section.embedder.weight_decay)
-    heads = [] if generator is None else list(generator.head_parameters())
-    graph = _adamw(heads, section.graph.lr, section.graph.weight_decay) if heads else None
-    if generator is None or not generator.has_generator_losses:
-        return Optimizers(metric, graph)
-    classifier = section.classifier
-    judge = _adamw(generator.classifier_parameters(), classifier.lr, classifier.weight_decay)
-    return Optimizers(metric, graph, judge)
-
-
-def _adamw(parameters: Any, lr: float, weight_decay: float) -> Optimizer:
-    return AdamW(parameters, lr=lr, weight_decay=weight_decay, fused=True)
-
-
-def build_schedules(
-    config: ExperimentConfig, optimizers: Optimizers
-) -> list[lr_scheduler.LRScheduler]:
-    """One learning-rate schedule, stepped per epoch, for each optimizer there is."""
-    section = config.optim
-    pairs = (
-        (optimizers.embedder, section.embedder.schedule),
-        (optimizers.graph, section.graph.schedule),
-        (optimizers.classifier, section.classifier.schedule),
-    )
-    return [
-        _schedule(optimizer, schedule, config.train.epochs)
-        for optimizer, schedule in pairs
-        if optimizer is not None
-    ]
-
-
-def _schedule(
-    optimizer: Optimizer, schedule: ScheduleConfig, epochs: int
-) -> lr_scheduler.LRScheduler:
-    match schedule.name:
-        case "step":
-            return lr_scheduler.StepLR(optimizer, schedule.every, schedule.gamma)
-        case "cosine":
-            return lr_scheduler.CosineAnnealingLR(optimizer, epochs)
-        case "exponential":
-            return lr_scheduler.ExponentialLR(optimizer, schedule.gamma)
-        case _:
-            return lr_scheduler.ConstantLR(optimizer, factor=1.0)

@@ -1,67 +1,100 @@
-"""Check a data set from the command line, after fetching it where that is asked for."""
+"""`gcahng data show` and `gcahng data verify`: look at a data set, check it file by file."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.console import Console
+import typer
 from rich.progress import DownloadColumn
 from rich.text import Text
 
-from gcahng.commands.terminal import counting_bar
-from gcahng.data import (
-    DATASETS,
-    ImageDataset,
-    Part,
-    PublishedDataset,
-    Verification,
-    download,
-    verify,
-)
-from gcahng.reports.tables import Column, results_table
+from gcahng.commands.terminal import console, counting_bar
 
-COLUMNS = (
-    Column("part", "part"),
-    Column("images", "images", "integer"),
-    Column("expected_images", "expected", "integer"),
-    Column("classes", "classes", "integer"),
-    Column("expected_classes", "expected", "integer"),
-)
+if TYPE_CHECKING:
+    from gcahng.data import ImageDataset, Part, Verification
+    from gcahng.reports.tables import Column
+
+DataSettings = Annotated[
+    list[str] | None, typer.Argument(help="The data set's arguments, each key=value.")
+]
+DataRoot = Annotated[
+    Path | None, typer.Option("--root", help="Folder of all data sets, or the data set's own.")
+]
 
 
-def check_data_set(
-    name: str, root: Path, fetch: bool, args: dict[str, Any], console: Console
-) -> bool:
-    """Print what a data set holds and what is wrong with it.
+def show(
+    name: Annotated[str, typer.Argument(help="A data set, such as glyphs.")],
+    settings: DataSettings = None,
+    split: Annotated[str, typer.Option(help="Which split.")] = "train",
+    root: DataRoot = None,
+    out: Annotated[Path | None, typer.Option(help="PNG to write; default NAME-SPLIT.png.")] = None,
+    classes: Annotated[int, typer.Option(min=1, help="Rows.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Which classes and images.")] = 0,
+) -> None:
+    """Write a contact sheet: a row of images for each of some classes.
 
-    Args:
-        name: A key of `DATASETS`.
-        root: The folder of all data sets, or the data set's own.
-        fetch: Download it first.
-        args: The data set's own arguments.
-        console: Where to print.
-
-    Returns:
-        Whether all is well.
-
-    Raises:
-        OSError: If it is not there, or cannot be fetched.
-        ValueError: If there is no such data set, or it cannot be had without a person.
+    Example: gcahng data show glyphs --split test
     """
-    dataset = DATASETS.find(name)
-    if fetch:
+    from gcahng.config import default_root, parse_settings
+    from gcahng.data import build_dataset, contact_sheet
+    from gcahng.files import atomic_write
+
+    dataset = build_dataset(
+        name, split, (root or default_root()).expanduser(), **parse_settings(settings or [])
+    )
+    target = out or Path(f"{name}-{split}.png")
+    with atomic_write(target) as temporary:
+        contact_sheet(dataset, classes=classes, seed=seed).save(temporary, format="PNG")
+    console.print(f"{dataset}\nwrote {target}", highlight=False)
+
+
+def verify(
+    name: Annotated[str, typer.Argument(help="cub, cars, sop, inshop, folder or csv.")],
+    settings: DataSettings = None,
+    root: DataRoot = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch it first where that is openly possible.")
+    ] = False,
+) -> None:
+    """Check a data set to its last file: counts, missing and unreadable files, classes.
+
+    Example: gcahng data verify cub --root /data --download
+
+    Example: gcahng data verify folder --root photos test_share=0.3
+    """
+    from gcahng.config import default_root, parse_settings
+    from gcahng.data import DATASETS
+    from gcahng.data import download as fetch
+    from gcahng.data import verify as check
+    from gcahng.reports.tables import results_table
+
+    dataset, folder = DATASETS.find(name), (root or default_root()).expanduser()
+    if download:
         with counting_bar(f"download {name}", console, DownloadColumn()) as report:
-            home = download(dataset, root, report)
+            home = fetch(dataset, folder, report)
         console.print(f"{name} is in {home}", soft_wrap=True, highlight=False)
     with counting_bar(f"check {name}", console) as report:
-        found = verify(name, root, report, **args)
-    console.print(results_table([_row(part) for part in found.parts], COLUMNS, found.name))
+        found = check(name, folder, report, **parse_settings(settings or []))
+    console.print(results_table([_row(part) for part in found.parts], _columns(), found.name))
     for line in _lines(found, dataset):
         console.print(line, soft_wrap=True, highlight=False)
-    return not found.problems
+    if found.problems:
+        raise typer.Exit(1)
 
 
-def _row(part: Part) -> dict[str, Any]:
+def _columns() -> "list[Column]":
+    from gcahng.reports.tables import Column
+
+    return [
+        Column("part", "part"),
+        Column("images", "images", "integer"),
+        Column("expected_images", "expected", "integer"),
+        Column("classes", "classes", "integer"),
+        Column("expected_classes", "expected", "integer"),
+    ]
+
+
+def _row(part: "Part") -> dict[str, Any]:
     return {
         "part": part.name,
         "images": part.size.images,
@@ -71,7 +104,9 @@ def _row(part: Part) -> dict[str, Any]:
     }
 
 
-def _lines(found: Verification, dataset: type[ImageDataset]) -> Iterator[Text]:
+def _lines(found: "Verification", dataset: "type[ImageDataset]") -> Iterator[Text]:
+    from gcahng.data import PublishedDataset
+
     # Text, not str: a name such as '[a]' is no markup.
     yield from (Text(f"wrong: {problem}", "red") for problem in found.problems)
     if found.problems and issubclass(dataset, PublishedDataset):

@@ -1,4 +1,4 @@
-"""Progress of a training on the terminal."""
+"""The terminal: where commands print, and their progress bars."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +14,11 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+
+console = Console()
+if not console.is_terminal:
+    # A log has no width; results tables need some.
+    console.width = 120
 
 
 class TerminalDisplay:

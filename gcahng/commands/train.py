@@ -1,81 +1,121 @@
-"""Start, continue and finish a run from the command line."""
+"""`gcahng train`: start or continue a run, evaluate it, write its report."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
+import typer
 
-from gcahng.commands.terminal import TerminalDisplay
-from gcahng.config import ExperimentConfig, load_config
-from gcahng.reports.result_table import result_columns, result_rows
-from gcahng.reports.run_report import report_run
-from gcahng.reports.tables import results_table
-from gcahng.runs.folder import RunFolder
-from gcahng.runs.record import read_record, selection_note
-from gcahng.training.trainer import Trainer
+from gcahng.commands.options import Overrides
+from gcahng.commands.terminal import TerminalDisplay, console
+
+if TYPE_CHECKING:
+    from gcahng.config import ExperimentConfig
+    from gcahng.runs.folder import RunFolder
+    from gcahng.training.trainer import Trainer
 
 
-def start_run(config: str | Path, overrides: list[str], run: Path | None, console: Console) -> None:
-    """Train a configuration in a new run folder.
+def train(
+    config: Annotated[
+        str | None, typer.Argument(help="A YAML file, or the name of a packaged experiment.")
+    ] = None,
+    overrides: Overrides = None,
+    resume: Annotated[Path | None, typer.Option(help="Run folder to continue.")] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Run folder; default OUTPUT/NAME-seedSEED.")
+    ] = None,
+) -> None:
+    """Train one experiment and evaluate it.
 
-    Raises:
-        FileExistsError: If the folder holds a run already.
-        ValueError: If the configuration has mistakes.
+    Example: gcahng train quickstart train.epochs=5 seed=1
     """
-    loaded = load_config(config, overrides)
-    folder = RunFolder(run or default_folder(loaded))
-    fit(loaded, folder, console)
-    show_results(folder, console)
+    from gcahng.config import load_config
+    from gcahng.runs.folder import RunFolder
+
+    if resume is not None:
+        if config is not None or run is not None:
+            raise ValueError("--resume takes a run folder alone: no config, settings or --run")
+        resume_run(RunFolder(resume))
+    elif config is None:
+        raise ValueError("name a config to train, or a run to continue with --resume")
+    else:
+        settings = load_config(config, overrides or [])
+        start_run(settings, RunFolder(run or default_folder(settings)))
 
 
-def default_folder(config: ExperimentConfig) -> Path:
+def default_folder(config: "ExperimentConfig") -> Path:
     """`<output>/<name>-seed<seed>`."""
     return Path(config.output) / f"{config.name}-seed{config.seed}"
 
 
-def resume_run(path: Path, console: Console) -> None:
+def start_run(config: "ExperimentConfig", folder: "RunFolder") -> None:
+    """Train a configuration in a new run folder.
+
+    Raises:
+        FileExistsError: If the folder holds a run already.
+        ValueError: If the settings do not fit the data or the machine.
+    """
+    from gcahng.training.trainer import Trainer
+
+    folder.check_free()
+    with _display(config) as display:
+        trainer = Trainer.set_up(config, folder, display)
+        folder.create(config)
+        _fit(trainer)
+    _report(trainer)
+
+
+def resume_run(folder: "RunFolder") -> None:
     """Continue a run after its last whole epoch.
 
     Raises:
         FileNotFoundError: If there is no run in the folder.
         ValueError: If the run holds an imported model.
     """
-    folder = RunFolder(path)
+    from gcahng.config import load_config
+    from gcahng.training.trainer import Trainer
+
     if not folder.config.is_file():
-        raise FileNotFoundError(f"no run to resume in '{path}': it has no config.yaml")
+        raise FileNotFoundError(f"no run to resume in '{folder.path}': it has no config.yaml")
     folder.check_trained_here()
-    fit(load_config(folder.config), folder, console, resume=True)
-    show_results(folder, console)
+    config = load_config(folder.config)
+    # A run that was stopped within its first epoch starts again.
+    continues = folder.last.exists()
+    with _display(config) as display:
+        trainer = Trainer.set_up(config, folder, display, pretrained=not continues)
+        if continues:
+            trainer.resume()
+        _fit(trainer)
+    _report(trainer)
 
 
-def show_results(folder: RunFolder, console: Console) -> None:
-    """Print a finished run's figures and where its report is."""
+def _display(config: "ExperimentConfig") -> TerminalDisplay:
+    title = f"{config.name} seed {config.seed}"
+    return TerminalDisplay(title, config.train.epochs, config.eval.select, console)
+
+
+def _fit(trainer: "Trainer") -> None:
+    """Train to the end; Ctrl-C says how to continue."""
+    try:
+        trainer.fit()
+    except KeyboardInterrupt:
+        console.print(
+            f"interrupted after epoch {trainer.progress.whole_epochs}; continue with: "
+            f"gcahng train --resume {trainer.folder.path}",
+            soft_wrap=True,
+        )
+        raise SystemExit(130) from None
+
+
+def _report(trainer: "Trainer") -> None:
+    """Write the run's report; print its figures and where the report is."""
+    from gcahng.reports.result_table import result_columns, result_rows
+    from gcahng.reports.run_report import report_run
+    from gcahng.reports.tables import results_table
+    from gcahng.runs.record import read_record, selection_note
+
+    folder = trainer.folder
+    report_run(folder, trainer.evaluated_run())
     record = read_record(folder, folder.path.name)
     console.print(results_table(result_rows(record), result_columns(record), "Test split, %"))
     console.print(selection_note([record]), soft_wrap=True, highlight=False)
     console.print(f"report: {folder.report}", soft_wrap=True, highlight=False)
-
-
-def fit(
-    config: ExperimentConfig, folder: RunFolder, console: Console, resume: bool = False
-) -> None:
-    """Train to the end with a progress bar, then write the run's report."""
-    if not resume:
-        folder.check_free()
-    title = f"{config.name} seed {config.seed}"
-    with TerminalDisplay(title, config.train.epochs, config.eval.select, console) as display:
-        # A run that was stopped within its first epoch has nothing to go back to.
-        continues = resume and folder.last.exists()
-        trainer = Trainer(config, folder, display, pretrained=not continues)
-        if not resume:
-            folder.create(config)
-        if continues:
-            trainer.resume()
-        try:
-            trainer.fit()
-        except KeyboardInterrupt:
-            way_on = f"continue with: gcahng train --resume {folder.path}"
-            console.print(
-                f"interrupted after epoch {trainer.whole_epochs}; {way_on}", soft_wrap=True
-            )
-            raise SystemExit(130) from None
-    report_run(folder)

@@ -1,4 +1,4 @@
-"""Embed a data set and measure retrieval on it."""
+"""Embed a data set and compute its retrieval metrics."""
 
 from collections.abc import Callable
 from typing import Any
@@ -53,14 +53,19 @@ def embed(
     return torch.cat(batches)
 
 
-def evaluate(
-    embedder: Embedder,
-    dataset: ImageDataset,
-    config: ExperimentConfig,
-    progress: Progress | None = None,
+def retrieval_figures(
+    embeddings: Tensor, dataset: ImageDataset, config: ExperimentConfig
 ) -> dict[str, float]:
-    """Retrieval figures of an embedder on one split, as configured; `progress` as in `embed`."""
-    embeddings = embed(embedder, dataset, workers=config.data.workers, progress=progress)
+    """Retrieval figures of embeddings, measured as an experiment configures it.
+
+    Args:
+        embeddings: [N, D], of a whole data set in order.
+        dataset: Gives labels, and which images are queries.
+        config: Its `eval` section and the quirk `evaluation`.
+
+    Returns:
+        `recall@K`, `map@r` and `r_precision`, as fractions.
+    """
     return retrieval_metrics(
         embeddings,
         dataset.labels,

@@ -1,16 +1,21 @@
 """Open a trained run."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from gcahng.builders.images import open_plain
 from gcahng.builders.networks import build_embedder, build_generator
 from gcahng.config import ExperimentConfig, parse_config
+from gcahng.data import ImageDataset
+from gcahng.evaluation.evaluate import Progress, embed
 from gcahng.generators import NegativeGenerator
 from gcahng.models import Embedder
 from gcahng.runs.checkpoint import load_checkpoint
@@ -19,19 +24,38 @@ from gcahng.runs.folder import RunFolder
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A trained embedder and what it was trained by.
+    """A trained embedder and its settings.
 
     Attributes:
-        path: The checkpoint it was read from.
-        config: The resolved configuration.
-        embedder: In eval mode, on the device that the configuration asks for if it is there.
+        path: The checkpoint that it was read from.
+        config: The resolved settings.
+        embedder: In evaluation mode, on the configured device if this machine has it.
         epoch: After which epoch; None for a shared or an imported model.
+        num_classes: How many classes it was trained on; None if the file does not say.
+        generator_state: Weights of its negative generator; None if the file has none.
     """
 
     path: Path
     config: ExperimentConfig
     embedder: Embedder
     epoch: int | None
+    num_classes: int | None = field(default=None, repr=False)
+    generator_state: Mapping[str, Tensor] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class EvaluatedRun:
+    """A trained embedder with a data set that it has embedded.
+
+    Attributes:
+        run: The embedder.
+        dataset: The images.
+        embeddings: [N, D], one row per image.
+    """
+
+    run: LoadedRun
+    dataset: ImageDataset
+    embeddings: Tensor
 
 
 def load_run(path: str | Path, *, last: bool = False) -> LoadedRun:
@@ -49,12 +73,31 @@ def load_run(path: str | Path, *, last: bool = False) -> LoadedRun:
     path = checkpoint_path(path, last=last)
     if path.suffix == ".safetensors":
         return _load_model(path)
-    state = load_checkpoint(path)
-    return _loaded(path, state["config"], state["embedder"], state["epoch"])
+    return _loaded(path, load_checkpoint(path))
+
+
+def embed_split(
+    run: LoadedRun, split: str = "test", *, progress: Progress | None = None
+) -> EvaluatedRun:
+    """Embed one split of a run's data, without augmentation.
+
+    Args:
+        run: The embedder and its settings.
+        split: `train`, `val`, `test` or another split of the data set.
+        progress: Called with the number of images embedded, and of all images.
+
+    Raises:
+        ValueError: If there is no such split.
+    """
+    dataset = open_plain(run.config, split)
+    workers = run.config.data.workers
+    return EvaluatedRun(
+        run, dataset, embed(run.embedder, dataset, workers=workers, progress=progress)
+    )
 
 
 def load_generator(run: LoadedRun) -> NegativeGenerator | None:
-    """The generator of hard negatives that a run was trained with, in evaluation mode.
+    """Build the negative generator that a run was trained with, in evaluation mode.
 
     Returns:
         None for a run without one.
@@ -65,17 +108,11 @@ def load_generator(run: LoadedRun) -> NegativeGenerator | None:
     """
     if run.config.generator is None:
         return None
-    if run.path.suffix == ".safetensors":
+    if run.generator_state is None or run.num_classes is None:
         raise ValueError(f"'{run.path}' is an embedder alone: name a run folder or a checkpoint")
-    state = load_checkpoint(run.path)
-    generator = build_generator(run.config, state["num_classes"])
+    generator = build_generator(run.config, run.num_classes)
     assert generator is not None
-    try:
-        generator.load_state_dict(state["generator"])
-    except RuntimeError as error:
-        raise ValueError(
-            f"'{run.path}' does not fit the generator of its configuration: {error}"
-        ) from error
+    _fill(generator, run.generator_state, run.path, "generator")
     return generator.to(run_device(run.config)).eval()
 
 
@@ -104,19 +141,31 @@ def _load_model(path: Path) -> LoadedRun:
         weights = load_file(path)
     except SafetensorError as error:
         raise ValueError(f"'{path}' cannot be read as safetensors: {error}") from error
-    return _loaded(path, settings.read_text(encoding="utf-8"), weights, None)
+    config = settings.read_text(encoding="utf-8")
+    return _loaded(path, {"config": config, "embedder": weights, "epoch": None})
 
 
-def _loaded(path: Path, config: str, weights: dict[str, Tensor], epoch: int | None) -> LoadedRun:
-    parsed = parse_config(config, str(path))
-    embedder = build_embedder(parsed, pretrained=False)
+def _loaded(path: Path, state: Mapping[str, Any]) -> LoadedRun:
+    config = parse_config(state["config"], str(path))
+    embedder = build_embedder(config, pretrained=False)
+    _fill(embedder, state["embedder"], path, "embedder")
+    return LoadedRun(
+        path,
+        config,
+        embedder.to(run_device(config)).eval(),
+        state["epoch"],
+        state.get("num_classes"),
+        state.get("generator"),
+    )
+
+
+def _fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path, what: str) -> None:
     try:
-        embedder.load_state_dict(weights)
+        module.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(
-            f"'{path}' does not fit the embedder of its configuration: {error}"
+            f"'{path}' does not fit the {what} of its configuration: {error}"
         ) from error
-    return LoadedRun(path, parsed, embedder.to(run_device(parsed)).eval(), epoch)
 
 
 def run_device(config: ExperimentConfig) -> torch.device:

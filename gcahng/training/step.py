@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,22 +10,7 @@ from torch.optim import Optimizer
 
 from gcahng.generators import HardNegatives, NegativeGenerator
 from gcahng.graph import BatchLayout, batch_layout
-
-
-@dataclass(frozen=True)
-class Optimizers:
-    """The three optimizers; None where nothing is to be trained.
-
-    Attributes:
-        embedder: Backbone, fc and the metric loss's own parameters (proxies).
-        graph: The correlation network.
-        classifier: The linear classifier on embeddings.
-    """
-
-    embedder: Optimizer
-    graph: Optimizer | None = None
-    classifier: Optimizer | None = None
-
+from gcahng.training.optimizers import Optimizers
 
 Backward = Callable[[Tensor], None]
 Autocast = Callable[[], AbstractContextManager[Any]]
@@ -102,7 +86,8 @@ class TrainingStep:
             `generator` (J_gen) and `generator_gradient`.
         """
         needs_layout = self.generator is not None or self._loss_takes_layout
-        layout = batch_layout(labels) if needs_layout else None
+        # Found where the labels are, then copied to the device once.
+        layout = batch_layout(labels).to(images.device) if needs_layout else None
         labels = labels.to(images.device, non_blocking=True)
         _zero(self.optimizers.embedder, self.optimizers.graph)
         with self.autocast():

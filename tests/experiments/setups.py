@@ -57,4 +57,4 @@ def trainer(config: ExperimentConfig, folder: Path) -> Trainer:
     """A trainer whose run folder is made."""
     run = RunFolder(folder)
     run.create(config)
-    return Trainer(config, run, Quiet())
+    return Trainer.set_up(config, run, Quiet())

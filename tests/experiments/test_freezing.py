@@ -28,11 +28,11 @@ def _kind(name: str, norms: set[str]) -> str:
 
 def moved(run: Trainer) -> set[str]:
     """Train an epoch; return the kinds of tensors of which any has changed."""
-    modules = run.embedder.named_modules()
+    modules = run.experiment.embedder.named_modules()
     norms = {name for name, module in modules if isinstance(module, torch.nn.BatchNorm2d)}
-    before: dict[str, Tensor] = {k: v.clone() for k, v in run.embedder.state_dict().items()}
-    run._train_epoch()
-    after = run.embedder.state_dict()
+    before: dict[str, Tensor] = {k: v.clone() for k, v in run.experiment.embedder.state_dict().items()}
+    run.train_epoch()
+    after = run.experiment.embedder.state_dict()
     return {_kind(k, norms) for k, v in before.items() if not torch.equal(v, after[k])}
 
 
@@ -65,12 +65,12 @@ def test_resnet50_without_frozen_norms(root: Path, tmp_path: Path) -> None:
 
 def test_dino_patches_are_in_eval_mode_and_train(root: Path, tmp_path: Path) -> None:
     run = trainer(reduced("paper/sop_dino", root, "train.warmup_epochs=0"), tmp_path)
-    patches = run.embedder.backbone.patch_embed
+    patches = run.experiment.embedder.backbone.patch_embed
     before = patches.proj.weight.detach().clone()
-    linear = run.embedder.fc[1]
+    linear = run.experiment.embedder.fc[1]
     torch.testing.assert_close(linear.weight @ linear.weight.T, torch.eye(384))
     assert not linear.bias.any()
-    run._train_epoch()
+    run.train_epoch()
     assert not patches.training
-    assert run.embedder.backbone.blocks.training
+    assert run.experiment.embedder.backbone.blocks.training
     assert not torch.equal(before, patches.proj.weight), "eval mode stops no gradient"

@@ -114,17 +114,17 @@ def test_every_value_has_its_source() -> None:
 @pytest.mark.parametrize("name", SETUPS)
 def test_two_real_steps(name: str, root: Path, tmp_path: Path) -> None:
     run = trainer(reduced(name, root), tmp_path / "run")
-    assert run.splits.train.num_classes == 5
-    assert run.splits.test.num_classes == 3
-    assert (run.splits.test.is_query is not None) == ("inshop" in name)
-    before = {key: value.clone() for key, value in run.embedder.state_dict().items()}
-    run.embedder.train()
-    for images, labels in islice(run.loader, 2):
+    assert run.experiment.splits.train.num_classes == 5
+    assert run.experiment.splits.test.num_classes == 3
+    assert (run.experiment.splits.test.is_query is not None) == ("inshop" in name)
+    before = {key: value.clone() for key, value in run.experiment.embedder.state_dict().items()}
+    run.experiment.embedder.train()
+    for images, labels in islice(run.experiment.loader, 2):
         losses = run.step(images, labels)
         assert all(torch.isfinite(value).all() for value in losses.values())
         assert {"metric", "synthetic", "node_ce", "classifier", "generator"} <= losses.keys()
     moved = {
-        key for key, value in run.embedder.state_dict().items() if not value.equal(before[key])
+        key for key, value in run.experiment.embedder.state_dict().items() if not value.equal(before[key])
     }
     assert {"fc.1.weight", "fc.0.running_mean"} <= moved
     assert any(key.startswith("backbone.") for key in moved)

@@ -69,11 +69,11 @@ def test_they_train(module: str, tmp_path: Path) -> None:
     overrides = [f"generator.name={module}:Halfway", "generator.args.part=0.25"]
     overrides += [f"loss.name={module}:Steeper", "loss.args.alpha=4.0", "train.epochs=1"]
     trainer = _trainer(tmp_path / "run", *overrides)
-    assert trainer.generator.part == 0.25
-    assert trainer.loss.proxies.shape == (5, 8)
+    assert trainer.experiment.generator.part == 0.25
+    assert trainer.experiment.loss.proxies.shape == (5, 8)
     results = trainer.fit()
     assert results["last/recall@1"] > 0
-    assert "loss/synthetic" in trainer.history[0]
+    assert "loss/synthetic" in trainer.progress.history[0]
 
 
 MISTAKES = [

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from gcahng.builders.networks import build_generator, build_optimizers
+from gcahng.builders.networks import build_generator
+from gcahng.training.optimizers import build_optimizers
 from gcahng.config import load_config
 from gcahng.generators import GENERATORS, HardNegativeGenerator
 from gcahng.losses import NPairLoss

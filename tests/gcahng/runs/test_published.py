@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from rich.console import Console
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -126,7 +125,7 @@ def test_an_imported_run_holds_the_whole_model(files: dict[str, Path], tmp_path:
 def test_an_imported_run_is_not_trained_on(files: dict[str, Path], tmp_path: Path) -> None:
     _, folder = import_checkpoint(files["DINO"], tmp_path / "run")
     with pytest.raises(ValueError, match="imported model and no optimizer to go on with"):
-        resume_run(folder.path, Console())
+        resume_run(folder)
 
 
 def _embedder_alone(state: dict[str, Tensor]) -> dict[str, Tensor]:

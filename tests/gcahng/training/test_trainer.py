@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from gcahng.commands.train import resume_run
 from gcahng.config import load_config
 from gcahng.runs.folder import RunFolder
 from gcahng.training.loss_log import NonFiniteLossError
@@ -47,7 +48,7 @@ def _trainer(folder: Path, *overrides: str) -> Trainer:
     run = RunFolder(folder)
     if not run.last.exists():
         run.create(config)
-    return Trainer(config, run, Quiet())
+    return Trainer.set_up(config, run, Quiet())
 
 
 @pytest.fixture(scope="module")
@@ -64,15 +65,16 @@ def assert_same_figures(one: RunFolder, other: RunFolder) -> None:
         assert folder.results.is_file()
     figures = [json.loads(folder.results.read_text()) for folder in (one, other)]
     for one_figures in figures:
-        del one_figures["seconds"], one_figures["peak_memory_mib"]
+        for measured in ("seconds", "work_seconds", "peak_memory_mib"):
+            del one_figures[measured]
     assert figures[0] == figures[1]
     weights = [load_file(folder.model) for folder in (one, other)]
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
-    rows = []
+    rows, times = [], {"seconds": "", "work_seconds": ""}
     for folder in (one, other):
         with folder.metrics.open() as file:
-            rows.append([{**row, "seconds": ""} for row in csv.DictReader(file)])
+            rows.append([{**row, **times} for row in csv.DictReader(file)])
     assert rows[0] == rows[1]
     assert one.hardness.read_bytes() == other.hardness.read_bytes()
 
@@ -98,7 +100,7 @@ def test_run_leaves_the_promised_files(whole_run: RunFolder) -> None:
 def test_evaluation_is_shown_to_its_last_image(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path, "train.epochs=1")
     trainer.fit()
-    assert trainer.display.evaluated == len(trainer.splits.test)
+    assert trainer.display.evaluated == len(trainer.experiment.splits.test)
 
 
 def test_same_seed_same_run(whole_run: RunFolder, tmp_path: Path) -> None:
@@ -118,24 +120,20 @@ def test_other_seed_other_run(whole_run: RunFolder, tmp_path: Path) -> None:
 
 def test_resume_continues_exactly(whole_run: RunFolder, tmp_path: Path) -> None:
     first = _trainer(tmp_path)
-    first._end_epoch(first._train_epoch())
+    first.end_epoch(first.train_epoch())
     torch.manual_seed(123)
     second = _trainer(tmp_path)
     second.resume()
-    assert second.epoch == 1
+    assert second.progress.epoch == 1
     second.fit()
     assert_same_figures(whole_run, second.folder)
 
 
-@pytest.mark.slow
-def test_killed_run_resumes_to_the_same_end(tmp_path: Path) -> None:
+def test_killed_run_resumes_to_the_same_end(whole_run: RunFolder, tmp_path: Path) -> None:
     """SIGKILL in mid-epoch, then --resume: the same figures and weights as without."""
-    overrides = ["train.epochs=4", "batch.samples=3", "data.workers=1"]
-    command = [sys.executable, "-m", "gcahng", "train"]
-    settings = {"cwd": REPOSITORY, "stdout": subprocess.DEVNULL}
-    whole, killed = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "killed")
-    subprocess.run([*command, "digits", *overrides, "--run", whole.path], check=True, **settings)
-    process = subprocess.Popen([*command, "digits", *overrides, "--run", killed.path], **settings)
+    killed = RunFolder(tmp_path / "killed")
+    command = [sys.executable, "-m", "gcahng", "train", "digits", *SMALL, "--run", killed.path]
+    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not killed.last.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -144,67 +142,68 @@ def test_killed_run_resumes_to_the_same_end(tmp_path: Path) -> None:
     process.wait()
     assert killed.last.exists()
     assert not killed.results.exists(), "the run ended before it could be killed"
-    subprocess.run([*command, "--resume", killed.path], check=True, **settings)
-    assert_same_figures(whole, killed)
+    resume_run(killed)
+    assert killed.report.is_file()
+    assert_same_figures(whole_run, killed)
 
 
 def test_warmup_trains_only_fc(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path, "train.warmup_epochs=1")
-    backbone = [p.detach().clone() for p in trainer.embedder.backbone.parameters()]
-    fc = trainer.embedder.fc[1].weight.detach().clone()
-    trainer._train_epoch()
-    same = zip(backbone, trainer.embedder.backbone.parameters(), strict=True)
+    backbone = [p.detach().clone() for p in trainer.experiment.embedder.backbone.parameters()]
+    fc = trainer.experiment.embedder.fc[1].weight.detach().clone()
+    trainer.train_epoch()
+    same = zip(backbone, trainer.experiment.embedder.backbone.parameters(), strict=True)
     assert all(torch.equal(before, after) for before, after in same)
-    assert not torch.equal(fc, trainer.embedder.fc[1].weight)
-    trainer._train_epoch()
-    assert not torch.equal(backbone[0], next(trainer.embedder.backbone.parameters()))
+    assert not torch.equal(fc, trainer.experiment.embedder.fc[1].weight)
+    trainer.train_epoch()
+    assert not torch.equal(backbone[0], next(trainer.experiment.embedder.backbone.parameters()))
 
 
 def test_frozen_batch_norm_keeps_its_statistics(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path, "embedder.freeze=[bn]")
-    before = {n: b.clone() for n, b in trainer.embedder.backbone.named_buffers()}
-    fc_mean = trainer.embedder.fc[0].running_mean.clone()
-    trainer._train_epoch()
+    before = {n: b.clone() for n, b in trainer.experiment.embedder.backbone.named_buffers()}
+    fc_mean = trainer.experiment.embedder.fc[0].running_mean.clone()
+    trainer.train_epoch()
     assert before
-    assert all(torch.equal(b, before[n]) for n, b in trainer.embedder.backbone.named_buffers())
-    assert not torch.equal(fc_mean, trainer.embedder.fc[0].running_mean)
+    assert all(torch.equal(b, before[n]) for n, b in trainer.experiment.embedder.backbone.named_buffers())
+    assert not torch.equal(fc_mean, trainer.experiment.embedder.fc[0].running_mean)
 
 
 def test_proxies_have_their_own_group_and_are_resumed(tmp_path: Path) -> None:
     overrides = ["loss.name=proxy_anchor", "loss.lr=0.05", "train.epochs=2"]
     trainer = _trainer(tmp_path, *overrides)
-    group = trainer.optimizers.embedder.param_groups[-1]
+    group = trainer.experiment.optimizers.embedder.param_groups[-1]
     assert group["lr"] == 0.05
-    assert group["params"][0] is trainer.loss.proxies
-    before = trainer.loss.proxies.detach().clone()
-    row = trainer._train_epoch()
+    assert group["params"][0] is trainer.experiment.loss.proxies
+    before = trainer.experiment.loss.proxies.detach().clone()
+    row = trainer.train_epoch()
     assert row["loss/synthetic"] > 0, "the synthetic N-pair term enters beside Proxy-Anchor"
-    assert not torch.equal(before, trainer.loss.proxies)
-    trainer._end_epoch(row)
+    assert not torch.equal(before, trainer.experiment.loss.proxies)
+    trainer.end_epoch(row)
     resumed = _trainer(tmp_path, *overrides)
     resumed.resume()
-    assert torch.equal(resumed.loss.proxies, trainer.loss.proxies)
-    state = resumed.optimizers.embedder.state[resumed.loss.proxies]
+    assert torch.equal(resumed.experiment.loss.proxies, trainer.experiment.loss.proxies)
+    state = resumed.experiment.optimizers.embedder.state[resumed.experiment.loss.proxies]
     assert torch.equal(
-        state["exp_avg"], trainer.optimizers.embedder.state[trainer.loss.proxies]["exp_avg"]
+        state["exp_avg"], trainer.experiment.optimizers.embedder.state[trainer.experiment.loss.proxies]["exp_avg"]
     )
 
 
 def test_node_ce_control_trains_no_generator(tmp_path: Path) -> None:
     weights = ["gamma", "similarity_weight", "diversity_weight", "synthetic_weight"]
     trainer = _trainer(tmp_path, *(f"generator.{name}=0" for name in weights))
-    assert trainer.optimizers.classifier is None
-    row = trainer._train_epoch()
+    assert trainer.experiment.optimizers.classifier is None
+    row = trainer.train_epoch()
     assert "loss/node_ce" in row
     assert not {"loss/synthetic", "loss/generator", "loss/classifier"} & row.keys()
 
 
 def test_divergence_stops_with_the_terms_and_keeps_the_checkpoint(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path)
-    trainer._end_epoch(trainer._train_epoch())
+    trainer.end_epoch(trainer.train_epoch())
     saved = trainer.folder.last.read_bytes()
     with torch.no_grad():
-        trainer.embedder.fc[1].weight[0, 0] = torch.nan
+        trainer.experiment.embedder.fc[1].weight[0, 0] = torch.nan
     with pytest.raises(NonFiniteLossError, match=r"step 1 of epoch 2 \(metric = nan.*optim\.clip"):
         trainer.fit()
     assert trainer.folder.last.read_bytes() == saved
@@ -222,8 +221,8 @@ def test_schedules(tmp_path: Path, schedule: str) -> None:
     rates = []
     for _ in range(3):
         rates.append(trainer._learning_rates()["embedder"] / 5e-4)
-        trainer.optimizers.embedder.step()
-        trainer.schedules[0].step()
+        trainer.experiment.optimizers.embedder.step()
+        trainer.experiment.schedules[0].step()
     expected = {
         "step": [1, 0.9, 0.81],
         "exponential": [1, 0.9, 0.81],
@@ -268,7 +267,7 @@ def test_a_run_that_never_began_may_begin_again(tmp_path: Path) -> None:
 
 def test_a_changed_config_is_not_continued(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path)
-    trainer._end_epoch(trainer._train_epoch())
+    trainer.end_epoch(trainer.train_epoch())
     other = _trainer(tmp_path, "optim.embedder.lr=0.05", "generator.alpha=9", "eval.ks=[1]")
     changed = r"\(generator\.alpha, optim\.embedder\.lr, eval\.ks\)"
     with pytest.raises(ValueError, match=rf"was changed since the run began {changed}"):
@@ -277,12 +276,12 @@ def test_a_changed_config_is_not_continued(tmp_path: Path) -> None:
 
 def test_only_measured_epochs_can_be_best(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path, "eval.every=2", "train.epochs=3")
-    trainer._end_epoch(trainer._train_epoch())
-    assert trainer.best is None
+    trainer.end_epoch(trainer.train_epoch())
+    assert trainer.progress.best is None
     assert not trainer.folder.best.exists()
     results = trainer.fit()
     assert results["best_epoch"] in (2, 3)
-    assert [("test/recall@1" in row) for row in trainer.history] == [False, True, True]
+    assert [("test/recall@1" in row) for row in trainer.progress.history] == [False, True, True]
 
 
 def test_out_of_time_is_measured(tmp_path: Path) -> None:
@@ -298,6 +297,6 @@ def test_impossible_devices_are_one_sentence(tmp_path: Path, overrides: list[str
 
 def test_bf16_trains(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path, "fabric.precision=bf16-mixed", "train.epochs=1")
-    row = trainer._train_epoch()
+    row = trainer.train_epoch()
     assert row["loss/metric"] > 0
-    assert next(trainer.embedder.parameters()).dtype == torch.float32
+    assert next(trainer.experiment.embedder.parameters()).dtype == torch.float32

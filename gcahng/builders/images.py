@@ -1,0 +1,129 @@
+"""The images of an experiment: its splits, their transforms, and class-balanced batches."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from gcahng.builders.blame import blame_setting
+from gcahng.config import ExperimentConfig, data_root
+from gcahng.data import (
+    DATASETS,
+    TRANSFORMS,
+    ClassBalancedBatchSampler,
+    ClassSubset,
+    ImageDataset,
+    build_dataset,
+    build_transform,
+    check_findable,
+    split_classes,
+)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The images of one experiment.
+
+    Attributes:
+        train: What is trained on.
+        validation: Training classes held out to choose the best epoch, or None.
+        test: What is reported.
+    """
+
+    train: ImageDataset
+    validation: ImageDataset | None
+    test: ImageDataset
+
+
+def build_splits(config: ExperimentConfig) -> Splits:
+    """The three splits, with their transforms.
+
+    Raises:
+        ValueError: If the data set, its arguments or the validation share do not fit.
+    """
+    whole = open_split(config, "train", augment=True)
+    test = open_split(config, "test", augment=False)
+    with blame_setting("data"):
+        check_findable(test)
+    if config.data.validation == 0:
+        return Splits(whole, None, test)
+    with blame_setting("data.validation"):
+        kept, held_out = split_classes(
+            whole.num_classes, config.data.validation, config.data.validation_seed
+        )
+    plain = transform_of(config, whole, augment=False)
+    validation = ClassSubset(whole, held_out, plain)
+    with blame_setting("data.validation"):
+        check_findable(validation, "validation")
+    return Splits(ClassSubset(whole, kept, whole.transform), validation, test)
+
+
+def build_warm_start_split(config: ExperimentConfig) -> ImageDataset | None:
+    """The classes set aside for the warm start; None where there is none."""
+    if config.embedder.warm_start is None:
+        return None
+    with blame_setting("embedder.warm_start"):
+        return open_split(config, "warm_start", augment=True)
+
+
+def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageDataset:
+    """One split of the configured data set, augmented as for training or not at all."""
+    with blame_setting("data.name"):
+        DATASETS.find(config.data.name)
+    with blame_setting("data.args" if config.data.args else "data"):
+        dataset = build_dataset(config.data.name, split, data_root(config), **config.data.args)
+    dataset.transform = transform_of(config, dataset, augment)
+    return dataset
+
+
+def open_plain(config: ExperimentConfig, split: str) -> ImageDataset:
+    """A split as it is evaluated, without augmentation; `train` and `val` as they were trained.
+
+    Raises:
+        ValueError: If there is no such split.
+    """
+    known = [*DATASETS[config.data.name].SPLITS, "val"]
+    if split not in known:
+        raise ValueError(f"--split: expected one of {', '.join(known)}, got {split!r}")
+    if split not in ("train", "val"):
+        return open_split(config, split, augment=False)
+    splits = build_splits(config)
+    dataset = splits.train if split == "train" else splits.validation
+    if dataset is None:
+        raise ValueError("--split: data.validation is 0 in this run, so it has no 'val'")
+    dataset.transform = transform_of(config, dataset, augment=False)
+    return dataset
+
+
+def transform_of(config: ExperimentConfig, dataset: ImageDataset, augment: bool) -> Any:
+    """The configured transform, else the data set's own."""
+    section = config.data.transform
+    name = section.name or dataset.transform_name
+    with blame_setting("data.transform.name"):
+        TRANSFORMS.find(name)
+    with blame_setting(f"data.transform.{'train' if augment else 'test'}"):
+        return build_transform(name, augment, **(section.train if augment else section.test))
+
+
+def build_train_loader(
+    config: ExperimentConfig, dataset: ImageDataset
+) -> tuple[DataLoader[Any], ClassBalancedBatchSampler]:
+    """Class-balanced batches in slot-major order; `set_epoch` of the sampler chooses the epoch."""
+    available = dataset.num_classes
+    if 2 <= available < config.batch.classes:
+        raise ValueError(
+            f"batch.classes: expected at most the {available} classes that there are to train on, "
+            f"got {config.batch.classes}"
+        )
+    with blame_setting("batch"):
+        sampler = ClassBalancedBatchSampler(
+            dataset.labels, config.batch.classes, config.batch.samples, config.seed
+        )
+    loader: DataLoader[Any] = DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        num_workers=config.data.workers,
+        pin_memory=torch.cuda.is_available(),
+    )
+    return loader, sampler

@@ -1,0 +1,47 @@
+"""`gcahng benchmark`: time and memory of the dense path, or of an experiment's training step."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gcahng.commands.terminal import console
+
+
+def benchmark(
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="With --experiment: settings, each key.path=value.")
+    ] = None,
+    shapes: Annotated[str, typer.Option(help="Batch shapes, comma-separated: A, B, C.")] = "A,B",
+    repetitions: Annotated[int, typer.Option(min=1, help="Timed runs of each variant.")] = 7,
+    threads: Annotated[int, typer.Option(min=1, help="Processor threads of PyTorch.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the table, as Markdown and CSV.")
+    ] = None,
+    experiment: Annotated[
+        list[str] | None,
+        typer.Option(help="Measure the whole step of an experiment instead; may be repeated."),
+    ] = None,
+) -> None:
+    """Time the dense path beside message passing over all edges, or a step part by part.
+
+    Example: gcahng benchmark --shapes A,B,C --out docs/results
+
+    Example: gcahng benchmark --experiment paper/cub_resnet50 --device cuda
+    """
+    # The profiler that counts memory logs every start and stop; it reads this when torch is
+    # imported.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    if experiment:
+        from gcahng.benchmark.step_cost import run_step_cost
+
+        run_step_cost(experiment, overrides or [], repetitions, threads, out, console, device)
+        return
+    if overrides:
+        raise ValueError(f"{overrides[0]!r} is a setting of an experiment: name it, --experiment")
+    from gcahng.benchmark.paths import run_benchmark
+
+    names = [name.strip() for name in shapes.split(",")]
+    run_benchmark(names, repetitions, threads, out, console, device)

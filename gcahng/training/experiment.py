@@ -1,0 +1,116 @@
+"""All objects of an experiment, built once from its settings."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
+
+from gcahng.builders.images import (
+    Splits,
+    build_splits,
+    build_train_loader,
+    build_warm_start_split,
+)
+from gcahng.builders.networks import build_embedder, build_generator, build_loss
+from gcahng.config import ExperimentConfig
+from gcahng.data import ClassBalancedBatchSampler, ImageDataset
+from gcahng.generators import NegativeGenerator
+from gcahng.models import Embedder
+from gcahng.training.optimizers import Optimizers, build_optimizers, build_schedules
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a training works with.
+
+    Attributes:
+        config: The settings.
+        splits: Training, validation and test images.
+        warm_start_split: Images for the warm start, or None.
+        loader: Class-balanced training batches.
+        sampler: Of the loader; `set_epoch` chooses the batches.
+        embedder: Images → embeddings.
+        loss: The metric loss.
+        generator: The source of hard negatives, or None.
+        optimizers: Of these three.
+        schedules: One learning-rate schedule for each optimizer, in the same order.
+    """
+
+    config: ExperimentConfig
+    splits: Splits
+    warm_start_split: ImageDataset | None
+    loader: DataLoader[Any]
+    sampler: ClassBalancedBatchSampler
+    embedder: Embedder
+    loss: nn.Module
+    generator: NegativeGenerator | None
+    optimizers: Optimizers
+    schedules: list[LRScheduler]
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """The networks by the names that they have in a checkpoint."""
+        modules = {"embedder": self.embedder, "loss": self.loss}
+        return modules if self.generator is None else {**modules, "generator": self.generator}
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number format of images and parameters."""
+        return _dtype(self.config)
+
+
+def build_experiment(
+    config: ExperimentConfig,
+    device: torch.device | str = "cpu",
+    *,
+    pretrained: bool = True,
+    splits: Splits | None = None,
+) -> Experiment:
+    """Build what an experiment's settings name, on one device.
+
+    Networks draw their initial weights from torch's global random state: seed it before.
+
+    Args:
+        config: The settings.
+        device: Where the networks go.
+        pretrained: Whether to fetch pretrained weights; False where a checkpoint follows.
+        splits: The images, where they are open already; by default opened here.
+
+    Raises:
+        ValueError: If a setting does not fit the data or its component; the sentence begins with
+            the setting.
+    """
+    splits = splits or build_splits(config)
+    warm_start_split = build_warm_start_split(config)
+    loader, sampler = build_train_loader(config, splits.train)
+    num_classes = splits.train.num_classes
+    embedder = build_embedder(config, pretrained)
+    loss = build_loss(config, num_classes)
+    generator = build_generator(config, num_classes)
+    for module in (embedder, loss, *([] if generator is None else [generator])):
+        module.to(device, _dtype(config))
+    if config.fabric.channels_last:
+        embedder.to(memory_format=torch.channels_last)
+    if config.fabric.compile:
+        embedder.compile()
+    # After the networks have reached their device: optimizers hold on to the parameters.
+    optimizers = build_optimizers(config, embedder, loss, generator)
+    return Experiment(
+        config,
+        splits,
+        warm_start_split,
+        loader,
+        sampler,
+        embedder,
+        loss,
+        generator,
+        optimizers,
+        build_schedules(config, optimizers),
+    )
+
+
+def _dtype(config: ExperimentConfig) -> torch.dtype:
+    return torch.float64 if config.fabric.precision == "64-true" else torch.float32

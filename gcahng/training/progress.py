@@ -1,0 +1,71 @@
+"""How far a training has come: what a checkpoint holds beside networks and optimizers."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from gcahng.training.clock import WorkClock
+
+
+@dataclass
+class TrainingProgress:
+    """Epochs, times and figures so far.
+
+    Attributes:
+        clock: Seconds of training.
+        epoch: Number of the present epoch, from 1; 0 before the first.
+        peak_memory_mib: Largest memory so far.
+        history: A row of figures for each whole epoch.
+        hardness: A row for each epoch: how hard the negatives of its last batch were.
+        best: Number and value of the best epoch; None before there is one.
+    """
+
+    clock: WorkClock
+    epoch: int = 0
+    peak_memory_mib: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+    hardness: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, float] | None = None
+
+    @property
+    def whole_epochs(self) -> int:
+        """How many epochs have ended; those are in the last checkpoint."""
+        return len(self.history)
+
+    @property
+    def best_epoch(self) -> int:
+        """The best epoch so far; 0 before there is one."""
+        return 0 if self.best is None else int(self.best["epoch"])
+
+    @property
+    def best_value(self) -> float | None:
+        """The best value so far; None before there is one."""
+        return None if self.best is None else self.best["value"]
+
+    def improves(self, value: float | None) -> bool:
+        """Whether the present epoch is the best so far; if so, remember it."""
+        if value is None or (self.best is not None and value <= self.best["value"]):
+            return False
+        self.best = {"epoch": self.epoch, "value": value}
+        return True
+
+    def state(self) -> dict[str, Any]:
+        """The entries of a checkpoint."""
+        return {
+            "epoch": self.epoch,
+            **self.clock.state(),
+            "peak_memory_mib": self.peak_memory_mib,
+            "history": self.history,
+            "hardness": self.hardness,
+            "best": self.best,
+        }
+
+    @classmethod
+    def restore(cls, state: dict[str, Any], device: torch.device) -> "TrainingProgress":
+        """Read the entries of a checkpoint, also of one by an earlier version."""
+        seconds = state["seconds"]
+        clock = WorkClock(device, seconds, state.get("work_seconds", seconds))
+        hardness = state.get("hardness", [])
+        memory, history = state["peak_memory_mib"], state["history"]
+        return cls(clock, state["epoch"], memory, history, hardness, state["best"])
