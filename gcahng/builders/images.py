@@ -26,9 +26,9 @@ class Splits:
     """The images of one experiment.
 
     Attributes:
-        train: What is trained on.
-        validation: Training classes held out to choose the best epoch, or None.
-        test: What is reported.
+        train: Images to train on.
+        validation: Training classes held out to choose the best epoch; None if there are none.
+        test: Images of the reported figures.
     """
 
     train: ImageDataset
@@ -37,7 +37,7 @@ class Splits:
 
 
 def build_splits(config: ExperimentConfig) -> Splits:
-    """The three splits, with their transforms.
+    """Open the three splits, with their transforms.
 
     Raises:
         ValueError: If the data set, its arguments or the validation share do not fit.
@@ -60,7 +60,7 @@ def build_splits(config: ExperimentConfig) -> Splits:
 
 
 def build_warm_start_split(config: ExperimentConfig) -> ImageDataset | None:
-    """The classes set aside for the warm start; None where there is none."""
+    """Open the split for the warm start; None if none is configured."""
     if config.embedder.warm_start is None:
         return None
     with blame_setting("embedder.warm_start"):
@@ -68,7 +68,7 @@ def build_warm_start_split(config: ExperimentConfig) -> ImageDataset | None:
 
 
 def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageDataset:
-    """One split of the configured data set, augmented as for training or not at all."""
+    """Open one split of the configured data set, with the training or the test transform."""
     with blame_setting("data.name"):
         DATASETS.find(config.data.name)
     with blame_setting("data.args" if config.data.args else "data"):
@@ -78,7 +78,7 @@ def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageData
 
 
 def open_plain(config: ExperimentConfig, split: str) -> ImageDataset:
-    """A split as it is evaluated, without augmentation; `train` and `val` as they were trained.
+    """Open a split for evaluation, without augmentation; `train` and `val` as in training.
 
     Raises:
         ValueError: If there is no such split.
@@ -97,7 +97,7 @@ def open_plain(config: ExperimentConfig, split: str) -> ImageDataset:
 
 
 def transform_of(config: ExperimentConfig, dataset: ImageDataset, augment: bool) -> Any:
-    """The configured transform, else the data set's own."""
+    """Build the configured transform, by default the data set's own."""
     section = config.data.transform
     name = section.name or dataset.transform_name
     with blame_setting("data.transform.name"):
@@ -109,11 +109,11 @@ def transform_of(config: ExperimentConfig, dataset: ImageDataset, augment: bool)
 def build_train_loader(
     config: ExperimentConfig, dataset: ImageDataset
 ) -> tuple[DataLoader[Any], ClassBalancedBatchSampler]:
-    """Class-balanced batches in slot-major order; `set_epoch` of the sampler chooses the epoch."""
+    """Load class-balanced batches in slot-major order; `set_epoch` of the sampler picks them."""
     available = dataset.num_classes
     if 2 <= available < config.batch.classes:
         raise ValueError(
-            f"batch.classes: expected at most the {available} classes that there are to train on, "
+            f"batch.classes: expected at most the {available} training classes, "
             f"got {config.batch.classes}"
         )
     with blame_setting("batch"):

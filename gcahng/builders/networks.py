@@ -8,7 +8,7 @@ from torch import nn
 from gcahng.builders.blame import blame_setting
 from gcahng.config import ExperimentConfig
 from gcahng.config.sections import GraphConfig
-from gcahng.generators import GENERATORS, NegativeGenerator
+from gcahng.generators import GENERATORS, NegativeGenerator, argument_names
 from gcahng.graph.convs import CONVS
 from gcahng.losses import LOSSES
 from gcahng.models import BACKBONES, Embedder, build_backbone
@@ -16,12 +16,12 @@ from gcahng.registry import check_arguments
 
 
 def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedder:
-    """Backbone and linear map.
+    """Build backbone and linear map.
 
     Args:
         config: The experiment.
-        pretrained: Whether to start from the backbone's pretrained weights where it has some;
-            false where other weights will be loaded.
+        pretrained: Whether to start from the backbone's pretrained weights, if it has any; False
+            if other weights will be loaded.
     """
     section = config.embedder
     with blame_setting("embedder.backbone.name"):
@@ -34,7 +34,7 @@ def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedde
 
 
 def build_loss(config: ExperimentConfig, num_classes: int) -> nn.Module:
-    """The metric loss; one with proxies is told the sizes it needs."""
+    """Build the metric loss; one with proxies gets the sizes that it needs."""
     with blame_setting("loss.name"):
         loss = LOSSES.find(config.loss.name)
     takes = inspect.signature(loss).parameters
@@ -48,7 +48,7 @@ def build_loss(config: ExperimentConfig, num_classes: int) -> nn.Module:
 
 
 def _check_call(name: str, loss: nn.Module) -> None:
-    """See that a loss of one's own can be called as ours."""
+    """Raise unless a user's loss can be called as `loss(embeddings, labels)`."""
     signature = inspect.signature(loss.forward)
     try:
         signature.bind(None, None)
@@ -60,10 +60,10 @@ def _check_call(name: str, loss: nn.Module) -> None:
 
 
 def build_generator(config: ExperimentConfig, num_classes: int) -> NegativeGenerator | None:
-    """The negative generator, with each quirk as configured; None where there is none.
+    """Build the negative generator with the configured quirks; None if the experiment has none.
 
-    The section's settings reach every generator that has a use for them; `args` are a generator's
-    own and must be known to it.
+    A setting of the section reaches the generators that take it. `args` belong to one generator,
+    which must take all of them.
     """
     section = config.generator
     if section is None:
@@ -71,7 +71,7 @@ def build_generator(config: ExperimentConfig, num_classes: int) -> NegativeGener
     with blame_setting("generator.name"):
         generator = GENERATORS.find(section.name)
     _check_layers(section.graph)
-    known = _known_arguments(generator)
+    known = argument_names(generator)
     with blame_setting("generator.args"):
         check_arguments(f"generator {section.name!r}", section.args, known)
     settings = {k: v for k, v in _generator_settings(config).items() if k in known}
@@ -117,19 +117,3 @@ def _generator_settings(config: ExperimentConfig) -> dict[str, Any]:
         "misplaced_similarity_mask": quirks.similarity_mask == "faithful",
         "keep_own_class": quirks.same_class_negatives == "faithful",
     }
-
-
-def _known_arguments(generator: type[nn.Module]) -> list[str]:
-    """Names of the keyword arguments that a class or those it hands them on to take."""
-    names: dict[str, None] = {}
-    for kind in inspect.getmro(generator):
-        if "__init__" not in vars(kind):
-            continue
-        parameters = list(inspect.signature(vars(kind)["__init__"]).parameters.values())
-        # After self and the two sizes.
-        named = [p for p in parameters[3:] if p.kind is p.POSITIONAL_OR_KEYWORD]
-        named += [p for p in parameters if p.kind is p.KEYWORD_ONLY]
-        names |= dict.fromkeys(p.name for p in named)
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            break
-    return list(names)

@@ -1,4 +1,4 @@
-"""Save a training between two epochs and continue it exactly."""
+"""Save the state of a training after an epoch, and restore it exactly."""
 
 import random
 from pathlib import Path
@@ -14,17 +14,17 @@ FORMAT = 1
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` and the present random states atomically."""
+    """Write `state` and the current random states atomically."""
     with atomic_write(path) as temporary:
         torch.save({"format": FORMAT, "random": random_states(), **state}, temporary)
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of this project, tensors on the CPU.
+    """Read a checkpoint of this project, with its tensors on the CPU.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged, foreign, or of another format.
+        ValueError: If the file is damaged, from another program, or of another format.
     """
     state = read_torch(path)
     expected = {"config": str, "embedder": dict, "epoch": int | None}
@@ -42,7 +42,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def random_states() -> dict[str, Any]:
-    """The states of all random generators in use, as plain tensors and numbers."""
+    """States of all random generators in use, as tensors and numbers."""
     name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     states: dict[str, Any] = {
         "python": random.getstate(),
@@ -61,7 +61,7 @@ def random_states() -> dict[str, Any]:
 
 
 def restore_random_states(states: dict[str, Any]) -> None:
-    """Put all random generators where `random_states` found them."""
+    """Restore what `random_states` returned."""
     version, internal, gauss = states["python"]
     random.setstate((version, tuple(internal), gauss))
     name, keys, position, has_gauss, cached = states["numpy"]

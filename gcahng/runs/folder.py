@@ -19,7 +19,7 @@ from torch import nn
 from gcahng.config import ExperimentConfig, dump_config
 from gcahng.files import atomic_write, write_text
 
-# What a run leaves that was stopped within its first epoch.
+# All that a run leaves if it is stopped in its first epoch.
 FIRST_FILES = {"config.yaml", "environment.json", "tensorboard", "checkpoints"}
 LIBRARIES = ("gcahng", "torch", "torch-geometric", "torchvision", "timm", "numpy")
 
@@ -82,14 +82,14 @@ class RunFolder:
 
     @property
     def model(self) -> Path:
-        """The best embedder's weights alone, to share; `config.json` beside it says what it is."""
+        """The best embedder's weights, to share; its settings are in `config.json` beside it."""
         return self.path / "model.safetensors"
 
     def check_free(self) -> None:
-        """See that a new run may go here: nothing, an empty folder, or a run that never began.
+        """Raise unless the folder is free for a new run: absent, empty, or left in a first epoch.
 
         Raises:
-            FileExistsError: If something is there that would be lost.
+            FileExistsError: If the folder holds something that would be lost.
         """
         if self.last.exists():
             raise FileExistsError(
@@ -109,11 +109,11 @@ class RunFolder:
             )
 
     def create(self, config: ExperimentConfig, imported: str | None = None) -> None:
-        """Make the folder for a new run.
+        """Create the folder of a new run.
 
         Args:
-            config: Its resolved configuration.
-            imported: The foreign checkpoint that it is made of, if any.
+            config: Its resolved settings.
+            imported: Path of the published checkpoint that it is made from, if any.
 
         Raises:
             FileExistsError: As `check_free`.
@@ -124,20 +124,20 @@ class RunFolder:
         write_text(self.environment, json.dumps(facts, indent=2) + "\n")
 
     def check_trained_here(self) -> None:
-        """See that the run can be continued.
+        """Raise unless the run can be continued.
 
         Raises:
-            ValueError: If it was made of an imported model, which comes without optimizers.
+            ValueError: If it was imported: a published checkpoint has no optimizer states.
         """
         facts = self.environment.read_text(encoding="utf-8") if self.environment.is_file() else "{}"
         if "imported" in json.loads(facts):
             raise ValueError(
-                f"'{self.path}' holds an imported model and no optimizer to go on with: evaluate "
-                "it, or train a new run"
+                f"'{self.path}' holds an imported model without optimizer states, so it cannot be "
+                "continued: evaluate it, or train a new run"
             )
 
     def write_metrics(self, history: Sequence[Mapping[str, float]]) -> None:
-        """Write all epochs so far; a column that an epoch lacks stays empty."""
+        """Write a row for each epoch so far; a column that an epoch lacks stays empty."""
         columns = list(dict.fromkeys(key for row in history for key in row))
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -146,7 +146,7 @@ class RunFolder:
         write_text(self.metrics, text.getvalue())
 
     def write_hardness(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write the rows of all epochs so far, one on a line."""
+        """Write a row for each epoch so far, one per line."""
         lines = ",\n".join(json.dumps(row) for row in rows)
         write_text(self.hardness, f"[{lines}]\n")
 
@@ -156,7 +156,7 @@ class RunFolder:
 
 
 def write_shared_model(folder: RunFolder, embedder: nn.Module, config: ExperimentConfig) -> None:
-    """Write the embedder alone, to share: its weights, and `config.json` that says what it is."""
+    """Write the embedder to share: its weights, and its settings in `config.json`."""
     with atomic_write(folder.model) as temporary:
         state = {name: value.contiguous() for name, value in embedder.state_dict().items()}
         save_file(state, temporary)
@@ -165,7 +165,7 @@ def write_shared_model(folder: RunFolder, embedder: nn.Module, config: Experimen
 
 
 def environment() -> dict[str, Any]:
-    """What a result depends on beside its configuration."""
+    """Everything but the settings that a result depends on."""
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
         "command": sys.argv,
@@ -186,7 +186,7 @@ def _version(library: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """The commit of the checkout that the code runs from, None outside of one."""
+    """The commit of the checkout that this code runs from; None if it is installed."""
     try:
         answer = subprocess.run(
             ["git", "rev-parse", "HEAD"],

@@ -68,7 +68,7 @@ def load_run(path: str | Path, *, last: bool = False) -> LoadedRun:
 
     Raises:
         FileNotFoundError: If there is nothing at `path`, or no checkpoint in the folder.
-        ValueError: If the checkpoint is damaged or foreign.
+        ValueError: If the checkpoint is damaged or from another program.
     """
     path = checkpoint_path(path, last=last)
     if path.suffix == ".safetensors":
@@ -117,7 +117,7 @@ def load_generator(run: LoadedRun) -> NegativeGenerator | None:
 
 
 def checkpoint_path(path: str | Path, *, last: bool = False) -> Path:
-    """The checkpoint meant by a run folder (its best or its last) or by the file itself.
+    """Return the checkpoint of a run folder, its best or its last, or the file itself.
 
     Raises:
         FileNotFoundError: If a folder holds no such checkpoint.
@@ -169,7 +169,7 @@ def _fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path, what: st
 
 
 def run_device(config: ExperimentConfig) -> torch.device:
-    """The device a configuration asks for, or the CPU where there is none such."""
+    """The configured device, or the CPU if this machine does not have it."""
     try:
         return Fabric(accelerator=config.fabric.accelerator, devices=1).device
     except (RuntimeError, TypeError, ValueError):

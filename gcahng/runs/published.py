@@ -23,28 +23,28 @@ from gcahng.runs.checkpoint import load_checkpoint, save_checkpoint
 from gcahng.runs.folder import RunFolder, write_shared_model
 from gcahng.runs.loading import checkpoint_path
 
-# Training classes → data set; a published checkpoint does not say more about what it was for.
+# Number of training classes → data set: all that a published checkpoint says about its data.
 DATA_SETS = {98: "cars", 100: "cub", 3997: "inshop", 11318: "sop"}
-# What only one of the published backbones has.
+# A key that only this one of the published backbones has.
 BACKBONE_KEYS = {
     "googlenet": "backbone.conv1.conv.weight",
     "resnet50": "backbone.model.conv1.weight",
     "dino_vits16": "backbone.cls_token",
 }
 LAST_LINEAR = "fc.1.weight"
-# What an embedder depends on beside its weights, as the published ones have it.
+# Settings that the published layout does not store, with the published values.
 PUBLISHED_SETTINGS = {"normalize": False, "pooling": "avg_max", "renormalize": True}
 
 
 def load_published_checkpoint(
     path: str | Path, backbone: str, *, generator: HardNegativeGenerator | None = None
 ) -> Embedder:
-    """Open the embedder of a published checkpoint; what the file holds besides is logged.
+    """Open the embedder of a published checkpoint; unused keys of the file are logged.
 
     Args:
         path: A `.pth` (or `.safetensors`) file with the published names.
         backbone: Googlenet, Resnet50 or DINO, in any case.
-        generator: Fill its graph and its classifier from the file, too; its sizes must fit.
+        generator: A generator of the same sizes, to fill its graph and classifier as well.
 
     Returns:
         The embedder in eval mode: images [N, 3, 224, 224], ImageNet-normalised, to embeddings
@@ -81,13 +81,13 @@ def import_checkpoint(
     config: str | None = None,
     overrides: Sequence[str] = (),
 ) -> tuple[ExperimentConfig, RunFolder]:
-    """Make a run of a published checkpoint: embedder, graph and classifier.
+    """Make a run from a published checkpoint: embedder, graph and classifier.
 
     Args:
         path: As for `load_published_checkpoint`.
-        run: Where the run goes; None makes it `<output>/<name>-published`.
-        config: The experiment it belongs to; None finds the published set-up by the backbone and
-            the number of classes.
+        run: The run's folder; default `<output>/<name>-published`.
+        config: Its experiment; by default the published set-up with this backbone and number of
+            classes.
         overrides: `key.path=value` settings, such as `data.root=DIR`.
 
     Returns:
@@ -95,7 +95,7 @@ def import_checkpoint(
         a generator.
 
     Raises:
-        FileExistsError: If something is in the way.
+        FileExistsError: If the folder is not free.
         ValueError: If the file does not fit the experiment.
     """
     parts = _read(path)
@@ -134,10 +134,10 @@ def export_checkpoint(source: str | Path, target: str | Path, *, last: bool = Fa
         last: Take the last epoch of a run folder instead of the best.
 
     Returns:
-        The keys written. Weights that the published model has without using them are zeros.
+        The keys written. Weights that the published model stores but never uses are zeros.
 
     Raises:
-        ValueError: If the run's backbone or layers have no place in the published layout.
+        ValueError: If the published layout has no keys for the run's backbone or layers.
     """
     path = checkpoint_path(source, last=last)
     state = load_checkpoint(path)
@@ -145,7 +145,7 @@ def export_checkpoint(source: str | Path, target: str | Path, *, last: bool = Fa
     generator: Mapping[str, Tensor] = state.get("generator") or {}
     if lost := _lost_settings(settings):
         LOGGER.warning(
-            "%s: the published layout has no place for %s: keep it in mind", target, lost
+            "%s: the published layout does not store %s: set it again after loading", target, lost
         )
     published = published_state(
         state["embedder"],
@@ -159,7 +159,7 @@ def export_checkpoint(source: str | Path, target: str | Path, *, last: bool = Fa
 
 
 def _lost_settings(settings: ExperimentConfig) -> str:
-    """What weights alone do not say of an embedder, where it differs from the published ones."""
+    """Settings that differ from the published ones and are lost in the published layout."""
     section = settings.embedder
     said = {"normalize": section.normalize, **section.backbone.args}
     return ", ".join(
@@ -178,7 +178,7 @@ def _read(path: str | Path) -> PublishedState:
 
 
 def _fill(embedder: Embedder, parts: PublishedState, path: str | Path, what: str) -> list[str]:
-    """Fill the embedder; return the published names of what it has no place for."""
+    """Fill the embedder; return the published names of the keys that it does not use."""
     unused = load_strictly(embedder, parts.embedder, path, f"the embedder of {what}")
     return [f"feature_extractor.{key}" for key in unused]
 
@@ -196,7 +196,7 @@ def _fill_generator(
 
 
 def _rest(parts: PublishedState) -> list[str]:
-    """What nobody asked for, counted rather than named."""
+    """The keys that were not asked for, counted."""
     graph = len(parts.graph) + len(parts.unused)
     counts = {"gnn": graph, "softmax_classifier": len(parts.classifier)}
     return [f"{name}.* ({count} keys)" for name, count in counts.items() if count]

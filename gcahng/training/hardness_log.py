@@ -1,4 +1,4 @@
-"""How hard the negatives were, epoch by epoch, in few numbers."""
+"""How hard the negatives of an epoch are, in a few numbers."""
 
 from typing import Any
 
@@ -14,17 +14,17 @@ BINS = 40
 
 @torch.no_grad()
 def hardness_row(epoch: int, made: HardNegatives) -> dict[str, Any]:
-    r"""Distances to the anchors in one batch as histograms.
+    r"""Summarize the distances to the anchors of one batch as histograms.
 
     Args:
-        epoch: Its number.
-        made: The batch.
+        epoch: Number of the epoch.
+        made: Negatives of the batch.
 
     Returns:
-        `epoch`; `upper`, the largest distance; counts in `BINS` equal parts of [0, upper]:
-        `positive` and `negative`, and where there are synthetic negatives `synthetic` and `harder`,
-        the share of them nearer than their class's nearest real sample; `diversity`, where there
-        are coefficients: the spread :math:`1 - J_{div}` of a node's over its partners.
+        `epoch`; `upper`, the largest distance; counts in `BINS` equal bins of [0, upper] as
+        `positive` and `negative`. With synthetic negatives also `synthetic`, and `harder`, the
+        share of them nearer than their class's nearest real sample. With coefficients also
+        `diversity`, the spread :math:`1 - J_{div}` of a node's coefficients over its partners.
     """
     distances = batch_distances(made.slots, made.negatives)
     values = {
@@ -43,6 +43,6 @@ def hardness_row(epoch: int, made: HardNegatives) -> dict[str, Any]:
 
 
 def _counts(values: Tensor, upper: float) -> list[int]:
-    # Equal embeddings have no distances: histc would take 0 for "find the range yourself".
+    # If all embeddings are equal, the range is empty; histc reads 0, 0 as "use the data's range".
     edge = upper or 1.0
     return torch.histc(values.cpu(), BINS, 0.0, edge).int().tolist()

@@ -1,11 +1,11 @@
-"""Means of the losses of an epoch, and the check that all of them are numbers."""
+"""Mean losses of an epoch, and the check that all of them are finite."""
 
 import torch
 from torch import Tensor
 
 
 class NonFiniteLossError(ArithmeticError):
-    """A loss or a gradient norm became NaN or infinite; the message says where and what to try."""
+    """A loss or gradient norm is NaN or infinite; the message says where and what to try."""
 
 
 class LossLog:
@@ -24,7 +24,7 @@ class LossLog:
         """Record one step; every step of an epoch has the same losses.
 
         Raises:
-            NonFiniteLossError: On the CPU at once, elsewhere once `means` is asked for.
+            NonFiniteLossError: On the CPU at once, on other devices in `means`.
         """
         self.names = list(losses)
         row = torch.stack([value.detach().double() for value in losses.values()])
@@ -33,7 +33,7 @@ class LossLog:
             self._check(row.unsqueeze(0), first=len(self._rows))
 
     def means(self) -> dict[str, float]:
-        """Means over the steps so far; waits for the device.
+        """Return the means over the steps so far; waits for the device.
 
         Raises:
             NonFiniteLossError: If any recorded value is NaN or infinite.

@@ -1,10 +1,12 @@
-"""Peak memory of a stretch of the program."""
+"""Peak memory of a part of the program."""
 
-import resource
 import sys
 from pathlib import Path
 
 import torch
+
+if sys.platform != "win32":
+    import resource
 
 _CLEAR = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
@@ -12,7 +14,7 @@ MIB = 2**20
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Start a new stretch; where the system cannot, the process's peak so far remains."""
+    """Start measuring anew; where the system cannot, the process's peak so far remains."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif _CLEAR.exists():
@@ -21,13 +23,18 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory_mib(device: torch.device) -> float:
-    """Peak of the stretch in MiB: allocated on a CUDA device, else resident in the process."""
+    """Peak since the last reset in MiB: allocated on a CUDA device, else resident in the process.
+
+    0 on Windows, which has no such figure in Python's standard library.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / MIB
     if _STATUS.exists():
         for line in _STATUS.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
+    if sys.platform == "win32":
+        return 0.0
     # Kibibytes on Linux, bytes on macOS.
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MIB

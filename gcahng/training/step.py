@@ -34,12 +34,12 @@ class TrainingStep:
         embedder: Images [B, …] → embeddings [B, D].
         metric_loss: `loss(embeddings, labels)`, ours or pytorch-metric-learning's.
         generator: Hard negatives, or None for the metric loss alone.
-        optimizers: Whose parameters each step moves.
+        optimizers: One for each group of parameters.
         clip: Bound on gradients of embedder and graph, or None.
         clip_by: "value" clips every entry to ±clip, as published; "norm" the overall norm.
-        backward: Runs backward.
-        autocast: Makes the context that the forward passes run in; losses, norms and distances
-            stay in float32 within it.
+        backward: Runs the backward pass of a scalar.
+        autocast: Returns the context for the forward passes; losses, norms and distances stay in
+            float32 in it.
 
     Source: GCA-HNG (IJCV 2025), training procedure.
     """
@@ -74,15 +74,15 @@ class TrainingStep:
 
         Args:
             images: [B, …] on the embedder's device.
-            labels: [B], class-balanced where N-pair or a generator needs it; left on the CPU, no
-                step waits for the device.
+            labels: [B], class-balanced if N-pair or a generator needs it. On the CPU no step waits
+                for the device.
             draws: Folding scalars [P, P-1] of the metric and of the generator pass; drawn if None.
-            observe: Shown the negatives that the metric step learns from, if there is a generator.
+            observe: Called with the negatives of the metric step, if there is a generator.
 
         Returns:
             `metric` (J_m), `total` (J_metric) and `gradient`, the norm of the embedder's gradient
-            before clipping; with a generator also `synthetic`, `node_ce`, `graph_gradient`, and
-            where it is trained `classifier`, `generator_ce`, `similarity`, `diversity`,
+            before clipping; with a generator also `synthetic`, `node_ce`, `graph_gradient`, and if
+            the generator is trained `classifier`, `generator_ce`, `similarity`, `diversity`,
             `generator` (J_gen) and `generator_gradient`.
         """
         needs_layout = self.generator is not None or self._loss_takes_layout
@@ -98,7 +98,7 @@ class TrainingStep:
         if self.generator is not None:
             if self.generator.has_generator_losses:
                 losses |= self._generator_step(embeddings.detach(), labels, layout, draws)
-            # A generator whose loss has no weight has loss 0: its negatives enter fully.
+            # A generator without losses counts as loss 0: its negatives get their full weight.
             generated = losses.get("generator", losses["metric"].new_zeros(()))
             self.generator.hardness.record(losses["metric"], generated)
         return losses
@@ -111,7 +111,7 @@ class TrainingStep:
         draws: tuple[Tensor, Tensor] | None,
         observe: Observe | None,
     ) -> dict[str, Tensor]:
-        """J_metric; steps the embedder, then the graph with the gradient of J_gce."""
+        """Differentiate J_metric; step the embedder, then the graph with the gradient of J_gce."""
         known = {"layout": layout} if self._loss_takes_layout else {}
         metric = self.metric_loss(embeddings, labels, **known)
         if metric.dim():
@@ -127,7 +127,7 @@ class TrainingStep:
                 observe(negatives)
             losses |= negatives.losses
             total = metric + negatives.total
-            # The negatives themselves would live through backward.
+            # Free the negatives before backward.
             del negatives
         losses["total"] = total
         self.backward(total)
@@ -143,7 +143,7 @@ class TrainingStep:
         layout: BatchLayout | None,
         draws: tuple[Tensor, Tensor] | None,
     ) -> dict[str, Tensor]:
-        """The classifier's step, then the graph's with J_gen."""
+        """Step the classifier, then the graph with J_gen."""
         generator, optimizers = self.generator, self.optimizers
         assert generator is not None
         assert optimizers.graph is not None
@@ -169,7 +169,7 @@ class TrainingStep:
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _step(self, optimizer: Optimizer) -> Tensor:
-        """Clip what the optimizer owns, step it, and return the gradient's norm before both."""
+        """Clip the optimizer's gradients, step it, and return their norm before clipping."""
         owned = [p for group in optimizer.param_groups for p in group["params"]]
         parameters = [p for p in owned if p.grad is not None]
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])

@@ -1,4 +1,4 @@
-"""A start for small backbones that have no pretrained weights: classify classes set aside."""
+"""Pretrain a small backbone by classifying classes that are set aside for it."""
 
 import hashlib
 import warnings
@@ -36,19 +36,19 @@ def warm_start(
     cache: str | Path | None = None,
     progress: Progress | None = None,
 ) -> float:
-    """Train a backbone in place to classify `dataset`, with a linear head that is then dropped.
+    """Train a backbone in place to classify `dataset`, with a linear head that is discarded.
 
-    The torch random state of the caller stays as it was, so that what follows is the same
+    Torch's global random state is restored afterwards, so the training that follows is the same
     whether the weights were trained now or read from `cache`.
 
     Args:
         backbone: Maps images to `[N, out_channels]`.
-        dataset: Images of classes that neither training nor test use, with a transform.
-        seed: Of the order of images, their augmentation and the head.
+        dataset: Images of classes that are in no other split, with a transform.
+        seed: Seeds the order of images, their augmentation and the head.
         steps: Optimizer steps, at least 2.
         batch_size: Images in a step, at least 2.
         lr: Peak of the one-cycle learning rate.
-        cache: A folder to keep the trained weights in, and to find them in the next time.
+        cache: A folder where trained weights are stored and looked up; None: no cache.
         progress: Called after each step with the step (from 1), `steps` and the loss.
 
     Returns:
@@ -70,7 +70,7 @@ def warm_start(
         accuracy = _restore(backbone, path)
         if accuracy is not None:
             return accuracy
-    # As many rounds over the data as the steps need, each in a new order.
+    # Passes over the data until the steps are done, each in a new order.
     order = RandomSampler(dataset, num_samples=steps * batch_size)
     loader = DataLoader(dataset, batch_size, sampler=order)
     with _seeded(seed, backbone):
@@ -88,7 +88,7 @@ def warm_start(
 
 @contextmanager
 def _seeded(seed: int, backbone: nn.Module) -> Iterator[None]:
-    """Seed torch and put the backbone in training mode; undo both at the end."""
+    """Seed torch and set the backbone to training mode; undo both at the end."""
     device, was_training = next(backbone.parameters()).device, backbone.training
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
@@ -104,7 +104,7 @@ def _train(
     lr: float,
     progress: Progress | None,
 ) -> float:
-    """Minimise the cross entropy over `loader`; return the accuracy near its end."""
+    """Minimise the cross entropy over `loader`; return the accuracy over its last steps."""
     device = next(backbone.parameters()).device
     head = nn.Linear(int(backbone.out_channels), num_classes).to(device)  # type: ignore[arg-type]
     parameters = [*backbone.parameters(), *head.parameters()]
@@ -128,11 +128,11 @@ def _train(
 
 
 def _digest(backbone: nn.Module, dataset: ImageDataset, *settings: float) -> str:
-    """Name everything that the trained weights follow from, the initial weights included."""
+    """Hash everything that determines the trained weights, the initial weights included."""
     facts = (backbone, dataset, dataset.transform, settings, WEIGHT_DECAY)
     digest = hashlib.sha256(repr(facts).encode())
     digest.update(dataset.labels.numpy().tobytes())
-    # A few images tell data of the same name and size apart.
+    # A few images, because data sets of the same name and size may differ.
     for index in range(0, len(dataset), max(1, len(dataset) // PROBED_IMAGES)):
         digest.update(np.asarray(dataset.load(index)).tobytes())
     for name, weight in _weights(backbone).items():

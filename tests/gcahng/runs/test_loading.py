@@ -86,7 +86,7 @@ def test_foreign_checkpoint(tmp_path: Path) -> None:
 def test_checkpoint_that_holds_code_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.pt"
     torch.save({"config": "", "embedder": torch.nn.Linear(1, 1)}, path)
-    with pytest.raises(ValueError, match="damaged, cut off or holds more than weights"):
+    with pytest.raises(ValueError, match="damaged, truncated or holds more than weights"):
         load_run(path)
 
 
