@@ -43,11 +43,20 @@ def build_dataset(
     Args:
         name: A key of `DATASETS`.
         split: One of the data set's `SPLITS`.
-        root: The folder that holds all data sets.
-        transform: Maps a raw image; None leaves the images raw.
-        **args: The data set's own arguments.
+        root: The folder that holds all data sets; None for data sets that need no files.
+        transform: Applied to each raw image; None returns raw images.
+        **args: Further arguments of the data set.
 
     Raises:
+        FileNotFoundError: If the data set's files are missing.
         ValueError: If the name, the split or an argument is unknown.
+
+    Example:
+        >>> dataset = build_dataset("digits", "train")
+        >>> dataset
+        Digits(split='train', classes=5, images=901)
+        >>> image, label = dataset[0]
+        >>> image.shape, image.dtype, dataset.classes[label]
+        (torch.Size([1, 8, 8]), torch.uint8, 'digit 0')
     """
     return DATASETS.build(name, root=root, split=split, transform=transform, **args)

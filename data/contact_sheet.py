@@ -1,4 +1,4 @@
-"""A picture of a data set: one row per class."""
+"""A contact sheet of a data set: one image with a row per class."""
 
 import textwrap
 from pathlib import Path
@@ -17,27 +17,33 @@ HEADER = 56
 BASELINE = 34
 LABEL_SIZE = 13
 LABEL_CHARACTERS = 26
-PAPER = "white"
+BACKGROUND = "white"
 TEXT = "#222222"
-FAINT = "#777777"
+SUBTITLE = "#777777"
 
 
 def contact_sheet(
     dataset: ImageDataset, classes: int = 20, per_class: int = 8, seed: int = 0
 ) -> Image.Image:
-    """Lay out raw images of some classes, a class per row with its name at the left.
+    """Draw raw images of random classes, one class per row with its name on the left.
 
     Args:
         dataset: Any data set, grey or colour, of any image sizes.
-        classes: How many classes to draw at random; all where there are fewer.
-        per_class: How many images of each, at most.
-        seed: The same seed draws the same images.
+        classes: Number of classes; all if the data set has fewer.
+        per_class: Maximum number of images per class.
+        seed: Seed of the selection.
 
     Returns:
-        An RGB picture.
+        An RGB image.
 
     Raises:
         ValueError: If `classes` or `per_class` is below 1, or the data set is empty.
+
+    Example:
+        >>> from gcahng.data import build_dataset
+        >>> sheet = contact_sheet(build_dataset("digits", "test"), classes=3, per_class=4)
+        >>> sheet.mode, sheet.height
+        ('RGB', 300)
     """
     if classes < 1 or per_class < 1 or not len(dataset):
         raise ValueError(
@@ -49,7 +55,7 @@ def contact_sheet(
     shown = np.sort(rng.permutation(np.unique(labels))[:classes])
     rows = [rng.permutation(np.flatnonzero(labels == label))[:per_class] for label in shown]
     names = [_wrap(dataset.classes[label]) for label in shown]
-    sheet, left = _paper(dataset, names, max(len(row) for row in rows))
+    sheet, left = _empty_sheet(dataset, names, max(len(row) for row in rows))
     draw = ImageDraw.Draw(sheet)
     for number, (name, row) in enumerate(zip(names, rows, strict=True)):
         top = HEADER + number * (TILE + GAP)
@@ -60,8 +66,8 @@ def contact_sheet(
     return sheet
 
 
-def _paper(dataset: ImageDataset, names: list[str], columns: int) -> tuple[Image.Image, int]:
-    """Return an empty sheet with its title, and where the images begin."""
+def _empty_sheet(dataset: ImageDataset, names: list[str], columns: int) -> tuple[Image.Image, int]:
+    """Return a sheet with its title, and the x coordinate of the first image."""
     title, subtitle = _font(18, "-Bold"), _font(15)
     facts = f"{dataset.split} split, {dataset.num_classes} classes, {len(dataset)} images"
     facts_left = MARGIN + round(title.getlength(dataset.name)) + 12
@@ -69,24 +75,24 @@ def _paper(dataset: ImageDataset, names: list[str], columns: int) -> tuple[Image
     left = MARGIN + round(max(map(_font(LABEL_SIZE).getlength, lines))) + 4 * GAP
     right = max(left + columns * (TILE + GAP) - GAP, facts_left + round(subtitle.getlength(facts)))
     height = HEADER + len(names) * (TILE + GAP) - GAP + MARGIN
-    sheet = Image.new("RGB", (right + MARGIN, height), PAPER)
+    sheet = Image.new("RGB", (right + MARGIN, height), BACKGROUND)
     draw = ImageDraw.Draw(sheet)
     draw.text((MARGIN, BASELINE), dataset.name, fill=TEXT, font=title, anchor="ls")
-    draw.text((facts_left, BASELINE), facts, fill=FAINT, font=subtitle, anchor="ls")
+    draw.text((facts_left, BASELINE), facts, fill=SUBTITLE, font=subtitle, anchor="ls")
     return sheet, left
 
 
 def _wrap(name: str) -> str:
-    """Break a class name into at most four lines."""
+    """Wrap a class name to at most four lines."""
     return "\n".join(textwrap.wrap(name.replace("_", " "), LABEL_CHARACTERS)[:4])
 
 
 def _tile(image: RawImage) -> Image.Image:
-    picture = (image if isinstance(image, Image.Image) else to_pil_image(image)).convert("RGB")
-    # Small pictures keep their pixels visible; large ones are reduced smoothly.
-    small = max(picture.size) < TILE
+    tile = (image if isinstance(image, Image.Image) else to_pil_image(image)).convert("RGB")
+    # Enlarge small images without smoothing; reduce large ones with antialiasing.
+    small = max(tile.size) < TILE
     method = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
-    return ImageOps.pad(picture, (TILE, TILE), method, color=PAPER)
+    return ImageOps.pad(tile, (TILE, TILE), method, color=BACKGROUND)
 
 
 def _font(size: int, style: str = "") -> ImageFont.FreeTypeFont:

@@ -1,4 +1,4 @@
-"""Fetching a benchmark's archives: resumable, checked, and unpacked in one move."""
+"""Download the archives of a published data set: resumable, verified, unpacked atomically."""
 
 import http.client
 import shutil
@@ -19,31 +19,31 @@ from gcahng.data.datasets.published_dataset import Archive, PublishedDataset, So
 Progress = Callable[[int, int | None], None]
 TIMEOUT = 30.0
 CHUNK = 1 << 20
-PARTIAL = 206
-RANGE_REFUSED = 416
+PARTIAL_CONTENT = 206
+RANGE_NOT_SATISFIABLE = 416
 
 
 def download(
     dataset: type[ImageDataset], root: str | Path, progress: Progress | None = None
 ) -> Path:
-    """Fetch a data set into `root`; where it is already there, warn and do nothing.
+    """Download a data set into `root`; if it is already there, only warn.
 
-    What was fetched before a connection broke is kept, and the next call goes on from there. An
-    archive that lies in `root` already, got by other means, is unpacked and kept.
+    An interrupted download is kept, and the next call resumes it. An archive that is already in
+    `root` (downloaded by hand) is unpacked and kept.
 
     Args:
-        dataset: A benchmark whose source has archives.
-        root: The folder that holds all data sets; made where it does not exist.
-        progress: Called with how many bytes of an archive are there and how many it has, or None
-            where the server does not tell.
+        dataset: A published data set with archives in its `source`.
+        root: The folder that holds all data sets; created if missing.
+        progress: Called with the bytes of an archive downloaded so far and its size, or None if
+            the server does not report the size.
 
     Returns:
         The data set's folder.
 
     Raises:
-        ValueError: If it cannot be had without a person, an archive is not as published, or the
-            disk is too small.
-        OSError: If the server cannot be reached or breaks off, or the disk fails.
+        ValueError: If the data set must be downloaded by hand, an archive fails its checksum or
+            cannot be unpacked, or disk space is insufficient.
+        OSError: If the server is unreachable, the connection breaks, or writing fails.
     """
     if not issubclass(dataset, PublishedDataset):
         raise ValueError(f"{dataset.__name__} has nothing to download.")
@@ -55,8 +55,7 @@ def download(
         return found[0]
     if not source.archives:
         raise ValueError(
-            f"{dataset.__name__} cannot be downloaded without you, into '{root}'. "
-            f"{source.instructions}"
+            f"{dataset.__name__} must be downloaded by hand into '{root}'. {source.instructions}"
         )
     root.mkdir(parents=True, exist_ok=True)
     for archive in source.archives:
@@ -70,36 +69,36 @@ def download(
 
 
 def _install(archive: Archive, root: Path, source: Source, progress: Progress | None) -> None:
-    """Fetch, check and unpack one archive, and remove what was fetched."""
+    """Download, verify and unpack one archive, then delete the downloaded file."""
     target = root / archive.folder
     if target.exists():
-        raise ValueError(f"'{target}' is there but incomplete: move it away, then download again.")
-    own = root / PurePosixPath(archive.url).name
-    if own.is_file() and check_md5(str(own), archive.md5):
-        _unpack(own, target)
+        raise ValueError(f"'{target}' exists but is incomplete: move it away, then download again.")
+    local = root / PurePosixPath(archive.url).name
+    if local.is_file() and check_md5(str(local), archive.md5):
+        _unpack(local, target)
         return
-    part = own.with_name(f"{own.name}.part")
+    part = local.with_name(f"{local.name}.part")
     _fetch(archive.url, part, source, progress)
     if not check_md5(str(part), archive.md5):
         part.unlink()
         raise ValueError(
-            f"What {archive.url} sent is not the published archive (its MD5 is not "
-            f"{archive.md5}) and was removed: download again, or by hand. {source.instructions}"
+            f"The file from {archive.url} was removed because it is not the published archive (its "
+            f"MD5 is not {archive.md5}): download again, or by hand. {source.instructions}"
         )
     _unpack(part, target)
     part.unlink()
 
 
 def _fetch(url: str, part: Path, source: Source, progress: Progress | None) -> None:
-    """Download to `part`, going on from what is there."""
+    """Download to `part`, resuming if it exists."""
     try:
         _stream(url, part, progress)
     except (OSError, http.client.HTTPException) as error:
         reason = str(error).removeprefix("<urlopen error ").removesuffix(">")
-        there = _size(part)
-        onward = f", which goes on from the {_megabytes(there)} in '{part}'" if there else ""
+        done = _size(part)
+        resume = f", which resumes from the {_megabytes(done)} in '{part}'" if done else ""
         raise OSError(
-            f"Cannot download {url} ({reason}): try again{onward}, or do it by hand. "
+            f"Cannot download {url} ({reason}): try again{resume}, or download by hand. "
             f"{source.instructions}"
         ) from error
 
@@ -111,53 +110,53 @@ def _stream(url: str, part: Path, progress: Progress | None) -> None:
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
-        # All of it is there already; the checksum tells whether it is the right file.
-        if start and error.code == RANGE_REFUSED:
+        # The partial file is already complete; the checksum is verified later.
+        if start and error.code == RANGE_NOT_SATISFIABLE:
             return
         raise
     with response:
-        # A server that knows no ranges sends the whole file again.
-        start = start if response.status == PARTIAL else 0
+        # A server without range support sends the whole file again.
+        start = start if response.status == PARTIAL_CONTENT else 0
         length = response.headers["Content-Length"]
         total = None if length is None else start + int(length)
         if total is not None:
-            _refuse_small_disk(part, start, total)
+            _check_disk_space(part, start, total)
         with part.open("ab" if start else "wb") as file:
             while chunk := response.read(CHUNK):
                 file.write(chunk)
                 start += len(chunk)
                 if progress is not None:
                     progress(start, total)
-    # Python ends quietly where a connection broke between two reads.
+    # `read` raises no error if the connection breaks between two calls.
     if total is not None and start < total:
         raise ConnectionError(f"the connection broke after {start} of {total} bytes")
 
 
-def _refuse_small_disk(part: Path, there: int, total: int) -> None:
-    """Photos hardly shrink, so that what is unpacked takes about the archive's size again."""
+def _check_disk_space(part: Path, done: int, total: int) -> None:
+    """Raise unless archive and unpacked files fit; photos take about the archive's size again."""
     free = shutil.disk_usage(part.parent).free
-    needed = 2 * total - there
+    needed = 2 * total - done
     if free < needed:
         raise ValueError(
-            f"'{part.parent}' has {_megabytes(free)} free, but the archive and what it unpacks to "
-            f"take about {_megabytes(needed)}: make room, or choose another 'root'."
+            f"'{part.parent}' has {_megabytes(free)} free, but the archive and its contents need "
+            f"about {_megabytes(needed)}: free some space, or choose another 'root'."
         )
 
 
 def _unpack(archive: Path, target: Path) -> None:
-    """Unpack into a temporary folder and move the result into place, so that none is ever half."""
+    """Unpack atomically: extract to a temporary folder, then rename it."""
     temporary = target.with_name(f".{target.name}-{uuid4().hex}")
     temporary.mkdir()
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as file:
-                _refuse_escapes(archive, file.namelist())
+                _check_member_paths(archive, file.namelist())
                 file.extractall(temporary)
         else:
             with tarfile.open(archive) as tar:
                 tar.extractall(temporary, filter="data")
         if not (temporary / target.name).is_dir():
-            raise ValueError(f"'{archive}' does not hold the folder {target.name}/.")
+            raise ValueError(f"'{archive}' does not contain the folder {target.name}/.")
         (temporary / target.name).rename(target)
     except tarfile.TarError as error:
         raise ValueError(f"Cannot unpack '{archive}' ({error}).") from error
@@ -165,7 +164,8 @@ def _unpack(archive: Path, target: Path) -> None:
         shutil.rmtree(temporary)
 
 
-def _refuse_escapes(archive: Path, names: list[str]) -> None:
+def _check_member_paths(archive: Path, names: list[str]) -> None:
+    """Raise if an archive member would be written outside the target folder."""
     for name in names:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise ValueError(f"'{archive}' would write outside its folder, to '{name}'.")

@@ -1,4 +1,4 @@
-"""Class-balanced batches: S classes with P images each."""
+"""Class-balanced batches: S classes with P images per class."""
 
 from collections.abc import Iterator
 
@@ -9,24 +9,37 @@ from torch.utils.data import Sampler
 
 
 class ClassBalancedBatchSampler(Sampler[list[int]]):
-    """Batches of S classes times P images, in slot-major order.
+    """Yield batches of S classes with P images per class, in slot-major order.
 
-    Entry `i` of a batch has class `i mod S` and is that class's sample `i // S`. Each batch draws
-    S classes afresh. A class deals out its images from a shuffled pile and shuffles again only
-    when the pile is used up, so that within an epoch all are seen before one is seen twice; a
-    class with fewer than P images is drawn with replacement.
+    Entry `i` of a batch belongs to the batch's class `i mod S` and is sample `i // S` of that
+    class. Every batch draws S classes at random without replacement. Each class cycles through
+    its images in shuffled order and reshuffles only when all are used, so within an epoch no
+    image repeats before all images of its class were seen. Classes with fewer than P images are
+    sampled with replacement.
 
-    The batches follow from `seed` and the epoch alone: two iterations without `set_epoch` between
-    them are equal, and no global random state is read or changed.
+    The batches depend only on `seed` and the epoch: iterating twice without `set_epoch` gives
+    equal batches, and global random state is neither read nor changed.
 
     Args:
-        labels: `[N]` the class of each image, any integers.
-        classes_per_batch: S, at least 2.
-        samples_per_class: P, at least 2.
-        seed: Not negative.
+        labels: `[N]` integer class of each image.
+        classes_per_batch: S ≥ 2.
+        samples_per_class: P ≥ 2.
+        seed: Random seed ≥ 0.
 
     Raises:
-        ValueError: If the labels cannot fill one batch.
+        ValueError: If S or P is below 2, or the labels have fewer than S classes.
+
+    Example:
+        >>> labels = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2])
+        >>> sampler = ClassBalancedBatchSampler(labels, classes_per_batch=2, samples_per_class=2)
+        >>> len(sampler)
+        2
+        >>> sampler.set_epoch(1)
+        >>> for batch in sampler:
+        ...     slots = labels[batch].reshape(2, 2)  # P rows, one column per class
+        ...     print(len(set(batch)), bool((slots[0] == slots[1]).all()))
+        4 True
+        4 True
     """
 
     def __init__(
@@ -43,7 +56,7 @@ class ClassBalancedBatchSampler(Sampler[list[int]]):
         self.num_batches = max(1, len(labels) // (classes_per_batch * samples_per_class))
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose batches the next iteration gives."""
+        """Set the epoch, which seeds the next iteration together with `seed`."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -51,32 +64,34 @@ class ClassBalancedBatchSampler(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         rng = np.random.default_rng([self.seed, self.epoch])
-        piles = [rng.permutation(members) for members in self.members]
+        queues = [rng.permutation(members) for members in self.members]
         for _ in range(self.num_batches):
-            chosen = rng.choice(len(piles), self.classes_per_batch, replace=False)
-            columns = [self._deal(piles, c, rng) for c in chosen.tolist()]
+            classes = rng.choice(len(queues), self.classes_per_batch, replace=False)
+            columns = [self._draw(queues, c, rng) for c in classes.tolist()]
             yield np.stack(columns, axis=1).flatten().tolist()
 
-    def _deal(self, piles: list[np.ndarray], c: int, rng: np.random.Generator) -> np.ndarray:
-        """Take P images of class number `c` off its pile: `[P]` indices."""
+    def _draw(self, queues: list[np.ndarray], c: int, rng: np.random.Generator) -> np.ndarray:
+        """Take P images of class number `c` from its queue: `[P]` indices."""
         members, wanted = self.members[c], self.samples_per_class
         if len(members) < wanted:
             return rng.choice(members, wanted)
-        dealt, piles[c] = np.split(piles[c], [wanted])
-        if len(dealt) < wanted:
-            fresh = rng.permutation(members)
-            seen = np.isin(fresh, dealt)
-            # Images already in this batch go to the bottom, so that they cannot repeat in it.
-            fresh = np.concatenate([fresh[~seen], fresh[seen]])
-            rest, piles[c] = np.split(fresh, [wanted - len(dealt)])
-            dealt = np.concatenate([dealt, rest])
-        return dealt
+        drawn, queues[c] = np.split(queues[c], [wanted])
+        if len(drawn) < wanted:
+            shuffled = rng.permutation(members)
+            used = np.isin(shuffled, drawn)
+            # Images already in this batch move to the end so that none repeats within it.
+            shuffled = np.concatenate([shuffled[~used], shuffled[used]])
+            rest, queues[c] = np.split(shuffled, [wanted - len(drawn)])
+            drawn = np.concatenate([drawn, rest])
+        return drawn
 
 
 def _check(num_classes: int, classes_per_batch: int, samples_per_class: int) -> None:
     if num_classes < 2:
         problem = "there are no labels" if num_classes == 0 else "all images are of one class"
-        raise ValueError(f"Cannot sample batches: {problem}, but training needs at least 2.")
+        raise ValueError(
+            f"Cannot sample batches: {problem}, but training needs at least 2 classes."
+        )
     if classes_per_batch < 2:
         raise ValueError(f"Expected 'classes_per_batch' of at least 2 (got {classes_per_batch}).")
     if samples_per_class < 2:
@@ -86,6 +101,6 @@ def _check(num_classes: int, classes_per_batch: int, samples_per_class: int) -> 
         )
     if num_classes < classes_per_batch:
         raise ValueError(
-            f"The training split has {num_classes} classes, fewer than a batch's "
-            f"{classes_per_batch}: lower 'classes_per_batch' to {num_classes} or less."
+            f"The training split has {num_classes} classes, fewer than the {classes_per_batch} of "
+            f"a batch: lower 'classes_per_batch' to {num_classes} or less."
         )

@@ -1,6 +1,6 @@
-"""From raw images to network inputs, on torchvision's v2 operators.
+"""Transforms from raw images to network inputs, built on torchvision's v2 operators.
 
-The transforms draw from torch's global random state; seeding that is enough to repeat them.
+Augmentation uses torch's global random state; `torch.manual_seed` makes it reproducible.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,17 +15,17 @@ from gcahng.registry import Registry
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-PUBLISHED_MARGIN = 256 / 224
+PUBLISHED_RESIZE_RATIO = 256 / 224
 
 
 class Jitter(nn.Module):
-    """Multiply an image around its mean by `1 ± contrast` and add `± brightness`.
+    """Scale an image around its mean by up to `1 ± contrast` and add up to `± brightness`.
 
-    `v2.ColorJitter` multiplies by its brightness as well and costs six times as much per image.
+    `v2.ColorJitter` scales brightness instead of shifting it and takes six times as long.
 
     Args:
-        contrast: The largest relative change, not negative.
-        brightness: The largest shift, in units of the image's full range.
+        contrast: Maximum relative change ≥ 0.
+        brightness: Maximum shift ≥ 0, as a fraction of the full range.
     """
 
     def __init__(self, contrast: float, brightness: float) -> None:
@@ -33,32 +33,41 @@ class Jitter(nn.Module):
         self.contrast, self.brightness = contrast, brightness
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map a float image `[C, H, W]` in about [0, 1] to one of the same shape, not clamped."""
+        """Jitter a float image `[C, H, W]`, nominally in [0, 1]; the output is not clamped."""
         gain, shift = (torch.rand(2) * 2 - 1).tolist()
         mean = image.mean()
         return (image - mean) * (1 + gain * self.contrast) + (mean + shift * self.brightness)
 
     def extra_repr(self) -> str:
-        """Show the strengths."""
+        """Show contrast and brightness."""
         return f"contrast={self.contrast}, brightness={self.brightness}"
 
 
-class Unit(nn.Module):
-    """Divide by 255.
+class DivideBy255(nn.Module):
+    """Divide by 255, as the published code does.
 
-    `v2.ToDtype` multiplies by the reciprocal, and so differs from the published set-up in the last
-    bit.
+    `v2.ToDtype` multiplies by the reciprocal, which differs in the last bit.
     """
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map a uint8 image to a float one of the same shape in [0, 1]."""
+        """Convert a uint8 image to float32 in [0, 1], of the same shape."""
         return image.to(torch.float32).div_(255)
 
 
 def glyphs(
     train: bool, size: int = 32, contrast: float = 0.1, brightness: float = 0.05
 ) -> Transform:
-    """Crop a glyph, at random and with jitter for training; float `[1, size, size]` near [0, 1]."""
+    """Crop a glyph: randomly and with jitter for training, else the centre.
+
+    Args:
+        train: Whether to augment.
+        size: Side of the crop in pixels.
+        contrast: As in `Jitter`.
+        brightness: As in `Jitter`.
+
+    Returns:
+        A transform from uint8 `[1, H, W]` to float32 `[1, size, size]`, about [0, 1].
+    """
     to_float = v2.ToDtype(torch.float32, scale=True)
     if not train:
         return v2.Compose([v2.CenterCrop(size), to_float])
@@ -66,7 +75,16 @@ def glyphs(
 
 
 def digits(train: bool, size: int = 8, shift: int = 1) -> Transform:
-    """Shift a digit by up to `shift` pixels for training; float `[1, size, size]` in [0, 1]."""
+    """Convert a digit to float32, shifted by up to `shift` pixels for training.
+
+    Args:
+        train: Whether to augment.
+        size: Side of the image in pixels.
+        shift: Maximum shift in pixels.
+
+    Returns:
+        A transform from uint8 `[1, size, size]` to float32 of the same shape in [0, 1].
+    """
     to_float = v2.ToDtype(torch.float32, scale=True)
     return v2.Compose([v2.RandomCrop(size, padding=shift), to_float]) if train else to_float
 
@@ -79,33 +97,36 @@ def imagenet(
     mean: Sequence[float] = IMAGENET_MEAN,
     std: Sequence[float] = IMAGENET_STD,
 ) -> Transform:
-    """Crop a photo and normalise it; float `[3, size, size]`. The published set-up.
+    """Crop and normalise a photo, by default as in the published code.
 
     Args:
-        train: Whether to cut out a part at random and mirror every other picture; otherwise the
-            centre is taken.
-        size: The side of the output.
-        scale: To train, the smallest and largest share of the picture's area to cut out.
-        resize: To test, the picture's shorter side before the centre is cut out; None keeps the
-            published proportion, 256 for 224.
-        mean: What is subtracted from each channel, in units of its full range.
-        std: What each channel is divided by then.
+        train: Whether to augment with a random resized crop and a horizontal flip (p = 0.5);
+            otherwise the image is resized and its centre cropped.
+        size: Side of the output in pixels.
+        scale: Training: range of the cropped area, as a fraction of the image's area.
+        resize: Testing: length of the shorter side before the centre crop; None keeps the
+            published ratio 256 / 224.
+        mean: Mean of each channel, for values in [0, 1].
+        std: Standard deviation of each channel, for values in [0, 1].
+
+    Returns:
+        A transform from a PIL image or a uint8 tensor to float32 `[3, size, size]`.
 
     Raises:
-        ValueError: If `scale` is no pair of shares, or `resize` is below `size`.
+        ValueError: If `scale` is not an ascending pair in (0, 1], or `resize` is below `size`.
     """
     if len(scale) != 2 or not 0 < scale[0] <= scale[1] <= 1:
-        raise ValueError(f"Expected 'scale' as two ascending shares in (0, 1] (got {scale}).")
-    resize = round(size * PUBLISHED_MARGIN) if resize is None else resize
+        raise ValueError(f"Expected 'scale' as two ascending fractions in (0, 1] (got {scale}).")
+    resize = round(size * PUBLISHED_RESIZE_RATIO) if resize is None else resize
     if resize < size:
         raise ValueError(
-            f"Expected 'resize' of at least 'size' (got {resize} and {size}): the centre cannot be "
-            "larger than the picture."
+            f"Expected 'resize' of at least 'size' (got {resize} and {size}): the crop cannot be "
+            "larger than the resized image."
         )
     crop: list[nn.Module] = [v2.Resize(resize), v2.CenterCrop(size)]
     if train:
         crop = [v2.RandomResizedCrop(size, tuple(scale)), v2.RandomHorizontalFlip()]
-    return v2.Compose([v2.RGB(), *crop, v2.PILToTensor(), Unit(), v2.Normalize(mean, std)])
+    return v2.Compose([v2.RGB(), *crop, v2.PILToTensor(), DivideBy255(), v2.Normalize(mean, std)])
 
 
 TRANSFORMS: Registry[Callable[..., Transform]] = Registry(
@@ -119,9 +140,14 @@ def build_transform(name: str, train: bool, **args: Any) -> Transform:
     Args:
         name: A key of `TRANSFORMS`; a data set's default is its `transform_name`.
         train: Whether to augment.
-        **args: The entry's own arguments.
+        **args: Further arguments of that transform.
 
     Raises:
-        ValueError: If the name or an argument is unknown.
+        ValueError: If the name or an argument is unknown, or a value is invalid.
+
+    Example:
+        >>> transform = build_transform("imagenet", train=False, size=32)
+        >>> transform(torch.zeros(3, 60, 40, dtype=torch.uint8)).shape
+        torch.Size([3, 32, 32])
     """
     return TRANSFORMS.build(name, train=train, **args)

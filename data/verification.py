@@ -1,4 +1,4 @@
-"""Checking a data set on disk, to the last file, before hours are spent on it."""
+"""Verify a data set on disk, down to every file, before training on it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class Part:
-    """A split, or the queries or the gallery of one.
+    """A split, or the queries or gallery of a split.
 
     Attributes:
-        name: The split, or 'query' and 'gallery' where the test split has both.
-        size: How many images and classes there are.
-        expected: How many there should be, or None where that is not known.
+        name: The split; 'query' or 'gallery' for the parts of a test split that has both.
+        size: Numbers of images and classes found.
+        expected: Published numbers; None if unknown.
     """
 
     name: str
@@ -36,16 +36,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found.
+    """The result of `verify`.
 
     Attributes:
         name: The data set's name.
         parts: The sizes of its parts.
-        problems: A sentence for each thing that is wrong; none means that all is well.
-        notes: A sentence for each thing worth knowing.
-        missing: Every file that is not there.
-        unreadable: Every file that cannot be read, and why.
-        turned: Every file whose EXIF orientation is other than upright.
+        problems: One sentence per error; empty if the data set is valid.
+        notes: One sentence per remark that is not an error.
+        missing: All missing files.
+        unreadable: All unreadable files, each with the reason.
+        turned: All files with an EXIF orientation other than upright.
     """
 
     name: str
@@ -63,17 +63,17 @@ def verify(
     progress: Progress | None = None,
     **args: Any,
 ) -> Verification:
-    """Open every split of a data set, count its images, and read each file to its end.
+    """Open every split of a data set, count its images and classes, and decode every file.
 
     Args:
         dataset: A key of `DATASETS`, or a class.
-        root: The data set's own argument.
-        progress: Called with how many files are read and how many there are.
-        **args: The data set's further arguments; `unreadable` has no effect.
+        root: As in the data set.
+        progress: Called with the number of files read so far and the total.
+        **args: Further arguments of the data set; `unreadable` is ignored.
 
     Raises:
-        FileNotFoundError: If the data set is not there.
-        ValueError: If its list of images is wrong, or an argument is unknown.
+        FileNotFoundError: If the data set is missing.
+        ValueError: If its list of images is invalid, or an argument is unknown.
     """
     args.pop("unreadable", None)
     splits = _open(dataset, root, args)
@@ -141,33 +141,32 @@ def _class_problems(splits: Mapping[str, ImageDataset]) -> Iterator[str]:
     for split in splits.values():
         if split.num_classes < 2:
             yield (
-                f"The {split.split} split has one class: training needs two, and among images of "
-                "one class every answer is right."
+                f"The {split.split} split has one class: training and retrieval need at least two."
             )
-        if split.split != "train" and (problem := _unfindable(split, split.split)):
+        if split.split != "train" and (problem := _no_match_problem(split, split.split)):
             yield problem
-        elif lost := _unanswerable(split):
+        elif unmatched := _query_classes_without_gallery(split):
             yield (
-                f"Query classes without an image in the gallery ({len(lost)}), so that their "
-                f"queries have nothing to find: {shorten(lost, SHOWN)}."
+                f"Query classes without an image in the gallery ({len(unmatched)}), so their "
+                f"queries have no correct match: {shorten(unmatched, SHOWN)}."
             )
 
 
 def check_findable(dataset: ImageDataset, split: str | None = None) -> None:
-    """See that retrieval can be measured: at least one query has another image to find.
+    """Raise unless retrieval can be measured: at least one query has a correct match.
 
     Args:
-        dataset: What is to be measured.
-        split: What to call it; None takes its own name.
+        dataset: The data set to be evaluated.
+        split: The split's name in the error message; None takes `dataset.split`.
 
     Raises:
-        ValueError: If no query has anything to find.
+        ValueError: If no query has another image of its class to retrieve.
     """
-    if problem := _unfindable(dataset, split or dataset.split):
+    if problem := _no_match_problem(dataset, split or dataset.split):
         raise ValueError(problem)
 
 
-def _unfindable(dataset: ImageDataset, split: str) -> str | None:
+def _no_match_problem(dataset: ImageDataset, split: str) -> str | None:
     if dataset.is_query is None:
         findable = bool((dataset.labels.bincount() > 1).any())
     else:
@@ -176,13 +175,13 @@ def _unfindable(dataset: ImageDataset, split: str) -> str | None:
     if findable:
         return None
     return (
-        f"No query of the {split} split has another image of its class to find: give its classes "
-        "at least two images each."
+        f"No query of the {split} split has another image of its class to retrieve: its classes "
+        "need at least two images each."
     )
 
 
-def _unanswerable(dataset: ImageDataset) -> list[str]:
-    """Return the classes of the queries that the gallery lacks."""
+def _query_classes_without_gallery(dataset: ImageDataset) -> list[str]:
+    """Return the classes that have queries but no gallery image."""
     if dataset.is_query is None:
         return []
     queries = set(dataset.labels[dataset.is_query].tolist())
@@ -192,31 +191,31 @@ def _unanswerable(dataset: ImageDataset) -> list[str]:
 
 def _file_problems(missing: list[str], unreadable: list[tuple[str, str]]) -> Iterator[str]:
     if missing:
-        yield f"Files that are not there ({len(missing)}): {shorten(missing, SHOWN)}."
+        yield f"Missing files ({len(missing)}): {shorten(missing, SHOWN)}."
     if unreadable:
         shown = shorten([f"{path} ({why})" for path, why in unreadable], SHOWN)
-        yield f"Files that cannot be read ({len(unreadable)}): {shown}."
+        yield f"Unreadable files ({len(unreadable)}): {shown}."
 
 
 def _notes(splits: Iterable[ImageDataset]) -> Iterator[str]:
     for split in splits:
-        yield from _lone_notes(split)
+        yield from _single_image_notes(split)
     listed = (getattr(split, "notes", ()) for split in splits)
     yield from dict.fromkeys(note for notes in listed for note in notes)
 
 
-def _lone_notes(dataset: ImageDataset) -> Iterator[str]:
-    """Tell of classes with one image, which nothing else can match."""
+def _single_image_notes(dataset: ImageDataset) -> Iterator[str]:
+    """Report classes with a single image."""
     counts = dataset.labels.bincount(minlength=dataset.num_classes)
-    lone = [dataset.classes[label] for label in (counts == 1).nonzero().flatten().tolist()]
-    if not lone or dataset.is_query is not None:
+    single = [dataset.classes[label] for label in (counts == 1).nonzero().flatten().tolist()]
+    if not single or dataset.is_query is not None:
         return
-    means = "which has nothing to find"
+    effect = "so their queries have no correct match"
     if dataset.split == "train":
-        means = "which a batch draws with replacement"
+        effect = "which batches repeat"
     yield (
-        f"Classes of {dataset.split} with one image ({len(lone)} of {dataset.num_classes}), "
-        f"{means}: {shorten(lone, SHOWN)}."
+        f"Classes of {dataset.split} with one image ({len(single)} of {dataset.num_classes}), "
+        f"{effect}: {shorten(single, SHOWN)}."
     )
 
 
@@ -224,7 +223,7 @@ def _turn_notes(turned: list[str]) -> list[str]:
     if not turned:
         return []
     return [
-        f"Files with an EXIF orientation ({len(turned)}), set upright here but not by the "
+        f"Files with an EXIF orientation ({len(turned)}), rotated upright here but not by the "
         f"published loader: {shorten(turned, SHOWN)}."
     ]
 

@@ -1,4 +1,4 @@
-"""The contract of a data set, and one file per data set that lives on disk."""
+"""The base class of data sets, and one module per data set stored on disk."""
 
 from gcahng.data.datasets.base import ClassSubset, ImageDataset, RawImage, Transform, split_classes
 from gcahng.data.datasets.cars import Cars

@@ -1,4 +1,4 @@
-"""What a data set is: raw images, class names and labels, with a transform on top."""
+"""The base class of data sets: raw images, labels, class names and a transform."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -18,21 +18,21 @@ Transform = Callable[[Any], Tensor]
 class ImageDataset(Dataset[tuple[Any, int]], ABC):
     """Labelled images of one split.
 
-    A subclass sets `classes` and `labels` (and `is_query` where its protocol separates queries
-    from the gallery) in its constructor and implements `load`.
+    A subclass implements `load` and sets `classes` and `labels` in its constructor, and
+    `is_query` if its evaluation protocol separates queries from the gallery.
 
     Args:
-        root: The folder that holds all data sets, or None for data that needs none.
+        root: The folder that holds all data sets; None for data sets that need no files.
         split: One of `SPLITS`.
-        transform: Maps the raw image to what `__getitem__` returns; None returns it as it is.
+        transform: Applied to the raw image by `__getitem__`; None returns raw images.
 
     Raises:
         ValueError: If `split` is not one of `SPLITS`.
 
     Attributes:
-        classes: The names of the `C` classes.
-        labels: `[N]` int64 in `0..C-1`; a label indexes `classes`.
-        is_query: `[N]` bool, or None where every image queries all others.
+        classes: Names of the `C` classes.
+        labels: `[N]` int64 in `0..C-1`, indices into `classes`.
+        is_query: `[N]` bool; None if every image is a query against all others.
     """
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "test")
@@ -56,12 +56,12 @@ class ImageDataset(Dataset[tuple[Any, int]], ABC):
 
     @property
     def name(self) -> str:
-        """What to call the data set in titles and reports."""
+        """The data set's name in titles and reports."""
         return type(self).__name__
 
     @property
     def num_classes(self) -> int:
-        """The number of classes in this split."""
+        """Number of classes in this split."""
         return len(self.classes)
 
     @abstractmethod
@@ -83,11 +83,11 @@ class ImageDataset(Dataset[tuple[Any, int]], ABC):
 
 
 class ClassSubset(ImageDataset):
-    """Some classes of another data set, renumbered from 0, with a transform of their own.
+    """Selected classes of another data set, relabelled from 0, with a separate transform.
 
     Args:
-        dataset: The data set to look at; its raw images are shared, its transform is not.
-        class_ids: The classes to keep; the order gives the new labels.
+        dataset: The underlying data set; its raw images are shared, its transform is not used.
+        class_ids: The classes to keep; their order defines the new labels.
         transform: As in `ImageDataset`.
 
     Raises:
@@ -132,20 +132,23 @@ def _within(ids: Tensor, count: int) -> bool:
 def split_classes(
     num_classes: int, share: float, seed: int, part: str = "validation"
 ) -> tuple[list[int], list[int]]:
-    """Divide classes at random into training classes and classes held out.
+    """Split class numbers at random into training and held-out classes.
 
     Args:
-        num_classes: How many classes there are.
-        share: The share of them, in (0, 1), that is held out.
-        seed: The same seed gives the same division.
-        part: What the held-out classes are for, for the message.
+        num_classes: Number of classes.
+        share: Fraction of the classes to hold out, in (0, 1).
+        seed: Seed ≥ 0 of the split.
+        part: Name of the held-out part in the error message.
 
     Returns:
-        Training and held-out classes: two disjoint ascending lists that together hold every class
-        number.
+        Training and held-out classes: two disjoint, ascending lists that cover all classes.
 
     Raises:
-        ValueError: If either side would have fewer than the 2 classes that retrieval needs.
+        ValueError: If either part would have fewer than 2 classes, which retrieval needs.
+
+    Example:
+        >>> split_classes(10, share=0.2, seed=0)
+        ([0, 1, 2, 3, 5, 7, 8, 9], [4, 6])
     """
     held_out = round(num_classes * share)
     if held_out < 2 or num_classes - held_out < 2:

@@ -1,4 +1,4 @@
-"""CUB: Caltech-UCSD Birds-200-2011, birds by species."""
+"""CUB: Caltech-UCSD Birds-200-2011, photos of birds labelled by species."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -18,7 +18,7 @@ LAST_TRAIN_CLASS = 100
 
 
 def _read(home: Path, split: str) -> Listing:
-    """List the archive as it is; `train_test_split.txt` divides images, not classes."""
+    """List the original archive; its `train_test_split.txt` splits images, not classes: unused."""
     classes = dict(read_rows(home / "classes.txt", 2))
     class_of = dict(read_rows(home / "image_class_labels.txt", 2))
     listing = Listing([], [])
@@ -36,9 +36,11 @@ def _read(home: Path, split: str) -> Listing:
 
 
 class CUB(PublishedDataset):
-    """Birds of 200 species: the first 100 to train on, the last 100 to test.
+    """CUB-200-2011: classes 1-100 for training, 101-200 for testing.
 
-    The arguments are `PublishedDataset`'s.
+    The arguments are those of `PublishedDataset`.
+
+    Source: Wah et al. (Caltech technical report CNS-TR-2011-001, 2011).
     """
 
     folders = ("CUB_200_2011", "CUB200", "CUB")

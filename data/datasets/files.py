@@ -1,4 +1,4 @@
-"""Data sets of picture files, read on demand."""
+"""Data sets of image files, read on demand."""
 
 import warnings
 from abc import abstractmethod
@@ -20,14 +20,14 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of one split.
+    """The image files of one split.
 
     Attributes:
         paths: The file of each image.
-        names: The class of each image.
-        is_query: Whether each image is a query, or None where every image queries all others.
-        problems: Sentences about what is wrong with the list itself, for `verify`.
-        notes: Sentences about what is worth knowing of it, for `verify`.
+        names: The class name of each image.
+        is_query: Whether each image is a query; None if every image is a query against all others.
+        problems: Errors in the list itself, one sentence each, reported by `verify`.
+        notes: Remarks on the list, one sentence each, reported by `verify`.
     """
 
     paths: list[str]
@@ -36,36 +36,36 @@ class Listing:
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def keep(self, kept: Sequence[int]) -> "Listing":
-        """Return the list of these images only."""
-        is_query = None if self.is_query is None else [self.is_query[i] for i in kept]
-        paths, names = [self.paths[i] for i in kept], [self.names[i] for i in kept]
+    def keep(self, indices: Sequence[int]) -> "Listing":
+        """Return a listing of the selected images only."""
+        is_query = None if self.is_query is None else [self.is_query[i] for i in indices]
+        paths, names = [self.paths[i] for i in indices], [self.names[i] for i in indices]
         return Listing(paths, names, is_query, self.problems, self.notes)
 
 
 class FileDataset(ImageDataset):
-    """Images in files. A subclass lists a split's files and their classes in `list_images`.
+    """Images in files. A subclass lists the files and classes of a split in `list_images`.
 
-    Classes are numbered in the order of their names, as torchvision's `ImageFolder` does and the
-    published checkpoints have it.
+    Classes are sorted by name and numbered from 0, as in torchvision's `ImageFolder` and the
+    published checkpoints.
 
     Args:
         root: The folder that holds the data set.
         split: One of `SPLITS`.
-        transform: Maps an RGB picture; None returns it as it is.
-        unreadable: What to do about a missing or damaged picture. 'stop' raises when it is loaded.
-            'skip' decodes every picture once when the data set is opened and leaves out, with a
-            warning, what cannot be read, so that an epoch cannot fail half-way. That takes about a
-            millisecond for a picture of a benchmark, and ten for a camera's full size.
+        transform: Applied to an RGB PIL image; None returns the image unchanged.
+        unreadable: How to handle missing or damaged images. 'stop' raises when one is loaded.
+            'skip' decodes every image once on construction and skips unreadable ones with a
+            warning, so training cannot fail later. This takes about 1 ms per image of the
+            published data sets and 10 ms per full-size camera photo.
 
     Raises:
-        FileNotFoundError: If the data set is not there.
-        ValueError: If an argument is unknown or no image is left.
+        FileNotFoundError: If the data set is missing.
+        ValueError: If an argument is unknown, or no image remains.
 
     Attributes:
         paths: The `N` files.
-        problems: Sentences about what is wrong with the list of images; `verify` reports them.
-        notes: Sentences about what is worth knowing of it; `verify` reports them.
+        problems: Errors in the list of images, one sentence each, reported by `verify`.
+        notes: Remarks on the list, one sentence each, reported by `verify`.
     """
 
     transform_name = "imagenet"
@@ -84,16 +84,15 @@ class FileDataset(ImageDataset):
         super().__init__(root, split, transform)
         if unreadable not in UNREADABLE:
             raise ValueError(
-                f"Unknown word '{unreadable}' for 'unreadable': choose one of "
+                f"Unknown value '{unreadable}' of 'unreadable': choose one of "
                 f"{', '.join(UNREADABLE)}."
             )
         listing = self.list_images()
         if unreadable == "skip":
-            listing = _readable(listing)
+            listing = _skip_unreadable(listing)
         if not listing.paths:
             raise ValueError(
-                f"The {split} split of {self.name} has no image that can be read; look into "
-                f"'{root}'."
+                f"The {split} split of {self.name} has no readable image; check '{root}'."
             )
         self.classes = sorted(set(listing.names), key=self.class_order)
         number = {name: i for i, name in enumerate(self.classes)}
@@ -105,44 +104,44 @@ class FileDataset(ImageDataset):
 
     @abstractmethod
     def list_images(self) -> Listing:
-        """List the images of `self.split`, found under `self.root`."""
+        """List the images of `self.split` under `self.root`."""
 
     @staticmethod
     def class_order(name: str) -> Any:
-        """What the classes are sorted by."""
+        """Sort key of a class name, which determines the class numbers."""
         return name
 
     @property
     def folder(self) -> Path:
-        """The root, which picture files cannot do without.
+        """The root folder, which is required here.
 
         Raises:
-            ValueError: If it is None.
+            ValueError: If `root` is None.
         """
         if self.root is None:
             raise ValueError(
-                f"{type(self).__name__} reads its images from files: name their folder as 'root'."
+                f"{type(self).__name__} reads its images from files: set 'root' to their folder."
             )
         return self.root
 
     def load(self, index: int) -> Image.Image:
-        """Return the picture, upright RGB.
+        """Return the image as upright RGB.
 
         Raises:
-            FileNotFoundError: If its file is not there.
-            ValueError: If it cannot be decoded.
+            FileNotFoundError: If the file is missing.
+            ValueError: If the file cannot be decoded.
         """
         return read_image(
             self.paths[index],
-            "mend or remove it, or leave unreadable images out with data.args.unreadable=skip",
+            "repair or remove it, or skip unreadable images with data.args.unreadable=skip",
         )
 
 
 def class_folders(folder: Path) -> Listing:
-    """List the pictures of a folder that has one subfolder per class, as `ImageFolder` does.
+    """List the images of a folder with one subfolder per class, as `ImageFolder` does.
 
-    A class's own subfolders count to it; hidden files and folders, and classes without a picture,
-    do not count.
+    Images in deeper subfolders belong to the class. Hidden files and folders, and class folders
+    without images, are ignored.
     """
     paths: list[str] = []
     names: list[str] = []
@@ -155,41 +154,41 @@ def class_folders(folder: Path) -> Listing:
             names += [subfolder.name] * len(found)
             others += other
             empty += [] if found else [subfolder.name]
-    return Listing(paths, names, notes=tuple(_left_out(folder, others, empty)))
+    return Listing(paths, names, notes=tuple(_ignored_notes(folder, others, empty)))
 
 
-def _left_out(folder: Path, others: Counter[str], empty: list[str]) -> Iterator[str]:
-    """Say what of a folder is no picture."""
+def _ignored_notes(folder: Path, others: Counter[str], empty: list[str]) -> Iterator[str]:
+    """Report ignored files and class folders without images."""
     if others:
         kinds = ", ".join(
             f"{count} {suffix or 'without suffix'}" for suffix, count in others.items()
         )
         yield (
-            f"{others.total()} files in '{folder}' are of kinds that are not read, and left out "
-            f"({kinds}); convert those that are pictures."
+            f"{others.total()} files in '{folder}' are ignored because their format is not "
+            f"supported ({kinds}); convert those that are images."
         )
     if empty:
         yield (
-            f"{len(empty)} folders in '{folder}' hold no picture and make no class: "
+            f"{len(empty)} folders in '{folder}' are ignored because they contain no image: "
             f"{shorten(empty, SHOWN)}."
         )
 
 
 def shorten(items: Sequence[str], shown: int) -> str:
-    """Name the first few of many, and how many more there are."""
+    """Join the first `shown` items and append the number of the others."""
     more = f" and {len(items) - shown} more" if len(items) > shown else ""
     return ", ".join(items[:shown]) + more
 
 
-def _readable(listing: Listing) -> Listing:
-    """Leave out what cannot be read, with one warning."""
+def _skip_unreadable(listing: Listing) -> Listing:
+    """Return the listing without unreadable files, with one warning."""
     results = list(examine_all(listing.paths))
     bad = [f"'{result.path}' ({result.problem})" for result in results if result.problem]
     if not bad:
         return listing
-    # The level makes the warning point at whoever opens the data set.
+    # With this stack level the warning points at the code that constructs the data set.
     warnings.warn(
-        f"Left out {len(bad)} of {len(results)} images, which cannot be read: "
+        f"Skipped {len(bad)} of {len(results)} images because they cannot be read: "
         f"{shorten(bad, SHOWN)}.",
         stacklevel=3,
     )

@@ -1,4 +1,4 @@
-"""InShop: DeepFashion's In-shop Clothes Retrieval, clothes by item, queries apart from gallery."""
+"""InShop: DeepFashion's In-shop Clothes Retrieval, with separate queries and gallery."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -27,7 +27,7 @@ def _read_eval(home: Path, split: str) -> Listing:
 
 
 def _read(home: Path, partition: Path, split: str) -> Listing:
-    """List the rows of the partition: the number of rows, a header, then path, item, status."""
+    """List a partition file: the number of rows, a header, then rows of path, item and status."""
     images = _image_folder(home)
     paths, names, is_query = [], [], []
     rows = list(read_rows(partition, 3, skip=2))
@@ -46,8 +46,8 @@ def _read(home: Path, partition: Path, split: str) -> Listing:
 
 
 def _image_folder(home: Path) -> Path:
-    """Return what the paths of the partition, which start with `img/`, are relative to."""
-    # Where case does not matter, `img` is also `Img`, which would hide the inner folder.
+    """Return the parent of `img/`, to which the paths of the partition file are relative."""
+    # Check Img/ first: on a case-insensitive file system, `home / "img"` is also Img/.
     for folder in (home / "Img", home):
         if (folder / "img").is_dir():
             return folder
@@ -64,10 +64,12 @@ def _count_problems(partition: Path, rows: int) -> tuple[str, ...]:
 
 
 class InShop(PublishedDataset):
-    """Clothes of a shop: 3,997 items to train on, 3,985 others to find in a gallery.
+    """In-shop Clothes Retrieval: 3,997 classes (items) for training, 3,985 for testing.
 
-    The arguments are `PublishedDataset`'s. The test split holds queries and gallery together, and
-    `is_query` tells them apart.
+    The arguments are those of `PublishedDataset`. The test split contains queries and gallery;
+    `is_query` separates them.
+
+    Source: Liu et al. (CVPR 2016).
     """
 
     folders = ("In-shop Clothes Retrieval Benchmark", "In-shop", "DeepFashion")
@@ -79,11 +81,11 @@ class InShop(PublishedDataset):
     }
     source = Source(
         HOMEPAGE,
-        f"Ask for access as {HOMEPAGE} says, then put list_eval_partition.txt and the unpacked "
-        "img/ there.",
+        f"Request access as described on {HOMEPAGE}, then put list_eval_partition.txt and the "
+        "unpacked img/ there.",
     )
 
     @staticmethod
     def class_order(name: str) -> tuple[int, str]:
-        """The number of the item, by which the published code sorts."""
+        """Sort by item number, as the published code does."""
         return int(name.rpartition("_")[2]), name

@@ -1,4 +1,4 @@
-"""Picture files: which files are pictures, and reading one as upright RGB."""
+"""Image files: find them in folders, and read one as upright 8-bit RGB."""
 
 import os
 from collections import Counter
@@ -15,11 +15,11 @@ SUFFIXES = frozenset(
     (
         *(".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
         *(".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
-        # Where this Pillow was built with it.
+        # Only if Pillow was built with AVIF support.
         *((".avif",) if "avif" in features.get_supported_modules() else ()),
     )
 )
-# `ImageOps.exif_transpose` also writes the EXIF block anew, which fails on many a camera's block.
+# Not `ImageOps.exif_transpose`: it also rewrites the EXIF block, which fails for some cameras.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -34,38 +34,38 @@ THREADS = max(2, min(8, os.cpu_count() or 1))
 BATCH = 1024
 
 
-def read_image(path: str | Path, advice: str = "mend it or choose another") -> Image.Image:
-    """Read a picture file as upright 8-bit RGB.
+def read_image(path: str | Path, advice: str = "repair it or choose another") -> Image.Image:
+    """Read an image file as upright 8-bit RGB.
 
-    A turned picture is set upright as its EXIF orientation says, transparent pixels are laid on
-    white, and 16-bit grey is brought to 8 bits. Everything is decoded: a truncated file is refused.
+    The image is rotated according to its EXIF orientation, transparent pixels are composited on
+    white, and 16-bit grey is converted to 8 bits. The file is decoded completely.
 
     Args:
-        path: Any format that Pillow reads; of an animation the first picture.
-        advice: The way out, for the messages.
+        path: A file in any format that Pillow reads; of an animation, the first frame is used.
+        advice: Ends the error message with what the user can do.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be decoded.
+        ValueError: If the file cannot be decoded, for instance because it is truncated.
     """
     try:
         with Image.open(path) as image:
             return _turn(_rgb(image), _orientation(image))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"There is no image '{path}'; {advice}.") from error
-    # Pillow's decoders raise whatever they stumble over, from SyntaxError to struct.error.
+    # Pillow's decoders raise many exception types, from SyntaxError to struct.error.
     except Exception as error:
         raise ValueError(f"Cannot read the image '{path}' ({_reason(error)}); {advice}.") from error
 
 
 @dataclass(frozen=True)
 class Examination:
-    """What became of decoding one picture file.
+    """The result of decoding one image file.
 
     Attributes:
         path: The file.
-        missing: Whether there is no such file.
-        problem: Why it cannot be read, or None where it can.
+        missing: Whether the file is missing.
+        problem: Why it cannot be read; None if it can.
         turned: Whether its EXIF orientation is other than upright.
     """
 
@@ -76,10 +76,10 @@ class Examination:
 
 
 def examine(path: str) -> Examination:
-    """Decode a picture and forget it."""
+    """Decode an image file to check it, without keeping the pixels."""
     try:
         with Image.open(path) as image:
-            # At an eighth of its size a JPEG is read to its end all the same, in half the time.
+            # Decoding a JPEG at 1/8 of its size still reads the whole file, in half the time.
             image.draft(None, (1, 1))
             _rgb(image)
             return Examination(path, turned=_orientation(image) in TURNS)
@@ -90,40 +90,40 @@ def examine(path: str) -> Examination:
 
 
 def examine_all(paths: Sequence[str]) -> Iterator[Examination]:
-    """Examine pictures in their order, several at once: Pillow decodes outside Python's lock."""
+    """Examine files in parallel threads (Pillow releases the GIL); results keep the order."""
     remaining = iter(paths)
-    # Pillow loads its formats when first asked for one, and threads that ask together may miss it.
+    # Pillow registers its formats on first use, which is not thread-safe.
     Image.init()
     with ThreadPoolExecutor(THREADS) as pool:
-        # A pool queues all it is given, and a data set has a hundred thousand paths.
+        # In batches, because `map` queues all its inputs and data sets have 100,000 files.
         while batch := list(islice(remaining, BATCH)):
             yield from pool.map(examine, batch)
 
 
 def picture_files(folder: Path) -> tuple[list[str], Counter[str]]:
-    """Return the pictures in a folder and its subfolders, sorted; hidden ones do not count.
+    """List the image files in a folder and its subfolders, sorted, without hidden files.
 
     Returns:
-        Their paths, and how many other files there are of each suffix.
+        The paths of the image files, and the number of other files by suffix.
     """
     found: list[str] = []
     others: Counter[str] = Counter()
     seen: set[str] = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        # A link that leads back up would be followed for ever.
-        if (real := os.path.realpath(place)) in seen:
+    for current, folders, files in os.walk(folder, followlinks=True):
+        # Visit each real folder once, because links can form cycles.
+        if (real := os.path.realpath(current)) in seen:
             folders.clear()
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [os.path.join(place, name) for name in sorted(files) if is_picture(name)]
-        shown = (name for name in files if not name.startswith("."))
-        others.update(_suffix(name) for name in shown if not is_picture(name))
+        found += [os.path.join(current, name) for name in sorted(files) if is_picture(name)]
+        visible = (name for name in files if not name.startswith("."))
+        others.update(_suffix(name) for name in visible if not is_picture(name))
     return found, others
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file's name is a picture's, of whatever case; hidden files are none."""
+    """Whether a file name has the suffix of an image (in any case) and is not hidden."""
     return not name.startswith(".") and _suffix(name) in SUFFIXES
 
 
@@ -133,10 +133,10 @@ def _suffix(name: str) -> str:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
-        return "not a picture in a known format"
-    # The system's own words, without the path that the sentence has already.
-    words = getattr(error, "strerror", None) or str(error)
-    return words.rstrip(".") or type(error).__name__
+        return "not an image in a known format"
+    # `strerror` lacks the path, which the error message already contains.
+    reason = getattr(error, "strerror", None) or str(error)
+    return reason.rstrip(".") or type(error).__name__
 
 
 def _orientation(image: Image.Image) -> int:
@@ -151,17 +151,17 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         image = _eight_bits(image)
     if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
-        paper = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(paper, image.convert("RGBA"))
+        background = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(background, image.convert("RGBA"))
     rgb = image.convert("RGB")
-    # An orientation left in there would turn the picture once more wherever it is honoured.
+    # Remove the EXIF orientation so that no other code rotates the image again.
     rgb.info = {}
     return rgb
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Bring 16-bit grey to 8 bits by its full range, so that a tone means the same everywhere."""
+    """Convert 16-bit grey to 8 bits, mapping the full range so that all images share one scale."""
     levels = np.asarray(image)
     if image.mode == "F" or levels.min() < 0 or levels.max() > FULL_16_BITS:
-        raise ValueError(f"mode {image.mode} has no known range; save it with 8 or 16 bits")
+        raise ValueError(f"mode {image.mode} has no known range; save it as 8 or 16 bits")
     return Image.fromarray((levels.astype(np.uint32) * 255 // FULL_16_BITS).astype(np.uint8))

@@ -1,4 +1,4 @@
-"""What the published benchmarks have in common: where to get them, and finding them on disk."""
+"""Base class of the published data sets: where to get them, and how to find them on disk."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from typing import ClassVar
 
 from gcahng.data.datasets.files import FileDataset, Listing, class_folders
 
-# `<all data sets>/<data set>/original/<archive's own folder>` is the deepest of the usual trees.
-DEPTH = 3
+# The deepest usual path below the root: `<data set>/original/<folder of the archive>`.
+SEARCH_DEPTH = 3
 
 
 @dataclass(frozen=True)
 class Archive:
-    """One file to download.
+    """One archive to download.
 
     Attributes:
-        url: Its address; the last part is the file's name.
-        md5: Its checksum.
-        folder: The folder it unpacks to.
+        url: Its URL; the last component is the file name.
+        md5: Its MD5 checksum.
+        folder: The top folder inside the archive.
     """
 
     url: str
@@ -28,12 +28,12 @@ class Archive:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set comes from.
+    """Where to get a data set.
 
     Attributes:
-        homepage: Its authors' page.
-        instructions: One sentence on how to get it.
-        archives: What `download` fetches; none where that needs a person.
+        homepage: The authors' web page.
+        instructions: One sentence on how to get it by hand.
+        archives: What `download` fetches; empty if it must be downloaded by hand.
     """
 
     homepage: str
@@ -43,7 +43,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Size:
-    """How large a part of a data set is."""
+    """Numbers of images and classes in a part of a data set."""
 
     images: int
     classes: int
@@ -51,39 +51,39 @@ class Size:
 
 @dataclass(frozen=True)
 class DiskLayout:
-    """One way in which a data set lies on disk.
+    """One arrangement of a data set's files on disk.
 
     Attributes:
-        needed: What its folder must hold; the names of folders end in "/".
-        read: Lists the images of a split, given the folder and the split's name.
+        required: Files and folders that the data set's folder must contain; folders end in "/".
+        read: Lists the images of a split, given the data set's folder and the split.
     """
 
-    needed: tuple[str, ...]
+    required: tuple[str, ...]
     read: Callable[[Path, str], Listing]
 
     def missing(self, home: Path) -> list[str]:
-        """Return what of `needed` is not in `home`."""
-        return [name for name in self.needed if not _is_there(home, name)]
+        """Return the entries of `required` that are missing from `home`."""
+        return [name for name in self.required if not _exists(home, name)]
 
 
 class PublishedDataset(FileDataset):
-    """A published data set, read from where its archive was unpacked.
+    """A published data set, read from its unpacked archive.
 
     Args:
-        root: The folder that holds all data sets, or the data set's own folder.
+        root: The folder that holds all data sets, or the data set's folder.
         split: 'train' or 'test'.
         transform: As in `FileDataset`.
         unreadable: As in `FileDataset`.
 
     Raises:
-        FileNotFoundError: If the data set is not there, with where to get it.
-        ValueError: If a file of it does not read as it should, or an argument is unknown.
+        FileNotFoundError: If the data set is missing; the message says how to get it.
+        ValueError: If one of its files is invalid, or an argument is unknown.
 
     Attributes:
-        folders: What its folder may be called; case, blanks, '-' and '_' do not matter.
-        layouts: The ways it may lie there; the first that is complete is read.
-        expected: The size of each part.
-        source: Where it comes from.
+        folders: Accepted names of its folder; case, spaces, '-' and '_' are ignored.
+        layouts: Supported arrangements of its files; the first complete one is read.
+        expected: The published size of each part.
+        source: Where to get it.
     """
 
     folders: ClassVar[tuple[str, ...]]
@@ -93,8 +93,8 @@ class PublishedDataset(FileDataset):
 
     @classmethod
     def find(cls, root: str | Path) -> tuple[Path, DiskLayout] | None:
-        """Return the data set's folder and how it lies there, or None where it is not there."""
-        for home in _homes(Path(root), cls.folders):
+        """Return the data set's folder and the layout found there, or None if it is missing."""
+        for home in _candidate_folders(Path(root), cls.folders):
             for layout in cls.layouts:
                 if not layout.missing(home):
                     return home, layout
@@ -104,47 +104,47 @@ class PublishedDataset(FileDataset):
         """List the images of the split in the data set's folder."""
         found = self.find(self.folder)
         if found is None:
-            raise FileNotFoundError(self._absence())
+            raise FileNotFoundError(self._not_found_message())
         home, layout = found
         return layout.read(home, self.split)
 
-    def _absence(self) -> str:
-        """Say what was looked for and where, and how to get it."""
-        layouts = ", or ".join(" and ".join(layout.needed) for layout in self.layouts)
-        lacks = [
+    def _not_found_message(self) -> str:
+        """Return where the data set was searched, what was expected, and how to get it."""
+        expected = ", or ".join(" and ".join(layout.required) for layout in self.layouts)
+        incomplete = [
             f"'{home}' lacks {' and '.join(missing)}"
-            for home in _homes(self.folder, self.folders)
+            for home in _candidate_folders(self.folder, self.folders)
             for layout in self.layouts
-            if len(missing := layout.missing(home)) < len(layout.needed)
+            if len(missing := layout.missing(home)) < len(layout.required)
         ]
         return (
-            f"There is no {self.name} in '{self.folder}', nor in a folder of it called "
-            f"{' or '.join(self.folders)}: looked for {layouts}"
-            f"{f' ({lacks[0]})' if lacks else ''}. {self.source.instructions}"
+            f"There is no {self.name} in '{self.folder}' or its subfolders named "
+            f"{' or '.join(self.folders)}: looked for {expected}"
+            f"{f' ({incomplete[0]})' if incomplete else ''}. {self.source.instructions}"
         )
 
 
-def converted(folder: Path, split: str) -> Listing:
-    """List the class folders that the conversion scripts of the published code make."""
-    return class_folders(folder / "class" / split)
+def read_converted(home: Path, split: str) -> Listing:
+    """List the class folders written by the conversion scripts of the published code."""
+    return class_folders(home / "class" / split)
 
 
-CONVERTED = DiskLayout(("class/train/", "class/test/"), converted)
+CONVERTED = DiskLayout(("class/train/", "class/test/"), read_converted)
 
 
 def read_rows(path: Path, columns: int, skip: int = 0) -> Iterator[list[str]]:
-    """Read a text table with columns separated by blanks; the last may hold blanks itself.
+    """Read a text table with whitespace-separated columns; the last may contain spaces.
 
     Args:
         path: The file.
-        columns: How many there are.
-        skip: How many lines come before the table.
+        columns: Number of columns.
+        skip: Number of lines before the table.
 
     Yields:
-        The cells of each line that is not empty.
+        The cells of each non-empty line.
 
     Raises:
-        ValueError: If a line has fewer columns.
+        ValueError: If a line has too few columns.
     """
     for number, line in enumerate(read_text(path).splitlines(), 1):
         if number <= skip or not line.strip():
@@ -152,17 +152,17 @@ def read_rows(path: Path, columns: int, skip: int = 0) -> Iterator[list[str]]:
         cells = line.split(maxsplit=columns - 1)
         if len(cells) < columns:
             raise ValueError(
-                f"{path}:{number}: expected {columns} columns separated by blanks, got "
+                f"{path}:{number}: expected {columns} columns separated by spaces, got "
                 f"'{line.strip()}'; unpack the archive again."
             )
         yield [cell.rstrip() for cell in cells]
 
 
 def read_text(path: Path) -> str:
-    """Read a text file of an archive, whether or not an editor has put a mark before it.
+    """Read a UTF-8 text file of an archive, with or without a byte order mark.
 
     Raises:
-        ValueError: If it is not in UTF-8.
+        ValueError: If the file is not in UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -172,25 +172,25 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def _homes(root: Path, folders: tuple[str, ...]) -> list[Path]:
-    """Return the root and whatever below it may be the data set's folder."""
-    wanted = {_plain(name) for name in (*folders, "original")}
-    homes, level = [root], [root]
-    for _ in range(DEPTH):
-        level = [child for home in level for child in _subfolders(home, wanted)]
-        homes += level
-    return homes
+def _candidate_folders(root: Path, names: tuple[str, ...]) -> list[Path]:
+    """Return the root and all folders below it that may be the data set's folder."""
+    wanted = {_normalized(name) for name in (*names, "original")}
+    candidates, level = [root], [root]
+    for _ in range(SEARCH_DEPTH):
+        level = [child for folder in level for child in _subfolders(folder, wanted)]
+        candidates += level
+    return candidates
 
 
 def _subfolders(folder: Path, wanted: set[str]) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(p for p in folder.iterdir() if _plain(p.name) in wanted and p.is_dir())
+    return sorted(p for p in folder.iterdir() if _normalized(p.name) in wanted and p.is_dir())
 
 
-def _plain(name: str) -> str:
+def _normalized(name: str) -> str:
     return "".join(character for character in name.lower() if character not in " -_")
 
 
-def _is_there(home: Path, name: str) -> bool:
+def _exists(home: Path, name: str) -> bool:
     return (home / name).is_dir() if name.endswith("/") else (home / name).is_file()

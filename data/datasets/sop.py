@@ -1,4 +1,4 @@
-"""SOP: Stanford Online Products, things for sale by item."""
+"""SOP: Stanford Online Products, photos of products labelled by item."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -26,15 +26,17 @@ def _read(home: Path, split: str) -> Listing:
 
 
 def _class_name(path: str, number: str) -> str:
-    """Name a class; the item comes first because the published numbering sorts by it."""
+    """Return a class name that starts with the item number, by which the published code sorts."""
     folder, _, file = path.rpartition("/")
     return f"{file.partition('_')[0]} {folder.removesuffix('_final')} #{number}"
 
 
 class SOP(PublishedDataset):
-    """Items of an online market: 11,318 to train on, 11,316 others to test.
+    """Stanford Online Products: 11,318 classes for training, 11,316 for testing.
 
-    The arguments are `PublishedDataset`'s.
+    The arguments are those of `PublishedDataset`.
+
+    Source: Oh Song et al. (CVPR 2016).
     """
 
     folders = ("Stanford_Online_Products", "SOP")

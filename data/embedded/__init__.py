@@ -1,4 +1,4 @@
-"""Data that needs no download."""
+"""Data sets that need no download."""
 
 from gcahng.data.embedded.digits import Digits
 from gcahng.data.embedded.glyphs import Glyphs

@@ -1,4 +1,4 @@
-"""The characters of the glyph data and their bitmaps, from the fonts that matplotlib brings."""
+"""The characters of the glyphs data set and their bitmaps, from the fonts of matplotlib."""
 
 import unicodedata
 from functools import lru_cache
@@ -21,11 +21,11 @@ UPRIGHT_FONTS = tuple(FAMILIES)
 
 CANVAS = 48
 FONT_SIZE = 30
-# Letters, numbers, punctuation and symbols, except those that are small or mere strokes.
+# Letters, numbers, punctuation and symbols, except small ones and simple strokes.
 KEPT_CATEGORIES = "LNPS"
 DROPPED_CATEGORIES = ("Lm", "Pd", "Pi", "Pf", "Sk")
 DROPPED_CHARACTERS = frozenset(".,:;'\"`_|") | {chr(c) for c in range(0x2500, 0x2580)}
-# Two characters at least this similar, averaged over the upright fonts, count as look-alikes.
+# Characters with a mean similarity (over the upright fonts) of at least this are duplicates.
 MAX_SIMILARITY = 0.97
 
 
@@ -35,7 +35,7 @@ def font_path(font: str) -> Path:
 
 
 def bitmaps(characters: tuple[str, ...], font: str) -> np.ndarray:
-    """Draw characters in one of `FONTS`, each with its ink in the middle.
+    """Render characters in one of `FONTS`, each centred by its ink.
 
     Returns:
         `[characters, CANVAS, CANVAS]` uint8, ink 255 on 0.
@@ -45,8 +45,8 @@ def bitmaps(characters: tuple[str, ...], font: str) -> np.ndarray:
 
 
 def _draw(character: str, face: ImageFont.FreeTypeFont) -> Image.Image:
-    # The font's own bounding box reaches down to the baseline and depends on Pillow's layout
-    # engine, so the ink is looked for in a picture with room to spare.
+    # Pillow's text bounding box includes the baseline and depends on the layout engine, so render
+    # on a larger page and crop to the ink.
     page = Image.new("L", (2 * CANVAS, 2 * CANVAS))
     ImageDraw.Draw(page).text((CANVAS // 2, CANVAS // 2), character, fill=255, font=face)
     ink = page.crop(page.getbbox())
@@ -57,7 +57,7 @@ def _draw(character: str, face: ImageFont.FreeTypeFont) -> Image.Image:
 
 @lru_cache(maxsize=1)
 def distinct_characters() -> tuple[str, ...]:
-    """Return the characters that all fonts have, in code point order and without look-alikes."""
+    """Return the characters that all fonts contain, without duplicates, in code point order."""
     candidates = _shared_characters()
     similarity = np.mean([_similarity(bitmaps(candidates, f)) for f in UPRIGHT_FONTS], axis=0)
     kept: list[int] = []
@@ -82,7 +82,7 @@ def _is_candidate(character: str) -> bool:
 
 
 def _similarity(images: np.ndarray) -> np.ndarray:
-    """Cosine similarity `[N, N]` of slightly blurred bitmaps, which forgives a pixel's shift."""
+    """Cosine similarity `[N, N]` of bitmaps, blurred slightly to tolerate shifts of a pixel."""
     blur = ImageFilter.GaussianBlur(1)
     soft = np.stack([np.asarray(Image.fromarray(image).filter(blur)) for image in images])
     rows = soft.reshape(len(soft), -1).astype(np.float32)

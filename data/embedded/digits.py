@@ -1,4 +1,4 @@
-"""Digits: scikit-learn's handwritten digits, the smallest task there is."""
+"""Digits: scikit-learn's handwritten digits, the smallest available task."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ INK_LEVELS = 16
 
 
 class Digits(ImageDataset):
-    """Handwritten digits, 8x8 grey: 0 to 4 to train on, 5 to 9 to test.
+    """Handwritten digits, 8x8 grey: classes 0 to 4 for training, 5 to 9 for testing.
 
     Args:
-        root: Not needed, as the images come with scikit-learn.
+        root: Unused; the images are part of scikit-learn.
         split: 'train' or 'test'.
-        transform: Maps a uint8 tensor `[1, 8, 8]`; None returns it as it is.
+        transform: Applied to a uint8 tensor `[1, 8, 8]`; None returns the tensor unchanged.
 
     Raises:
         ValueError: If the split is unknown.
@@ -33,7 +33,7 @@ class Digits(ImageDataset):
         transform: Transform | None = None,
     ) -> None:
         super().__init__(root, split, transform)
-        # Importing scikit-learn takes a second that other data sets need not spend.
+        # Imported here because importing scikit-learn takes about a second.
         from sklearn.datasets import load_digits
 
         images, digits = load_digits(return_X_y=True)

@@ -1,4 +1,4 @@
-"""How a clean bitmap becomes a picture: a random affine map, tones, a background and noise."""
+"""Distort clean bitmaps: a random affine map, grey levels, a background texture and noise."""
 
 import numpy as np
 import torch
@@ -8,23 +8,23 @@ from torch import Tensor
 IMAGE_SIZE = 36
 ROTATION = np.deg2rad(10)
 SCALE = (0.9, 1.1)
-STRETCH = 0.1  # of the logarithm of the width
+STRETCH = 0.1  # maximum change of the log width
 SHEAR = 0.1
-SHIFT = 0.04  # of the canvas's width
+SHIFT = 0.04  # fraction of the canvas width
 FOREGROUND = (0.6, 1.0)
 BACKGROUND = (0.0, 0.3)
 TEXTURE_GRID = 5
 TEXTURE = (0.0, 0.15)
 NOISE = (0.02, 0.1)
 
-CHUNK = 1024  # images at a time, which bounds the memory
+CHUNK = 1024  # images processed at a time, to bound memory
 
 
 def distort(bitmaps: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Make one picture of each bitmap.
+    """Distort each bitmap once.
 
     Args:
-        bitmaps: `[N, H, W]` uint8 with ink 255, H = W.
+        bitmaps: `[N, H, W]` uint8, ink 255 on 0, H = W.
         rng: The only source of randomness.
 
     Returns:
@@ -35,13 +35,13 @@ def distort(bitmaps: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _warp(bitmaps: np.ndarray, rng: np.random.Generator) -> Tensor:
-    """Move the ink about: `[N, 1, IMAGE_SIZE, IMAGE_SIZE]` in [0, 1]."""
+    """Apply a random affine map: `[N, 1, IMAGE_SIZE, IMAGE_SIZE]` in [0, 1]."""
     n = len(bitmaps)
     angle = rng.uniform(-ROTATION, ROTATION, n)
     shear = rng.uniform(-SHEAR, SHEAR, n)
     height = rng.uniform(*SCALE, n)
     width = height * np.exp(rng.uniform(-STRETCH, STRETCH, n))
-    # `affine_grid` wants the way from the picture back to the bitmap, on a canvas of width 2.
+    # `affine_grid` expects the inverse map, from output to input, in coordinates -1 to 1.
     shift = rng.uniform(-2 * SHIFT, 2 * SHIFT, (n, 2))
     cos, sin = np.cos(angle), np.sin(angle)
     across = [cos / width, (shear * cos - sin) / width, shift[:, 0]]
@@ -53,7 +53,7 @@ def _warp(bitmaps: np.ndarray, rng: np.random.Generator) -> Tensor:
 
 
 def _paint(ink: Tensor, rng: np.random.Generator) -> np.ndarray:
-    """Give the ink and its background their tones: `[N, IMAGE_SIZE, IMAGE_SIZE]` uint8."""
+    """Add grey levels, background texture and noise: `[N, IMAGE_SIZE, IMAGE_SIZE]` uint8."""
     n, size = len(ink), IMAGE_SIZE
     foreground, background = (_tone(rng, span, n) for span in (FOREGROUND, BACKGROUND))
     coarse = torch.from_numpy(rng.uniform(-1, 1, (n, 1, TEXTURE_GRID, TEXTURE_GRID))).float()

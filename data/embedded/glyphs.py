@@ -1,4 +1,4 @@
-"""Glyphs: characters in sixteen typefaces, a retrieval task that needs no download."""
+"""Glyphs: rendered characters in sixteen typefaces, a retrieval task that needs no download."""
 
 import hashlib
 import os
@@ -19,34 +19,35 @@ from gcahng.data.datasets.base import ImageDataset, Transform
 from gcahng.data.embedded.characters import FONTS, bitmaps, character_name, distinct_characters
 from gcahng.data.embedded.distortions import IMAGE_SIZE, distort
 
-# Increase whenever the same seed gives other pictures.
+# Increment whenever the same seed renders different images.
 RECIPE_VERSION = 1
-# The division of the characters is the same for every seed: no seed may move a test class.
+# The class split is independent of the data set's seed, so test classes never change.
 SPLIT_SEED = 0
 TRAIN_CLASSES = 188
 TEST_CLASSES = 188
 TRAIN_FONTS = 8
-PRE_ROUNDS = 3
+WARM_START_IMAGES_PER_FONT = 3
 
 
 class Glyphs(ImageDataset):
-    """Characters as classes, drawn in matplotlib's fonts, distorted and noisy, 36x36 grey.
+    """Characters as classes: 36x36 grey images of matplotlib's fonts with distortions and noise.
 
-    The splits share fonts but no class: `train` has 8 images of each class, in 8 of the 16 fonts;
-    `test` has one in each font; `pre` has three in each font, of further classes to warm up a
-    network on. The pictures are rendered once, in seconds, and kept under `root/glyphs`.
+    The splits share fonts but no classes. Images per class: `train` 8, in 8 of the 16 fonts;
+    `test` 16, one per font; `warm_start` 48, three per font, of further classes on which the
+    embedder is trained as a classifier before metric learning. The images are rendered once
+    (seconds) and cached under `root/glyphs`.
 
     Args:
-        root: The folder that holds all data sets; None renders in memory and keeps nothing.
-        split: 'train', 'test' or 'pre'.
-        transform: Maps a uint8 tensor `[1, 36, 36]`; None returns it as it is.
-        seed: Of the fonts and distortions, not of the division into splits. Not negative.
+        root: The folder that holds all data sets; None renders in memory without a cache.
+        split: 'train', 'test' or 'warm_start'.
+        transform: Applied to a uint8 tensor `[1, 36, 36]`; None returns the tensor unchanged.
+        seed: Seed ≥ 0 of the fonts and distortions; the class split does not depend on it.
 
     Raises:
         ValueError: If the split is unknown.
     """
 
-    SPLITS = ("train", "test", "pre")
+    SPLITS = ("train", "test", "warm_start")
     transform_name = "glyphs"
 
     def __init__(
@@ -74,24 +75,24 @@ class Glyphs(ImageDataset):
 
 
 def class_split(num_classes: int) -> dict[str, np.ndarray]:
-    """Divide the classes at random: 188 each for `train` and `test`, the rest for `pre`.
+    """Split the classes at random: 188 each for `train` and `test`, the rest for `warm_start`.
 
-    How many characters there are to share out depends a little on the versions of the fonts, of
-    Pillow and of Python's Unicode tables; the task itself keeps its size.
+    The number of available characters varies slightly with the versions of the fonts, Pillow and
+    Python's Unicode tables; `train` and `test` keep their sizes.
     """
     order = np.random.default_rng(SPLIT_SEED).permutation(num_classes)
-    train, test, pre = np.split(order, np.cumsum([TRAIN_CLASSES, TEST_CLASSES]))
-    return {"train": np.sort(train), "test": np.sort(test), "pre": np.sort(pre)}
+    parts = np.split(order, np.cumsum([TRAIN_CLASSES, TEST_CLASSES]))
+    return {split: np.sort(part) for split, part in zip(Glyphs.SPLITS, parts, strict=True)}
 
 
 def render(split: str, seed: int) -> dict[str, np.ndarray]:
-    """Draw one split.
+    """Render one split.
 
     Returns:
-        `images` `[N, 36, 36]` uint8, `labels` `[N]` int64 and `classes` `[C]`, the names.
+        `images` `[N, 36, 36]` uint8, `labels` `[N]` int64 and `classes` `[C]`, the class names.
     """
-    every = distinct_characters()
-    characters = tuple(every[i] for i in class_split(len(every))[split])
+    available = distinct_characters()
+    characters = tuple(available[i] for i in class_split(len(available))[split])
     rng = np.random.default_rng([seed, Glyphs.SPLITS.index(split)])
     fonts = np.stack([_choose_fonts(split, rng) for _ in characters])
     clean = np.stack([bitmaps(characters, font) for font in FONTS], axis=1)
@@ -106,11 +107,12 @@ def render(split: str, seed: int) -> dict[str, np.ndarray]:
 def _choose_fonts(split: str, rng: np.random.Generator) -> np.ndarray:
     if split == "train":
         return rng.choice(len(FONTS), TRAIN_FONTS, replace=False)
-    return np.tile(np.arange(len(FONTS)), PRE_ROUNDS if split == "pre" else 1)
+    repeats = WARM_START_IMAGES_PER_FONT if split == "warm_start" else 1
+    return np.tile(np.arange(len(FONTS)), repeats)
 
 
 def cache_path(root: Path, split: str, seed: int) -> Path:
-    """Return where a split is kept; whatever changes the pictures changes the name."""
+    """Return the cache file of a split; its name depends on everything that affects the images."""
     versions = (matplotlib.__version__, PIL.__version__, unicodedata.unidata_version)
     recipe = (RECIPE_VERSION, FONTS, versions)
     digest = hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]
@@ -118,7 +120,7 @@ def cache_path(root: Path, split: str, seed: int) -> Path:
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:
-    """Return what `_write` stored, or None (with a warning) where it cannot be read."""
+    """Return what `_write` stored; None if there is no file, or (with a warning) a damaged one."""
     if not path.exists():
         return None
     try:
@@ -133,7 +135,7 @@ def _read(path: Path) -> dict[str, np.ndarray] | None:
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Store a split; a temporary file moves into place, so that no reader meets half of one."""
+    """Store a split atomically: write a temporary file, then rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{uuid4().hex}.npz")
     try:

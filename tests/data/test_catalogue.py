@@ -46,7 +46,7 @@ def test_every_photo_data_set_is_built_by_name(
     assert built[0] == ("RGB", int(built.labels[0]))
     with pytest.raises(ValueError, match=rf"'{name}' takes no 'unredable' .*takes root, split, tr"):
         build_dataset(name, "train", tmp_path, unredable="skip")
-    with pytest.raises(ValueError, match=r"reads its images from files: name their folder"):
+    with pytest.raises(ValueError, match=r"reads its images from files: set 'root'"):
         build_dataset(name, "train")
 
 
@@ -62,8 +62,8 @@ def test_every_data_set_names_a_transform(dataset: type[ImageDataset]) -> None:
 def test_unknown_names_splits_and_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match=r"unknown data set 'x'; choose from: cars, csv, cub, d"):
         build_dataset("x", "train")
-    with pytest.raises(ValueError, match=r"Digits has no split 'pre'"):
-        build_dataset("digits", "pre")
+    with pytest.raises(ValueError, match=r"Digits has no split 'warm_start'"):
+        build_dataset("digits", "warm_start")
     with pytest.raises(
         ValueError, match=r"'glyphs' takes no 'seeds' .*; it takes root, split, transform"
     ):

@@ -84,13 +84,13 @@ def packed(folder: Path, kind: str) -> bytes:
 
 
 def serve(
-    server: Server, monkeypatch: pytest.MonkeyPatch, benchmark: type[PublishedDataset], name: str
+    server: Server, monkeypatch: pytest.MonkeyPatch, dataset: type[PublishedDataset], name: str
 ) -> None:
-    """Let the server be where a benchmark comes from."""
+    """Make the server the source of a data set."""
     md5 = hashlib.md5(server.content).hexdigest()
-    folder = benchmark.source.archives[0].folder
+    folder = dataset.source.archives[0].folder
     source = Source("home", "Get it by hand.", (Archive(f"{server.url}/{name}", md5, folder),))
-    monkeypatch.setattr(benchmark, "source", source)
+    monkeypatch.setattr(dataset, "source", source)
 
 
 @pytest.fixture
@@ -140,8 +140,8 @@ def test_a_broken_connection_is_resumed(
     birds.breaks_after, birds.knows_ranges = 200_000, knows_ranges
     part = root / "CUB_200_2011.tgz.part"
     message = (
-        rf"^Cannot download {birds.url}/CUB_200_2011.tgz \(.*200000.*\): try again, which goes on "
-        rf"from the 0.2 MB in '{part}', or do it by hand\. Get it by hand\.$"
+        rf"^Cannot download {birds.url}/CUB_200_2011.tgz \(.*200000.*\): try again, which "
+        rf"resumes from the 0.2 MB in '{part}', or download by hand\. Get it by hand\.$"
     )
     with pytest.raises(OSError, match=message):
         download(CUB, root)
@@ -182,7 +182,7 @@ def test_a_server_that_does_not_tell_the_length(birds: Server, root: Path) -> No
 
 def test_another_archive_than_the_published_is_removed(birds: Server, root: Path) -> None:
     birds.content = birds.content[:-1] + b"x"
-    with pytest.raises(ValueError, match=r"CUB_200_2011.tgz sent is not the published archive"):
+    with pytest.raises(ValueError, match=r"CUB_200_2011.tgz was removed because it is not the pub"):
         download(CUB, root)
     assert list(root.iterdir()) == []
 
@@ -190,7 +190,7 @@ def test_another_archive_than_the_published_is_removed(birds: Server, root: Path
 def test_a_refusal_and_a_server_that_is_down_say_what_to_do(birds: Server, root: Path) -> None:
     birds.status = 404
     url = CUB.source.archives[0].url
-    message = f"Cannot download {url} (HTTP Error 404: Not Found): try again, or do it by hand. Get"
+    message = f"Cannot download {url} (HTTP Error 404: Not Found): try again, or download by hand"
     with pytest.raises(OSError, match=re.escape(message)):
         download(CUB, root)
     down = "http://127.0.0.1:1/CUB_200_2011.tgz"
@@ -206,7 +206,7 @@ def test_too_small_a_disk_is_noticed_before(
 ) -> None:
     size = len(birds.content)
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(0, 0, 2 * size - 1))
-    with pytest.raises(ValueError, match=r"has 0.\d MB free, but the archive and what it unpacks"):
+    with pytest.raises(ValueError, match=r"has 0.\d MB free, but the archive and its contents"):
         download(CUB, root)
     assert list(root.iterdir()) == []
     # What is there already needs no room.
@@ -217,16 +217,16 @@ def test_too_small_a_disk_is_noticed_before(
 
 def test_an_incomplete_folder_is_not_written_over(birds: Server, root: Path) -> None:
     (root / "CUB_200_2011").mkdir(parents=True)
-    message = rf"^'{root}/CUB_200_2011' is there but incomplete: move it away, then download again"
+    message = rf"^'{root}/CUB_200_2011' exists but is incomplete: move it away, then download again"
     with pytest.raises(ValueError, match=message):
         download(CUB, root)
     assert birds.asked == []
 
 
 def test_what_needs_a_person_says_what_to_do(root: Path) -> None:
-    with pytest.raises(ValueError, match=rf"^Cars cannot be .*'{root}'.*pytorch/vision/issues/754"):
+    with pytest.raises(ValueError, match=rf"^Cars must be .*'{root}'.*pytorch/vision/issues/754"):
         download(Cars, root)
-    with pytest.raises(ValueError, match=r"^InShop cannot be downloaded without you.*Ask for acce"):
+    with pytest.raises(ValueError, match=r"^InShop must be downloaded by hand.*Request acce"):
         download(InShop, root)
     with pytest.raises(ValueError, match=r"^Digits has nothing to download\.$"):
         download(Digits, root)
@@ -260,7 +260,7 @@ def empty_zip() -> bytes:
         (escaping_tar(), r"Cannot unpack '.*' \(.*outside the destination"),
         (escaping_zip(), r"would write outside its folder, to '\.\./escaped\.txt'"),
         (b"no archive", r"Cannot unpack"),
-        (empty_zip(), r"does not hold the folder CUB_200_2011/"),
+        (empty_zip(), r"does not contain the folder CUB_200_2011/"),
     ],
     ids=["escaping tar", "escaping zip", "no archive", "empty zip"],
 )

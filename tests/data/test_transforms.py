@@ -112,7 +112,7 @@ def test_other_modes_become_photos() -> None:
 
 def test_impossible_crops_are_refused() -> None:
     for scale in ([0.5], [0.0, 1.0], [0.8, 0.2], [0.1, 1.5]):
-        with pytest.raises(ValueError, match=r"'scale' as two ascending shares in \(0, 1\] \(got"):
+        with pytest.raises(ValueError, match=r"'scale' as two ascending fractions in \(0, 1\]"):
             build_transform("imagenet", train=True, scale=scale)
     with pytest.raises(ValueError, match=r"'resize' of at least 'size' \(got 200 and 224\)"):
         build_transform("imagenet", train=False, resize=200)

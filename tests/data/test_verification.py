@@ -49,9 +49,9 @@ def test_every_bad_file_is_found_and_none_stops_it(birds: Path) -> None:
     assert result.missing == [str(photos[0]), str(photos[9])]
     assert [path for path, _ in result.unreadable] == [str(photos[3]), str(photos[5])]
     gone, broken = result.problems
-    assert gone == f"Files that are not there (2): {photos[0]}, {photos[9]}."
-    assert broken.startswith(f"Files that cannot be read (2): {photos[3]} (image file is trunc")
-    assert broken.endswith(f", {photos[5]} (not a picture in a known format).")
+    assert gone == f"Missing files (2): {photos[0]}, {photos[9]}."
+    assert broken.startswith(f"Unreadable files (2): {photos[3]} (image file is trunc")
+    assert broken.endswith(f", {photos[5]} (not an image in a known format).")
     assert sizes(result) == CUB.expected
 
 
@@ -70,8 +70,7 @@ def test_wrong_counts_are_problems(birds: Path) -> None:
     result = verify("cub", birds.parent)
     assert result.problems == [
         "Expected 4 images of 2 classes in the test part, as published (got 2 of 1).",
-        "The test split has one class: training needs two, and among images of one class every "
-        "answer is right.",
+        "The test split has one class: training and retrieval need at least two.",
     ]
 
 
@@ -79,8 +78,8 @@ def test_a_table_that_nothing_can_be_measured_on(tmp_path: Path) -> None:
     csv_tree(tmp_path, train=2, test=3, images=1)
     result = verify("csv", tmp_path)
     assert result.problems == [
-        "No query of the test split has another image of its class to find: give its classes at "
-        "least two images each."
+        "No query of the test split has another image of its class to retrieve: its classes need "
+        "at least two images each."
     ]
     with pytest.raises(ValueError, match="No query of the validation split"):
         check_findable(CSVFile(tmp_path, "test"), "validation")
@@ -95,7 +94,9 @@ def test_what_a_folder_leaves_out_is_noted(tmp_path: Path) -> None:
     assert not result.problems
     assert [note for note in result.notes if "(2 .heic)" in note]
     assert [
-        note for note in result.notes if note.endswith("hold no picture and make no class: phone.")
+        note
+        for note in result.notes
+        if note.endswith("are ignored because they contain no image: phone.")
     ]
 
 
@@ -121,8 +122,8 @@ def test_queries_and_gallery_are_parts(tmp_path: Path, monkeypatch: pytest.Monke
     assert verify("inshop", tmp_path).problems == [
         "Expected 6 images of 3 classes in the gallery part, as published (got 4 of 2).",
         f"'{table}' states 16 images in its first line but lists 14.",
-        "Query classes without an image in the gallery (1), so that their queries have nothing to "
-        "find: id_00000005.",
+        "Query classes without an image in the gallery (1), so their queries have no correct "
+        "match: id_00000005.",
     ]
 
 
@@ -142,8 +143,8 @@ def test_lone_images_are_notes(tmp_path: Path) -> None:
     result = verify("folder", tmp_path)
     assert result.problems == []
     assert result.notes == [
-        "Classes of train with one image (1 of 3), which a batch draws with replacement: b.",
-        "Classes of test with one image (1 of 2), which has nothing to find: e.",
+        "Classes of train with one image (1 of 3), which batches repeat: b.",
+        "Classes of test with one image (1 of 2), so their queries have no correct match: e.",
     ]
 
 
@@ -167,7 +168,7 @@ def test_turned_pictures_are_a_note(tmp_path: Path) -> None:
     assert result.turned == [f"{tmp_path}/a/0.jpg"]
     assert result.problems == []
     assert result.notes == [
-        "Files with an EXIF orientation (1), set upright here but not by the published loader: "
+        "Files with an EXIF orientation (1), rotated upright here but not by the published loader: "
         f"{tmp_path}/a/0.jpg."
     ]
 
@@ -182,5 +183,5 @@ def test_arguments_reach_the_data_set(tmp_path: Path) -> None:
 def test_embedded_data_is_counted(glyphs_root: Path) -> None:
     assert sizes(verify(Digits, None)) == {"train": Size(901, 5), "test": Size(896, 5)}
     result = verify("glyphs", glyphs_root)
-    assert list(sizes(result)) == ["train", "test", "pre"]
+    assert list(sizes(result)) == ["train", "test", "warm_start"]
     assert (result.problems, result.notes) == ([], [])

@@ -155,7 +155,7 @@ def inshop_tree(
     folder: str = "",
     partition: str = "",
 ) -> Path:
-    """DeepFashion's In-shop benchmark: of each test item `images` queries and as many more.
+    """DeepFashion's In-shop data set: of each test item `images` queries and as many more.
 
     Args:
         root: Where to put it.

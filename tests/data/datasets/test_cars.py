@@ -66,8 +66,8 @@ def test_annotations_may_lie_beside_the_images(tmp_path: Path) -> None:
 def test_missing_annotations_are_named(tmp_path: Path) -> None:
     home = cars_split_tree(tmp_path, labels=None)
     message = (
-        f"There is no cars_test_annos_withlabels.mat in '{home}' or its devkit/; it has the test "
-        "images' classes, which cars_test_annos.mat has not: get it from a copy (see "
+        f"There is no cars_test_annos_withlabels.mat in '{home}' or its devkit/; it contains the "
+        "test labels, which cars_test_annos.mat lacks: get it from a copy (see "
         "https://github.com/pytorch/vision/issues/7545)."
     )
     with pytest.raises(FileNotFoundError, match=f"^{re.escape(message)}$"):

@@ -56,12 +56,12 @@ def test_how_a_table_may_be_written(tmp_path: Path) -> None:
 
 def test_the_table_is_named_or_the_only_one(tmp_path: Path) -> None:
     rows = ("path,label,split", "1.jpg,a,train")
-    with pytest.raises(FileNotFoundError, match=rf"^There is no \*\.csv in '{tmp_path}': put one"):
+    with pytest.raises(FileNotFoundError, match=rf"^There is no \*\.csv in '{tmp_path}': add one"):
         CSVFile(tmp_path)
     table(tmp_path, *rows, name="one.csv")
     assert CSVFile(tmp_path).name == "one"
     other = table(tmp_path, *rows, name="two.csv")
-    with pytest.raises(ValueError, match=r"has several tables \(one.csv, two.csv\): name one as"):
+    with pytest.raises(ValueError, match=r"has several tables \(one.csv, two.csv\): set 'file'"):
         CSVFile(tmp_path)
     assert CSVFile(tmp_path, file="two.csv").name == "two"
     (tmp_path / "elsewhere").mkdir()
@@ -108,16 +108,16 @@ HEADER = "path,label,split,is_query,is_gallery"
 def test_mixed_roles_are_refused(tmp_path: Path, last: str, fault: str) -> None:
     rows = ("1.jpg,a,test,1,0", "2.jpg,a,test,0,1", f"3.jpg,a,test,{last}")
     assert refused(tmp_path, HEADER, *rows) == (
-        f"list.csv:4: the row is {fault} while others are one of the two; make every test row one "
-        "of the two, or every one both."
+        f"list.csv:4: the row is {fault}, unlike other test rows; make every test row exactly one "
+        "of the two, or all test rows both."
     )
 
 
-@pytest.mark.parametrize(("value", "what"), [("1", "a query"), ("", "in the gallery")])
+@pytest.mark.parametrize(("value", "what"), [("1", "queries"), ("", "in the gallery")])
 def test_one_role_for_all_is_refused(tmp_path: Path, value: str, what: str) -> None:
     rows = ("0.jpg,a,train,", f"1.jpg,a,test,{value}", f"2.jpg,a,test,{value}")
     assert refused(tmp_path, "path,label,split,is_query", *rows) == (
-        f"list.csv:3: this and every other test row is {what}, but retrieval needs both; correct "
+        f"list.csv:3: all test rows are {what}, but retrieval needs both; correct "
         "is_query or is_gallery."
     )
 
@@ -143,7 +143,7 @@ def test_one_role_for_all_is_refused(tmp_path: Path, value: str, what: str) -> N
         (
             ["path,label,split", "", "1.jpg,a,val"],
             "list.csv:3: unknown split 'val': choose one of train, test (validation classes are "
-            "held out of train, see data.validation).",
+            "taken from train, see data.validation).",
         ),
         (
             ["path,label,split", "1.jpg, ,test"],
@@ -159,15 +159,15 @@ def test_one_role_for_all_is_refused(tmp_path: Path, value: str, what: str) -> N
         ),
         (
             ["path,label,split", "1.jpg,a,test", "2.jpg,a,train", "./1.jpg,b,test"],
-            "list.csv:4: '/1.jpg' is listed before, at list.csv:2; remove one.",
+            "list.csv:4: '/1.jpg' is already listed at list.csv:2; remove one.",
         ),
         (
             ["path,label,split", "0.jpg,a,test", '"1.jpg,a,test', "2.jpg,a,test"],
-            "list.csv:3: the line cannot be read (unexpected end of data); mend its quotes.",
+            "list.csv:3: the line cannot be parsed (unexpected end of data); correct its quotes.",
         ),
         (
             ["path,label,split", '"1.jpg"x,a,test'],
-            "list.csv:2: the line cannot be read (',' expected after '\"'); mend its quotes.",
+            "list.csv:2: the line cannot be parsed (',' expected after '\"'); correct its quotes.",
         ),
     ],
 )

@@ -73,7 +73,7 @@ def test_stop_names_the_file_and_the_way_out_when_it_is_loaded(root: Path) -> No
     dataset = Given(root)
     truncate(root / "b" / "0.jpg")
     (root / "a" / "1.jpg").unlink()
-    way_out = "; mend or remove it, or leave unreadable images out with data.args.unreadable=skip."
+    way_out = "; repair or remove it, or skip unreadable images with data.args.unreadable=skip."
     with pytest.raises(ValueError, match=rf"'{root}/b/0.jpg' \(.*{re.escape(way_out)}$"):
         dataset[0]
     with pytest.raises(FileNotFoundError, match=rf"^There is no image '{root}/a/1.jpg'{way_out}"):
@@ -84,11 +84,11 @@ def test_stop_names_the_file_and_the_way_out_when_it_is_loaded(root: Path) -> No
 def test_skip_leaves_out_what_cannot_be_read_with_one_warning(root: Path) -> None:
     truncate(root / "b" / "0.jpg")
     (root / "a" / "1.jpg").unlink()
-    with pytest.warns(UserWarning, match=r"^Left out") as caught:
+    with pytest.warns(UserWarning, match=r"^Skipped") as caught:
         dataset = Given(root, unreadable="skip")
     assert len(caught) == 1
     assert re.fullmatch(
-        rf"Left out 2 of 3 images, which cannot be read: '{root}/b/0.jpg' \(image file is "
+        rf"Skipped 2 of 3 images because they cannot be read: '{root}/b/0.jpg' \(image file is "
         rf"truncated .*\), '{root}/a/1.jpg' \(no such file\)\.",
         str(caught[0].message),
     )
@@ -108,21 +108,21 @@ def test_skip_is_silent_where_all_is_well(root: Path) -> None:
 def test_nothing_left_and_nothing_listed_are_refused(root: Path) -> None:
     names = list("cccccc")
     with (
-        pytest.warns(UserWarning, match=r"Left out 6 of 6 .*/2.jpg' \(no such file\) and 3 more\."),
-        pytest.raises(ValueError, match=rf"The train split of Given has no image .*'{root}'\.$"),
+        pytest.warns(UserWarning, match=r"Skipped 6 of 6 .*/2.jpg' \(no such file\) and 3 more\."),
+        pytest.raises(ValueError, match=rf"The train split of Given has no readable .*'{root}'\.$"),
     ):
         Given(root, names, unreadable="skip")
-    with pytest.raises(ValueError, match=r"The test split of Given has no image"):
+    with pytest.raises(ValueError, match=r"The test split of Given has no readable image"):
         Given(root, [], split="test")
 
 
 def test_unknown_words_splits_and_roots_are_refused(root: Path) -> None:
-    message = r"^Unknown word 'ignore' for 'unreadable': choose one of skip, stop\.$"
+    message = r"^Unknown value 'ignore' of 'unreadable': choose one of skip, stop\.$"
     with pytest.raises(ValueError, match=message):
         Given(root, unreadable="ignore")
     with pytest.raises(ValueError, match=r"Given has no split 'val': choose one of train, test\."):
         Given(root, split="val")
-    with pytest.raises(ValueError, match=r"^Given reads its images from files: name their folder"):
+    with pytest.raises(ValueError, match=r"^Given reads its images from files: set 'root'"):
         Given(None)
 
 
@@ -169,7 +169,7 @@ def test_class_folders_pass_over_what_is_hidden_loose_or_empty(tmp_path: Path) -
     listing = class_folders(tmp_path)
     assert (listing.paths, listing.names) == ([f"{tmp_path}/a/0.jpg"], ["a"])
     assert len(listing.notes) == 1
-    assert listing.notes[0].endswith("hold no picture and make no class: empty.")
+    assert listing.notes[0].endswith("are ignored because they contain no image: empty.")
 
 
 def test_long_lists_are_shortened() -> None:

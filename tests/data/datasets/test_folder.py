@@ -56,24 +56,24 @@ def test_what_does_not_count(tmp_path: Path) -> None:
     assert f"{tmp_path}/a/holiday/0.jpg" in both
 
 
-LAYOUT = (
-    r"expected a folder of pictures for each class, either in train/ and test/ or, to be divided "
-    r"at random, directly in it\.$"
+EXPECTED = (
+    r"expected one folder of images per class, either inside train/ and test/ or, for a random "
+    r"class split, directly in this folder\.$"
 )
 
 
 def test_too_few_classes_explain_the_layout(tmp_path: Path) -> None:
     photo(tmp_path / "1.jpg", 1)
     photo(tmp_path / "2.PNG", 1)
-    found = "0 class folders with pictures and 2 loose pictures, fewer than 4 classes"
-    with pytest.raises(ValueError, match=rf"^'{tmp_path}' has {found}: {LAYOUT}"):
+    found = "0 class folders with images and 2 images outside class folders, fewer than 4 classes"
+    with pytest.raises(ValueError, match=rf"^'{tmp_path}' has {found}: {EXPECTED}"):
         Folder(tmp_path)
     folder_tree(tmp_path, ["a"])
-    found = r"1 class folder with pictures \(a\) and 2 loose pictures"
+    found = r"1 class folder with images \(a\) and 2 images outside class folders"
     with pytest.raises(ValueError, match=found):
         Folder(tmp_path)
     folder_tree(tmp_path, ["b", "c"])
-    with pytest.raises(ValueError, match=r"3 class folders with pictures \(a, b, c\) and"):
+    with pytest.raises(ValueError, match=r"3 class folders with images \(a, b, c\) and"):
         Folder(tmp_path)
     folder_tree(tmp_path / "train", ["a"])
     folder_tree(tmp_path / "test", ["b", "c"])
@@ -83,7 +83,7 @@ def test_too_few_classes_explain_the_layout(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_explains_the_layout(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=rf"^There is no folder '{tmp_path}/x': {LAYOUT}"):
+    with pytest.raises(FileNotFoundError, match=rf"^There is no folder '{tmp_path}/x': {EXPECTED}"):
         Folder(tmp_path, path="x")
 
 

@@ -112,7 +112,7 @@ def test_a_palette_may_have_a_transparent_colour(tmp_path: Path, transparency: i
 def test_pixels_without_a_known_range_are_refused(tmp_path: Path, mode: str, value: float) -> None:
     path = tmp_path / "depth.tif"
     Image.new(mode, (8, 8), value).save(path)
-    with pytest.raises(ValueError, match=rf"\(mode {mode} has no known range; save it with 8 or"):
+    with pytest.raises(ValueError, match=rf"\(mode {mode} has no known range; save it as 8 or"):
         read_image(path)
     assert "no known range" in str(examine(str(path)).problem)
 
@@ -137,7 +137,7 @@ def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "text.jpg"
     path.write_bytes(content)
     message = (
-        f"Cannot read the image '{path}' (not a picture in a known format); mend it or choose "
+        f"Cannot read the image '{path}' (not an image in a known format); repair it or choose "
         "another."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):

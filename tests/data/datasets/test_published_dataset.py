@@ -56,7 +56,7 @@ def contents(dataset: PublishedDataset) -> set[tuple[int, bytes]]:
 
 
 @pytest.mark.parametrize(
-    ("benchmark", "build", "folders", "name"),
+    ("dataset", "build", "folders", "name"),
     [
         (CUB, cub_tree, bird_folders, "CUB200"),
         (Cars, cars_tree, car_folders, "CARS196"),
@@ -66,7 +66,7 @@ def contents(dataset: PublishedDataset) -> set[tuple[int, bytes]]:
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_archive_and_converted_layout_give_the_same_numbering_and_images(
     tmp_path: Path,
-    benchmark: type[PublishedDataset],
+    dataset: type[PublishedDataset],
     build: Build,
     folders: Callable[[Path], Iterator[tuple[str, str, Path]]],
     name: str,
@@ -77,8 +77,8 @@ def test_archive_and_converted_layout_give_the_same_numbering_and_images(
         target = tmp_path / "converted" / name / "class" / part / folder
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy(image, target)
-    original = benchmark(tmp_path / "archive", split)
-    converted = benchmark(tmp_path / "converted", split)
+    original = dataset(tmp_path / "archive", split)
+    converted = dataset(tmp_path / "converted", split)
     published = ImageFolder(str(tmp_path / "converted" / name / "class" / split))
     assert converted.classes == published.classes
     assert list(zip(converted.paths, converted.labels.tolist(), strict=True)) == published.samples
@@ -88,32 +88,32 @@ def test_archive_and_converted_layout_give_the_same_numbering_and_images(
     assert contents(original) == contents(converted)
 
 
-@pytest.mark.parametrize(("benchmark", "build"), ALL)
+@pytest.mark.parametrize(("dataset", "build"), ALL)
 def test_root_is_the_folder_of_all_data_sets_or_the_own(
-    tmp_path: Path, benchmark: type[PublishedDataset], build: Build
+    tmp_path: Path, dataset: type[PublishedDataset], build: Build
 ) -> None:
     home = build(tmp_path / "all")
-    expected = benchmark(home).paths
+    expected = dataset(home).paths
     assert expected
-    assert benchmark(tmp_path / "all").paths == expected
-    assert benchmark(str(tmp_path / "all")).paths == expected
-    found = benchmark.find(home)
+    assert dataset(tmp_path / "all").paths == expected
+    assert dataset(str(tmp_path / "all")).paths == expected
+    found = dataset.find(home)
     assert found is not None
     assert found[0] == home
-    assert benchmark.find(tmp_path / "all") == found
+    assert dataset.find(tmp_path / "all") == found
 
 
-@pytest.mark.parametrize(("benchmark", "name"), [(CUB, "CUB200"), (Cars, "CARS196"), (SOP, "SOP")])
+@pytest.mark.parametrize(("dataset", "name"), [(CUB, "CUB200"), (Cars, "CARS196"), (SOP, "SOP")])
 def test_the_converted_layout_is_found_likewise(
-    tmp_path: Path, benchmark: type[PublishedDataset], name: str
+    tmp_path: Path, dataset: type[PublishedDataset], name: str
 ) -> None:
     home = converted_tree(tmp_path, name)
-    assert benchmark(tmp_path).classes == ["A", "b", "c"]
-    assert benchmark(home, "test").classes == ["d", "e"]
+    assert dataset(tmp_path).classes == ["A", "b", "c"]
+    assert dataset(home, "test").classes == ["d", "e"]
 
 
 @pytest.mark.parametrize(
-    ("benchmark", "build", "place"),
+    ("dataset", "build", "place"),
     [
         (CUB, cub_tree, "CUB200/original"),
         (CUB, cub_tree, "CUB200/original/CUB_200_2011"),
@@ -131,14 +131,14 @@ def test_the_converted_layout_is_found_likewise(
     ],
 )
 def test_folders_may_be_called_what_is_usual(
-    tmp_path: Path, benchmark: type[PublishedDataset], build: Build, place: str
+    tmp_path: Path, dataset: type[PublishedDataset], build: Build, place: str
 ) -> None:
     home = build(tmp_path / "elsewhere")
     (tmp_path / "all" / place).parent.mkdir(parents=True)
     home.rename(tmp_path / "all" / place)
-    paths = benchmark(tmp_path / "all").paths
+    paths = dataset(tmp_path / "all").paths
     assert all(path.startswith(str(tmp_path / "all" / place)) for path in paths)
-    assert not benchmark.find(tmp_path / "elsewhere")
+    assert not dataset.find(tmp_path / "elsewhere")
 
 
 def test_a_folder_of_another_name_is_not_taken(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_an_absent_data_set_says_what_was_looked_for_and_where_to_get_it(tmp_pat
     with pytest.raises(FileNotFoundError) as caught:
         CUB(tmp_path)
     assert str(caught.value) == (
-        f"There is no CUB in '{tmp_path}', nor in a folder of it called CUB_200_2011 or CUB200 or "
+        f"There is no CUB in '{tmp_path}' or its subfolders named CUB_200_2011 or CUB200 or "
         "CUB: looked for images.txt and image_class_labels.txt and classes.txt and images/, or "
         "class/train/ and class/test/. Get CUB_200_2011.tgz from "
         "https://data.caltech.edu/records/65de6-vp158 and unpack it there."
@@ -168,12 +168,12 @@ def test_an_incomplete_data_set_says_what_it_lacks(tmp_path: Path) -> None:
         CUB(tmp_path)
 
 
-@pytest.mark.parametrize(("benchmark", "build"), TREES)
+@pytest.mark.parametrize(("dataset", "build"), TREES)
 def test_class_names_are_disjoint(
-    tmp_path: Path, benchmark: type[PublishedDataset], build: Build
+    tmp_path: Path, dataset: type[PublishedDataset], build: Build
 ) -> None:
     build(tmp_path, train=6, test=6)
-    train, test = benchmark(tmp_path), benchmark(tmp_path, "test")
+    train, test = dataset(tmp_path), dataset(tmp_path, "test")
     assert train.num_classes == test.num_classes == 6
     assert not set(train.classes) & set(test.classes)
     assert not set(train.paths) & set(test.paths)
@@ -197,18 +197,18 @@ def test_rows_are_split_at_blanks_and_the_last_column_keeps_its_own(tmp_path: Pa
     table = tmp_path / "table.txt"
     table.write_text("header\n\n1   a/b.jpg \n2\tc d.jpg\r\n")
     assert list(read_rows(table, 2, skip=1)) == [["1", "a/b.jpg"], ["2", "c d.jpg"]]
-    message = f"{table}:1: expected 2 columns separated by blanks, got 'header'; unpack the archive"
+    message = f"{table}:1: expected 2 columns separated by spaces, got 'header'; unpack the archive"
     with pytest.raises(ValueError, match=re.escape(message)):
         list(read_rows(table, 2))
 
 
 @pytest.mark.dataset
-@pytest.mark.parametrize("benchmark", [CUB, Cars, SOP, InShop])
-def test_the_real_archive_has_the_published_size(benchmark: type[PublishedDataset]) -> None:
+@pytest.mark.parametrize("dataset", [CUB, Cars, SOP, InShop])
+def test_the_real_archive_has_the_published_size(dataset: type[PublishedDataset]) -> None:
     root = os.environ.get("GCAHNG_DATA", "datasets")
-    if benchmark.find(root) is None:
-        pytest.skip(f"{benchmark.__name__} is not in '{root}'")
-    train, test = benchmark(root), benchmark(root, "test")
-    assert Size(len(train), train.num_classes) == benchmark.expected["train"]
-    parts = {name: size.images for name, size in benchmark.expected.items() if name != "train"}
+    if dataset.find(root) is None:
+        pytest.skip(f"{dataset.__name__} is not in '{root}'")
+    train, test = dataset(root), dataset(root, "test")
+    assert Size(len(train), train.num_classes) == dataset.expected["train"]
+    parts = {name: size.images for name, size in dataset.expected.items() if name != "train"}
     assert len(test) == sum(parts.values())

@@ -13,10 +13,10 @@ def test_splits_are_class_disjoint_and_of_the_documented_sizes(glyphs_root: Path
     splits = {split: Glyphs(glyphs_root, split) for split in Glyphs.SPLITS}
     names = [name for dataset in splits.values() for name in dataset.classes]
     assert len(names) == len(set(names))
-    for split, images in {"train": 8, "test": 16, "pre": 48}.items():
+    for split, images in {"train": 8, "test": 16, "warm_start": 48}.items():
         assert set(splits[split].labels.bincount().tolist()) == {images}
     assert splits["train"].num_classes == splits["test"].num_classes == 188
-    assert splits["pre"].num_classes > 120
+    assert splits["warm_start"].num_classes > 120
 
 
 def test_images_are_small_and_grey(glyphs_root: Path) -> None:
@@ -29,7 +29,7 @@ def test_images_are_small_and_grey(glyphs_root: Path) -> None:
 
 
 def test_classes_look_alike_and_differ(glyphs_root: Path) -> None:
-    dataset = Glyphs(glyphs_root, "pre")
+    dataset = Glyphs(glyphs_root, "warm_start")
     images = dataset.images.float().reshape(dataset.num_classes, 48, -1)
     images = images - images.mean(dim=2, keepdim=True)
     halves = torch.nn.functional.normalize(images.unflatten(1, (2, 24)).mean(dim=2), dim=2)
@@ -48,7 +48,7 @@ def test_same_seed_same_bytes(glyphs_root: Path) -> None:
 def test_training_images_use_different_fonts() -> None:
     chosen = glyphs._choose_fonts("train", np.random.default_rng(0))
     assert len(set(chosen.tolist())) == 8
-    assert glyphs._choose_fonts("pre", np.random.default_rng(0)).tolist() == [*range(16)] * 3
+    assert glyphs._choose_fonts("warm_start", np.random.default_rng(0)).tolist() == [*range(16)] * 3
 
 
 def test_cache_is_read_and_not_rendered_again(

@@ -89,8 +89,8 @@ def test_download_is_asked_for(
 MISTAKES = [
     (["data", "verify", "cup"], "unknown data set 'cup' (did you mean 'cub'?)"),
     (["data", "verify", "cub", "--root", "nowhere"], "There is no CUB in 'nowhere'"),
-    (["data", "verify", "cars", "--download"], "Cars cannot be downloaded without you"),
-    (["data", "verify", "inshop", "--download"], "InShop cannot be downloaded without you"),
+    (["data", "verify", "cars", "--download"], "Cars must be downloaded by hand"),
+    (["data", "verify", "inshop", "--download"], "InShop must be downloaded by hand"),
     (["data", "verify", "glyphs", "--download"], "Glyphs has nothing to download"),
     (["data", "verify", "folder", "share=1"], "data set 'folder' takes no 'share'"),
     (["data", "verify", "folder", "share"], "expected key.path=value"),
