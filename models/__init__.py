@@ -1,4 +1,4 @@
-"""From images to embeddings."""
+"""Networks from images to embeddings."""
 
 from gcahng.models.backbones import BACKBONES, ResNet50, SmallConv, build_backbone
 from gcahng.models.embedder import Embedder

@@ -1,4 +1,4 @@
-"""The network that is trained and shipped: a backbone and a linear map to the embedding."""
+"""The network from images to embeddings: a backbone and a linear layer."""
 
 from collections.abc import Collection
 
@@ -7,24 +7,34 @@ from torch import Tensor, nn
 
 
 class Embedder(nn.Module):
-    """A backbone, then BatchNorm and a linear layer.
+    """A backbone followed by BatchNorm and a linear layer.
 
     Args:
-        backbone: Maps images to features; its attribute `out_channels` is their width.
-        embedding_dim: D, at least 1.
-        normalize: Whether embeddings have L2 norm 1.
-        freeze: What does not train: `bn`, the backbone's BatchNorm2d layers stay in eval mode;
-            `bn_affine`, their weights and biases keep their values; `patch`, the patch embedding
-            of a vision transformer stays in eval mode.
-        init: How the linear layer starts: `default`, as torch does, or `orthogonal` with bias 0,
-            as published for DINO.
+        backbone: Maps images to features of width `backbone.out_channels`.
+        embedding_dim: Embedding dimension D ≥ 1.
+        normalize: Whether to scale embeddings to L2 norm 1.
+        freeze: Any of `bn` (the backbone's BatchNorm2d layers stay in eval mode), `bn_affine`
+            (their weights and biases are not trained) and `patch` (the patch embedding of a
+            vision transformer stays in eval mode, but is trained).
+        init: Initialisation of the linear layer: `default` (PyTorch's) or `orthogonal` with zero
+            bias, as published for DINO.
 
     Shapes:
         `[N, C, H, W]` to `[N, D]`.
 
     Raises:
-        ValueError: If the backbone has no `out_channels` or not what `freeze` names, or
-            `embedding_dim` is below 1, or `init` is unknown.
+        ValueError: If the backbone has no integer `out_channels` or no layer for an entry of
+            `freeze`, `embedding_dim` is below 1, or `init` is unknown.
+
+    Example:
+        >>> import torch
+        >>> from gcahng.models import SmallConv
+        >>> embedder = Embedder(SmallConv(in_channels=1), embedding_dim=16, normalize=True).eval()
+        >>> embeddings = embedder(torch.rand(3, 1, 32, 32))
+        >>> embeddings.shape
+        torch.Size([3, 16])
+        >>> torch.allclose(embeddings.norm(dim=1), torch.ones(3))
+        True
     """
 
     def __init__(
@@ -54,11 +64,11 @@ class Embedder(nn.Module):
             nn.init.zeros_(linear.bias)
         elif init != "default":
             raise ValueError(f"Expected 'init' as default or orthogonal (got {init!r}).")
-        frozen = {what: _modules_of(backbone, what) for what in freeze}
+        frozen = {entry: _frozen_modules(backbone, entry) for entry in freeze}
         affine = frozen.pop("bn_affine", [])
-        self._frozen = [module for modules in frozen.values() for module in modules]
-        self._fixed = [parameter for module in affine for parameter in module.parameters()]
-        self._fix()
+        self._always_eval = [module for modules in frozen.values() for module in modules]
+        self._untrained = [parameter for module in affine for parameter in module.parameters()]
+        self._freeze_parameters()
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images `[N, C, H, W]` to embeddings `[N, D]`."""
@@ -66,44 +76,46 @@ class Embedder(nn.Module):
         return F.normalize(embeddings) if self.normalize else embeddings
 
     def train(self, mode: bool = True) -> "Embedder":
-        """Switch to training, but for what is frozen."""
+        """Set training or eval mode; modules frozen by `bn` and `patch` stay in eval mode."""
         super().train(mode)
-        for module in self._frozen:
+        for module in self._always_eval:
             module.eval()
         return self
 
     def train_backbone(self, trains: bool, thaw: bool = False) -> None:
-        """Let the backbone's parameters train or not, but for those that are fixed for good.
+        """Enable or disable gradients of the backbone.
 
         Args:
-            trains: Whether they get gradients; a warm-up trains the linear layer alone.
-            thaw: Let the fixed ones train with the others, which is what the end of the warm-up
-                does in the published code.
+            trains: Whether the backbone's parameters are trained; false during the warm-up, which
+                trains only the linear layer.
+            thaw: Also apply `trains` to the parameters frozen by `bn_affine`, as the published
+                code does at the end of the warm-up.
         """
         self.backbone.requires_grad_(trains)
         if not thaw:
-            self._fix()
+            self._freeze_parameters()
 
-    def _fix(self) -> None:
-        for parameter in self._fixed:
+    def _freeze_parameters(self) -> None:
+        for parameter in self._untrained:
             parameter.requires_grad_(False)
 
     def extra_repr(self) -> str:
-        """Show what the modules do not."""
+        """Show whether embeddings are normalised."""
         return f"normalize={self.normalize}"
 
 
-def _modules_of(backbone: nn.Module, what: str) -> list[nn.Module]:
+def _frozen_modules(backbone: nn.Module, entry: str) -> list[nn.Module]:
+    """Return the backbone's modules that an entry of `freeze` refers to."""
     found: list[nn.Module]
-    if what in ("bn", "bn_affine"):
+    if entry in ("bn", "bn_affine"):
         found = [m for m in backbone.modules() if isinstance(m, nn.BatchNorm2d)]
-    elif what == "patch":
+    elif entry == "patch":
         found = [m for name, m in backbone.named_modules() if name.split(".")[-1] == "patch_embed"]
     else:
-        raise ValueError(f"Expected 'freeze' to name bn, bn_affine or patch (got {what!r}).")
+        raise ValueError(f"Expected 'freeze' to name bn, bn_affine or patch (got {entry!r}).")
     if not found:
         raise ValueError(
-            f"The backbone {type(backbone).__name__} has nothing that freeze={what!r} means; leave "
-            "it out, as in embedder.freeze=[]"
+            f"The backbone {type(backbone).__name__} has no layer for freeze={entry!r}; remove the "
+            "entry, for instance with embedder.freeze=[]"
         )
     return found

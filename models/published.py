@@ -1,4 +1,4 @@
-"""Names in the authors' published checkpoints, and what they are called here."""
+"""Convert state dicts between the names of the authors' published checkpoints and ours."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# The graph's modules: published name ↔ ours, {l} the layer's number.
+# Modules of the graph network: published name → our name; {l} is the layer number.
 GRAPH_NAMES = {
     "dim_red": "projection",
     "gnn.{l}.node_model.layers.0.att.q_linear": "layers.{l}.node_query",
@@ -31,24 +31,24 @@ GRAPH_NAMES = {
     "bottleneck2.0": "class_norm",
     "cls.0": "class_head",
 }
-# A linear map that every published checkpoint carries and no published code path uses.
+# A linear layer in every published checkpoint that the published code never uses.
 UNUSED_GRAPH = "gnn.{l}.node_model.layers.0.update_node"
-# The pretraining's classifier, which the published backbones carry along, with its classes.
+# The ImageNet classifier, which the published backbones contain but do not use.
 UNUSED_HEADS = {"googlenet": "backbone.fc", "resnet50": "backbone.model.fc"}
 HEAD_CLASSES = 1000
-# Published backbone → ours.
+# Published backbone name → our name.
 BACKBONE_NAMES = {"Googlenet": "googlenet", "Resnet50": "resnet50", "DINO": "dino_vits16"}
 
 
 @dataclass(frozen=True)
 class PublishedState:
-    """A published state dict taken apart, under this project's names.
+    """A published state dict, split by module and renamed.
 
     Attributes:
-        embedder: For `Embedder` (backbone and fc keep their published names).
-        graph: For `CorrelationNetwork`.
-        classifier: For the linear classifier on embeddings.
-        unused: Keys that nothing uses.
+        embedder: State of an `Embedder` (names below `backbone` and `fc` are unchanged).
+        graph: State of a `CorrelationNetwork`.
+        classifier: State of the linear classifier on embeddings.
+        unused: Keys that the published code does not use.
     """
 
     embedder: dict[str, Tensor]
@@ -58,10 +58,17 @@ class PublishedState:
 
 
 def split_published_state(state: Mapping[str, Tensor]) -> PublishedState:
-    """Sort a published state dict into embedder, graph and classifier.
+    """Split a published state dict into embedder, graph and classifier.
 
     Raises:
-        ValueError: If a key belongs to none of them; the message names it.
+        ValueError: If a key belongs to none of them; the message names the key.
+
+    Example:
+        >>> weight = torch.zeros(2, 2)
+        >>> state = {"feature_extractor.fc.1.weight": weight, "gnn.dim_red.weight": weight}
+        >>> parts = split_published_state(state)
+        >>> list(parts.embedder), list(parts.graph)
+        (['fc.1.weight'], ['projection.weight'])
     """
     parts = PublishedState({}, {}, {}, [])
     unused = re.compile(rf"gnn\.{_pattern(UNUSED_GRAPH)}\.(weight|bias)")
@@ -85,23 +92,23 @@ def published_state(
     graph: Mapping[str, Tensor] | None = None,
     classifier: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
-    """Put a state dict together in the published layout, the inverse of `split_published_state`.
+    """Build a state dict with the published names, the inverse of `split_published_state`.
 
-    What the published model carries without using it (a linear map in each layer, the
-    pretraining's classifier) is filled with zeros.
+    Parameters that the published model contains but does not use (a linear layer in each graph
+    layer, the ImageNet classifier) are filled with zeros.
 
     Args:
         embedder: State of an `Embedder`.
-        backbone: Its name here, a value of `BACKBONE_NAMES`.
-        graph: State of a `CorrelationNetwork` of `gca` layers, if there is one.
-        classifier: State of the linear classifier on embeddings, if there is one.
+        backbone: Our name of its backbone, a value of `BACKBONE_NAMES`.
+        graph: State of a `CorrelationNetwork` of `gca` layers; None leaves it out.
+        classifier: State of the linear classifier on embeddings; None leaves it out.
 
     Raises:
-        ValueError: If the backbone or a layer is none of the published ones.
+        ValueError: If the published code has no such backbone or graph layer.
     """
     if backbone not in BACKBONE_NAMES.values():
         known = ", ".join(sorted(BACKBONE_NAMES.values()))
-        raise ValueError(f"The published layout has the backbones {known} (got {backbone!r})")
+        raise ValueError(f"The published format has the backbones {known} (got {backbone!r})")
     state = {f"feature_extractor.{key}": value for key, value in embedder.items()}
     head, (width,) = UNUSED_HEADS.get(backbone), embedder["fc.0.weight"].shape
     if head is not None:
@@ -117,7 +124,7 @@ def published_state(
 
 
 def graph_name(published: str) -> str:
-    """Our name of a published graph parameter, e.g. `dim_red.weight` → `projection.weight`."""
+    """Return our name of a published parameter: `dim_red.weight` → `projection.weight`."""
     ours = _translate(published, GRAPH_NAMES)
     if ours is None:
         raise ValueError(f"Expected a key of a published graph network (got 'gnn.{published}')")
@@ -125,10 +132,10 @@ def graph_name(published: str) -> str:
 
 
 def published_graph_name(ours: str) -> str:
-    """The published name of a graph parameter, e.g. `projection.weight` → `dim_red.weight`."""
+    """Return the published name of our parameter: `projection.weight` → `dim_red.weight`."""
     published = _translate(ours, {name: key for key, name in GRAPH_NAMES.items()})
     if published is None:
-        raise ValueError(f"The published layout has no place for the graph's parameter {ours!r}")
+        raise ValueError(f"The published format has no graph parameter {ours!r}")
     return published
 
 

@@ -1,4 +1,4 @@
-"""Read weights from files, and put them into a module whole or not at all."""
+"""Read weights from files, and load them into a module completely or not at all."""
 
 import logging
 import pickle
@@ -12,17 +12,17 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 LOGGER = logging.getLogger("gcahng")
-# Under which key other programs keep the weights, when not at the top.
+# Keys under which other programs nest the state dict.
 NESTED = ("state_dict", "model_state_dict", "model")
 SHOWN_KEYS = 4
 
 
 def read_torch(path: str | Path) -> Any:
-    """Read a file of `torch.save`, tensors on the CPU, without running any code in it.
+    """Read a file of `torch.save` onto the CPU, with `weights_only=True` (runs no code).
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged or holds more than weights.
+        ValueError: If the file is damaged or holds more than weights.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -31,17 +31,19 @@ def read_torch(path: str | Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError) as error:
         raise ValueError(
-            f"'{path}' cannot be read as a checkpoint: it is damaged, cut off or holds more than "
-            "weights; another copy, or another one of the same run, may be whole"
+            f"'{path}' cannot be read as a checkpoint: it is damaged, truncated or holds more than "
+            "weights; try another copy, or another checkpoint of the same run"
         ) from error
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Read a state dict: a `.safetensors` file, or one of `torch.save`, also one level down.
+    """Read a state dict from a `.safetensors` file or a file of `torch.save`.
+
+    In a file of `torch.save`, the state dict may be nested under one of the keys of `NESTED`.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged, holds more than weights or is no state dict.
+        ValueError: If the file is damaged, holds more than weights or is not a state dict.
     """
     path = Path(path).expanduser()
     if path.suffix == ".safetensors" and path.is_file():
@@ -54,56 +56,57 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
             found = found[key]
     if not isinstance(found, Mapping) or not all(isinstance(v, Tensor) for v in found.values()):
-        raise ValueError(f"'{path}' is no state dict: expected names with a tensor for each")
+        raise ValueError(f"'{path}' is not a state dict: expected a mapping from names to tensors")
     return dict(found)
 
 
 def load_strictly(
     module: nn.Module, state: Mapping[str, Tensor], path: str | Path, what: str
 ) -> list[str]:
-    """Fill every parameter and buffer of `module` from `state`.
+    """Load every parameter and buffer of `module` from `state`.
 
-    Counters of BatchNorm, which files of early PyTorch lack and nothing here reads, may be missing.
+    BatchNorm's `num_batches_tracked` may be missing: files of early PyTorch versions lack it, and
+    it is not used here.
 
     Args:
-        module: What to fill; unchanged if anything is amiss.
-        state: Names and values.
-        path: Where they come from, for the message.
-        what: What is being filled, for the message.
+        module: The module to fill; unchanged if an error is raised.
+        state: The state dict.
+        path: Its file, for error messages.
+        what: Description of the module, for error messages.
 
     Returns:
-        The keys of `state` that the module has no place for.
+        The keys of `state` that the module does not have.
 
     Raises:
-        ValueError: If a key is missing or of another shape.
+        ValueError: If a key is missing or a shape differs.
     """
-    wanted = module.state_dict()
-    counters = {k: v for k, v in wanted.items() if k.endswith("num_batches_tracked")}
+    expected = module.state_dict()
+    counters = {k: v for k, v in expected.items() if k.endswith("num_batches_tracked")}
     given, state = set(state), {**counters, **state}
-    missing = [key for key in wanted if key not in state]
+    missing = [key for key in expected if key not in state]
     if missing:
         raise ValueError(
             f"'{path}' does not hold the weights of {what}: {listed(missing)} missing of "
-            f"{len(wanted)} keys"
+            f"{len(expected)} keys"
         )
-    for key, value in wanted.items():
+    for key, value in expected.items():
         if state[key].shape != value.shape:
             raise ValueError(
                 f"'{path}' does not fit {what}: '{key}' has shape {tuple(state[key].shape)}, "
                 f"expected {tuple(value.shape)}"
             )
-    module.load_state_dict({key: state[key] for key in wanted})
-    return [key for key in state if key in given and key not in wanted]
+    module.load_state_dict({key: state[key] for key in expected})
+    return [key for key in state if key in given and key not in expected]
 
 
 def log_unused(path: str | Path, keys: Collection[str]) -> None:
-    """Name in one log line the keys of a file that nothing uses."""
+    """Log one warning that lists the unused keys of a file."""
     if keys:
         LOGGER.warning("%s: not used: %s", path, ", ".join(keys))
 
 
 def listed(keys: Collection[str]) -> str:
-    """The first of some keys, quoted, and how many more there are."""
+    """Return the first keys, quoted, and the number of the others."""
     shown = ", ".join(f"'{key}'" for key in list(keys)[:SHOWN_KEYS])
     more = len(keys) - SHOWN_KEYS
     return f"{shown} and {more} more" if more > 0 else shown

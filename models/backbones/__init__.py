@@ -20,7 +20,7 @@ from gcahng.registry import Library, Registry
 
 
 def _in_libraries(name: str) -> Callable[..., nn.Module] | None:
-    """A model of torchvision or timm; torchvision answers a bare name before timm."""
+    """Find a model of torchvision or timm; for a bare name, torchvision takes precedence."""
     library, _, model = name.rpartition("/")
     if library in ("", "torchvision") and model in torchvision_models():
         return partial(torchvision_backbone, model)
@@ -58,17 +58,27 @@ __all__ = ["BACKBONES", "ResNet50", "SmallConv", "build_backbone"]
 
 
 def build_backbone(name: str, *, untrained: bool = False, **args: Any) -> nn.Module:
-    """Build the backbone `name`; its width is its attribute `out_channels`.
+    """Build the backbone `name`; its attribute `out_channels` is the width of its features.
 
     Args:
-        name: A key of `BACKBONES`, else a model of torchvision or timm: `torchvision/NAME`,
-            `timm/NAME`, or the bare name, which torchvision answers before timm.
-        untrained: Leave pretrained weights out, whatever `args` say: others will be loaded.
-        **args: The backbone's own arguments.
+        name: A key of `BACKBONES`, or a model of torchvision or timm: `torchvision/NAME`,
+            `timm/NAME`, or the bare name, for which torchvision takes precedence.
+        untrained: Ignore `pretrained` and `weights` in `args` and use random weights, because
+            other weights will be loaded afterwards.
+        **args: Further arguments of the backbone.
 
     Raises:
-        ConnectionError: If pretrained weights are out of reach.
-        ValueError: If the name or an argument is unknown.
+        ConnectionError: If pretrained weights cannot be downloaded.
+        FileNotFoundError: If the file `weights` is missing.
+        ValueError: If the name or an argument is unknown, or `weights` does not fit.
+
+    Example:
+        >>> import torch
+        >>> backbone = build_backbone("small_conv", in_channels=1)
+        >>> backbone.out_channels
+        128
+        >>> backbone(torch.zeros(2, 1, 32, 32)).shape
+        torch.Size([2, 128])
     """
     parameters = inspect.signature(BACKBONES.find(name)).parameters
     if untrained and "pretrained" in parameters:

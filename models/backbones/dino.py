@@ -1,4 +1,4 @@
-"""DINO's small vision transformer as GCA-HNG uses it."""
+"""DINO's ViT-S/16, configured as in GCA-HNG."""
 
 from pathlib import Path
 
@@ -8,18 +8,19 @@ from gcahng.models.backbones.libraries import timm_backbone
 
 
 def dino_vits16(pretrained: bool = True, weights: str | Path | None = None) -> nn.Module:
-    """ViT-S/16 trained by DINO, its class token after the last norm.
+    """ViT-S/16 pretrained with DINO; the features are the class token after the final norm.
 
     Args:
-        pretrained: Start from DINO's weights, by way of timm.
-        weights: Start from a file instead: DINO's own or timm's, their names are the same.
+        pretrained: Load DINO's weights through timm.
+        weights: Load this file instead, with the parameter names of DINO or timm (they agree).
 
     Shapes:
         `[N, 3, 224, 224]` to `[N, 384]`.
 
     Raises:
-        ConnectionError: If the weights are neither cached nor within reach.
-        ValueError: If the file does not hold a ViT-S/16.
+        ConnectionError: If the weights are neither cached nor downloadable.
+        FileNotFoundError: If the file is missing.
+        ValueError: If the file does not contain a ViT-S/16.
 
     Source: Caron et al. (ICCV 2021); GCA-HNG (IJCV 2025), implementation details.
     """

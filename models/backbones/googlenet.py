@@ -1,4 +1,4 @@
-"""GoogLeNet as GCA-HNG uses it."""
+"""GoogLeNet, configured as in GCA-HNG."""
 
 from pathlib import Path
 
@@ -14,20 +14,21 @@ HOST = "download.pytorch.org"
 def googlenet(
     pretrained: bool = True, weights: str | Path | None = None, renormalize: bool = True
 ) -> nn.Module:
-    """Torchvision's GoogLeNet up to its average pooling, without auxiliary heads or dropout.
+    """Torchvision's GoogLeNet up to its average pooling, without auxiliary heads and dropout.
 
     Args:
-        pretrained: Start from torchvision's ImageNet weights.
-        weights: Start from a file instead.
-        renormalize: Expect ImageNet-normalised images and bring them to (x - 0.5) / 0.5, which
-            the ImageNet weights were trained on; as published.
+        pretrained: Load torchvision's ImageNet weights (IMAGENET1K_V1).
+        weights: Load this file instead, with torchvision's parameter names.
+        renormalize: Convert ImageNet-normalised inputs to (x - 0.5) / 0.5, the normalisation that
+            the ImageNet weights were trained with; true in the published code.
 
     Shapes:
         `[N, 3, H, W]` to `[N, 1024]`.
 
     Raises:
-        ConnectionError: If the ImageNet weights are out of reach.
-        ValueError: If the file does not hold a GoogLeNet.
+        ConnectionError: If the ImageNet weights cannot be downloaded.
+        FileNotFoundError: If the file is missing.
+        ValueError: If the file does not contain a GoogLeNet.
 
     Source: Szegedy et al. (CVPR 2015); GCA-HNG (IJCV 2025), implementation details.
     """
@@ -36,7 +37,7 @@ def googlenet(
         with fetching("googlenet", HOST):
             network = torchvision_googlenet(
                 weights=GoogLeNet_Weights.IMAGENET1K_V1 if from_hub else None,
-                # Weights come with auxiliary heads; a network without weights must not have them.
+                # Pretrained weights include auxiliary heads, which are removed below.
                 **({} if from_hub else {"aux_logits": False, "init_weights": True}),
             )
         network.aux_logits, network.aux1, network.aux2 = False, None, None

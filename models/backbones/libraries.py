@@ -1,4 +1,4 @@
-"""Any image classifier of torchvision or timm, without its head."""
+"""Image classifiers of torchvision and timm without their classification heads."""
 
 from pathlib import Path
 from typing import Any
@@ -14,27 +14,28 @@ TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 def torchvision_models() -> list[str]:
-    """Names of torchvision's image classifiers."""
+    """Return the names of torchvision's image classifiers."""
     return torchvision.models.list_models(module=torchvision.models)
 
 
 def torchvision_backbone(
     model: str, pretrained: bool = True, weights: str | Path | None = None, **args: Any
 ) -> nn.Module:
-    """A classifier of torchvision whose last linear layer is left out.
+    """Build a torchvision classifier without its last linear layer.
 
     Args:
-        model: Its name in torchvision.
-        pretrained: Start from torchvision's default weights of it.
-        weights: Start from a file instead.
-        **args: Of the model itself.
+        model: The model's name in torchvision.
+        pretrained: Load torchvision's default weights.
+        weights: Load this file instead.
+        **args: Further arguments of the model.
 
     Shapes:
         `[N, 3, H, W]` to `[N, out_channels]`.
 
     Raises:
-        ConnectionError: If the default weights are out of reach.
-        ValueError: If the model has no linear layer to leave out, or the file does not fit.
+        ConnectionError: If the default weights cannot be downloaded.
+        FileNotFoundError: If the file is missing.
+        ValueError: If the model has no linear layer, or the file does not fit.
     """
 
     def make(from_hub: bool) -> nn.Module:
@@ -43,13 +44,13 @@ def torchvision_backbone(
                 model, weights="DEFAULT" if from_hub else None, **args
             )
         for name, child in list(network.named_children()):
-            # Heads for training alone, whose outputs would come beside the features.
+            # Auxiliary heads would add outputs to the features in training mode.
             if name in ("aux1", "aux2", "AuxLogits") and child is not None:
                 setattr(network, name, None)
                 network.aux_logits = False
         linear = [name for name, part in network.named_modules() if isinstance(part, nn.Linear)]
         if not linear:
-            raise ValueError(f"torchvision's {model} ends in no linear layer to take features from")
+            raise ValueError(f"torchvision's {model} has no linear layer to take the features from")
         network.out_channels = network.get_submodule(linear[-1]).in_features
         parent, _, name = linear[-1].rpartition(".")
         setattr(network.get_submodule(parent), name, nn.Identity())
@@ -61,19 +62,20 @@ def torchvision_backbone(
 def timm_backbone(
     model: str, pretrained: bool = True, weights: str | Path | None = None, **args: Any
 ) -> nn.Module:
-    """A classifier of timm without its head, pooled as timm does.
+    """Build a timm classifier without its head; the pooling is timm's default for the model.
 
     Args:
-        model: Its name in timm, with or without a tag of pretrained weights.
-        pretrained: Start from timm's weights of it.
-        weights: Start from a file instead.
-        **args: Of `timm.create_model`.
+        model: The model's name in timm, with or without a tag of pretrained weights.
+        pretrained: Load timm's weights.
+        weights: Load this file instead.
+        **args: Further arguments of `timm.create_model`.
 
     Shapes:
         `[N, 3, H, W]` to `[N, out_channels]`.
 
     Raises:
-        ConnectionError: If timm's weights are neither cached nor within reach.
+        ConnectionError: If timm's weights are neither cached nor downloadable.
+        FileNotFoundError: If the file is missing.
         ValueError: If the file does not fit.
     """
     import timm
@@ -90,13 +92,13 @@ def timm_backbone(
 
 
 def _is_cached(model: str) -> bool:
-    """Whether timm's weights of a model are on this machine already."""
+    """Whether timm's weights of a model are already on this machine."""
     import timm
     from huggingface_hub import try_to_load_from_cache
 
     settings = timm.get_pretrained_cfg(model)
     hub = settings.hf_hub_id if settings is not None else None
     if not hub:
-        return True  # nothing that the hub would serve
+        return True  # not hosted on the hub
     repository = hub if not hub.endswith("/") else f"{hub}{model}"
     return any(isinstance(try_to_load_from_cache(repository, file), str) for file in TIMM_FILES)

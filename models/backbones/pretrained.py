@@ -1,4 +1,4 @@
-"""Where a backbone's weights come from: its library's hub, or a file."""
+"""Load a backbone's weights from its library's hub or from a file."""
 
 import logging
 import socket
@@ -14,14 +14,14 @@ from gcahng.models.weights import load_strictly, log_unused, read_weights
 
 @contextmanager
 def fetching(name: str, host: str) -> Iterator[None]:
-    """Turn a failed download into one sentence that says what to do instead.
+    """Context manager that turns a failed download into an error that names the alternatives.
 
     Args:
-        name: The backbone, for the sentence.
-        host: Where its weights are; also for the sentence.
+        name: The backbone's name in the error message.
+        host: The host of its weights in the error message.
 
     Raises:
-        ConnectionError: If the weights are neither cached nor within reach.
+        ConnectionError: If the weights are neither cached nor downloadable.
     """
     try:
         yield
@@ -31,13 +31,17 @@ def fetching(name: str, host: str) -> Iterator[None]:
 
 
 def check_reachable(name: str, host: str) -> None:
-    """Fail at once where a host cannot be found, before a library tries for a minute.
+    """Raise at once if a host cannot be resolved, instead of after a minute of retries.
+
+    Args:
+        name: As in `fetching`.
+        host: As in `fetching`.
 
     Raises:
-        ConnectionError: As `fetching`.
+        ConnectionError: As in `fetching`.
     """
     if urllib.request.getproxies():
-        return  # a proxy finds hosts that this machine cannot
+        return  # a proxy may resolve hosts that this machine cannot
     try:
         socket.getaddrinfo(host, 443)
     except OSError as error:
@@ -46,15 +50,16 @@ def check_reachable(name: str, host: str) -> None:
 
 def _unreachable(name: str, host: str, reason: str) -> ConnectionError:
     return ConnectionError(
-        f"the pretrained weights of '{name}' could not be fetched from {host} ({reason}): go "
-        "online once (they are kept), give a file with embedder.backbone.args.weights=PATH, or "
-        "start untrained with embedder.backbone.args.pretrained=false"
+        f"the pretrained weights of '{name}' could not be downloaded from {host} ({reason}): "
+        "connect to the internet once (they are cached), load a file with "
+        "embedder.backbone.args.weights=PATH, or use random weights with "
+        "embedder.backbone.args.pretrained=false"
     )
 
 
 @contextmanager
 def quiet(logger: str) -> Iterator[None]:
-    """Keep a library from reporting each attempt of a download."""
+    """Suppress a library's log messages below ERROR, such as one for each download attempt."""
     log = logging.getLogger(logger)
     before = log.level
     log.setLevel(logging.ERROR)
@@ -67,18 +72,18 @@ def quiet(logger: str) -> Iterator[None]:
 def build_with_weights(
     make: Callable[[bool], nn.Module], name: str, pretrained: bool, weights: str | Path | None
 ) -> nn.Module:
-    """Make a network and fill it from a file where one is given.
+    """Build a network and load its weights from a file if one is given.
 
     Args:
-        make: Makes it, with the library's own weights if its argument is true.
-        name: The network, for messages.
-        pretrained: Whether to start from the library's weights; a file has precedence.
-        weights: A state dict of the network alone, its classification head allowed and unused.
+        make: Builds the network, with the library's weights if its argument is true.
+        name: The network's name in error messages.
+        pretrained: Whether to load the library's weights; ignored if `weights` is given.
+        weights: A file with a state dict of the network; a classification head in it is ignored.
 
     Raises:
-        ConnectionError: If the library's weights are out of reach.
+        ConnectionError: If the library's weights cannot be downloaded.
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged or holds another network.
+        ValueError: If the file is damaged or contains another network.
     """
     network = make(pretrained and weights is None)
     if weights is not None:

@@ -1,4 +1,4 @@
-"""ResNet-50 as deep metric learning uses it: average plus maximum pooling."""
+"""ResNet-50 with average plus maximum pooling, as is common in deep metric learning."""
 
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,17 @@ class ResNet50(nn.Module):
     """Torchvision's ResNet-50 with the sum of global average and global maximum pooling.
 
     Args:
-        pretrained: Start from torchvision's first ImageNet weights (IMAGENET1K_V1).
-        weights: Start from a file instead, with torchvision's names.
-        pooling: `avg_max`, as published, or `avg`.
+        pretrained: Load torchvision's first ImageNet weights (IMAGENET1K_V1).
+        weights: Load this file instead, with torchvision's parameter names.
+        pooling: `avg_max`, as in the published code, or `avg`.
 
     Shapes:
         `[N, 3, H, W]` to `[N, 2048]`.
 
     Raises:
-        ConnectionError: If the ImageNet weights are out of reach.
-        ValueError: If `pooling` is unknown, or the file does not hold a ResNet-50.
+        ConnectionError: If the ImageNet weights cannot be downloaded.
+        FileNotFoundError: If the file is missing.
+        ValueError: If `pooling` is unknown, or the file does not contain a ResNet-50.
 
     Source: He et al. (CVPR 2016); GCA-HNG (IJCV 2025), implementation details.
     """

@@ -8,10 +8,10 @@ EPSILON = 1e-5
 
 
 class SmallConv(nn.Module):
-    """Standardise each image, then 3x3 convolutions, then average plus maximum pooling.
+    """Image standardisation, 3x3 convolutions, and average plus maximum pooling.
 
     Args:
-        in_channels: Channels of the images.
+        in_channels: Number of image channels.
         channels: Output channels of each convolution.
         strides: Stride of each convolution.
 
@@ -31,8 +31,8 @@ class SmallConv(nn.Module):
         super().__init__()
         if len(channels) != len(strides) or not channels:
             raise ValueError(
-                f"Expected 'channels' and 'strides' of one length, at least 1 (got {len(channels)} "
-                f"and {len(strides)})."
+                f"Expected 'channels' and 'strides' of equal length, at least 1 (got "
+                f"{len(channels)} and {len(strides)})."
             )
         inputs = (in_channels, *channels[:-1])
         self.blocks = nn.Sequential(*map(_block, inputs, channels, strides))
@@ -45,7 +45,7 @@ class SmallConv(nn.Module):
 
 
 def standardize(images: Tensor) -> Tensor:
-    """Give every image `[N, C, H, W]` mean 0 and standard deviation 1; a flat one becomes 0."""
+    """Scale each image of `[N, C, H, W]` to mean 0 and deviation 1; a constant image becomes 0."""
     centred = images - images.mean(dim=(1, 2, 3), keepdim=True)
     variance = centred.square().mean(dim=(1, 2, 3), keepdim=True)
     return centred * (variance + EPSILON).rsqrt()

@@ -65,5 +65,5 @@ def test_unknown_names(name: str, sentence: str) -> None:
 
 
 def test_a_network_without_linear_layer_is_refused() -> None:
-    with pytest.raises(ValueError, match="squeezenet1_1 ends in no linear layer"):
+    with pytest.raises(ValueError, match="squeezenet1_1 has no linear layer"):
         build_backbone("squeezenet1_1", pretrained=False)

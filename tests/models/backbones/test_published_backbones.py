@@ -134,7 +134,7 @@ def test_offline_is_one_sentence(
     with pytest.raises(ConnectionError) as info:
         build_backbone(name)
     sentence = str(info.value)
-    assert f"could not be fetched from {host}" in sentence
+    assert f"could not be downloaded from {host}" in sentence
     assert "embedder.backbone.args.weights=PATH" in sentence
     assert len(sentence.splitlines()) == 1
     assert build_backbone(name, untrained=True).out_channels > 0, "a loaded run needs no network"
@@ -150,7 +150,7 @@ def test_foreign_weights_are_refused(resnet: nn.Module, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot be read as safetensors"):
         build_backbone("resnet50", weights=tmp_path / "broken.safetensors")
     torch.save([1, 2], tmp_path / "list.pth")
-    with pytest.raises(ValueError, match="is no state dict"):
+    with pytest.raises(ValueError, match="is not a state dict"):
         build_backbone("resnet50", weights=tmp_path / "list.pth")
     with pytest.raises(ValueError, match="'pooling' as avg_max or avg"):
         build_backbone("resnet50", pretrained=False, pooling="max")

@@ -41,7 +41,7 @@ def test_features_do_not_depend_on_brightness_and_contrast() -> None:
 
 
 def test_refuses_unequal_lengths_and_unknown_names() -> None:
-    with pytest.raises(ValueError, match=r"of one length, at least 1 \(got 2 and 3\)"):
+    with pytest.raises(ValueError, match=r"of equal length, at least 1 \(got 2 and 3\)"):
         SmallConv(channels=(4, 8), strides=(1, 1, 1))
     with pytest.raises(ValueError, match=r"unknown backbone 'x'.*; choose from: .*small_conv"):
         build_backbone("x")
