@@ -1,4 +1,4 @@
-"""Files that are either complete or absent: written beside their target, then renamed onto it."""
+"""Write files atomically: to a temporary file in the same folder, which is then renamed."""
 
 import os
 import tempfile
@@ -9,16 +9,17 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path that replaces ``path`` if the block succeeds and vanishes if it fails.
+    """Context manager for writing a file completely or not at all.
 
-    The temporary file lies in the same folder (created if missing) and keeps the suffix, because
-    writers such as ``numpy.save`` choose or append a format by it.
+    Yields a temporary path, which replaces `path` if the block succeeds and is deleted if it
+    raises. The temporary file is in the same folder (created if missing) and has the same suffix,
+    because writers such as `numpy.save` choose or append a format by suffix.
 
     Args:
-        path: the file to create or replace.
+        path: The file to create or replace.
 
     Yields:
-        An empty file to write to.
+        The path of an empty temporary file to write to.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +28,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        # mkstemp makes private files; a result should have the mode of any other new file.
+        # mkstemp creates private files; use the default mode of new files instead.
         temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
     finally:
@@ -35,13 +36,13 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write ``text`` to ``path`` atomically, as UTF-8 with the line ends it has."""
+    """Write text to a file atomically, as UTF-8 without converting line ends."""
     with atomic_write(path) as temporary:
         temporary.write_bytes(text.encode("utf-8"))
 
 
 def _umask() -> int:
-    """The process's file mode mask, which can only be read by setting it."""
+    """Return the process's file mode mask, which can only be read by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

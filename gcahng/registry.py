@@ -1,4 +1,4 @@
-"""Find a component by its name: a layer, a loss, a generator, a backbone or a data set."""
+"""Find components (layers, losses, generators, backbones, data sets) by name."""
 
 import difflib
 import importlib
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Library(Generic[T]):
-    """Another library whose components can be named beside our own.
+    """An external library that provides further components by name.
 
     Attributes:
-        find: Name → component, or None where the library has none of that name.
-        names: All names it has, to suggest a near one.
-        described: What it offers, in words that end the sentence "choose from: …, or".
+        find: Name → component, or None if the library has no component of that name.
+        names: All names of the library, for suggestions in error messages.
+        described: What the library offers; completes "choose from: …, or …" in error messages.
     """
 
     find: Callable[[str], T | None]
@@ -29,23 +29,27 @@ class Library(Generic[T]):
 
 
 class Registry(Mapping[str, T]):
-    """The components of one kind by name, and the one way to find and build them.
+    """A mapping from names to the components of one kind, with methods to find and build them.
 
     Args:
-        kind: What they are, in words, for error sentences: "layer", "data set".
-        entries: Our own components by name.
-        user_base: The class that a user's own component, named `module.path:ClassName`, inherits
-            from; None where users cannot bring their own.
-        library: Where names that are not ours may be found.
+        kind: The kind of component in error messages, such as "layer" or "data set".
+        entries: The components of this project by name.
+        user_base: Required base class of user-defined components, which are named
+            `module.path:ClassName`; None disables them.
+        library: An external library to search for other names; None disables it.
 
     Example:
-        >>> from gcahng.graph import CONVS
-        >>> CONVS.find("gca")
-        <class 'gcahng.graph.convs.gca_conv.GCAConv'>
-        >>> CONVS.find("gac")
+        >>> from gcahng.models import BACKBONES
+        >>> sorted(BACKBONES)
+        ['dino_vits16', 'googlenet', 'resnet50', 'small_conv']
+        >>> BACKBONES.find("small_conv")
+        <class 'gcahng.models.backbones.small_conv.SmallConv'>
+        >>> BACKBONES.build("small_conv", channels=[8, 16], strides=[2, 2]).out_channels
+        16
+        >>> BACKBONES.find("small_conw")
         Traceback (most recent call last):
             ...
-        ValueError: unknown layer 'gac' (did you mean 'gca'?); choose from: ...
+        ValueError: unknown backbone 'small_conw' (did you mean 'small_conv'?); choose from: ...
     """
 
     def __init__(
@@ -72,7 +76,7 @@ class Registry(Mapping[str, T]):
         """Return the component called `name`.
 
         Raises:
-            ValueError: If nobody knows the name; the sentence lists the names there are.
+            ValueError: If the name is unknown; the message lists the available names.
         """
         if self.user_base is not None and ":" in name:
             return import_class(name, self.kind, self.user_base)  # type: ignore[return-value]
@@ -83,35 +87,45 @@ class Registry(Mapping[str, T]):
         raise ValueError(self._unknown(name))
 
     def build(self, name: str, *args: Any, **settings: Any) -> Any:
-        """Find a component and call it.
+        """Find a component and call it with the given arguments.
 
         Raises:
-            ValueError: If there is no such component, or it does not take these arguments.
+            ValueError: If there is no such component, or it does not accept these arguments.
         """
         make: Any = self.find(name)
         check_call(f"{self.kind} {name!r}", make, *args, **settings)
         return make(*args, **settings)
 
     def _unknown(self, name: str) -> str:
-        theirs = self.library.names() if self.library is not None else ()
+        """Return the error message for an unknown name."""
+        library_names = self.library.names() if self.library is not None else ()
         choices = [", ".join(sorted(self.entries))]
         choices += [self.library.described] if self.library is not None else []
         if self.user_base is not None:
             choices.append("a class of your own as module.path:ClassName")
-        hint = did_you_mean(name, [*self.entries, *theirs])
+        hint = did_you_mean(name, [*self.entries, *library_names])
         return f"unknown {self.kind} {name!r}{hint}; choose from: {', or '.join(choices)}"
 
 
 def lookup(choices: Mapping[str, T], name: str, kind: str) -> T:
-    """Return the entry called `name` of a plain mapping, such as the cells of a grid.
+    """Return the entry `name` of a plain mapping, such as the cells of a grid.
 
     Args:
         choices: Entries by name.
-        name: The name that the user wrote.
-        kind: What is looked up, in words; it opens the error sentence.
+        name: The name given by the user.
+        kind: The kind of entry in the error message.
 
     Raises:
-        ValueError: If there is no such name; the sentence lists the names there are.
+        ValueError: If there is no such entry; the message lists the available names.
+
+    Example:
+        >>> learning_rates = {"slow": 0.001, "fast": 0.1}
+        >>> lookup(learning_rates, "fast", "learning rate")
+        0.1
+        >>> lookup(learning_rates, "fats", "learning rate")
+        Traceback (most recent call last):
+            ...
+        ValueError: unknown learning rate 'fats' (did you mean 'fast'?); choose from: fast, slow
     """
     if name in choices:
         return choices[name]
@@ -122,8 +136,14 @@ def lookup(choices: Mapping[str, T], name: str, kind: str) -> T:
 def check_call(what: str, make: Callable[..., Any], *args: Any, **settings: Any) -> None:
     """Raise unless `make` can be called with these arguments.
 
+    Args:
+        what: Description of `make` in error messages.
+        make: The class or function to be called.
+        *args: Its positional arguments.
+        **settings: Its keyword arguments.
+
     Raises:
-        ValueError: If it cannot; the sentence names the argument and what there is to set.
+        ValueError: If it cannot; the message names the argument and lists the accepted ones.
     """
     signature = inspect.signature(make)
     parameters = signature.parameters.values()
@@ -132,14 +152,19 @@ def check_call(what: str, make: Callable[..., Any], *args: Any, **settings: Any)
     try:
         signature.bind(*args, **settings)
     except TypeError as error:
-        raise ValueError(f"{what} cannot be made: {error}; it takes {signature}") from error
+        raise ValueError(f"{what} cannot be built: {error}; it takes {signature}") from error
 
 
 def check_arguments(what: str, given: Iterable[str], takes: Sequence[str]) -> None:
-    """Raise unless everything that is given is also taken.
+    """Raise unless all given argument names are accepted.
+
+    Args:
+        what: Description of the component in the error message.
+        given: The given argument names.
+        takes: The accepted argument names.
 
     Raises:
-        ValueError: If not; the sentence names the nearest argument and lists all.
+        ValueError: If one is not accepted; the message suggests the nearest and lists all names.
     """
     for name in given:
         if name not in takes:
@@ -150,27 +175,27 @@ def check_arguments(what: str, given: Iterable[str], takes: Sequence[str]) -> No
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """Return ` (did you mean 'x'?)` for the nearest choice, or an empty string."""
+    """Return ` (did you mean 'x'?)` for the most similar choice, or an empty string."""
     near = nearest(name, choices)
     return f" (did you mean {near!r}?)" if near else ""
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:
-    """Return the choice that looks most like `name`, if any comes close."""
+    """Return the choice most similar to `name`, or None if none is similar."""
     return next(iter(difflib.get_close_matches(name, list(choices), n=1)), None)
 
 
 def import_class(path: str, kind: str, base: type) -> type[Any]:
-    """Import a user's class, named `module.path:ClassName`, from the current folder or installed.
+    """Import a user-defined class from the current folder or an installed package.
 
     Args:
-        path: Its name.
-        kind: What it is to be, in words, for error sentences.
-        base: What it has to inherit from.
+        path: The class as `module.path:ClassName`.
+        kind: The kind of component in error messages.
+        base: The required base class.
 
     Raises:
-        ValueError: If there is no such module or class, or it does not inherit from `base`. An
-            error inside the module is raised as it is.
+        ValueError: If there is no such module or class, or it does not inherit from `base`.
+            Exceptions raised inside the module are passed on.
     """
     module_path, _, name = path.partition(":")
     if not all(part.isidentifier() for part in (*module_path.split("."), name)):
@@ -189,20 +214,20 @@ def import_class(path: str, kind: str, base: type) -> type[Any]:
 
 
 def _named(base: type) -> str:
-    """The name of a class where its users import it from."""
+    """Return the qualified name under which users import a class."""
     package = base.__module__
     return f"{'torch.nn' if package.startswith('torch.nn') else package}.{base.__name__}"
 
 
 def _import_module(module_path: str, what: str) -> ModuleType:
-    # The user's folder comes first while their module is imported, as it does for `python -m`, and
-    # last afterwards, for what the module imports later.
+    # Put the current folder first on the import path during the import, as `python -m` does, and
+    # last afterwards, for later imports inside the module.
     folder = os.getcwd()
     sys.path.insert(0, folder)
     try:
         return importlib.import_module(module_path)
     except ModuleNotFoundError as error:
-        # Another name is of a module that the user's own imports.
+        # Any other name belongs to a missing dependency of the user's module.
         if error.name is None or not f"{module_path}.".startswith(f"{error.name}."):
             raise
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Experiments as YAML: inheritance, overrides, and one clear sentence for each mistake."""
+"""Experiments as YAML files: inheritance, overrides, and one clear message per error."""
 
 from gcahng.config.experiment import (
     ExperimentConfig,

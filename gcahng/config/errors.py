@@ -1,4 +1,4 @@
-"""Turn pydantic's findings into sentences: where, what was expected, what was found."""
+"""Turn pydantic's errors into messages: the location, what was expected, and what was found."""
 
 import types
 from collections.abc import Callable, Iterator
@@ -23,7 +23,14 @@ _SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "pattern": "matching"}
 
 
 def broken_rule(path: Path, expected: str, got: object, hint: str = "") -> NoReturn:
-    """Refuse a value that is at odds with another one; for use inside a model validator."""
+    """Raise for a value that contradicts another one; to be called in a model validator.
+
+    Args:
+        path: The value's path, relative to the model.
+        expected: What is expected, for the message.
+        got: The value found.
+        hint: Appended to the message.
+    """
     context = {"path": path, "problem": f"expected {expected}, got {show(got)}{hint}"}
     raise PydanticCustomError("broken_rule", "{problem}", context)
 
@@ -31,20 +38,20 @@ def broken_rule(path: Path, expected: str, got: object, hint: str = "") -> NoRet
 def explain(
     error: ValidationError, schema: type[BaseModel], source: str, origin: Callable[[Path], str]
 ) -> str:
-    """Return one line for each mistake.
+    """Return one line per error.
 
     Args:
-        error: What pydantic found.
-        schema: The model that was being filled.
-        source: The experiment's own file, to blame for keys that are missing.
-        origin: Gives the file or override that set the value at a path.
+        error: The errors found by pydantic.
+        schema: The model being validated.
+        source: The experiment's file, named in messages about missing keys.
+        origin: Maps a path to the file or override that set its value.
     """
-    # By place: a value that fits no member of a union is found once for each member.
-    sentences: dict[tuple[Path, str], str] = {}
+    # Keyed by location: pydantic reports a value that fits no member of a union once per member.
+    messages: dict[tuple[Path, str], str] = {}
     for item in error.errors(include_url=False):
         path, kind = _follow(schema, item["loc"])
         unknown = str(item["loc"][-1]) if item["type"] == "extra_forbidden" else ""
-        if (path, unknown) in sentences:
+        if (path, unknown) in messages:
             continue
         if unknown:
             text = f"{origin((*path, unknown))}: {_unknown_key(path, unknown, kind, schema)}"
@@ -54,36 +61,36 @@ def explain(
             path = (*path, *item["ctx"]["path"])
             text = f"{origin(path)}: {_dotted(path)}: {item['ctx']['problem']}"
         else:
-            text = f"{origin(path)}: {_dotted(path)}: {_misfit(kind, item['input'])}"
-        sentences[path, unknown] = text
-    return "\n".join(sentences.values())
+            text = f"{origin(path)}: {_dotted(path)}: {_invalid_value(kind, item['input'])}"
+        messages[path, unknown] = text
+    return "\n".join(messages.values())
 
 
 def show(value: object) -> str:
-    """Return a value as one would write it in YAML, shortened."""
-    words = {None: "null", True: "true", False: "false"}
+    """Return a value in YAML notation, shortened to 60 characters."""
+    constants = {None: "null", True: "true", False: "false"}
     if value is None or isinstance(value, bool):
-        return words[value]
+        return constants[value]
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _misfit(kind: Any, got: object) -> str:
-    hint = did_you_mean(got, _words(kind)) if isinstance(got, str) else ""
+def _invalid_value(kind: Any, got: object) -> str:
+    hint = did_you_mean(got, _literals(kind)) if isinstance(got, str) else ""
     return f"expected {describe(kind)}, got {show(got)}{hint}"
 
 
 def _unknown_key(path: Path, key: str, model: Any, schema: type[BaseModel]) -> str:
     allowed = list(_plain(model)[0].model_fields)
     near = nearest(key, allowed)
-    # A key that exists in another section has probably lost its way.
-    right = (*path, near) if near else next((p for p in _keys(schema) if p[-1] == key), ())
-    hint = f" (did you mean {_dotted(right)!r}?)" if right else ""
+    # If no key of this section is similar, suggest the same key in another section.
+    intended = (*path, near) if near else next((p for p in _keys(schema) if p[-1] == key), ())
+    hint = f" (did you mean {_dotted(intended)!r}?)" if intended else ""
     return f"unknown key {_dotted((*path, key))!r}{hint}; allowed here: {', '.join(allowed)}"
 
 
 def _follow(schema: type[BaseModel], location: Path) -> tuple[Path, Any]:
-    """Follow a location as far as the schema knows it, leaving out pydantic's union labels."""
+    """Return the part of a location that the schema defines, without pydantic's union labels."""
     path: Path = ()
     kind: Any = schema
     for part in location:
@@ -98,23 +105,23 @@ def _follow(schema: type[BaseModel], location: Path) -> tuple[Path, Any]:
     return path, kind
 
 
-def _keys(model: type[BaseModel], above: Path = ()) -> Iterator[Path]:
+def _keys(model: type[BaseModel], prefix: Path = ()) -> Iterator[Path]:
     for name, field in model.model_fields.items():
-        yield (*above, name)
+        yield (*prefix, name)
         plain, _ = _plain(field)
         if isinstance(plain, type) and issubclass(plain, BaseModel):
-            yield from _keys(plain, (*above, name))
+            yield from _keys(plain, (*prefix, name))
 
 
 def _plain(kind: Any) -> tuple[Any, list[Any]]:
-    """Strip annotations and `| None` off a type; return it with the limits found on the way."""
+    """Strip annotations and `| None` from a type; return it with the limits in the annotations."""
     if isinstance(kind, FieldInfo):
         plain, limits = _plain(kind.annotation)
         return plain, [*kind.metadata, *limits]
     if get_origin(kind) is Annotated:
-        inner, *notes = get_args(kind)
+        inner, *metadata = get_args(kind)
         plain, limits = _plain(inner)
-        unpacked = [n.metadata if isinstance(n, FieldInfo) else [n] for n in notes]
+        unpacked = [m.metadata if isinstance(m, FieldInfo) else [m] for m in metadata]
         return plain, [*(limit for part in unpacked for limit in part), *limits]
     if _is_union(kind):
         others = [choice for choice in get_args(kind) if choice is not type(None)]
@@ -124,7 +131,7 @@ def _plain(kind: Any) -> tuple[Any, list[Any]]:
 
 
 def describe(kind: Any, plural: bool = False) -> str:
-    """Say in words which values a type or a field of a model accepts."""
+    """Describe in words which values a type or a model's field accepts."""
     plain, limits = _plain(kind)
     nullable = type(None) in get_args(kind.annotation if isinstance(kind, FieldInfo) else kind)
     if _is_union(plain):
@@ -152,9 +159,9 @@ def _limits(limits: list[Any]) -> str:
     return " and".join(found)
 
 
-def _words(kind: Any) -> list[str]:
+def _literals(kind: Any) -> list[str]:
     plain, _ = _plain(kind)
-    return [str(word) for word in get_args(plain)] if get_origin(plain) is Literal else []
+    return [str(value) for value in get_args(plain)] if get_origin(plain) is Literal else []
 
 
 def _is_union(kind: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The configuration of one experiment, and how to read and write it."""
+"""The configuration of an experiment: reading, validating, comparing and writing it."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -27,13 +27,13 @@ from gcahng.config.sections import (
 
 
 class ExperimentConfig(Section):
-    """Everything that defines one experiment."""
+    """The complete configuration of an experiment."""
 
     name: Annotated[str, Field(pattern=r"^[^/\\]+$")]
-    """Default: the file's name."""
+    """Default: the file's name without suffix."""
     seed: AtLeast0 = 0
     output: str = "runs"
-    """Run folders go to `<output>/<name>-seed<seed>`."""
+    """The run folder is `<output>/<name>-seed<seed>`."""
     data: DataConfig
     batch: BatchConfig
     embedder: EmbedderConfig
@@ -46,7 +46,7 @@ class ExperimentConfig(Section):
     fabric: FabricConfig = FabricConfig()
 
     @model_validator(mode="after")
-    def _heads_share_channels(self) -> "ExperimentConfig":
+    def _check_heads_divide_dim(self) -> "ExperimentConfig":
         heads = self.generator.graph.heads if self.generator else 1
         if self.embedder.dim % heads:
             expected = f"a multiple of generator.graph.heads ({heads})"
@@ -55,34 +55,43 @@ class ExperimentConfig(Section):
 
     @property
     def selects_on_test(self) -> bool:
-        """Whether the best epoch is chosen on the test split, and so is an optimistic figure."""
+        """Whether the best epoch is selected on the test split, which biases the metrics."""
         return self.quirks.select == "faithful" or self.data.validation == 0
 
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> ExperimentConfig:
-    """Read an experiment.
+    """Read and validate an experiment.
 
     Args:
-        path: A YAML file, or the bare name of a packaged experiment such as `quickstart`.
-        overrides: `key.path=value` texts, the value written as in YAML.
+        path: A YAML file, or the name of a packaged experiment such as `quickstart`.
+        overrides: Settings as `key.path=value`, with the value in YAML.
 
     Raises:
         FileNotFoundError: If the file or one of its bases is missing.
-        ValueError: If anything in it is wrong; one line for each mistake.
+        ValueError: If the configuration is invalid; the message has one line per error.
+
+    Example:
+        >>> config = load_config("quickstart", ["optim.embedder.lr=1e-4", "train.epochs=2"])
+        >>> config.name, config.optim.embedder.lr, config.train.epochs, config.eval.ks
+        ('quickstart', 0.0001, 2, [1, 2, 4, 8])
+        >>> load_config("quickstart", ["train.epoch=2"])
+        Traceback (most recent call last):
+            ...
+        ValueError: override: unknown key 'train.epoch' (did you mean 'train.epochs'?); ...
     """
-    layers, found = load_layers(path, overrides)
-    return _validate({"name": found.stem, **layers.values}, layers)
+    layers, file = load_layers(path, overrides)
+    return _validate({"name": file.stem, **layers.values}, layers)
 
 
 def parse_config(text: str, source: str) -> ExperimentConfig:
-    """Read a resolved experiment, as `dump_config` writes it, from text.
+    """Parse and validate a resolved experiment, as written by `dump_config`.
 
     Args:
         text: YAML without a `base`.
-        source: Where it stands, for error sentences.
+        source: The file's name in error messages.
 
     Raises:
-        ValueError: If anything in it is wrong; one line for each mistake.
+        ValueError: If the configuration is invalid; the message has one line per error.
     """
     layers = Layers(source)
     layers.add(parse_yaml(text, source), source)
@@ -98,29 +107,32 @@ def _validate(values: dict[str, Any], layers: Layers) -> ExperimentConfig:
 
 
 def dump_config(config: ExperimentConfig) -> str:
-    """Return the resolved experiment as YAML; loading that gives an equal config."""
+    """Return the resolved experiment as YAML; loading it gives an equal configuration."""
     return to_yaml(config.model_dump())
 
 
-def differing_keys(one: ExperimentConfig, other: ExperimentConfig) -> list[str]:
-    """Return the dotted keys in which two experiments differ, sections that only one has whole."""
-    return list(_differing(one.model_dump(), other.model_dump()))
+def differing_keys(first: ExperimentConfig, second: ExperimentConfig) -> list[str]:
+    """Return the dotted keys in which two experiments differ.
+
+    A section that is null in one experiment is listed as a whole, not key by key.
+    """
+    return list(_differing(first.model_dump(), second.model_dump()))
 
 
-def _differing(one: dict[str, Any], other: dict[str, Any], above: str = "") -> Iterator[str]:
-    for key in {**one, **other}:
-        left, right = one.get(key), other.get(key)
+def _differing(first: dict[str, Any], second: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key in {**first, **second}:
+        left, right = first.get(key), second.get(key)
         if isinstance(left, dict) and isinstance(right, dict):
-            yield from _differing(left, right, f"{above}{key}.")
+            yield from _differing(left, right, f"{prefix}{key}.")
         elif left != right:
-            yield f"{above}{key}"
+            yield f"{prefix}{key}"
 
 
 def with_data_root(config: ExperimentConfig, root: str | Path) -> ExperimentConfig:
-    """Return the same experiment with its data elsewhere.
+    """Return a copy of the experiment with `data.root` replaced.
 
     Raises:
-        FileNotFoundError: If there is no such folder; embedded data would be made anew in it.
+        FileNotFoundError: If there is no such folder. Embedded data sets would create it silently.
     """
     if not Path(root).is_dir():
         raise FileNotFoundError(f"--root: there is no folder '{root}'")
@@ -129,10 +141,10 @@ def with_data_root(config: ExperimentConfig, root: str | Path) -> ExperimentConf
 
 
 def data_root(config: ExperimentConfig) -> Path:
-    """Return the folder that holds all data sets."""
+    """Return the folder that holds all data sets: `data.root`, else `default_root()`."""
     return Path(config.data.root).expanduser() if config.data.root else default_root()
 
 
 def default_root() -> Path:
-    """Return the folder that holds all data sets where nothing else is said."""
+    """Return the default folder of all data sets: `$GCAHNG_DATA`, else `datasets`."""
     return Path(os.environ.get("GCAHNG_DATA") or "datasets").expanduser()

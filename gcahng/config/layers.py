@@ -1,8 +1,8 @@
-"""Read an experiment as layers: the YAML files it is based on, the file itself, then overrides.
+"""Read an experiment as layers: its base files, the file itself, then overrides.
 
-A later layer wins. Mappings are merged key by key, anything else (null included) replaces.
-Two rules keep inheritance free of leftovers: a layer that changes a component's `name` drops the
-`args` written for the old one, and the experiment's own `name` is never inherited.
+Later layers take precedence. Mappings are merged key by key; any other value, null included,
+replaces the earlier one. Two exceptions: a layer that changes a component's `name` discards the
+`args` of the previous component, and the `name` of the experiment is not inherited.
 """
 
 import difflib
@@ -16,25 +16,31 @@ from gcahng.registry import did_you_mean
 
 EXPERIMENTS = (Path(__file__).parents[1] / "experiments").resolve()
 OVERRIDE = "override"
-# The folder of `experiments` that holds grids over experiments rather than experiments.
+# The subfolder of `experiments` with grids over experiments.
 GRIDS = "ablations"
 
 
 @dataclass
 class Layers:
-    """The merged values of the experiment `source`, and which file or override set each."""
+    """The merged values of an experiment, and the file or override that set each of them.
+
+    Attributes:
+        source: The experiment's file.
+        values: The merged values.
+        origins: Path of a value → the file or override that set it last.
+    """
 
     source: str
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     def add(self, mapping: dict[str, Any], source: str) -> None:
-        """Lay a mapping over what is there."""
+        """Merge a mapping, which takes precedence over the current values."""
         self.values = merge(self.values, mapping)
         self.origins.update((path, source) for path in _paths(mapping))
 
     def origin(self, path: tuple[str | int, ...]) -> str:
-        """Return where a value was set, or the closest mapping around it."""
+        """Return where a value, or else the innermost mapping around it, was set."""
         for length in range(len(path), 0, -1):
             key = tuple(str(part) for part in path[:length])
             if key in self.origins:
@@ -43,36 +49,37 @@ class Layers:
 
 
 def load_layers(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Layers, Path]:
-    """Read a file, its bases and the overrides; return them merged, with the file's real path."""
-    found = find_config(path)
-    layers = Layers(_shown(found))
-    for mapping, source in _read(found, ()):
+    """Merge a file, its bases and overrides; return the layers and the file's resolved path."""
+    file = find_config(path)
+    layers = Layers(_display_path(file))
+    for mapping, source in _read(file, ()):
         layers.add(mapping, source)
     layers.add(_from_overrides(overrides, layers.values), OVERRIDE)
-    return layers, found
+    return layers, file
 
 
 def find_config(path: str | Path) -> Path:
-    """Return the file meant by a path, or by the bare name of a packaged experiment.
+    """Return the file given by a path or by the name of a packaged experiment.
 
     Raises:
-        FileNotFoundError: If there is none; the sentence lists names close to it, or all packaged.
+        FileNotFoundError: If there is none; the message lists similar names, or else all packaged
+            experiments.
     """
     given = Path(path).expanduser()
-    tries = [given, EXPERIMENTS / given]
-    tries += [place.with_name(f"{place.name}.yaml") for place in tries if place.name]
-    for place in tries:
-        if place.is_file():
-            return place.resolve()
+    candidates = [given, EXPERIMENTS / given]
+    candidates += [file.with_name(f"{file.name}.yaml") for file in candidates if file.name]
+    for file in candidates:
+        if file.is_file():
+            return file.resolve()
     packaged = packaged_experiments()
-    beside = [str(file) for file in sorted(given.parent.glob("*.yaml"))]
-    close = difflib.get_close_matches(str(given), [*beside, *packaged])
+    neighbours = [str(file) for file in sorted(given.parent.glob("*.yaml"))]
+    close = difflib.get_close_matches(str(given), [*neighbours, *packaged])
     listed = f"close to it: {', '.join(close)}" if close else f"packaged: {', '.join(packaged)}"
     raise FileNotFoundError(f"no config file {str(path)!r}; {listed}")
 
 
 def packaged_experiments() -> list[str]:
-    """Names of the experiments that come along; `_name.yaml` is a part for others to build on."""
+    """Return the names of the packaged experiments, without base files (`_name.yaml`)."""
     names = (file.relative_to(EXPERIMENTS).with_suffix("") for file in EXPERIMENTS.rglob("*.yaml"))
     return sorted(
         name.as_posix()
@@ -82,16 +89,20 @@ def packaged_experiments() -> list[str]:
 
 
 def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
-    """Return `key=value` texts, the values written as in YAML, as a mapping.
+    """Parse settings of the form `key.path=value`, with values in YAML, into a nested mapping.
 
     Raises:
-        ValueError: If a text is not of this form.
+        ValueError: If a setting does not have this form.
+
+    Example:
+        >>> parse_settings(["split=test", "loss.args.alpha=3.0", "loss.args.delta=1e-1"])
+        {'split': 'test', 'loss': {'args': {'alpha': 3.0, 'delta': 0.1}}}
     """
     return _from_overrides(texts, {})
 
 
 def merge(base: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
-    """Return `base` with `layer` laid over it; neither is changed."""
+    """Return a new mapping: `base` updated recursively with `layer`."""
     merged = dict(base)
     if "name" in layer and layer["name"] != base.get("name"):
         merged.pop("args", None)
@@ -103,11 +114,16 @@ def merge(base: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path, trail: tuple[Path, ...]) -> list[tuple[dict[str, Any], str]]:
-    """Return the mappings of a file's bases, then of the file, each with the source's name."""
-    source = _shown(path)
+    """Return the mappings of a file's bases and of the file, each with its source.
+
+    Args:
+        path: The file.
+        trail: The files that led to it, to detect circular bases.
+    """
+    source = _display_path(path)
     if path in trail:
-        circle = " → ".join(_shown(file) for file in (*trail[trail.index(path) :], path))
-        raise ValueError(f"{_shown(trail[-1])}: base goes round in a circle: {circle}")
+        cycle = " → ".join(_display_path(file) for file in (*trail[trail.index(path) :], path))
+        raise ValueError(f"{_display_path(trail[-1])}: circular base: {cycle}")
     mapping = _read_mapping(path, source)
     bases = mapping.pop("base", [])
     if trail:
@@ -134,21 +150,21 @@ def _read_mapping(path: Path, source: str) -> dict[str, Any]:
 def _base_path(base: object, path: Path, source: str) -> Path:
     if not isinstance(base, str):
         raise ValueError(f"{source}: base: expected a path or a list of paths, got {base!r}")
-    found = path.parent / base
-    if not found.is_file():
-        folder = found.parent
+    file = path.parent / base
+    if not file.is_file():
         prefix = base[: len(base) - len(Path(base).name)]
-        hint = did_you_mean(base, (f"{prefix}{file.name}" for file in folder.glob("*.yaml")))
+        hint = did_you_mean(base, (f"{prefix}{other.name}" for other in file.parent.glob("*.yaml")))
         raise FileNotFoundError(
             f"{source}: base {base!r} does not exist{hint}; write it relative to this file"
         )
-    return found.resolve()
+    return file.resolve()
 
 
 def _from_overrides(overrides: Iterable[str], values: dict[str, Any]) -> dict[str, Any]:
-    """Return `key.path=value` texts as one mapping, the last word on a key winning.
+    """Parse `key.path=value` overrides into one mapping; later ones take precedence.
 
-    None may reach into what is null in `values` or was set to it: defaults would come back.
+    Setting a key below a section that is null, in `values` or by an earlier override, is an
+    error, because the section's other keys would silently get their defaults.
     """
     mapping: dict[str, Any] = {}
     for text in overrides:
@@ -158,13 +174,13 @@ def _from_overrides(overrides: Iterable[str], values: dict[str, Any]) -> dict[st
             raise ValueError(f"{OVERRIDE} {text!r}: expected key.path=value, as in train.epochs=5")
         if not value.strip():
             raise ValueError(f"{OVERRIDE} {text!r}: no value given; write {dotted}=null for none")
-        inner, there = mapping, values
+        inner, current = mapping, values
         for depth, key in enumerate(keys[:-1]):
-            there = there.get(key, {}) if isinstance(there, dict) else {}
-            if inner.get(key, there) is None:
+            current = current.get(key, {}) if isinstance(current, dict) else {}
+            if inner.get(key, current) is None:
                 null = ".".join(keys[: depth + 1])
                 raise ValueError(
-                    f"{OVERRIDE} {text!r}: {null} is null; give all of it, as in '{null}={{…}}'"
+                    f"{OVERRIDE} {text!r}: {null} is null; set it as a whole, as in '{null}={{…}}'"
                 )
             if not isinstance(inner.get(key), dict):
                 inner[key] = {}
@@ -173,16 +189,16 @@ def _from_overrides(overrides: Iterable[str], values: dict[str, Any]) -> dict[st
     return mapping
 
 
-def _paths(mapping: dict[str, Any], above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+def _paths(mapping: dict[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     paths = []
     for key, value in mapping.items():
-        paths.append((*above, key))
+        paths.append((*prefix, key))
         if isinstance(value, dict):
-            paths += _paths(value, (*above, key))
+            paths += _paths(value, (*prefix, key))
     return paths
 
 
-def _shown(path: Path) -> str:
-    """Return the path as a user would write it: relative where it lies below the current folder."""
+def _display_path(path: Path) -> str:
+    """Return the path relative to the current folder if it is inside it."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,8 +1,7 @@
-"""YAML as the experiments use it: plain YAML 1.2 scalars, and no key given twice.
+"""Read and write YAML with the scalars of YAML 1.2, and without duplicate keys.
 
-PyYAML follows YAML 1.1, where `1e-5` is text, `no` is false and `12:30` is a number of seconds.
-Here a number is what looks like one to a Python programmer, and true, false and null are the only
-words with a meaning of their own.
+PyYAML implements YAML 1.1, where `1e-5` is text, `no` is false and `12:30` is a number of seconds.
+Here numbers are written as in Python, and true, false and null are the only special words.
 """
 
 import re
@@ -22,7 +21,7 @@ _DIGITS = list("-+.0123456789")
 
 
 class _Loader(yaml.SafeLoader):
-    # Emptied rather than extended: the 1.1 rules for `no`, `12:30` and dates must not apply.
+    # Start empty instead of inheriting the YAML 1.1 rules for `no`, `12:30` and dates.
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (PyYAML's own class attribute)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -39,7 +38,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    # Keeps PyYAML's rules beside ours, so that it quotes what either version takes for a number.
+    # Inherits PyYAML's rules, so that text is quoted if either version would parse it as a number.
     def ignore_aliases(self, data: object) -> bool:
         return True
 
@@ -55,7 +54,7 @@ def _construct_float(loader: _Loader, node: yaml.ScalarNode) -> float:
 _Loader.add_implicit_resolver(f"{_TAG}null", _NULL, ["n", "N", "~", ""])
 _Loader.add_implicit_resolver(f"{_TAG}bool", _BOOL, list("tTfF"))
 for _class in (_Loader, _Dumper):
-    # In this order: every int also looks like a float.
+    # Integers first, because the pattern of floats also matches them.
     _class.add_implicit_resolver(f"{_TAG}int", _INT, _DIGITS)
     _class.add_implicit_resolver(f"{_TAG}float", _FLOAT, _DIGITS)
 _Loader.add_constructor(f"{_TAG}int", _construct_int)
@@ -63,14 +62,14 @@ _Loader.add_constructor(f"{_TAG}float", _construct_float)
 
 
 def parse_yaml(text: str, source: str) -> Any:
-    """Return the one document in `text`.
+    """Parse a single YAML document.
 
     Args:
         text: The YAML.
-        source: What to call it in an error: a file's path, or the override it comes from.
+        source: Its origin in error messages: a file's path or an override.
 
     Raises:
-        ValueError: If it is not valid YAML; the sentence gives line and column.
+        ValueError: If it is not valid YAML; the message gives line and column.
     """
     try:
         return yaml.load(text, _Loader)
@@ -85,5 +84,5 @@ def parse_yaml(text: str, source: str) -> Any:
 
 
 def to_yaml(values: dict[str, Any]) -> str:
-    """Return block-style YAML in the order given; `parse_yaml` reads it back unchanged."""
+    """Return block-style YAML in the given key order; `parse_yaml` reads it back unchanged."""
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)

@@ -1,4 +1,4 @@
-"""The sections of an experiment: what there is to set, its defaults and its limits."""
+"""The sections of an experiment: settings, defaults and limits."""
 
 from typing import Annotated, Any, Literal
 
@@ -19,7 +19,7 @@ Precision = Literal["32-true", "bf16-mixed", "64-true"]
 
 
 class Section(BaseModel):
-    """A mapping of the YAML: unknown keys, wrong types and later changes are refused."""
+    """A mapping in the YAML file; immutable, and strict about unknown keys and types."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -32,7 +32,7 @@ class Section(BaseModel):
 
 
 class TransformConfig(Section):
-    """How images are prepared; a null name leaves it to the data set."""
+    """Image preprocessing; a null name selects the data set's default transform."""
 
     name: str | None = None
     train: Args = {}
@@ -44,32 +44,32 @@ class DataConfig(Section):
 
     name: str
     root: str | None = None
-    """Folder of all data sets; null: the environment's GCAHNG_DATA, else `datasets`."""
+    """Folder of all data sets; null: the environment variable GCAHNG_DATA, else `datasets`."""
     args: Args = {}
     validation: Share = 0.2
-    """Share of the training classes held out to choose the best epoch on."""
+    """Fraction of the training classes held out to select the best epoch."""
     validation_seed: AtLeast0 = 0
     workers: AtLeast0 = 0
-    """Loading processes; their number is part of what the augmentation's draws depend on."""
+    """Data loading processes; random augmentation depends on their number."""
     transform: TransformConfig = TransformConfig()
 
 
 class BatchConfig(Section):
-    """A batch holds `classes` × `samples` images (S and P of the paper)."""
+    """A batch has `classes` × `samples` images (S and P in the paper)."""
 
     classes: AtLeast2
     samples: AtLeast2
 
 
 class ComponentConfig(Section):
-    """Something found by name in a registry, with the arguments it is built with."""
+    """A registered component and its arguments."""
 
     name: str
     args: Args = {}
 
 
 class WarmStartConfig(Section):
-    """Train the embedder as a classifier on the data set's `pre` classes first."""
+    """First train the embedder as a classifier on the data set's `warm_start` split."""
 
     steps: AtLeast1 = 500
 
@@ -81,19 +81,19 @@ class EmbedderConfig(Section):
     dim: AtLeast1
     normalize: bool = False
     freeze: list[Literal["bn", "bn_affine", "patch"]] = []
-    """`bn` keeps BatchNorm statistics, `bn_affine` its weights and biases; `patch`: ViT patches."""
+    """`bn`: BatchNorm statistics; `bn_affine`: its weights and biases; `patch`: ViT patches."""
     init: Literal["default", "orthogonal"] = "default"
-    """How the final linear layer starts."""
+    """Initialisation of the final linear layer."""
     warm_start: WarmStartConfig | None = None
 
 
 class LossConfig(Section):
-    """The metric loss; one with parameters of its own trains them at `lr`."""
+    """The metric loss; trainable parameters of the loss, such as proxies, use `lr`."""
 
     name: str = "npair"
     args: Args = {}
     lr: Positive | None = None
-    """Null: the embedder's."""
+    """Null: the embedder's learning rate."""
 
 
 class GraphConfig(Section):
@@ -102,30 +102,30 @@ class GraphConfig(Section):
     conv: str = "gca"
     """A layer of `gcahng.graph.CONVS`, or `module.path:ClassName` for one of your own."""
     layers: AtLeast0 | list[str | ComponentConfig] = 2
-    """How many of `conv`, or the layers one by one, by name or as {name, args}."""
+    """Number of `conv` layers, or a list of layers, each a name or {name, args}."""
     heads: AtLeast1 = 4
     path: Literal["dense", "sparse"] = "dense"
-    """Dense uses the symmetry of the edges; sparse is the readable message passing."""
+    """Dense exploits the symmetry of the edges; sparse is plain message passing."""
     dropout: Literal["tied", "independent", "off"] = "tied"
-    """Whether edges i → j and j → i lose the same attention weights."""
+    """Whether edges i → j and j → i share their attention dropout mask."""
     dropout_rate: Share = 0.1
     memory: Literal["auto", "low", "balanced"] = "auto"
-    """What the dense path keeps for backward: low recomputes more of it; auto goes by its size."""
+    """Activations that the dense path saves for backward; low recomputes more, auto: by size."""
 
 
 class GeneratorConfig(Section):
-    """The source of hard negatives and the weights of its losses, each used where it has a use."""
+    """The generator of hard negatives and its loss weights; a generator may not use all of them."""
 
     name: str = "gca_hng"
     args: Args = {}
-    """Further arguments of this very generator."""
+    """Further arguments of this generator."""
     graph: GraphConfig = GraphConfig()
     alpha: Weight = 5.0
-    """How quickly negatives harden as the metric loss falls."""
+    """How quickly negatives become harder as the metric loss falls."""
     beta: Weight | None = 20.0
-    """How quickly negatives gain weight as the generator's loss falls; null: all from the start."""
+    """How quickly negatives gain weight as the generator's loss falls; null: always full weight."""
     gamma: Weight = 20.0
-    """Weight of the cross entropy that keeps a negative in its own class."""
+    """Weight of the cross entropy that keeps a negative in its class."""
     similarity_weight: Weight = 20.0
     diversity_weight: Weight = 60.0
     node_ce_weight: Weight = 1.0
@@ -135,29 +135,30 @@ class GeneratorConfig(Section):
 
 
 class QuirksConfig(Section):
-    """Where the published implementation departs from the paper; one word sets all.
+    """Where the published code differs from the paper; a single word sets all entries.
 
-    Attention dropout of its own for i → j and j → i is published too: generator.graph.dropout.
+    One more difference is set by `generator.graph.dropout`: the published code draws separate
+    attention dropout for i → j and j → i (`independent`).
     """
 
     similarity_mask: Behaviour = "corrected"
-    """Similarity term, faithful: zeroed at misplaced entries; corrected: where b = a."""
+    """Similarity term, faithful: zeroed at wrong entries; corrected: zeroed where b = a."""
     same_class_negatives: Behaviour = "corrected"
-    """Generator's cross entropy, faithful: keeps the b = a "negatives"; corrected: drops them."""
+    """Generator's cross entropy, faithful: includes b = a; corrected: excludes it."""
     clip: Behaviour = "corrected"
-    """Gradients are clipped, faithful: by value; corrected: by norm."""
+    """Gradient clipping, faithful: by value; corrected: by norm."""
     edge_heads: Behaviour = "corrected"
-    """Edge attention, faithful: always single-headed; corrected: with `generator.graph.heads`."""
+    """Edge attention, faithful: always one head; corrected: `generator.graph.heads` heads."""
     bn_affine: Behaviour = "corrected"
-    """What freeze: [bn_affine] fixes, faithful: thaws after the warm-up; corrected: does not."""
+    """Freezing by `bn_affine`, faithful: ends after the warm-up; corrected: is permanent."""
     evaluation: Behaviour = "corrected"
-    """A query's own hit, faithful: whatever ranks first; corrected: the query itself."""
+    """Removed from a query's ranking, faithful: the first item; corrected: the query itself."""
     select: Behaviour = "corrected"
-    """The best epoch is chosen, faithful: on the test split; corrected: on validation classes."""
+    """Best epoch selected, faithful: on the test split; corrected: on validation classes."""
 
     @model_validator(mode="before")
     @classmethod
-    def _spread(cls, value: Any) -> Any:
+    def _expand_single_word(cls, value: Any) -> Any:
         if isinstance(value, dict | cls):
             return value
         if value in ("faithful", "corrected"):
@@ -167,7 +168,7 @@ class QuirksConfig(Section):
 
 
 class ScheduleConfig(Section):
-    """Learning rate over the epochs: `gamma` and `every` belong to step, `gamma` to exponential."""
+    """Learning rate schedule over epochs; step uses `gamma` and `every`, exponential `gamma`."""
 
     name: Literal["constant", "step", "cosine", "exponential"] = "constant"
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.5
@@ -175,7 +176,7 @@ class ScheduleConfig(Section):
 
 
 class EmbedderOptimConfig(Section):
-    """AdamW of the embedder; its final linear layer runs at `fc_lr_ratio` times the rate."""
+    """AdamW of the embedder; the final linear layer's rate is multiplied by `fc_lr_ratio`."""
 
     lr: Positive
     weight_decay: Weight = 1e-4
@@ -192,7 +193,7 @@ class GraphOptimConfig(Section):
 
 
 class ClassifierOptimConfig(Section):
-    """AdamW of the linear classifier that judges synthetic negatives."""
+    """AdamW of the linear classifier of synthetic negatives."""
 
     lr: Positive = 1e-3
     weight_decay: Weight = 0.01
@@ -206,22 +207,22 @@ class OptimConfig(Section):
     graph: GraphOptimConfig = GraphOptimConfig()
     classifier: ClassifierOptimConfig = ClassifierOptimConfig()
     clip: Positive | None = 10.0
-    """Limit on the gradients of embedder and graph; by value or norm, see `quirks.clip`."""
+    """Gradient clipping of embedder and graph, by norm or value (see `quirks.clip`)."""
 
 
 class TrainConfig(Section):
-    """How long to train, and what to keep."""
+    """Training duration and checkpoints."""
 
     epochs: AtLeast1
     warmup_epochs: AtLeast0 = 0
-    """First epochs with a frozen backbone."""
+    """Number of initial epochs with a frozen backbone."""
     max_seconds: Positive | None = None
-    """Stop after the epoch in which this much time has passed."""
+    """Stop after the epoch in which this training time is reached."""
     keep_every: AtLeast1 | None = None
-    """Also keep every n-th epoch's checkpoint."""
+    """Also keep the checkpoint of every n-th epoch."""
 
     @model_validator(mode="after")
-    def _warmup_ends(self) -> "TrainConfig":
+    def _check_warmup_ends(self) -> "TrainConfig":
         if self.warmup_epochs >= self.epochs:
             expected = f"fewer than train.epochs ({self.epochs})"
             broken_rule(("warmup_epochs",), expected, self.warmup_epochs)
@@ -235,10 +236,10 @@ class EvalConfig(Section):
     every: AtLeast1 = 1
     engine: Literal["torch", "faiss"] = "torch"
     select: str = "recall@1"
-    """The metric that picks the best epoch."""
+    """The metric that selects the best epoch."""
 
     @model_validator(mode="after")
-    def _select_is_measured(self) -> "EvalConfig":
+    def _check_select_is_measured(self) -> "EvalConfig":
         measured = [*(f"recall@{k}" for k in self.ks), "map@r", "r_precision"]
         if self.select not in measured:
             hint = did_you_mean(self.select, measured)
@@ -247,15 +248,15 @@ class EvalConfig(Section):
 
 
 class FabricConfig(Section):
-    """Where and in which number format to run; the words are Lightning Fabric's."""
+    """Hardware and precision, with the names of Lightning Fabric."""
 
     accelerator: str = "auto"
     devices: int | str | list[int] = 1
     num_nodes: AtLeast1 = 1
     strategy: str = "auto"
     precision: Precision = "32-true"
-    """Losses, norms and distances stay in 32 bits under bf16-mixed."""
+    """With bf16-mixed, losses, norms and distances are still computed in float32."""
     threads: AtLeast1 | None = None
-    """Processor threads of PyTorch; small networks run faster on 1. Null leaves it to PyTorch."""
+    """CPU threads of PyTorch, null: PyTorch's default; small networks run faster with 1."""
     compile: bool = False
     channels_last: bool = False

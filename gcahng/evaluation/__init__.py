@@ -1,1 +1,1 @@
-"""Embed a data set and measure retrieval on it."""
+"""Embed data sets and measure retrieval."""

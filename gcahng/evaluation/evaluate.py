@@ -26,14 +26,17 @@ def embed(
     workers: int = 0,
     progress: Progress | None = None,
 ) -> Tensor:
-    """Embeddings [N, D] of a whole data set, in eval mode and in order, on the CPU.
+    """Return the embeddings `[N, D]` of a data set, in order and on the CPU.
 
-    The embedder's mode is put back afterwards. `progress` is called after each batch with how many
-    images are embedded and how many there are.
+    Args:
+        embedder: Used in eval mode; its mode is restored afterwards.
+        dataset: The images, with deterministic transforms.
+        batch_size: Images per batch.
+        workers: Data loading processes.
+        progress: Called after each batch with the number of embedded images and the total.
     """
     parameter = next(embedder.parameters())
-    # The transforms of evaluation are deterministic; a generator of its own keeps the loader
-    # from drawing from the global random state.
+    # A separate generator, because the loader would otherwise advance the global random state.
     generator = torch.Generator().manual_seed(0)
     loader: DataLoader[Any] = DataLoader(
         dataset, batch_size, num_workers=workers, generator=generator

@@ -1,11 +1,10 @@
-"""Exact cosine ranking of a gallery, with the same answer from every engine.
+"""Exact cosine ranking of a gallery, with identical results from every engine.
 
-Floating-point products round differently from one matrix library to the next, and even from one
-row to the next, so that duplicates seldom tie and two engines disagree on close neighbours. Here
-every unit vector is first rounded to multiples of 2⁻²⁴. Products of such numbers are multiples of
-2⁻⁴⁸ and their sums stay below 2, so float64 adds them without any rounding: a similarity does not
-depend on engine, device or order of summation, and duplicates tie exactly. Ties go to the lower
-index.
+Rounding of floating-point products differs between matrix libraries and even between rows, so
+duplicates rarely tie exactly and engines disagree on close neighbours. Therefore the components
+of unit vectors are first rounded to multiples of 2⁻²⁴. Their products are multiples of 2⁻⁴⁸ and
+the sums stay below 2, so float64 sums are exact: similarities do not depend on engine, device or
+summation order, and duplicates tie exactly. Ties are broken by the lower index.
 """
 
 from collections.abc import Callable
@@ -16,27 +15,27 @@ from torch.nn.functional import pad
 
 GRID = 2.0**24
 BLOCK = 4096
-# Entries of the largest temporary matrix: 64 MiB of float64.
+# Maximum number of entries of a temporary matrix: 64 MiB in float64.
 BUDGET = 2**23
-# faiss slows down several times for fewer queries at once.
+# faiss is several times slower with fewer queries per call.
 FAISS_CHUNK = 1024
 
 Search = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 
 
 def unit_rows(embeddings: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
-    """L2-normalise rows, components rounded to multiples of 2⁻²⁴ (which float32 holds exactly).
+    """L2-normalise rows and round to multiples of 2⁻²⁴, which float32 represents exactly.
 
     Args:
-        embeddings: [N, D] of any floating dtype; a row of zeros stays zero.
+        embeddings: `[N, D]`, any floating dtype; zero rows stay zero.
         dtype: float32 or float64.
 
     Returns:
-        [N, D], components in [-1, 1].
+        `[N, D]` with components in [-1, 1].
     """
     units = embeddings.new_empty(embeddings.shape, dtype=dtype)
     for block, out in zip(embeddings.split(BLOCK), units.split(BLOCK), strict=True):
-        # Dividing by the largest component first keeps squares of huge or tiny values in range.
+        # Divide by the largest component first, so that squares neither overflow nor underflow.
         rows = block.double()
         rows = rows / rows.abs().amax(dim=1, keepdim=True).clamp(min=1e-300)
         rows = rows / rows.norm(dim=1, keepdim=True).clamp(min=1e-300)
@@ -45,7 +44,7 @@ def unit_rows(embeddings: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
 
 
 def _torch_search(gallery: Tensor) -> Search:
-    """Search by float64 matrix product: exact, and untouched by TF32 and autocast."""
+    """Search by float64 matrix product, which is exact and unaffected by TF32 and autocast."""
 
     def search(queries: Tensor, count: int) -> tuple[Tensor, Tensor]:
         similarities, indices = (queries @ gallery.T).topk(count)
@@ -74,8 +73,8 @@ def _faiss_search(gallery: Tensor) -> Search:
     return search
 
 
-# Each engine: how to build its search, the dtype in which it keeps the gallery, and whether its
-# similarities are exact already.
+# For each engine: function that builds the search, dtype of the gallery, and whether the returned
+# similarities are exact.
 ENGINES: dict[str, tuple[Callable[[Tensor], Search], torch.dtype, bool]] = {
     "torch": (_torch_search, torch.float64, True),
     "faiss": (_faiss_search, torch.float32, False),
@@ -83,19 +82,19 @@ ENGINES: dict[str, tuple[Callable[[Tensor], Search], torch.dtype, bool]] = {
 
 
 class Ranking:
-    """A gallery that orders itself for queries by cosine similarity, ties by lower index.
+    """Rank a gallery by cosine similarity to queries, ties by lower index.
 
-    The engine proposes somewhat more candidates than asked for. Neighbours closer together than its
-    rounding error are compared again exactly; where such a run reaches the end of the proposal, and
-    the engine may have left out an equal, the whole gallery is sorted for that query.
+    The engine returns slightly more candidates than requested. Candidates closer to each other
+    than its rounding error are compared again exactly. If such a group extends to the last
+    candidate, an equal item may be missing, and the whole gallery is sorted for that query.
 
     Args:
-        embeddings: the gallery, [G, D], of any floating dtype.
-        engine: a name of ``ENGINES``.
+        embeddings: The gallery `[G, D]`, any floating dtype.
+        engine: A key of `ENGINES`.
 
     Raises:
-        ValueError: unknown engine.
-        ImportError: ``faiss`` asked for and not installed.
+        ValueError: If the engine is unknown.
+        ImportError: If `engine` is `faiss` and faiss is not installed.
     """
 
     def __init__(self, embeddings: Tensor, engine: str = "torch") -> None:
@@ -104,16 +103,16 @@ class Ranking:
         build, dtype, exact = ENGINES[engine]
         self.gallery = unit_rows(embeddings, dtype)
         self.search = build(self.gallery)
-        # Twice the rounding error of a float32 inner product of unit vectors: at most D·2⁻²⁴, but
-        # roundings cancel like √D·2⁻²⁴; measured, never more than a third of the 4√D assumed.
+        # Twice the rounding error of a float32 inner product of unit vectors. The bound is D·2⁻²⁴,
+        # but errors grow like √D·2⁻²⁴; in measurements they stayed below a third of 4√D·2⁻²⁴.
         width = embeddings.shape[1]
         self.slack = 0.0 if exact else 2.0 * min(width, 4.0 * width**0.5) / GRID
-        # Queries whose similarities to the whole gallery fit into the budget.
+        # Number of queries for which all similarities to the gallery fit into the budget.
         self.rows = max(1, BUDGET // len(embeddings))
         self.exact = exact
 
     def chunk(self, k: int) -> int:
-        """A good number of queries to ask for at once, when each wants k neighbours."""
+        """Return an efficient number of queries per call of `top` for k neighbours each."""
         if self.exact:
             return self.rows
         return max(self.rows, min(FAISS_CHUNK, BUDGET // (4 * k)))
@@ -122,12 +121,12 @@ class Ranking:
         """Return the k nearest gallery rows of each query, best first.
 
         Args:
-            queries: embeddings, [Q, D], of any floating dtype.
-            k: between 1 and G.
+            queries: Embeddings `[Q, D]`, any floating dtype.
+            k: Between 1 and G.
 
         Returns:
-            Cosine similarities [Q, k], float64 but as exact as the engine, and gallery indices
-            [Q, k], in exactly the same order from every engine.
+            Cosine similarities `[Q, k]` (float64, but with the engine's accuracy) and gallery
+            indices `[Q, k]`, in the same order from every engine.
         """
         queries = unit_rows(queries)
         proposed = min(len(self.gallery), k + 8 + k // 8)
@@ -143,13 +142,13 @@ class Ranking:
         return similarities, indices
 
     def _settle(self, queries: Tensor, near: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Compare close candidates exactly and put each row in its final order."""
+        """Recompute similarities of close candidates exactly and sort each row."""
         tied = near[:, :-1] - near[:, 1:] <= self.slack
         close = pad(tied, (1, 0)) | pad(tied, (0, 1))
         rows, columns = close.nonzero(as_tuple=True)
         if not len(rows):
             return near, indices
-        # One by one, a similarity costs about thirty times what it does in a matrix product.
+        # A similarity computed individually costs about 30 times as much as in a matrix product.
         if not self.exact and 30 * len(rows) > len(queries) * len(self.gallery):
             parts = zip(queries.split(self.rows), indices.split(self.rows), strict=True)
             near = torch.cat([self._similarities(q).gather(1, i) for q, i in parts])
@@ -163,18 +162,18 @@ class Ranking:
         return near, indices
 
     def _similarities(self, queries: Tensor) -> Tensor:
-        """Exact similarities of queries [Q, D] to the whole gallery, [Q, G]."""
+        """Return exact similarities `[Q, G]` of queries `[Q, D]` to the whole gallery."""
         result = queries.new_empty(len(queries), len(self.gallery))
         for block, out in zip(self.gallery.split(BLOCK), result.split(BLOCK, dim=1), strict=True):
             out.copy_(queries @ block.double().T)
         return result
 
     def _pairs(self, queries: Tensor, rows: Tensor, indices: Tensor) -> Tensor:
-        """Exact similarities of single pairs (queries[rows], gallery[indices]), [pairs]."""
+        """Return exact similarities `[pairs]` of the pairs (queries[rows], gallery[indices])."""
         exact = queries.new_empty(len(rows))
-        # On the CPU, pieces so small that torch does not share them out to threads, whose waiting
-        # for one another costs far more than the sums on a busy machine. One result tensor, since
-        # many small ones between large temporaries fragment the heap by gigabytes.
+        # On the CPU, chunks are too small for torch to use several threads: on a busy machine,
+        # synchronising them costs far more than the sums. All write into one result tensor,
+        # because many small tensors between large temporaries fragment the heap by gigabytes.
         entries = 2**14 if queries.device.type == "cpu" else BUDGET // 2
         size = max(1, entries // queries.shape[1])
         parts = zip(rows.split(size), indices.split(size), exact.split(size), strict=True)

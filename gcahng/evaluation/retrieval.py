@@ -21,7 +21,7 @@ def retrieval_metrics(
     exclude: str = "self",
     chunk: int | None = None,
 ) -> dict[str, float]:
-    r"""Rank the gallery for every query and measure how well its own class comes first.
+    r"""Compute retrieval metrics from a cosine ranking of the gallery for every query.
 
     .. math::
         \text{Recall@}K &= \text{mean}_q \; [\exists\, i \le K : rel_q(i)] \\
@@ -29,29 +29,36 @@ def retrieval_metrics(
         \text{MAP@R} &= \text{mean}_q \; \tfrac{1}{R_q}
             \sum_{i \le R_q} rel_q(i) \, \text{precision}_q(i)
 
-    R_q is the number of items of the query's class that could be found: all but the query itself
-    when all are ranked against all, those in the gallery otherwise. R_q is never truncated. A query
-    with R_q = 0 is a miss in Recall@K and is left out of the other two means. Equally similar
-    items are ranked by index. Both engines give the same figures.
+    rel_q(i) is 1 if the i-th ranked item has the query's class, else 0. R_q is the number of such
+    items in the gallery, without the query itself, and is never truncated. A query with R_q = 0
+    counts as a miss in Recall@K and is excluded from the other two means. Ties are ranked by
+    index. Both engines give the same values.
 
     Args:
-        embeddings: [N, D], any floating dtype and device, normalised inside.
-        labels: [N], integers.
-        ks: the K of Recall@K; a K beyond the gallery counts the whole gallery.
-        is_query: bool [N]; its queries are ranked against the other items, and nothing is dropped.
-            ``None`` ranks all against all.
-        engine: ``torch`` (float64, on the embeddings' device) or ``faiss`` (flat index, CPU).
-        exclude: all against all, what is dropped as the query itself: ``self`` drops it by index;
-            ``first`` drops whatever ranks first, as the published evaluation does, even where a
-            duplicate image ranks above the query.
-        chunk: queries ranked at a time; by default as many as keep temporaries near 64 MiB.
+        embeddings: `[N, D]`, any floating dtype and device; L2-normalised internally.
+        labels: `[N]`, integers.
+        ks: The K of Recall@K; a K beyond the gallery size counts the whole gallery.
+        is_query: Bool `[N]`; queries are ranked against all other items, the gallery. None ranks
+            every item against all others.
+        engine: `torch` (float64, on the embeddings' device) or `faiss` (flat index, CPU).
+        exclude: Without `is_query`, what to remove from a query's ranking: `self` removes the
+            query by index; `first` removes the first item, as the published evaluation does, even
+            if a duplicate ranks above the query.
+        chunk: Number of queries ranked at once; None keeps temporaries near 64 MiB.
 
     Returns:
-        ``recall@K`` for every K, ``map@r`` and ``r_precision``, all in [0, 1].
+        `recall@K` for every K, `map@r` and `r_precision`, all in [0, 1].
 
     Raises:
-        ValueError: malformed or non-finite input, unknown ``engine`` or ``exclude``, or no query
-            with anything to find.
+        ValueError: If an input is malformed or non-finite, `engine` or `exclude` is unknown, or
+            every R_q is 0.
+        ImportError: If `engine` is `faiss` and faiss is not installed.
+
+    Example:
+        >>> embeddings = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.7, 0.7]])
+        >>> labels = torch.tensor([0, 0, 1, 1])
+        >>> retrieval_metrics(embeddings, labels, ks=(1, 3))
+        {'recall@1': 0.75, 'recall@3': 1.0, 'map@r': 0.75, 'r_precision': 0.75}
     """
     _check_embeddings(embeddings, is_query)
     _check_labels(embeddings, labels)
@@ -67,13 +74,14 @@ def retrieval_metrics(
     relevant = relevant - int(is_query is None)
     if not relevant.any():
         raise ValueError(
-            "No query has another image of its class to find: check that 'labels' are class labels"
+            "No query has another image of its class to retrieve: check that 'labels' are class "
+            "labels"
         )
     ranking = Ranking(embeddings if is_query is None else embeddings[gallery], engine)
     reach = len(gallery) - int(is_query is None)
     drop = None if is_query is not None else exclude
     scores = torch.zeros(len(queries), len(ks) + 2, dtype=torch.float64, device=embeddings.device)
-    # In order of R, so that one large class does not widen every ranking.
+    # Process queries in order of R, so that a large class does not increase k for all queries.
     waiting = relevant.argsort(descending=True)
     while len(waiting):
         k = min(reach, max(*ks, int(relevant[waiting[0]])))
@@ -96,19 +104,30 @@ def nearest_neighbours(
     is_query: Tensor | None = None,
     engine: str = "torch",
 ) -> tuple[Tensor, Tensor]:
-    """Return the k most similar items of every query, best first, never the query itself.
+    """Return the k most similar gallery items of every query, best first, without the query.
 
     Args:
-        embeddings: [N, D], any floating dtype and device.
-        k: neighbours for each query, at most the size of its gallery.
-        is_query: bool [N]; ``None`` takes every item as a query against all others.
-        engine: ``torch`` or ``faiss``; the order is the same, similarities agree to 1e-6.
+        embeddings: `[N, D]`, any floating dtype and device.
+        k: Number of neighbours, between 1 and the size of the gallery.
+        is_query: Bool `[N]`; queries are compared with all other items, the gallery. None
+            compares every item with all others.
+        engine: `torch` or `faiss`; the order is identical, similarities agree to 1e-6.
 
     Returns:
-        Cosine similarities [Q, k] (float32, in [-1, 1]) and row numbers in ``embeddings`` [Q, k].
+        Cosine similarities `[Q, k]` (float32, in [-1, 1]) and row indices into `embeddings`
+        `[Q, k]`.
 
     Raises:
-        ValueError: malformed or non-finite input, or more neighbours asked for than there are.
+        ValueError: If an input is malformed or non-finite, or `k` is out of range.
+        ImportError: If `engine` is `faiss` and faiss is not installed.
+
+    Example:
+        >>> embeddings = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
+        >>> similarities, indices = nearest_neighbours(embeddings, k=1)
+        >>> indices.flatten().tolist()
+        [1, 0, 1]
+        >>> similarities.flatten()
+        tensor([0.8000, 0.8000, 0.6000])
     """
     _check_embeddings(embeddings, is_query)
     queries, gallery = _split(embeddings, is_query)
@@ -127,12 +146,20 @@ def nearest_neighbours(
 def _nearest(
     ranking: Ranking, embeddings: Tensor, rows: Tensor, k: int, drop: str | None
 ) -> tuple[Tensor, Tensor]:
-    """The k nearest of the queries at ``rows``: similarities and gallery indices, [Q, k]."""
+    """Return similarities and gallery indices `[Q, k]` of the k nearest items of the queries.
+
+    Args:
+        ranking: The ranked gallery.
+        embeddings: All embeddings `[N, D]`.
+        rows: Indices of the queries `[Q]` into `embeddings`.
+        k: Number of neighbours.
+        drop: What to remove from each ranking: `self`, `first`, or None for nothing.
+    """
     if drop is None:
         return ranking.top(embeddings[rows], k)
     similarities, indices = ranking.top(embeddings[rows], k + 1)
     is_self = indices == rows[:, None]
-    # A query missing from its own neighbours has k + 1 duplicates above it: drop the last of them.
+    # If k + 1 duplicates rank above the query itself, drop the last of them instead.
     is_self[:, -1] |= ~is_self.any(dim=1)
     dropped = is_self.int().argmax(dim=1, keepdim=True) if drop == "self" else 0
     columns = torch.arange(k, device=rows.device).expand(len(rows), k)
@@ -141,28 +168,28 @@ def _nearest(
 
 
 def _scores(hits: Tensor, relevant: Tensor, ks: Sequence[int]) -> Tensor:
-    """Recall@K for each K, average precision and R-Precision of single queries.
+    """Return Recall@K for each K, average precision at R and R-Precision of each query.
 
     Args:
-        hits: whether the i-th neighbour is of the query's class, bool [Q, k].
-        relevant: R of each query, [Q]; with R = 0 every score is 0.
-        ks: the K of Recall@K.
+        hits: Bool `[Q, k]`, whether the i-th neighbour has the query's class.
+        relevant: R of each query `[Q]`; with R = 0 every score is 0.
+        ks: The K of Recall@K.
 
     Returns:
-        [Q, len(ks) + 2] in float64.
+        `[Q, len(ks) + 2]`, float64.
     """
     recalls = [hits[:, :k].any(dim=1) for k in ks]
     ranks = torch.arange(1, hits.shape[1] + 1, device=hits.device)
     within = hits & (ranks <= relevant[:, None])
     found = within.cumsum(dim=1)
-    # A running sum adds from left to right: the same figure however many columns follow R.
+    # `cumsum` adds from left to right, so the result does not depend on the columns after R.
     gains = (found.double() / ranks * within).cumsum(dim=1)
     possible = relevant.clamp(min=1).double()
     return torch.stack([*recalls, gains[:, -1] / possible, found[:, -1] / possible], dim=1)
 
 
 def _split(embeddings: Tensor, is_query: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Row numbers of the queries and of the gallery; both are all rows without ``is_query``."""
+    """Return row indices of queries and gallery; without `is_query`, both are all rows."""
     everything = torch.arange(len(embeddings), device=embeddings.device)
     if is_query is None:
         return everything, everything
@@ -171,7 +198,7 @@ def _split(embeddings: Tensor, is_query: Tensor | None) -> tuple[Tensor, Tensor]
 
 
 def _check_embeddings(embeddings: Tensor, is_query: Tensor | None) -> None:
-    """Raise ValueError unless the embeddings and the query mask can be ranked."""
+    """Raise ValueError unless the embeddings and the query mask are valid."""
     if embeddings.ndim != 2 or not embeddings.is_floating_point() or not embeddings.shape[1]:
         raise ValueError(
             "Expected 'embeddings' as a floating-point [N, D] tensor "
@@ -183,7 +210,7 @@ def _check_embeddings(embeddings: Tensor, is_query: Tensor | None) -> None:
     if bad:
         raise ValueError(
             f"{bad} of {len(embeddings)} rows of 'embeddings' hold NaN or infinity: "
-            "check the network that made them"
+            "check the network that produced them"
         )
     if is_query is None:
         return
@@ -193,11 +220,14 @@ def _check_embeddings(embeddings: Tensor, is_query: Tensor | None) -> None:
             f"(got {is_query.dtype} {list(is_query.shape)})"
         )
     if is_query.all() or not is_query.any():
-        raise ValueError("Expected 'is_query' to leave both queries and a gallery (all are equal)")
+        raise ValueError(
+            "Expected 'is_query' to mark some rows but not all (got "
+            f"{int(is_query.sum())} of {len(is_query)})"
+        )
 
 
 def _check_labels(embeddings: Tensor, labels: Tensor) -> None:
-    """Raise ValueError unless there is one integer label for each row of the embeddings."""
+    """Raise ValueError unless there is one integer label per row of the embeddings."""
     if labels.is_floating_point() or labels.shape != embeddings.shape[:1]:
         raise ValueError(
             f"Expected 'labels' as an integer [{len(embeddings)}] tensor "

@@ -72,9 +72,9 @@ def test_overrides_can_reach_through_a_value(write: Write) -> None:
 
 
 def test_overrides_do_not_reach_into_null(write: Write) -> None:
-    with pytest.raises(ValueError, match=r"override 'a\.b\.c=1': a\.b is null; give all of it"):
+    with pytest.raises(ValueError, match=r"override 'a\.b\.c=1': a\.b is null; set it as a whole"):
         load_layers(write("x.yaml", "a: {b: null}\n"), ["a.b.c=1"])
-    with pytest.raises(ValueError, match=r"override 'a\.b=1': a is null; give all of it"):
+    with pytest.raises(ValueError, match=r"override 'a\.b=1': a is null; set it as a whole"):
         load_layers(write("x.yaml", "a: {c: 1}\n"), ["a=null", "a.b=1"])
     assert load_layers(write("x.yaml", "a: null\n"), ["a={b: 1}"])[0].values == {"a": {"b": 1}}
 
@@ -110,11 +110,11 @@ def test_wrong_overrides(write: Write, override: str, sentence: str) -> None:
         ("just text\n", "x.yaml: expected 'key: value' lines, got 'just text'"),
         ("base: 3\n", "x.yaml: base: expected a path or a list of paths, got 3"),
         ("base: [[y.yaml]]\n", "x.yaml: base: expected a path or a list of paths, got ['y.yaml']"),
-        ("base: x.yaml\n", "x.yaml: base goes round in a circle: x.yaml → x.yaml"),
-        ("base: loop.yaml\n", "loop.yaml: base goes round in a circle: loop.yaml → loop.yaml"),
+        ("base: x.yaml\n", "x.yaml: circular base: x.yaml → x.yaml"),
+        ("base: loop.yaml\n", "loop.yaml: circular base: loop.yaml → loop.yaml"),
         (
             "base: turn.yaml\n",
-            "turn.yaml: base goes round in a circle: x.yaml → turn.yaml → x.yaml",
+            "turn.yaml: circular base: x.yaml → turn.yaml → x.yaml",
         ),
     ],
 )
