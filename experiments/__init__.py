@@ -1,1 +1,1 @@
-"""Experiments: YAML files only, packaged so that `gcahng train quickstart` finds them anywhere."""
+"""Experiments as YAML files, packaged so that `gcahng train quickstart` works in any folder."""
