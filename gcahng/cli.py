@@ -14,6 +14,7 @@ from gcahng.commands.demo import demo
 from gcahng.commands.evaluate import evaluate
 from gcahng.commands.train import train
 from gcahng.commands.visualize import visualize
+from gcahng.runs.failure import write_failure
 
 # Errors that a user can correct are one sentence; all others show their traceback.
 USER_ERRORS = (ValueError, OSError, ImportError, ArithmeticError)
@@ -46,7 +47,10 @@ def main() -> None:
     except USER_ERRORS as error:
         if os.environ.get("GCAHNG_DEBUG"):
             raise
-        print(f"error: {_sentence(error)}", file=sys.stderr)
+        sentence = _sentence(error)
+        print(f"error: {sentence}", file=sys.stderr)
+        # A grid that started this process reads the sentence from a file.
+        write_failure(sentence)
         sys.exit(1)
 
 

@@ -8,9 +8,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from gcahng.builders.networks import build_splits, open_split, transform_of
 from gcahng.config import ExperimentConfig
-from gcahng.data import DATASETS, ClassBalancedBatchSampler, ImageDataset
+from gcahng.data import ClassBalancedBatchSampler, ImageDataset
 from gcahng.generators import HardNegativeGenerator, NegativeGenerator
 from gcahng.graph import batch_graph, batch_layout
 from gcahng.graph.visualize import learned_graph
@@ -25,25 +24,6 @@ if TYPE_CHECKING:
 THUMBNAIL = 64
 # The largest tensor of edges: 1 GiB of floats.
 EDGE_NUMBERS = 2**28
-
-
-def open_plain(config: ExperimentConfig, split: str) -> ImageDataset:
-    """A split as it is evaluated, without augmentation; `train` and `val` as they were trained.
-
-    Raises:
-        ValueError: If there is no such split.
-    """
-    known = [*DATASETS[config.data.name].SPLITS, "val"]
-    if split not in known:
-        raise ValueError(f"--split: expected one of {', '.join(known)}, got {split!r}")
-    if split not in ("train", "val"):
-        return open_split(config, split, augment=False)
-    splits = build_splits(config)
-    dataset = splits.train if split == "train" else splits.validation
-    if dataset is None:
-        raise ValueError("--split: data.validation is 0 in this run, so it has no 'val'")
-    dataset.transform = transform_of(config, dataset, augment=False)
-    return dataset
 
 
 def choose_batch(

@@ -1,18 +1,15 @@
 """Pictures of one batch of a run: what the graph learned on it, and where the negatives land."""
 
 import json
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
-from rich.console import Console
 
-from gcahng.config import ExperimentConfig, with_data_root
+from gcahng.builders.images import open_plain
+from gcahng.config import ExperimentConfig
 from gcahng.data import ImageDataset
-from gcahng.files import atomic_write, write_text
 from gcahng.graph.visualize import (
     draw_coefficients,
     draw_distances,
@@ -20,21 +17,14 @@ from gcahng.graph.visualize import (
     draw_hardness,
     draw_matrices,
     draw_negatives,
-    graph_page,
-    write_graph,
 )
-from gcahng.graph.visualize.export import WRITERS
-from gcahng.reports.batch import choose_batch, learned_batch, open_plain
-from gcahng.reports.tensorboard import log_pictures
+from gcahng.reports.batch import choose_batch, learned_batch
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.loading import LoadedRun, load_generator, load_run
+from gcahng.runs.loading import LoadedRun, load_generator
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
 
-# Dots per inch of the files.
-RESOLUTION = 130
-PROGRAMS = {"graphml": "Gephi, yEd and the like", "gexf": "Gephi"}
 TITLES = {
     "graph": "Batch graph",
     "matrices": "Correlation and attention",
@@ -47,7 +37,17 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Selection:
-    """Which batch to look at, and how: the options of the command."""
+    """Which batch to draw, and how: the options of `gcahng visualize`.
+
+    Attributes:
+        split: `train`, `val`, `test` or another split of the data set.
+        batch: Number of the batch in it, from 0.
+        classes: Classes in the batch; None as in training.
+        samples: Images of each class; None as in training.
+        layer: Draw the attention of this layer, from 1; None draws the mean coefficients.
+        head: Of this attention head, from 1; None takes the mean over the heads.
+        strongest: Edges to draw at each node.
+    """
 
     split: str = "test"
     batch: int = 0
@@ -60,18 +60,16 @@ class Selection:
 
 @dataclass(frozen=True)
 class Pictures:
-    """What there is to see of one batch.
+    """The pictures of one batch.
 
     Attributes:
-        run: Whose.
-        dataset: What the batch is of.
-        graph: The batch.
+        dataset: The split that the batch is from.
+        graph: The batch as a graph, see `learned_batch`.
         title: Run, epoch, split and batch in words.
         figures: By name, see `TITLES`.
-        missing: Why another one is not there, by name.
+        missing: For each name without a figure the reason.
     """
 
-    run: LoadedRun
     dataset: ImageDataset
     graph: "Data"
     title: str
@@ -79,107 +77,28 @@ class Pictures:
     missing: Mapping[str, str]
 
 
-def visualize_run(
-    source: Path,
-    selection: Selection,
-    console: Console,
-    *,
-    last: bool = False,
-    root: Path | None = None,
-    out: Path | None = None,
-    export: Sequence[str] = (),
-    tensorboard: bool = False,
-) -> None:
-    """Write the pictures, the interactive page and what else is asked for of one batch.
-
-    Args:
-        source: A run folder or a checkpoint.
-        selection: The batch.
-        console: Where to say what was written.
-        last: The run's last epoch, not its best.
-        root: Folder of all data sets, if it is not that of the training.
-        out: Folder to write into; default `visualize` in the run's.
-        export: Formats to write the graph in: `graphml`, `gexf`.
-        tensorboard: Put figures and embeddings into the run's TensorBoard.
-
-    Raises:
-        ValueError: If the run, the split, the batch, the layer or the format is not there.
-    """
-    start = time.perf_counter()
-    folder = _check_options(source, selection, out, export, tensorboard)
-    pictures = draw_batch(source, selection, folder, last=last, root=root)
-    links = {TITLES[name]: f"{name}.png" for name in pictures.figures}
-    if out is None and folder is not None and folder.report.is_file():
-        links["Report of the run"] = f"../{folder.report.name}"
-    # Whatever may fail comes before the first file is written.
-    page = graph_page(pictures.graph, title=pictures.title, links=links)
-    target = out or (RunFolder(source) if folder is None else folder).visualize
-    for name, figure in pictures.figures.items():
-        with atomic_write(target / f"{name}.png") as temporary:
-            figure.savefig(temporary, dpi=RESOLUTION)
-    if out is None:
-        # What an earlier call has drawn of another batch would pass for one of this.
-        for name in pictures.missing:
-            (target / f"{name}.png").unlink(missing_ok=True)
-    write_text(target / "graph.html", page)
-    for kind in export:
-        with atomic_write(target / f"graph.{kind}") as temporary:
-            write_graph(pictures.graph, temporary)
-    told = [f"{target / 'graph'}.{kind}: for {PROGRAMS[kind]}" for kind in export]
-    if tensorboard and folder is not None:
-        log_pictures(folder.tensorboard, pictures.run, pictures.dataset, pictures.figures)
-        told.append(f"{folder.tensorboard}: figures and embeddings; tensorboard --logdir …")
-    _tell(pictures, target, told, time.perf_counter() - start, console)
-
-
-def _check_options(
-    source: Path, selection: Selection, out: Path | None, export: Sequence[str], tensorboard: bool
-) -> RunFolder | None:
-    """See that the options fit each other; return the run that `source` belongs to, if any."""
-    for kind in export:
-        if kind not in WRITERS:
-            raise ValueError(f"--export: expected {' or '.join(WRITERS)}, got {kind!r}")
-    if selection.head is not None and selection.layer is None:
-        raise ValueError("--head: it needs --layer, whose attention is to be drawn")
-    if out is not None and out.exists() and not out.is_dir():
-        raise ValueError(f"--out: '{out}' is a file: name a folder")
-    within = RunFolder(source.parent.parent)
-    of_run = source.parent == within.last.parent and within.config.is_file()
-    # What is missing is told by whoever opens it.
-    if source.is_dir() or not source.exists() or of_run:
-        return within if of_run else RunFolder(source)
-    if out is None or tensorboard:
-        raise ValueError(
-            f"'{source}' lies in no run folder: name one for the pictures with --out"
-            + (", and leave out --tensorboard" if tensorboard else "")
-        )
-    return None
-
-
 def draw_batch(
-    source: Path,
+    run: LoadedRun,
     selection: Selection,
     folder: RunFolder | None,
-    *,
-    last: bool = False,
-    root: Path | None = None,
+    dataset: ImageDataset | None = None,
 ) -> Pictures:
-    """Draw all pictures that the run has something to show on; arguments as `visualize_run`.
+    """Draw every picture that the run has data for.
 
     Args:
-        source: A run folder or a checkpoint.
-        selection: The batch.
-        folder: The run that the source belongs to.
-        last: As in `visualize_run`.
-        root: As in `visualize_run`.
+        run: The run, loaded.
+        selection: Which batch.
+        folder: The folder of the run, for the hardness measured during training; or None.
+        dataset: The selected split, not augmented; opened here by default.
+
+    Raises:
+        ValueError: If the split, the batch, the layer or the head does not exist.
     """
-    run = load_run(source, last=last)
-    if root is not None:
-        run = LoadedRun(run.path, with_data_root(run.config, root), run.embedder, run.epoch)
-    generator, dataset = load_generator(run), open_plain(run.config, selection.split)
+    generator = load_generator(run)
+    dataset = dataset or open_plain(run.config, selection.split)
     rows = choose_batch(run.config, dataset, selection.batch, selection.classes, selection.samples)
-    remembers = generator is not None and generator.has_memory_bank
-    usable = selection.split == "train" or not remembers
+    has_memory_bank = generator is not None and generator.has_memory_bank
+    usable = selection.split == "train" or not has_memory_bank
     graph = learned_batch(run, generator if usable else None, dataset, rows)
     missing = _missing(run.config, graph, usable)
     _check_attention(graph, selection)
@@ -195,16 +114,16 @@ def draw_batch(
         "hardness": lambda: draw_hardness(_hardness(folder)),
     }
     figures = {name: draw[name]() for name in TITLES if name not in missing}
-    return Pictures(run, dataset, graph, _title(run, selection), figures, missing)
+    return Pictures(dataset, graph, _title(run, selection), figures, missing)
 
 
 def _missing(config: ExperimentConfig, graph: "Data", usable: bool) -> dict[str, str]:
-    """Which pictures a batch has nothing to show on, and why.
+    """Pictures that the batch has no data for, by name with the reason.
 
     Args:
-        config: The run's.
+        config: The run's settings.
         graph: The batch.
-        usable: Whether the generator works on classes of this split.
+        usable: False if the generator knows training classes only and this is another split.
     """
     generator = "no generator" if config.generator is None else f"generator {config.generator.name}"
     missing = {}
@@ -219,7 +138,7 @@ def _missing(config: ExperimentConfig, graph: "Data", usable: bool) -> dict[str,
 
 
 def _check_attention(graph: "Data", selection: Selection) -> None:
-    """See that the graph has the layer and the head whose attention is asked for."""
+    """Raise unless the graph has the selected layer and head."""
     layer, head, attention = selection.layer, selection.head, graph.get("attention") or []
     if layer is None:
         return
@@ -246,17 +165,3 @@ def _title(run: LoadedRun, selection: Selection) -> str:
         f"{config.name}, seed {config.seed}{epoch}: batch {selection.batch} of the "
         f"{selection.split} split of {config.data.name}"
     )
-
-
-def _tell(
-    pictures: Pictures, target: Path, more: Sequence[str], seconds: float, console: Console
-) -> None:
-    """Say what there is now, and what not."""
-    lines = [pictures.title]
-    lines += [f"  {target / name}.png: {TITLES[name]}" for name in pictures.figures]
-    lines += [f"  left out {name}.png: {reason}" for name, reason in pictures.missing.items()]
-    lines.append(f"  {target / 'graph.html'}: the batch graph to look around in")
-    lines += [f"  {line}" for line in more]
-    lines.append(f"{pictures.graph.x.size(0)} nodes, {seconds:.1f} s")
-    for line in lines:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)

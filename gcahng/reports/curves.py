@@ -18,7 +18,11 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 METRICS = {"recall@1": "Recall@1", "map@r": "MAP@R", "r_precision": "R-Precision"}
 SPLITS = {"val": "validation", "test": "test"}
-AXES = {"epoch": "epoch", "seconds": "training time [s]"}
+AXES = {
+    "epoch": "epoch",
+    "seconds": "training time [s]",
+    "work_seconds": "training work [s]",
+}
 
 GENERATOR_LOSSES = ("generator", "generator_ce", "similarity", "diversity")
 LOSS_PANELS: dict[str, Callable[[str], bool]] = {
@@ -30,12 +34,13 @@ LOSS_PANELS: dict[str, Callable[[str], bool]] = {
 }
 
 
-def retrieval_panels(histories: Mapping[str, History]) -> dict[str, str]:
-    """Draw each retrieval metric of all runs, in percent, by epoch and by training time.
+def retrieval_panels(histories: Mapping[str, History], clock: str = "seconds") -> dict[str, str]:
+    """Draw each retrieval metric of all runs, in percent, by epoch and by time.
 
     Args:
-        histories: for each run's name one mapping per epoch, with keys such as `val/recall@1`;
+        histories: For each run's name one mapping per epoch, with keys such as `val/recall@1`;
             any key may be missing or NaN.
+        clock: The time: `seconds` (wall clock, the default) or `work_seconds`.
 
     Returns:
         SVG documents by title; none for a metric that no run has.
@@ -43,7 +48,7 @@ def retrieval_panels(histories: Mapping[str, History]) -> dict[str, str]:
     panels: dict[str, str] = {}
     for split, split_title in SPLITS.items():
         for metric, title in METRICS.items():
-            for axis in AXES:
+            for axis in ("epoch", clock):
                 lines = {
                     name: points(history, axis, f"{split}/{metric}", scale=100)
                     for name, history in histories.items()
@@ -55,10 +60,10 @@ def retrieval_panels(histories: Mapping[str, History]) -> dict[str, str]:
 
 
 def loss_panels(history: History) -> dict[str, str]:
-    """Draw the losses (and gradient norms) of one run by epoch, in up to three panels.
+    """Draw the losses and gradient norms of one run by epoch, in up to three panels.
 
     Args:
-        history: one mapping per epoch, with keys such as `loss/metric`; any may be missing or NaN.
+        history: One mapping per epoch, with keys such as `loss/metric`; any may be missing or NaN.
 
     Returns:
         SVG documents by title.
@@ -75,8 +80,17 @@ def loss_panels(history: History) -> dict[str, str]:
 def points(history: History, x: str, y: str, scale: float = 1.0) -> tuple[list[float], list[float]]:
     """Collect the epochs that have finite values of both keys.
 
+    Args:
+        history: One mapping per epoch.
+        x: Key of the first list.
+        y: Key of the second list.
+        scale: Factor for the values of `y`; default 1.
+
     Returns:
-        Values of `x` and values of `y` times `scale`, of one length.
+        Values of `x` and scaled values of `y`, two lists of the same length.
+
+    >>> points([{"epoch": 1.0}, {"epoch": 2.0, "val/map@r": 0.5}], "epoch", "val/map@r", 100)
+    ([2.0], [50.0])
     """
     pairs = [(row.get(x, math.nan), row.get(y, math.nan)) for row in history]
     kept = [(a, b * scale) for a, b in pairs if math.isfinite(a) and math.isfinite(b)]

@@ -1,19 +1,42 @@
-"""Queries with their nearest neighbours, as a piece of HTML that holds its own pictures."""
+"""Query images with their nearest neighbours, for a page."""
 
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from html import escape
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-# Pictures are shown at about 110 px; twice that keeps them sharp on fine screens.
+# Pictures are shown at about 110 px; twice that keeps them sharp on high-resolution screens.
 SMALLEST, LARGEST = 96, 160
+WORDS = {"query": "query", "right": "same class", "wrong": "other class"}
 
 Names = Sequence[str] | Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class GalleryEntry:
+    """One image of a row.
+
+    Attributes:
+        kind: `query`, `right` (same class as the query) or `wrong`.
+        name: Of its class.
+        caption: "query", or a mark and the cosine similarity.
+        source: The image as a `data:` URI.
+    """
+
+    kind: str
+    name: str
+    caption: str
+    source: str
+
+    @property
+    def words(self) -> str:
+        """The kind as a reader without the picture needs it."""
+        return WORDS[self.kind]
 
 
 def retrieval_gallery(
@@ -25,26 +48,26 @@ def retrieval_gallery(
     queries: Tensor,
     *,
     count: int = 8,
-) -> str:
-    """Lay out queries beside their neighbours: right ones green with ✓, wrong ones red with ✗.
+) -> list[list[GalleryEntry]]:
+    """Put queries and their nearest neighbours into rows: right ones get a ✓, wrong ones a ✗.
 
     Args:
-        images: anything indexed by row number that gives PIL images or tensors [C, H, W] (grey or
-            RGB, uint8 or float in [0, 1]; floats outside that range are stretched into it). Only
-            the images shown are asked for.
-        labels: class of every image, integers [N].
-        class_names: name of each class by label; a class without one is shown by its number.
-        similarities: cosine similarity of each neighbour, [Q, k].
-        indices: row number of each neighbour, [Q, k].
-        queries: row number of each query, [Q].
-        count: queries to show: half of them failed (their first neighbour is wrong) and half
-            not, as far as there are, spread evenly over the queries.
+        images: Indexed by row number; gives PIL images or tensors [C, H, W] (grey or RGB, uint8 or
+            float in [0, 1]; floats outside that range are rescaled to it). Only the images shown
+            are asked for.
+        labels: Class of every image, integers [N].
+        class_names: Name of each class by label; a class without one is shown by its number.
+        similarities: Cosine similarity of each neighbour, [Q, k].
+        indices: Row number of each neighbour, [Q, k].
+        queries: Row number of each query, [Q].
+        count: Number of queries to show: half of them with a wrong first neighbour and half with a
+            right one, as far as there are, spread evenly over the queries. Default 8.
 
     Returns:
-        HTML for `write_report`.
+        One list for each query: the query itself, then its k neighbours, the nearest first.
 
     Raises:
-        ValueError: shapes that do not fit together, or an image of an unknown kind.
+        ValueError: If the shapes do not fit together, or an image is of an unknown kind.
     """
     if similarities.shape != indices.shape or indices.ndim != 2 or len(queries) != len(indices):
         raise ValueError(
@@ -57,7 +80,7 @@ def retrieval_gallery(
     for position in _mixture(right[:, 0], count):
         query = int(queries[position])
         name = _class_name(class_names, int(labels[query]))
-        cells = [_figure("query", name, "query", images[query])]
+        row = [GalleryEntry("query", name, "query", _source(images[query]))]
         neighbours = zip(
             indices[position].tolist(),
             similarities[position].tolist(),
@@ -67,22 +90,25 @@ def retrieval_gallery(
         for index, similarity, is_right in neighbours:
             kind, mark = ("right", "✓") if is_right else ("wrong", "✗")
             name = _class_name(class_names, int(labels[index]))
-            cells.append(_figure(kind, name, f"{mark} {similarity:.3f}", images[index]))
-        rows.append(f'<div class="neighbours">{"".join(cells)}</div>\n')
-    return "".join(rows)
+            row.append(GalleryEntry(kind, name, f"{mark} {similarity:.3f}", _source(images[index])))
+        rows.append(row)
+    return rows
 
 
 def picture(image: Image.Image | Tensor) -> Image.Image:
     """Turn an image of any accepted kind into a PIL image of about the size it is shown at.
 
     Args:
-        image: a PIL image or a tensor [C, H, W] with 1 or 3 channels.
+        image: A PIL image or a tensor [C, H, W] with 1 or 3 channels.
 
     Returns:
-        Mode L or RGB; tiny images are enlarged by a whole factor, so that pixels stay squares.
+        Mode L or RGB; tiny images are enlarged by a whole factor, so that pixels stay square.
 
     Raises:
-        ValueError: another kind of image.
+        ValueError: If it is another kind of image.
+
+    >>> picture(torch.zeros(1, 2, 3)).size
+    (96, 64)
     """
     if isinstance(image, Tensor):
         image = _from_tensor(image)
@@ -108,7 +134,7 @@ def _from_tensor(image: Tensor) -> Image.Image:
         image = image.float().nan_to_num()
         low, high = image.amin(), image.amax()
         if low < 0 or high > 1:
-            # Normalised for a network: show its range, whatever mean and deviation were.
+            # Normalised for a network: map its own range to [0, 1].
             image = (image - low) / (high - low).clamp(min=1e-12)
         image = (image * 255).round()
     array = image.clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
@@ -124,20 +150,14 @@ def _mixture(succeeded: Tensor, count: int) -> list[int]:
 
 
 def _spread(positions: Tensor, count: int) -> Tensor:
-    """Take `count` of the positions at even distances."""
+    """Take `count` of the positions, evenly spaced."""
     return positions[torch.arange(count) * len(positions) // max(count, 1)]
 
 
-def _figure(kind: str, name: str, caption: str, image: Image.Image | Tensor) -> str:
+def _source(image: Image.Image | Tensor) -> str:
     file = io.BytesIO()
     picture(image).save(file, format="PNG", optimize=True)
-    data = base64.b64encode(file.getvalue()).decode("ascii")
-    words = {"query": "query", "right": "same class", "wrong": "other class"}[kind]
-    name = escape(name)
-    return (
-        f'<figure class="{kind}"><img alt="{words}: {name}" src="data:image/png;base64,{data}">'
-        f'<figcaption><b>{caption}</b><span title="{name}">{name}</span></figcaption></figure>'
-    )
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 
 
 def _class_name(names: Names, label: int) -> str:

@@ -8,7 +8,11 @@ from gcahng.runs.record import RunRecord, figures_after
 
 
 def figure_columns(figures: Iterable[str]) -> list[Column]:
-    """Columns for retrieval figures by their names; shown in percent."""
+    """Columns for retrieval figures by their names; shown in percent.
+
+    >>> [column.title for column in figure_columns(["recall@1", "map@r"])]
+    ['R@1', 'MAP@R']
+    """
     titles = {"map@r": "MAP@R", "r_precision": "R-Prec"}
     return [
         Column(name, titles.get(name, name.replace("recall@", "R@")), "percent") for name in figures
@@ -27,7 +31,7 @@ def result_columns(record: RunRecord) -> list[Column]:
 
 
 def result_rows(record: RunRecord) -> list[dict[str, Any]]:
-    """Two rows: test figures after the last epoch, and after the best one."""
+    """Two rows: test figures after the last epoch, and after the best epoch."""
     results = record.results
     last = {
         "recipe": record.name,

@@ -27,13 +27,16 @@ MISSING = "–"
 class Column:
     """One column: the key of its values in a row, its title and its format.
 
-    Args:
-        key: where a row keeps the value.
-        title: what stands above it, with the unit.
-        format: a name of ``FORMATS``; ``percent`` takes fractions.
+    Attributes:
+        key: Key of the value in a row.
+        title: Heading, with the unit.
+        format: A name of `FORMATS`; `percent` takes fractions. Default `text`.
 
     Raises:
-        ValueError: unknown format.
+        ValueError: If there is no such format.
+
+    >>> Column("recall@1", "R@1 [%]", "percent").show({"recall@1": 0.7234})
+    '72.34'
     """
 
     key: str
@@ -48,7 +51,7 @@ class Column:
             )
 
     def show(self, row: Row) -> str:
-        """Return the row's value as text; a dash where it is missing, None or NaN."""
+        """Format the row's value as text; a dash where it is missing, None or NaN."""
         value = row.get(self.key)
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return MISSING
@@ -59,20 +62,44 @@ class Column:
 def results_table(
     rows: Sequence[Row], columns: Sequence[Column], title: str | None = None
 ) -> Table:
-    """Return a terminal table: one line for each row, text to the left and numbers to the right."""
-    # Light lines and narrow gaps: a table of results fits 80 columns.
+    """Make a table for the terminal, text aligned left and numbers right.
+
+    Args:
+        rows: One mapping per line.
+        columns: What to show of each row.
+        title: Heading; default none.
+
+    >>> from rich.console import Console
+    >>> columns = [Column("run", "run"), Column("map@r", "MAP@R", "percent")]
+    >>> Console().print(results_table([{"run": "a", "map@r": 0.5}], columns))
+    run MAP@R
+    ─────────
+    a   50.00
+    """
+    # Light lines and narrow gaps, so that a table of results fits 80 columns.
     table = Table(title=title, box=box.SIMPLE_HEAD, show_edge=False, padding=0)
     for column in columns:
         justify: JustifyMethod = "left" if column.format == "text" else "right"
         table.add_column(Text(column.title), justify=justify, no_wrap=column.format != "text")
     for row in rows:
-        # Text, not str: a name such as '[a]' is no markup.
+        # Text, not str: rich would read a name such as '[a]' as markup.
         table.add_row(*(Text(column.show(row)) for column in columns))
     return table
 
 
 def markdown_table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
-    """Return the same table in Markdown, ending in a newline."""
+    """Make the same table in Markdown, ending in a newline.
+
+    Args:
+        rows: One mapping per line.
+        columns: What to show of each row.
+
+    >>> columns = [Column("run", "run"), Column("map@r", "MAP@R", "percent")]
+    >>> print(markdown_table([{"run": "a", "map@r": 0.5}], columns), end="")
+    | run | MAP@R |
+    | --- | ---: |
+    | a | 50.00 |
+    """
     lines = [
         [column.title for column in columns],
         ["---" if column.format == "text" else "---:" for column in columns],
@@ -82,5 +109,5 @@ def markdown_table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Keep a bar or a line break from ending the Markdown cell."""
+    """Escape what would end the Markdown cell: a bar or a line break."""
     return text.replace("|", "\\|").replace("\n", " ")

@@ -15,15 +15,15 @@ Split = Literal["test", "val"]
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What the report shows of one run.
+    """What a finished run has measured.
 
-    Args:
-        name: in tables and legends; differs from the other runs'.
-        history: one mapping per epoch with `epoch`, cumulative `seconds`, `loss/…` and `val/…` or
-            `test/…` figures, any of which may be missing or NaN.
+    Attributes:
+        name: In tables and legends; unique among the runs shown together.
+        history: One mapping per epoch with `epoch`, cumulative `seconds` and `work_seconds`,
+            `loss/…` and `val/…` or `test/…` figures, any of which may be missing or NaN.
         results: `last/…` and `best/…` figures (fractions), `best_epoch`, `seconds`,
-            `peak_memory_mib`, any of which may be missing or NaN.
-        config: the resolved configuration, as text.
+            `work_seconds`, `peak_memory_mib`, any of which may be missing or NaN.
+        config: The resolved configuration, as text.
     """
 
     name: str
@@ -35,6 +35,10 @@ class RunRecord:
 def read_record(folder: RunFolder, name: str) -> RunRecord:
     """Read a finished run.
 
+    Args:
+        folder: The run.
+        name: What to call it in tables.
+
     Raises:
         FileNotFoundError: If the run has not finished.
     """
@@ -42,13 +46,20 @@ def read_record(folder: RunFolder, name: str) -> RunRecord:
         raise FileNotFoundError(
             f"'{folder.path}' holds no finished run; continue it with --resume {folder.path}"
         )
+    results = json.loads(folder.results.read_text(encoding="utf-8"))
+    config = folder.config.read_text(encoding="utf-8")
+    return RunRecord(name, read_history(folder), results, config)
+
+
+def read_history(folder: RunFolder) -> list[dict[str, float]]:
+    """Read the figures of every epoch so far; none where no epoch has ended."""
+    if not folder.metrics.is_file():
+        return []
     with folder.metrics.open(newline="", encoding="utf-8") as file:
-        history = [
+        return [
             {key: float(value) for key, value in row.items() if value != ""}
             for row in csv.DictReader(file)
         ]
-    results = json.loads(folder.results.read_text(encoding="utf-8"))
-    return RunRecord(name, history, results, folder.config.read_text(encoding="utf-8"))
 
 
 def figures_after(record: RunRecord, epoch: str, split: Split = "test") -> dict[str, float]:
@@ -56,8 +67,11 @@ def figures_after(record: RunRecord, epoch: str, split: Split = "test") -> dict[
 
     Args:
         record: The run.
-        epoch: Which of the two.
+        epoch: `last` or `best`.
         split: `test`, or `val`: the held-out training classes, to tune on.
+
+    >>> figures_after(RunRecord("a", [], {"last/map@r": 0.25, "best/map@r": 0.5}, ""), "best")
+    {'map@r': 0.5}
     """
     figures, prefix = record.results, f"{epoch}/"
     if split == "val":
@@ -72,7 +86,7 @@ def figures_after(record: RunRecord, epoch: str, split: Split = "test") -> dict[
 
 
 def selection_note(records: Sequence[RunRecord]) -> str:
-    """How the best epochs were chosen; says so where it was on the test split."""
+    """Say how the best epochs were chosen, and warn where it was on the test split."""
     selections = {(r.results["selected_on"], r.results["selected_by"]) for r in records}
     notes = []
     for split, metric in sorted(selections):
@@ -85,15 +99,39 @@ def selection_note(records: Sequence[RunRecord]) -> str:
     return " ".join(notes)
 
 
-def epochs_for(target: RunRecord, measured: RunRecord) -> int:
-    """How many epochs at the pace of `measured` take as long as `target` did.
+def work_clock(records: Sequence[RunRecord]) -> str:
+    """The key of the time that compares how much work some runs did.
 
-    By the median epoch of each, which a busy machine disturbs least.
+    Returns:
+        `work_seconds` where every epoch of every run has it; it counts CPU time of the training
+        process on a CPU and wall-clock time on a GPU. Else `seconds`, wall-clock time.
     """
-    seconds = _median_epoch(target) * target.results["epochs"]
-    return max(1, round(seconds / _median_epoch(measured)))
+    rows = [row for record in records for row in record.history]
+    return "work_seconds" if all("work_seconds" in row for row in rows) else "seconds"
 
 
-def _median_epoch(record: RunRecord) -> float:
-    ends = [0.0, *(row["seconds"] for row in record.history)]
+def epochs_for(target: RunRecord, measured: RunRecord) -> int:
+    """How many epochs of `measured` take as much work as all epochs of `target` did.
+
+    By the median epoch of each, which slow epochs on a busy machine affect least.
+
+    Args:
+        target: The run whose training time is to be matched.
+        measured: A run of the experiment that is to be trained for that long.
+
+    Returns:
+        At least 1.
+
+    >>> slow = RunRecord("slow", [{"seconds": 3.0}, {"seconds": 6.0}], {"epochs": 2}, "")
+    >>> fast = RunRecord("fast", [{"seconds": 1.0}, {"seconds": 2.0}], {"epochs": 2}, "")
+    >>> epochs_for(slow, fast)
+    6
+    """
+    clock = work_clock([target, measured])
+    work = _median_epoch(target, clock) * target.results["epochs"]
+    return max(1, round(work / _median_epoch(measured, clock)))
+
+
+def _median_epoch(record: RunRecord, clock: str) -> float:
+    ends = [0.0, *(row[clock] for row in record.history)]
     return median(end - start for start, end in pairwise(ends))

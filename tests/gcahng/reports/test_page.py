@@ -6,10 +6,11 @@ from xml.etree import ElementTree
 
 import pytest
 import torch
+from jinja2 import UndefinedError
 
 from gcahng.reports.curves import loss_panels, points, retrieval_panels
 from gcahng.reports.gallery import retrieval_gallery
-from gcahng.reports.page import write_report
+from gcahng.reports.page import render, write_report
 from gcahng.runs.record import RunRecord
 
 VOID = {"meta", "img", "br"}
@@ -146,6 +147,11 @@ def test_missing_and_broken_figures_do_not_crash(tmp_path, rows):
     assert "odd" in Page((tmp_path / "r.html").read_text(encoding="utf-8")).cells()
 
 
+def test_a_template_says_what_it_lacks():
+    with pytest.raises(UndefinedError, match="'notes' is undefined"):
+        render("run.html", title="x")
+
+
 @pytest.mark.parametrize("names", [[], ["a", "a"]])
 def test_runs_need_different_names(tmp_path, names):
     with pytest.raises(ValueError, match="different names"):
@@ -159,6 +165,13 @@ def test_points_leave_out_what_is_missing():
         [10, 30, 50],
     )
     assert points(history(3), "epoch", "loss/node_ce")[0] == [1, 3]
+
+
+def test_curves_by_work_where_it_was_measured():
+    rows = [row | {"work_seconds": 0.5 * row["epoch"]} for row in history()]
+    titles = list(retrieval_panels({"a": rows}, "work_seconds"))
+    assert "MAP@R, validation split, by training work" in titles
+    assert not any("training time" in title for title in titles)
 
 
 def test_panels_have_titles_and_only_what_there_is():

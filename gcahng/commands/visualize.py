@@ -1,0 +1,178 @@
+"""`gcahng visualize`: pictures and an interactive page of one batch of a trained run."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from gcahng.commands.options import Last, Root, Source
+from gcahng.commands.terminal import console as terminal
+
+if TYPE_CHECKING:
+    from gcahng.reports.batch_pictures import Pictures, Selection
+    from gcahng.runs.folder import RunFolder
+
+# Dots per inch of the files.
+RESOLUTION = 130
+PROGRAMS = {"graphml": "Gephi, yEd and similar programs", "gexf": "Gephi"}
+
+
+def visualize(
+    source: Source,
+    split: Annotated[str, typer.Option(help="Which split: train, val or test.")] = "test",
+    batch: Annotated[int, typer.Option(min=0, help="Which batch of it, from 0.")] = 0,
+    classes: Annotated[
+        int | None, typer.Option(min=2, help="Classes in the batch; default as in training.")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=2, help="Images of each; default as in training.")
+    ] = None,
+    layer: Annotated[
+        int | None,
+        typer.Option(min=1, help="Draw this layer's attention, not the mean coefficients."),
+    ] = None,
+    head: Annotated[
+        int | None, typer.Option(min=1, help="Of one head; default the mean of all.")
+    ] = None,
+    strongest: Annotated[int, typer.Option(min=1, help="Edges of each node to draw.")] = 3,
+    last: Last = False,
+    root: Root = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write into; default RUN/visualize.")
+    ] = None,
+    export: Annotated[
+        list[str] | None, typer.Option(help="Write the graph as graphml or gexf; repeatable.")
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Put figures and embeddings into TensorBoard.")
+    ] = False,
+) -> None:
+    """Draw what a run's graph learned on a batch, and where the negatives land.
+
+    Example: gcahng visualize runs/quickstart-seed0 --classes 27 --samples 3
+    """
+    from gcahng.reports.batch_pictures import Selection
+
+    visualize_run(
+        source,
+        Selection(split, batch, classes, samples, layer, head, strongest),
+        terminal,
+        last=last,
+        root=root,
+        out=out,
+        export=export or [],
+        tensorboard=tensorboard,
+    )
+
+
+def visualize_run(
+    source: Path,
+    selection: "Selection",
+    console: Console,
+    *,
+    last: bool = False,
+    root: Path | None = None,
+    out: Path | None = None,
+    export: Sequence[str] = (),
+    tensorboard: bool = False,
+) -> None:
+    """Write pictures and an interactive page of one batch, and the graph files asked for.
+
+    Args:
+        source: A run folder or a checkpoint file.
+        selection: Which batch, and what to draw of it.
+        console: Where to print what was written.
+        last: Take the run's last epoch instead of its best.
+        root: Folder of all data sets; default as in training.
+        out: Folder to write into; default `visualize` in the run folder.
+        export: Formats to write the graph in: `graphml`, `gexf`.
+        tensorboard: Add figures and embeddings to the run's TensorBoard.
+
+    Raises:
+        ValueError: If the run, the split, the batch, the layer or the format does not exist.
+    """
+    from gcahng.config import with_data_root
+    from gcahng.files import atomic_write, write_text
+    from gcahng.graph.visualize import graph_page, write_graph
+    from gcahng.reports.batch_pictures import TITLES, draw_batch
+    from gcahng.reports.tensorboard import log_pictures
+    from gcahng.runs.folder import RunFolder
+    from gcahng.runs.loading import load_run
+
+    start = time.perf_counter()
+    folder = _check_options(source, selection, out, export, tensorboard)
+    run = load_run(source, last=last)
+    if root is not None:
+        run = replace(run, config=with_data_root(run.config, root))
+    pictures = draw_batch(run, selection, folder)
+    links = {TITLES[name]: f"{name}.png" for name in pictures.figures}
+    if out is None and folder is not None and folder.report.is_file():
+        links["Report of the run"] = f"../{folder.report.name}"
+    # Everything that may fail comes before the first file is written.
+    page = graph_page(pictures.graph, title=pictures.title, links=links)
+    target = out or (RunFolder(source) if folder is None else folder).visualize
+    for name, figure in pictures.figures.items():
+        with atomic_write(target / f"{name}.png") as temporary:
+            figure.savefig(temporary, dpi=RESOLUTION)
+    if out is None:
+        # A picture that an earlier call drew of another batch must not stay beside this one's.
+        for name in pictures.missing:
+            (target / f"{name}.png").unlink(missing_ok=True)
+    write_text(target / "graph.html", page)
+    for kind in export:
+        with atomic_write(target / f"graph.{kind}") as temporary:
+            write_graph(pictures.graph, temporary)
+    written = [f"{target / 'graph'}.{kind}: for {PROGRAMS[kind]}" for kind in export]
+    if tensorboard and folder is not None:
+        log_pictures(folder.tensorboard, run, pictures.dataset, pictures.figures)
+        written.append(f"{folder.tensorboard}: figures and embeddings; tensorboard --logdir …")
+    _print_summary(pictures, target, written, time.perf_counter() - start, console)
+
+
+def _check_options(
+    source: Path, selection: "Selection", out: Path | None, export: Sequence[str], tensorboard: bool
+) -> "RunFolder | None":
+    """Raise where options contradict each other; return the run that `source` belongs to, if any.
+
+    A source that does not exist is left to the code that opens it.
+    """
+    from gcahng.graph.visualize.export import WRITERS
+    from gcahng.runs.folder import RunFolder
+
+    for kind in export:
+        if kind not in WRITERS:
+            raise ValueError(f"--export: expected {' or '.join(WRITERS)}, got {kind!r}")
+    if selection.head is not None and selection.layer is None:
+        raise ValueError("--head: it needs --layer, whose attention is to be drawn")
+    if out is not None and out.exists() and not out.is_dir():
+        raise ValueError(f"--out: '{out}' is a file: name a folder")
+    within = RunFolder(source.parent.parent)
+    of_run = source.parent == within.last.parent and within.config.is_file()
+    if source.is_dir() or not source.exists() or of_run:
+        return within if of_run else RunFolder(source)
+    if out is None or tensorboard:
+        raise ValueError(
+            f"'{source}' lies in no run folder: name one for the pictures with --out"
+            + (", and leave out --tensorboard" if tensorboard else "")
+        )
+    return None
+
+
+def _print_summary(
+    pictures: "Pictures", target: Path, more: Sequence[str], seconds: float, console: Console
+) -> None:
+    """Print which files were written, and which pictures were left out and why."""
+    from gcahng.reports.batch_pictures import TITLES
+
+    lines = [pictures.title]
+    lines += [f"  {target / name}.png: {TITLES[name]}" for name in pictures.figures]
+    lines += [f"  left out {name}.png: {reason}" for name, reason in pictures.missing.items()]
+    lines.append(f"  {target / 'graph.html'}: the batch graph as an interactive page")
+    lines += [f"  {line}" for line in more]
+    lines.append(f"{pictures.graph.x.size(0)} nodes, {seconds:.1f} s")
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)

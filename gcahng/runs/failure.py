@@ -1,0 +1,15 @@
+"""How a training process tells the process that started it why it failed."""
+
+import os
+
+from gcahng.files import write_text
+
+#: Environment variable with the path of the file that takes the error sentence.
+FAILURE_FILE = "GCAHNG_FAILURE_FILE"
+
+
+def write_failure(sentence: str) -> None:
+    """Write an error sentence to the file that the environment names; nothing without one."""
+    path = os.environ.get(FAILURE_FILE)
+    if path:
+        write_text(path, sentence + "\n")
