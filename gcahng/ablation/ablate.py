@@ -1,14 +1,15 @@
-"""Train a grid as far as it is not trained yet, and report it as it goes."""
+"""Train the unfinished runs of a grid, and write its report."""
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
 
 from gcahng.ablation.cell_run import CellRun, State, grid_runs
 from gcahng.ablation.grid import Grid
-from gcahng.ablation.pool import Pool, default_jobs, exclusive_lock
+from gcahng.ablation.pool import Pool, default_jobs
 from gcahng.ablation.progress import GridProgress
 from gcahng.ablation.report import (
     command,
@@ -20,10 +21,11 @@ from gcahng.ablation.report import (
 from gcahng.ablation.summary import summarize
 from gcahng.registry import lookup
 from gcahng.reports.tables import Column, results_table
+from gcahng.runs.lock import exclusive_lock
 
 # Columns that fit a terminal.
 SHOWN = ("cell", "n", "recall@1", "map@r", "Δ map@r", "seconds")
-# Seconds between two looks at the processes, and at least between two reports, which take some.
+# Seconds between two checks of the processes, and the least between two interim reports.
 POLL, REPORT = 0.2, 60.0
 
 
@@ -35,43 +37,44 @@ def run_grid(
     out: str | Path | None = None,
     fresh: bool = False,
 ) -> bool:
-    """Train every run that has not finished and write the report.
+    """Train every run that has not finished, write the report and print its table.
 
     Args:
         grid: The grid.
         console: Where to print.
-        only: Names of cells to train, with those that they need; by default all.
-        jobs: How many runs to train at a time; by default as many as fill the cores.
-        out: Folder of the results; by default the runs' own.
-        fresh: Delete the runs first; of `only`, without those that they need.
+        only: Names of the cells to train, with the cells that they depend on; default all.
+        jobs: How many runs to train at a time; default as many as fill the cores.
+        out: Folder of the report; default the folder of the runs.
+        fresh: Delete the runs first; with `only`, the runs of those cells.
 
     Returns:
-        Whether all of them have finished; those that fail do not keep the others from it.
+        Whether all runs have finished; a run that fails does not stop the others.
 
     Raises:
-        ValueError: If there is no such cell, a run was trained with other settings, or another
-            process works on the grid.
+        ValueError: If a cell is unknown, a run was trained with other settings, or another process
+            is working on the grid.
         SystemExit: If it is interrupted.
     """
-    runs = _chosen(grid, only)
+    runs = _selected(grid, only)
     at_a_time = jobs or default_jobs(grid)
-    with exclusive_lock(grid.folder) as claim:
+    with exclusive_lock(grid.folder) as lock:
         for run in runs:
-            # What the named cells need is not theirs to delete.
+            # Cells that the named ones depend on are kept.
             if fresh and run.cell.name in (only or grid.cells):
                 run.remove()
         _refuse_changed(runs)
         todo = [run for run in runs if not run.finished]
+        finished = len(runs) - len(todo)
+        if finished:
+            _print(console, f"{finished} of {len(runs)} runs finished before; --fresh trains anew")
+        progress = GridProgress(todo, finished, at_a_time, console)
         try:
-            with (
-                GridProgress(todo, len(runs) - len(todo), at_a_time, console) as progress,
-                Pool(at_a_time, claim) as pool,
-            ):
-                _train(todo, pool, progress, lambda: report_grid(grid, out))
+            with progress.bars, closing(Pool(at_a_time, lock)) as pool:
+                _train(todo, pool, progress, lambda: report_grid(grid, out, details=False))
         except KeyboardInterrupt:
-            way_on = command(grid, *_options(only, jobs, out))
-            line = f"interrupted; report so far: {report_grid(grid, out)}; continue with: {way_on}"
-            console.print(line, soft_wrap=True, highlight=False, markup=False)
+            written = report_grid(grid, out, details=False)
+            again = command(grid, *_options(only, jobs, out))
+            _print(console, f"interrupted; report so far: {written}; continue with: {again}")
             raise SystemExit(130) from None
         written = report_grid(grid, out)
     return _show_results(grid, runs, written, console)
@@ -79,7 +82,7 @@ def run_grid(
 
 def show_grid(grid: Grid, console: Console) -> None:
     """Print the cells and what each changes in the reference, without training."""
-    columns = [Column("cell", "cell"), Column("changes", f"other than in {grid.reference}")]
+    columns = [Column("cell", "cell"), Column("changes", f"differs from {grid.reference} in")]
     rows = [
         {"cell": name, "changes": ", ".join(grid.changes(cell))}
         for name, cell in grid.cells.items()
@@ -88,8 +91,11 @@ def show_grid(grid: Grid, console: Console) -> None:
     runs = grid_runs(grid)
     finished = sum(run.finished for run in runs)
     seeds = f"seeds {grid.seeds[0]} to {grid.seeds[-1]}"
-    line = f"{len(runs)} runs, {seeds}, of which {finished} have finished; in {grid.folder}"
-    console.print(line, soft_wrap=True, highlight=False)
+    _print(console, f"{len(runs)} runs, {seeds}, {finished} of them finished; in {grid.folder}")
+
+
+def _print(console: Console, line: str) -> None:
+    console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _options(only: Sequence[str], jobs: int | None, out: str | Path | None) -> list[str]:
@@ -99,29 +105,29 @@ def _options(only: Sequence[str], jobs: int | None, out: str | Path | None) -> l
 
 
 def _show_results(grid: Grid, runs: Sequence[CellRun], written: Path, console: Console) -> bool:
-    """Print the table and which runs failed; whether none did."""
-    columns = [column for column in table_columns() if column.key in SHOWN]
+    """Print the table and which runs failed; return whether none did."""
     summaries = summarize(grid)
+    columns = [column for column in table_columns(summaries) if column.key in SHOWN]
     console.print(results_table(table_rows(grid, summaries), columns, grid.title))
     failed = [run.name for run in runs if not run.finished]
     lines = read_verdict(grid, summaries)
     if failed:
         lines.append(f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}")
-    for line in (*lines, f"report: {written}"):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    for line in (*lines, f"report: {written}", f"page: {written.with_suffix('.html')}"):
+        _print(console, line)
     return not failed
 
 
-def _chosen(grid: Grid, only: Sequence[str]) -> list[CellRun]:
+def _selected(grid: Grid, only: Sequence[str]) -> list[CellRun]:
     names = set(only or grid.cells)
     for name in only:
-        names.update(lookup(grid.cells, name, "cell").needs)
+        names.update(lookup(grid.cells, name, "cell").equal_time or ())
     return [run for run in grid_runs(grid) if run.cell.name in names]
 
 
 def _refuse_changed(runs: Sequence[CellRun]) -> None:
-    looks = [run.status() for run in runs]
-    lines = [problem for state, problem in looks if state is State.CHANGED]
+    found = [run.status() for run in runs]
+    lines = [problem for state, problem in found if state is State.CHANGED]
     if lines:
         lines[-1] += ": start over with --fresh, or give the grid's file another name"
         raise ValueError("\n".join(lines))
@@ -130,16 +136,16 @@ def _refuse_changed(runs: Sequence[CellRun]) -> None:
 def _train(
     todo: Sequence[CellRun], pool: Pool, progress: GridProgress, report: Callable[[], object]
 ) -> None:
-    """Train runs until none is left; those of equal time after the ones that they need."""
+    """Train runs until none is left; a run of equal time starts after those it waits for."""
     waiting, reported, news = list(todo), time.monotonic(), False
     while waiting or pool.running:
-        for run in pool.ended():
+        for run in pool.collect():
             progress.ended(run)
             news = True
         for run in [run for run in waiting if not _must_wait(run, waiting, pool)]:
             if len(pool.running) < pool.jobs:
                 waiting.remove(run)
-                _begin(run, pool, progress)
+                _start(run, pool, progress)
         progress.update()
         if news and time.monotonic() - reported > REPORT:
             report()
@@ -148,13 +154,13 @@ def _train(
 
 
 def _must_wait(run: CellRun, waiting: Sequence[CellRun], pool: Pool) -> bool:
-    return any(need in waiting or need in pool.running for need in run.needs)
+    return any(other in waiting or other in pool.running for other in run.waits_for)
 
 
-def _begin(run: CellRun, pool: Pool, progress: GridProgress) -> None:
-    missing = [need.name for need in run.needs if not need.finished]
+def _start(run: CellRun, pool: Pool, progress: GridProgress) -> None:
+    missing = [other.name for other in run.waits_for if not other.finished]
     if missing:
-        run.fail(f"it takes its time from {' and '.join(missing)}, without figures")
+        run.fail(f"its training time depends on {' and '.join(missing)}, not finished")
     if missing or run.status()[0] in (State.FINISHED, State.CHANGED):
         progress.ended(run)
     else:

@@ -1,4 +1,4 @@
-"""Cells side by side: bars from the reference to each cell's mean, and every single run."""
+"""Bar chart of a grid: a bar from the reference's mean to each cell's mean, dots for the runs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,26 +17,27 @@ from gcahng.reports.curves import METRICS
 from gcahng.reports.tables import MISSING
 
 BAR, DOT, LINE = COLOURS[5], COLOURS[0], "#1b1b1b"
-# Inches: a row, what is around the rows, a panel, a letter of the rows' names.
+# Inches: height of a row and of what is around the rows, width of a panel and of a letter.
 ROW, AROUND, PANEL, LETTER = 0.32, 1.0, 3.1, 0.075
 NAME = 34
-# No date: the same figures give the same bytes.
+# Without a date, so that the same figures give the same bytes.
 METADATA: dict[str, Any] = {"svg": {"Date": None}, "png": None}
 
 
 def draw_bars(
     summaries: Mapping[str, Summary], reference: str, metrics: Sequence[str], title: str = ""
 ) -> Figure:
-    """Draw one panel for each metric, one row for each cell.
+    """Draw one panel for each metric, with one row for each cell.
 
-    Bars begin at the reference's mean, so their length is the difference; whiskers are the
-    confidence interval of the paired difference, so one that reaches over the line may be chance.
+    A bar starts at the reference's mean, so its length is the difference. Whiskers are the
+    confidence interval of the paired difference: where one crosses the line, the difference may be
+    chance.
 
     Args:
         summaries: By the cell's name, from top to bottom.
-        reference: The cell whose mean is the line.
+        reference: Name of the cell whose mean is the vertical line.
         metrics: Figures, such as `map@r`.
-        title: Heading of the picture.
+        title: Heading; default none.
     """
     names = [shorten(name, NAME) for name in summaries]
     title = fill(title, 66)
@@ -92,7 +93,7 @@ def _bar(
     if difference is not None and difference.interval is not None:
         reach = difference.interval[1] - difference.mean
         axes.errorbar(end, row, xerr=reach, color=LINE, capsize=3, linewidth=1.4)
-    # Every seed at a height of its own, the same in all rows: level dots are a pair.
+    # Each seed has its own height, the same in all rows, so dots at the same height are a pair.
     seeds = summary.seeds
     heights = [row + 0.5 * ((seeds.index(seed) + 0.5) / len(seeds) - 0.5) for seed in values]
     axes.scatter(list(values.values()), heights, s=11, facecolor="white", edgecolor=DOT, zorder=3)

@@ -1,4 +1,4 @@
-"""One run of a grid: what it is to be trained by, and how far it is, read from the disk."""
+"""One run of a grid: its experiment, and its state as the files on disk tell it."""
 
 import shutil
 from dataclasses import dataclass
@@ -13,7 +13,10 @@ from gcahng.runs.record import RunRecord, Split, epochs_for, read_record
 
 
 class State(Enum):
-    """How far a run is; one that was trained with other settings is of another grid."""
+    """The state of a run.
+
+    `CHANGED`: the folder holds a run with other settings than the grid now gives it.
+    """
 
     OPEN = auto()
     FINISHED = auto()
@@ -26,86 +29,86 @@ class CellRun:
     """A cell with one seed.
 
     Attributes:
-        cell: What is trained.
-        seed: Its seed.
+        cell: The cell.
+        seed: The seed.
         home: The folder of the grid.
-        split: Whose figures are reported.
-        needs: For equal time, the runs with the same seed of the same experiment and of the one
-            whose time it gets.
+        split: Split whose figures are reported.
+        waits_for: Runs with the same seed that must finish first. For a cell of equal time: the run
+            of the same experiment, then the run whose training time it gets.
     """
 
     cell: Cell
     seed: int
     home: Path
     split: Split
-    needs: tuple["CellRun", ...] = ()
+    waits_for: tuple["CellRun", ...] = ()
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """Name of the run and of its folder."""
         return f"{self.cell.name}-seed{self.seed}"
 
     @property
     def folder(self) -> RunFolder:
-        """Where it is kept, an ordinary run."""
+        """Its run folder, like that of any other run."""
         return RunFolder(self.home / self.name)
 
     @property
     def settings(self) -> Path:
-        """The experiment that it is trained by, written before it begins."""
+        """The experiment as YAML, written before the training starts."""
         return self.home / "started" / f"{self.name}.yaml"
 
     @property
     def log(self) -> Path:
-        """What its process printed."""
+        """The output of its process."""
         return self.settings.with_suffix(".log")
 
     @property
     def failure(self) -> Path:
-        """The sentence that it ended with, if it failed."""
+        """The reason why it failed, if it did."""
         return self.settings.with_suffix(".failed")
 
     def config(self) -> ExperimentConfig | None:
-        """The experiment; None for equal time until the runs that it needs have finished."""
+        """The experiment; None while its number of epochs depends on unfinished runs."""
         config = self.cell.config.model_copy(update={"seed": self.seed})
-        if not self.needs:
+        if not self.waits_for:
             return config
-        if not all(run.finished for run in self.needs):
+        if not all(run.finished for run in self.waits_for):
             return None
-        measured, target = (run.record() for run in self.needs)
+        measured, target = (run.record() for run in self.waits_for)
         train = config.train.model_copy(update={"epochs": epochs_for(target, measured)})
         return config.model_copy(update={"train": train})
 
     def status(self) -> tuple[State, str]:
-        """How far it is, and why if as things are it will never have figures."""
+        """The run's state, and why it cannot finish; the reason is empty where it can."""
         config = self.config()
         changed = [] if config is None else self._changed(config)
         if changed:
             keys = ", ".join(changed)
             return State.CHANGED, f"'{self.folder.path}' was trained with other settings ({keys})"
         if self.failure.exists():
-            return State.FAILED, self.failure.read_text(encoding="utf-8").strip()
+            return State.FAILED, " ".join(self.failure.read_text(encoding="utf-8").split())
         finished = config is not None and self.folder.results.is_file()
         return State.FINISHED if finished else State.OPEN, ""
 
     @property
     def finished(self) -> bool:
-        """Whether it has figures."""
+        """Whether it has finished with the settings that the grid gives it."""
         return self.status()[0] is State.FINISHED
 
     def _changed(self, config: ExperimentConfig) -> list[str]:
-        """Keys in which what was trained differs from what is to be trained."""
+        """Keys in which the run on disk differs from a configuration."""
         if not (self.folder.last.exists() or self.folder.results.exists()):
             return []
         there = self.folder.config
         return differing_keys(parse_config(there.read_text(encoding="utf-8"), str(there)), config)
 
     def record(self) -> RunRecord:
-        """Its results, once it has finished."""
+        """Its results; it must have finished."""
         return read_record(self.folder, self.cell.name)
 
     def arguments(self) -> list[str]:
-        """What to tell `gcahng train` for it to begin or to go on."""
+        """Arguments for `gcahng train` to start or to continue it; forgets an earlier failure."""
         config = self.config()
         assert config is not None
         self.failure.unlink(missing_ok=True)
@@ -115,11 +118,11 @@ class CellRun:
         return [str(self.settings), "--run", str(self.folder.path)]
 
     def fail(self, sentence: str) -> None:
-        """Keep why it failed."""
+        """Mark it as failed, with the reason."""
         write_text(self.failure, sentence + "\n")
 
     def remove(self) -> None:
-        """Delete all of it, to start over."""
+        """Delete all its files."""
         for file in (self.settings, self.log, self.failure):
             file.unlink(missing_ok=True)
         if self.folder.path.exists():
@@ -127,12 +130,12 @@ class CellRun:
 
 
 def grid_runs(grid: Grid) -> list[CellRun]:
-    """Every run, seed by seed: a grid that is stopped early has whole rows of few seeds."""
+    """List all runs, seed by seed: a grid that is stopped early has all cells for some seeds."""
     runs: list[CellRun] = []
     for seed in grid.seeds:
         with_seed: dict[str, CellRun] = {}
-        for cell in sorted(grid.cells.values(), key=lambda cell: bool(cell.needs)):
-            needs = tuple(with_seed[name] for name in cell.needs)
-            with_seed[cell.name] = CellRun(cell, seed, grid.folder, grid.split, needs)
+        for cell in sorted(grid.cells.values(), key=lambda cell: cell.equal_time is not None):
+            waits_for = tuple(with_seed[name] for name in cell.equal_time or ())
+            with_seed[cell.name] = CellRun(cell, seed, grid.folder, grid.split, waits_for)
         runs += (with_seed[name] for name in grid.cells)
     return runs

@@ -1,4 +1,4 @@
-"""A grid: its cells, each with a whole and checked experiment, and its seeds."""
+"""A grid: its seeds and its cells, each with a complete, checked experiment."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,8 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gcahng.ablation.grid_file import GridFile, Plan, nested, plan_cells, read_file, validated
-from gcahng.builders.networks import blame_setting, build_generator, build_loss
+from gcahng.ablation.grid_file import (
+    EqualTime,
+    GridFile,
+    Plan,
+    nested,
+    plan_cells,
+    read_file,
+    validated,
+)
+from gcahng.builders.blame import blame_setting
+from gcahng.builders.networks import build_generator, build_loss
 from gcahng.config import ExperimentConfig, differing_keys
 from gcahng.config.errors import show
 from gcahng.config.layers import EXPERIMENTS, GRIDS, find_config, load_layers
@@ -23,13 +32,13 @@ class Cell:
     Attributes:
         name: Of the row and of its runs.
         config: The experiment with the first seed.
-        needs: Names of the cell that is trained here and of the one whose training time it gets,
-            in whole epochs; empty for a cell that keeps its own number of epochs.
+        equal_time: The cell whose experiment this is and the cell whose training time it gets, in
+            whole epochs; None for a cell that keeps its own number of epochs.
     """
 
     name: str
     config: ExperimentConfig
-    needs: tuple[str, ...] = ()
+    equal_time: EqualTime | None = None
 
 
 @dataclass(frozen=True)
@@ -38,12 +47,14 @@ class Grid:
 
     Attributes:
         source: The file, as a user would write it.
-        name: Of the folder that the runs go to, and of the results.
+        name: Of the folder of the runs, and of the result files.
         title: Heading of the report.
-        reference: Name of the cell that the others are held against.
-        seeds: All cells are trained with each.
-        split: Whose figures are reported.
+        reference: Name of the cell that the others are compared with.
+        seeds: Every cell is trained with each of these.
+        split: Split whose figures are reported.
         cells: By name.
+        show: Name of the cell whose first run the HTML page shows with pictures; None for none.
+        note: A sentence below the table, or None.
     """
 
     source: str
@@ -53,22 +64,26 @@ class Grid:
     seeds: range
     split: Split
     cells: dict[str, Cell]
+    show: str | None = None
+    note: str | None = None
 
     @property
     def folder(self) -> Path:
-        """Where runs and results go unless another place is named."""
+        """Where the runs go, and by default the results."""
         return Path(self.cells[self.reference].config.output) / "ablations" / self.name
 
     def changes(self, cell: Cell) -> list[str]:
-        """What the cell's experiment has otherwise than the reference's, as `key=value`."""
+        """Settings in which the cell's experiment differs from the reference's, as `key=value`."""
         config, reference = cell.config, self.cells[self.reference].config
         keys = [key for key in differing_keys(reference, config) if key != "name"]
-        # What only the reference's own component has an argument for is no change of this one.
+        # An argument that only the reference's component has is not a change of this cell.
         keys = [key for key in keys if _is_set(config, key)]
-        if cell.needs:
+        if cell.equal_time:
             keys = [key for key in keys if key != "train.epochs"]
         changes = [text for key in keys for text in _settings(key, _value(config, key))]
-        return [*changes, f"as long as {cell.needs[1]}"] if cell.needs else changes
+        if cell.equal_time:
+            changes.append(f"as long as {cell.equal_time.as_long_as}")
+        return changes
 
 
 def read_grid(path: str | Path, seeds: int | None = None) -> Grid:
@@ -76,11 +91,15 @@ def read_grid(path: str | Path, seeds: int | None = None) -> Grid:
 
     Args:
         path: A YAML file, or the bare name of a packaged one such as `ablations/generators`.
-        seeds: How many, in place of what the file says.
+        seeds: How many seeds; default as in the file.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If anything in it is wrong; one line for each mistake, with the cells it is in.
+        ValueError: If anything in it is wrong; one line for each mistake, with its cells.
+
+    >>> grid = read_grid("ablations/depth", seeds=2)
+    >>> grid.reference, grid.seeds, len(grid.cells)
+    ('1 layer', range(0, 2), 7)
     """
     found = _find(path)
     source = _shown(found)
@@ -96,11 +115,21 @@ def read_grid(path: str | Path, seeds: int | None = None) -> Grid:
                     f"{source}: split: 'val' needs classes held out: data.validation above 0 and "
                     "quirks.select as 'corrected'"
                 )
-            cells[name] = Cell(name, config, plan.needs)
+            cells[name] = Cell(name, config, plan.equal_time)
     mistakes.report()
     numbers = range(file.first_seed, file.first_seed + (seeds or file.seeds))
     title = file.title or found.stem
-    return Grid(source, found.stem, title, file.reference, numbers, file.split, cells)
+    return Grid(
+        source,
+        found.stem,
+        title,
+        file.reference,
+        numbers,
+        file.split,
+        cells,
+        file.show,
+        file.note,
+    )
 
 
 def _find(path: str | Path) -> Path:
@@ -115,7 +144,7 @@ def _find(path: str | Path) -> Path:
 
 
 class _Mistakes:
-    """Sentences, each with the cells that it is true of."""
+    """Error sentences, each with the cells that it applies to."""
 
     def __init__(self, cells: int) -> None:
         self.cells = cells
@@ -123,7 +152,7 @@ class _Mistakes:
 
     @contextmanager
     def of(self, cell: str) -> Iterator[None]:
-        """Keep what a user can mend in this cell."""
+        """Collect the errors of this cell that a user can correct."""
         try:
             yield
         except (ValueError, FileNotFoundError, ImportError) as error:
@@ -131,7 +160,7 @@ class _Mistakes:
                 self.found.setdefault(line, []).append(cell)
 
     def report(self) -> None:
-        """Say all of them at once, if there are any."""
+        """Raise all errors as one, if there are any."""
         lines = []
         for sentence, cells in self.found.items():
             named = ", ".join(map(repr, cells))
@@ -165,7 +194,7 @@ def _base(base: str, grid: Path, source: str) -> Path:
 
 
 def _check_parts(config: ExperimentConfig) -> None:
-    """Look up and try what needs no data; as many classes as a batch has stand for all."""
+    """Build the components that need no data, as if a batch had all classes."""
     with blame_setting("embedder.backbone.name"):
         BACKBONES.find(config.embedder.backbone.name)
     build_loss(config, config.batch.classes)
@@ -173,7 +202,7 @@ def _check_parts(config: ExperimentConfig) -> None:
 
 
 def _is_set(config: ExperimentConfig, dotted: str) -> bool:
-    """Whether there is a setting at a dotted key."""
+    """Whether a dotted key exists."""
     value: Any = config.model_dump()
     for key in dotted.split("."):
         if not isinstance(value, dict) or key not in value:
@@ -183,7 +212,7 @@ def _is_set(config: ExperimentConfig, dotted: str) -> bool:
 
 
 def _value(config: ExperimentConfig, dotted: str) -> Any:
-    """The setting at a dotted key; of a section only what is not its default."""
+    """The value of a dotted key; of a section, only the settings that are not the default."""
     value: Any = config.model_dump()
     short: Any = config.model_dump(exclude_defaults=True)
     for key in dotted.split("."):
@@ -193,7 +222,7 @@ def _value(config: ExperimentConfig, dotted: str) -> Any:
 
 
 def _settings(key: str, value: object) -> Iterator[str]:
-    """A value as `key=value`, those of a section one by one."""
+    """A value as `key=value`; one line for each setting of a section."""
     if isinstance(value, dict) and value:
         for name, inner in value.items():
             yield from _settings(f"{key}.{name}", inner)
@@ -202,7 +231,7 @@ def _settings(key: str, value: object) -> Iterator[str]:
 
 
 def _shown(path: Path) -> str:
-    """The path as a user would write it: from the current folder, or a packaged grid's name."""
+    """The path as a user would write it: relative, or the name of a packaged grid."""
     here = Path.cwd()
     if path.is_relative_to(here):
         return str(path.relative_to(here))

@@ -1,19 +1,19 @@
-"""What stands in a grid file, and how its cells are put together."""
+"""The keys of a grid file, and how its cells are put together."""
 
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import NamedTuple, TypeVar
 
-from pydantic import Field, ValidationError, create_model
+from pydantic import Field, ValidationError
 
 from gcahng.config.errors import explain, show
 from gcahng.config.layers import Layers
 from gcahng.config.plain_yaml import parse_yaml
 from gcahng.config.sections import Args, AtLeast0, AtLeast1, Section
-from gcahng.registry import lookup
+from gcahng.registry import did_you_mean, lookup
 from gcahng.runs.record import Split
 
 Model = TypeVar("Model", bound=Section)
@@ -27,11 +27,17 @@ class GridFile(Section):
     base: str
     """The experiment: a path relative to the grid file, or the name of a packaged one."""
     seeds: AtLeast1 = 5
+    """How many seeds each cell is trained with."""
     first_seed: AtLeast0 = 0
+    """The seeds are consecutive from this one."""
     reference: str
-    """The cell that paired differences are taken to."""
+    """The cell that all others are compared with."""
     split: Split = "test"
-    """Whose figures are reported; `val`, the held-out training classes, to tune on."""
+    """Split whose figures are reported; `val`, the held-out training classes, to tune on."""
+    show: str | None = None
+    """A cell whose first run the HTML page shows with batch pictures and nearest neighbours."""
+    note: str | None = None
+    """A sentence to put below the table."""
     settings: Args = Field(default_factory=dict)
     """Settings of every cell."""
     cells: Args = Field(default_factory=dict)
@@ -42,32 +48,39 @@ class GridFile(Section):
     """`{of: A, as: B}` by the cell's name: A, trained for as long as B took with the same seed."""
 
 
-# `as` is a word of Python's own: a class with such an attribute cannot be written out.
-_FIELDS: dict[str, Any] = {"of": (str, ...), "as": (str, ...)}
-EqualTime = create_model("EqualTime", __base__=Section, **_FIELDS)
+class EqualTime(NamedTuple):
+    """One experiment, trained for as long as another one took.
+
+    Attributes:
+        of: Name of the cell whose experiment is trained.
+        as_long_as: Name of the cell whose training time it gets; `as` in a grid file.
+    """
+
+    of: str
+    as_long_as: str
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a cell comes about.
+    """How the experiment of a cell is made.
 
     Attributes:
-        base: Its experiment, as written.
-        layers: Settings to lay over it one after the other, each with its place in the file.
-        needs: Names of the cell that is trained and of the one whose time it gets; else empty.
+        base: The experiment that it changes, as written in the file.
+        layers: Settings to merge into it one after the other, each with its place in the file.
+        equal_time: For a cell of equal time, the two cells that it depends on; else None.
     """
 
     base: str
     layers: tuple[tuple[str, Args], ...]
-    needs: tuple[str, ...] = ()
+    equal_time: EqualTime | None = None
 
 
 def read_file(path: Path, source: str) -> GridFile:
-    """Read a grid file as far as its own keys go.
+    """Read a grid file and check its own keys, not yet the settings of its cells.
 
     Args:
         path: The file.
-        source: What to call it in an error.
+        source: What to call it in error messages.
 
     Raises:
         ValueError: If it is not YAML, or a key is unknown, missing or of the wrong kind.
@@ -85,10 +98,10 @@ def read_file(path: Path, source: str) -> GridFile:
 
 
 def validated(model: type[Model], layers: Layers) -> Model:
-    """Fill a model with the values of some layers.
+    """Make a model from the merged values of some layers.
 
     Raises:
-        ValueError: If they do not fit; one line for each mistake.
+        ValueError: If a value does not fit; one line for each mistake.
     """
     try:
         return model.model_validate(layers.values)
@@ -97,10 +110,14 @@ def validated(model: type[Model], layers: Layers) -> Model:
 
 
 def plan_cells(file: GridFile, source: str) -> dict[str, Plan]:
-    """Put the cells together: those with a name, the product of the axes, those of equal time.
+    """List all cells: the named ones, the combinations of the axes, those of equal time.
+
+    Args:
+        file: The grid file.
+        source: What to call it in error messages.
 
     Raises:
-        ValueError: If there are none, or two have one name, or a name is unknown.
+        ValueError: If there are no cells, two have the same name, or a name is unknown.
     """
     plans: dict[str, Plan] = {}
     for name, plan in (*_named(file, source), *_combined(file, source)):
@@ -110,15 +127,28 @@ def plan_cells(file: GridFile, source: str) -> dict[str, Plan]:
     ordinary = dict(plans)
     for name, value in file.equal_time.items():
         place = f"{source}: equal_time.{name}"
-        layers = Layers(place)
-        layers.add(_mapping(value, place), place)
-        needs = tuple(validated(EqualTime, layers).model_dump().values())
-        for key, need in zip(("of", "as"), needs, strict=True):
-            _known(ordinary, need, f"{place}.{key}")
-        plan = plans[needs[0]]
-        _add(plans, name, Plan(plan.base, plan.layers, needs), source)
+        equal_time = _equal_time(value, place)
+        _known(ordinary, equal_time.of, f"{place}.of")
+        _known(ordinary, equal_time.as_long_as, f"{place}.as")
+        plan = plans[equal_time.of]
+        _add(plans, name, Plan(plan.base, plan.layers, equal_time), source)
     _known(plans, file.reference, f"{source}: reference")
+    if file.show is not None:
+        _known(plans, file.show, f"{source}: show")
     return plans
+
+
+def _equal_time(value: object, place: str) -> EqualTime:
+    settings = _mapping(value, place)
+    for key in settings:
+        if key not in ("of", "as"):
+            hint = did_you_mean(key, ("of", "as"))
+            raise ValueError(f"{place}: unknown key {key!r}{hint}; allowed here: of, as")
+    for key in ("of", "as"):
+        if not isinstance(settings.get(key), str):
+            found = f", got {show(settings[key])}" if key in settings else ""
+            raise ValueError(f"{place}.{key}: expected the name of a cell{found}")
+    return EqualTime(settings["of"], settings["as"])
 
 
 def _named(file: GridFile, source: str) -> Iterator[tuple[str, Plan]]:
@@ -161,7 +191,7 @@ def _known(plans: dict[str, Plan], name: str, place: str) -> None:
 
 
 def _mapping(value: object, place: str) -> Args:
-    """A mapping; nothing at all is an empty one."""
+    """Return a mapping; null counts as an empty one."""
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -170,16 +200,19 @@ def _mapping(value: object, place: str) -> Args:
 
 
 def nested(settings: Args, below: Args, place: str) -> Args:
-    """Return settings with their dotted keys taken apart.
+    """Turn dotted keys into nested mappings.
 
     Args:
-        settings: Neither changed nor shared with what is returned.
-        below: What they will be laid over: none may reach into what is null there or here, since
-            defaults would come back.
-        place: Where they stand, for error sentences.
+        settings: Not changed; the result is a copy.
+        below: The settings that these will be merged into. A dotted key must not reach into a
+            section that is null in either, because the section's defaults would come back.
+        place: Where the settings are written, for error messages.
 
     Raises:
-        ValueError: If one reaches into null, or two set the same.
+        ValueError: If a key reaches into null or into a single value, or a key is set twice.
+
+    >>> nested({"train.epochs": 2, "train.warmup_epochs": 1}, {}, "here")
+    {'train': {'epochs': 2, 'warmup_epochs': 1}}
     """
     mapping: Args = {}
     for dotted, value in settings.items():

@@ -1,29 +1,21 @@
-"""What a grid's report says, as Markdown and as one HTML page that needs no network."""
+"""The text of a grid's report, as Markdown and as one HTML page."""
 
-import base64
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 
 from matplotlib.figure import Figure
 
 from gcahng.ablation.bars import save_picture
-from gcahng.reports.page import PAGE, STYLE
+from gcahng.ablation.curves import Curves
+from gcahng.reports.gallery import GalleryEntry
+from gcahng.reports.page import BatchPictures, PageImage, data_uri, render
 from gcahng.reports.tables import Column, Row, markdown_table
 
 HEADINGS = {
     "test": "After the last epoch, class-disjoint test split, %",
     "val": "After the last epoch, held-out training classes, %",
 }
-VERDICT = "What it shows"
-FAILED = "Failed"
-CELLS = "What each cell changes"
-REPEAT = "To repeat it"
-EXTRA_STYLE = """
-th:first-child + th { text-align: right; }
-code { overflow-wrap: anywhere; }
-"""
 
 
 @dataclass(frozen=True)
@@ -38,11 +30,11 @@ class Page:
         rows: Of the table.
         failures: Names of runs that failed, and why.
         verdict: Which cells differ from the reference.
-        picture: How to read the picture.
+        picture: How to read the bar chart.
         notes: How to read the table.
         reference: Name of the reference.
-        cells: What each cell changes in it, as `key=value`.
-        command: The line that repeats all of it.
+        cells: For each cell what it changes in the reference, as `key=value`.
+        command: The command that trains the grid again.
     """
 
     title: str
@@ -58,79 +50,72 @@ class Page:
     cells: Mapping[str, Sequence[str]]
     command: str
 
+    def unchanged(self, name: str) -> str:
+        """What to say of a cell that changes nothing."""
+        return "the reference" if name == self.reference else "nothing"
+
+
+@dataclass(frozen=True)
+class Details:
+    """What the HTML page shows beside the Markdown.
+
+    Attributes:
+        curves: Learning curves, or None.
+        pictures: Pictures of one batch, or None.
+        gallery: Rows of `retrieval_gallery`, or None.
+    """
+
+    curves: Curves | None = None
+    pictures: BatchPictures | None = None
+    gallery: Sequence[Sequence[GalleryEntry]] | None = None
+
 
 def markdown_page(page: Page, picture: str | None) -> str:
     """The report as Markdown.
 
     Args:
-        page: What it says.
-        picture: Path of a picture to show, relative to the file.
+        page: The text.
+        picture: Path of the bar chart, relative to the file; None for no picture.
     """
     parts = [f"# {page.title}\n", f"{page.lead}\n", f"## {page.heading}\n"]
     parts.append(markdown_table(page.rows, page.columns))
     if page.failures:
         lines = [f"- {run}: {reason}\n" for run, reason in page.failures]
-        parts += [f"## {FAILED}\n", "".join(lines)]
+        parts += ["## Failed\n", "".join(lines)]
     if picture is not None:
         parts += [f"![{page.title}]({picture})\n", f"{page.picture}\n"]
     if page.verdict:
-        parts += [f"## {VERDICT}\n", "".join(f"- {sentence}\n" for sentence in page.verdict)]
+        parts += ["## What it shows\n", "".join(f"- {sentence}\n" for sentence in page.verdict)]
     parts += [f"{note}\n" for note in page.notes]
     changes = [
-        f"- {name}: {', '.join(f'`{change}`' for change in changes) or _nothing(page, name)}\n"
+        f"- {name}: {', '.join(f'`{change}`' for change in changes) or page.unchanged(name)}\n"
         for name, changes in page.cells.items()
     ]
-    parts += [f"## {CELLS}\n", "".join(changes)]
-    parts += [f"## {REPEAT}\n", f"```console\n{page.command}\n```\n"]
+    parts += ["## What each cell changes\n", "".join(changes)]
+    parts += ["## To repeat it\n", f"```console\n{page.command}\n```\n"]
     return "\n".join(parts)
 
 
-def html_page(page: Page, pictures: Sequence[Figure]) -> str:
-    """The report as one file, with the pictures in it."""
-    body = [f"<h1>{escape(page.title)}</h1>", f"<p>{escape(page.lead)}</p>"]
-    body += [f"<h2>{page.heading}</h2>", _table(page.rows, page.columns)]
-    if page.failures:
-        items = [f"<b>{escape(run)}</b>: {escape(reason)}" for run, reason in page.failures]
-        body += [f"<h2>{FAILED}</h2>", _list(items)]
-    if pictures:
-        body += [f'<div class="panels pairs">{"".join(map(_image, pictures))}</div>']
-        body += [f"<p>{escape(page.picture)}</p>"]
-    if page.verdict:
-        body += [f"<h2>{VERDICT}</h2>", _list([escape(sentence) for sentence in page.verdict])]
-    body += [f"<p>{escape(note)}</p>" for note in page.notes]
-    cells = [
-        f"<b>{escape(name)}</b>: "
-        + (", ".join(f"<code>{escape(c)}</code>" for c in changes) or _nothing(page, name))
-        for name, changes in page.cells.items()
-    ]
-    body += [f"<h2>{CELLS}</h2>", _list(cells)]
-    body += [f"<h2>{REPEAT}</h2>", f"<pre>{escape(page.command)}</pre>"]
-    style = STYLE + EXTRA_STYLE
-    return PAGE.format(title=escape(page.title), style=style, body="\n".join(body))
+def html_page(page: Page, bars: Sequence[Figure], details: Details) -> str:
+    """The report as one HTML file that contains its pictures.
+
+    Args:
+        page: The text.
+        bars: The bar charts.
+        details: Curves, batch pictures and gallery.
+    """
+    return render(
+        "grid.html",
+        title=page.title,
+        page=page,
+        bars=[_image(figure) for figure in bars],
+        curves=details.curves,
+        pictures=details.pictures,
+        gallery=details.gallery,
+    )
 
 
-def _nothing(page: Page, name: str) -> str:
-    return "the reference" if name == page.reference else "nothing"
-
-
-def _table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
-    def lines() -> Iterator[str]:
-        yield "".join(f"<th>{escape(column.title)}</th>" for column in columns)
-        for row in rows:
-            first, *others = (escape(column.show(row)) for column in columns)
-            yield f"<th>{first}</th>" + "".join(f"<td>{text}</td>" for text in others)
-
-    body = "\n".join(f'<tr class="last">{line}</tr>' for line in lines())
-    return f'<div class="wide"><table>\n{body}\n</table></div>'
-
-
-def _list(items: Sequence[str]) -> str:
-    return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>"
-
-
-def _image(picture: Figure) -> str:
-    data = io.BytesIO()
-    save_picture(picture, data, "svg")
-    text = base64.b64encode(data.getvalue()).decode("ascii")
-    label = escape(picture.axes[0].get_xlabel())
-    return f'<img alt="{label}" src="data:image/svg+xml;base64,{text}">'
+def _image(figure: Figure) -> PageImage:
+    file = io.BytesIO()
+    save_picture(figure, file, "svg")
+    return PageImage(figure.axes[0].get_xlabel(), data_uri(file.getvalue(), "image/svg+xml"))

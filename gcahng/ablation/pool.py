@@ -1,47 +1,36 @@
-"""Runs in processes of their own, so that one that crashes takes no other with it."""
+"""Train runs in processes of their own, so that a crash of one leaves the others alone."""
 
-import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from types import TracebackType
 
 from gcahng.ablation.cell_run import CellRun
 from gcahng.ablation.grid import Grid
+from gcahng.runs.failure import FAILURE_FILE
 from gcahng.runs.loading import run_device
 
 COMMAND = (sys.executable, "-m", "gcahng", "train")
-# Seconds that a process has to end by itself, and then once it was asked to.
+# Seconds that a process gets to end by itself, and then once it was asked to.
 PATIENCE, GRACE = 3.0, 15.0
 
 
 class Pool:
-    """Trains runs, several at a time; whoever leaves it stops those that still run.
+    """Processes that train runs, several at a time; close it to stop those still running.
 
     Args:
-        jobs: How many processes there will be at most.
-        claim: An open file that the processes inherit, see `exclusive_lock`.
+        jobs: The largest number of processes.
+        lock: A file descriptor that the processes inherit, see `exclusive_lock`.
     """
 
-    def __init__(self, jobs: int, claim: int) -> None:
-        self.jobs, self.claim = jobs, claim
+    def __init__(self, jobs: int, lock: int) -> None:
+        self.jobs, self.lock = jobs, lock
         self.running: dict[CellRun, subprocess.Popen[bytes]] = {}
 
-    def __enter__(self) -> "Pool":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        # Ctrl-C on a terminal reaches every process: a second one would disturb the first.
+    def close(self) -> None:
+        """Stop every process: wait, interrupt it, then kill it."""
+        # Ctrl-C on a terminal reaches every process already; a second interrupt would disturb it.
         self._wait(PATIENCE)
         for process in self.running.values():
             process.send_signal(signal.SIGINT)
@@ -51,7 +40,7 @@ class Pool:
             process.wait()
 
     def start(self, run: CellRun) -> None:
-        """Let a run begin, or go on."""
+        """Start a run, or continue it."""
         arguments = run.arguments()
         run.log.parent.mkdir(parents=True, exist_ok=True)
         with run.log.open("wb") as log:
@@ -61,15 +50,17 @@ class Pool:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self._environment(run),
-                pass_fds=[self.claim],
+                pass_fds=[self.lock],
             )
 
-    def ended(self) -> list[CellRun]:
-        """The runs whose processes have ended since; one that failed knows why."""
+    def collect(self) -> list[CellRun]:
+        """Return the runs whose processes have ended since the last call, marking failed ones."""
         runs = [run for run, process in self.running.items() if process.poll() is not None]
         for run in runs:
             status = self.running.pop(run).returncode
-            if status != 0 or not run.folder.results.exists():
+            failed = status != 0 or not run.folder.results.exists()
+            # A process that could has written its own reason.
+            if failed and not run.failure.exists():
                 run.fail(_reason(run, status))
         return runs
 
@@ -80,37 +71,22 @@ class Pool:
             time.sleep(0.02)
 
     def _environment(self, run: CellRun) -> dict[str, str]:
-        """Libraries beside torch count the cores too; without a setting, all have their share."""
+        """The environment of a run's process: where to write a failure, and its threads.
+
+        Libraries beside torch count the cores too, so the number of threads goes there as well; a
+        run without a setting gets an equal share of the cores.
+        """
+        added = {FAILURE_FILE: str(run.failure)}
         threads = run.cell.config.fabric.threads
         if threads is None and self.jobs > 1:
             threads = max(1, _cores() // self.jobs)
-        return {**os.environ, **({} if threads is None else {"OMP_NUM_THREADS": str(threads)})}
-
-
-@contextmanager
-def exclusive_lock(folder: Path) -> Iterator[int]:
-    """Keep a folder from being worked on twice, as long as this process or one of its own lives.
-
-    Yields:
-        The open file that holds the claim.
-
-    Raises:
-        ValueError: If another process has it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".claim").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(
-                f"'{folder}' is being worked on by another process: wait until it has ended, or "
-                "stop it"
-            ) from None
-        yield file.fileno()
+        if threads is not None:
+            added["OMP_NUM_THREADS"] = str(threads)
+        return {**os.environ, **added}
 
 
 def default_jobs(grid: Grid) -> int:
-    """As many as fill the cores; one where torch takes all of them, or where there is a GPU."""
+    """As many runs as fill the cores; one where torch uses all cores or trains on a GPU."""
     jobs = [_cores()]
     for cell in grid.cells.values():
         threads = cell.config.fabric.threads
@@ -126,12 +102,9 @@ def _cores() -> int:
 
 
 def _reason(run: CellRun, status: int) -> str:
-    """Why a process failed, in the words of its own error if it said one."""
+    """Describe how a process ended that left no reason: its signal, or its last line of output."""
     if status < 0:
         return f"its process was ended by signal {-status} ({signal.strsignal(-status)})"
-    text = run.log.read_text(encoding="utf-8", errors="replace").strip()
-    _, said, sentence = text.rpartition("error: ")
-    if said:
-        return " ".join(sentence.split())
-    last = text.splitlines()[-1] if text else f"its process ended with status {status}"
+    lines = run.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    last = lines[-1] if lines else f"its process ended with status {status}"
     return f"{last}; see '{run.log}'"

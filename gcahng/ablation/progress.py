@@ -1,26 +1,27 @@
-"""How far a grid is: a bar over all runs and one for each that is being trained."""
+"""Progress of a grid: a bar over all runs, and one for each run being trained."""
 
 import time
 from collections.abc import Sequence
 from statistics import mean
-from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from gcahng.ablation.cell_run import CellRun, State
-from gcahng.comparison import COMPARED
+from gcahng.ablation.summary import COMPARED
 from gcahng.reports.result_table import figure_columns
-from gcahng.runs.record import figures_after
+from gcahng.runs.record import figures_after, read_history
 
 
 class GridProgress:
     """Bars on a terminal; elsewhere a line for each run that has ended.
 
+    The bars are drawn within `with progress.bars:`.
+
     Args:
-        todo: The runs to be trained.
-        finished: How many others are finished already.
-        jobs: How many are trained at a time.
+        todo: The runs to train.
+        finished: How many other runs have finished already.
+        jobs: How many runs are trained at a time.
         console: Where to draw.
     """
 
@@ -42,33 +43,21 @@ class GridProgress:
         )
         self.all = self.bars.add_task("runs", total=self.total, completed=finished, note="")
 
-    def __enter__(self) -> "GridProgress":
-        self.bars.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.bars.stop()
-
     def started(self, run: CellRun) -> None:
-        """A run begins or goes on."""
+        """Add a bar for a run that starts or continues."""
         self.started_at[run] = time.monotonic()
         config = run.config()
         assert config is not None
         self.tasks[run] = self.bars.add_task(run.name, total=config.train.epochs, note="epochs")
 
     def update(self) -> None:
-        """Look how far the runs are."""
+        """Advance the bars to the epochs that have ended."""
         for run, task in self.tasks.items():
-            self.bars.update(task, completed=_epochs(run))
+            self.bars.update(task, completed=len(read_history(run.folder)))
         self.bars.update(self.all, completed=self.done + self.failed, note=self._note())
 
     def ended(self, run: CellRun) -> None:
-        """A run has finished, failed or turned out to be impossible."""
+        """Count a run that has finished, failed or cannot be trained."""
         self.open.remove(run)
         if run in self.tasks:
             self.bars.remove_task(self.tasks.pop(run))
@@ -93,7 +82,7 @@ class GridProgress:
         return before + ", ".join(parts) if parts else ""
 
     def seconds_left(self) -> float | None:
-        """An estimate from the runs that have finished, of the same cell where there are some."""
+        """Estimate the time left from finished runs, those of the same cell where there are any."""
         known = [seconds for times in self.seconds.values() for seconds in times]
         if not known:
             return None
@@ -102,12 +91,6 @@ class GridProgress:
             expected = mean(self.seconds.get(run.cell.name, known))
             total += max(0.0, expected - (now - self.started_at.get(run, now)))
         return total / max(1, min(self.jobs, len(self.open)))
-
-
-def _epochs(run: CellRun) -> int:
-    """How many epochs a run has behind it."""
-    metrics = run.folder.metrics
-    return len(metrics.read_bytes().splitlines()) - 1 if metrics.exists() else 0
 
 
 def _figures(run: CellRun) -> str:

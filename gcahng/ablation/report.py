@@ -1,7 +1,7 @@
-"""The report of a grid, whole or not yet: Markdown, one HTML page, every run as CSV, pictures."""
+"""The report of a grid, finished or not: Markdown, HTML, every run as CSV, a bar chart."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -9,38 +9,47 @@ from typing import Any
 import torch
 
 from gcahng.ablation.bars import draw_bars, save_picture
+from gcahng.ablation.cell_run import grid_runs
+from gcahng.ablation.curves import draw_curves
 from gcahng.ablation.grid import Grid
-from gcahng.ablation.page import HEADINGS, Page, html_page, markdown_page
-from gcahng.ablation.summary import Summary, paired_difference, summarize
+from gcahng.ablation.page import HEADINGS, Details, Page, html_page, markdown_page
+from gcahng.ablation.summary import COMPARED, Summary, paired_difference, span, spread, summarize
 from gcahng.ablation.verdict import leaders, verdict
-from gcahng.comparison import COMPARED, csv_text, span, spread
 from gcahng.files import atomic_write, write_text
+from gcahng.reports.page import BatchPictures
 from gcahng.reports.result_table import figure_columns
+from gcahng.reports.run_report import gallery_of, pictures_of
 from gcahng.reports.tables import Column
-from gcahng.runs.record import figures_after, selection_note
+from gcahng.runs.csv_rows import csv_text
+from gcahng.runs.loading import embed_split, load_run, run_device
+from gcahng.runs.record import RunRecord, figures_after, selection_note, work_clock
 
 PICTURE = (
-    "Bars are Δ, from the mean of the reference (the line, its name in bold), and whiskers its "
-    "interval; dots are single runs, as high in their row as those of the same seed in theirs. The "
-    "axes do not begin at zero; the numbers are means."
+    "Each bar runs from the mean of the reference (the vertical line; its name is in bold) to the "
+    "mean of the cell, so its length is Δ; whiskers are the confidence interval of Δ. Dots are "
+    "single runs; dots of the same seed are at the same height in every row. The axes do not start "
+    "at zero. The numbers on the right are means."
 )
 TUNING = (
-    "These classes are for choosing settings: the best of many cells is ahead by luck too, so it "
-    "is to be measured once more, on the test split with other seeds."
+    "These classes are for choosing settings. The best of many cells is ahead partly by chance, so "
+    "measure it once more, on the test split with other seeds."
 )
 COSTS = (
-    "Seconds: mean training time without warm start and evaluation, by runs that may have shared "
-    "the machine. Embedder, generator: how many parameters training changes; those of the metric "
-    "loss, such as proxies, are not among them."
+    "Seconds: mean wall-clock training time without warm start and evaluation; other runs may have "
+    "shared the machine. Embedder, generator: numbers of trained parameters, without those of the "
+    "metric loss, such as proxies."
 )
+WORK = "Work: mean CPU seconds of the training process, or wall-clock seconds on a GPU."
 
 
-def report_grid(grid: Grid, out: str | Path | None = None) -> Path:
-    """Write what the runs on disk have to say, finished or not.
+def report_grid(grid: Grid, out: str | Path | None = None, details: bool = True) -> Path:
+    """Write a report of the runs on disk, finished or not.
 
     Args:
         grid: The grid.
-        out: Folder for `NAME.md`, `.html`, `.csv`, `.png` and `.svg`; by default the runs' own.
+        out: Folder for `NAME.md`, `.html`, `.csv`, `.png` and `.svg`; default that of the runs.
+        details: Put curves, and the pictures of the cell that the grid names in `show`, into the
+            HTML page. They take some seconds. Default true.
 
     Returns:
         The Markdown file.
@@ -56,27 +65,44 @@ def report_grid(grid: Grid, out: str | Path | None = None) -> Path:
             with atomic_write(folder / f"{name}.{kind}") as temporary:
                 save_picture(picture, temporary, kind)
     panels = [draw_bars(summaries, grid.reference, [metric]) for metric in measured]
-    write_text(folder / f"{name}.html", html_page(page, panels))
+    more = _details(grid, summaries) if details else Details()
+    write_text(folder / f"{name}.html", html_page(page, panels, more))
     target = folder / f"{name}.md"
     write_text(target, markdown_page(page, f"{name}.png" if measured else None))
     return target
 
 
+def _details(grid: Grid, summaries: Mapping[str, Summary]) -> Details:
+    """Curves of the cells, and pictures of the first finished run of the cell to show."""
+    curves = draw_curves(summaries, grid.reference)
+    for run in grid_runs(grid):
+        if run.cell.name == grid.show and run.finished:
+            try:
+                evaluated = embed_split(load_run(run.folder.path), grid.split)
+            except (OSError, ValueError) as error:
+                return Details(curves, BatchPictures(f"No pictures of {run.name}: {error}", []))
+            pictures = pictures_of(evaluated, run.folder, grid.split)
+            return Details(curves, pictures, gallery_of(evaluated))
+    return Details(curves)
+
+
 def command(grid: Grid, *options: str) -> str:
-    """The line that trains the grid, or goes on with it."""
+    """The command that trains the grid, or continues it."""
     words = ["ablate", grid.source, "--seeds", str(len(grid.seeds)), *options]
     return f"python -m gcahng {shlex.join(words)}"
 
 
-def table_columns() -> list[Column]:
+def table_columns(summaries: Mapping[str, Summary]) -> list[Column]:
     """The columns of the table, in Markdown, HTML and on the terminal."""
     figures = figure_columns(COMPARED)
+    work = [Column("work", "work", "seconds")] if _all_have_work(summaries) else []
     return [
         Column("cell", "cell"),
         Column("n", "n", "integer"),
         *figures,
         *(Column(f"Δ {c.key}", f"Δ {c.title} [95 % CI]", "number") for c in figures),
         Column("seconds", "seconds", "seconds"),
+        *work,
         Column("epochs", "epochs", "integer"),
         Column("embedder", "embedder", "integer"),
         Column("generator", "generator", "integer"),
@@ -84,12 +110,12 @@ def table_columns() -> list[Column]:
 
 
 def table_rows(grid: Grid, summaries: Mapping[str, Summary]) -> list[dict[str, Any]]:
-    """One row for each cell; what no run has measured is missing."""
+    """One row for each cell; a figure that no run has is missing."""
     return [_row(grid, summary, summaries[grid.reference]) for summary in summaries.values()]
 
 
 def read_verdict(grid: Grid, summaries: Mapping[str, Summary]) -> list[str]:
-    """Which cells differ from the reference in MAP@R, in sentences; in tuning, the best ones."""
+    """Sentences on which cells differ from the reference in MAP@R; in tuning, on the best cells."""
     if grid.split == "val":
         return leaders(summaries, "map@r", "MAP@R")
     return verdict(summaries, grid.reference, "map@r", "MAP@R")
@@ -107,6 +133,8 @@ def _row(grid: Grid, summary: Summary, reference: Summary) -> dict[str, Any]:
                 row[f"Δ {name}"] = _difference(values, reference.figures(name))
     if records:
         row["seconds"] = mean(record.results["seconds"] for record in records)
+        if _all_have_work({"": summary}):
+            row["work"] = mean(record.results["work_seconds"] for record in records)
         row["epochs"] = span([record.results["epochs"] for record in records])
     if summary.parameters is not None:
         row["embedder"] = f"{summary.parameters.embedder:,}"
@@ -115,7 +143,7 @@ def _row(grid: Grid, summary: Summary, reference: Summary) -> dict[str, Any]:
 
 
 def _difference(values: Mapping[int, float], reference: Mapping[int, float]) -> str | None:
-    """In words, with the number of pairs where it is not that of the cell's runs."""
+    """Difference and interval as text; with the number of pairs where runs of the cell lack one."""
     difference = paired_difference(values, reference)
     if difference is None:
         return None
@@ -127,7 +155,7 @@ def _difference(values: Mapping[int, float], reference: Mapping[int, float]) -> 
 
 
 def _describe(grid: Grid, summaries: Mapping[str, Summary]) -> Page:
-    """What stands in the report, beside the pictures."""
+    """Everything in the report that is text."""
     runs = len(grid.cells) * len(grid.seeds)
     finished = sum(len(summary.records) for summary in summaries.values())
     data = sorted({cell.config.data.name for cell in grid.cells.values()})
@@ -136,7 +164,7 @@ def _describe(grid: Grid, summaries: Mapping[str, Summary]) -> Page:
         lead=f"{len(grid.cells)} cells × {_seeds(grid)} on {', '.join(data)}; "
         f"{finished} of {runs} runs have finished.",
         heading=HEADINGS[grid.split],
-        columns=table_columns(),
+        columns=table_columns(summaries),
         rows=table_rows(grid, summaries),
         failures=[failure for summary in summaries.values() for failure in _failures(summary)],
         verdict=read_verdict(grid, summaries),
@@ -149,7 +177,7 @@ def _describe(grid: Grid, summaries: Mapping[str, Summary]) -> Page:
 
 
 def _failures(summary: Summary) -> list[tuple[str, str]]:
-    """Which runs of a cell failed and why, those with one reason together."""
+    """Which runs of a cell failed and why; runs with the same reason are listed together."""
     seeds: dict[str, list[str]] = {}
     for seed, sentence in summary.failures.items():
         seeds.setdefault(sentence, []).append(str(seed))
@@ -166,22 +194,49 @@ def _notes(grid: Grid, summaries: Mapping[str, Summary]) -> list[str]:
     comparisons = len(COMPARED) * (len(grid.cells) - 1)
     notes = [
         f"Mean ± sample standard deviation over the seeds. Δ: mean difference to "
-        f"'{grid.reference}' with the same seed, percentage points, and its 95 % confidence "
+        f"'{grid.reference}' with the same seed, in percentage points, with its 95 % confidence "
         f"interval by Student's t over the n pairs.",
-        f"{comparisons} comparisons, uncorrected: were no cell different from the reference, about "
-        f"{0.05 * comparisons:.1f} of the intervals would still leave zero out.",
-        *(
-            f"'{cell.name}' is '{cell.needs[0]}' trained for as long as '{cell.needs[1]}' took "
-            "with the same seed, by the median epoch of each."
-            for cell in grid.cells.values()
-            if cell.needs
-        ),
-        f"{selection_note(records)} They stand in the CSV; the table has the last epochs.",
-        *([TUNING] if grid.split == "val" else []),
-        COSTS,
-        f"Written with torch {torch.__version__.partition('+')[0]}.",
+        f"The intervals are not corrected for multiple comparisons: if no cell differed, about "
+        f"{0.05 * comparisons:.1f} of {comparisons} intervals would still exclude zero.",
     ]
-    return notes if records else notes[:2]
+    if grid.note:
+        notes.append(grid.note)
+    if not records:
+        return notes
+    notes += [
+        *_equal_time_notes(grid, records),
+        f"{selection_note(records)} Figures of the best epochs are in the CSV; the table has those "
+        "of the last epochs.",
+    ]
+    if grid.split == "val":
+        notes.append(TUNING)
+    costs = f"{COSTS} {WORK}" if _all_have_work(summaries) else COSTS
+    return [*notes, costs, f"Written with torch {torch.__version__.partition('+')[0]}."]
+
+
+def _equal_time_notes(grid: Grid, records: Sequence[RunRecord]) -> list[str]:
+    """Which cells were trained for as long as another, and by which clock."""
+    cells = [(cell, cell.equal_time) for cell in grid.cells.values() if cell.equal_time]
+    notes = [
+        f"'{cell.name}' is '{equal.of}' trained for as long as '{equal.as_long_as}' took with the "
+        "same seed, by the median epoch of each."
+        for cell, equal in cells
+    ]
+    if cells and work_clock(records) == "seconds":
+        notes.append("Equal time: wall-clock seconds, so other load on the machine counts.")
+    elif cells and all(run_device(cell.config).type == "cpu" for cell, _ in cells):
+        notes.append(
+            "Equal work: CPU seconds of the training process, so load elsewhere does not count."
+        )
+    elif cells:
+        notes.append("Equal work: wall-clock seconds on the GPU.")
+    return notes
+
+
+def _all_have_work(summaries: Mapping[str, Summary]) -> bool:
+    """Whether every finished run has measured its work; runs of earlier versions have not."""
+    records = [record for summary in summaries.values() for record in summary.records.values()]
+    return bool(records) and all("work_seconds" in record.results for record in records)
 
 
 def _every_run(summaries: Mapping[str, Summary]) -> list[dict[str, Any]]:
@@ -195,6 +250,7 @@ def _every_run(summaries: Mapping[str, Summary]) -> list[dict[str, Any]]:
                 for figure, value in figures_after(record, epoch, summary.split).items()
             },
             "seconds": f"{record.results['seconds']:.2f}",
+            **_work(record),
             "epochs": record.results["epochs"],
             "embedder_parameters": summary.parameters.embedder,
             "generator_parameters": summary.parameters.generator,
@@ -204,3 +260,8 @@ def _every_run(summaries: Mapping[str, Summary]) -> list[dict[str, Any]]:
         for seed, record in summary.records.items()
         for epoch in ("last", "best")
     ]
+
+
+def _work(record: RunRecord) -> dict[str, str]:
+    work = record.results.get("work_seconds")
+    return {} if work is None else {"work_seconds": f"{work:.2f}"}

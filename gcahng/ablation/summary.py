@@ -1,6 +1,6 @@
-"""What the finished runs of a grid say: figures over the seeds and paired differences."""
+"""Figures of a grid's finished runs over the seeds, and paired differences between cells."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import isfinite
@@ -16,13 +16,15 @@ from gcahng.runs.checkpoint import load_checkpoint
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.record import RunRecord, Split, figures_after
 
-# Percentage points below which differences are the same but for rounding.
+#: Figures that cells are compared by.
+COMPARED = ("recall@1", "map@r")
+# Differences that vary by less than this, in percentage points, are equal up to rounding.
 SAME = 1e-9
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """How many numbers training changes, the metric loss's own left out."""
+    """Numbers of trained parameters, without those of the metric loss."""
 
     embedder: int
     generator: int
@@ -30,14 +32,15 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean of paired differences, and how sure it is.
+    """The mean of paired differences, with its uncertainty.
 
     Attributes:
-        mean: Over the pairs.
-        interval: Its 95 % confidence interval by Student's t; None where there is one pair, or
-            all differ alike: retrieval counts in steps, and that is no certainty.
-        pairs: How many.
-        p: Two-sided, by the same t; None as the interval.
+        mean: Over the pairs, percentage points.
+        interval: 95 % confidence interval by Student's t. None for a single pair, and where all
+            differences are equal: retrieval figures change in steps, so equal differences do not
+            mean that there is no uncertainty.
+        pairs: Number of pairs.
+        p: Two-sided p-value of the paired t-test; None as the interval.
     """
 
     mean: float
@@ -52,10 +55,10 @@ class Summary:
 
     Attributes:
         cell: The cell.
-        seeds: All of the grid's.
-        split: Whose figures count.
+        seeds: All seeds of the grid.
+        split: Split whose figures count.
         records: Of the finished runs, by seed.
-        failures: Why some of the others have no figures, by seed.
+        failures: Why other runs have no figures, by seed.
         parameters: None while no run has finished.
     """
 
@@ -67,7 +70,7 @@ class Summary:
     parameters: Parameters | None
 
     def figures(self, name: str) -> dict[int, float]:
-        """A figure in percent after the last epoch, by seed; without the runs that lack it."""
+        """One figure after the last epoch, in percent, by seed; runs that lack it are left out."""
         measured = {
             seed: figures_after(record, "last", self.split).get(name)
             for seed, record in self.records.items()
@@ -80,7 +83,7 @@ class Summary:
 
 
 def summarize(grid: Grid) -> dict[str, Summary]:
-    """Read what there is of every cell, by its name."""
+    """Read the finished runs of every cell; summaries by the cell's name."""
     records: dict[str, dict[int, RunRecord]] = {name: {} for name in grid.cells}
     failures: dict[str, dict[int, str]] = {name: {} for name in grid.cells}
     parameters: dict[str, Parameters] = {}
@@ -104,26 +107,55 @@ def summarize(grid: Grid) -> dict[str, Summary]:
 def paired_difference(
     values: Mapping[int, float], reference: Mapping[int, float]
 ) -> Difference | None:
-    """Differences to the reference, of the seeds that both have.
+    """Compare two cells over the seeds that both have, by a paired t-test.
+
+    Args:
+        values: A figure of one cell in percent, by seed.
+        reference: The same figure of the reference.
 
     Returns:
-        None where there are none.
+        None where they have no seed in common.
+
+    >>> paired_difference({0: 2.0, 1: 4.0, 2: 6.0}, {0: 1.0, 1: 2.0, 2: 3.0})
+    Difference(mean=2.0, interval=(-0.48..., 4.48...), pairs=3, p=0.074...)
     """
-    gaps = [values[seed] - reference[seed] for seed in values if seed in reference]
-    if not gaps:
+    seeds = [seed for seed in values if seed in reference]
+    if not seeds:
         return None
-    middle, pairs = mean(gaps), len(gaps)
-    error = stdev(gaps) / pairs**0.5 if pairs > 1 else 0.0
-    if not error > SAME:
-        return Difference(middle, None, pairs)
-    reach = float(stats.t.ppf(0.975, pairs - 1)) * error
-    p = 2 * float(stats.t.sf(abs(middle) / error, pairs - 1))
-    return Difference(middle, (middle - reach, middle + reach), pairs, p)
+    gaps = [values[seed] - reference[seed] for seed in seeds]
+    if len(gaps) == 1 or not stdev(gaps) > SAME:
+        return Difference(mean(gaps), None, len(gaps))
+    test = stats.ttest_rel([values[seed] for seed in seeds], [reference[seed] for seed in seeds])
+    interval = test.confidence_interval(0.95)
+    return Difference(
+        mean(gaps), (float(interval.low), float(interval.high)), len(gaps), float(test.pvalue)
+    )
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean ± sample standard deviation; the mean alone for a single value.
+
+    >>> spread([50.0, 60.0])
+    '55.00 ± 7.07'
+    """
+    if len(values) < 2:
+        return f"{values[0]:.2f}"
+    return f"{mean(values):.2f} ± {stdev(values):.2f}"
+
+
+def span(values: Sequence[float]) -> str:
+    """The smallest and the largest value, or one value where they are equal.
+
+    >>> span([28, 23, 25]), span([10, 10])
+    ('23–28', '10')
+    """
+    low, high = min(values), max(values)
+    return f"{low:.0f}" if low == high else f"{low:.0f}–{high:.0f}"
 
 
 @cache
 def _parameters(folder: RunFolder, config: str) -> Parameters:
-    """Count them in a network built for the purpose; only a checkpoint knows the classes."""
+    """Count them in newly built networks; the number of classes is in the checkpoint."""
     parsed = parse_config(config, str(folder.config))
     num_classes = load_checkpoint(folder.last)["num_classes"]
     embedder = build_embedder(parsed, pretrained=False)

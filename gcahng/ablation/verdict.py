@@ -1,4 +1,4 @@
-"""What a grid has shown: which cells differ from the reference, as far as the seeds can tell."""
+"""Which cells differ from the reference, as far as the seeds can tell."""
 
 from collections.abc import Mapping
 from statistics import mean
@@ -10,16 +10,17 @@ DIRECTIONS = {"higher": 1, "lower": -1}
 
 
 def verdict(summaries: Mapping[str, Summary], reference: str, metric: str, title: str) -> list[str]:
-    """Put every cell into one of three groups: told apart for certain, by itself, or not at all.
+    """Sort every cell into one of three groups by its paired t-test against the reference.
 
-    Certain is what Holm's correction for the number of cells leaves: with no cell different from
-    the reference, the chance of any wrong word in that group is at most 5 %.
+    The groups: significant after Holm's correction for the number of cells (if no cell differed,
+    the chance of any cell in this group would be at most 5 %), significant without correction, and
+    not significant.
 
     Args:
         summaries: By the cell's name.
-        reference: Name of the cell that the others are held against.
+        reference: Name of the cell that the others are compared with.
         metric: A figure, such as `map@r`.
-        title: What to call it.
+        title: What to call the figure.
 
     Returns:
         A sentence for each group that has cells; none where no cell has two pairs.
@@ -32,12 +33,12 @@ def verdict(summaries: Mapping[str, Summary], reference: str, metric: str, title
         difference = paired_difference(summary.figures(metric), line)
         if name != reference and difference is not None and difference.p is not None:
             differences[name] = difference
-    certain = holm({name: d.p for name, d in differences.items() if d.p is not None})
+    significant = holm({name: d.p for name, d in differences.items() if d.p is not None})
     uncorrected = {name for name, d in differences.items() if d.p is not None and d.p <= LEVEL}
     sentences = []
     for names, how in (
-        (certain, f", also after Holm's correction for {len(differences)} cells"),
-        (uncorrected - certain, " by the cell's own interval alone"),
+        (significant, f", also after Holm's correction for {len(differences)} cells"),
+        (uncorrected - significant, " by an uncorrected t-test only"),
     ):
         for word, sign in DIRECTIONS.items():
             cells = _listed(differences, [n for n in names if sign * differences[n].mean > 0])
@@ -45,12 +46,22 @@ def verdict(summaries: Mapping[str, Summary], reference: str, metric: str, title
                 sentences.append(f"{title} {word} than with '{reference}'{how}: {cells}.")
     rest = _listed(differences, [name for name in differences if name not in uncorrected])
     if rest:
-        sentences.append(f"{title} not told apart from '{reference}' by these seeds: {rest}.")
+        sentences.append(f"{title} not significantly different from '{reference}': {rest}.")
     return sentences
 
 
 def leaders(summaries: Mapping[str, Summary], metric: str, title: str, count: int = 5) -> list[str]:
-    """One sentence with the cells of the highest means, the best first; none without figures."""
+    """Name the cells with the highest means in one sentence, the best first.
+
+    Args:
+        summaries: By the cell's name.
+        metric: A figure, such as `map@r`.
+        title: What to call the figure.
+        count: How many cells to name; default 5.
+
+    Returns:
+        A list of one sentence; empty while there are no figures.
+    """
     means = {name: mean(v.values()) for name, s in summaries.items() if (v := s.figures(metric))}
     best = sorted(means, key=lambda name: -means[name])[:count]
     cells = ", ".join(f"{name} ({means[name]:.2f})" for name in best)
@@ -58,7 +69,15 @@ def leaders(summaries: Mapping[str, Summary], metric: str, title: str, count: in
 
 
 def holm(p: Mapping[str, float], level: float = LEVEL) -> set[str]:
-    """The names whose p-values Holm's step-down procedure rejects at a family-wise level."""
+    """Names whose null hypothesis Holm's step-down procedure rejects.
+
+    Args:
+        p: p-values by name.
+        level: Family-wise error rate; default 0.05.
+
+    >>> sorted(holm({"a": 0.001, "b": 0.03, "c": 0.04, "d": 0.016}))
+    ['a', 'd']
+    """
     rejected: set[str] = set()
     for name in sorted(p, key=lambda name: p[name]):
         if p[name] > level / (len(p) - len(rejected)):

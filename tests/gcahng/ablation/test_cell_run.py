@@ -60,7 +60,7 @@ def test_equal_time_is_measured_with_the_same_seed(
     assert long.config() is None
     assert long.status() == (State.OPEN, "")
     for run in runs[:4]:
-        if not run.needs:
+        if not run.waits_for:
             finish(run, 0.5, seconds=1.0)
     finish(_run(runs, "npair-seed1"), 0.5, seconds=10.0)
     finish(_run(runs, "full-seed1"), 0.5, seconds=seconds)

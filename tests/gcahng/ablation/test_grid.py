@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gcahng.ablation.grid import read_grid
-from gcahng.ablation.grid_file import nested
+from gcahng.ablation.grid_file import EqualTime, nested
 from gcahng.config import load_config
 from gcahng.config.layers import EXPERIMENTS, GRIDS
 from tests.gcahng.ablation.conftest import HEAD, TWO_CELLS, WriteGrid
@@ -75,7 +75,7 @@ def test_a_later_layer_wins_and_may_fill_what_was_null(write_grid: WriteGrid) ->
 def test_equal_time_takes_over_the_cell(write_grid: WriteGrid) -> None:
     grid = write_grid(TWO_CELLS + "equal_time: {long: {of: npair, as: full}}")
     cell = grid.cells["long"]
-    assert cell.needs == ("npair", "full")
+    assert cell.equal_time == EqualTime(of="npair", as_long_as="full")
     assert cell.config.generator is None
     assert cell.config.name == "long"
 
@@ -101,7 +101,7 @@ MISTAKES = [
     (
         HEAD + "cell: {a: {}}",
         "grid.yaml: unknown key 'cell' (did you mean 'cells'?); allowed here: title, base, seeds, "
-        "first_seed, reference, split, settings, cells, axes, equal_time",
+        "first_seed, reference, split, show, note, settings, cells, axes, equal_time",
     ),
     (HEAD + CELLS + "seeds: 0", "grid.yaml: seeds: expected an integer ≥ 1, got 0"),
     (HEAD + "cells: [npair]", "grid.yaml: cells: expected a mapping, got ['npair']"),
@@ -128,12 +128,19 @@ MISTAKES = [
     ),
     (
         HEAD + CELLS + "equal_time: {long: {of: npair}}",
-        "grid.yaml: equal_time.long: missing key 'as'; expected text",
+        "grid.yaml: equal_time.long.as: expected the name of a cell",
+    ),
+    (
+        HEAD + CELLS + "equal_time: {long: {of: 3, as: npair}}",
+        "grid.yaml: equal_time.long.of: expected the name of a cell, got 3",
     ),
     (
         HEAD + CELLS + "equal_time: {long: {off: npair, as: npair}}",
-        "grid.yaml: equal_time.long: missing key 'of'; expected text\n"
         "grid.yaml: equal_time.long: unknown key 'off' (did you mean 'of'?); allowed here: of, as",
+    ),
+    (
+        HEAD + CELLS + "show: npiar",
+        "grid.yaml: show: unknown cell 'npiar' (did you mean 'npair'?); choose from: npair",
     ),
     (
         HEAD + CELLS + "equal_time: {long: {of: npair, as: nobody}}",
@@ -221,7 +228,7 @@ def test_every_packaged_grid_is_sound(name: str) -> None:
     grid = read_grid(f"{GRIDS}/{name}")
     assert len(grid.cells) > 1
     resolved = [cell.config.model_copy(update={"name": ""}) for cell in grid.cells.values()]
-    ordinary = [c for c, cell in zip(resolved, grid.cells.values(), strict=True) if not cell.needs]
+    ordinary = [c for c, cell in zip(resolved, grid.cells.values(), strict=True) if not cell.equal_time]
     assert all(one not in ordinary[:place] for place, one in enumerate(ordinary)), "two are alike"
 
 

@@ -37,8 +37,8 @@ def test_every_cell_is_in_one_sentence(write_grid: WriteGrid) -> None:
     assert verdict(summarize(grid), "npair", "map@r", "MAP@R") == [
         "MAP@R higher than with 'npair', also after Holm's correction for 4 cells: clear (+5.00).",
         "MAP@R lower than with 'npair', also after Holm's correction for 4 cells: worse (-3.01).",
-        "MAP@R higher than with 'npair' by the cell's own interval alone: weak (+1.40).",
-        "MAP@R not told apart from 'npair' by these seeds: none (-0.02).",
+        "MAP@R higher than with 'npair' by an uncorrected t-test only: weak (+1.40).",
+        "MAP@R not significantly different from 'npair': none (-0.02).",
     ]
 
 
