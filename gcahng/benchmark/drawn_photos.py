@@ -1,4 +1,4 @@
-"""Photographs drawn in memory, where a benchmark needs some and none are on this machine."""
+"""Artificial photographs for benchmarks, where the data set is not on this machine."""
 
 import io
 
@@ -8,16 +8,16 @@ from PIL import Image
 
 from gcahng.data import ImageDataset
 
-# A usual size of the photographs in the four data sets.
+# A common size of the photographs in the four data sets.
 PHOTO_SIZE = (500, 375)
 
 
 class DrawnPhotos(ImageDataset):
-    """Pictures of a photograph's size and texture, for data sets that are not on this machine.
+    """JPEG files with the size and texture of photographs.
 
     Args:
         classes: How many classes.
-        samples: How many pictures of each; the classes share them.
+        samples: How many pictures per class; all classes share the same files.
     """
 
     transform_name = "imagenet"

@@ -1,4 +1,4 @@
-"""Time and memory of pieces of work, measured so that the figures can be compared."""
+"""Measure time and memory of several functions so that the figures can be compared."""
 
 import json
 import platform
@@ -18,7 +18,7 @@ MIB = 2**20
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Let torch use so many threads, and as many as before afterwards."""
+    """Set the number of threads of torch within the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -30,9 +30,17 @@ def torch_threads(count: int) -> Iterator[None]:
 def median_seconds(
     work: Mapping[str, Work], repetitions: int, device: torch.device
 ) -> dict[str, float]:
-    """Median time of each piece of work after a warm-up, all of them in turn.
+    """Median run time of several functions, after one warm-up run each.
 
-    Machines slow down and speed up by the minute; taking turns lets that touch all alike.
+    The functions take turns, so that a machine that slows down affects all of them alike.
+
+    Args:
+        work: Functions by name.
+        repetitions: Timed runs of each.
+        device: Device to synchronize with.
+
+    Returns:
+        Seconds by name.
     """
     for run in work.values():
         run()
@@ -57,9 +65,10 @@ def _synchronize(device: torch.device) -> None:
 
 
 def peak_mib(run: Work, device: torch.device) -> float:
-    """Largest amount of tensor memory in MiB that a piece of work has beyond what was there.
+    """Largest tensor memory in MiB that a function allocates beyond what was allocated before.
 
-    It runs once before, so that what it leaves behind (gradients) is there already.
+    The function runs once before the measurement, so that memory that it keeps, such as gradients,
+    exists already.
     """
     run()
     if device.type == "cuda":
@@ -83,7 +92,7 @@ def peak_mib(run: Work, device: torch.device) -> float:
 
 
 def plain_products(device: torch.device, size: int = 2048, count: int = 16) -> tuple[Work, int]:
-    """Some square float32 matrix products, and their multiplications and additions."""
+    """A function that computes `count` float32 products of [size, size] matrices, and its FLOP."""
     a, b = torch.randn(2, size, size, device=device).unbind()
     out = torch.empty_like(a)
 
@@ -95,7 +104,7 @@ def plain_products(device: torch.device, size: int = 2048, count: int = 16) -> t
 
 
 def device_name(device: torch.device) -> str:
-    """What the processor calls itself."""
+    """Name of the processor."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     info = Path("/proc/cpuinfo")

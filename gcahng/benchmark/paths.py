@@ -1,7 +1,5 @@
-"""How fast and how lean the dense path is beside message passing over all edges."""
+"""Time and memory of the dense path, compared with message passing over all edges."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from gcahng.benchmark.workloads import (
 from gcahng.files import write_text
 from gcahng.registry import lookup
 from gcahng.reports.tables import Column, markdown_table, results_table
+from gcahng.runs.csv_rows import csv_text
 
 TITLE = "Hard negatives, forward and backward"
 COLUMNS = (
@@ -45,15 +44,15 @@ COLUMNS = (
 )
 
 NOTES = (
-    "Seconds: medians of interleaved runs in one process of the hard-negative part of a training "
-    "step, forward and backward of both passes (the whole step: three optimizers and a linear "
-    "embedder besides).",
+    "Seconds: median over interleaved runs in one process. Measured is the hard-negative part of a "
+    "training step, forward and backward of both passes; 'whole step' adds three optimizers and a "
+    "linear embedder.",
     "× faster, × leaner: the figure of the first message-passing row with the same dropout and "
-    "scope over that of the row. Both paths are this project's own code.",
-    "% of floor: the time that the matrix products needed by the algebra would take at the rate "
-    "of plain float32 products measured in turn with the variants, over the time taken.",
-    "Peak MiB: tensors alive at once beyond parameters, their gradients and the batch, from a run "
-    "of its own.",
+    "scope, divided by that of the row. Both paths are this project's own code.",
+    "% of floor: the least time for the matrix products that the algebra needs, at the rate of "
+    "plain float32 products measured in turn with the variants, divided by the time taken.",
+    "Peak MiB: largest memory of tensors beyond parameters, their gradients and the batch, from a "
+    "separate run.",
 )
 
 
@@ -65,21 +64,21 @@ def run_benchmark(
     console: Console,
     device: str = "cpu",
 ) -> list[dict[str, Any]]:
-    """Measure the variants on each shape and print one table.
+    """Measure all variants on each shape and print one table.
 
     Args:
         shapes: Names in `SHAPES`.
         repetitions: Timed runs of each variant.
-        threads: Threads of torch, restored afterwards.
-        out: Folder for `benchmark.md` and `benchmark.csv`, or None.
+        threads: Number of threads of torch during the measurement.
+        out: Folder for `benchmark.md` and `benchmark.csv`; None writes no files.
         console: Where to print.
-        device: "cpu" or "cuda".
+        device: `cpu` or `cuda`; default `cpu`.
 
     Returns:
         One row per shape and variant, keyed as in `COLUMNS`.
 
     Raises:
-        ValueError: If there is no such shape.
+        ValueError: If a shape is unknown.
     """
     chosen = {name: lookup(SHAPES, name, "shape") for name in shapes}
     target = torch.device(device)
@@ -111,14 +110,14 @@ def _describe(shape: Shape, rate: float) -> str:
         f"{rate / 1e9:.0f} GFLOP/s in plain products."
     )
     if not shape.reference:
-        text += " Message passing is left out: judged by B, it would take about 6.5 GiB."
+        text += " Message passing is left out: extrapolated from B, it would take about 6.5 GiB."
     return text
 
 
 def _measure(
     shape: Shape, repetitions: int, device: torch.device
 ) -> tuple[list[dict[str, Any]], float]:
-    """The rows of one shape, and the operations per second of plain products among them."""
+    """The rows of one shape, and the rate of plain matrix products in FLOP/s."""
     variants = [v for v in (*VARIANTS, *STEPS) if shape.reference or v.path == "dense"]
     work = {
         v.title: (training_step if v in STEPS else hard_negatives)(shape, v, device)
@@ -148,13 +147,13 @@ def _measure(
 
 
 def _reference(variant: Variant) -> Variant:
-    """The message passing of the same scope and dropout."""
+    """The message-passing variant with the same scope and dropout."""
     scope = STEPS if variant in STEPS else VARIANTS
     return next(v for v in scope if v.path == "sparse" and v.dropout == variant.dropout)
 
 
 def largest_difference(shape: Shape = SMALL) -> float:
-    """Largest difference of any loss between the exact variants in float64, over its size."""
+    """Largest relative difference of any loss between the exact variants, in float64."""
     exact = [v for v in VARIANTS if v.dropout == "off" and not v.bfloat16]
     first, *others = (exact_losses(shape, variant) for variant in exact)
     return max(
@@ -172,11 +171,16 @@ def write_benchmark(
     columns: Sequence[Column],
     notes: Sequence[str],
 ) -> None:
-    """Write a table with its notes as `<name>.md` and its figures as `<name>.csv` into a folder."""
+    """Write a table with its notes as `<name>.md`, and its rows as `<name>.csv`.
+
+    Args:
+        out: Folder to write into.
+        name: Of both files.
+        title: Heading of the table.
+        rows: One mapping per line.
+        columns: Columns of both files.
+        notes: Paragraphs below the table.
+    """
     lines = [f"# {title}\n", markdown_table(rows, columns)]
     write_text(out / f"{name}.md", "\n".join([*lines, *(f"{note}\n" for note in notes)]))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [column.key for column in columns], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(out / f"{name}.csv", text.getvalue())
+    write_text(out / f"{name}.csv", csv_text(rows, [column.key for column in columns]))

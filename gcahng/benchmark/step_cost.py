@@ -1,4 +1,4 @@
-"""What one training step of an experiment costs, part by part, and what a run would cost."""
+"""Cost of one training step of an experiment, part by part, and an estimate for a whole run."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -34,16 +34,16 @@ COLUMNS = (
 NOTES = (
     "Seconds: medians of interleaved runs in one process, after a warm-up. data: load, crop and "
     "normalise one batch in this process. embedder, metric loss, hard negatives (both graph "
-    "passes): forward and backward of each alone. step: the whole training step without data; "
-    "rest: what it takes beyond those three, the optimizers above all (a difference of medians, so "
-    "noise can make it negative).",
-    "Peak MiB: of the process on a CPU, allocated on a GPU. Networks start untrained: the cost of "
-    "a step does not depend on its weights. The distances do, and show what the formulas do to a "
-    "batch, not what a training meets.",
-    "hours: steps/epoch × epochs × step, an ESTIMATE: without evaluation, and with data loaded by "
-    "other processes meanwhile.",
+    "passes): forward and backward of each alone. step: the whole training step without data. "
+    "rest: the step minus these three, mainly the optimizers (a difference of medians, so noise "
+    "can make it negative).",
+    "Peak MiB: of the process on a CPU, allocated on a GPU. The networks are untrained, which does "
+    "not change the cost of a step. It does change the distances: they show what the formulas do "
+    "to a batch, not what happens during training.",
+    "hours: steps/epoch × epochs × step, an ESTIMATE: without evaluation, and assuming that other "
+    "processes load the data meanwhile.",
 )
-# A distance that is rounding: an untrained network behind frozen BatchNorm may end so.
+# Distances below this are rounding errors; an untrained network with frozen BatchNorm may collapse.
 COLLAPSED = 1e-6
 
 
@@ -60,19 +60,19 @@ def run_step_cost(
 
     Args:
         experiments: Names or files.
-        overrides: `key.path=value` settings of all of them.
+        overrides: `key.path=value` settings for all of them.
         repetitions: Timed runs of each part.
-        threads: Threads of torch, restored afterwards.
-        out: Folder for `step_cost.md` and `step_cost.csv`, or None.
+        threads: Number of threads of torch during the measurement.
+        out: Folder for `step_cost.md` and `step_cost.csv`; None writes no files.
         console: Where to print.
-        device: "cpu" or "cuda".
+        device: `cpu` or `cuda`; default `cpu`.
 
     Returns:
         One row per experiment, keyed as in `COLUMNS`.
 
     Raises:
-        FileNotFoundError: If there is no such experiment.
-        ValueError: If one has mistakes.
+        FileNotFoundError: If an experiment does not exist.
+        ValueError: If a setting is wrong.
     """
     settings = [load_config(name, overrides) for name in experiments]
     target = torch.device(device)
@@ -146,7 +146,7 @@ def _experiment(
     splits = Splits(train=dataset, validation=None, test=dataset)
     experiment = build_experiment(here, device, pretrained=False, splits=splits)
     if experiment.generator is not None:
-        # As after some epochs, so that the synthetic term has weight.
+        # Values as after some epochs, so that the synthetic term has weight.
         experiment.generator.hardness.metric.fill_(2.0)
         experiment.generator.hardness.generator.fill_(5.0)
     experiment.embedder.train()
@@ -172,7 +172,7 @@ def _memory_format(config: ExperimentConfig) -> torch.memory_format:
 
 
 def _training_images(config: ExperimentConfig) -> tuple[ImageDataset, str]:
-    """The experiment's training images, or drawn ones in their number of classes."""
+    """The experiment's training images, or artificial ones with the same number of classes."""
     try:
         return open_split(config, "train", augment=True), "its own images"
     except FileNotFoundError:
@@ -225,7 +225,7 @@ def _hard_negatives(
 
 
 def _hardness(generator: NegativeGenerator, embeddings: Tensor, labels: Tensor) -> str:
-    """How far real and synthetic negatives are from their anchors on this batch, in words."""
+    """Distances of real and synthetic negatives from their anchors on this batch, as text."""
     slots = batch_layout(labels).to(embeddings.device).slots(embeddings)
     with torch.no_grad():
         negatives = generator(embeddings, labels).negatives
@@ -244,9 +244,9 @@ def _hardness(generator: NegativeGenerator, embeddings: Tensor, labels: Tensor) 
     return (
         f"Median distance from the anchor: positive {positive.median():.3g}, real negative "
         f"{real.median():.3g}, synthetic negative {synthetic.median():.3g}; "
-        f"{100 * harder:.0f} % of the synthetic are nearer than the nearest real one."
+        f"{100 * harder:.0f} % of the synthetic ones are nearer than the nearest real one."
     )
 
 
 def _drop(_: object) -> None:
-    """Take a result and drop it: a piece of work returns nothing."""
+    """Discard a result: the measured functions return None."""

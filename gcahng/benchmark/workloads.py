@@ -1,4 +1,4 @@
-"""What the benchmark measures: sizes, variants, and the work they do on a fixed batch."""
+"""What the benchmark measures: sizes, variants, and their work on a fixed batch."""
 
 from dataclasses import dataclass
 
@@ -14,15 +14,15 @@ from gcahng.training.step import Optimizers, TrainingStep
 
 @dataclass(frozen=True)
 class Shape:
-    """Size of a batch and of the network on it.
+    """Size of a batch and of the graph network.
 
     Attributes:
-        classes: S, sampled classes.
-        samples: P, samples of each.
-        dim: D.
+        classes: S, classes in the batch.
+        samples: P, samples of each class.
+        dim: D, channels of an embedding.
         layers: Graph layers.
         heads: Heads of the node attention; the edge attention has one, as published.
-        reference: Whether the reference is measured too.
+        reference: Whether message passing is measured too; it needs memory for (S·P)² edges.
     """
 
     classes: int
@@ -42,7 +42,7 @@ class Shape:
 SHAPES = {
     "A": Shape(27, 3, 512, 2, 4),
     "B": Shape(40, 2, 512, 1, 2),
-    # All edges of 360 nodes: by the figures of B, about 25 s a run and 6.5 GiB.
+    # Message passing over the edges of 360 nodes would take about 25 s and 6.5 GiB, going by B.
     "C": Shape(120, 3, 384, 1, 4, reference=False),
 }
 SMALL = Shape(4, 3, 16, 2, 2)
@@ -50,7 +50,15 @@ SMALL = Shape(4, 3, 16, 2, 2)
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to compute the hard negatives' part of a training step."""
+    """One way to compute the hard-negative part of a training step.
+
+    Attributes:
+        title: In the table.
+        dropout: Dropout of the edges: `off` or `independent`.
+        path: `dense` or `sparse` (message passing).
+        memory: Memory mode of the dense path.
+        bfloat16: Compute in bfloat16 autocast, which is inexact.
+    """
 
     title: str
     dropout: str
@@ -75,12 +83,12 @@ STEPS = (
 
 
 def matmul_flops(shape: Shape) -> float:
-    r"""Multiplications and additions that the linear maps of both passes need at least.
+    r"""Least number of floating-point operations for the linear maps of both passes.
 
-    In D² multiply-adds, a layer needs 9 per pair i ≤ j (1 from edges to nodes, 8 in the
-    feed-forward) and 16 per node; twice that backward, but nothing for what gets no gradient: the
-    last edge update and the head in the metric pass, the first edges in the generator pass.
-    Attention between nodes, interpolation and classifiers add a percent and are not counted.
+    Counted in D² multiply-adds, a layer needs 9 per pair i ≤ j (1 from edges to nodes, 8 in the
+    feed-forward) and 16 per node. Backward takes twice as many, except where no gradient is needed:
+    the last edge update and the head in the metric pass, the first edges in the generator pass.
+    Attention between nodes, interpolation and classifiers add about 1 % and are not counted.
     """
     nodes, layers = shape.classes * shape.samples, shape.layers
     pairs = nodes * (nodes + 1) // 2
@@ -88,7 +96,7 @@ def matmul_flops(shape: Shape) -> float:
     metric = 2 * layers + 16 * (layers - 1)
     generated = 16 * layers + 2 * layers - 1 + 2
     per_pair = 2 * forward + metric + generated
-    # Of a layer's 16 maps of the nodes, 4 serve the edge update.
+    # Of a layer's 16 maps of the nodes, 4 belong to the edge update.
     per_node = 2 * (16 * layers + 1) + 2 * (16 * layers - 4 + 1) + 2 * 16 * layers + 1
     return 2.0 * shape.dim**2 * (pairs * per_pair + nodes * per_node)
 
@@ -105,21 +113,21 @@ def _generator(shape: Shape, variant: Variant, device: torch.device) -> HardNega
         path=variant.path,  # type: ignore[arg-type]
         memory=variant.memory,
     ).to(device)
-    # As after some epochs, so that the synthetic term has weight.
+    # Values as after some epochs, so that the synthetic term has weight.
     generator.hardness.metric.fill_(2.0)
     generator.hardness.generator.fill_(5.0)
     return generator
 
 
 def hard_negatives(shape: Shape, variant: Variant, device: torch.device) -> Work:
-    """Both passes of the generator, forward and backward, on a fixed batch."""
+    """Forward and backward of both generator passes on a fixed batch."""
     generator = _generator(shape, variant, device)
     embeddings = torch.randn(shape.classes * shape.samples, shape.dim, device=device)
     labels = torch.arange(shape.classes).repeat(shape.samples).to(device)
     embeddings.mul_(0.5).requires_grad_()
 
     def run() -> None:
-        # Gradients stay where they are: their memory is no matter of the variant.
+        # Keep the gradients allocated: their memory is the same for all variants.
         generator.zero_grad(set_to_none=False)
         for compute in (generator, generator.generator_losses):
             with torch.autocast(device.type, torch.bfloat16, enabled=variant.bfloat16):
@@ -130,7 +138,7 @@ def hard_negatives(shape: Shape, variant: Variant, device: torch.device) -> Work
 
 
 def training_step(shape: Shape, variant: Variant, device: torch.device) -> Work:
-    """A whole step of all three optimizers, the embedder a linear map of 32 numbers."""
+    """A whole training step with three optimizers; the embedder is a linear map of 32 inputs."""
     generator = _generator(shape, variant, device)
     embedder = nn.Linear(32, shape.dim).to(device)
     parts = (embedder, generator.graph, generator.classifier)
