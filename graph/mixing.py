@@ -1,4 +1,17 @@
-"""Channel-adaptive interpolation: move each negative towards its anchor, channel by channel."""
+"""Channel-adaptive interpolation: move each negative towards its anchor, channel by channel.
+
+Example:
+    Anchor (0, 0) has its positive at distance 1 and its negatives at distance 2:
+
+    >>> slots = torch.tensor([[[0.0, 0.0], [2.0, 0.0]], [[0.0, 1.0], [2.0, 0.0]]])
+    >>> for eta in (0.0, 0.5, 1.0):
+    ...     coefficients = torch.full((4, 4, 2), eta)
+    ...     made = synthetic_negatives(slots, coefficients, 1.0, draws=torch.full((2, 1), 0.5))
+    ...     print(made[0, 0, 1].round(decimals=3))
+    tensor([1., 0.])
+    tensor([1.5000, 0.0000])
+    tensor([2., 0.])
+"""
 
 from typing import Any
 
@@ -71,18 +84,10 @@ def synthetic_negatives(
     Source: GCA-HNG (IJCV 2025), correlation-aware channel-adaptive interpolation.
 
     Example:
-        Anchor (0, 0), its positive at distance 1, a negative of class 1 at distance 2:
-
-        >>> slots = torch.tensor([[[0.0, 0.0], [2.0, 0.0]], [[0.0, 1.0], [2.0, 0.0]]])
-        >>> draws = torch.full((2, 1), 0.5)
-        >>> def negative(eta: list[float]) -> list[float]:
-        ...     coefficients = torch.tensor(eta).expand(4, 4, 2)
-        ...     made = synthetic_negatives(slots, coefficients, 1.0, draws)
-        ...     return [round(value, 3) for value in made[0, 0, 1].tolist()]
-        >>> negative([1.0, 1.0]), negative([0.0, 0.0]), negative([0.5, 0.0])
-        ([2.0, 0.0], [1.0, 0.0], [1.5, 0.0])
+        >>> slots, eta = torch.randn(3, 4, 8), torch.rand(12, 12, 8)
+        >>> synthetic_negatives(slots, eta, strength=0.5, draws=torch.rand(3, 2)).shape
+        torch.Size([3, 4, 4, 8])
     """
-    samples, classes, channels = slots.shape
     anchors = slots.detach() if detach_anchor else slots
     base_weight, eta_weight = _shares(slots, anchors, strength, draws)
     # z_a + Σ_n base_weight (z_n - z_a), with the sums over z_n and z_a separated.
@@ -94,8 +99,7 @@ def synthetic_negatives(
         return base + moved
     # Detaching the anchor makes the two directions of a pair differ, so expand the pairs.
     eta = coefficients if pairs is None else pairs.to_dense(coefficients)
-    eta = eta.view(samples, classes, samples, classes, channels)
-    per_channel = eta_weight.unsqueeze(-1) * eta
+    per_channel = eta_weight.unsqueeze(-1) * eta.view(*eta_weight.shape, slots.size(2))
     return base + (per_channel * slots).sum(2) - per_channel.sum(2) * anchors.unsqueeze(2)
 
 

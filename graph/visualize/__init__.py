@@ -1,8 +1,16 @@
-"""Pictures of a batch graph: a PyG `Data` goes in, a matplotlib figure comes out.
+"""Figures of a batch graph: functions from a PyG `Data` to a matplotlib figure.
 
-The figures are made without `pyplot`: they need no display and nothing has to be closed. Write one
-with `figure.savefig("batch.svg")`; in a notebook it shows as the last value of a cell, or with
-`display(figure)`, once `%matplotlib inline` has been run.
+Figures are created without `pyplot`, so they need no display and need not be closed. Save one with
+`figure.savefig("batch.svg")`. A notebook shows it as the last value of a cell or with
+`display(figure)`, after `%matplotlib inline`.
+
+Example:
+    >>> import torch
+    >>> from gcahng.graph import CorrelationNetwork, batch_graph
+    >>> batch = batch_graph(torch.randn(6, 8), labels=torch.tensor([0, 1, 2, 0, 1, 2]))
+    >>> graph = learned_graph(CorrelationNetwork(8, num_classes=3, layers=1, heads=2), batch)
+    >>> draw_matrices(graph).get_suptitle()
+    '3 classes × 2 images, class by class: row j shows what image j attends to'
 """
 
 from gcahng.graph.visualize.batch_picture import draw_graph

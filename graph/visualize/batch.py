@@ -1,4 +1,4 @@
-"""What all pictures ask of a batch graph: its attributes, its classes and their order."""
+"""Attributes, classes and class order of a batch graph, for all figures."""
 
 from typing import Any
 
@@ -14,10 +14,10 @@ SOURCES = {"coefficients": "learned_graph", "negatives": "a generator of negativ
 
 
 def require(graph: Data, name: str) -> Any:
-    """An attribute of the graph.
+    """Return an attribute of the graph.
 
     Raises:
-        ValueError: If the graph has none such, with where it comes from.
+        ValueError: If the graph lacks it; the message names the function that adds it.
     """
     value = graph.get(name)
     if value is None:
@@ -27,32 +27,32 @@ def require(graph: Data, name: str) -> Any:
 
 
 def as_array(tensor: Tensor) -> np.ndarray:
-    """A tensor of any device and precision as a float64 array."""
+    """Convert a tensor of any device and precision to a float64 array."""
     return tensor.detach().to("cpu", torch.float64).numpy()
 
 
 def class_numbers(graph: Data) -> Tensor:
     """Number the classes 0..S-1 in order of first appearance.
 
-    Shapes: → [B], the number of each node's class; in slot-major order 0..S-1, over and over.
+    Shapes: → [B], the class number of each node; 0..S-1 repeated if nodes are slot-major.
     """
     numbers: dict[int, int] = {}
     return torch.tensor([numbers.setdefault(label, len(numbers)) for label in graph.y.tolist()])
 
 
 def class_titles(graph: Data, limit: int = 24) -> list[str]:
-    """The name of each class 0..S-1, cut to `limit` letters."""
+    """Name of each class 0..S-1, shortened to `limit` characters."""
     titles = dict(zip(class_numbers(graph).tolist(), class_names(graph), strict=True))
     return [shorten(titles[number], limit) for number in range(len(titles))]
 
 
 def class_order(graph: Data) -> Tensor:
-    """[B], the nodes class by class and within a class in their order."""
+    """Node indices [B] sorted by class, in their original order within a class."""
     return class_numbers(graph).argsort(stable=True)
 
 
 def describe(graph: Data) -> str:
-    """How large the batch is, such as '27 classes × 3 images'."""
+    """Size of the batch in words, such as '27 classes × 3 images'."""
     counts = class_numbers(graph).bincount()
     classes = f"{len(counts)} {'class' if len(counts) == 1 else 'classes'}"
     smallest, largest = int(counts.min()), int(counts.max())
@@ -61,10 +61,10 @@ def describe(graph: Data) -> str:
 
 
 def class_slots(graph: Data) -> Tensor:
-    """Embeddings [P, S, D] of a slot-major batch.
+    """Return the embeddings [P, S, D] of a slot-major batch.
 
     Raises:
-        ValueError: If the nodes are in another order.
+        ValueError: If the nodes are not in slot-major order.
     """
     classes = int(class_numbers(graph).max()) + 1
     samples = graph.x.size(0) // classes

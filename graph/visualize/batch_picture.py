@@ -1,4 +1,4 @@
-"""The batch as a graph: its images in the plane of the embeddings, joined by what was learned."""
+"""Figure of the batch graph: images in the principal plane and their strongest edges."""
 
 from typing import Any
 
@@ -20,21 +20,21 @@ from gcahng.graph.visualize.projection import Projection
 from gcahng.graph.visualize.spread import spread
 from gcahng.graph.visualize.style import COLOURS, SEQUENTIAL, STYLE
 
-# The strongest edges are the darkest: on white paper the pale end may fade.
+# The strongest edges are the darkest, since pale lines fade on white.
 EDGES, HALO = f"{SEQUENTIAL}_r", COLOURS[4]
-# Of the frames, and of the numbers on them; none is like a halo.
+# Colours of frames and of the numbers on them; the halo's colour is left out.
 FRAMES = (COLOURS[0], COLOURS[1], COLOURS[2], COLOURS[3], COLOURS[5], COLOURS[6])
 INKS = ("white", "white", "white", "black", "black", "white")
-# Inches: a thumbnail's side and the gap to the next, the shortest and the longest axis.
+# Inches: side of a thumbnail, gap between thumbnails, shortest and longest axis.
 SIDE, GAP, SHORTEST, LONGEST = 0.36, 0.04, 5.4, 11.0
-# Inches: what is around the axes, then a line and the width of the classes' legend.
+# Inches: margins of the axes, then height of a line and width of the class legend.
 LEFT, BOTTOM, TOP, RIGHT, LINE, LEGEND = 0.75, 1.2, 0.75, 1.5, 0.175, 2.75
-# Inches: what the title takes.
+# Inches: minimum width of the figure, for the title.
 NARROWEST = 9.4
-# Of more classes than these the legend would be longer than the picture.
+# With more classes, the legend would be longer than the figure, so it is omitted.
 NAMED = 30
 ARROW: dict[str, Any] = {
-    # As long as its head alone, whatever the edge's length.
+    # Arrow heads of fixed size without a shaft.
     **{"units": "inches", "angles": "xy", "pivot": "mid", "zorder": 2},
     **{"scale": 10, "width": 0.014, "headwidth": 7, "headlength": 7, "headaxislength": 7},
 }
@@ -43,21 +43,26 @@ ARROW: dict[str, Any] = {
 def draw_graph(
     graph: Data, *, layer: int | None = None, head: int | None = None, strongest: int = 3
 ) -> Figure:
-    """Draw the images of a batch where their embeddings lie, and the strongest edges.
+    """Draw the images of a batch at their projected embeddings, with the strongest edges.
 
-    Near images have near embeddings, as far as two principal components show it; images that would
-    hide one another are moved apart a little. A dark, thick line is a large weight. Where weights
-    have a direction, a triangle points to the node that attends.
+    Positions are principal components; overlapping images are moved apart. Dark, thick lines are
+    large weights. For asymmetric weights, a triangle points to the node that attends.
 
     Args:
-        graph: From `learned_graph`, best with `image` [B, 3, h, w] uint8 (without, nodes are boxes
-            in the colours of their classes) and `name`; from `batch_graph` edges are correlations.
-        layer: Whose attention to draw, from 1; None: the mean channel coefficient.
-        head: Which of its heads, from 1; None: their mean.
-        strongest: How many edges into each node, at least 1; the picture shows their union.
+        graph: From `learned_graph`, or `batch_graph` to draw correlations. Nodes are drawn as
+            `image` [B, 3, h, w] uint8 if present, else as boxes in class colours.
+        layer: Layer, from 1, whose attention to draw; None: the mean channel coefficient.
+        head: Head of the layer, from 1; None: mean over heads.
+        strongest: Number of edges into each node, at least 1; the figure shows their union.
 
     Raises:
-        ValueError: If there is no such layer, head or number of edges.
+        ValueError: If there is no such layer or head, or `strongest` is below 1.
+
+    Example:
+        >>> from gcahng.graph import batch_graph
+        >>> graph = batch_graph(torch.randn(4, 8), labels=torch.tensor([0, 1, 0, 1]))
+        >>> draw_graph(graph, strongest=1).get_suptitle()
+        '2 classes × 2 images: for each node the edge with the largest Pearson correlation ...'
     """
     weights, meaning = edge_weights(graph, layer, head)
     weights = weights.detach().float().cpu()
@@ -70,40 +75,26 @@ def draw_graph(
         figure, axes, bar = _canvas(places, side, len(numbers.unique()))
         lines = _draw_edges(axes, places, weights, edges, numbers)
         _draw_nodes(axes, graph.get("image"), places, side, numbers)
-        low, high = places.min(axis=0) - side, places.max(axis=0) + side
-        xlabel, ylabel = projection.axis_labels()
-        axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel=xlabel, ylabel=ylabel)
-        axes.set_aspect("equal")
-        axes.grid(False)
+        _set_axes(axes, places, side, projection)
         figure.colorbar(lines, cax=bar, label=meaning)
         bar.grid(False)
-        how_many = "edge" if strongest == 1 else f"{strongest} edges"
-        same = int((numbers[edges[0]] == numbers[edges[1]]).sum())
         figure.suptitle(
-            f"{describe(graph)}: for each node the {how_many} with the largest {meaning};\n"
-            f"{same} of {edges.size(1)} edges join images of one class",
+            _title(graph, edges, strongest, meaning),
             fontsize=STYLE["axes.titlesize"],
             x=LEFT / figure.get_figwidth(),
             ha="left",
         )
-        notes = ["Numbers are classes."]
-        if not is_symmetric(weights):
-            notes.append(
-                f"Triangles point from i to j{'' if layer is None else ', which attends'}."
-            )
-        if np.abs(places - points).max() > side / 2:
-            notes.append("Images that would hide one another are moved apart.")
-        across, up = figure.get_size_inches()
-        figure.text(LEFT / across, 0.1 / up, " ".join(notes), fontsize=9)
+        moved = bool(np.abs(places - points).max() > side / 2)
+        _add_notes(figure, is_symmetric(weights), attends=layer is not None, moved=moved)
         _legends(figure, axes, class_titles(graph, 28))
     return figure
 
 
 def strongest_edges(weights: Tensor, strongest: int) -> Tensor:
-    """The strongest edges into each node, self loops and masked edges (weight 0) left out.
+    """Select the strongest edges into each node, without self loops and masked edges (weight 0).
 
-    Shapes: weights [B, B], at [i, j] of the edge i → j → [2, E] senders and receivers; of symmetric
-    weights each pair once, i < j.
+    Shapes: weights [B, B], at [i, j] that of edge i → j → senders and receivers [2, E]; for
+    symmetric weights, each pair once with i < j.
 
     Raises:
         ValueError: If `strongest` is below 1.
@@ -121,13 +112,13 @@ def strongest_edges(weights: Tensor, strongest: int) -> Tensor:
 
 
 def is_symmetric(weights: Tensor) -> bool:
-    """Whether i → j and j → i weigh the same, to rounding."""
+    """True if the weights of i → j and j → i are equal up to rounding."""
     return torch.allclose(weights, weights.T, rtol=1e-4, atol=1e-6, equal_nan=True)
 
 
 def _places(points: np.ndarray) -> tuple[np.ndarray, float]:
-    """Where the nodes are drawn, and the side of a thumbnail in the same units."""
-    # More nodes take a larger picture, not smaller thumbnails, until a screen is full.
+    """Positions of the nodes without overlaps, and the side of a thumbnail in the same units."""
+    # More nodes enlarge the figure instead of shrinking thumbnails, up to the size of a screen.
     longest = min(max(1.9 * SIDE * np.sqrt(len(points)), SHORTEST), LONGEST)
     extent = float(np.ptp(points, axis=0).max()) or 1.0
     side = extent * SIDE / longest
@@ -135,7 +126,7 @@ def _places(points: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _canvas(places: np.ndarray, side: float, classes: int) -> tuple[Figure, Axes, Axes]:
-    """A figure in which a thumbnail has its size in inches; its axes, and those of the bar."""
+    """Create a figure with thumbnails of fixed size; return it, its axes and the bar's axes."""
     named = classes <= NAMED
     width, height = SIDE * (np.ptp(places, axis=0) / side + 2)
     width, height = max(width, 4.0), max(height, 4.0, LINE * (classes + 2) * named)
@@ -147,16 +138,24 @@ def _canvas(places: np.ndarray, side: float, classes: int) -> tuple[Figure, Axes
     return figure, axes, figure.add_axes(tuple(np.array(beside) / whole))
 
 
+def _set_axes(axes: Axes, places: np.ndarray, side: float, projection: Projection) -> None:
+    low, high = places.min(axis=0) - side, places.max(axis=0) + side
+    xlabel, ylabel = projection.axis_labels()
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel=xlabel, ylabel=ylabel)
+    axes.set_aspect("equal")
+    axes.grid(False)
+
+
 def _draw_edges(
     axes: Axes, places: np.ndarray, weights: Tensor, edges: Tensor, numbers: Tensor
 ) -> LineCollection:
     values = weights[edges[0], edges[1]]
-    # Weak edges first, so that strong ones lie on top.
+    # Draw weak edges first, so that strong ones are on top.
     order = values.argsort(stable=True)
     edges, shown = edges[:, order], values[order].numpy()
     start, end = places[edges[0]], places[edges[1]]
     norm = Normalize(*((shown[0], max(shown[-1], shown[0] + 1e-6)) if len(shown) else (0, 1)))
-    # Hundreds of lines as wide as ten would hide the pictures' places.
+    # Use thinner lines if there are many.
     widest = 2.0 * min(1.0, (60 / max(len(shown), 1)) ** 0.5)
     widths = 0.6 + widest * np.asarray(norm(shown))
     same = (numbers[edges[0]] == numbers[edges[1]]).numpy()
@@ -174,7 +173,7 @@ def _draw_edges(
     axes.add_collection(lines)
     if len(shown) and not is_symmetric(weights):
         length = np.maximum(np.linalg.norm(end - start, axis=1, keepdims=True), 1e-12)
-        # Beyond the middle: of a pair that attends to each other both triangles show.
+        # Place triangles beyond the middle, so that both of a mutual pair are visible.
         at, along = start + 0.6 * (end - start), (end - start) / length
         axes.quiver(*at.T, *along.T, shown, cmap=EDGES, norm=norm, **ARROW)
     return lines
@@ -197,8 +196,28 @@ def _draw_nodes(
         axes.text(left, top, title, color=ink, va="top", fontsize=7, bbox=tag, zorder=5)
 
 
+def _title(graph: Data, edges: Tensor, strongest: int, meaning: str) -> str:
+    how_many = "edge" if strongest == 1 else f"{strongest} edges"
+    sender, receiver = class_numbers(graph)[edges]
+    return (
+        f"{describe(graph)}: for each node the {how_many} with the largest {meaning};\n"
+        f"{int((sender == receiver).sum())} of {edges.size(1)} edges join images of one class"
+    )
+
+
+def _add_notes(figure: Figure, symmetric: bool, attends: bool, moved: bool) -> None:
+    """Explain numbers, triangles and moved images in the bottom line."""
+    notes = ["Numbers are classes."]
+    if not symmetric:
+        notes.append(f"Triangles point from i to j{', which attends' if attends else ''}.")
+    if moved:
+        notes.append("Images that would hide one another are moved apart.")
+    width, height = figure.get_size_inches()
+    figure.text(LEFT / width, 0.1 / height, " ".join(notes), fontsize=9)
+
+
 def _legends(figure: Figure, axes: Axes, titles: list[str]) -> None:
-    """Legends of the lines, and of the classes where there are few enough."""
+    """Add legends of the lines and, if there are few enough, of the classes."""
     lines = [
         Line2D([], [], color=HALO, linewidth=5, label="two images of one class (orange border)"),
         Line2D([], [], color="#555555", linewidth=2, label="of two classes"),

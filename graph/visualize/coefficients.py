@@ -1,4 +1,4 @@
-"""The channel coefficients η: of single pairs, of kinds of pairs, and of pairs of classes."""
+"""Figure of the channel coefficients η: by pair, by kind of pair, and by pair of classes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,27 +14,35 @@ from torch_geometric.data import Data
 from gcahng.graph.visualize.batch import as_array, class_numbers, class_titles, describe, require
 from gcahng.graph.visualize.style import COLOURS, SEQUENTIAL, STYLE
 
-# Of each kind, where the caller chooses no pairs.
+# Pairs of each kind shown by default.
 CHOSEN = 4
 BINS = 25
-# Of more classes than these their names would overlap along the matrix.
+# With more classes, class names would overlap along the matrix.
 NAMED = 10
 
 
 def draw_coefficients(graph: Data, pairs: Sequence[tuple[int, int]] | None = None) -> Figure:
-    """Draw η of chosen pairs by channel, how η is distributed, and its mean by pair of classes.
+    """Draw η of some pairs by channel, the distribution of η, and its mean by pair of classes.
 
-    η near 1 keeps a channel of the negative, η near 0 pulls it towards the anchor. Channels are
-    ordered by their variance over the pairs shown, the most adaptive on top: a row of one colour is
-    a channel that treats all pairs alike.
+    η near 1 keeps a channel of the negative, η near 0 moves it towards the anchor. Channels are
+    sorted by their variance over the pairs shown, largest on top; a row of one colour is a channel
+    with the same coefficient for all pairs.
 
     Args:
         graph: From `learned_graph`, with `coefficients` [B², D].
-        pairs: Nodes i and j of each pair, in [0, B); None: up to four pairs of one class, and of
-            two classes the four most and the four least correlated.
+        pairs: Nodes i and j of each pair, in [0, B); default: up to four pairs of the same class,
+            and the four most and four least correlated pairs of different classes.
 
     Raises:
-        ValueError: If the graph has no coefficients or a pair is not in it.
+        ValueError: If the graph has no coefficients or a node is not in it.
+
+    Example:
+        >>> from gcahng.graph import CorrelationNetwork, batch_graph
+        >>> from gcahng.graph.visualize import learned_graph
+        >>> batch = batch_graph(torch.randn(6, 8), labels=torch.tensor([0, 1, 2, 0, 1, 2]))
+        >>> graph = learned_graph(CorrelationNetwork(8, num_classes=3, layers=1, heads=2), batch)
+        >>> draw_coefficients(graph, pairs=[(0, 3), (0, 1)]).get_suptitle()
+        'Channel coefficients η of 3 classes × 2 images: ...'
     """
     size = graph.num_nodes
     coefficients = require(graph, "coefficients").detach().view(size, size, -1)
@@ -57,7 +65,7 @@ def draw_coefficients(graph: Data, pairs: Sequence[tuple[int, int]] | None = Non
 
 
 def default_pairs(graph: Data) -> dict[str, list[tuple[int, int]]]:
-    """Pairs i < j by kind: of one class, and the most and the least correlated of two classes."""
+    """Pairs i < j by kind: same class, and most and least correlated of different classes."""
     numbers = class_numbers(graph)
     size = len(numbers)
     row, column = torch.triu_indices(size, size, offset=1)
@@ -78,7 +86,7 @@ def default_pairs(graph: Data) -> dict[str, list[tuple[int, int]]]:
 
 
 def check_pairs(pairs: Sequence[tuple[int, int]], size: int) -> list[tuple[int, int]]:
-    """The pairs as they are.
+    """Return the pairs as a list.
 
     Raises:
         ValueError: If a node is not in [0, size).
@@ -136,7 +144,7 @@ def _draw_distribution(axes: Axes, graph: Data, coefficients: Tensor) -> None:
         axes.stairs(share, edges, color=COLOURS[number], linestyle=dash, linewidth=1.8, label=label)
     axes.set(xlabel="coefficient η", ylabel="share of all channels [%]", xlim=(0, 1))
     axes.set_title("All pairs and channels", pad=22)
-    # Above the curves, which may be anywhere.
+    # Above the axes, since the curves may be anywhere.
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 0.98), ncols=2)
 
 
@@ -155,7 +163,7 @@ def _draw_classes(axes: Axes, graph: Data, coefficients: Tensor) -> None:
 
 
 def class_means(weights: Tensor, numbers: Tensor) -> Tensor:
-    """Mean weight of the edges between two classes, self loops left out; NaN where there are none.
+    """Mean weight of the edges between two classes without self loops; NaN if there are none.
 
     Shapes: weights [B, B], class numbers [B] → [S, S].
     """

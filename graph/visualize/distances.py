@@ -1,4 +1,4 @@
-"""How hard the synthetic negatives of one batch are: distances to their anchors."""
+"""Figure of the distances of positives and negatives to their anchors in one batch."""
 
 import numpy as np
 from matplotlib import rc_context
@@ -10,28 +10,37 @@ from gcahng.graph.distances import batch_distances
 from gcahng.graph.visualize.batch import as_array, class_slots, describe, require
 from gcahng.graph.visualize.style import COLOURS, STYLE
 
-# The kinds of distances: colour and dash in every picture, and name.
+# Colour, line style and label of each kind of distance, in all figures.
 KINDS = {
     "positive": (COLOURS[2], "-", "anchor to positive"),
     "negative": (COLOURS[0], "--", "anchor to real negative"),
     "synthetic": (COLOURS[1], "-", "anchor to synthetic negative"),
 }
 DISTANCE = "distance, units of the embedding"
-# Of a histogram whose area is 100 %.
+# Axis label of histograms with area 100 %.
 DENSITY = "share of each kind\nper unit of distance [%]"
 BINS = 40
 
 
 def draw_distances(graph: Data) -> Figure:
-    """Draw how far positives, real and synthetic negatives of a batch are from their anchors.
+    """Draw histograms of the distances from anchors to positives and real and synthetic negatives.
 
     The further left a negative, the harder it is; vertical lines are medians.
 
     Args:
-        graph: With `negatives` [P, S, S, D] of its slot-major nodes, S ≥ 2.
+        graph: With slot-major nodes of S ≥ 2 classes and `negatives` [P, S, S, D].
 
     Raises:
-        ValueError: If there are no negatives, or only one class, or nodes are in another order.
+        ValueError: If the graph has no negatives, only one class, or nodes in another order.
+
+    Example:
+        >>> import torch
+        >>> from gcahng.graph import batch_graph
+        >>> graph = batch_graph(torch.eye(4), labels=torch.tensor([0, 1, 0, 1]))
+        >>> anchors, others = graph.x.view(2, 2, 1, 4), graph.x.view(2, 1, 2, 4)
+        >>> graph.negatives = (anchors + others) / 2
+        >>> draw_distances(graph).get_suptitle()
+        '2 classes × 2 images: 100% of the synthetic negatives are harder, ...'
     """
     negatives, slots = require(graph, "negatives"), class_slots(graph)
     if slots.size(1) < 2:
@@ -39,7 +48,7 @@ def draw_distances(graph: Data) -> Figure:
     found = batch_distances(slots, negatives.detach().to(slots))
     values = {kind: as_array(getattr(found, kind)).flatten() for kind in KINDS}
     if slots.size(0) == 1:
-        # A class of one image has no positive.
+        # A class with one image has no positive.
         del values["positive"]
     upper = max(float(distances.max()) for distances in values.values()) or 1.0
     with rc_context(STYLE):
@@ -62,7 +71,7 @@ def draw_distances(graph: Data) -> Figure:
 
 
 def draw_counts(axes: Axes, kind: str, counts: np.ndarray, upper: float, label: str = "") -> None:
-    """Draw counts in equal parts of [0, upper] as a histogram of area 100 %."""
+    """Draw counts of equal bins of [0, upper] as a histogram with area 100 %."""
     colour, dash, _ = KINDS[kind]
     edges = np.linspace(0, upper, len(counts) + 1)
     heights = 100 * counts / counts.sum() / np.diff(edges)

@@ -1,4 +1,4 @@
-"""The batch graph for other programs: networkx, and the files that Gephi opens."""
+"""Export a batch graph to networkx and to GraphML or GEXF (Gephi)."""
 
 import re
 from copy import copy
@@ -11,21 +11,31 @@ from torch_geometric.utils import to_networkx as pyg_to_networkx
 
 from gcahng.graph.visualize.learned import class_names, edge_weights
 
-# What XML has no way to write.
+# Characters that XML cannot represent.
 UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 WRITERS = {"graphml": networkx.write_graphml, "gexf": networkx.write_gexf}
 
 
 def to_networkx(graph: Data) -> "networkx.DiGraph[int]":
-    """A directed networkx graph of plain numbers and texts, without self loops.
+    """Convert to a directed networkx graph with plain numbers and strings, without self loops.
 
-    Nodes have `label` (class name and number of the node) and `y`; edges i → j have `weight` (mean
-    channel coefficient, or the correlation where nothing was learned), `correlation`,
-    `same_class` (0 or 1), and for each layer l with attention `attention_l`, by which node j
-    attends to node i, the mean of its heads.
+    Nodes have `label` (class name and node number) and `y`. Edges i → j have `weight` (mean channel
+    coefficient, or the correlation without learned coefficients), `correlation`, `same_class` (0
+    or 1), and `attention_l` for each layer l with attention: the weight with which node j attends
+    to node i, averaged over heads.
 
     Args:
         graph: From `learned_graph` or `batch_graph`.
+
+    Example:
+        >>> import torch
+        >>> from gcahng.graph import batch_graph
+        >>> z = torch.tensor([[1.0, 2, 3], [3, 2, 1], [1, 3, 2], [0, 1, 0]])
+        >>> exported = to_networkx(batch_graph(z, labels=torch.tensor([0, 1, 0, 1])))
+        >>> exported.nodes[0]
+        {'label': 'class 0 · 0', 'y': 0}
+        >>> round(exported.edges[0, 2]["correlation"], 3), exported.edges[0, 2]["same_class"]
+        (0.5, 1)
     """
     plain, edges = copy(graph), ["weight", "correlation", "same_class"]
     names = (UNWRITABLE.sub(" ", name) for name in class_names(graph))
@@ -42,10 +52,10 @@ def to_networkx(graph: Data) -> "networkx.DiGraph[int]":
 
 
 def write_graph(graph: Data, path: str | Path) -> None:
-    """Write what `to_networkx` makes as GraphML or GEXF, by the ending of `path`.
+    """Write the graph of `to_networkx` as GraphML or GEXF, depending on the suffix of `path`.
 
     Raises:
-        ValueError: If the ending is another.
+        ValueError: If the suffix is neither .graphml nor .gexf.
     """
     path = Path(path)
     write: Any = WRITERS.get(path.suffix.removeprefix("."))

@@ -1,4 +1,4 @@
-"""How the hardness of the negatives changes while a network is trained."""
+"""Figure of the hardness of the negatives over the epochs of a training run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,26 +19,31 @@ CURVES = {
     "diversity": (1, "diversity: spread of η\nover a node's partners"),
 }
 LOW, MIDDLE, HIGH = 0.1, 0.5, 0.9
-# Beyond these many epochs single markers would run into each other.
+# With more epochs, markers would overlap.
 MARKED = 30
 
 
 def draw_hardness(rows: Rows) -> Figure:
-    """Draw distances to the anchors through the epochs of a training run.
+    r"""Draw the distances to the anchors over the epochs of a training run.
 
-    Above, the median of each kind of distance with a band that holds its middle 80 %: hard
-    negatives are as near as positives. Between, the whole distribution in the first, the middle
-    and the last epoch. Below, the share of synthetic negatives that are harder than the nearest
-    real image of their class, and the spread of the coefficients, where rows have them.
+    Top: median and middle 80 % of each kind of distance; hard negatives are as near as positives.
+    Middle: the full distribution in the first, middle and last epoch. Bottom: the share of
+    synthetic negatives that are harder than the nearest real image of their class, and the spread
+    of the coefficients, if the rows contain them.
 
     Args:
-        rows: One mapping per epoch, in order: `epoch`, `upper`, and counts of distances in equal
-            parts of [0, upper] as `positive`, `negative` and, where there are any, `synthetic`;
-            optional are `harder` in [0, 1] and `diversity`. A missing value, NaN, or counts that
-            are all zero leave a gap.
+        rows: One mapping per epoch, in order, with `epoch`, `upper`, and histogram counts over
+            equal bins of [0, upper] as `positive`, `negative` and optionally `synthetic`; also
+            optional are `harder` in [0, 1] and `diversity`. Missing values, NaN and all-zero
+            counts leave a gap.
 
     Raises:
-        ValueError: If there is no row, or one lacks what every row has.
+        ValueError: If there is no row or a row lacks a required key.
+
+    Example:
+        >>> row = {"epoch": 1, "upper": 2.0, "positive": [3, 1], "negative": [1, 9], "harder": 0.5}
+        >>> draw_hardness([row]).get_suptitle()
+        'Synthetic negatives harder than the nearest real image of their class:\n50% in epoch 1'
     """
     _check(rows)
     kinds = [kind for kind in KINDS if any(counted(row, kind) for row in rows)]
@@ -66,7 +71,7 @@ def draw_hardness(rows: Rows) -> Figure:
 
 
 def quantiles(row: Mapping[str, Any], kind: str, shares: Sequence[float]) -> np.ndarray:
-    """Distances below which the given shares lie, even within a bin; NaN without counts."""
+    """Quantiles of the histogram, interpolated linearly within bins; NaN without counts."""
     if not counted(row, kind):
         return np.full(len(shares), np.nan)
     counts = np.asarray(row[kind], dtype=float)
@@ -75,12 +80,12 @@ def quantiles(row: Mapping[str, Any], kind: str, shares: Sequence[float]) -> np.
 
 
 def _upper(row: Mapping[str, Any]) -> float:
-    # Equal embeddings have no distances: all are counted in the first part of [0, 1].
+    # If all embeddings are equal, `upper` is 0 and all counts are in the first bin; use [0, 1].
     return float(row["upper"]) or 1.0
 
 
 def counted(row: Mapping[str, Any], kind: str) -> bool:
-    """Whether a row has distances of this kind."""
+    """True if a row has distances of this kind."""
     counts = row.get(kind)
     return counts is not None and float(np.sum(counts)) > 0
 
@@ -117,7 +122,7 @@ def _draw_bands(axes: Axes, rows: Rows, kinds: Sequence[str]) -> None:
         axes.fill_between(epochs, found[:, 0], found[:, 2], color=colour, alpha=0.15, linewidth=0)
         axes.plot(epochs, found[:, 1], color=colour, linestyle=dash, label=label, **_marker(rows))
         if len(rows) == 1:
-            # A band of one epoch has no area.
+            # A band over one epoch has no area, so draw a line.
             axes.vlines(epochs, found[:, 0], found[:, 2], color=colour, linewidth=4, alpha=0.3)
     axes.set(title="Median, and band of the middle 80 %", ylabel=DISTANCE.replace(", ", ",\n"))
     axes.set_ylim(bottom=0)

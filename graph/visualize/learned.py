@@ -1,4 +1,4 @@
-"""The batch graph with what a network has learned on it: what every picture is drawn from."""
+"""Batch graph with coefficients and attention of a network: the input of all figures."""
 
 from copy import copy
 from typing import Any
@@ -15,11 +15,11 @@ COEFFICIENT = "mean channel coefficient"
 
 
 class _Attention:
-    """Collects the attention weights by which one layer's messages pass.
+    """Record the attention weights of one layer with forward hooks.
 
     Args:
-        layer: Looked through for message-passing operators; the first with attention counts.
-        size: How many nodes there are.
+        layer: Searched for message-passing operators; the first one with attention is recorded.
+        size: Number of nodes.
     """
 
     def __init__(self, layer: nn.Module, size: int) -> None:
@@ -37,11 +37,11 @@ class _Attention:
         ]
 
     def _propagate(self, module: MessagePassing, inputs: tuple[Any, ...]) -> None:
-        # Some operators drop self loops or add them anew: only here it is known which edges pass.
+        # Operators may remove or add self loops, so take the edges that they propagate.
         self.edges = inputs[0]
 
     def _message(self, module: MessagePassing, inputs: tuple[Any, ...], messages: Tensor) -> None:
-        # PyG's own name; some of its layers make it within the message.
+        # PyG passes "alpha" to the message, or stores "_alpha" inside it, depending on the layer.
         alpha = inputs[0].get("alpha", getattr(module, "_alpha", None))
         if self.weights is not None or not _one_row_each(alpha, self.edges):
             return
@@ -52,26 +52,34 @@ class _Attention:
 
 
 def _one_row_each(alpha: Any, edges: Any) -> bool:
-    """Whether something is a tensor with one row for each of some edges."""
+    """True if `alpha` is a tensor with one row per edge."""
     both = torch.is_tensor(alpha) and torch.is_tensor(edges)
     return both and alpha.dim() > 0 and alpha.size(0) == edges.size(1)
 
 
 @torch.no_grad()
 def learned_graph(network: CorrelationNetwork, graph: Data) -> Data:
-    r"""Run a network on a batch graph and keep what it has learned as attributes of the edges.
+    r"""Run a network on a batch graph and store coefficients and attention as edge attributes.
 
     Args:
-        network: In training mode or not; it runs in evaluation mode and is left as it was.
-        graph: From `batch_graph`. Labels need not be training classes: they only mask.
+        network: Run in evaluation mode; its training mode is restored afterwards.
+        graph: From `batch_graph`. Labels are used for masking only, so they need not be training
+            classes.
 
     Returns:
-        A shallow copy of `graph` with `coefficients` [B², D], η of every edge, and `attention`, a
-        list with one entry for each layer: its weights `alpha` [B², heads] of edge i → j, by which
-        node j attends to node i (0 where no message passes), or None for a layer without attention.
+        A shallow copy of `graph` with `coefficients` [B², D], the η of every edge, and `attention`,
+        a list with one entry per layer: weights [B², heads] with which node j attends to node i for
+        edge i → j (0 without a message), or None for a layer without attention.
 
     Raises:
         ValueError: If `graph` is not a complete batch graph.
+
+    Example:
+        >>> from gcahng.graph import batch_graph
+        >>> batch = batch_graph(torch.randn(6, 8), labels=torch.tensor([0, 1, 2, 0, 1, 2]))
+        >>> graph = learned_graph(CorrelationNetwork(8, num_classes=3, layers=1, heads=2), batch)
+        >>> graph.coefficients.shape, graph.attention[0].shape
+        (torch.Size([36, 8]), torch.Size([36, 2]))
     """
     found = [_Attention(layer, graph.num_nodes or 0) for layer in network.layers]
     modes = {module: module.training for module in network.modules()}
@@ -91,19 +99,26 @@ def learned_graph(network: CorrelationNetwork, graph: Data) -> Data:
 def edge_weights(
     graph: Data, layer: int | None = None, head: int | None = None
 ) -> tuple[Tensor, str]:
-    """One number for each pair of nodes, and what it is.
+    """Return one weight per ordered pair of nodes, and its meaning.
 
     Args:
-        graph: From `learned_graph`; from `batch_graph` it has correlations alone.
-        layer: From 1: that layer's attention. None: the mean coefficient, or where nothing was
-            learned the correlation of the embeddings.
-        head: From 1; None: the mean over the heads.
+        graph: From `learned_graph`, or from `batch_graph` for correlations only.
+        layer: Number of the layer, from 1, for its attention; None: the mean coefficient, or the
+            correlation of the embeddings without learned coefficients.
+        head: Number of the head, from 1; None: the mean over heads.
 
     Returns:
-        [B, B], at [i, j] the weight of edge i → j, and its name.
+        Weights [B, B], at [i, j] that of edge i → j, and their name.
 
     Raises:
         ValueError: If there is no such layer or head, or the layer has no attention.
+
+    Example:
+        >>> from gcahng.graph import batch_graph
+        >>> z = torch.tensor([[1.0, 2, 3], [3, 2, 1], [1, 3, 2], [0, 0, 1]])
+        >>> weights, name = edge_weights(batch_graph(z, labels=torch.tensor([0, 1, 0, 1])))
+        >>> weights[0], name
+        (tensor([ 1.0000, -1.0000,  0.5000,  0.8660]), 'Pearson correlation of the embeddings')
     """
     size = graph.x.size(0)
     if layer is None:
@@ -128,6 +143,12 @@ def edge_weights(
 
 
 def class_names(graph: Data) -> list[str]:
-    """The name of each node's class: `name` where the graph has it, else its number."""
+    """Class name of each node: the attribute `name`, or the label if there is none.
+
+    Example:
+        >>> from gcahng.graph import batch_graph
+        >>> class_names(batch_graph(torch.randn(4, 2), labels=torch.tensor([3, 5, 3, 5])))
+        ['class 3', 'class 5', 'class 3', 'class 5']
+    """
     names = graph.get("name")
     return list(names) if names is not None else [f"class {label}" for label in graph.y.tolist()]

@@ -1,4 +1,4 @@
-"""What was learned of every pair of a batch, as matrices."""
+"""Figure of correlations, coefficients and attention of a batch as matrices."""
 
 from math import ceil
 from typing import Any
@@ -20,27 +20,36 @@ from gcahng.graph.visualize.batch import (
 from gcahng.graph.visualize.learned import COEFFICIENT, CORRELATION, edge_weights
 from gcahng.graph.visualize.style import DIVERGING, SEQUENTIAL, STYLE
 
-# Inches: a matrix of the first row, a matrix of a head, and what is around a row and a picture.
+# Inches: a matrix of the first row, a matrix of a head, margins of a row and of the figure.
 LARGE, SMALL, AROUND, BESIDE = 3.6, 2.6, 0.8, 1.7
-# Heads side by side.
+# Heads per row.
 COLUMNS = 4
-# Of more classes than these the names would overlap along a matrix; inches that they take.
+# Maximum number of classes with names along a matrix, and inches for the names.
 NAMED, NAME = 10, 1.0
-# Rare high weights would leave all others dark: above this share of the weights colours end.
+# The colour scale ends at this quantile of the weights, so that rare high weights do not darken
+# the rest.
 SHOWN = 0.995
 
 
 def draw_matrices(graph: Data) -> Figure:
-    """Draw correlations, mean coefficients and each head's attention, [B, B] each, by class.
+    """Draw correlations, mean coefficients and the attention of each head as [B, B] matrices.
 
-    Row j shows what image j attends to: its column i is the weight of the edge i → j. Images are
-    ordered by class and lines part the classes, so that the blocks on the diagonal are pairs of one
-    class. The heads of a layer share a colour scale; its highest half percent has one colour. What
-    the graph lacks is left out: from `batch_graph` there is the correlation alone, and a layer
-    without attention has no row.
+    Row j shows what image j attends to: column i is the weight of edge i → j. Images are sorted by
+    class, with lines between classes, so diagonal blocks are pairs of the same class. The heads of
+    a layer share a colour scale, which is clipped at the 99.5 % quantile. Missing attributes are
+    omitted: a graph from `batch_graph` has correlations only, and layers without attention have no
+    row.
 
     Args:
-        graph: From `learned_graph`; with `name`, up to ten classes are named along the matrices.
+        graph: From `learned_graph`; up to ten classes are named along the matrices.
+
+    Example:
+        >>> import torch
+        >>> from gcahng.graph import batch_graph
+        >>> graph = batch_graph(torch.randn(6, 8), labels=torch.tensor([0, 1, 2, 0, 1, 2]))
+        >>> figure = draw_matrices(graph)
+        >>> figure.axes[0].get_title(), figure.get_suptitle()
+        ('Pearson correlation of the embeddings', '3 classes × 2 images, class by class')
     """
     summaries = [(CORRELATION, as_array(graph.edge_attr.sum(-1)).reshape(graph.num_nodes, -1))]
     if graph.get("coefficients") is not None:
@@ -75,14 +84,14 @@ def draw_matrices(graph: Data) -> Figure:
 
 
 def _weights(graph: Data, layer: int | None = None, head: int | None = None) -> np.ndarray:
-    """[B, B], at [j, i] the weight of the edge i → j."""
+    """Weights [B, B], at [j, i] that of edge i → j."""
     return as_array(edge_weights(graph, layer, head)[0]).T
 
 
 def _draw_summaries(part: SubFigure, graph: Data, summaries: list[tuple[str, np.ndarray]]) -> None:
     panels = part.subplots(1, len(summaries), squeeze=False)[0]
     for axes, (title, values) in zip(panels, summaries, strict=True):
-        # A correlation has a sign, and white is none at all.
+        # Correlations have a sign: centre the diverging colour map at 0.
         reach = float(np.abs(values).max()) or 1.0
         scale = (-reach, reach) if title == CORRELATION else (values.min(), values.max())
         colours = DIVERGING if title == CORRELATION else SEQUENTIAL
@@ -102,7 +111,7 @@ def _draw_heads(part: SubFigure, graph: Data, layer: int, heads: list[np.ndarray
         axes = panels.flat[head]
         image = _draw_matrix(axes, graph, values, scale, SEQUENTIAL)
         axes.set(title=f"head {head + 1}", xlabel="image i (attended to)")
-        # The names stand once, before the first matrix; columns are in the same order.
+        # Class names appear once per row; columns have the same order.
         axes.set_xticks([])
         if head % columns:
             axes.set_yticks([])
@@ -119,7 +128,7 @@ def _draw_heads(part: SubFigure, graph: Data, layer: int, heads: list[np.ndarray
 def _draw_matrix(
     axes: Axes, graph: Data, values: np.ndarray, scale: tuple[float, float], colours: str
 ) -> AxesImage:
-    """Draw [B, B] with images class by class, lines between classes, names where they fit."""
+    """Draw a [B, B] matrix sorted by class, with lines between classes and names if they fit."""
     order = class_order(graph).numpy()
     image = axes.imshow(values[np.ix_(order, order)], cmap=colours, vmin=scale[0], vmax=scale[1])
     sizes = class_numbers(graph).bincount().numpy()

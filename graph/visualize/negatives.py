@@ -1,4 +1,4 @@
-"""Where the synthetic negatives lie, beside their anchors and the classes they stand for."""
+"""Figure of the synthetic negatives among the real embeddings."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -24,18 +24,26 @@ ANCHOR, POSITIVE, SYNTHETIC, REAL = COLOURS[6], COLOURS[2], COLOURS[1], COLOURS[
 
 
 def draw_negatives(graph: Data, anchors: Sequence[int] | None = None) -> Figure:
-    """Draw the synthetic negatives of a few anchors among the real embeddings, a panel each.
+    """Draw the synthetic negatives of some anchors among the real embeddings, one panel each.
 
-    The plane is that of the real embeddings (`Projection`), the same in all panels. From the anchor
-    a line leads to each synthetic negative, one per other class, and on to the nearest real image
-    of that class; short first parts are hard negatives. Numbers are classes, at their centres.
+    All panels show the principal plane of the real embeddings (`Projection`). A line goes from the
+    anchor to each synthetic negative, one per other class, and on to the nearest real image of that
+    class; a short first segment is a hard negative. Numbers are classes, at their centres.
 
     Args:
-        graph: With `negatives` [P, S, S, D] of its slot-major nodes.
-        anchors: Nodes, in [0, B); None: three from left to right of the plane.
+        graph: With slot-major nodes and `negatives` [P, S, S, D].
+        anchors: Nodes in [0, B); default: three, spread along the first principal component.
 
     Raises:
-        ValueError: If there are no negatives or no such anchor, or nodes are in another order.
+        ValueError: If the graph has no negatives or no such anchor, or nodes are in another order.
+
+    Example:
+        >>> from gcahng.graph import batch_graph
+        >>> graph = batch_graph(torch.randn(4, 8), labels=torch.tensor([0, 1, 0, 1]))
+        >>> anchors, others = graph.x.view(2, 2, 1, 8), graph.x.view(2, 1, 2, 8)
+        >>> graph.negatives = (anchors + others) / 2
+        >>> draw_negatives(graph, anchors=[3]).axes[0].get_title()
+        'anchor #3: 2 class 1'
     """
     negatives = require(graph, "negatives").detach()
     slots = class_slots(graph)
@@ -43,17 +51,8 @@ def draw_negatives(graph: Data, anchors: Sequence[int] | None = None) -> Figure:
     points = as_array(projection(graph.x))
     chosen = _check_anchors(anchors, len(points)) if anchors else _default_anchors(points)
     titles = class_titles(graph, 28)
-    extent = np.ptp(points, axis=0)
-    columns = min(len(chosen), COLUMNS)
-    rows = ceil(len(chosen) / columns)
     with rc_context(STYLE):
-        # Between these the label of the axis has room, and a screen has some for the picture.
-        height = PANEL * float(np.clip(extent[1] / extent[0] if extent[0] else 1, 0.75, 1.2))
-        figure = Figure((max(PANEL * columns, 7.0), (height + 0.3) * rows + 1.2))
-        figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
-        panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-        for axes in panels.flat[len(chosen) :]:
-            axes.set_axis_off()
+        figure, panels = _panels(points, len(chosen))
         for axes, anchor in zip(panels.flat, chosen, strict=False):
             _draw_panel(axes, projection, slots, negatives, anchor)
             number = anchor % slots.size(1)
@@ -73,8 +72,23 @@ def draw_negatives(graph: Data, anchors: Sequence[int] | None = None) -> Figure:
     return figure
 
 
+def _panels(points: np.ndarray, count: int) -> tuple[Figure, np.ndarray]:
+    """Create a figure with `count` panels in the aspect ratio of the points [B, 2]."""
+    extent = np.ptp(points, axis=0)
+    columns = min(count, COLUMNS)
+    rows = ceil(count / columns)
+    # Limits that leave room for axis labels and fit a screen.
+    height = PANEL * float(np.clip(extent[1] / extent[0] if extent[0] else 1, 0.75, 1.2))
+    figure = Figure((max(PANEL * columns, 7.0), (height + 0.3) * rows + 1.2))
+    figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for axes in panels.flat[count:]:
+        axes.set_axis_off()
+    return figure, panels
+
+
 def nearest_real(slots: Tensor, synthetic: Tensor) -> Tensor:
-    """The sample of its own class that is nearest to each synthetic negative.
+    """Find the sample of the same class nearest to each synthetic negative.
 
     Shapes: slots [P, S, D], synthetic [S, D] of one anchor → [S, D].
     """
@@ -90,7 +104,7 @@ def _check_anchors(anchors: Sequence[int], size: int) -> list[int]:
 
 
 def _default_anchors(points: np.ndarray) -> list[int]:
-    """Nodes at the middles of equal parts of the first component's order."""
+    """Nodes at evenly spaced ranks of the first principal component."""
     order = points[:, 0].argsort(kind="stable")
     count = min(ANCHORS, len(points))
     return [int(order[(2 * part + 1) * len(points) // (2 * count)]) for part in range(count)]
@@ -133,11 +147,11 @@ def _draw_panel(
 
 
 def _draw_classes(axes: Axes, points: np.ndarray) -> None:
-    """Join the images of a class to their centre, [P, S, 2], and number it."""
+    """Connect the images [P, S, 2] of each class to their centre, and number the centre."""
     centres = points.mean(axis=0)
     rays = np.stack([points, np.broadcast_to(centres, points.shape)], axis=2).reshape(-1, 2, 2)
     axes.add_collection(LineCollection(list(rays), colors="#bbbbbb", linewidths=0.7, zorder=1))
-    # As large as two digits, so that no number hides another.
+    # Boxes of the size of two digits, so that numbers do not overlap.
     extent = float(np.ptp(points.reshape(-1, 2), axis=0).max()) or 1.0
     places = spread(centres, (0.05 * extent, 0.035 * extent))
     for number, (x, y) in enumerate(places, start=1):

@@ -1,4 +1,4 @@
-"""What the page of a batch graph draws from, as compact as it needs to be."""
+"""Compact data of a batch graph for the interactive page."""
 
 import base64
 import io
@@ -22,21 +22,21 @@ THUMBNAIL = 64
 
 
 def page_data(graph: Data) -> dict[str, Any]:
-    """Everything that the script draws from, ready for JSON.
+    """Collect all data that the page's script draws, ready for JSON.
 
-    Weights are stored as 16-bit integers and profiles as 8-bit ones, each evenly spaced from the
-    least value to the greatest and packed in base64: value = low + step · integer.
+    Weights are quantised to 16-bit integers and profiles to 8-bit integers, evenly spaced between
+    minimum and maximum and base64-encoded: value = low + step · integer.
 
     Args:
-        graph: A batch graph, checked.
+        graph: A valid batch graph.
 
     Returns:
-        `nodes` with their class, place in the unit square, neighbours and picture; `coefficient`
-        and `correlation` of the pairs i ≤ j by row; `attention`, a list of layers and their heads,
-        of all edges; `profile` of the pairs i ≤ j. What the graph has not is None, or empty.
+        `nodes` with class, position in the unit square, neighbours and image; `coefficient` and
+        `correlation` of the pairs i ≤ j by row; `attention` of all edges, a list of layers with
+        their heads; `profile` of the pairs i ≤ j. Missing attributes are None or empty.
 
     Raises:
-        ValueError: If the embeddings have no plane (`Projection.fit`).
+        ValueError: If the embeddings have no principal plane (`Projection.fit`).
     """
     bare = graph.get("coefficients") is None
     projection, classes = Projection.fit(graph.x), class_numbers(graph)
@@ -65,13 +65,13 @@ def page_data(graph: Data) -> dict[str, Any]:
 
 
 def _of_pairs(graph: Data, weights: Tensor) -> dict[str, Any]:
-    """Symmetric weights [B, B] of the pairs i ≤ j, by row."""
+    """Quantise symmetric weights [B, B], stored for the pairs i ≤ j by row."""
     pairs = unordered_pairs(graph.x.size(0), graph.x.device)
     return _quantised(weights[pairs.row, pairs.col], "<u2")
 
 
 def _attention(graph: Data) -> list[dict[str, Any]]:
-    """The layers that have attention, each with its weights by head, row-major."""
+    """Quantise the weights of each layer with attention, by head, row-major."""
     layers = enumerate(graph.get("attention") or [], start=1)
     return [
         {"layer": layer, "heads": [_quantised(head, "<u2") for head in weights.unbind(1)]}
@@ -81,14 +81,14 @@ def _attention(graph: Data) -> list[dict[str, Any]]:
 
 
 def _profiles(graph: Data) -> dict[str, Any]:
-    """Coefficients of the pairs i ≤ j over their channels, the most varied first, in groups."""
+    """Quantise the coefficients of the pairs i ≤ j: means over groups of channels by variance."""
     pairs = unordered_pairs(graph.x.size(0), graph.x.device)
     values = graph.coefficients
     order = values.var(0, correction=0).argsort(descending=True, stable=True)
     half = values[pairs.row * graph.x.size(0) + pairs.col][:, order]
     groups = half.tensor_split(min(PROFILE_BARS, half.size(1)), dim=1)
     bars = torch.stack([group.mean(1) for group in groups], 1)
-    # A pair of two nodes stands for both of its edges, as in the variance.
+    # Off-diagonal pairs count twice, as in the variance over edges.
     mean = (bars * pairs.weight.unsqueeze(1)).sum(0) / pairs.weight.sum()
     return {
         "sizes": [group.size(1) for group in groups],
@@ -98,7 +98,7 @@ def _profiles(graph: Data) -> dict[str, Any]:
 
 
 def _quantised(values: Tensor, dtype: str) -> dict[str, Any]:
-    """Values as evenly spaced integers, from the least to the greatest."""
+    """Quantise values to evenly spaced integers between minimum and maximum."""
     numbers = values.double().cpu().numpy()
     low, levels = numbers.min(), np.iinfo(dtype).max
     step = (numbers.max() - low) / levels
@@ -108,7 +108,7 @@ def _quantised(values: Tensor, dtype: str) -> dict[str, Any]:
 
 
 def _neighbours(x: Tensor) -> list[list[tuple[int, float]]]:
-    """For each node the nearest others by cosine similarity, with it."""
+    """Nearest other nodes of each node and their cosine similarities."""
     unit = F.normalize(x, dim=-1)
     found = (unit @ unit.T).fill_diagonal_(-torch.inf).sort(descending=True, stable=True)
     count = min(NEIGHBOURS, len(x) - 1)
@@ -121,7 +121,7 @@ def _rounded(values: Tensor) -> list[list[float]]:
 
 
 def _thumbnails(graph: Data) -> list[str | None]:
-    """Each node's picture as a data URI, at most `THUMBNAIL` pixels wide and high."""
+    """Image of each node as a data URI, at most `THUMBNAIL` pixels wide and high."""
     images = graph.get("image")
     if images is None:
         return [None] * graph.x.size(0)
@@ -129,7 +129,7 @@ def _thumbnails(graph: Data) -> list[str | None]:
 
 
 def _data_uri(pixels: np.ndarray) -> str:
-    """As PNG or as JPEG, whichever is smaller: drawings suit the one, photographs the other."""
+    """Encode as PNG or JPEG, whichever is smaller (drawings or photographs)."""
     picture = Image.fromarray(np.ascontiguousarray(pixels))
     picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
     files = {}

@@ -1,4 +1,4 @@
-"""The plane in which a batch of embeddings is spread most."""
+"""Projection of embeddings to their principal plane."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,21 @@ class Projection:
 
     .. math:: p = W (z - \bar z), \quad W W^\top = I
 
-    It keeps distances within the plane, in units of the embedding. Synthetic points go through the
-    same map but have no part in it, so that they cannot turn the plane towards themselves.
+    Distances within the plane are preserved. Synthetic points are projected with the same map but
+    not used to fit it, so they do not affect the plane.
 
     Attributes:
         mean: [D], the mean of the embeddings.
         components: [2, D], orthonormal rows; the largest entry of each is positive.
-        shares: Of the embeddings' variance that each component shows, in [0, 1].
+        shares: Explained variance ratio of each component, in [0, 1].
+
+    Example:
+        >>> points = torch.tensor([[0.0, 0, 0], [4, 0, 0], [0, 2, 0], [4, 2, 0]])
+        >>> projection = Projection.fit(points)
+        >>> projection(points).abs()[0]
+        tensor([2., 1.], dtype=torch.float64)
+        >>> projection.axis_labels()[0]
+        'first principal component (80% of the variance)'
     """
 
     mean: Tensor
@@ -27,10 +35,10 @@ class Projection:
 
     @classmethod
     def fit(cls, embeddings: Tensor) -> "Projection":
-        """Find the plane of embeddings [N, D], N ≥ 2 and D ≥ 2.
+        """Fit the plane to embeddings [N, D], N ≥ 2 and D ≥ 2.
 
         Raises:
-            ValueError: If the shape is another or a value is not finite.
+            ValueError: If the shape is invalid or a value is not finite.
         """
         if embeddings.dim() != 2 or min(embeddings.shape) < 2:
             raise ValueError(
@@ -43,20 +51,20 @@ class Projection:
         mean = points.mean(0)
         _, scales, rows = torch.linalg.svd(points - mean, full_matrices=False)
         components = rows[:2]
-        # Either sign of a component is right; without a rule it would depend on the platform.
+        # Components are defined up to sign; fix it so that results do not depend on the platform.
         largest = components.abs().argmax(1, keepdim=True)
         components = components * components.gather(1, largest).sign()
         variances = scales.square()
-        # Equal embeddings have no variance to share.
+        # If all embeddings are equal, the variance is 0.
         first, second = (variances[:2] / variances.sum().clamp(min=1e-300)).tolist()
         return cls(mean, components, (first, second))
 
     def __call__(self, points: Tensor) -> Tensor:
-        """Shapes: [..., D] → [..., 2], float64."""
+        """Project points [..., D] → [..., 2], float64."""
         return (points.detach().to("cpu", torch.float64) - self.mean) @ self.components.T
 
     def axis_labels(self) -> tuple[str, str]:
-        """Labels of both axes, with the share of the variance that each shows."""
+        """Labels of both axes with their explained variance ratios."""
         first, second = (
             f"{name} principal component ({share:.0%} of the variance)"
             for name, share in zip(("first", "second"), self.shares, strict=True)

@@ -1,11 +1,11 @@
-"""How every picture looks: colours that colour-blind readers tell apart, plain axes."""
+"""Style of all figures: colours for colour-blind readers, plain axes."""
 
 from typing import Any
 
-# Okabe and Ito's colours, told apart by colour-blind readers; their yellow is too pale for lines.
+# Okabe and Ito's palette for colour-blind readers, without yellow, which is too pale for lines.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
-# Both keep their order in grey and for colour-blind readers; the second is light at zero.
+# Both are ordered in grey scale and for colour-blind readers; the second is light at zero.
 SEQUENTIAL, DIVERGING = "cividis", "PuOr"
 
 STYLE: dict[Any, Any] = {
@@ -17,15 +17,20 @@ STYLE: dict[Any, Any] = {
     "grid.color": "#dddddd",
     "legend.frameon": False,
     "legend.fontsize": 9,
-    # A '$' in a name is no formula.
+    # Do not parse '$' in names as math.
     "text.parse_math": False,
-    # The same figures give the same bytes.
+    # Reproducible SVG files.
     "svg.hashsalt": "gcahng",
 }
 
 
 def shorten(name: str, limit: int = 44) -> str:
-    """Cut a name in the middle, where names of runs tend to be alike, to fit a legend."""
+    """Shorten a name to `limit` characters by cutting its middle.
+
+    Example:
+        >>> shorten("resnet50_cub_gca_hng_seed1", limit=13)
+        'resnet…_seed1'
+    """
     if len(name) <= limit:
         return name
     half = (limit - 1) // 2
