@@ -11,7 +11,7 @@ GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 
 
 def spread(points: np.ndarray, size: tuple[float, float]) -> np.ndarray:
-    """Move equal boxes apart until none overlap, each as little as possible.
+    """Move equal boxes apart in small steps until no two overlap.
 
     In each round, overlapping boxes push each other along the axis of smaller overlap. Boxes
     without overlap stay in place.

@@ -1,6 +1,6 @@
-// What is told of the node or the edge that is pointed at or kept.
+// Details of the hovered or pinned node or edge.
 
-/** An element with properties, attributes under `set`, and children; a string is text. */
+/** Create an element with properties, attributes (under `set`) and children; strings are text. */
 function make(tag, { set = {}, ...properties } = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
   for (const [name, value] of Object.entries(set)) element.setAttribute(name, value);
@@ -8,7 +8,7 @@ function make(tag, { set = {}, ...properties } = {}, ...children) {
   return element;
 }
 
-/** A node's picture in the ring of its class, or a dot with its number. */
+/** Create a node's image with a ring in its class colour, or a dot with its number. */
 function face(index, size) {
   const { image, class: label } = NODES[index];
   const box = make("span", { className: `face ${size}` });
@@ -90,7 +90,7 @@ function edgeCard({ a, b }) {
     make("div", { className: "pair" }, figure(a), figure(b)), ...pairDetails(a, b)];
 }
 
-/** All that is known of a pair: the drawn weight first, then the others, then the profile. */
+/** Details of a pair: the drawn weight, the other weights, the coefficient profile. */
 function pairDetails(a, b) {
   const at = a * SIZE + b;
   const { name, weights, directed } = state.source;
@@ -107,7 +107,7 @@ function pairDetails(a, b) {
   return DATA.profile ? [table, ...profile(a, b)] : [table];
 }
 
-/** The coefficients of a pair as bars, with the mean of all pairs as a tick on each. */
+/** Bar chart of a pair's coefficients, with the mean over all pairs as a tick on each bar. */
 function profile(a, b) {
   const { low, step, packed, sizes, mean } = DATA.profile;
   const numbers = once("profile", () => unpack(packed, Uint8Array));

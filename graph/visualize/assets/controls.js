@@ -1,6 +1,6 @@
-// The controls, the words around the picture, and the start.
+// Controls, texts and legends around the graph, and start-up.
 
-/** Numbers of the scale, and how to read what is drawn. */
+/** Update the labels of the colour scale and its explanation. */
 function showKey() {
   const { name, directed, low, high } = state.source;
   const places = high - low < 0.05 ? 4 : 2;
@@ -12,7 +12,7 @@ function showKey() {
     : "A pair is drawn if it is among the strongest of either node.";
 }
 
-/** Round steps for the threshold, from just below the weights that can be drawn to above them. */
+/** Set the threshold's range to the drawable weights, with a round step size. */
 function fitThreshold() {
   const slider = byId("threshold");
   const { low, high } = state.source;
@@ -40,7 +40,7 @@ function showValues() {
   say("threshold", byId("threshold").value.replace("-", "−"));
 }
 
-/** After another measure, layer or head: its range of heads, its key and its edges. */
+/** Update controls, scale and edges after the measure, layer or head has changed. */
 function changeSource() {
   state.measure = document.querySelector("[name=measure]:checked").value;
   const attention = state.measure === "attention";
@@ -61,7 +61,7 @@ function redraw() {
 
 function addControls() {
   for (const radio of document.querySelectorAll("[name=measure]")) {
-    // Layers without attention are left out: there may be none.
+    // DATA.attention has only layers with attention, possibly none.
     radio.disabled = DATA[radio.value] === null || DATA[radio.value].length === 0;
     if (radio.disabled) radio.parentElement.append(" (not in this graph)");
     radio.addEventListener("change", changeSource);

@@ -1,15 +1,15 @@
 "use strict";
-// Draws one batch graph. Names of classes come from outside: they are only ever set as text.
+// Draws one batch graph. Class names are untrusted input, so they are only set as text.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const NODES = DATA.nodes;
 const SIZE = NODES.length;
 const MAX_TOP = 20;
-// Okabe and Ito's colours, told apart with any colour vision; their yellow is too pale for rings.
-// There are more classes than colours: a second round has dashed rings, a third dotted ones.
+// Okabe and Ito's palette for colour-blind readers, without yellow, which is too pale for rings.
+// With more classes than colours, colours repeat with dashed, dotted and double rings.
 const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
 const RINGS = ["solid", "dashed", "dotted", "double"];
-// From weak to strong.
+// Colours from weak to strong edges.
 const RAMPS = { other: [[176, 208, 230], [0, 62, 115]], same: [[247, 196, 140], [140, 50, 0]] };
 const DASHES = [7, 4];
 const WIDTHS = [0.5, 2.5];
@@ -23,7 +23,7 @@ const byId = (id) => document.getElementById(id);
 const state = { measure: "", source: null, edges: [], points: [], size: 0, width: 0, height: 0,
   hover: null, kept: null };
 
-/** The integers behind a base64 string. */
+/** Decode a base64 string to a typed array. */
 function unpack(packed, Type) {
   const text = atob(packed);
   const bytes = new Uint8Array(text.length);
@@ -31,20 +31,20 @@ function unpack(packed, Type) {
   return new Type(bytes.buffer);
 }
 
-/** Call `make` once for each key: decoding waits until something is looked at. */
+/** Cache `make()` by key, so that data is decoded on first use. */
 const made = new Map();
 function once(key, make) {
   if (!made.has(key)) made.set(key, make());
   return made.get(key);
 }
 
-/** The number of the pair {i, j} in the order of the rows i ≤ j. */
+/** Index of the pair {i, j} among the pairs i ≤ j by row. */
 function pairNumber(i, j) {
   const [low, high] = i < j ? [i, j] : [j, i];
   return low * SIZE - (low * (low - 1)) / 2 + high - low;
 }
 
-/** Weights of all ordered pairs, at i * SIZE + j, from the pairs i ≤ j. */
+/** Expand weights of the pairs i ≤ j to all ordered pairs, at i * SIZE + j. */
 function pairWeights({ low, step, packed }) {
   const numbers = unpack(packed, Uint16Array);
   return Float64Array.from({ length: SIZE * SIZE }, (_, at) =>
@@ -58,7 +58,7 @@ function headWeights(layer, head) {
   });
 }
 
-/** Attention of a layer by head, from 1; 0 is the mean of its heads. */
+/** Attention of one head of a layer, counted from 1; 0 is the mean over heads. */
 function attentionWeights(layer, head) {
   if (head > 0) return headWeights(layer, head);
   const heads = DATA.attention[layer].heads.map((_, at) => headWeights(layer, at + 1));
@@ -71,7 +71,7 @@ function attentionName(layer, head) {
   return `attention of layer ${number}, ${which}`;
 }
 
-/** What the controls ask for: name, weights, and what follows from them. */
+/** The weights selected by the controls, with name and rankings. */
 function chosenSource() {
   const [layer, head] = [byId("layer").valueAsNumber, byId("head").valueAsNumber];
   if (state.measure !== "attention") return sourceOf(state.measure);
@@ -83,7 +83,7 @@ function sourceOf(measure) {
   return once(measure, () => ranked(MEASURES[measure], pairWeights(DATA[measure]), false));
 }
 
-/** Weights with each node's strongest partners, and the range of what can be drawn of them. */
+/** Add each node's strongest senders and the range of drawable weights. */
 function ranked(name, weights, directed) {
   const strongest = NODES.map((_, node) => strongestOf(weights, node));
   const drawable = strongest.flatMap((senders, node) =>
@@ -93,7 +93,7 @@ function ranked(name, weights, directed) {
   return { name, weights, directed, strongest, low, high };
 }
 
-/** The senders of a node's greatest weights, the greatest first; of equals the first node. */
+/** Senders of a node's largest weights, in descending order; ties by node number. */
 function strongestOf(weights, node) {
   const found = [];
   for (let sender = 0; sender < SIZE; sender++) {
@@ -107,14 +107,14 @@ function strongestOf(weights, node) {
   return found;
 }
 
-/** The strongest edges of each node above the threshold, the weakest first. */
+/** Strongest edges of each node above the threshold, in ascending order of weight. */
 function selectEdges({ weights, directed, strongest }, top, threshold) {
   const edges = new Map();
   strongest.forEach((senders, node) => {
     for (const sender of senders.slice(0, top)) {
       const weight = weights[sender * SIZE + node];
       if (weight <= threshold) break;
-      // Of a pair without direction both nodes may have chosen it; it is one edge.
+      // Both nodes of an undirected pair may select it; store it once.
       const [a, b] = directed || sender < node ? [sender, node] : [node, sender];
       edges.set(a * SIZE + b, { a, b, weight, same: NODES[a].class === NODES[b].class });
     }

@@ -1,6 +1,6 @@
-// Edges on two canvases, all of them and the picked ones, below the nodes, which are buttons.
+// Draws edges on two canvases (all edges, selected edges) below the nodes, which are buttons.
 
-/** Where a weight stands between the least and the greatest that can be drawn: 0 to 1. */
+/** Position of a weight in the range of drawable weights, from 0 to 1. */
 function strength(weight) {
   const { low, high } = state.source;
   return high > low ? (weight - low) / (high - low) : 1;
@@ -11,7 +11,7 @@ function shade(same, share) {
   return `rgb(${weak.map((part, at) => Math.round(part + share * (strong[at] - part))).join(" ")})`;
 }
 
-/** An empty canvas of the picture's size, sharp on any screen. */
+/** Clear a canvas and resize it to the graph, at the screen's resolution. */
 function clean(canvas) {
   const { clientWidth: width, clientHeight: height } = byId("picture");
   const scale = window.devicePixelRatio || 1;
@@ -22,10 +22,10 @@ function clean(canvas) {
   return pen;
 }
 
-/** Draw edges in their order, the weak ones first. */
+/** Draw edges in the given order. */
 function drawEdges(canvas, edges, wider = 0) {
   const pen = clean(canvas);
-  // Thousands of thin lines are both clearer and quicker.
+  // With thousands of edges, thin lines are clearer and faster to draw.
   const thinner = Math.min(1, Math.sqrt(1000 / edges.length));
   for (const edge of edges) {
     const share = strength(edge.weight);
@@ -46,7 +46,7 @@ function stroke(pen, edge) {
   pen.stroke();
 }
 
-/** A head at the end of a picked edge, just outside of the receiver's picture. */
+/** Draw an arrow head just outside the receiver's image. */
 function drawArrow(pen, edge) {
   const to = state.points[edge.b];
   const length = Math.hypot(to.x - state.points[edge.a].x, to.y - state.points[edge.a].y);
@@ -61,7 +61,7 @@ function drawArrow(pen, edge) {
   pen.fill();
 }
 
-/** Draw everything after a control or the size of the picture has changed. */
+/** Redraw after a control or the size has changed. */
 function draw() {
   const { directed } = state.source;
   const possible = directed ? SIZE * (SIZE - 1) : (SIZE * (SIZE - 1)) / 2;
@@ -81,12 +81,12 @@ const touches = (edge, pick) => (pick.b === undefined
 const samePair = (edge, pick) => (edge.a === pick.a && edge.b === pick.b)
   || (!state.source.directed && edge.a === pick.b && edge.b === pick.a);
 
-/** Show what is kept or pointed at: its edges on top of the others, its neighbours, its card. */
+/** Highlight the pinned or hovered node or edge, its edges and neighbours, and show its card. */
 function drawPicked() {
   const picked = state.kept ?? state.hover;
   const edges = picked ? state.edges.filter((edge) => touches(edge, picked)) : [];
   const pen = drawEdges(byId("picked"), edges, 1);
-  // Within a kept neighbourhood a single edge can be pointed at.
+  // Within a pinned neighbourhood, a single edge can be hovered.
   const pointed = state.kept ? state.hover : null;
   for (const edge of edges) if (pointed && touches(edge, pointed)) emphasise(pen, edge);
   if (state.source.directed) edges.forEach((edge) => drawArrow(pen, edge));

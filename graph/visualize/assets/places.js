@@ -1,6 +1,6 @@
-// Where nodes and edges lie.
+// Positions of nodes and edges.
 
-/** Fit the nodes into the picture, and move those apart that would cover each other. */
+/** Scale node positions to the window and move overlapping nodes apart. */
 function place() {
   const { clientWidth: width, clientHeight: height } = byId("picture");
   const size = Math.max(11, Math.min(46, Math.sqrt((0.34 * width * height) / SIZE)));
@@ -18,14 +18,14 @@ function place() {
   });
 }
 
-/** One round of pushing apart what is nearer than `gap`; whether anything moved. */
+/** Push apart nodes nearer than `gap`, once; return whether any node moved. */
 function spread(points, gap, edge) {
   let moved = false;
   for (let i = 0; i < SIZE; i++) {
     for (let j = 0; j < i; j++) {
       let [dx, dy] = [points[i].x - points[j].x, points[i].y - points[j].y];
       if (Math.abs(dx) >= gap || Math.abs(dy) >= gap) continue;
-      // Two at the same place part in a direction of their own.
+      // Coinciding nodes have no direction to move in; choose one per node.
       if (dx === 0 && dy === 0) [dx, dy] = [Math.cos(i), Math.sin(i)];
       const distance = Math.hypot(dx, dy);
       if (distance >= gap - 0.5) continue;
@@ -43,7 +43,7 @@ function shift(point, dx, dy, edge) {
   point.y = Math.min(state.height - edge, Math.max(edge, point.y + dy));
 }
 
-/** The bend of an edge: those with a direction curve, so that both directions are seen. */
+/** Control point of an edge; directed edges are curved, so that both directions are visible. */
 function bend({ a, b }) {
   const [from, to] = [state.points[a], state.points[b]];
   const by = state.source.directed ? 0.12 : 0;
@@ -51,7 +51,7 @@ function bend({ a, b }) {
   return { x: from.x + dx / 2 + by * dy, y: from.y + dy / 2 - by * dx };
 }
 
-/** The point of an edge at `share` of its way. */
+/** Point on an edge at the fraction `share` of its length. */
 function along(edge, share) {
   const [from, middle, to] = [state.points[edge.a], bend(edge), state.points[edge.b]];
   const rest = 1 - share;
@@ -62,7 +62,7 @@ function along(edge, share) {
 
 function fitWindow() {
   const { clientWidth: width, clientHeight: height } = byId("picture");
-  // An observer calls at once, when everything is in its place already.
+  // The observer also fires on registration, when nothing has changed.
   if (width === state.width && height === state.height) return;
   place();
   draw();

@@ -1,4 +1,4 @@
-// Pointing at nodes and edges, and keeping them.
+// Hovering over and pinning nodes and edges.
 
 function point(pick) {
   if (isSame(pick, state.hover)) return;
@@ -6,19 +6,19 @@ function point(pick) {
   drawPicked();
 }
 
-/** Keep a pick, or let it go where it is kept already. */
+/** Pin a selection, or unpin it if it is pinned already. */
 function keep(pick) {
   state.kept = isSame(pick, state.kept) ? null : pick;
   drawPicked();
 }
 
-/** The edge nearest to a place of the picture, if it is near enough to be meant. */
+/** Nearest edge to a point within `reach`, or null. */
 function edgeAt(x, y, reach) {
   let [nearest, least] = [null, reach];
   const edges = state.kept ? state.edges.filter((edge) => touches(edge, state.kept)) : state.edges;
   for (const edge of edges) {
     const distance = distanceTo(edge, x, y);
-    // Of equals the later one, which is drawn on top.
+    // Ties go to the later edge, which is drawn on top.
     if (distance <= least) [nearest, least] = [edge, distance];
   }
   return nearest && { a: nearest.a, b: nearest.b };
@@ -42,7 +42,7 @@ function distanceToLine(from, to, x, y) {
   return Math.hypot(x - from.x - inside * dx, y - from.y - inside * dy);
 }
 
-/** Pointing at edges; a finger needs more room than a mouse. */
+/** Listen for pointer events on edges; touch uses a larger reach than a mouse. */
 function watchEdges() {
   const canvas = byId("edges");
   const at = (event) =>
@@ -59,7 +59,7 @@ function watchEdges() {
   });
 }
 
-/** The nodes as buttons: one stop for the Tab key, the arrow keys go on from there. */
+/** Add the nodes as buttons: Tab reaches the group, arrow keys move within it. */
 function addNodes() {
   NODES.forEach(({ name, class: label, image }, index) => {
     const node = make("button", { type: "button", className: image ? "node" : "node dot",
