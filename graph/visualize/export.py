@@ -56,6 +56,15 @@ def write_graph(graph: Data, path: str | Path) -> None:
 
     Raises:
         ValueError: If the suffix is neither .graphml nor .gexf.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from gcahng.graph import batch_graph
+        >>> graph = batch_graph(torch.randn(4, 2), labels=torch.tensor([0, 1, 0, 1]))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_graph(graph, f"{folder}/batch.graphml")
+        ...     len(networkx.read_graphml(f"{folder}/batch.graphml"))
+        4
     """
     path = Path(path)
     write: Any = WRITERS.get(path.suffix.removeprefix("."))
