@@ -56,7 +56,7 @@ def report_grid(grid: Grid, out: str | Path | None = None, details: bool = True)
     """
     folder, name = Path(out or grid.folder), grid.name
     summaries = summarize(grid)
-    page = _describe(grid, summaries)
+    page = describe_grid(grid, summaries)
     measured = [m for m in ("map@r", "recall@1") if any(s.figures(m) for s in summaries.values())]
     if measured:
         write_text(folder / f"{name}.csv", csv_text(_every_run(summaries)))
@@ -154,7 +154,7 @@ def _difference(values: Mapping[int, float], reference: Mapping[int, float]) -> 
     return text if difference.pairs == len(values) else f"{text}, n = {difference.pairs}"
 
 
-def _describe(grid: Grid, summaries: Mapping[str, Summary]) -> Page:
+def describe_grid(grid: Grid, summaries: Mapping[str, Summary]) -> Page:
     """Everything in the report that is text."""
     runs = len(grid.cells) * len(grid.seeds)
     finished = sum(len(summary.records) for summary in summaries.values())

@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from gcahng.ablation import pool
+from gcahng.ablation import ablate, pool
 from gcahng.ablation.cell_run import CellRun
 from gcahng.ablation.grid import Grid, read_grid
+from gcahng.ablation.page import markdown_page
+from gcahng.ablation.report import describe_grid
+from gcahng.ablation.summary import summarize
 from gcahng.config import dump_config
+from gcahng.files import write_text
 from gcahng.runs.checkpoint import save_checkpoint
 from gcahng.runs.folder import RunFolder
 
@@ -24,7 +28,7 @@ TWO_CELLS = HEAD + "seeds: 2\ncells: {npair: {generator: null}, full: {}}\n"
 
 WriteGrid = Callable[..., Grid]
 
-# Stands in for `gcahng train`. It knows by the learning rate what is to happen to it.
+# Stands in for `gcahng train`. The learning rate tells it what to do.
 FAKE_TRAIN = """
 import json, os, pathlib, re, shutil, sys, time
 folder = pathlib.Path(sys.argv[-1])
@@ -33,17 +37,18 @@ if sys.argv[1] != "--resume":
     shutil.copy(sys.argv[1], folder / "config.yaml")
 text = (folder / "config.yaml").read_text()
 shutil.copy("last.pt", folder / "checkpoints" / "last.pt")
-print("told", *sys.argv[1:], "with threads:", os.environ["OMP_NUM_THREADS"])
+print("told", *sys.argv[1:], "with threads:", os.environ["OMP_NUM_THREADS"], flush=True)
 rate = float(re.search("embedder:\\n    lr: (.*)", text)[1])
 if rate == 1e30:
-    sys.exit("error: training diverged\\n  in step 2")
+    pathlib.Path(os.environ["GCAHNG_FAILURE_FILE"]).write_text("training diverged\\n  in step 2")
+    sys.exit(1)
 if rate == 9.0:
     os.kill(os.getpid(), 9)
 if rate == 5.0 and sys.argv[1] != "--resume":
     time.sleep(60)
 epochs = int(re.search("epochs: (.*)", text)[1])
 start = time.time()
-time.sleep(0.3)
+time.sleep(0.3 if rate == 3.0 else 0)
 pace = 1.0 if "generator: null" in text else 3.0
 rows = [f"{pace * (epoch + 1)}" for epoch in range(epochs)]
 (folder / "metrics.csv").write_text("\\n".join(["seconds", *rows, ""]))
@@ -69,11 +74,21 @@ def write_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteGrid:
 
 @pytest.fixture
 def fake_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_grid: WriteGrid) -> None:
-    """Processes that finish at once."""
+    """Processes that finish at once, looked after often, and reports without pictures."""
     (tmp_path / "fake_train.py").write_text(FAKE_TRAIN)
     state = {"config": "", "embedder": {}, "epoch": 1, "num_classes": 5}
     save_checkpoint(tmp_path / "last.pt", state)
-    monkeypatch.setattr(pool, "COMMAND", (sys.executable, "fake_train.py"))
+    # Without its site, Python starts faster.
+    monkeypatch.setattr(pool, "COMMAND", (sys.executable, "-S", "-E", "fake_train.py"))
+    monkeypatch.setattr(ablate, "POLL", 0.01)
+    monkeypatch.setattr(ablate, "report_grid", report_without_pictures)
+
+
+def report_without_pictures(grid: Grid, out: Path | None = None, details: bool = True) -> Path:
+    """The Markdown of a report, which takes no time to draw."""
+    target = (out or grid.folder) / f"{grid.name}.md"
+    write_text(target, markdown_page(describe_grid(grid, summarize(grid)), None))
+    return target
 
 
 @pytest.fixture

@@ -228,7 +228,9 @@ def test_every_packaged_grid_is_sound(name: str) -> None:
     grid = read_grid(f"{GRIDS}/{name}")
     assert len(grid.cells) > 1
     resolved = [cell.config.model_copy(update={"name": ""}) for cell in grid.cells.values()]
-    ordinary = [c for c, cell in zip(resolved, grid.cells.values(), strict=True) if not cell.equal_time]
+    ordinary = [
+        c for c, cell in zip(resolved, grid.cells.values(), strict=True) if not cell.equal_time
+    ]
     assert all(one not in ordinary[:place] for place, one in enumerate(ordinary)), "two are alike"
 
 

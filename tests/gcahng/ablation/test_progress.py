@@ -23,7 +23,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 def test_lines_without_a_terminal(write_grid: WriteGrid, clock: SimpleNamespace) -> None:
     console = Console(file=io.StringIO(), width=80)
     runs = grid_runs(write_grid())
-    with GridProgress(runs, 1, 2, console) as progress:
+    progress = GridProgress(runs, 1, 2, console)
+    with progress.bars:
         progress.started(runs[0])
         clock.now = 200.0
         finish(runs[0], 0.5)
@@ -55,11 +56,13 @@ def test_what_is_left_goes_by_the_cell(write_grid: WriteGrid, clock: SimpleNames
 def test_bars_on_a_terminal(write_grid: WriteGrid) -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=90)
     runs = grid_runs(write_grid(seeds=1))
-    with GridProgress(runs, 0, 2, console) as progress:
+    progress = GridProgress(runs, 0, 2, console)
+    with progress.bars:
         progress.started(runs[0])
         runs[0].folder.path.mkdir(parents=True)
         runs[0].folder.write_metrics([{"epoch": 1}])
         progress.update()
+        assert progress.bars.tasks[1].completed == 1
         progress.bars.refresh()
         runs[1].fail("it broke")
         progress.ended(runs[1])

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from gcahng.ablation.cell_run import grid_runs
+from gcahng.ablation import curves
+from gcahng.ablation.cell_run import CellRun, grid_runs
 from gcahng.ablation.grid import Grid
 from gcahng.ablation.report import report_grid
+from gcahng.ablation.summary import summarize
 from tests.gcahng.ablation.conftest import TWO_CELLS, WriteGrid, finish, results_of
 from tests.gcahng.reports.test_page import Page
 
@@ -39,12 +41,12 @@ def test_markdown_has_means_paired_differences_and_failures(grid: Grid) -> None:
     assert "| npair | 2 | 55.00 ± 7.07 | 27.50 ± 3.54 | – | – | 10.0 | 1 | 56,552 | 0 |" in text
     assert "| bad | 0 of 2 | – | – | – | – | – | – | – | – |" in text
     assert "- bad, seed 0, 1: training diverged | at once" in text
-    assert "4 comparisons, uncorrected" in text
+    assert "if no cell differed, about 0.2 of 4 intervals would still exclude zero." in text
     assert (
-        "## What it shows\n\n- MAP@R not told apart from 'npair' by these seeds: full (+1.50)."
+        "## What it shows\n\n- MAP@R not significantly different from 'npair': full (+1.50)."
         in text
     )
-    assert "held-out training classes. They stand in the CSV" in text
+    assert "held-out training classes. Figures of the best epochs are in the CSV" in text
     assert "- npair: the reference\n" in text
     assert "- full: `generator.graph.layers=1`, `generator.alpha=2.0`\n" in text
     assert "python -m gcahng ablate grid.yaml --seeds 2" in text
@@ -63,7 +65,7 @@ def test_figures_of_the_validation_classes(write_grid: WriteGrid) -> None:
     text = target.read_text(encoding="utf-8")
     assert "## After the last epoch, held-out training classes, %" in text
     assert "| full | 2 | 50.00 ± 0.00 | 20.00 ± 0.00 | +9.00 [-3.71, +21.71] | +0.00" in text
-    assert "to be measured once more, on the test split" in text
+    assert "measure it once more, on the test split" in text
     assert "## What it shows\n\n- Highest MAP@R: npair (20.00), full (20.00), bad (20.00)." in text
     with target.with_suffix(".csv").open(newline="") as file:
         first = next(csv.DictReader(file))
@@ -71,7 +73,7 @@ def test_figures_of_the_validation_classes(write_grid: WriteGrid) -> None:
 
 
 def test_html_says_the_same_and_needs_nothing_else(grid: Grid) -> None:
-    html = report_grid(grid).with_suffix(".html").read_text(encoding="utf-8")
+    html = report_grid(grid, details=False).with_suffix(".html").read_text(encoding="utf-8")
     cells = Page(html).cells()
     start = cells.index("full")
     assert cells[start : start + 5] == [
@@ -86,6 +88,65 @@ def test_html_says_the_same_and_needs_nothing_else(grid: Grid) -> None:
     assert html.count("data:image/svg+xml;base64,") == 2
     assert 'src="http' not in html
     assert "python -m gcahng ablate grid.yaml --seeds 2" in cells
+
+
+def _with_history(run: CellRun, epochs: int, **more: float) -> None:
+    """Give a finished run some epochs, each of which takes a second."""
+    rows = [
+        {"epoch": e, "seconds": e, "test/map@r": 0.1 * e, "loss/metric": 1.0, **more}
+        for e in range(1, epochs + 1)
+    ]
+    run.folder.write_metrics(rows)
+
+
+def test_html_has_curves_of_the_finished_cells(grid: Grid) -> None:
+    for run in grid_runs(grid):
+        if run.finished:
+            _with_history(run, 2)
+    html = report_grid(grid).with_suffix(".html").read_text(encoding="utf-8")
+    cells = Page(html).cells()
+    assert "Retrieval during training" in cells
+    assert "Means over the finished runs of each cell, up to the last epoch that all have." in cells
+    assert Page(html).tags.count("details") == 2
+    # Two bar charts, MAP@R by epoch and by time, and the losses of two cells.
+    assert html.count("data:image/svg+xml;base64,") == 2 + 2 + 2
+
+
+def test_many_cells_are_the_reference_and_the_best(
+    grid: Grid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(curves, "LINES", 1)
+    for run in grid_runs(grid):
+        if run.finished:
+            _with_history(run, 1)
+    drawn = curves.draw_curves(summarize(grid), "npair")
+    assert drawn is not None
+    assert list(drawn.losses) == ["npair"]
+    assert "'npair' and the cells with the highest MAP@R" in drawn.caption
+
+
+def test_a_report_says_by_which_clock_time_was_equal(write_grid: WriteGrid) -> None:
+    grid = write_grid(TWO_CELLS + "equal_time: {long: {of: npair, as: full}}", seeds=1)
+    for run in grid_runs(grid):
+        finish(run, 0.5)
+    text = report_grid(grid, details=False).read_text(encoding="utf-8")
+    assert "Equal time: wall-clock seconds, so other load on the machine counts." in text
+    assert "| work |" not in text
+    for run in grid_runs(grid):
+        run.folder.write_metrics([{"epoch": 1, "seconds": 10.0, "work_seconds": 4.0}])
+        run.folder.write_results(results_of(run) | {"work_seconds": 4.0})
+    text = report_grid(grid, details=False).read_text(encoding="utf-8")
+    assert "CPU seconds of the training process, so load elsewhere does not count." in text
+    assert "| long | 1 | 50.00 | 25.00 | +0.00 | +0.00 | 10.0 | 4.0 | 1 |" in text
+
+
+def test_pictures_that_cannot_be_drawn_do_not_cost_the_report(write_grid: WriteGrid) -> None:
+    grid = write_grid(TWO_CELLS + "show: full\nnote: Read <this> first.\n", seeds=1)
+    for run in grid_runs(grid):
+        finish(run, 0.5)
+    html = report_grid(grid).with_suffix(".html").read_text(encoding="utf-8")
+    assert "No pictures of full-seed0: " in html
+    assert "Read &lt;this&gt; first." in html
 
 
 def test_csv_has_every_run_as_it_was_measured(grid: Grid) -> None:

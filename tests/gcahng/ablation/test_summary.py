@@ -1,26 +1,29 @@
-"""Paired differences against scipy and by hand; parameters against a network."""
+"""Paired differences against the textbook formula; parameters against a network."""
+
+from statistics import mean, stdev
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_rel
+from scipy import stats
 
 from gcahng.ablation.cell_run import grid_runs
-from gcahng.ablation.summary import paired_difference, summarize
+from gcahng.ablation.summary import paired_difference, span, spread, summarize
 from gcahng.builders.networks import build_embedder, build_generator
 from tests.gcahng.ablation.conftest import HEAD, WriteGrid, finish
 
 
-def test_the_interval_is_that_of_the_paired_t_test() -> None:
+def test_the_interval_is_mean_and_standard_error_times_t() -> None:
     random = np.random.default_rng(0)
     values = dict(enumerate(random.normal(40, 2, 7)))
     reference = dict(enumerate(random.normal(38, 2, 7)))
     found = paired_difference(values, reference)
-    test = ttest_rel(list(values.values()), list(reference.values()))
-    expected = test.confidence_interval(0.95)
+    gaps = [values[seed] - reference[seed] for seed in range(7)]
+    error = stdev(gaps) / 7**0.5
+    reach = stats.t.ppf(0.975, 6) * error
     assert found is not None
-    assert found.interval == pytest.approx((expected.low, expected.high))
-    assert found.p == pytest.approx(test.pvalue)
-    assert found.pairs == 7
+    assert found.interval == pytest.approx((mean(gaps) - reach, mean(gaps) + reach), rel=1e-12)
+    assert found.p == pytest.approx(2 * stats.t.sf(abs(mean(gaps)) / error, 6), rel=1e-12)
+    assert (found.mean, found.pairs) == (pytest.approx(mean(gaps)), 7)
 
 
 def test_the_interval_by_hand() -> None:
@@ -50,6 +53,11 @@ def test_equal_differences_are_no_certainty() -> None:
     assert found is not None
     assert found.mean == pytest.approx(1.0)
     assert (found.interval, found.p) == (None, None)
+
+
+def test_a_span_of_one_value_is_that_value() -> None:
+    assert (span([10, 10]), span([28, 23, 25])) == ("10", "23–28")
+    assert (spread([50.0]), spread([50.0, 60.0])) == ("50.00", "55.00 ± 7.07")
 
 
 def test_parameters_are_those_that_train(write_grid: WriteGrid) -> None:

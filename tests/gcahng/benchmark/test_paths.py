@@ -1,4 +1,5 @@
 import csv
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,8 @@ import torch
 from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
-from gcahng.benchmark.measure import peak_mib
+from gcahng.benchmark import paths
+from gcahng.benchmark.measure import peak_mib, plain_products
 from gcahng.benchmark.paths import largest_difference, run_benchmark
 from gcahng.benchmark.workloads import SHAPES, STEPS, VARIANTS, Shape, hard_negatives, matmul_flops
 
@@ -17,6 +19,7 @@ CPU = torch.device("cpu")
 def test_rows_files_and_restored_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(paths, "plain_products", partial(plain_products, size=64, count=2))
     monkeypatch.setitem(SHAPES, "tiny", TINY)
     monkeypatch.setitem(SHAPES, "bare", Shape(3, 2, 8, 2, 2, reference=False))
     before = torch.get_num_threads()
@@ -65,6 +68,13 @@ def test_counted_flops_are_those_of_the_balanced_path(
         run()
     assert matmul_flops(shape) == pytest.approx(counter.get_total_flops(), rel=0.06)
     assert matmul_flops(shape) <= counter.get_total_flops()
+
+
+def test_plain_products_are_counted() -> None:
+    run, flops = plain_products(CPU, size=8, count=3)
+    with FlopCounterMode(display=False) as counter:
+        run()
+    assert counter.get_total_flops() == flops == 2 * 8**3 * 3
 
 
 def test_peak_counts_what_is_alive_at_once() -> None:

@@ -1,37 +1,78 @@
-"""The demo's recipes side by side, on digits and shortened."""
+"""`gcahng demo` and its grid, on digits and shortened: the table, the page and what it repeats."""
 
-from functools import partial
+import json
+import sys
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from gcahng.commands import demo
-from gcahng.config import ExperimentConfig, load_config
+from gcahng.ablation import ablate, pool, read_grid
+from gcahng.commands import demo as command
+from gcahng.commands.demo import GRID, demo
+from gcahng.config.layers import find_config
+from tests.gcahng.ablation.conftest import report_without_pictures
+from tests.gcahng.reports.test_page import Page
+from tests.gcahng.training.test_trainer import _trainer
 
 SHORT = ["train.epochs=1", "batch.samples=3", "embedder.dim=8"]
+# Stands in for `gcahng train`: copies a run that is trained already.
+COPY = """
+import json, pathlib, re, shutil, sys
+config, folder = map(pathlib.Path, sys.argv[1::2])
+text = config.read_text()
+shutil.copytree("npair" if "generator: null" in text else "full", folder)
+shutil.copy(config, folder / "config.yaml")
+results = json.loads((folder / "results.json").read_text())
+results["epochs"] = int(re.search("epochs: (.*)", text)[1])
+(folder / "results.json").write_text(json.dumps(results))
+"""
 
 
-def _short(config: str, overrides: list[str]) -> ExperimentConfig:
-    without = ["generator=null"] if "npair" in config else []
-    return load_config("digits", [*SHORT, *without, *overrides])
+def test_the_grid_has_the_controls_of_the_full_recipe() -> None:
+    found = read_grid(GRID)
+    npair, full = found.cells["N-pair"].config, found.cells["GCA-HNG"].config
+    assert npair == full.model_copy(update={"name": "N-pair", "generator": None})
+    assert found.cells["N-pair, as long as GCA-HNG"].equal_time == ("N-pair", "GCA-HNG")
+    assert (found.reference, found.show) == ("N-pair", "GCA-HNG")
 
 
+@pytest.fixture
+def digits_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo's grid with digits for glyphs, and with runs of one epoch that are trained here."""
+    monkeypatch.chdir(tmp_path)
+    text = find_config(GRID).read_text(encoding="utf-8")
+    text = text.replace("{base: ../quickstart/npair.yaml}", "{generator: null}")
+    text = text.replace("  N-pair + node CE: {base: ../quickstart/npair_node_ce.yaml}\n", "")
+    text = text.replace("../quickstart.yaml", "digits")
+    settings = ", ".join(setting.replace("=", ": ") for setting in SHORT)
+    Path("quickstart.yaml").write_text(f"{text}settings: {{{settings}}}\n", encoding="utf-8")
+    for name, recipe in (("npair", ["generator=null"]), ("full", [])):
+        _trainer(tmp_path / name, *SHORT, *recipe).fit()
+    (tmp_path / "copy_run.py").write_text(COPY)
+    monkeypatch.setattr(command, "GRID", "quickstart.yaml")
+    monkeypatch.setattr(pool, "COMMAND", (sys.executable, "-S", "copy_run.py"))
+
+
+@pytest.mark.usefixtures("digits_grid")
 def test_recipes_side_by_side(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(demo, "load_config", _short)
-    run = partial(demo.run_demo, 1, tmp_path / "results", Console(width=100))
-    run()
+    demo(out=Path("results"))
     shown = capsys.readouterr().out
-    page = (tmp_path / "runs" / "report.html").read_text(encoding="utf-8")
-    table = (tmp_path / "results" / "quickstart.md").read_text(encoding="utf-8")
-    for recipe in demo.RECIPES:
-        assert (tmp_path / "runs" / f"{recipe.name}-seed0" / "results.json").is_file()
-        assert recipe.title in shown
-        assert recipe.title in page
-        assert recipe.title in table
-    assert "report.html" in shown.splitlines()[-1]
-    # The demo owns its folders: a second one replaces what the first left.
-    run()
+    assert "runs finished before" not in shown
+    assert shown.splitlines()[-1].endswith("results/quickstart.html")
+    text = Path("results/quickstart.html").read_text(encoding="utf-8")
+    cells = Page(text).cells()
+    assert {"Retrieval during training", "One batch", "Nearest neighbours"} <= set(cells)
+    assert "Channel coefficients" in cells
+    assert any(cell.startswith("Equal work: CPU seconds") for cell in cells)
+    assert '<figure class="query">' in text
+    table = Path("results/quickstart.md").read_text(encoding="utf-8")
+    names = ("N-pair", "GCA-HNG", "N-pair, as long as GCA-HNG")
+    assert all(f"| {name} | 1 |" in table for name in names)
+    run = Path("runs/ablations/quickstart/N-pair, as long as GCA-HNG-seed0")
+    results = json.loads((run / "results.json").read_text())
+    assert results["epochs"] > 1
+    monkeypatch.setattr(ablate, "report_grid", report_without_pictures)
+    demo()
+    assert "3 of 3 runs finished before; --fresh trains anew" in capsys.readouterr().out

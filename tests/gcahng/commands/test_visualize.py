@@ -12,14 +12,16 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gcahng import cli, load_run
+from gcahng.builders.images import open_plain
 from gcahng.data import Digits
 from gcahng.graph.visualize import edge_weights
-from gcahng.reports.batch import choose_batch, learned_batch, open_plain
+from gcahng.reports import tensorboard
+from gcahng.reports.batch import choose_batch, learned_batch
 from gcahng.reports.batch_pictures import TITLES, Selection, draw_batch
 from gcahng.reports.run_report import pictures_of
 from gcahng.reports.tensorboard import first_classes
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.loading import load_generator
+from gcahng.runs.loading import embed_split, load_generator
 from tests.gcahng.training.test_trainer import _trainer
 
 
@@ -44,6 +46,13 @@ def visualize(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     return int(info.value.code or 0)
 
 
+@pytest.fixture
+def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw only two of the pictures: a test of the files alone need not wait for the rest."""
+    for name in set(TITLES) - {"graph", "hardness"}:
+        monkeypatch.delitem(TITLES, name)
+
+
 def test_everything_there_is(
     run: Path,
     tmp_path: Path,
@@ -65,6 +74,7 @@ def test_everything_there_is(
     assert networkx.read_graphml(out / "graph.graphml").number_of_nodes() == 9
 
 
+@pytest.mark.usefixtures("few_pictures")
 def test_pictures_lie_in_the_run_and_link_to_its_report(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,7 +126,7 @@ def test_train_and_val_are_as_they_were_trained_but_plain(run: Path) -> None:
 
 
 def test_another_shape(run: Path) -> None:
-    pictures = draw_batch(run, Selection(classes=4, samples=5), RunFolder(run))
+    pictures = draw_batch(load_run(run), Selection(classes=4, samples=5), RunFolder(run))
     assert pictures.graph.x.size(0) == 20
     assert pictures.graph.negatives.shape[:3] == (5, 4, 4)
 
@@ -138,32 +148,36 @@ def test_a_run_without_a_generator_shows_its_correlations(
 
 def test_what_remembers_classes_is_drawn_on_them_alone(tmp_path: Path) -> None:
     run = train(tmp_path / "run", "generator.name=das", "generator.args.channels=4")
-    assert "negatives" in draw_batch(run, Selection(split="train"), RunFolder(run)).figures
-    missing = draw_batch(run, Selection(), RunFolder(run)).missing
+    assert (
+        "negatives" in draw_batch(load_run(run), Selection(split="train"), RunFolder(run)).figures
+    )
+    missing = draw_batch(load_run(run), Selection(), RunFolder(run)).missing
     assert missing["negatives"].endswith("of training classes only: --split train")
 
 
 def test_negatives_on_the_unit_sphere_are_drawn_there(tmp_path: Path) -> None:
     run = train(tmp_path / "run", "generator.name=scalar", "generator.args.normalize=true")
-    graph = draw_batch(run, Selection(), RunFolder(run)).graph
+    graph = draw_batch(load_run(run), Selection(), RunFolder(run)).graph
     for points in (graph.x, graph.negatives):
         torch.testing.assert_close(points.norm(dim=-1), torch.ones(points.shape[:-1]))
     row = json.loads((run / "hardness.json").read_text())[0]
     assert row["upper"] <= 2
 
 
+@pytest.mark.usefixtures("few_pictures")
 def test_tensorboard_gets_figures_and_embeddings(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
+    monkeypatch.setattr(tensorboard, "IMAGES", 200)
     assert visualize(monkeypatch, copy, "--tensorboard") == 0
     events = EventAccumulator(str(copy / "tensorboard")).Reload()
     assert {f"batch graph/{name}" for name in TITLES} <= set(events.Tags()["images"])
     assert "loss/metric" in events.Tags()["scalars"], "those of the training are still there"
     (vectors,) = copy.glob("tensorboard/*/test/tensors.tsv")
     lines = vectors.read_text().splitlines()
-    shown = first_classes(open_plain(load_run(copy).config, "test"), 1000)
+    shown = first_classes(open_plain(load_run(copy).config, "test"), 200)
     assert (len(lines), len(lines[0].split("\t"))) == (len(shown), 8)
     names = (vectors.parent / "metadata.tsv").read_text().splitlines()
     assert names == [shown.classes[label] for label in shown.labels.tolist()]
@@ -209,9 +223,10 @@ def test_mistakes(
 def test_layer_of_a_run_without_a_network(tmp_path: Path) -> None:
     run = train(tmp_path / "run", "generator=null")
     with pytest.raises(ValueError, match="--layer: the run has no graph network"):
-        draw_batch(run, Selection(layer=1), RunFolder(run))
+        draw_batch(load_run(run), Selection(layer=1), RunFolder(run))
 
 
+@pytest.mark.usefixtures("few_pictures")
 def test_a_checkpoint_outside_of_a_run_writes_only_where_it_is_told(
     run: Path,
     tmp_path: Path,
@@ -230,6 +245,7 @@ def test_a_checkpoint_outside_of_a_run_writes_only_where_it_is_told(
     assert "is a file: name a folder" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("few_pictures")
 def test_a_checkpoint_of_a_run_is_the_run(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert visualize(monkeypatch, run / "checkpoints" / "last.pt") == 0
     assert (run / "visualize" / "hardness.png").is_file()
@@ -280,13 +296,13 @@ def test_odd_layers_do_not_cost_the_report(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "odd_layers.py").write_text(OWN)
     monkeypatch.chdir(tmp_path)
     run = train(tmp_path / "run", "generator.graph.conv=odd_layers:Halving")
-    assert "matrices" in draw_batch(run, Selection(), RunFolder(run)).figures
+    assert "matrices" in draw_batch(load_run(run), Selection(), RunFolder(run)).figures
 
     def fail(*args: object) -> None:
         raise RuntimeError("no such thing")
 
     monkeypatch.setattr("gcahng.reports.batch_pictures.draw_graph", fail)
-    drawn = pictures_of(RunFolder(run))
+    drawn = pictures_of(embed_split(load_run(run)), RunFolder(run))
     assert drawn.caption == "The batch could not be drawn: TypeError: " + (
         "test_odd_layers_do_not_cost_the_report.<locals>.fail() got an unexpected keyword argument"
         " 'strongest'"
