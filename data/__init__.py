@@ -24,6 +24,7 @@ from gcahng.data.datasets import (
 )
 from gcahng.data.download import download
 from gcahng.data.embedded import Digits, Glyphs
+from gcahng.data.loader import ImageLoader
 from gcahng.data.samplers import ClassBalancedBatchSampler
 from gcahng.data.transforms import TRANSFORMS, build_transform
 from gcahng.data.verification import Part, Verification, check_findable, verify
@@ -43,6 +44,7 @@ __all__ = [
     "Folder",
     "Glyphs",
     "ImageDataset",
+    "ImageLoader",
     "InShop",
     "Listing",
     "Part",

@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # The folders at the top of the repository that are imported from `gcahng`.
 LINKED = ("data", "experiments", "graph", "models")
 CODE = ("data", "gcahng", "graph", "models")
+# Of a file, and of one function.
+MOST_LINES, MOST_LINES_OF_ONE = 300, 50
 
 
 def _files(folder: str) -> list[Path]:
@@ -150,3 +152,21 @@ def test_every_python_folder_is_a_package() -> None:
 
 def test_experiments_hold_no_code() -> None:
     assert [file.name for file in _files("experiments")] == ["__init__.py"]
+
+
+def _docstring_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    if ast.get_docstring(node) is None:
+        return 0
+    return (node.body[0].end_lineno or 0) - node.body[0].lineno + 1
+
+
+def test_files_and_functions_can_be_read_in_one_sitting() -> None:
+    long = []
+    for file in (file for folder in CODE for file in _files(folder)):
+        text, name = file.read_text(encoding="utf-8"), file.relative_to(ROOT)
+        long += [f"{name}: {lines} lines"] if (lines := text.count("\n")) > MOST_LINES else []
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or 0) - node.lineno + 1 - _docstring_lines(node)
+                long += [f"{name}: {node.name}: {lines}"] if lines > MOST_LINES_OF_ONE else []
+    assert long == []

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
 
 from gcahng.builders.blame import blame_setting
 from gcahng.config import ExperimentConfig, data_root
@@ -14,6 +13,7 @@ from gcahng.data import (
     ClassBalancedBatchSampler,
     ClassSubset,
     ImageDataset,
+    ImageLoader,
     build_dataset,
     build_transform,
     check_findable,
@@ -108,7 +108,7 @@ def transform_of(config: ExperimentConfig, dataset: ImageDataset, augment: bool)
 
 def build_train_loader(
     config: ExperimentConfig, dataset: ImageDataset
-) -> tuple[DataLoader[Any], ClassBalancedBatchSampler]:
+) -> tuple[ImageLoader, ClassBalancedBatchSampler]:
     """Load class-balanced batches in slot-major order; `set_epoch` of the sampler picks them."""
     available = dataset.num_classes
     if 2 <= available < config.batch.classes:
@@ -120,7 +120,7 @@ def build_train_loader(
         sampler = ClassBalancedBatchSampler(
             dataset.labels, config.batch.classes, config.batch.samples, config.seed
         )
-    loader: DataLoader[Any] = DataLoader(
+    loader = ImageLoader(
         dataset,
         batch_sampler=sampler,
         num_workers=config.data.workers,

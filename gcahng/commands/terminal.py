@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 
 from rich.console import Console
 from rich.progress import (
@@ -22,41 +21,21 @@ if not console.is_terminal:
 
 
 class TerminalDisplay:
-    """A bar with the losses and the best figure so far; plain lines where there is no terminal.
+    """The progress of a training: a bar on a terminal, a line per epoch elsewhere.
 
     Args:
         title: What is being trained.
         epochs: How many epochs the bar spans.
-        metric: Name of the figure that picks the best epoch.
-        console: Where to draw.
+        metric: The figure that picks the best epoch.
+        progress: Where the bar is drawn, see `training_display`.
     """
 
-    def __init__(self, title: str, epochs: int, metric: str, console: Console) -> None:
-        self.title, self.epochs, self.metric, self.console = title, epochs, metric, console
+    def __init__(self, title: str, epochs: int, metric: str, progress: Progress) -> None:
+        self.title, self.epochs, self.metric = title, epochs, metric
+        self.progress, self.console = progress, progress.console
         self.best = ""
-        self.progress = Progress(
-            TextColumn("[bold]{task.fields[title]}"),
-            BarColumn(bar_width=8),
-            TextColumn("{task.description}"),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            disable=not console.is_terminal,
-            transient=True,
-        )
-        self.task = self.progress.add_task("starting", total=epochs, title=title)
+        self.task = progress.add_task("starting", total=epochs, title=title)
         self.warm: TaskID | None = None
-
-    def __enter__(self) -> "TerminalDisplay":
-        self.progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.progress.stop()
 
     def warm_start(self, step: int, steps: int, loss: float) -> None:
         """Advance the bar of the warm start."""
@@ -92,18 +71,36 @@ class TerminalDisplay:
 
 
 @contextmanager
+def training_display(
+    title: str, epochs: int, metric: str, console: Console = console
+) -> Iterator[TerminalDisplay]:
+    """Show the progress of a training within the block; arguments as of `TerminalDisplay`."""
+    progress = Progress(
+        TextColumn("[bold]{task.fields[title]}"),
+        BarColumn(bar_width=8),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+    with progress:
+        yield TerminalDisplay(title, epochs, metric, progress)
+
+
+@contextmanager
 def counting_bar(
     title: str, console: Console, count: ProgressColumn | None = None
 ) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar for work that is counted; nothing where there is no terminal.
+    """Show a bar for counted work within the block; nothing if this is not a terminal.
 
     Args:
         title: What is being done.
         console: Where to draw.
-        count: How the count is shown; by default as done/all.
+        count: How the count is shown; by default as done/total.
 
     Yields:
-        A function to be told how much is done, and of how much.
+        A function to call with how much is done, and of how much.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), count or MofNCompleteColumn())
     bar = Progress(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gcahng.commands.options import Overrides
-from gcahng.commands.terminal import TerminalDisplay, console
+from gcahng.commands.terminal import console, training_display
 
 if TYPE_CHECKING:
     from gcahng.config import ExperimentConfig
@@ -57,7 +57,8 @@ def start_run(config: "ExperimentConfig", folder: "RunFolder") -> None:
     from gcahng.training.trainer import Trainer
 
     folder.check_free()
-    with _display(config) as display:
+    title = f"{config.name} seed {config.seed}"
+    with training_display(title, config.train.epochs, config.eval.select) as display:
         trainer = Trainer.set_up(config, folder, display)
         folder.create(config)
         _fit(trainer)
@@ -80,17 +81,13 @@ def resume_run(folder: "RunFolder") -> None:
     config = load_config(folder.config)
     # A run that was stopped within its first epoch starts again.
     continues = folder.last.exists()
-    with _display(config) as display:
+    title = f"{config.name} seed {config.seed}"
+    with training_display(title, config.train.epochs, config.eval.select) as display:
         trainer = Trainer.set_up(config, folder, display, pretrained=not continues)
         if continues:
             trainer.resume()
         _fit(trainer)
     _report(trainer)
-
-
-def _display(config: "ExperimentConfig") -> TerminalDisplay:
-    title = f"{config.name} seed {config.seed}"
-    return TerminalDisplay(title, config.train.epochs, config.eval.select, console)
 
 
 def _fit(trainer: "Trainer") -> None:

@@ -1,14 +1,12 @@
 """Embed a data set and compute its retrieval metrics."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from gcahng.config import ExperimentConfig
-from gcahng.data import ImageDataset
+from gcahng.data import ImageDataset, ImageLoader
 from gcahng.evaluation.retrieval import retrieval_metrics
 from gcahng.models import Embedder
 
@@ -38,9 +36,7 @@ def embed(
     parameter = next(embedder.parameters())
     # A separate generator, because the loader would otherwise advance the global random state.
     generator = torch.Generator().manual_seed(0)
-    loader: DataLoader[Any] = DataLoader(
-        dataset, batch_size, num_workers=workers, generator=generator
-    )
+    loader = ImageLoader(dataset, batch_size=batch_size, num_workers=workers, generator=generator)
     was_training = embedder.training
     embedder.eval()
     batches, done = [], 0

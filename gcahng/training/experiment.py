@@ -1,12 +1,10 @@
 """All objects of an experiment, built once from its settings."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
-from torch.utils.data import DataLoader
 
 from gcahng.builders.images import (
     Splits,
@@ -16,7 +14,7 @@ from gcahng.builders.images import (
 )
 from gcahng.builders.networks import build_embedder, build_generator, build_loss
 from gcahng.config import ExperimentConfig
-from gcahng.data import ClassBalancedBatchSampler, ImageDataset
+from gcahng.data import ClassBalancedBatchSampler, ImageDataset, ImageLoader
 from gcahng.generators import NegativeGenerator
 from gcahng.models import Embedder
 from gcahng.training.optimizers import Optimizers, build_optimizers, build_schedules
@@ -42,7 +40,7 @@ class Experiment:
     config: ExperimentConfig
     splits: Splits
     warm_start_split: ImageDataset | None
-    loader: DataLoader[Any]
+    loader: ImageLoader
     sampler: ClassBalancedBatchSampler
     embedder: Embedder
     loss: nn.Module

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, RandomSampler
+from torch.utils.data import RandomSampler
 
-from gcahng.data import ImageDataset
+from gcahng.data import ImageDataset, ImageLoader
 from gcahng.files import atomic_write
 
 WEIGHT_DECAY = 1e-4
@@ -72,17 +72,11 @@ def warm_start(
             return accuracy
     # Passes over the data until the steps are done, each in a new order.
     order = RandomSampler(dataset, num_samples=steps * batch_size)
-    loader = DataLoader(dataset, batch_size, sampler=order)
+    loader = ImageLoader(dataset, batch_size=batch_size, sampler=order)
     with _seeded(seed, backbone):
         accuracy = _train(backbone, dataset.num_classes, loader, lr, progress)
     if path is not None:
-        try:
-            with atomic_write(path) as temporary:
-                save_file(_weights(backbone), temporary, {"accuracy": repr(accuracy)})
-        except OSError as error:
-            warnings.warn(
-                f"the warm start could not be kept in '{path.parent}': {error}", stacklevel=2
-            )
+        _store(backbone, accuracy, path)
     return accuracy
 
 
@@ -100,7 +94,7 @@ def _seeded(seed: int, backbone: nn.Module) -> Iterator[None]:
 def _train(
     backbone: nn.Module,
     num_classes: int,
-    loader: DataLoader[tuple[Tensor, int]],
+    loader: ImageLoader,
     lr: float,
     progress: Progress | None,
 ) -> float:
@@ -142,6 +136,15 @@ def _digest(backbone: nn.Module, dataset: ImageDataset, *settings: float) -> str
 
 def _weights(backbone: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().cpu() for name, value in backbone.state_dict().items()}
+
+
+def _store(backbone: nn.Module, accuracy: float, path: Path) -> None:
+    """Keep trained weights for the next run; a full disk or a read-only folder is a warning."""
+    try:
+        with atomic_write(path) as temporary:
+            save_file(_weights(backbone), temporary, {"accuracy": repr(accuracy)})
+    except OSError as error:
+        warnings.warn(f"the warm start could not be kept in '{path.parent}': {error}", stacklevel=3)
 
 
 def _restore(backbone: nn.Module, path: Path) -> float | None:

@@ -76,16 +76,16 @@ def test_evaluate_measures_the_split_that_chose(
 def test_interruption_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = Trainer._train_epoch
+    whole = Trainer.train_epoch
 
     def interrupted(trainer: Trainer) -> dict[str, float]:
-        if trainer.epoch == 1:
+        if trainer.progress.epoch == 1:
             raise KeyboardInterrupt
         return whole(trainer)
 
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_train_epoch", interrupted)
+        patch.setattr(Trainer, "train_epoch", interrupted)
         arguments = ["train", "digits", *SMALL, "train.epochs=2", "--run", folder]
         assert _run(patch, *arguments) == 130
     assert f"interrupted after epoch 1; continue with: gcahng train --resume {folder}" in (
@@ -143,11 +143,11 @@ MISTAKES = [
     (["train", "digits", "loss.name=npiar"], "loss.name: unknown metric loss 'npiar' (did you"),
     (["train", "digits", "loss.args={margin: 1}"], "loss.args: NPairLoss"),
     (["train", "digits", "generator.graph.conv=gcm"], "generator.graph.conv: unknown layer 'gcm'"),
-    (["train", "digits", "batch.classes=9"], "batch.classes: expected at most the 5 classes"),
+    (["train", "digits", "batch.classes=9"], "batch.classes: expected at most the 5 training classes"),
     (["train", "digits", "data.validation=0.2"], "data.validation: A validation share of 0.2"),
     (["train", "digits", "embedder.freeze=[patch]"], "embedder.freeze: The backbone SmallConv"),
     (["train", "digits", "fabric.strategy=x"], "fabric: accelerator 'auto' with devices 1"),
-    (["train", "digits", "embedder.warm_start={steps: 9}"], "has no split 'pre'"),
+    (["train", "digits", "embedder.warm_start={steps: 9}"], "has no split 'warm_start'"),
     (["train", "digits", "fabric.devices=2", "fabric.accelerator=cpu"], "2 processes were asked"),
     (["train", "--resume", "nowhere"], "no run to resume in 'nowhere'"),
     (["evaluate", "nowhere"], "no checkpoint at 'nowhere'"),

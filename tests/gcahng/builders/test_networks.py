@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from gcahng.builders.networks import build_generator
-from gcahng.training.optimizers import build_optimizers
 from gcahng.config import load_config
 from gcahng.generators import GENERATORS, HardNegativeGenerator
 from gcahng.losses import NPairLoss
 from gcahng.models import Embedder, SmallConv
+from gcahng.training.optimizers import build_optimizers
 
 
 def generator(*overrides: str) -> Any:

@@ -6,15 +6,23 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from gcahng.builders import images
 from gcahng.commands.train import resume_run
 from gcahng.config import load_config
+from gcahng.reports.run_report import report_run
+from gcahng.runs import loading
+from gcahng.runs.checkpoint import load_checkpoint
 from gcahng.runs.folder import RunFolder
+from gcahng.training import measurements
+from gcahng.training import trainer as trainer_module
 from gcahng.training.loss_log import NonFiniteLossError
 from gcahng.training.trainer import Trainer
 
@@ -103,6 +111,31 @@ def test_evaluation_is_shown_to_its_last_image(tmp_path: Path) -> None:
     assert trainer.display.evaluated == len(trainer.experiment.splits.test)
 
 
+def test_the_test_split_is_embedded_once_per_epoch_that_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two evaluated epochs, results and report: each image is loaded twice to be embedded."""
+    loaded, opened, read = [], [], []
+    monkeypatch.setattr(measurements, "embed", _counted(measurements.embed, loaded))
+    monkeypatch.setattr(images, "build_dataset", _counted(images.build_dataset, opened))
+    monkeypatch.setattr(trainer_module, "load_checkpoint", _counted(load_checkpoint, read))
+    monkeypatch.setattr(loading, "load_checkpoint", _counted(load_checkpoint, read))
+    trainer = _trainer(tmp_path, "train.epochs=2")
+    trainer.fit()
+    report_run(trainer.folder, trainer.evaluated_run())
+    assert len(loaded) == 2
+    assert [arguments[1] for arguments in opened] == ["train", "test"]
+    assert len(read) == (trainer.progress.best_epoch != 2), "the best epoch, unless it is the last"
+
+
+def _counted(function: Callable[..., Any], calls: list[Any]) -> Callable[..., Any]:
+    def counted(*args: Any, **settings: Any) -> Any:
+        calls.append(args)
+        return function(*args, **settings)
+
+    return counted
+
+
 def test_same_seed_same_run(whole_run: RunFolder, tmp_path: Path) -> None:
     torch.rand(7)
     again = _trainer(tmp_path)
@@ -152,7 +185,8 @@ def test_warmup_trains_only_fc(tmp_path: Path) -> None:
     backbone = [p.detach().clone() for p in trainer.experiment.embedder.backbone.parameters()]
     fc = trainer.experiment.embedder.fc[1].weight.detach().clone()
     trainer.train_epoch()
-    same = zip(backbone, trainer.experiment.embedder.backbone.parameters(), strict=True)
+    embedder = trainer.experiment.embedder
+    same = zip(backbone, embedder.backbone.parameters(), strict=True)
     assert all(torch.equal(before, after) for before, after in same)
     assert not torch.equal(fc, trainer.experiment.embedder.fc[1].weight)
     trainer.train_epoch()
@@ -165,7 +199,8 @@ def test_frozen_batch_norm_keeps_its_statistics(tmp_path: Path) -> None:
     fc_mean = trainer.experiment.embedder.fc[0].running_mean.clone()
     trainer.train_epoch()
     assert before
-    assert all(torch.equal(b, before[n]) for n, b in trainer.experiment.embedder.backbone.named_buffers())
+    after = dict(trainer.experiment.embedder.backbone.named_buffers())
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
     assert not torch.equal(fc_mean, trainer.experiment.embedder.fc[0].running_mean)
 
 
@@ -185,7 +220,8 @@ def test_proxies_have_their_own_group_and_are_resumed(tmp_path: Path) -> None:
     assert torch.equal(resumed.experiment.loss.proxies, trainer.experiment.loss.proxies)
     state = resumed.experiment.optimizers.embedder.state[resumed.experiment.loss.proxies]
     assert torch.equal(
-        state["exp_avg"], trainer.experiment.optimizers.embedder.state[trainer.experiment.loss.proxies]["exp_avg"]
+        state["exp_avg"],
+        trainer.experiment.optimizers.embedder.state[trainer.experiment.loss.proxies]["exp_avg"],
     )
 
 

@@ -1,0 +1,48 @@
+"""Batches from worker processes: the same as without, and errors as their own sentence."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from gcahng.data import Digits, ImageDataset, ImageLoader
+
+
+class Broken(ImageDataset):
+    """One image of eight cannot be read."""
+
+    def __init__(self) -> None:
+        super().__init__(None, "train")
+        self.classes, self.labels = ["a", "b"], torch.arange(8) % 2
+
+    def load(self, index: int) -> Tensor:
+        if index == 5:
+            raise OSError(f"Cannot read image {index}: name it")
+        return torch.full((1, 2, 2), index, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_error_keeps_its_sentence(workers: int) -> None:
+    batches = iter(ImageLoader(Broken(), batch_size=4, num_workers=workers))
+    images, labels = next(batches)
+    assert images[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
+    assert labels.tolist() == [0, 1, 0, 1]
+    with pytest.raises(ValueError, match=r"^Cannot read image 5: name it$"):
+        next(batches)
+
+
+def test_an_error_of_the_program_is_not_hidden() -> None:
+    dataset = Broken()
+    dataset.transform = lambda image: image.no_such_method()
+    with pytest.raises(AttributeError, match="no_such_method"):
+        next(iter(ImageLoader(dataset, batch_size=4)))
+
+
+def test_workers_do_not_change_the_batches() -> None:
+    dataset = Digits(split="test", transform=lambda image: image.float())
+    alone, shared = (
+        list(ImageLoader(dataset, batch_size=64, num_workers=workers)) for workers in (0, 2)
+    )
+    assert len(alone) == len(shared) == -(-len(dataset) // 64)
+    for (images, labels), (same_images, same_labels) in zip(alone, shared, strict=True):
+        assert torch.equal(images, same_images)
+        assert torch.equal(labels, same_labels)
