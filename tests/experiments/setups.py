@@ -1,4 +1,4 @@
-"""The published set-ups at reduced size, on tiny trees in their data sets' real formats."""
+"""The published experiments at reduced size, on tiny trees in their data sets' real formats."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,45 +16,47 @@ TREES: dict[str, Callable[..., Path]] = {
     "sop": sop_tree,
     "inshop": inshop_tree,
 }
+IMAGE_SIZE = 32
 SETUPS = [name for name in packaged_experiments() if name.startswith("paper/")]
 
 
 class Quiet:
-    """A display that shows nothing."""
+    """A progress display without output."""
 
     def warm_start(self, *_: Any) -> None:
-        """Show nothing."""
+        """Print nothing."""
 
     step = evaluation = epoch = warm_start
 
 
-def make_trees(root: Path) -> Path:
-    """All four data sets below one root: 5 training and 3 test classes of 6 images each."""
+def make_trees(root: Path, images: int = 6) -> Path:
+    """All four data sets below one root: 5 training and 3 test classes of some images each."""
     for name, tree in TREES.items():
-        tree(root, train=5, test=3, images=3 if name == "inshop" else 6, size=(48, 40))
+        # In-shop has queries and gallery, `images` of each.
+        tree(root, train=5, test=3, images=min(images, 3) if name == "inshop" else images)
     return root
 
 
 def reduced(name: str, root: Path, *overrides: str) -> ExperimentConfig:
-    """A published set-up with small batches and images, no weights to fetch."""
-    images = 224 if name.endswith("dino") else 64  # a ViT's positions fix its image size
+    """A published experiment with small batches and images, and without pretrained weights."""
     return load_config(
         name,
         [
             f"data.root={root}",
             "data.workers=0",
-            f"data.transform.train.size={images}",
-            f"data.transform.test={{size: {images}, resize: {images}}}",
+            f"data.transform.train.size={IMAGE_SIZE}",
+            f"data.transform.test={{size: {IMAGE_SIZE}, resize: {IMAGE_SIZE}}}",
             "batch.classes=4",
             "embedder.backbone.args.pretrained=false",
-            "fabric.threads=2",
+            # Threads that wait for each other cost most of the time on a busy machine.
+            "fabric.threads=1",
             *overrides,
         ],
     )
 
 
 def trainer(config: ExperimentConfig, folder: Path) -> Trainer:
-    """A trainer whose run folder is made."""
+    """A trainer with a new run folder."""
     run = RunFolder(folder)
     run.create(config)
     return Trainer.set_up(config, run, Quiet())

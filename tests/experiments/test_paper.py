@@ -1,4 +1,4 @@
-"""Every published set-up: its values beside the method's table, and two real steps."""
+"""Every published experiment: its values against the published table, and two real steps."""
 
 from itertools import islice
 from pathlib import Path
@@ -114,17 +114,16 @@ def test_every_value_has_its_source() -> None:
 @pytest.mark.parametrize("name", SETUPS)
 def test_two_real_steps(name: str, root: Path, tmp_path: Path) -> None:
     run = trainer(reduced(name, root), tmp_path / "run")
-    assert run.experiment.splits.train.num_classes == 5
-    assert run.experiment.splits.test.num_classes == 3
-    assert (run.experiment.splits.test.is_query is not None) == ("inshop" in name)
-    before = {key: value.clone() for key, value in run.experiment.embedder.state_dict().items()}
-    run.experiment.embedder.train()
+    splits, embedder = run.experiment.splits, run.experiment.embedder
+    assert splits.train.num_classes == 5
+    assert splits.test.num_classes == 3
+    assert (splits.test.is_query is not None) == ("inshop" in name)
+    before = {key: value.clone() for key, value in embedder.state_dict().items()}
+    embedder.train()
     for images, labels in islice(run.experiment.loader, 2):
         losses = run.step(images, labels)
         assert all(torch.isfinite(value).all() for value in losses.values())
         assert {"metric", "synthetic", "node_ce", "classifier", "generator"} <= losses.keys()
-    moved = {
-        key for key, value in run.experiment.embedder.state_dict().items() if not value.equal(before[key])
-    }
+    moved = {key for key, value in embedder.state_dict().items() if not value.equal(before[key])}
     assert {"fc.1.weight", "fc.0.running_mean"} <= moved
     assert any(key.startswith("backbone.") for key in moved)

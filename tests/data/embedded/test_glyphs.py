@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +39,11 @@ def test_classes_look_alike_and_differ(glyphs_root: Path) -> None:
 
 
 def test_same_seed_same_bytes(glyphs_root: Path) -> None:
-    cached = Glyphs(glyphs_root, "train")
-    assert torch.equal(Glyphs(None, "train").images, cached.images)
+    cached, arrays = Glyphs(glyphs_root, "train"), render("train", 0)
+    assert arrays["images"].dtype == np.uint8
+    assert arrays["labels"].dtype == np.int64
+    assert arrays["classes"][0].startswith("U+")
+    assert np.array_equal(arrays["images"], cached.images.squeeze(1).numpy())
     other = Glyphs(None, "train", seed=1)
     assert other.classes == cached.classes
     assert not torch.equal(other.images, cached.images)
@@ -61,13 +65,19 @@ def test_cache_is_read_and_not_rendered_again(
     assert len(Glyphs(glyphs_root, "test")) == 188 * 16
     with pytest.raises(AssertionError, match="rendered again"):
         Glyphs(glyphs_root, "test", seed=1)
-    assert not list((glyphs_root / "glyphs").glob(".*"))
 
 
 @pytest.mark.parametrize("damage", ["truncated", "text", "other arrays"])
-def test_damaged_cache_is_rendered_again(tmp_path: Path, damage: str) -> None:
+def test_damaged_cache_is_rendered_again(
+    tmp_path: Path, glyphs_root: Path, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = cache_path(tmp_path, "train", 0)
+    path.parent.mkdir()
+    shutil.copy(cache_path(glyphs_root, "train", 0), path)
     whole = Glyphs(tmp_path, "train").images
+    arrays = dict(np.load(path))
+    rendered: list[str] = []
+    monkeypatch.setattr(glyphs, "render", lambda split, seed: rendered.append(split) or arrays)
     if damage == "truncated":
         path.write_bytes(path.read_bytes()[:5000])
     elif damage == "text":
@@ -77,6 +87,8 @@ def test_damaged_cache_is_rendered_again(tmp_path: Path, damage: str) -> None:
     with pytest.warns(UserWarning, match="Rendering .* again: it is damaged"):
         assert torch.equal(Glyphs(tmp_path, "train").images, whole)
     assert torch.equal(Glyphs(tmp_path, "train").images, whole)
+    assert rendered == ["train"], "the second time the cache is read"
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_recipe_has_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,10 +103,3 @@ def test_division_covers_all_classes_whatever_their_number() -> None:
         split = class_split(count)
         assert sorted(np.concatenate(list(split.values()))) == list(range(count))
         assert len(split["train"]) == len(split["test"]) == 188
-
-
-def test_render_gives_plain_arrays() -> None:
-    arrays = render("train", 0)
-    assert arrays["images"].dtype == np.uint8
-    assert arrays["labels"].dtype == np.int64
-    assert arrays["classes"][0].startswith("U+")

@@ -12,7 +12,7 @@ NAMES = [
     "torchvision/resnet18",
     "timm/resnet18",
     "mobilenet_v3_small",
-    "torchvision/vgg11",
+    "torchvision/alexnet",
     "torchvision/googlenet",
     "timm/mobilenetv3_small_050",
     "shufflenet_v2_x0_5",
