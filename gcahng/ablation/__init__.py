@@ -1,4 +1,4 @@
-"""A grid of experiments over several seeds: read, trained in processes, compared in one report."""
+"""Grids of experiments over seeds: read from a file, trained in processes, compared in a report."""
 
 from gcahng.ablation.ablate import run_grid, show_grid
 from gcahng.ablation.grid import Cell, Grid, read_grid

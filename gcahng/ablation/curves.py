@@ -9,7 +9,7 @@ from gcahng.reports.curves import History, loss_panels, retrieval_panels
 from gcahng.reports.page import PageImage, svg_images
 from gcahng.runs.record import work_clock
 
-# More lines in one panel cannot be told apart.
+# More lines in one panel are hard to distinguish.
 LINES = 10
 
 

@@ -70,8 +70,8 @@ class GridProgress:
             self.seconds.setdefault(run.cell.name, []).append(seconds)
         if not finished or not self.console.is_terminal:
             count = f"{self.done + self.failed}/{self.total}"
-            told = _figures(run) if finished else f"FAILED: {problem}"
-            line = f"{count} {run.name}: {told}{self._note(before='; ')}"
+            outcome = _figures(run) if finished else f"FAILED: {problem}"
+            line = f"{count} {run.name}: {outcome}{self._note(before='; ')}"
             self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _note(self, before: str = "") -> str:

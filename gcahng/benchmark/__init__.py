@@ -1,1 +1,1 @@
-"""Time and memory, measured side by side."""
+"""Measure time and memory of the dense path and of training steps."""

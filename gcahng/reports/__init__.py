@@ -1,1 +1,1 @@
-"""What people look at: tables, curves, galleries, pictures of a batch, and the pages with them."""
+"""Tables, curves, galleries, pictures of a batch, and the HTML pages that show them."""

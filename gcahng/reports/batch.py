@@ -17,12 +17,12 @@ from gcahng.reports.gallery import picture
 from gcahng.runs.loading import LoadedRun
 
 if TYPE_CHECKING:
-    # Before `graph` has been imported, which knows how, it would warn.
+    # Imported before `gcahng.graph`, which filters it, PyG would print a warning.
     from torch_geometric.data import Data
 
 # Pixels of a thumbnail's longer side.
 THUMBNAIL = 64
-# The largest tensor of edges: 1 GiB of floats.
+# Largest number of elements in a tensor of edges: 1 GiB in float32.
 EDGE_NUMBERS = 2**28
 
 
@@ -33,17 +33,21 @@ def choose_batch(
     classes: int | None = None,
     samples: int | None = None,
 ) -> list[int]:
-    """Rows of a class-balanced batch of different images, in slot-major order.
+    """Choose a class-balanced batch in which no image is repeated.
 
     Args:
-        config: Gives the seed, and the sizes that are None, where the split has enough for them.
+        config: Gives the seed and the default sizes.
         dataset: The split.
         number: Which batch, from 0.
-        classes: S; of classes with P images or more.
-        samples: P.
+        classes: S, classes in the batch; default as configured, or all that have P images.
+        samples: P, images of each class; default as configured, or as many as two classes have.
+
+    Returns:
+        Row numbers in the data set, [P·S] in slot-major order.
 
     Raises:
-        ValueError: If there are not so many classes or images, no such batch, or it is too large.
+        ValueError: If the split has too few classes or images, or no such batch, or if the batch
+            would need too much memory.
     """
     counts = dataset.labels.bincount()
     # The most images that at least two classes have.
@@ -66,7 +70,7 @@ def choose_batch(
 
 
 def _check_size(nodes: int, channels: int) -> None:
-    """Refuse what the memory may not hold: several tensors of a number per edge and channel."""
+    """Raise if a tensor with one number per edge and channel would be too large."""
     most = int((EDGE_NUMBERS / channels) ** 0.5)
     if nodes > most:
         raise ValueError(
@@ -79,19 +83,19 @@ def _check_size(nodes: int, channels: int) -> None:
 def learned_batch(
     run: LoadedRun, generator: NegativeGenerator | None, dataset: ImageDataset, rows: list[int]
 ) -> "Data":
-    """Embed a batch and let the generator do its part on it.
+    """Embed a batch and run the graph network and the generator on it.
 
     Args:
         run: The embedder.
-        generator: Of the same run, in evaluation mode, or None.
-        dataset: What the rows are of; not changed.
-        rows: A class-balanced batch.
+        generator: The generator of the same run in evaluation mode, or None.
+        dataset: The split; not changed.
+        rows: A class-balanced batch, as row numbers.
 
     Returns:
-        On the CPU, nodes in slot-major order: `batch_graph` with `image` [B, 3, 64, 64] uint8
-        thumbnails, `name` of each node's class and `row` in the data set; with what the graph
-        network has learned (`learned_graph`) and with `negatives` [P, S, S, D], where the generator
-        has the one and makes the other. The same run and rows give the same negatives.
+        A graph on the CPU with its nodes in slot-major order: `batch_graph` with `image`
+        [B, 3, 64, 64] uint8 thumbnails, `name` of each node's class and `row` in the data set. A
+        graph network adds what `learned_graph` lists, a generator adds `negatives` [P, S, S, D].
+        The same run and rows give the same negatives.
     """
     layout = batch_layout(dataset.labels[rows])
     rows = [rows[place] for place in layout.order.tolist()]
@@ -120,7 +124,11 @@ def learned_batch(
 
 
 def thumbnail(image: Image.Image | Tensor) -> Tensor:
-    """An image of any size in the middle of a white square: [3, 64, 64] uint8."""
+    """Fit an image of any size into the middle of a white square, [3, 64, 64] uint8.
+
+    >>> thumbnail(torch.zeros(1, 8, 16)).shape
+    torch.Size([3, 64, 64])
+    """
     small = picture(image).convert("RGB")
     small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
     square = Image.new("RGB", (THUMBNAIL, THUMBNAIL), "white")

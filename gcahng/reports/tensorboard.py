@@ -1,4 +1,4 @@
-"""Figures of a run and its embeddings for TensorBoard, whose projector shows the latter."""
+"""Write figures and embeddings of a run to TensorBoard; its projector shows the embeddings."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from gcahng.evaluation.evaluate import embed
 from gcahng.reports.batch import thumbnail
 from gcahng.runs.loading import LoadedRun
 
-# The projector draws its images from one sheet, and browsers limit that.
+# The projector keeps all images in one sheet, whose size browsers limit.
 IMAGES = 1000
 
 
@@ -22,9 +22,9 @@ def log_pictures(
     """Add figures, and the embeddings of about a thousand images, to a TensorBoard folder.
 
     Args:
-        folder: Of the run's events.
-        run: Its embedder embeds the images.
-        dataset: The split; whole classes are taken from the first on.
+        folder: The event folder of the run.
+        run: The run, loaded.
+        dataset: The split; its first classes are embedded, each as a whole.
         figures: By name.
     """
     step = run.epoch or 0
@@ -39,7 +39,7 @@ def log_pictures(
 
 
 def first_classes(dataset: ImageDataset, limit: int) -> ClassSubset:
-    """As many whole classes of a data set as have at most `limit` images, at least one."""
+    """The first classes of a data set that have at most `limit` images together; at least one."""
     counts = dataset.labels.bincount(minlength=dataset.num_classes).cumsum(0)
     many = max(1, int((counts <= limit).sum()))
     return ClassSubset(dataset, range(many), dataset.transform)
