@@ -44,6 +44,13 @@ def download(
         ValueError: If the data set must be downloaded by hand, an archive fails its checksum or
             cannot be unpacked, or disk space is insufficient.
         OSError: If the server is unreachable, the connection breaks, or writing fails.
+
+    Example:
+        >>> from gcahng.data import Cars
+        >>> download(Cars, "datasets")
+        Traceback (most recent call last):
+            ...
+        ValueError: Cars must be downloaded by hand into 'datasets'. Its homepage no longer ...
     """
     if not issubclass(dataset, PublishedDataset):
         raise ValueError(f"{dataset.__name__} has nothing to download.")

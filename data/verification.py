@@ -74,6 +74,13 @@ def verify(
     Raises:
         FileNotFoundError: If the data set is missing.
         ValueError: If its list of images is invalid, or an argument is unknown.
+
+    Example:
+        >>> result = verify("digits", root=None)
+        >>> [(part.name, part.size.images, part.size.classes) for part in result.parts]
+        [('train', 901, 5), ('test', 896, 5)]
+        >>> result.problems
+        []
     """
     args.pop("unreadable", None)
     splits = _open(dataset, root, args)
@@ -161,6 +168,15 @@ def check_findable(dataset: ImageDataset, split: str | None = None) -> None:
 
     Raises:
         ValueError: If no query has another image of its class to retrieve.
+
+    Example:
+        >>> dataset = DATASETS.build("digits", root=None)
+        >>> check_findable(dataset)
+        >>> dataset.labels = torch.arange(len(dataset))  # one image per class
+        >>> check_findable(dataset)
+        Traceback (most recent call last):
+            ...
+        ValueError: No query of the train split has another image of its class to retrieve: ...
     """
     if problem := _no_match_problem(dataset, split or dataset.split):
         raise ValueError(problem)

@@ -47,6 +47,15 @@ def read_image(path: str | Path, advice: str = "repair it or choose another") ->
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file cannot be decoded, for instance because it is truncated.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "transparent.png")
+        ...     Image.new("RGBA", (4, 2)).save(path)
+        ...     image = read_image(path)
+        >>> image.mode, image.size, image.getpixel((0, 0))
+        ('RGB', (4, 2), (255, 255, 255))
     """
     try:
         with Image.open(path) as image:

@@ -23,7 +23,7 @@ Usage = namedtuple("Usage", "total used free")
 
 @dataclass
 class Server:
-    """What the server serves, how it behaves, and which ranges it was asked for."""
+    """The server's content and behaviour, and the ranges requested so far."""
 
     content: bytes = b""
     knows_ranges: bool = True
@@ -55,7 +55,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             self.wfile.write(body[: state.breaks_after])
 
         def log_message(self, *_: Any) -> None:
-            """Keep quiet."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         state.url = f"http://127.0.0.1:{http.server_port}/files"
@@ -67,9 +67,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def packed(folder: Path, kind: str) -> bytes:
-    """An archive of a folder, with a file beside it as CUB's has."""
+    """An archive of a folder; as in CUB's, a tar also contains a file beside it."""
     stream = io.BytesIO()
-    # So that the archive is larger than a socket's buffer and can break in the middle.
+    # Larger than a socket's buffer, so that the connection can break in the middle.
     noise = np.random.default_rng(0).bytes(300_000)
     (folder / "noise.bin").write_bytes(noise)
     if kind == "tgz":
@@ -135,7 +135,7 @@ def test_what_is_there_is_not_fetched_again(birds: Server, root: Path) -> None:
 def test_a_broken_connection_is_resumed(
     birds: Server, root: Path, knows_ranges: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # `gcahng.data.download` is also the function's name.
+    # The attribute `gcahng.data.download` is the function, not the module.
     monkeypatch.setattr(sys.modules["gcahng.data.download"], "CHUNK", 50_000)
     birds.breaks_after, birds.knows_ranges = 200_000, knows_ranges
     part = root / "CUB_200_2011.tgz.part"
@@ -209,7 +209,7 @@ def test_too_small_a_disk_is_noticed_before(
     with pytest.raises(ValueError, match=r"has 0.\d MB free, but the archive and its contents"):
         download(CUB, root)
     assert list(root.iterdir()) == []
-    # What is there already needs no room.
+    # A partial download reduces the space needed.
     (root / "CUB_200_2011.tgz.part").write_bytes(birds.content[:10])
     download(CUB, root)
     assert len(CUB(root)) == 6

@@ -40,7 +40,7 @@ def test_length_is_the_batches_that_fit_and_at_least_one() -> None:
 
 
 def test_no_image_repeats_before_its_class_is_used_up() -> None:
-    # All classes are in every batch, so a class of 7 runs through its pile every 7 draws.
+    # Every batch contains both classes, so a class of 7 images repeats only after 7 draws.
     labels = balanced(2, 7)
     drawn: list[int] = []
     sampler = ClassBalancedBatchSampler(labels, 2, 3)

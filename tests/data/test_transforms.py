@@ -91,7 +91,7 @@ def test_photos_of_another_size_and_scale() -> None:
     args = {"mean": [0.5] * 3, "std": [0.25] * 3}
     whole = build_transform("imagenet", train=False, size=28, resize=28, **args)(raw)
     assert torch.equal(whole, v1.Compose([v1.Resize(28), v1.CenterCrop(28), *tail])(raw))
-    # Without another wish the margin keeps its proportion, 256 for 224.
+    # By default, images are resized in the published ratio 256 / 224.
     margin = build_transform("imagenet", train=False, size=28, **args)(raw)
     assert torch.equal(margin, v1.Compose([v1.Resize(32), v1.CenterCrop(28), *tail])(raw))
     theirs = v1.Compose([v1.RandomResizedCrop(28, (0.5, 0.6)), v1.RandomHorizontalFlip(), *tail])

@@ -1,7 +1,7 @@
-"""Tiny data sets on disk, each laid out as its real archive is.
+"""Tiny data sets on disk in the layouts of the real archives.
 
-A class has a colour of its own, so that photos tell their class. The numbers of the classes lie
-around the real border between training and test.
+Each class has a colour, so that photos reveal their class. The class numbers are next to the real
+border between training and test classes.
 """
 
 import colorsys
@@ -22,7 +22,7 @@ HEADER = "image_id class_id super_class_id path"
 
 
 def photo(path: Path, number: int, image: int = 0, size: Pixels = SIZE, **options: object) -> None:
-    """Save a picture in the colour of class `number`, a little different for each image."""
+    """Save an image in the colour of class `number`, slightly different for each image."""
     hue, value = number * GOLDEN_RATIO % 1, 0.95 - 0.1 * (image % 5)
     rgb = np.multiply(colorsys.hsv_to_rgb(hue, 0.9, value), 255)
     noise = np.random.default_rng([number, image]).integers(-8, 9, (size[1], size[0], 3))
@@ -39,7 +39,7 @@ def numbers(train: int, test: int, last: int) -> list[int]:
 def cub_tree(
     root: Path, train: int = 3, test: int = 2, images: int = 2, size: Pixels = SIZE
 ) -> Path:
-    """CUB_200_2011.tgz; its own division into training and test images contradicts the classes."""
+    """CUB_200_2011.tgz; its train_test_split.txt splits images, not classes."""
     home = root / "CUB_200_2011"
     listed, labels, classes, division = [], [], [], []
     for number in numbers(train, test, 100):
@@ -59,7 +59,7 @@ def cub_tree(
 
 
 def car_names() -> list[str]:
-    """Names whose order is not that of their numbers, some with what the conversion removes."""
+    """Names not sorted by class number, some with characters that the conversion removes."""
     makes = ["Ram C/V", "AM General", "Volvo", "Audi TT"]
     return [f"{makes[i % 4]} Model {i + 1} 2012" for i in range(CAR_CLASSES)]
 
@@ -91,16 +91,16 @@ def cars_split_tree(
     nested: bool = False,
     labels: str | None = "",
 ) -> Path:
-    """The archives that keep the original halves apart.
+    """The archives with the original train and test folders.
 
     Args:
         root: Where to put it.
         train: The number of training classes.
         test: The number of test classes.
-        images: The number of images of each, in turn from either half.
+        images: The number of images per class, alternating between the two folders.
         size: The images' size.
-        nested: Whether the image folders lie in folders of the same names, as Kaggle packs them.
-        labels: The folder with the annotations of the test half, or None for those without labels.
+        nested: Whether the image folders are nested in folders of the same names, as on Kaggle.
+        labels: The folder of the labelled test annotations; None leaves them out.
     """
     home = root / "stanford_cars"
     (home / "devkit").mkdir(parents=True)
@@ -128,7 +128,7 @@ def cars_split_tree(
 def sop_tree(
     root: Path, train: int = 3, test: int = 2, images: int = 2, size: Pixels = SIZE
 ) -> Path:
-    """Stanford_Online_Products.zip; the items' numbers fall as the classes' rise."""
+    """Stanford_Online_Products.zip; item numbers decrease as class numbers increase."""
     home = root / "Stanford_Online_Products"
     tables: dict[str, list[str]] = {"train": [HEADER], "test": [HEADER]}
     count = 0
@@ -155,7 +155,7 @@ def inshop_tree(
     folder: str = "",
     partition: str = "",
 ) -> Path:
-    """DeepFashion's In-shop data set: of each test item `images` queries and as many more.
+    """DeepFashion's In-shop data set; a test item has `images` queries and as many gallery images.
 
     Args:
         root: Where to put it.
@@ -168,7 +168,7 @@ def inshop_tree(
     """
     home = root / "In-shop Clothes Retrieval Benchmark"
     rows = []
-    # From the last item down, as in the real list items come in no order.
+    # In reverse order, because the real list is not sorted by item.
     for number in reversed(range(2, train + test + 2)):
         item = f"id_{number:08}"
         roles = ["train"] if number < train + 2 else ["query", "gallery"]
@@ -189,7 +189,7 @@ def converted_tree(
     images: int = 2,
     size: Pixels = SIZE,
 ) -> Path:
-    """What the conversion scripts of the published code make: `<name>/class/{train,test}/`."""
+    """Class folders `<name>/class/{train,test}/` as written by the published conversion scripts."""
     for split, classes in {"train": train, "test": test}.items():
         folder_tree(root / name / "class" / split, classes, images, size)
     return root / name
@@ -198,7 +198,7 @@ def converted_tree(
 def folder_tree(
     home: Path, classes: Sequence[str] = ("a", "b", "c", "d"), images: int = 2, size: Pixels = SIZE
 ) -> Path:
-    """One folder of pictures per class; the colours follow from the names."""
+    """One folder of images per class; the colours depend on the names."""
     for name in classes:
         for image in range(images):
             photo(home / name / f"{image}.jpg", sum(map(ord, name)), image, size)
@@ -213,7 +213,7 @@ def csv_tree(
     size: Pixels = SIZE,
     roles: Sequence[str] = (),
 ) -> Path:
-    """`list.csv` with pictures beside it.
+    """`list.csv` and a folder of images.
 
     Args:
         home: Where to put it.

@@ -1,4 +1,4 @@
-"""Published layouts with synthetic weights, and the networks that independently read them."""
+"""Published checkpoints with random weights, and reference networks that load them."""
 
 import json
 from collections.abc import Callable
@@ -84,7 +84,7 @@ REFERENCES: dict[str, Any] = {"Googlenet": _googlenet, "Resnet50": _resnet50, "D
 
 
 def reference_embeddings(backbone: str, state: dict[str, Tensor], images: Tensor) -> Tensor:
-    """What the published model computes, by torchvision's and timm's own networks and formulas."""
+    """Embeddings of the published model, computed with torchvision's and timm's networks."""
     parts = _below(state, "feature_extractor.")
     with torch.no_grad():
         features = REFERENCES[backbone](_below(parts, "backbone."))(images)

@@ -11,7 +11,7 @@ from tests.data.trees import cars_split_tree, cars_tree
 
 
 def by_class(dataset: Cars) -> dict[str, list[tuple[int, int, int]]]:
-    """The images of each class, in an order of their own, as each layout has another one."""
+    """The images of each class, sorted, because each layout has a different order."""
     pixels: dict[str, list[bytes]] = {name: [] for name in dataset.classes}
     for i, label in enumerate(dataset.labels.tolist()):
         pixels[dataset.classes[label]].append(dataset.load(i).tobytes())

@@ -20,7 +20,7 @@ def queries(folder: Path, *lines: str) -> list[bool] | None:
 
 
 def refused(folder: Path, *lines: str, split: str = "test") -> str:
-    """The sentence about the table, without the place where it lies."""
+    """The error message, without the table's folder."""
     path = table(folder, *lines)
     with pytest.raises(ValueError, match=re.escape(str(path))) as caught:
         CSVFile(folder, split)

@@ -11,7 +11,7 @@ def test_the_first_hundred_classes_train_and_the_others_test(tmp_path: Path) -> 
     train, test = CUB(tmp_path), CUB(tmp_path, "test")
     assert train.classes == ["099.Bird_of_99", "100.Bird_of_100"]
     assert test.classes == ["101.Bird_of_101", "102.Bird_of_102", "103.Bird_of_103"]
-    # Its own train_test_split.txt would put every other image elsewhere.
+    # By train_test_split.txt, every other image would belong to the other split.
     assert train.labels.tolist() == [0, 0, 1, 1]
     assert train.paths[2] == f"{home}/images/100.Bird_of_100/Bird_of_100_0000_1000.jpg"
     assert train.is_query is None

@@ -19,7 +19,7 @@ from tests.data.trees import folder_tree, photo
 
 
 class Given(FileDataset):
-    """Photos `root/<class>/<number>.jpg`, of the classes and in the order given."""
+    """Photos `root/<class>/<number>.jpg` of the given classes, in the given order."""
 
     def __init__(self, root: Path | None, names: Sequence[str] = ("b", "a", "b"), **args: Any):
         self.given = names
@@ -39,7 +39,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def distance(pixels: np.ndarray, picture: Image.Image) -> int:
-    """How far the nearest of some pixels is from a picture's colour."""
+    """Distance of an image's mean colour to the nearest of some pixels."""
     colour = np.asarray(picture).mean(axis=(0, 1))
     return int(np.abs(pixels - colour).max(axis=1).min())
 

@@ -44,9 +44,9 @@ def test_turned_pictures_are_set_upright(tmp_path: Path, suffix: str, orientatio
     image = read_image(path)
     assert image.size == ((48, 64) if orientation > 4 else (64, 48))
     assert image.tobytes() == upright.tobytes()
-    # Whoever honours the orientation again must find none.
+    # No orientation is left that could be applied again.
     assert ORIENTATION not in image.getexif()
-    # Pillow itself turns a TIFF, for everybody.
+    # Pillow rotates TIFF files itself.
     assert examine(str(path)).turned == (orientation in TURNS and suffix != "tif")
 
 
@@ -193,7 +193,7 @@ def test_pictures_are_found_by_suffix_in_order(tmp_path: Path) -> None:
     for folder in folders:
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "1.png").touch()
-    # A link to the folder itself has no end.
+    # A link to the folder itself is an endless cycle.
     (tmp_path / "b" / "loop").symlink_to(tmp_path)
     found = [str(Path(path).relative_to(tmp_path)) for path in picture_files(tmp_path)[0]]
     assert found == ["a.tiff", "c.GIF", "d.jfif", "z.webp", "b/1.JPG", "b/deep/2.Png"] + [

@@ -24,7 +24,7 @@ Build = Callable[..., Path]
 
 
 def bird_folders(home: Path) -> Iterator[tuple[str, str, Path]]:
-    """Which images the published code copies to which class folder, as its scripts say it."""
+    """Images and the class folders that the published conversion scripts copy them to."""
     for folder in (home / "images").iterdir():
         split = "train" if int(folder.name.split(".")[0]) <= 100 else "test"
         yield from ((split, folder.name, image) for image in folder.iterdir())
@@ -82,7 +82,7 @@ def test_archive_and_converted_layout_give_the_same_numbering_and_images(
     published = ImageFolder(str(tmp_path / "converted" / name / "class" / split))
     assert converted.classes == published.classes
     assert list(zip(converted.paths, converted.labels.tolist(), strict=True)) == published.samples
-    # The archive of SOP has no more of a name than the item, to which the category is added.
+    # SOP's archive names a class by its item number only; the category is added.
     assert [label.split()[0] for label in original.classes] == converted.classes
     assert len(original) == (10 if split == "train" else 8)
     assert contents(original) == contents(converted)

@@ -16,7 +16,7 @@ Write = Callable[[str, str], str]
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
-    """Write YAML files below a fresh current folder, so that error sentences have short paths."""
+    """Write YAML files in an empty current folder, so that error messages have short paths."""
     monkeypatch.chdir(tmp_path)
 
     def _write(name: str, text: str) -> str:

@@ -48,7 +48,7 @@ def test_a_later_base_wins_and_two_may_share_one(write: Write) -> None:
     write("left.yaml", "base: root.yaml\na: 1\n")
     write("right.yaml", "base: root.yaml\nb: 2\n")
     layers, _ = load_layers(write("x.yaml", "base: [left.yaml, right.yaml]\n"))
-    # The shared base comes once more with `right`: read from left to right, no cleverer order.
+    # The shared base is read again before `right`, because bases are merged from left to right.
     assert layers.values == {"a": 0, "b": 2}
 
 

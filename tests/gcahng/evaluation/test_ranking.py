@@ -12,7 +12,7 @@ def clusters(count=120, classes=12, width=16, noise=0.8, seed=0):
 
 
 def coarse(count=300, width=3, classes=9, seed=0):
-    """Tiny integer vectors: full of duplicates and of equal similarities between different ones."""
+    """Small integer vectors, with many duplicates and equal similarities."""
     generator = torch.Generator().manual_seed(seed)
     embeddings = torch.randint(-1, 2, (count, width), generator=generator).float()
     return embeddings, torch.randint(classes, (count,), generator=generator)

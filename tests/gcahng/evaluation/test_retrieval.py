@@ -23,7 +23,7 @@ def golden_files():
 
 
 def loop_oracle(embeddings, labels, ks, is_query=None, exclude="self"):
-    """The metrics one query at a time, in float64, from their definitions."""
+    """The metrics computed from their definitions, query by query in float64."""
     units = unit_rows(embeddings)
     items = range(len(labels))
     queries = [i for i in items if is_query is None or is_query[i]]
@@ -151,7 +151,7 @@ def test_permutation_scale_and_dtype_do_not_matter():
 @pytest.mark.parametrize("engine", ENGINES)
 def test_duplicate_above_the_query_shows_the_published_quirk(engine):
     # Rows 0 and 1 are one image with two labels. Ranked for row 1, row 0 comes first by index:
-    # 'first' takes it for the query and counts row 1 itself as a right answer.
+    # 'first' removes it as the query and counts row 1 itself as a correct match.
     embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
     labels = torch.tensor([0, 1, 1, 0])
     corrected = retrieval_metrics(embeddings, labels, (1,), engine=engine)

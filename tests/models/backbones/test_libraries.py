@@ -1,4 +1,4 @@
-"""Any classifier of torchvision or timm as a backbone."""
+"""Classifiers of torchvision and timm as backbones."""
 
 import pytest
 import timm

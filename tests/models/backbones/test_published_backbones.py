@@ -1,4 +1,4 @@
-"""The three published backbones beside torchvision's and timm's own, with the same weights."""
+"""The three published backbones against torchvision's and timm's networks with equal weights."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ IMAGES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
 def _random_statistics(network: nn.Module) -> None:
-    """Away from 0 and 1, so that ignoring them would show."""
+    """Set statistics other than 0 and 1, so that ignoring them changes the output."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.1, 0.1)
@@ -64,7 +64,7 @@ def test_googlenet_renormalizes_its_input(tmp_path: Path, renormalize: bool) -> 
     torch.manual_seed(0)
     network = torchvision.models.GoogLeNet(aux_logits=True, init_weights=False).eval()
     _random_statistics(network)
-    # As the hub's file: with auxiliary heads, which have no place here.
+    # Like the hub's file, with auxiliary heads, which the backbone does not have.
     path = tmp_path / "g.pth"
     torch.save(network.state_dict(), path)
     ours = build_backbone("googlenet", weights=path, renormalize=renormalize)
@@ -74,7 +74,7 @@ def test_googlenet_renormalizes_its_input(tmp_path: Path, renormalize: bool) -> 
     expected = _maps(network, "avgpool", inputs).flatten(1)
     with torch.no_grad():
         torch.testing.assert_close(ours.eval()(IMAGES), expected)
-        # No dropout and no auxiliary outputs: training mode differs by batch statistics alone.
+        # No dropout and no auxiliary outputs: only batch statistics differ in training mode.
         for module in ours.train().modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
