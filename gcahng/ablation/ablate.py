@@ -24,7 +24,7 @@ from gcahng.reports.tables import Column, results_table
 from gcahng.runs.lock import exclusive_lock
 
 # Columns that fit a terminal.
-SHOWN = ("cell", "n", "recall@1", "map@r", "Δ map@r", "seconds")
+SHOWN = ("cell", "n", "recall@1", "map@r", "Δ map@r", "seconds", "work")
 # Seconds between two checks of the processes, and the least between two interim reports.
 POLL, REPORT = 0.2, 60.0
 
