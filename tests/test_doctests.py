@@ -7,8 +7,10 @@ import pkgutil
 from pathlib import Path
 
 import pytest
+import torch
 
 import gcahng
+from tests.models.published_weights import synthetic_state
 
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 MODULES = sorted(
@@ -31,9 +33,17 @@ def test_modules_are_found() -> None:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_run(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = _examples(name)
+    if name == "gcahng.runs.loading":
+        (tmp_path / "runs").mkdir()
+        (tmp_path / "runs" / "digits-seed0").symlink_to(request.getfixturevalue("digits_run"))
+    if name == "gcahng.runs.published":
+        torch.save(synthetic_state("DINO"), tmp_path / "dino.pth")
     monkeypatch.chdir(tmp_path)
-    for test in _examples(name):
+    for test in examples:
         report: list[str] = []
         doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=report.append)
         assert not report, "".join(report)

@@ -1,8 +1,6 @@
 """The folder of one run: what is in it and under which names."""
 
-import csv
 import importlib.metadata
-import io
 import json
 import platform
 import subprocess
@@ -18,6 +16,7 @@ from torch import nn
 
 from gcahng.config import ExperimentConfig, dump_config
 from gcahng.files import atomic_write, write_text
+from gcahng.runs.csv_rows import csv_text
 
 # All that a run leaves if it is stopped in its first epoch.
 FIRST_FILES = {"config.yaml", "environment.json", "tensorboard", "checkpoints"}
@@ -138,12 +137,7 @@ class RunFolder:
 
     def write_metrics(self, history: Sequence[Mapping[str, float]]) -> None:
         """Write a row for each epoch so far; a column that an epoch lacks stays empty."""
-        columns = list(dict.fromkeys(key for row in history for key in row))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)
-        write_text(self.metrics, text.getvalue())
+        write_text(self.metrics, csv_text(history))
 
     def write_hardness(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write a row for each epoch so far, one per line."""

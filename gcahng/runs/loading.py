@@ -69,6 +69,14 @@ def load_run(path: str | Path, *, last: bool = False) -> LoadedRun:
     Raises:
         FileNotFoundError: If there is nothing at `path`, or no checkpoint in the folder.
         ValueError: If the checkpoint is damaged or from another program.
+
+    Example:
+        >>> run = load_run("runs/digits-seed0", last=True)
+        >>> run.epoch, run.config.data.name
+        (3, 'digits')
+        >>> images = torch.rand(2, 1, 8, 8)
+        >>> run.embedder(images).shape
+        torch.Size([2, 8])
     """
     path = checkpoint_path(path, last=last)
     if path.suffix == ".safetensors":

@@ -54,6 +54,12 @@ def load_published_checkpoint(
         FileNotFoundError: If there is no such file.
         ValueError: If the backbone is unknown, or the file is damaged, holds more than weights,
             or does not hold every weight of the embedder (of the generator).
+
+    Example:
+        >>> import torch
+        >>> embedder = load_published_checkpoint("dino.pth", "DINO")
+        >>> embedder(torch.zeros(1, 3, 224, 224)).shape
+        torch.Size([1, 384])
     """
     names = {name.lower(): ours for name, ours in BACKBONE_NAMES.items()}
     ours = lookup(names, backbone.lower(), "published backbone")

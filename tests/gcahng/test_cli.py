@@ -1,6 +1,7 @@
 """The command line as a user meets it: figures, pictures, and one sentence for each mistake."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,12 +25,9 @@ def _run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small run on digits, made by the command line."""
-    folder = tmp_path_factory.mktemp("cli") / "run"
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        assert _run(monkeypatch, "train", "digits", *SMALL, "--run", folder) == 0
-    return folder
+def run(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run on digits, to change at will."""
+    return Path(shutil.copytree(digits_run, tmp_path_factory.mktemp("cli") / "run"))
 
 
 def test_train_writes_a_report(run: Path) -> None:
@@ -143,7 +141,10 @@ MISTAKES = [
     (["train", "digits", "loss.name=npiar"], "loss.name: unknown metric loss 'npiar' (did you"),
     (["train", "digits", "loss.args={margin: 1}"], "loss.args: NPairLoss"),
     (["train", "digits", "generator.graph.conv=gcm"], "generator.graph.conv: unknown layer 'gcm'"),
-    (["train", "digits", "batch.classes=9"], "batch.classes: expected at most the 5 training classes"),
+    (
+        ["train", "digits", "batch.classes=9"],
+        "batch.classes: expected at most the 5 training classes",
+    ),
     (["train", "digits", "data.validation=0.2"], "data.validation: A validation share of 0.2"),
     (["train", "digits", "embedder.freeze=[patch]"], "embedder.freeze: The backbone SmallConv"),
     (["train", "digits", "fabric.strategy=x"], "fabric: accelerator 'auto' with devices 1"),

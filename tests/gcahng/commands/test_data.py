@@ -81,7 +81,7 @@ def test_download_is_asked_for(
         progress(1, 2)
         return root / "CUB_200_2011"
 
-    monkeypatch.setattr("gcahng.commands.data.download", fetched)
+    monkeypatch.setattr("gcahng.data.download", fetched)
     assert _run(monkeypatch, "data", "verify", "cub", "--root", cub, "--download") == 0
     assert f"cub is in {cub / 'CUB_200_2011'}" in capsys.readouterr().out
 

@@ -13,24 +13,21 @@ from gcahng.runs.checkpoint import (
     restore_random_states,
     save_checkpoint,
 )
-from tests.gcahng.training.test_trainer import _trainer
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    trainer = _trainer(tmp_path_factory.mktemp("run"), "train.epochs=2")
-    trainer.fit()
-    return trainer.folder.path
+@pytest.fixture
+def run(digits_run: Path) -> Path:
+    return digits_run
 
 
 def test_load_run_gives_the_trained_embedder(run: Path) -> None:
     loaded = load_run(run, last=True)
-    assert loaded.epoch == 2
+    assert loaded.epoch == 3
     assert loaded.config.data.name == "digits"
     assert not loaded.embedder.training
     state = load_checkpoint(run / "checkpoints" / "last.pt")["embedder"]
     assert all(torch.equal(v, state[n]) for n, v in loaded.embedder.state_dict().items())
-    assert load_run(run / "checkpoints" / "last.pt").epoch == 2
+    assert load_run(run / "checkpoints" / "last.pt").epoch == 3
 
 
 def test_shared_model_alone(run: Path, tmp_path: Path) -> None:
