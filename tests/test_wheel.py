@@ -54,15 +54,14 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(params=["packages", "modules"])
-def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+def make_project(folder: Path, kind: str) -> Path:
     """A user's project whose names are all of those that this repository uses."""
     for name in NAMES:
-        file = tmp_path / (f"{name}/__init__.py" if request.param == "packages" else f"{name}.py")
+        file = folder / (f"{name}/__init__.py" if kind == "packages" else f"{name}.py")
         file.parent.mkdir(exist_ok=True)
         file.write_text(MODEL if name == "models" else "")
-    (tmp_path / "train.py").write_text(SCRIPT)
-    return tmp_path
+    (folder / "train.py").write_text(SCRIPT)
+    return folder
 
 
 def _run(command: list[object], cwd: Path, path: Path | None = None) -> str:
@@ -94,14 +93,15 @@ def test_the_wheel_holds_the_whole_tree(wheel: Path) -> None:
     assert packed == wanted
 
 
-def test_a_users_script_imports_both(installed: Path, project: Path) -> None:
+@pytest.mark.parametrize(("kind", "way"), [("packages", "module"), ("modules", "script")])
+def test_a_users_project_has_its_own_names(
+    installed: Path, tmp_path: Path, kind: str, way: str
+) -> None:
+    """Their script imports theirs and ours; `models:Mine` is theirs, however gcahng starts."""
+    project = make_project(tmp_path, kind)
     ours, theirs = _run([sys.executable, "train.py"], project, installed).splitlines()
     assert Path(ours).is_relative_to(installed)
     assert theirs.count(str(project)) == len(NAMES)
-
-
-@pytest.mark.parametrize("way", ["module", "script"])
-def test_a_users_models_win(installed: Path, project: Path, way: str) -> None:
     start = ["-m", "gcahng"] if way == "module" else [installed / "bin" / "gcahng"]
     settings = ["generator.name=models:Mine", "train.epochs=1", "fabric.accelerator=cpu"]
     out = _run([sys.executable, *start, "train", "digits", *settings], project, installed)

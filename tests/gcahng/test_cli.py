@@ -52,9 +52,9 @@ def test_evaluate_repeats_the_figures(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     results = json.loads((run / "results.json").read_text())
-    for source in (run, run / "checkpoints" / "last.pt"):
+    for source, epoch in ((run, "best"), (run / "checkpoints" / "last.pt", "last")):
         assert _run(monkeypatch, "evaluate", source) == 0
-        assert f"{100 * results['last/map@r']:.2f}" in capsys.readouterr().out
+        assert f"{100 * results[f'{epoch}/map@r']:.2f}" in capsys.readouterr().out
 
 
 def test_data_show_writes_a_picture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
