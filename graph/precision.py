@@ -1,6 +1,7 @@
 """Run rounding-sensitive functions in full precision under autocast."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -8,6 +9,13 @@ import torch
 from torch import Tensor
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def autocast(device_type: str, **settings: Any) -> AbstractContextManager[Any]:
+    """`torch.autocast`, or no context on a device without it, such as `meta`."""
+    if torch.amp.is_autocast_available(device_type):
+        return torch.autocast(device_type, **settings)
+    return nullcontext()
 
 
 def full_precision(function: F) -> F:
@@ -20,7 +28,7 @@ def full_precision(function: F) -> F:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
         device = tensors[0].device.type if tensors else "cpu"
-        with torch.autocast(device, enabled=False):
+        with autocast(device, enabled=False):
             return function(
                 *(half_to_float32(value) for value in args),
                 **{name: half_to_float32(value) for name, value in kwargs.items()},

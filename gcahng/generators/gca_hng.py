@@ -204,6 +204,8 @@ class HardNegativeGenerator(NegativeGenerator):
         # Free the remaining outputs before backward.
         del correlation
         negatives = self._mix(slots, coefficients, pairs, draws)
+        # The classifier is trained on what the metric step uses: on the unit sphere if configured.
+        negatives = self.normalize_if_configured(negatives)
         weight, bias = self.classifier.weight.detach(), self.classifier.bias.detach()
         logits = F.linear(negatives, weight, bias)
         losses = {

@@ -172,10 +172,14 @@ class TrainingStep:
         """Clip the optimizer's gradients, step it, and return their norm before clipping."""
         owned = [p for group in optimizer.param_groups for p in group["params"]]
         parameters = [p for p in owned if p.grad is not None]
+        if not parameters:
+            # Nothing was differentiated. Torch's norm of no gradients would be on the CPU.
+            optimizer.step()
+            return owned[0].new_zeros(())
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-        if parameters and self.clip is not None and self.clip_by == "value":
+        if self.clip is not None and self.clip_by == "value":
             nn.utils.clip_grad_value_(parameters, self.clip)
-        elif parameters and self.clip is not None:
+        elif self.clip is not None:
             nn.utils.clip_grads_with_norm_(parameters, self.clip, norm)
         optimizer.step()
         return norm

@@ -11,7 +11,7 @@ from torch_geometric.nn import MessagePassing
 from gcahng.graph.convs.parts import check_choice, check_divisible, feed_forward, reset_maps
 from gcahng.graph.dense.edge_update import EdgeInputs, update_edges
 from gcahng.graph.dense.memory import Memory
-from gcahng.graph.dense.pairs import Pairs, endpoint_dropout_mask
+from gcahng.graph.dense.pairs import Pairs, endpoint_dropout_mask, pairs_of_edges
 
 EdgeDropout = Literal["tied", "independent", "off"]
 
@@ -137,10 +137,8 @@ class GCAEdgeHalf(MessagePassing):
         if self.edge_dropout == "independent":
             return endpoint_dropout_mask(edge_index.size(1), self.edge_heads, self.dropout, like)
         # One draw per unordered pair, (smaller node, larger node); reversed edges swap the two.
-        low, high = edge_index.min(dim=0).values, edge_index.max(dim=0).values
-        pairs, pair_of_edge = (low * like.size(0) + high).unique(return_inverse=True)
-        mask = endpoint_dropout_mask(pairs.numel(), self.edge_heads, self.dropout, like)
-        mask = mask[pair_of_edge]
+        count, pair_of_edge = pairs_of_edges(edge_index, like.size(0))
+        mask = endpoint_dropout_mask(count, self.edge_heads, self.dropout, like)[pair_of_edge]
         reversed_edge = (edge_index[0] > edge_index[1]).view(-1, 1, 1)
         return torch.where(reversed_edge, mask.flip(1), mask)
 

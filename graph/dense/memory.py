@@ -1,7 +1,7 @@
 """Helpers of the chunked autograd functions: what to save, how to accumulate."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import torch
@@ -32,13 +32,16 @@ def zeros_for_sum(like: Tensor, *shape: int) -> Tensor:
 
 def add_product(total: Tensor, left: Tensor, right: Tensor) -> Tensor:
     """Compute total += left @ right in place; autocast affects only the product."""
-    if torch.is_autocast_enabled(total.device.type):
+    device = total.device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
         return total.add_(left @ right)
     return total.addmm_(left, right)
 
 
 def autocast_state(device_type: str) -> Callable[[], AbstractContextManager[Any]]:
     """Capture the current autocast setting, so that backward can restore it."""
+    if not torch.amp.is_autocast_available(device_type):
+        return nullcontext
     enabled, dtype = torch.is_autocast_enabled(device_type), torch.get_autocast_dtype(device_type)
 
     def restore() -> AbstractContextManager[Any]:

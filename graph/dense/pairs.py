@@ -84,10 +84,32 @@ def unordered_pairs(num_nodes: int, device: torch.device) -> Pairs:
         return Pairs(row, col, 2 - (row == col).long(), index)
 
 
+@lru_cache(maxsize=8)
 def complete_edges(num_nodes: int, device: torch.device) -> Tensor:
-    """All ordered pairs [2, B²], row-major: edge i·B + j goes from node i to node j."""
-    nodes = torch.arange(num_nodes, device=device)
-    return torch.stack([nodes.repeat_interleave(num_nodes), nodes.repeat(num_nodes)])
+    """All ordered pairs [2, B²], row-major: edge i·B + j goes from node i to node j.
+
+    Cached, since all batches of a size have the same ones: do not change the tensor in place.
+    """
+    # A tensor created in inference mode could not be used in a training step later.
+    with torch.inference_mode(False):
+        nodes = torch.arange(num_nodes, device=device)
+        return torch.stack([nodes.repeat_interleave(num_nodes), nodes.repeat(num_nodes)])
+
+
+def pairs_of_edges(edge_index: Tensor, num_nodes: int) -> tuple[int, Tensor]:
+    """Number the unordered pairs of any graph's edges, sorted by (smaller node, larger node).
+
+    Returns:
+        How many pairs there are, and the number of each edge's pair, [E].
+    """
+    device, complete = edge_index.device, edge_index.size(1) == num_nodes**2
+    if complete and edge_index is complete_edges(num_nodes, device):
+        # The pairs of a batch graph are known; to find them, the host would wait for a GPU.
+        pairs = unordered_pairs(num_nodes, device)
+        return pairs.row.numel(), pairs.index.reshape(-1)
+    low, high = edge_index.min(dim=0).values, edge_index.max(dim=0).values
+    found, pair_of_edge = (low * num_nodes + high).unique(return_inverse=True)
+    return found.numel(), pair_of_edge
 
 
 def endpoint_dropout_mask(num_pairs: int, heads: int, rate: float, like: Tensor) -> Tensor:

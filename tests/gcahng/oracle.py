@@ -140,10 +140,15 @@ def generator_loss(
     generator: HardNegativeGenerator, z: Tensor, labels: Tensor, draws: Tensor
 ) -> Tensor:
     """J_gen on detached embeddings, a slot-major batch."""
-    slots = to_slots(z.detach(), labels)
-    eta, _ = graph_oracle.network(generator.graph, z.detach(), labels)
+    z = z.detach()
+    if generator.normalize:
+        z = z / z.norm(dim=1, keepdim=True)
+    slots = to_slots(z, labels)
+    eta, _ = graph_oracle.network(generator.graph, z, labels)
     strength = math.exp(-generator.alpha / float(generator.hardness.metric))
     negatives = graph_oracle.negatives(slots, eta, strength, draws)
+    if generator.normalize:
+        negatives = negatives / negatives.norm(dim=-1, keepdim=True)
     classes = labels[: slots.size(1)]
     logits = negatives @ generator.classifier.weight.t() + generator.classifier.bias
     ce = negative_classification(logits, classes, generator.keep_own_class)

@@ -58,9 +58,10 @@ def test_forward_equals_the_loop(path: str) -> None:
 
 @both_paths
 @pytest.mark.parametrize("published", [True, False])
-def test_generator_losses_equal_the_loop(path: str, published: bool) -> None:
+@pytest.mark.parametrize("normalize", [True, False])
+def test_generator_losses_equal_the_loop(path: str, published: bool, normalize: bool) -> None:
     quirks = {"misplaced_similarity_mask": published, "keep_own_class": published}
-    generator, (z, draws) = make(path=path, gamma=3.0, **quirks), batch()
+    generator, (z, draws) = make(path=path, gamma=3.0, normalize=normalize, **quirks), batch()
     out = generator.generator_losses(z, LABELS, draws=draws)
     gradients = _gradients(out.total, _trainable(generator))
     expected = oracle.generator_loss(generator, z, LABELS, draws)

@@ -2,7 +2,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from gcahng.graph.dense.pairs import endpoint_dropout_mask, unordered_pairs
+from gcahng.graph.dense.pairs import (
+    complete_edges,
+    endpoint_dropout_mask,
+    pairs_of_edges,
+    unordered_pairs,
+)
 from tests.graph.oracle import assert_near
 
 SIZE = 5
@@ -81,3 +86,14 @@ def test_endpoint_dropout_mask_draws_each_weight_at_the_rate() -> None:
     assert mask.dtype == torch.float64
     assert set(mask.unique().tolist()) == {0.0, 1 / 0.9}
     torch.testing.assert_close(mask.mean((0,)), torch.ones(2, 3).double(), atol=0.03, rtol=0)
+
+
+def test_pairs_of_the_batch_graph_are_those_of_any_graph() -> None:
+    edges = complete_edges(5, torch.device("cpu"))
+    count, known = pairs_of_edges(edges, 5)
+    same_count, found = pairs_of_edges(edges.clone(), 5)
+    assert count == same_count == 15
+    assert torch.equal(known, found)
+    count, found = pairs_of_edges(torch.tensor([[0, 2, 1, 2], [2, 0, 2, 2]]), 3)
+    assert count == 3
+    assert found.tolist() == [0, 0, 1, 2]
