@@ -1,5 +1,6 @@
 """Load batches of images, in worker processes or not, with errors in one sentence."""
 
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,10 @@ from gcahng.data.datasets.base import ImageDataset
 
 @dataclass(frozen=True)
 class _Failure:
-    """An error of a worker process as a value: raised there, it would become a traceback here."""
+    """An error in a worker process as a value; raised there, it would arrive as a traceback."""
 
-    sentence: str
+    error: Exception
+    traceback: str
 
 
 class _WithFailures(Dataset[Any]):
@@ -24,7 +26,7 @@ class _WithFailures(Dataset[Any]):
         try:
             return self.dataset[index]
         except (ValueError, OSError) as error:
-            return _Failure(str(error))
+            return _Failure(error, traceback.format_exc())
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -38,7 +40,8 @@ class ImageLoader(DataLoader[Any]):
         **settings: Arguments of `torch.utils.data.DataLoader`, except `collate_fn`.
 
     Raises:
-        ValueError: While iterating, with the data set's own sentence about an image.
+        ValueError: While iterating: whatever the data set raises about an image, unchanged.
+        OSError: Likewise.
 
     Example:
         >>> from gcahng.data import build_dataset
@@ -47,17 +50,25 @@ class ImageLoader(DataLoader[Any]):
         (torch.Size([4, 1, 8, 8]), torch.Size([4]))
     """
 
-    def __init__(self, dataset: ImageDataset, **settings: Any) -> None:
-        super().__init__(_WithFailures(dataset), collate_fn=_collate, **settings)
+    def __init__(self, dataset: ImageDataset, *, num_workers: int = 0, **settings: Any) -> None:
+        if num_workers == 0:
+            super().__init__(dataset, **settings)
+        else:
+            guarded = _WithFailures(dataset)
+            super().__init__(
+                guarded, num_workers=num_workers, collate_fn=_collate_or_failure, **settings
+            )
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """Yield batches of images [B, …] and labels [B]."""
         for batch in super().__iter__():
             if isinstance(batch, _Failure):
-                raise ValueError(batch.sentence)
+                raise batch.error from RuntimeError(f"in a worker process:\n{batch.traceback}")
             yield batch
 
 
-def _collate(samples: list[Any]) -> Any:
-    failures = (sample for sample in samples if isinstance(sample, _Failure))
-    return next(failures, None) or default_collate(samples)
+def _collate_or_failure(samples: list[Any]) -> Any:
+    for sample in samples:
+        if isinstance(sample, _Failure):
+            return sample
+    return default_collate(samples)

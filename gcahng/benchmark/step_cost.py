@@ -17,8 +17,9 @@ from gcahng.config import ExperimentConfig, load_config
 from gcahng.data import DATASETS, ImageDataset, PublishedDataset
 from gcahng.generators import HardNegatives, NegativeGenerator
 from gcahng.graph import batch_layout
+from gcahng.graph.precision import half_to_float32
 from gcahng.reports.tables import Column, results_table
-from gcahng.training.experiment import Experiment, build_experiment
+from gcahng.training.experiment import Experiment, build_experiment, build_step
 from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
 from gcahng.training.step import TrainingStep
 
@@ -96,11 +97,13 @@ def _measure(
 ) -> tuple[dict[str, Any], str]:
     dataset, source = _training_images(config)
     experiment = _experiment(config, dataset, device)
-    loader, step = experiment.loader, _training_step(experiment, device)
+    mixed = config.fabric.precision == "bf16-mixed"
+    autocast = partial(torch.autocast, device.type, torch.bfloat16, enabled=mixed)
+    loader, step = experiment.loader, build_step(experiment, autocast=autocast)
     images, labels = next(iter(loader))
-    images = images.to(device, memory_format=_memory_format(config))
+    images = experiment.to_device(images)
     with torch.no_grad(), step.autocast():
-        embeddings = step.embedder(images).float()
+        embeddings = half_to_float32(step.embedder(images))
     classes = labels.to(device)
     work: dict[str, Work] = {
         "data": lambda: _drop(next(iter(loader))),
@@ -111,10 +114,10 @@ def _measure(
     if step.generator is not None:
         work["hard negatives"] = _hard_negatives(step, step.generator, embeddings, classes)
     seconds = median_seconds(work, repetitions, device)
-    apart = [
+    separate = [
         seconds[part] for part in ("embedder", "metric loss", "hard negatives") if part in work
     ]
-    seconds["rest"] = seconds["step"] - sum(apart)
+    seconds["rest"] = seconds["step"] - sum(separate)
     reset_peak_memory(device)
     step(images, labels)
     steps = _steps_per_epoch(config, dataset)
@@ -151,24 +154,6 @@ def _experiment(
         experiment.generator.hardness.generator.fill_(5.0)
     experiment.embedder.train()
     return experiment
-
-
-def _training_step(experiment: Experiment, device: torch.device) -> TrainingStep:
-    config = experiment.config
-    mixed = config.fabric.precision == "bf16-mixed"
-    return TrainingStep(
-        experiment.embedder,
-        experiment.loss,
-        experiment.generator,
-        experiment.optimizers,
-        clip=config.optim.clip,
-        clip_by="value" if config.quirks.clip == "faithful" else "norm",
-        autocast=partial(torch.autocast, device.type, torch.bfloat16, enabled=mixed),
-    )
-
-
-def _memory_format(config: ExperimentConfig) -> torch.memory_format:
-    return torch.channels_last if config.fabric.channels_last else torch.contiguous_format
 
 
 def _training_images(config: ExperimentConfig) -> tuple[ImageDataset, str]:

@@ -8,13 +8,15 @@ replaces the earlier one. Two exceptions: a layer that changes a component's `na
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from gcahng.config.plain_yaml import parse_yaml
 from gcahng.registry import did_you_mean
 
-EXPERIMENTS = (Path(__file__).parents[1] / "experiments").resolve()
+# By its package: in a build, and where links cannot be made, it is not beside this one.
+EXPERIMENTS = Path(str(files("gcahng.experiments"))).resolve()
 OVERRIDE = "override"
 # The subfolder of `experiments` with grids over experiments.
 GRIDS = "ablations"

@@ -12,6 +12,7 @@ from gcahng.config import ExperimentConfig
 from gcahng.data import ClassBalancedBatchSampler, ImageDataset
 from gcahng.generators import HardNegativeGenerator, NegativeGenerator
 from gcahng.graph import batch_graph, batch_layout
+from gcahng.graph.precision import half_to_float32
 from gcahng.graph.visualize import learned_graph
 from gcahng.reports.gallery import picture
 from gcahng.runs.loading import LoadedRun
@@ -101,7 +102,7 @@ def learned_batch(
     rows = [rows[place] for place in layout.order.tolist()]
     parameter = next(run.embedder.parameters())
     images = torch.stack([dataset[row][0] for row in rows])
-    embeddings = run.embedder(images.to(parameter.device, parameter.dtype)).float()
+    embeddings = half_to_float32(run.embedder(images.to(parameter.device, parameter.dtype)))
     layout = batch_layout(layout.labels).to(parameter.device)
     slots = (
         layout.slots(embeddings) if generator is None else generator.to_slots(embeddings, layout)

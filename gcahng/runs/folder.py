@@ -181,13 +181,13 @@ def _version(library: str) -> str | None:
 
 def _commit() -> str | None:
     """The commit of the checkout that this code runs from; None if it is installed."""
+    package = Path(__file__).resolve().parents[1]
+    # An environment may lie inside a user's own repository, whose commit says nothing about ours.
+    if not (package.parent / ".git").exists():
+        return None
     try:
         answer = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=10,
+            ["git", "rev-parse", "HEAD"], cwd=package, capture_output=True, text=True, timeout=10
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

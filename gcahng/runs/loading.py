@@ -121,7 +121,8 @@ def load_generator(run: LoadedRun) -> NegativeGenerator | None:
     generator = build_generator(run.config, run.num_classes)
     assert generator is not None
     _fill(generator, run.generator_state, run.path, "generator")
-    return generator.to(run_device(run.config)).eval()
+    embedder = next(run.embedder.parameters())
+    return generator.to(embedder.device, embedder.dtype).eval()
 
 
 def checkpoint_path(path: str | Path, *, last: bool = False) -> Path:

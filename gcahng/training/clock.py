@@ -1,4 +1,4 @@
-"""How much a training has worked, by clocks that other programs do not disturb."""
+"""Seconds of training, by the wall clock and by the work done."""
 
 import time
 
@@ -6,34 +6,37 @@ import torch
 
 
 class WorkClock:
-    """Seconds of training, by the wall and by the work done.
+    """Measure the time of training, and its work.
 
-    On a CPU, work is the CPU time of this process over all its threads: other programs on the
-    machine make it wait, but not work. On a GPU, whose work the process does not do itself, it is
-    the wall time.
+    On a CPU, work is the CPU time of this process over all its threads. Other programs on the
+    machine prolong the wall time much more than the CPU time, so two trainings are compared by
+    their work. On a GPU work is the wall time: the CPU time would not include the GPU.
 
     Args:
         device: Where the training runs.
         seconds: Wall seconds so far.
-        work_seconds: Work seconds so far.
+        work_seconds: Work seconds so far; None if an earlier version, which did not measure them,
+            began the training.
     """
 
     def __init__(
-        self, device: torch.device, seconds: float = 0.0, work_seconds: float = 0.0
+        self, device: torch.device, seconds: float = 0.0, work_seconds: float | None = 0.0
     ) -> None:
         self._work = time.process_time if device.type == "cpu" else time.perf_counter
         self.seconds, self.work_seconds = seconds, work_seconds
 
     def start(self) -> None:
-        """Begin a stretch of training."""
+        """Begin to measure."""
         self._began = time.perf_counter(), self._work()
 
     def stop(self) -> None:
-        """End the stretch and add it to the sums."""
+        """Add the time since `start` to the sums."""
         wall, work = self._began
         self.seconds += time.perf_counter() - wall
-        self.work_seconds += self._work() - work
+        if self.work_seconds is not None:
+            self.work_seconds += self._work() - work
 
     def state(self) -> dict[str, float]:
-        """Both sums, for the history and a checkpoint."""
-        return {"seconds": self.seconds, "work_seconds": self.work_seconds}
+        """The sums, for the history and a checkpoint; without work that was not measured."""
+        state = {"seconds": self.seconds}
+        return state if self.work_seconds is None else {**state, "work_seconds": self.work_seconds}

@@ -1,9 +1,10 @@
 """All objects of an experiment, built once from its settings."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from gcahng.builders.images import (
@@ -18,6 +19,7 @@ from gcahng.data import ClassBalancedBatchSampler, ImageDataset, ImageLoader
 from gcahng.generators import NegativeGenerator
 from gcahng.models import Embedder
 from gcahng.training.optimizers import Optimizers, build_optimizers, build_schedules
+from gcahng.training.step import Autocast, Backward, TrainingStep
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Experiment:
 
     Attributes:
         config: The settings.
+        device: Where the networks are.
         splits: Training, validation and test images.
         warm_start_split: Images for the warm start, or None.
         loader: Class-balanced training batches.
@@ -38,6 +41,7 @@ class Experiment:
     """
 
     config: ExperimentConfig
+    device: torch.device
     splits: Splits
     warm_start_split: ImageDataset | None
     loader: ImageLoader
@@ -54,10 +58,11 @@ class Experiment:
         modules = {"embedder": self.embedder, "loss": self.loss}
         return modules if self.generator is None else {**modules, "generator": self.generator}
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """The number format of images and parameters."""
-        return _dtype(self.config)
+    def to_device(self, images: Tensor) -> Tensor:
+        """Bring a batch of images [B, C, H, W] to the networks' device and number format."""
+        layout = torch.channels_last if self.config.fabric.channels_last else torch.preserve_format
+        dtype = _dtype(self.config)
+        return images.to(self.device, dtype, non_blocking=True, memory_format=layout)
 
 
 def build_experiment(
@@ -98,6 +103,7 @@ def build_experiment(
     optimizers = build_optimizers(config, embedder, loss, generator)
     return Experiment(
         config,
+        torch.device(device),
         splits,
         warm_start_split,
         loader,
@@ -107,6 +113,29 @@ def build_experiment(
         generator,
         optimizers,
         build_schedules(config, optimizers),
+    )
+
+
+def build_step(
+    experiment: Experiment, *, backward: Backward | None = None, autocast: Autocast | None = None
+) -> TrainingStep:
+    """Build the training step with the configured clipping.
+
+    Args:
+        experiment: What is trained.
+        backward: Runs the backward pass of a scalar; by default its own `backward`.
+        autocast: Returns the context for the forward passes; by default none.
+    """
+    config = experiment.config
+    return TrainingStep(
+        experiment.embedder,
+        experiment.loss,
+        experiment.generator,
+        experiment.optimizers,
+        clip=config.optim.clip,
+        clip_by="value" if config.quirks.clip == "faithful" else "norm",
+        backward=backward or Tensor.backward,
+        autocast=autocast or nullcontext,
     )
 
 

@@ -1,4 +1,4 @@
-"""How far a training has come: what a checkpoint holds beside networks and optimizers."""
+"""The progress of a training: what a checkpoint holds beside networks and optimizers."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,8 +64,8 @@ class TrainingProgress:
     @classmethod
     def restore(cls, state: dict[str, Any], device: torch.device) -> "TrainingProgress":
         """Read the entries of a checkpoint, also of one by an earlier version."""
-        seconds = state["seconds"]
-        clock = WorkClock(device, seconds, state.get("work_seconds", seconds))
+        # Earlier versions measured no work, and the rest of it alone would be misleading.
+        clock = WorkClock(device, state["seconds"], state.get("work_seconds"))
         hardness = state.get("hardness", [])
         memory, history = state["peak_memory_mib"], state["history"]
         return cls(clock, state["epoch"], memory, history, hardness, state["best"])

@@ -74,8 +74,8 @@ class TrainingStep:
 
         Args:
             images: [B, …] on the embedder's device.
-            labels: [B], class-balanced if N-pair or a generator needs it. On the CPU no step waits
-                for the device.
+            labels: [B], class-balanced if N-pair or a generator needs it. Keep them on the CPU:
+                finding the layout of labels on a GPU would make the host wait.
             draws: Folding scalars [P, P-1] of the metric and of the generator pass; drawn if None.
             observe: Called with the negatives of the metric step, if there is a generator.
 

@@ -5,23 +5,21 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric, seed_everything
-from torch import Tensor
 
-from gcahng.config import ExperimentConfig, data_root, differing_keys, dump_config, parse_config
+from gcahng.config import ExperimentConfig, data_root
 from gcahng.generators import HardNegatives
-from gcahng.runs.checkpoint import load_checkpoint, restore_random_states, save_checkpoint
 from gcahng.runs.folder import RunFolder, write_shared_model
 from gcahng.runs.loading import EvaluatedRun, LoadedRun
+from gcahng.training.checkpoints import Checkpoints
 from gcahng.training.clock import WorkClock
 from gcahng.training.display import Display
-from gcahng.training.experiment import Experiment, build_experiment
+from gcahng.training.experiment import Experiment, build_experiment, build_step
 from gcahng.training.fabric import build_fabric
 from gcahng.training.hardness_log import hardness_row
 from gcahng.training.loss_log import LossLog
 from gcahng.training.measurements import Measurements
 from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
 from gcahng.training.progress import TrainingProgress
-from gcahng.training.step import TrainingStep
 from gcahng.training.warm_start import warm_start
 
 # Seconds between two reports of the losses. On a GPU each report waits for the device.
@@ -43,16 +41,8 @@ class Trainer:
     ) -> None:
         self.experiment, self.config = experiment, experiment.config
         self.fabric, self.folder, self.display = fabric, folder, display
-        self.step = TrainingStep(
-            experiment.embedder,
-            experiment.loss,
-            experiment.generator,
-            experiment.optimizers,
-            clip=self.config.optim.clip,
-            clip_by="value" if self.config.quirks.clip == "faithful" else "norm",
-            backward=fabric.backward,
-            autocast=fabric.autocast,
-        )
+        self.step = build_step(experiment, backward=fabric.backward, autocast=fabric.autocast)
+        self.checkpoints = Checkpoints(experiment, folder)
         self.progress = TrainingProgress(WorkClock(fabric.device))
         self.measured = Measurements(experiment, display.evaluation)
 
@@ -119,7 +109,7 @@ class Trainer:
         Returns:
             A row of the history: epoch, seconds, learning rates and mean losses.
         """
-        loader = self.experiment.loader
+        experiment, loader = self.experiment, self.experiment.loader
         self._begin_epoch()
         log = LossLog(self.progress.epoch)
         rates = {f"lr/{name}": rate for name, rate in self._learning_rates().items()}
@@ -127,7 +117,7 @@ class Trainer:
         self.progress.clock.start()
         for number, (images, labels) in enumerate(loader, start=1):
             observe = self._keep_hardness if number == len(loader) else None
-            log.add(self.step(self._to_device(images), labels, observe=observe))
+            log.add(self.step(experiment.to_device(images), labels, observe=observe))
             if time.perf_counter() - shown > REFRESH:
                 shown = time.perf_counter()
                 self.display.step(self.progress.epoch, number, len(loader), log.means())
@@ -153,7 +143,7 @@ class Trainer:
         self.folder.write_metrics(self.progress.history)
         if self.progress.hardness:
             self.folder.write_hardness(self.progress.hardness)
-        self._save(improved)
+        self.checkpoints.save(self.progress, improved)
         self.display.epoch(row, self.progress.best_value)
 
     def evaluate_for_selection(self) -> dict[str, float]:
@@ -169,7 +159,7 @@ class Trainer:
         """
         last = self.measured.test(self.progress.epoch)
         if self.progress.best_epoch != self.progress.epoch:
-            self._restore_best()
+            self.checkpoints.restore_best()
         best = self.measured.test(self.progress.best_epoch)
         results = {
             **{f"last/{name}": value for name, value in last.figures.items()},
@@ -206,21 +196,7 @@ class Trainer:
         Raises:
             ValueError: If the run's config.yaml is not the one it was trained by.
         """
-        state = load_checkpoint(self.folder.last)
-        changed = differing_keys(self.config, parse_config(state["config"], str(self.folder.last)))
-        if changed:
-            raise ValueError(
-                f"'{self.folder.config}' was changed since the run began ({', '.join(changed)}): "
-                "a run continues as it began; put it back, or start a new run"
-            )
-        for name, module in self.experiment.modules.items():
-            module.load_state_dict(state[name])
-        for optimizer, saved in zip(self.experiment.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        for schedule, saved in zip(self.experiment.schedules, state["schedules"], strict=True):
-            schedule.load_state_dict(saved)
-        self.progress = TrainingProgress.restore(state, self.fabric.device)
-        restore_random_states(state["random"])
+        self.progress = self.checkpoints.restore_last(self.fabric.device)
 
     @property
     def is_over(self) -> bool:
@@ -254,41 +230,9 @@ class Trainer:
         if made.negatives is not None:
             self.progress.hardness.append(hardness_row(self.progress.epoch, made))
 
-    def _to_device(self, images: Tensor) -> Tensor:
-        layout = torch.channels_last if self.config.fabric.channels_last else torch.preserve_format
-        device, dtype = self.fabric.device, self.experiment.dtype
-        return images.to(device, dtype, non_blocking=True, memory_format=layout)
-
     def _learning_rates(self) -> dict[str, float]:
         names = ("embedder", "graph", "classifier")
         return {
             name: float(schedule.get_last_lr()[0])
             for name, schedule in zip(names, self.experiment.schedules, strict=False)
         }
-
-    def _save(self, improved: bool) -> None:
-        """Write the checkpoints that this epoch leaves."""
-        state = self._state()
-        if improved:
-            save_checkpoint(self.folder.best, state)
-        every = self.config.train.keep_every
-        if every is not None and self.progress.epoch % every == 0:
-            save_checkpoint(self.folder.last.with_name(f"epoch{self.progress.epoch:04d}.pt"), state)
-        save_checkpoint(self.folder.last, state)
-
-    def _state(self) -> dict[str, Any]:
-        experiment = self.experiment
-        return {
-            **{name: module.state_dict() for name, module in experiment.modules.items()},
-            "optimizers": [optimizer.state_dict() for optimizer in experiment.optimizers],
-            "schedules": [schedule.state_dict() for schedule in experiment.schedules],
-            "config": dump_config(self.config),
-            "num_classes": experiment.splits.train.num_classes,
-            **self.progress.state(),
-        }
-
-    def _restore_best(self) -> None:
-        state = load_checkpoint(self.folder.best)
-        self.experiment.embedder.load_state_dict(state["embedder"])
-        if self.experiment.generator is not None:
-            self.experiment.generator.load_state_dict(state["generator"])

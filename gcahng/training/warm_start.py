@@ -58,11 +58,7 @@ def warm_start(
         ValueError: If `steps` or `batch_size` is too small or the data set has fewer classes
             than 2.
     """
-    if steps < 2 or batch_size < 2 or dataset.num_classes < 2:
-        raise ValueError(
-            "A warm start needs at least 2 steps, 2 images in a batch and 2 classes (got "
-            f"{steps}, {batch_size} and {dataset.num_classes})."
-        )
+    _check_sizes(steps, batch_size, dataset.num_classes)
     path = None
     if cache is not None:
         digest = _digest(backbone, dataset, seed, steps, batch_size, lr)
@@ -78,6 +74,14 @@ def warm_start(
     if path is not None:
         _store(backbone, accuracy, path)
     return accuracy
+
+
+def _check_sizes(steps: int, batch_size: int, num_classes: int) -> None:
+    if steps < 2 or batch_size < 2 or num_classes < 2:
+        raise ValueError(
+            "A warm start needs at least 2 steps, 2 images in a batch and 2 classes (got "
+            f"{steps}, {batch_size} and {num_classes})."
+        )
 
 
 @contextmanager

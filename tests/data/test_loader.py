@@ -16,18 +16,21 @@ class Broken(ImageDataset):
 
     def load(self, index: int) -> Tensor:
         if index == 5:
-            raise OSError(f"Cannot read image {index}: name it")
+            raise FileNotFoundError(2, "No such image", f"{index}.jpg")
         return torch.full((1, 2, 2), index, dtype=torch.uint8)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_error_keeps_its_sentence(workers: int) -> None:
+def test_an_error_stays_what_it_is(workers: int) -> None:
     batches = iter(ImageLoader(Broken(), batch_size=4, num_workers=workers))
     images, labels = next(batches)
     assert images[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
     assert labels.tolist() == [0, 1, 0, 1]
-    with pytest.raises(ValueError, match=r"^Cannot read image 5: name it$"):
+    with pytest.raises(FileNotFoundError) as info:
         next(batches)
+    assert (info.value.strerror, info.value.filename) == ("No such image", "5.jpg")
+    if workers:
+        assert "in load\n" in str(info.value.__cause__), "the traceback of the worker"
 
 
 def test_an_error_of_the_program_is_not_hidden() -> None:

@@ -51,3 +51,10 @@ def test_an_experiments_own_images_and_settings(tmp_path: Path) -> None:
 def test_ones_own_folder_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nowhere"):
         run_step_cost(["photos"], ["data.root=nowhere"], 1, 1, None, Console())
+
+
+@pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
+def test_precisions(precision: str) -> None:
+    settings = ["batch.samples=2", f"fabric.precision={precision}"]
+    (row,) = run_step_cost(["digits"], settings, 1, 1, None, Console(record=True))
+    assert row["step"] > 0

@@ -21,8 +21,7 @@ from gcahng.reports.run_report import report_run
 from gcahng.runs import loading
 from gcahng.runs.checkpoint import load_checkpoint
 from gcahng.runs.folder import RunFolder
-from gcahng.training import measurements
-from gcahng.training import trainer as trainer_module
+from gcahng.training import checkpoints, measurements
 from gcahng.training.loss_log import NonFiniteLossError
 from gcahng.training.trainer import Trainer
 from tests.conftest import SMALL
@@ -116,7 +115,7 @@ def test_the_test_split_is_embedded_once_per_epoch_that_needs_it(
     loaded, opened, read = [], [], []
     monkeypatch.setattr(measurements, "embed", _counted(measurements.embed, loaded))
     monkeypatch.setattr(images, "build_dataset", _counted(images.build_dataset, opened))
-    monkeypatch.setattr(trainer_module, "load_checkpoint", _counted(load_checkpoint, read))
+    monkeypatch.setattr(checkpoints, "load_checkpoint", _counted(load_checkpoint, read))
     monkeypatch.setattr(loading, "load_checkpoint", _counted(load_checkpoint, read))
     trainer = _trainer(tmp_path, "train.epochs=2")
     trainer.fit()
@@ -124,6 +123,20 @@ def test_the_test_split_is_embedded_once_per_epoch_that_needs_it(
     assert len(loaded) == 2
     assert [arguments[1] for arguments in opened] == ["train", "test"]
     assert len(read) == (trainer.progress.best_epoch != 2), "the best epoch, unless it is the last"
+
+
+def test_a_run_of_an_earlier_version_measures_no_work(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path, "train.epochs=2")
+    trainer.end_epoch(trainer.train_epoch())
+    state = load_checkpoint(trainer.folder.last)
+    del state["work_seconds"], state["history"][0]["work_seconds"]
+    torch.save(state, trainer.folder.last)
+    resumed = _trainer(tmp_path, "train.epochs=2")
+    resumed.resume()
+    results = resumed.fit()
+    assert results["seconds"] > state["seconds"]
+    assert "work_seconds" not in results
+    assert not any("work_seconds" in row for row in resumed.progress.history)
 
 
 def _counted(function: Callable[..., Any], calls: list[Any]) -> Callable[..., Any]:
@@ -266,39 +279,6 @@ def test_schedules(tmp_path: Path, schedule: str) -> None:
     assert rates == pytest.approx(expected[schedule])
 
 
-def test_more_than_one_process_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"2 processes.*spans one process only"):
-        _trainer(tmp_path, "fabric.accelerator=cpu", "fabric.devices=2")
-
-
-def test_torchrun_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "4")
-    with pytest.raises(ValueError, match="4 processes"):
-        _trainer(tmp_path)
-
-
-def test_existing_run_is_not_overwritten(whole_run: RunFolder) -> None:
-    with pytest.raises(FileExistsError, match=r"already holds a run.*--resume"):
-        whole_run.create(load_config("digits", SMALL))
-
-
-def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
-    config = load_config("digits", SMALL)
-    (tmp_path / "config.yaml").write_text("my: precious")
-    with pytest.raises(FileExistsError, match=r"holds 'config\.yaml', which is not of a run"):
-        RunFolder(tmp_path).create(config)
-    assert (tmp_path / "config.yaml").read_text() == "my: precious"
-    with pytest.raises(FileExistsError, match="is a file"):
-        RunFolder(tmp_path / "config.yaml").create(config)
-
-
-def test_a_run_that_never_began_may_begin_again(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path / "run")
-    folder.create(load_config("digits", SMALL))
-    folder.create(load_config("digits", [*SMALL, "seed=1"]))
-    assert "seed: 1" in folder.config.read_text()
-
-
 def test_a_changed_config_is_not_continued(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path)
     trainer.end_epoch(trainer.train_epoch())
@@ -321,12 +301,6 @@ def test_only_measured_epochs_can_be_best(tmp_path: Path) -> None:
 def test_out_of_time_is_measured(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path, "eval.every=3", "train.max_seconds=0.001")
     assert trainer.fit()["best_epoch"] == 1
-
-
-@pytest.mark.parametrize("overrides", [["fabric.devices=[0,1]"], ["fabric.strategy=nothing"]])
-def test_impossible_devices_are_one_sentence(tmp_path: Path, overrides: list[str]) -> None:
-    with pytest.raises(ValueError, match=r"^(fabric: accelerator 'cpu'|2 processes)"):
-        _trainer(tmp_path, "fabric.accelerator=cpu", *overrides)
 
 
 def test_bf16_trains(tmp_path: Path) -> None:

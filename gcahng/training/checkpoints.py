@@ -1,0 +1,79 @@
+"""The checkpoints of a training: what they hold, when they are written, how it goes on from one."""
+
+from typing import Any
+
+import torch
+
+from gcahng.config import differing_keys, dump_config, parse_config
+from gcahng.runs.checkpoint import load_checkpoint, restore_random_states, save_checkpoint
+from gcahng.runs.folder import RunFolder
+from gcahng.training.experiment import Experiment
+from gcahng.training.progress import TrainingProgress
+
+
+class Checkpoints:
+    """Write and restore the state of one run.
+
+    Args:
+        experiment: Networks, optimizers and schedules.
+        folder: Where the checkpoints are kept.
+    """
+
+    def __init__(self, experiment: Experiment, folder: RunFolder) -> None:
+        self.experiment, self.folder = experiment, folder
+
+    def save(self, progress: TrainingProgress, improved: bool) -> None:
+        """Write the checkpoints that an epoch leaves.
+
+        Args:
+            progress: After the epoch.
+            improved: Whether it is the best so far.
+        """
+        state = self._state(progress)
+        if improved:
+            save_checkpoint(self.folder.best, state)
+        every = self.experiment.config.train.keep_every
+        if every is not None and progress.epoch % every == 0:
+            save_checkpoint(self.folder.last.with_name(f"epoch{progress.epoch:04d}.pt"), state)
+        save_checkpoint(self.folder.last, state)
+
+    def restore_last(self, device: torch.device) -> TrainingProgress:
+        """Restore the state after the last whole epoch; training continues from there exactly.
+
+        Raises:
+            ValueError: If the settings are not those that the run was trained with.
+        """
+        state = load_checkpoint(self.folder.last)
+        config = parse_config(state["config"], str(self.folder.last))
+        if changed := differing_keys(self.experiment.config, config):
+            raise ValueError(
+                f"'{self.folder.config}' was changed since the run began ({', '.join(changed)}): "
+                "a run continues as it began; put it back, or start a new run"
+            )
+        experiment = self.experiment
+        for name, module in experiment.modules.items():
+            module.load_state_dict(state[name])
+        for optimizer, saved in zip(experiment.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        for schedule, saved in zip(experiment.schedules, state["schedules"], strict=True):
+            schedule.load_state_dict(saved)
+        restore_random_states(state["random"])
+        return TrainingProgress.restore(state, device)
+
+    def restore_best(self) -> None:
+        """Load embedder and generator as they were after the best epoch."""
+        state = load_checkpoint(self.folder.best)
+        self.experiment.embedder.load_state_dict(state["embedder"])
+        if self.experiment.generator is not None:
+            self.experiment.generator.load_state_dict(state["generator"])
+
+    def _state(self, progress: TrainingProgress) -> dict[str, Any]:
+        experiment = self.experiment
+        return {
+            **{name: module.state_dict() for name, module in experiment.modules.items()},
+            "optimizers": [optimizer.state_dict() for optimizer in experiment.optimizers],
+            "schedules": [schedule.state_dict() for schedule in experiment.schedules],
+            "config": dump_config(experiment.config),
+            "num_classes": experiment.splits.train.num_classes,
+            **progress.state(),
+        }
