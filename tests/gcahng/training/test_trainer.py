@@ -261,24 +261,6 @@ def test_time_limit_ends_after_the_epoch(tmp_path: Path) -> None:
     assert trainer.fit()["epochs"] == 1
 
 
-@pytest.mark.parametrize("schedule", ["step", "cosine", "exponential", "constant"])
-def test_schedules(tmp_path: Path, schedule: str) -> None:
-    overrides = [f"optim.embedder.schedule.name={schedule}", "optim.embedder.schedule.every=1"]
-    trainer = _trainer(tmp_path, *overrides, "optim.embedder.schedule.gamma=0.9")
-    rates = []
-    for _ in range(3):
-        rates.append(trainer._learning_rates()["embedder"] / 5e-4)
-        trainer.experiment.optimizers.embedder.step()
-        trainer.experiment.schedules[0].step()
-    expected = {
-        "step": [1, 0.9, 0.81],
-        "exponential": [1, 0.9, 0.81],
-        "cosine": [1, 0.75, 0.25],
-        "constant": [1, 1, 1],
-    }
-    assert rates == pytest.approx(expected[schedule])
-
-
 def test_a_changed_config_is_not_continued(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path)
     trainer.end_epoch(trainer.train_epoch())
