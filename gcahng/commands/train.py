@@ -1,12 +1,13 @@
 """`gcahng train`: start or continue a run, evaluate it, write its report."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gcahng.commands.options import Overrides
-from gcahng.commands.terminal import console, training_display
+from gcahng.commands.terminal import TerminalDisplay, console, training_display
 
 if TYPE_CHECKING:
     from gcahng.config import ExperimentConfig
@@ -54,15 +55,16 @@ def start_run(config: "ExperimentConfig", folder: "RunFolder") -> None:
         FileExistsError: If the folder holds a run already.
         ValueError: If the settings do not fit the data or the machine.
     """
+    from gcahng.runs.lock import exclusive_lock
     from gcahng.training.trainer import Trainer
 
     folder.check_free()
-    title = f"{config.name} seed {config.seed}"
-    with training_display(title, config.train.epochs, config.eval.select) as display:
+    with exclusive_lock(folder.path), _display(config) as display:
         trainer = Trainer.set_up(config, folder, display)
         folder.create(config)
         _fit(trainer)
-    _report(trainer)
+        _report(trainer)
+    _show(folder)
 
 
 def resume_run(folder: "RunFolder") -> None:
@@ -73,6 +75,7 @@ def resume_run(folder: "RunFolder") -> None:
         ValueError: If the run holds an imported model.
     """
     from gcahng.config import load_config
+    from gcahng.runs.lock import exclusive_lock
     from gcahng.training.trainer import Trainer
 
     if not folder.config.is_file():
@@ -81,13 +84,18 @@ def resume_run(folder: "RunFolder") -> None:
     config = load_config(folder.config)
     # A run that was stopped within its first epoch starts again.
     continues = folder.last.exists()
-    title = f"{config.name} seed {config.seed}"
-    with training_display(title, config.train.epochs, config.eval.select) as display:
+    with exclusive_lock(folder.path), _display(config) as display:
         trainer = Trainer.set_up(config, folder, display, pretrained=not continues)
         if continues:
             trainer.resume()
         _fit(trainer)
-    _report(trainer)
+        _report(trainer)
+    _show(folder)
+
+
+def _display(config: "ExperimentConfig") -> AbstractContextManager[TerminalDisplay]:
+    title = f"{config.name} seed {config.seed}"
+    return training_display(title, config.train.epochs, config.eval.select)
 
 
 def _fit(trainer: "Trainer") -> None:
@@ -104,14 +112,18 @@ def _fit(trainer: "Trainer") -> None:
 
 
 def _report(trainer: "Trainer") -> None:
-    """Write the run's report; print its figures and where the report is."""
-    from gcahng.reports.result_table import result_columns, result_rows
+    """Write the run's report."""
     from gcahng.reports.run_report import report_run
+
+    report_run(trainer.folder, trainer.evaluated_run())
+
+
+def _show(folder: "RunFolder") -> None:
+    """Print a run's figures and where its report is."""
+    from gcahng.reports.result_table import result_columns, result_rows
     from gcahng.reports.tables import results_table
     from gcahng.runs.record import read_record, selection_note
 
-    folder = trainer.folder
-    report_run(folder, trainer.evaluated_run())
     record = read_record(folder, folder.path.name)
     console.print(results_table(result_rows(record), result_columns(record), "Test split, %"))
     console.print(selection_note([record]), soft_wrap=True, highlight=False)

@@ -17,9 +17,13 @@ from torch import nn
 from gcahng.config import ExperimentConfig, dump_config
 from gcahng.files import atomic_write, write_text
 from gcahng.runs.csv_rows import csv_text
+from gcahng.runs.lock import LOCK
 
 # All that a run leaves if it is stopped in its first epoch.
-FIRST_FILES = {"config.yaml", "environment.json", "tensorboard", "checkpoints"}
+FIRST_FILES = {
+    *("config.yaml", "environment.json", "tensorboard", "checkpoints"),
+    *("metrics.csv", "hardness.json"),
+}
 LIBRARIES = ("gcahng", "torch", "torch-geometric", "torchvision", "timm", "numpy")
 
 
@@ -99,7 +103,7 @@ class RunFolder:
             return
         if not self.path.is_dir():
             raise FileExistsError(f"'{self.path}' is a file: choose a folder with --run")
-        found = {file.name for file in self.path.iterdir()}
+        found = {file.name for file in self.path.iterdir()} - {LOCK}
         aborted = self.environment.name in found and found <= FIRST_FILES
         if found and not aborted:
             raise FileExistsError(

@@ -1,16 +1,22 @@
-"""A folder that one process at a time may work on."""
+"""Locks that one process at a time can hold, and that end with it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+# In the folder that it locks; a run that holds nothing else has not begun.
+LOCK = ".claim"
 
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[int]:
     """Lock a folder for as long as this process, or a child that inherits the lock, lives.
 
+    The lock is a file in the folder, which stays there; on a network file system it holds between
+    machines as well. A folder that was created for the lock and got no other file is removed.
+
     Args:
-        folder: Created if missing; the lock is its file `.claim`.
+        folder: Created if missing.
 
     Yields:
         The file descriptor of the lock, to be passed on to child processes.
@@ -19,18 +25,47 @@ def exclusive_lock(folder: Path) -> Iterator[int]:
         ValueError: If another process holds the lock.
         OSError: On Windows, which has no such lock.
     """
-    try:
-        import fcntl
-    except ImportError:
-        raise OSError(
-            f"'{folder}' cannot be locked on Windows; use Linux, macOS or WSL2 instead"
-        ) from None
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".claim").open("w") as file:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            handle = stack.enter_context(file_lock(folder / LOCK))
         except BlockingIOError:
             raise ValueError(
                 f"'{folder}' is in use by another process: wait until it has ended, or stop it"
             ) from None
+        try:
+            yield handle
+        finally:
+            _remove_if_unused(folder)
+
+
+@contextmanager
+def file_lock(path: Path, *, wait: bool = False) -> Iterator[int]:
+    """Lock a file for the duration of the block.
+
+    Args:
+        path: Created if missing.
+        wait: Wait until the lock is free.
+
+    Yields:
+        The file descriptor.
+
+    Raises:
+        BlockingIOError: If another process holds the lock and `wait` is False.
+        OSError: On Windows, which has no such lock.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        raise OSError(
+            f"'{path}' cannot be locked on Windows; use Linux, macOS or WSL2 instead"
+        ) from None
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield file.fileno()
+
+
+def _remove_if_unused(folder: Path) -> None:
+    if folder.is_dir() and [file.name for file in folder.iterdir()] == [LOCK]:
+        (folder / LOCK).unlink()
+        folder.rmdir()

@@ -4,7 +4,7 @@ import hashlib
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch.utils.data import RandomSampler
 
 from gcahng.data import ImageDataset, ImageLoader
 from gcahng.files import atomic_write
+from gcahng.runs.lock import file_lock
 
 WEIGHT_DECAY = 1e-4
 ACCURACY_STEPS = 50
@@ -59,21 +60,18 @@ def warm_start(
             than 2.
     """
     _check_sizes(steps, batch_size, dataset.num_classes)
-    path = None
-    if cache is not None:
-        digest = _digest(backbone, dataset, seed, steps, batch_size, lr)
-        path = Path(cache) / f"warm_start-{digest}.safetensors"
-        accuracy = _restore(backbone, path)
-        if accuracy is not None:
-            return accuracy
     # Passes over the data until the steps are done, each in a new order.
     order = RandomSampler(dataset, num_samples=steps * batch_size)
     loader = ImageLoader(dataset, batch_size=batch_size, sampler=order)
-    with _seeded(seed, backbone):
-        accuracy = _train(backbone, dataset.num_classes, loader, lr, progress)
-    if path is not None:
-        _store(backbone, accuracy, path)
-    return accuracy
+
+    def train() -> float:
+        with _seeded(seed, backbone):
+            return _train(backbone, dataset.num_classes, loader, lr, progress)
+
+    if cache is None:
+        return train()
+    digest = _digest(backbone, dataset, seed, steps, batch_size, lr)
+    return _cached(Path(cache) / f"warm_start-{digest}.safetensors", backbone, train)
 
 
 def _check_sizes(steps: int, batch_size: int, num_classes: int) -> None:
@@ -140,6 +138,20 @@ def _digest(backbone: nn.Module, dataset: ImageDataset, *settings: float) -> str
 
 def _weights(backbone: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().cpu() for name, value in backbone.state_dict().items()}
+
+
+def _cached(path: Path, backbone: nn.Module, train: Callable[[], float]) -> float:
+    """Load the weights, or train and store them; other processes wait for the one that trains."""
+    with ExitStack() as stack:
+        # Without a lock two processes would train the same; `_store` says if it cannot write.
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(file_lock(path.with_suffix(".lock"), wait=True))
+        accuracy = _restore(backbone, path)
+        if accuracy is None:
+            accuracy = train()
+            _store(backbone, accuracy, path)
+        return accuracy
 
 
 def _store(backbone: nn.Module, accuracy: float, path: Path) -> None:

@@ -1,7 +1,11 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from gcahng.data import Digits, build_transform
 from gcahng.models import SmallConv
@@ -52,7 +56,7 @@ def test_cache_gives_the_same_weights_without_training(tmp_path: Path) -> None:
     assert again == accuracy
     assert not calls
     assert same(first, second)
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list(tmp_path.glob("*.safetensors"))) == 1
 
 
 @pytest.mark.parametrize("change", ["seed", "steps", "lr", "batch_size", "weights", "classes"])
@@ -66,13 +70,13 @@ def test_cache_is_not_shared_by_different_settings(tmp_path: Path, change: str) 
         settings[change] *= 2
         settings["seed"] += int(change == "seed")
     warm_start(start, data, cache=tmp_path, **settings)
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.glob("*.safetensors"))) == 2
 
 
 def test_damaged_cache_is_trained_again(tmp_path: Path) -> None:
     first, second = backbone(), backbone()
     warm_start(first, digits(), seed=0, steps=3, cache=tmp_path)
-    (file,) = tmp_path.iterdir()
+    (file,) = tmp_path.glob("*.safetensors")
     file.write_bytes(file.read_bytes()[:100])
     with pytest.warns(UserWarning, match=r"Training the warm start .* again"):
         warm_start(second, digits(), seed=0, steps=3, cache=tmp_path)
@@ -92,3 +96,26 @@ def test_global_random_state_is_untouched(tmp_path: Path) -> None:
 def test_refuses_what_cannot_train() -> None:
     with pytest.raises(ValueError, match="at least 2 steps, 2 images in a batch and 2 classes"):
         warm_start(backbone(), digits(), seed=0, steps=1)
+
+
+def test_two_at_once_train_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = []
+
+    def train(backbone: nn.Module, *_: object) -> float:
+        trained.append(backbone)
+        time.sleep(0.2)
+        return 0.5
+
+    monkeypatch.setattr("gcahng.training.warm_start._train", train)
+    start = partial(warm_start, dataset=digits(), seed=0, steps=3, cache=tmp_path)
+    networks = [backbone() for _ in range(2)]
+    with ThreadPoolExecutor() as pool:
+        assert list(pool.map(start, networks)) == [0.5, 0.5]
+    assert len(trained) == 1
+
+
+def test_a_cache_that_cannot_be_written_costs_the_cache_alone(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.warns(UserWarning, match="could not be kept"):
+        accuracy = warm_start(backbone(), digits(), seed=0, steps=3, cache=tmp_path / "file" / "x")
+    assert 0 <= accuracy <= 1
