@@ -106,6 +106,14 @@ class PairGraph:
         pairs: The M = B(B+1)/2 pairs.
         edge_attr: [M, D] feature of each pair.
         y: [B] integer class labels.
+
+    Example:
+        >>> z = torch.tensor([[1.0, 2, 3], [2, 4, 6], [3, 2, 1]])
+        >>> graph = pair_graph(z, labels=torch.tensor([0, 1, 0]))
+        >>> list(zip(graph.pairs.row.tolist(), graph.pairs.col.tolist()))
+        [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)]
+        >>> graph.edge_attr.sum(-1)  # Pearson correlations
+        tensor([ 1.0000,  1.0000, -1.0000,  1.0000, -1.0000,  1.0000])
     """
 
     x: Tensor

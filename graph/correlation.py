@@ -27,6 +27,14 @@ class Correlation:
         node_logits: [B, num_classes] class scores of the nodes.
         x: [B, D] node features after the last layer.
         edge_attr: [B², D] or, on the dense path, [M, D] edge features after the last layer.
+
+    Example:
+        >>> z, labels = torch.randn(4, 8), torch.tensor([0, 1, 0, 1])
+        >>> out = CorrelationNetwork(8, num_classes=2, layers=1, heads=2)(pair_graph(z, labels))
+        >>> out.coefficients.shape, out.channel_coefficients.shape
+        (torch.Size([10, 8]), torch.Size([4, 4, 8]))
+        >>> bool((out.coefficients > 0).all() and (out.coefficients < 1).all())
+        True
     """
 
     coefficients: Tensor

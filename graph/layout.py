@@ -14,6 +14,15 @@ class BatchLayout:
         order: [B] index in the batch of the sample that becomes node i.
         classes: [S] label of each sampled class, in order of first appearance.
         samples_per_class: P, so that B = S·P.
+
+    Example:
+        >>> layout = batch_layout(torch.tensor([5, 5, 9, 9]))
+        >>> layout.num_sampled, layout.samples_per_class, layout.classes
+        (2, 2, tensor([5, 9]))
+        >>> embeddings = torch.tensor([[1.0], [2.0], [3.0], [4.0]])
+        >>> layout.slots(embeddings).flatten(1)  # one row per slot, one column per class
+        tensor([[1., 3.],
+                [2., 4.]])
     """
 
     order: Tensor
@@ -31,7 +40,11 @@ class BatchLayout:
         return self.classes.repeat(self.samples_per_class)
 
     def slots(self, embeddings: Tensor) -> Tensor:
-        """Reorder embeddings [B, D] into slots [P, S, D]."""
+        """Reorder embeddings [B, D] into slots [P, S, D].
+
+        Raises:
+            ValueError: If the number of rows is not B.
+        """
         expected = self.order.numel()
         if embeddings.dim() != 2 or embeddings.size(0) != expected:
             raise ValueError(

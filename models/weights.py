@@ -1,4 +1,4 @@
-"""Read weights from files, and load them into a module completely or not at all."""
+"""Read weights from files; a file that does not fit leaves the module unchanged."""
 
 import logging
 import pickle

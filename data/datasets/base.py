@@ -33,6 +33,20 @@ class ImageDataset(Dataset[tuple[Any, int]], ABC):
         classes: Names of the `C` classes.
         labels: `[N]` int64 in `0..C-1`, indices into `classes`.
         is_query: `[N]` bool; None if every image is a query against all others.
+
+    Example:
+        >>> class Greys(ImageDataset):
+        ...     def __init__(self, split="train"):
+        ...         super().__init__(root=None, split=split)
+        ...         self.classes, self.labels = ["dark", "light"], torch.tensor([0, 0, 1, 1])
+        ...     def load(self, index):
+        ...         return torch.full((1, 8, 8), 60 * index, dtype=torch.uint8)
+        >>> dataset = Greys()
+        >>> dataset
+        Greys(split='train', classes=2, images=4)
+        >>> image, label = dataset[3]
+        >>> image.shape, dataset.classes[label]
+        (torch.Size([1, 8, 8]), 'light')
     """
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "test")
@@ -92,6 +106,15 @@ class ClassSubset(ImageDataset):
 
     Raises:
         ValueError: If `class_ids` is empty, repeats a class or names one that does not exist.
+
+    Example:
+        >>> from gcahng.data import build_dataset
+        >>> digits = build_dataset("digits", "train")
+        >>> subset = ClassSubset(digits, class_ids=[3, 1])
+        >>> subset
+        ClassSubset(split='train', classes=2, images=365)
+        >>> subset.classes, sorted(set(subset.labels.tolist()))
+        (['digit 3', 'digit 1'], [0, 1])
     """
 
     def __init__(

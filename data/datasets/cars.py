@@ -106,6 +106,12 @@ class Cars(PublishedDataset):
     The arguments are those of `PublishedDataset`.
 
     Source: Krause et al. (3dRR 2013).
+
+    Example:
+        >>> Cars("missing", split="test")
+        Traceback (most recent call last):
+            ...
+        FileNotFoundError: There is no Cars in 'missing' or ... get a copy as described in ...
     """
 
     folders = ("CARS196", "CAR196", "stanford_cars", "stanford_cars_dataset", "cars")

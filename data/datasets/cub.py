@@ -41,6 +41,12 @@ class CUB(PublishedDataset):
     The arguments are those of `PublishedDataset`.
 
     Source: Wah et al. (Caltech technical report CNS-TR-2011-001, 2011).
+
+    Example:
+        >>> CUB("missing", split="test")
+        Traceback (most recent call last):
+            ...
+        FileNotFoundError: There is no CUB in 'missing' or ... Get CUB_200_2011.tgz from ...
     """
 
     folders = ("CUB_200_2011", "CUB200", "CUB")

@@ -28,6 +28,10 @@ class Listing:
         is_query: Whether each image is a query; None if every image is a query against all others.
         problems: Errors in the list itself, one sentence each, reported by `verify`.
         notes: Remarks on the list, one sentence each, reported by `verify`.
+
+    Example:
+        >>> Listing(["1.jpg", "2.jpg"], ["cat", "dog"]).keep([1]).names
+        ['dog']
     """
 
     paths: list[str]
@@ -66,6 +70,15 @@ class FileDataset(ImageDataset):
         paths: The `N` files.
         problems: Errors in the list of images, one sentence each, reported by `verify`.
         notes: Remarks on the list, one sentence each, reported by `verify`.
+
+    Example:
+        >>> class Pets(FileDataset):
+        ...     def list_images(self):
+        ...         paths = [str(self.folder / name) for name in ("1.jpg", "2.jpg", "3.jpg")]
+        ...         return Listing(paths, names=["dog", "cat", "dog"])
+        >>> pets = Pets("photos")  # images are read on demand
+        >>> pets.classes, pets.labels
+        (['cat', 'dog'], tensor([1, 0, 1]))
     """
 
     transform_name = "imagenet"

@@ -70,6 +70,12 @@ class InShop(PublishedDataset):
     `is_query` separates them.
 
     Source: Liu et al. (CVPR 2016).
+
+    Example:
+        >>> InShop("missing", split="test")
+        Traceback (most recent call last):
+            ...
+        FileNotFoundError: There is no InShop in 'missing' or ... Request access as described on ...
     """
 
     folders = ("In-shop Clothes Retrieval Benchmark", "In-shop", "DeepFashion")

@@ -84,6 +84,15 @@ class PublishedDataset(FileDataset):
         layouts: Supported arrangements of its files; the first complete one is read.
         expected: The published size of each part.
         source: Where to get it.
+
+    Example:
+        >>> import tempfile
+        >>> from gcahng.data import CUB
+        >>> CUB.expected["test"]
+        Size(images=5924, classes=100)
+        >>> with tempfile.TemporaryDirectory() as empty:
+        ...     print(CUB.find(empty))
+        None
     """
 
     folders: ClassVar[tuple[str, ...]]

@@ -37,6 +37,12 @@ class SOP(PublishedDataset):
     The arguments are those of `PublishedDataset`.
 
     Source: Oh Song et al. (CVPR 2016).
+
+    Example:
+        >>> SOP("missing", split="test")
+        Traceback (most recent call last):
+            ...
+        FileNotFoundError: There is no SOP in 'missing' or ... Get Stanford_Online_Products.zip ...
     """
 
     folders = ("Stanford_Online_Products", "SOP")

@@ -22,6 +22,13 @@ class Digits(ImageDataset):
 
     Raises:
         ValueError: If the split is unknown.
+
+    Example:
+        >>> digits = Digits(split="test")
+        >>> digits
+        Digits(split='test', classes=5, images=896)
+        >>> digits.classes
+        ['digit 5', 'digit 6', 'digit 7', 'digit 8', 'digit 9']
     """
 
     transform_name = "digits"

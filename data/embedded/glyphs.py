@@ -45,6 +45,14 @@ class Glyphs(ImageDataset):
 
     Raises:
         ValueError: If the split is unknown.
+
+    Example:
+        >>> Glyphs.SPLITS
+        ('train', 'test', 'warm_start')
+        >>> Glyphs(split="val")
+        Traceback (most recent call last):
+            ...
+        ValueError: Glyphs has no split 'val': choose one of train, test, warm_start.
     """
 
     SPLITS = ("train", "test", "warm_start")

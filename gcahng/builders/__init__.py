@@ -1,1 +1,1 @@
-"""From the settings of an experiment to the objects that they name."""
+"""Build data sets, networks and losses from the settings of an experiment."""

@@ -1,4 +1,4 @@
-"""Say which setting is to blame when a component refuses its arguments."""
+"""Error messages that start with the setting that caused the error."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,13 +6,13 @@ from contextlib import contextmanager
 
 @contextmanager
 def blame_setting(path: str) -> Iterator[None]:
-    """Put the dotted path of a setting before the error that it causes.
+    """Prefix errors of the block with the dotted path of a setting.
 
     Args:
         path: Such as `embedder.backbone.args`.
 
     Raises:
-        ValueError: In place of any ValueError or TypeError of the block.
+        ValueError: If the block raises a ValueError or a TypeError.
     """
     try:
         yield

@@ -27,8 +27,9 @@ class Splits:
 
     Attributes:
         train: Images to train on.
-        validation: Training classes held out to choose the best epoch; None if there are none.
-        test: Images of the reported figures.
+        validation: Training classes held out to select the best epoch; None if `data.validation`
+            is 0.
+        test: Images for the reported metrics.
     """
 
     train: ImageDataset
@@ -40,7 +41,9 @@ def build_splits(config: ExperimentConfig) -> Splits:
     """Open the three splits, with their transforms.
 
     Raises:
-        ValueError: If the data set, its arguments or the validation share do not fit.
+        FileNotFoundError: If the data set's files are missing.
+        ValueError: If the data set or an argument is unknown, or a split is too small; the message
+            starts with the setting.
     """
     whole = open_split(config, "train", augment=True)
     test = open_split(config, "test", augment=False)
@@ -60,7 +63,11 @@ def build_splits(config: ExperimentConfig) -> Splits:
 
 
 def build_warm_start_split(config: ExperimentConfig) -> ImageDataset | None:
-    """Open the split for the warm start; None if none is configured."""
+    """Open the split for the warm start; None if none is configured.
+
+    Raises:
+        ValueError: If the data set has no such split; the message starts with the setting.
+    """
     if config.embedder.warm_start is None:
         return None
     with blame_setting("embedder.warm_start"):
@@ -68,7 +75,18 @@ def build_warm_start_split(config: ExperimentConfig) -> ImageDataset | None:
 
 
 def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageDataset:
-    """Open one split of the configured data set, with the training or the test transform."""
+    """Open one split of the configured data set, with the training or the test transform.
+
+    Args:
+        config: The experiment.
+        split: One of the data set's `SPLITS`.
+        augment: Whether to use the training transform.
+
+    Raises:
+        FileNotFoundError: If the data set's files are missing.
+        ValueError: If the data set, the split or an argument is unknown; the message starts with
+            the setting.
+    """
     with blame_setting("data.name"):
         DATASETS.find(config.data.name)
     with blame_setting("data.args" if config.data.args else "data"):
@@ -97,7 +115,17 @@ def open_plain(config: ExperimentConfig, split: str) -> ImageDataset:
 
 
 def transform_of(config: ExperimentConfig, dataset: ImageDataset, augment: bool) -> Any:
-    """Build the configured transform, by default the data set's own."""
+    """Build the configured transform, by default the data set's own.
+
+    Args:
+        config: The experiment.
+        dataset: Its `transform_name` is used if `data.transform.name` is null.
+        augment: Whether to use the training transform.
+
+    Raises:
+        ValueError: If the transform or an argument is unknown; the message starts with the
+            setting.
+    """
     section = config.data.transform
     name = section.name or dataset.transform_name
     with blame_setting("data.transform.name"):
@@ -109,7 +137,19 @@ def transform_of(config: ExperimentConfig, dataset: ImageDataset, augment: bool)
 def build_train_loader(
     config: ExperimentConfig, dataset: ImageDataset
 ) -> tuple[ImageLoader, ClassBalancedBatchSampler]:
-    """Load class-balanced batches in slot-major order; `set_epoch` of the sampler picks them."""
+    """Load class-balanced batches in slot-major order.
+
+    Args:
+        config: Gives the batch, the seed and the number of loading processes.
+        dataset: The training images.
+
+    Returns:
+        The loader and its sampler, whose `set_epoch` selects the batches of an epoch.
+
+    Raises:
+        ValueError: If the data set has fewer classes than a batch; the message starts with the
+            setting.
+    """
     available = dataset.num_classes
     if 2 <= available < config.batch.classes:
         raise ValueError(

@@ -16,12 +16,18 @@ from gcahng.registry import check_arguments
 
 
 def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedder:
-    """Build backbone and linear map.
+    """Build the backbone and the linear layer.
 
     Args:
         config: The experiment.
         pretrained: Whether to start from the backbone's pretrained weights, if it has any; False
             if other weights will be loaded.
+
+    Raises:
+        ConnectionError: If pretrained weights cannot be downloaded.
+        FileNotFoundError: If a file of weights is missing.
+        ValueError: If the backbone or an argument is unknown, or an entry of `freeze` does not
+            apply to it; the message starts with the setting.
     """
     section = config.embedder
     with blame_setting("embedder.backbone.name"):
@@ -34,7 +40,18 @@ def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedde
 
 
 def build_loss(config: ExperimentConfig, num_classes: int) -> nn.Module:
-    """Build the metric loss; one with proxies gets the sizes that it needs."""
+    """Build the metric loss.
+
+    Args:
+        config: The experiment.
+        num_classes: Number of training classes. It and the embedding dimension are passed to a
+            loss that accepts them, such as one with proxies.
+
+    Raises:
+        ImportError: If the loss belongs to a library that is not installed.
+        ValueError: If the loss or an argument is unknown, or it cannot be called as
+            `loss(embeddings, labels)`; the message starts with the setting.
+    """
     with blame_setting("loss.name"):
         loss = LOSSES.find(config.loss.name)
     takes = inspect.signature(loss).parameters
@@ -62,8 +79,15 @@ def _check_call(name: str, loss: nn.Module) -> None:
 def build_generator(config: ExperimentConfig, num_classes: int) -> NegativeGenerator | None:
     """Build the negative generator with the configured quirks; None if the experiment has none.
 
-    A setting of the section reaches the generators that take it. `args` belong to one generator,
-    which must take all of them.
+    A generator gets those settings of the section that it accepts. It must accept all of `args`.
+
+    Args:
+        config: The experiment.
+        num_classes: Number of training classes.
+
+    Raises:
+        ValueError: If the generator, a layer or an argument is unknown, or a value is invalid; the
+            message starts with the setting.
     """
     section = config.generator
     if section is None:

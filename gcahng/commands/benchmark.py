@@ -25,7 +25,7 @@ def benchmark(
         typer.Option(help="Measure the whole step of an experiment instead; may be repeated."),
     ] = None,
 ) -> None:
-    """Time the dense path beside message passing over all edges, or a step part by part.
+    """Compare the dense path with message passing over all edges, or time a training step.
 
     Example: gcahng benchmark --shapes A,B,C --out docs/results
 
@@ -40,7 +40,7 @@ def benchmark(
         run_step_cost(experiment, overrides or [], repetitions, threads, out, console, device)
         return
     if overrides:
-        raise ValueError(f"{overrides[0]!r} is a setting of an experiment: name it, --experiment")
+        raise ValueError(f"{overrides[0]!r} is a setting of an experiment: add --experiment NAME")
     from gcahng.benchmark.paths import run_benchmark
 
     names = [name.strip() for name in shapes.split(",")]

@@ -1,4 +1,4 @@
-"""`gcahng data show` and `gcahng data verify`: look at a data set, check it file by file."""
+"""`gcahng data show` and `gcahng data verify`: a contact sheet, and a check of every file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,10 +53,10 @@ def verify(
     settings: DataSettings = None,
     root: DataRoot = None,
     download: Annotated[
-        bool, typer.Option("--download", help="Fetch it first where that is openly possible.")
+        bool, typer.Option("--download", help="Download it first, if its source is open.")
     ] = False,
 ) -> None:
-    """Check a data set to its last file: counts, missing and unreadable files, classes.
+    """Check every file of a data set: counts, missing and unreadable files, classes.
 
     Example: gcahng data verify cub --root /data --download
 
@@ -107,10 +107,10 @@ def _row(part: "Part") -> dict[str, Any]:
 def _lines(found: "Verification", dataset: "type[ImageDataset]") -> Iterator[Text]:
     from gcahng.data import PublishedDataset
 
-    # Text, not str: a name such as '[a]' is no markup.
+    # Text, not str, which rich would parse: a file name may contain markup such as '[a]'.
     yield from (Text(f"wrong: {problem}", "red") for problem in found.problems)
     if found.problems and issubclass(dataset, PublishedDataset):
         yield Text(f"get it again: {dataset.source.instructions}")
     yield from (Text(f"note: {note}") for note in found.notes)
     if not found.problems:
-        yield Text("All is well.", "green")
+        yield Text("No problems found.", "green")

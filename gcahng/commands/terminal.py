@@ -16,7 +16,7 @@ from rich.progress import (
 
 console = Console()
 if not console.is_terminal:
-    # A log has no width; results tables need some.
+    # Without a terminal, rich assumes 80 columns, too few for the tables of results.
     console.width = 120
 
 
@@ -25,9 +25,9 @@ class TerminalDisplay:
 
     Args:
         title: What is being trained.
-        epochs: How many epochs the bar spans.
-        metric: The figure that picks the best epoch.
-        progress: Where the bar is drawn, see `training_display`.
+        epochs: Number of epochs.
+        metric: The metric that selects the best epoch.
+        progress: Draws the bar, see `training_display`.
     """
 
     def __init__(self, title: str, epochs: int, metric: str, progress: Progress) -> None:
@@ -52,14 +52,14 @@ class TerminalDisplay:
         self.progress.update(self.task, completed=epoch - 1 + step / steps, description=text)
 
     def evaluation(self, done: int, images: int) -> None:
-        """Say how far an evaluation is."""
+        """Show how many images have been evaluated."""
         text = f"evaluating image {done}/{images}{self.best}"
         self.progress.update(self.task, description=text)
 
     def epoch(self, row: dict[str, float], best: float | None) -> None:
         """Advance the bar to the end of an epoch; without a terminal, print a line."""
         losses = {k.removeprefix("loss/"): v for k, v in row.items() if k.startswith("loss/")}
-        # Short words: title, bar, losses and the best figure share 80 columns.
+        # Short names, because title, bar, losses and the best value must fit into 80 columns.
         metric = self.metric.replace("recall@", "R@")
         self.best = "" if best is None else f" best {metric} {100 * best:.2f}%"
         number = int(row["epoch"])
@@ -95,12 +95,12 @@ def counting_bar(
     """Show a bar for counted work within the block; nothing if this is not a terminal.
 
     Args:
-        title: What is being done.
+        title: The text before the bar.
         console: Where to draw.
-        count: How the count is shown; by default as done/total.
+        count: The column that shows the count; default: done/total.
 
     Yields:
-        A function to call with how much is done, and of how much.
+        A function to call with the amount done so far and the total.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), count or MofNCompleteColumn())
     bar = Progress(

@@ -51,7 +51,7 @@ def visualize(
         bool, typer.Option("--tensorboard", help="Put figures and embeddings into TensorBoard.")
     ] = False,
 ) -> None:
-    """Draw what a run's graph learned on a batch, and where the negatives land.
+    """Draw what a run's graph learned on a batch, and where its negatives are.
 
     Example: gcahng visualize runs/quickstart-seed0 --classes 27 --samples 3
     """
@@ -80,7 +80,7 @@ def visualize_run(
     export: Sequence[str] = (),
     tensorboard: bool = False,
 ) -> None:
-    """Write pictures and an interactive page of one batch, and the graph files asked for.
+    """Write pictures and an interactive page of one batch, and the requested graph files.
 
     Args:
         source: A run folder or a checkpoint file.
@@ -96,9 +96,7 @@ def visualize_run(
         ValueError: If the run, the split, the batch, the layer or the format does not exist.
     """
     from gcahng.config import with_data_root
-    from gcahng.files import atomic_write, write_text
-    from gcahng.graph.visualize import graph_page, write_graph
-    from gcahng.reports.batch_pictures import TITLES, draw_batch
+    from gcahng.reports.batch_pictures import draw_batch
     from gcahng.reports.tensorboard import log_pictures
     from gcahng.runs.folder import RunFolder
     from gcahng.runs.loading import load_run
@@ -109,28 +107,52 @@ def visualize_run(
     if root is not None:
         run = replace(run, config=with_data_root(run.config, root))
     pictures = draw_batch(run, selection, folder)
-    links = {TITLES[name]: f"{name}.png" for name in pictures.figures}
-    if out is None and folder is not None and folder.report.is_file():
-        links["Report of the run"] = f"../{folder.report.name}"
-    # Everything that may fail comes before the first file is written.
-    page = graph_page(pictures.graph, title=pictures.title, links=links)
     target = out or (RunFolder(source) if folder is None else folder).visualize
-    for name, figure in pictures.figures.items():
-        with atomic_write(target / f"{name}.png") as temporary:
-            figure.savefig(temporary, dpi=RESOLUTION)
-    if out is None:
-        # A picture that an earlier call drew of another batch must not stay beside this one's.
-        for name in pictures.missing:
-            (target / f"{name}.png").unlink(missing_ok=True)
-    write_text(target / "graph.html", page)
-    for kind in export:
-        with atomic_write(target / f"graph.{kind}") as temporary:
-            write_graph(pictures.graph, temporary)
-    written = [f"{target / 'graph'}.{kind}: for {PROGRAMS[kind]}" for kind in export]
+    _write_pictures(pictures, target, None if out is not None else folder)
+    written = _write_graphs(pictures, target, export)
     if tensorboard and folder is not None:
         log_pictures(folder.tensorboard, run, pictures.dataset, pictures.figures)
         written.append(f"{folder.tensorboard}: figures and embeddings; tensorboard --logdir …")
     _print_summary(pictures, target, written, time.perf_counter() - start, console)
+
+
+def _write_pictures(pictures: "Pictures", target: Path, folder: "RunFolder | None") -> None:
+    """Write the pictures and the interactive page.
+
+    Args:
+        pictures: What to write.
+        target: Folder to write into.
+        folder: The run, if `target` belongs to it: the page links its report, and pictures of an
+            earlier call that are missing now are deleted. Otherwise None.
+    """
+    from gcahng.files import atomic_write, write_text
+    from gcahng.graph.visualize import graph_page
+    from gcahng.reports.batch_pictures import TITLES
+
+    links = {TITLES[name]: f"{name}.png" for name in pictures.figures}
+    if folder is not None and folder.report.is_file():
+        links["Report of the run"] = f"../{folder.report.name}"
+    # Everything that may fail comes before the first file is written.
+    page = graph_page(pictures.graph, title=pictures.title, links=links)
+    for name, figure in pictures.figures.items():
+        with atomic_write(target / f"{name}.png") as temporary:
+            figure.savefig(temporary, dpi=RESOLUTION)
+    if folder is not None:
+        # A picture that an earlier call drew of another batch must not stay beside this one's.
+        for name in pictures.missing:
+            (target / f"{name}.png").unlink(missing_ok=True)
+    write_text(target / "graph.html", page)
+
+
+def _write_graphs(pictures: "Pictures", target: Path, export: Sequence[str]) -> list[str]:
+    """Write the graph in the given formats; return a line about each file."""
+    from gcahng.files import atomic_write
+    from gcahng.graph.visualize import write_graph
+
+    for kind in export:
+        with atomic_write(target / f"graph.{kind}") as temporary:
+            write_graph(pictures.graph, temporary)
+    return [f"{target / 'graph'}.{kind}: for {PROGRAMS[kind]}" for kind in export]
 
 
 def _check_options(
@@ -147,7 +169,7 @@ def _check_options(
         if kind not in WRITERS:
             raise ValueError(f"--export: expected {' or '.join(WRITERS)}, got {kind!r}")
     if selection.head is not None and selection.layer is None:
-        raise ValueError("--head: it needs --layer, whose attention is to be drawn")
+        raise ValueError("--head: also give --layer, the layer that the head belongs to")
     if out is not None and out.exists() and not out.is_dir():
         raise ValueError(f"--out: '{out}' is a file: name a folder")
     within = RunFolder(source.parent.parent)
@@ -156,7 +178,7 @@ def _check_options(
         return within if of_run else RunFolder(source)
     if out is None or tensorboard:
         raise ValueError(
-            f"'{source}' lies in no run folder: name one for the pictures with --out"
+            f"'{source}' is not in a run folder: choose a folder for the pictures with --out"
             + (", and leave out --tensorboard" if tensorboard else "")
         )
     return None

@@ -27,7 +27,13 @@ from gcahng.config.sections import (
 
 
 class ExperimentConfig(Section):
-    """The complete configuration of an experiment."""
+    """The complete configuration of an experiment.
+
+    Example:
+        >>> config = load_config("quickstart")
+        >>> config.batch.classes, config.batch.samples, config.generator.name
+        (8, 2, 'gca_hng')
+    """
 
     name: Annotated[str, Field(pattern=r"^[^/\\]+$")]
     """Default: the file's name without suffix."""
@@ -92,6 +98,11 @@ def parse_config(text: str, source: str) -> ExperimentConfig:
 
     Raises:
         ValueError: If the configuration is invalid; the message has one line per error.
+
+    Example:
+        >>> config = load_config("digits", ["seed=3"])
+        >>> parse_config(dump_config(config), "config.yaml") == config
+        True
     """
     layers = Layers(source)
     layers.add(parse_yaml(text, source), source)
@@ -107,7 +118,12 @@ def _validate(values: dict[str, Any], layers: Layers) -> ExperimentConfig:
 
 
 def dump_config(config: ExperimentConfig) -> str:
-    """Return the resolved experiment as YAML; loading it gives an equal configuration."""
+    """Return the resolved experiment as YAML; loading it gives an equal configuration.
+
+    Example:
+        >>> dump_config(load_config("digits", ["seed=3"])).splitlines()[:3]
+        ['name: digits', 'seed: 3', 'output: runs']
+    """
     return to_yaml(config.model_dump())
 
 
@@ -115,6 +131,11 @@ def differing_keys(first: ExperimentConfig, second: ExperimentConfig) -> list[st
     """Return the dotted keys in which two experiments differ.
 
     A section that is null in one experiment is listed as a whole, not key by key.
+
+    Example:
+        >>> first, second = load_config("digits"), load_config("digits", ["seed=1", "loss.lr=1e-3"])
+        >>> differing_keys(first, second)
+        ['seed', 'loss.lr']
     """
     return list(_differing(first.model_dump(), second.model_dump()))
 
@@ -133,6 +154,16 @@ def with_data_root(config: ExperimentConfig, root: str | Path) -> ExperimentConf
 
     Raises:
         FileNotFoundError: If there is no such folder. Embedded data sets would create it silently.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with_data_root(load_config("digits"), folder).data.root == folder
+        True
+        >>> with_data_root(load_config("digits"), "missing")
+        Traceback (most recent call last):
+            ...
+        FileNotFoundError: --root: there is no folder 'missing'
     """
     if not Path(root).is_dir():
         raise FileNotFoundError(f"--root: there is no folder '{root}'")
@@ -141,10 +172,22 @@ def with_data_root(config: ExperimentConfig, root: str | Path) -> ExperimentConf
 
 
 def data_root(config: ExperimentConfig) -> Path:
-    """Return the folder that holds all data sets: `data.root`, else `default_root()`."""
+    """Return the folder that holds all data sets: `data.root`, else `default_root()`.
+
+    Example:
+        >>> data_root(load_config("digits", ["data.root=photos"])).name
+        'photos'
+    """
     return Path(config.data.root).expanduser() if config.data.root else default_root()
 
 
 def default_root() -> Path:
-    """Return the default folder of all data sets: `$GCAHNG_DATA`, else `datasets`."""
+    """Return the default folder of all data sets: `$GCAHNG_DATA`, else `datasets`.
+
+    Example:
+        >>> from unittest import mock
+        >>> with mock.patch.dict(os.environ, GCAHNG_DATA="photos"):
+        ...     default_root().name
+        'photos'
+    """
     return Path(os.environ.get("GCAHNG_DATA") or "datasets").expanduser()

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gcahng.evaluation.ranking import BLOCK, Ranking
-
-EXCLUSIONS = ("self", "first")
+from gcahng.evaluation.checks import check_embeddings, check_labels, check_settings
+from gcahng.evaluation.ranking import Ranking
 
 
 @torch.no_grad()
@@ -26,74 +25,41 @@ def retrieval_metrics(
     .. math::
         \text{Recall@}K &= \text{mean}_q \; [\exists\, i \le K : rel_q(i)] \\
         \text{R-Precision} &= \text{mean}_q \; \tfrac{1}{R_q} \sum_{i \le R_q} rel_q(i) \\
-        \text{MAP@R} &= \text{mean}_q \; \tfrac{1}{R_q}
-            \sum_{i \le R_q} rel_q(i) \, \text{precision}_q(i)
+        \text{MAP@R} &= \text{mean}_q \; \tfrac{1}{R_q} \sum_{i \le R_q} rel_q(i) \, P_q(i)
 
-    rel_q(i) is 1 if the i-th ranked item has the query's class, else 0. R_q is the number of such
-    items in the gallery, without the query itself, and is never truncated. A query with R_q = 0
-    counts as a miss in Recall@K and is excluded from the other two means. Ties are ranked by
-    index. Both engines give the same values.
+    rel_q(i) is 1 if the i-th ranked item has the query's class, else 0; P_q(i) is its mean up to i.
+    R_q is the number of other items of that class in the gallery, never truncated. A query with
+    R_q = 0 is a miss in Recall@K and is not in the other two means. Ties are ranked by index.
 
     Args:
         embeddings: `[N, D]`, any floating dtype and device; L2-normalised internally.
         labels: `[N]`, integers.
         ks: The K of Recall@K; a K beyond the gallery size counts the whole gallery.
-        is_query: Bool `[N]`; queries are ranked against all other items, the gallery. None ranks
-            every item against all others.
-        engine: `torch` (float64, on the embeddings' device) or `faiss` (flat index, CPU).
-        exclude: Without `is_query`, what to remove from a query's ranking: `self` removes the
-            query by index; `first` removes the first item, as the published evaluation does, even
-            if a duplicate ranks above the query.
+        is_query: Bool `[N]`: rank these against the rest, the gallery. None: all against all.
+        engine: `torch` (float64, on the embeddings' device) or `faiss` (CPU), with equal results.
+        exclude: Without `is_query`, what to remove from a query's ranking: `self`, the query; or
+            `first`, the first item, as published, even if a duplicate ranks above the query.
         chunk: Number of queries ranked at once; None keeps temporaries near 64 MiB.
 
     Returns:
         `recall@K` for every K, `map@r` and `r_precision`, all in [0, 1].
 
     Raises:
-        ValueError: If an input is malformed or non-finite, `engine` or `exclude` is unknown, or
-            every R_q is 0.
+        ValueError: If an argument is malformed, non-finite or unknown, or every R_q is 0.
         ImportError: If `engine` is `faiss` and faiss is not installed.
 
     Example:
         >>> embeddings = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.7, 0.7]])
-        >>> labels = torch.tensor([0, 0, 1, 1])
-        >>> retrieval_metrics(embeddings, labels, ks=(1, 3))
+        >>> retrieval_metrics(embeddings, torch.tensor([0, 0, 1, 1]), ks=(1, 3))
         {'recall@1': 0.75, 'recall@3': 1.0, 'map@r': 0.75, 'r_precision': 0.75}
     """
-    _check_embeddings(embeddings, is_query)
-    _check_labels(embeddings, labels)
-    if not ks or min(ks) < 1:
-        raise ValueError(f"Expected 'ks' to hold positive integers (got {tuple(ks)})")
-    if chunk is not None and chunk < 1:
-        raise ValueError(f"Expected 'chunk' to be positive (got {chunk})")
-    if exclude not in EXCLUSIONS:
-        raise ValueError(f"Unknown exclude '{exclude}': choose one of {', '.join(EXCLUSIONS)}")
+    check_embeddings(embeddings, is_query)
+    check_labels(embeddings, labels)
+    check_settings(ks, exclude, chunk)
     classes = labels.to(embeddings.device).unique(return_inverse=True)[1]
-    queries, gallery = _split(embeddings, is_query)
-    relevant = classes[gallery].bincount(minlength=int(classes.max()) + 1)[classes[queries]]
-    relevant = relevant - int(is_query is None)
-    if not relevant.any():
-        raise ValueError(
-            "No query has another image of its class to retrieve: check that 'labels' are class "
-            "labels"
-        )
-    ranking = Ranking(embeddings if is_query is None else embeddings[gallery], engine)
-    reach = len(gallery) - int(is_query is None)
-    drop = None if is_query is not None else exclude
-    scores = torch.zeros(len(queries), len(ks) + 2, dtype=torch.float64, device=embeddings.device)
-    # Process queries in order of R, so that a large class does not increase k for all queries.
-    waiting = relevant.argsort(descending=True)
-    while len(waiting):
-        k = min(reach, max(*ks, int(relevant[waiting[0]])))
-        part, waiting = waiting.tensor_split([chunk or ranking.chunk(k)])
-        rows = queries[part]
-        indices = _nearest(ranking, embeddings, rows, k, drop)[1]
-        hits = classes[gallery[indices]] == classes[rows][:, None]
-        scores[part] = _scores(hits, relevant[part], ks)
-    recalls = scores[:, :-2].mean(dim=0).tolist()
-    average_precision, precision = scores[relevant > 0, -2:].mean(dim=0).tolist()
-    named = {f"recall@{k}": recall for k, recall in zip(ks, recalls, strict=True)}
-    return {**named, "map@r": average_precision, "r_precision": precision}
+    search = _Search(embeddings, is_query, engine, exclude)
+    relevant = _count_relevant(search, classes)
+    return _means(_score_queries(search, classes, relevant, ks, chunk), relevant, ks)
 
 
 @torch.no_grad()
@@ -129,42 +95,110 @@ def nearest_neighbours(
         >>> similarities.flatten()
         tensor([0.8000, 0.8000, 0.6000])
     """
-    _check_embeddings(embeddings, is_query)
-    queries, gallery = _split(embeddings, is_query)
-    reach = len(gallery) - int(is_query is None)
-    if not 1 <= k <= reach:
-        raise ValueError(f"Expected 'k' between 1 and {reach}, the size of the gallery (got {k})")
-    ranking = Ranking(embeddings if is_query is None else embeddings[gallery], engine)
-    drop = "self" if is_query is None else None
-    found = [
-        _nearest(ranking, embeddings, rows, k, drop) for rows in queries.split(ranking.chunk(k))
-    ]
+    check_embeddings(embeddings, is_query)
+    search = _Search(embeddings, is_query, engine)
+    if not 1 <= k <= search.reach:
+        raise ValueError(
+            f"Expected 'k' between 1 and {search.reach}, the size of the gallery (got {k})"
+        )
+    parts = search.queries.split(search.ranking.chunk(k))
+    found = [search.nearest(rows, k) for rows in parts]
     similarities = torch.cat([values for values, _ in found]).float().clamp(-1, 1)
-    return similarities, gallery[torch.cat([indices for _, indices in found])]
+    return similarities, search.gallery[torch.cat([indices for _, indices in found])]
 
 
-def _nearest(
-    ranking: Ranking, embeddings: Tensor, rows: Tensor, k: int, drop: str | None
-) -> tuple[Tensor, Tensor]:
-    """Return similarities and gallery indices `[Q, k]` of the k nearest items of the queries.
+class _Search:
+    """The nearest gallery items of each query, without the query itself.
 
     Args:
-        ranking: The ranked gallery.
         embeddings: All embeddings `[N, D]`.
-        rows: Indices of the queries `[Q]` into `embeddings`.
-        k: Number of neighbours.
-        drop: What to remove from each ranking: `self`, `first`, or None for nothing.
+        is_query: As in `retrieval_metrics`.
+        engine: As in `retrieval_metrics`.
+        exclude: As in `retrieval_metrics`.
+
+    Attributes:
+        queries: Row numbers `[Q]` of the queries.
+        gallery: Row numbers `[G]` of the gallery.
+        ranking: The ranked gallery.
+        reach: Number of items that can be retrieved for a query.
     """
-    if drop is None:
-        return ranking.top(embeddings[rows], k)
-    similarities, indices = ranking.top(embeddings[rows], k + 1)
-    is_self = indices == rows[:, None]
-    # If k + 1 duplicates rank above the query itself, drop the last of them instead.
-    is_self[:, -1] |= ~is_self.any(dim=1)
-    dropped = is_self.int().argmax(dim=1, keepdim=True) if drop == "self" else 0
-    columns = torch.arange(k, device=rows.device).expand(len(rows), k)
-    columns = columns + (columns >= dropped)
-    return similarities.gather(1, columns), indices.gather(1, columns)
+
+    def __init__(
+        self, embeddings: Tensor, is_query: Tensor | None, engine: str, exclude: str = "self"
+    ) -> None:
+        self.embeddings = embeddings
+        rows = torch.arange(len(embeddings), device=embeddings.device)
+        self.queries, self.gallery = rows, rows
+        if is_query is not None:
+            is_query = is_query.to(embeddings.device)
+            self.queries, self.gallery = rows[is_query], rows[~is_query]
+        # Without `is_query`, the gallery contains the query.
+        self.drop = exclude if is_query is None else None
+        self.reach = len(self.gallery) - int(is_query is None)
+        self.ranking = Ranking(embeddings if is_query is None else embeddings[~is_query], engine)
+
+    def nearest(self, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Return similarities and gallery indices `[Q, k]` of the k nearest items.
+
+        Args:
+            rows: Row numbers `[Q]` of some queries.
+            k: Number of items, between 1 and `reach`.
+        """
+        if self.drop is None:
+            return self.ranking.top(self.embeddings[rows], k)
+        similarities, indices = self.ranking.top(self.embeddings[rows], k + 1)
+        is_self = indices == rows[:, None]
+        # If k + 1 duplicates rank above the query itself, drop the last of them instead.
+        is_self[:, -1] |= ~is_self.any(dim=1)
+        dropped = is_self.int().argmax(dim=1, keepdim=True) if self.drop == "self" else 0
+        columns = torch.arange(k, device=rows.device).expand(len(rows), k)
+        columns = columns + (columns >= dropped)
+        return similarities.gather(1, columns), indices.gather(1, columns)
+
+
+def _count_relevant(search: _Search, classes: Tensor) -> Tensor:
+    """Return R `[Q]`, the number of other gallery items of each query's class.
+
+    Args:
+        search: The queries and the gallery.
+        classes: Class `[N]` of every embedding, from 0 without gaps.
+
+    Raises:
+        ValueError: If every R is 0.
+    """
+    sizes = classes[search.gallery].bincount(minlength=int(classes.max()) + 1)
+    relevant = sizes[classes[search.queries]] - int(search.drop is not None)
+    if not relevant.any():
+        raise ValueError(
+            "No query has another image of its class to retrieve: check that 'labels' are class "
+            "labels"
+        )
+    return relevant
+
+
+def _score_queries(
+    search: _Search, classes: Tensor, relevant: Tensor, ks: Sequence[int], chunk: int | None
+) -> Tensor:
+    """Return the scores of every query `[Q, len(ks) + 2]`, see `_scores`.
+
+    Args:
+        search: The queries and the gallery.
+        classes: Class `[N]` of every embedding.
+        relevant: R of each query `[Q]`.
+        ks: The K of Recall@K.
+        chunk: As in `retrieval_metrics`.
+    """
+    scores = torch.zeros(len(relevant), len(ks) + 2, dtype=torch.float64, device=relevant.device)
+    # Process queries in order of R, so that a large class does not increase k for all queries.
+    waiting = relevant.argsort(descending=True)
+    while len(waiting):
+        k = min(search.reach, max(*ks, int(relevant[waiting[0]])))
+        part, waiting = waiting.tensor_split([chunk or search.ranking.chunk(k)])
+        rows = search.queries[part]
+        found = search.gallery[search.nearest(rows, k)[1]]
+        hits = classes[found] == classes[rows][:, None]
+        scores[part] = _scores(hits, relevant[part], ks)
+    return scores
 
 
 def _scores(hits: Tensor, relevant: Tensor, ks: Sequence[int]) -> Tensor:
@@ -188,48 +222,9 @@ def _scores(hits: Tensor, relevant: Tensor, ks: Sequence[int]) -> Tensor:
     return torch.stack([*recalls, gains[:, -1] / possible, found[:, -1] / possible], dim=1)
 
 
-def _split(embeddings: Tensor, is_query: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return row indices of queries and gallery; without `is_query`, both are all rows."""
-    everything = torch.arange(len(embeddings), device=embeddings.device)
-    if is_query is None:
-        return everything, everything
-    is_query = is_query.to(embeddings.device)
-    return everything[is_query], everything[~is_query]
-
-
-def _check_embeddings(embeddings: Tensor, is_query: Tensor | None) -> None:
-    """Raise ValueError unless the embeddings and the query mask are valid."""
-    if embeddings.ndim != 2 or not embeddings.is_floating_point() or not embeddings.shape[1]:
-        raise ValueError(
-            "Expected 'embeddings' as a floating-point [N, D] tensor "
-            f"(got {embeddings.dtype} {list(embeddings.shape)})"
-        )
-    if len(embeddings) < 2:
-        raise ValueError(f"Expected at least 2 rows of 'embeddings' (got {len(embeddings)})")
-    bad = sum(int((~block.isfinite()).any(dim=1).sum()) for block in embeddings.split(BLOCK))
-    if bad:
-        raise ValueError(
-            f"{bad} of {len(embeddings)} rows of 'embeddings' hold NaN or infinity: "
-            "check the network that produced them"
-        )
-    if is_query is None:
-        return
-    if is_query.dtype != torch.bool or is_query.shape != embeddings.shape[:1]:
-        raise ValueError(
-            f"Expected 'is_query' as a bool [{len(embeddings)}] tensor "
-            f"(got {is_query.dtype} {list(is_query.shape)})"
-        )
-    if is_query.all() or not is_query.any():
-        raise ValueError(
-            "Expected 'is_query' to mark some rows but not all (got "
-            f"{int(is_query.sum())} of {len(is_query)})"
-        )
-
-
-def _check_labels(embeddings: Tensor, labels: Tensor) -> None:
-    """Raise ValueError unless there is one integer label per row of the embeddings."""
-    if labels.is_floating_point() or labels.shape != embeddings.shape[:1]:
-        raise ValueError(
-            f"Expected 'labels' as an integer [{len(embeddings)}] tensor "
-            f"(got {labels.dtype} {list(labels.shape)})"
-        )
+def _means(scores: Tensor, relevant: Tensor, ks: Sequence[int]) -> dict[str, float]:
+    """Return the means over the queries by name; only Recall@K counts queries with R = 0."""
+    recalls = scores[:, :-2].mean(dim=0).tolist()
+    average_precision, precision = scores[relevant > 0, -2:].mean(dim=0).tolist()
+    named = {f"recall@{k}": recall for k, recall in zip(ks, recalls, strict=True)}
+    return {**named, "map@r": average_precision, "r_precision": precision}

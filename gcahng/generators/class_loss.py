@@ -18,6 +18,13 @@ class ClassLoss(NegativeGenerator):
         num_classes: Number of training classes.
         **settings: As `NegativeGenerator`, except that `linear_ce_weight`, the weight of the class
             loss, is 1 by default.
+
+    Example:
+        >>> import torch
+        >>> generator = ClassLoss(4, num_classes=2)
+        >>> result = generator(torch.randn(4, 4), torch.tensor([0, 1, 0, 1]))
+        >>> result.negatives is None, list(result.losses)
+        (True, ['linear_ce'])
     """
 
     def __init__(

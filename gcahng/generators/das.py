@@ -34,6 +34,14 @@ class DenselyAnchoredSampling(HardestPoint):
         ValueError: If an argument is out of range.
 
     Source: Liu et al. (ECCV 2022), sections 3.2 and 3.3.
+
+    Example:
+        >>> generator = DenselyAnchoredSampling(8, num_classes=2, channels=2, produced=3)
+        >>> result = generator(torch.randn(6, 8), torch.tensor([0, 0, 0, 1, 1, 1]))
+        >>> result.negatives.shape
+        torch.Size([3, 2, 2, 8])
+        >>> generator.filled  # differences stored per class
+        tensor([3, 3])
     """
 
     counts: Tensor

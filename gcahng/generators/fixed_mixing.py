@@ -51,6 +51,14 @@ class HDML(FixedMixing):
         **settings: As `NegativeGenerator`.
 
     Source: Zheng et al. (CVPR 2019), equation 5.
+
+    Example:
+        Before the first epoch ends, the strength is 1 and negatives are unchanged:
+
+        >>> slots = torch.tensor([[[0.0, 0.0], [2.0, 0.0]], [[0.0, 1.0], [2.0, 0.0]]])
+        >>> made = HDML(2, num_classes=2, alpha=5.0).make_negatives(slots, None, None)
+        >>> made.negatives[0, 0, 1].round(decimals=3)
+        tensor([2., 0.])
     """
 
     def __init__(
@@ -80,6 +88,14 @@ class Scalar(FixedMixing):
 
     Raises:
         ValueError: If `value` lies outside [0, 1].
+
+    Example:
+        Anchor (0, 0) has its positive at distance 1 and its negatives at distance 2:
+
+        >>> slots = torch.tensor([[[0.0, 0.0], [2.0, 0.0]], [[0.0, 1.0], [2.0, 0.0]]])
+        >>> made = Scalar(2, num_classes=2, value=0.5).make_negatives(slots, None, None)
+        >>> made.negatives[0, 0, 1].round(decimals=3)
+        tensor([1.5000, 0.0000])
     """
 
     def __init__(
@@ -104,6 +120,12 @@ class Unmoved(FixedMixing):
     """Control for interpolated negatives: the same extra loss on unchanged real negatives.
 
     The P real negatives of a class are still folded into one. Arguments as `NegativeGenerator`.
+
+    Example:
+        >>> slots = torch.tensor([[[0.0, 0.0], [2.0, 0.0]], [[0.0, 1.0], [3.0, 0.0]]])
+        >>> halves = torch.full((2, 1), 0.5)  # fold both negatives with equal weights
+        >>> Unmoved(2, num_classes=2).make_negatives(slots, None, halves).negatives[0, 0, 1]
+        tensor([2.5000, 0.0000])
     """
 
     def mixture(self, slots: Tensor, shape: torch.Size) -> tuple[Tensor | float, Tensor]:
@@ -119,6 +141,11 @@ class RandomChannel(FixedMixing):
         num_classes: Number of training classes.
         alpha: Decay of :math:`s = e^{-\alpha / \bar J}` with the metric loss, as in GCA-HNG.
         **settings: As `NegativeGenerator`.
+
+    Example:
+        >>> generator = RandomChannel(4, num_classes=2)
+        >>> generator(torch.randn(4, 4), torch.tensor([0, 1, 0, 1])).negatives.shape
+        torch.Size([2, 2, 2, 4])
     """
 
     def __init__(

@@ -37,6 +37,12 @@ class HardestReal(HardestPoint):
     """Control for synthetic points: select the hardest real sample of each class.
 
     Arguments as `NegativeGenerator`.
+
+    Example:
+        >>> slots = torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.1], [0.6, 0.8]]])
+        >>> made = HardestReal(2, num_classes=2).make_negatives(slots, None, None)
+        >>> made.negatives[0, 0, 1]  # of class 1 the sample most similar to (1, 0)
+        tensor([0.6000, 0.8000])
     """
 
     def points(self, slots: Tensor, layout: BatchLayout) -> Tensor:
@@ -61,6 +67,12 @@ class SymmetricalSynthesis(HardestPoint):
         **settings: As `NegativeGenerator`.
 
     Source: Gu and Ko (AAAI 2020), equations 3 to 5.
+
+    Example:
+        >>> generator = SymmetricalSynthesis(2, num_classes=2)
+        >>> slots = torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[0.6, 0.8], [0.0, 1.0]]])
+        >>> generator.points(slots, None)[0, 0]  # (1, 0) reflected about (0.6, 0.8)
+        tensor([-0.2800,  0.9600])
     """
 
     def __init__(
@@ -103,6 +115,13 @@ class EmbeddingExpansion(HardestPoint):
         ValueError: If `points_between` is below 1.
 
     Source: Ko and Gu (CVPR 2020), equations 6 to 8.
+
+    Example:
+        >>> generator = EmbeddingExpansion(2, num_classes=2, points_between=1)
+        >>> slots = torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [0.0, 3.0]]])
+        >>> generator.points(slots, None)  # midpoints, with the mean length of their endpoints
+        tensor([[[0.7071, 0.7071],
+                 [0.0000, 2.0000]]])
     """
 
     def __init__(

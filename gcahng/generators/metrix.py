@@ -29,6 +29,13 @@ class Metrix(NegativeGenerator):
         ValueError: If `mixing` is not above 0.
 
     Source: Venkataramanan et al. (ICLR 2022), section 3.4.
+
+    Example:
+        >>> generator = Metrix(4, num_classes=2, mixing=2.0)
+        >>> slots = torch.randn(2, 2, 4)
+        >>> made = generator.make_negatives(slots, None, None)
+        >>> made.negatives.shape, made.positive_share.shape
+        (torch.Size([2, 2, 2, 4]), torch.Size([2, 2, 2]))
     """
 
     def __init__(

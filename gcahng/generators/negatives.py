@@ -24,6 +24,14 @@ class HardNegatives:
         coefficients: η, [B, B, D] or on the dense path [M, D], nodes in slot-major order; None
             for generators without learned coefficients.
         pairs: The pairs of the dense path, or None.
+
+    Example:
+        >>> import torch
+        >>> from gcahng.generators import GENERATORS
+        >>> generator = GENERATORS.build("scalar", 8, 3, value=0.5)
+        >>> result = generator(torch.randn(6, 8), torch.tensor([0, 0, 1, 1, 2, 2]))
+        >>> result.negatives.shape, list(result.losses), result.layout.classes
+        (torch.Size([2, 3, 3, 8]), ['synthetic'], tensor([0, 1, 2]))
     """
 
     negatives: Tensor | None

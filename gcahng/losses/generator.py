@@ -12,7 +12,24 @@ COSINE_EPS = 1e-8  # minimum length, as in torch's cosine_similarity
 
 
 def misplaced_own_class(samples: int, classes: int, device: torch.device | None = None) -> Tensor:
-    """Mask of the published code in place of b = a: flat entries i·B + i + k·S, i < S, k < P."""
+    """Mask of the published code in place of b = a: flat entries i·B + i + k·S, i < S, k < P.
+
+    Args:
+        samples: P, samples per class.
+        classes: S, classes in the batch; B = P·S.
+        device: Where to create the mask; None: PyTorch's default.
+
+    Returns:
+        Bool [P, S, S] (anchor slot, anchor class, negative class) with P·S true entries.
+
+    Example:
+        >>> misplaced_own_class(samples=2, classes=2).int()
+        tensor([[[1, 0],
+                 [1, 0]],
+        <BLANKLINE>
+                [[0, 1],
+                 [0, 1]]], dtype=torch.int32)
+    """
     mask = torch.zeros(samples * classes * classes, dtype=torch.bool, device=device)
     i = torch.arange(classes, device=device).view(-1, 1)
     k = torch.arange(samples, device=device)

@@ -37,17 +37,17 @@ def synthetic_npair(
         A scalar.
 
     Source: GCA-HNG (IJCV 2025), the synthetic term of the metric loss.
+
+    Example:
+        >>> slots = torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]])
+        >>> synthetic_npair(slots, slots.unsqueeze(1).expand(2, 2, 2, 2), norm_weight=0.0)
+        tensor(0.3133)
     """
     samples, classes, _ = slots.shape
     positives = slots.roll(-1, dims=0)
     own = torch.eye(classes, dtype=torch.bool, device=slots.device)
-
-    def at_own(positive: Tensor, negative: Tensor) -> Tensor:
-        """Values [P, S, S] of the negatives, replaced at b = a by those [P, S] of the positives."""
-        return torch.where(own, positive.unsqueeze(2), negative)
-
-    negative_logits = torch.einsum("pad,pabd->pab", slots, negatives)
-    logits = at_own((slots * positives).sum(-1), negative_logits) / temperature
+    logits = torch.einsum("pad,pabd->pab", slots, negatives)
+    logits = torch.where(own, (slots * positives).sum(-1, keepdim=True), logits) / temperature
     target = torch.arange(classes, device=slots.device).repeat(samples)
     if positive_share is not None:
         parts = positive_share.masked_fill(own, 1).flatten(0, 1)
@@ -55,6 +55,7 @@ def synthetic_npair(
     loss = F.cross_entropy(logits.flatten(0, 1), target)
     if not norm_weight:
         return loss
-    squares = at_own(positives.square().sum(-1), negatives.square().sum(-1))
+    positive, negative = positives.square().sum(-1, keepdim=True), negatives.square().sum(-1)
+    squares = torch.where(own, positive, negative)
     norms = slots.square().sum() / classes + squares.sum() / classes**2
     return loss + norm_weight * norms / samples

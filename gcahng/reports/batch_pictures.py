@@ -1,4 +1,4 @@
-"""Pictures of one batch of a run: what the graph learned on it, and where the negatives land."""
+"""Pictures of one batch of a run: what the graph learned on it, and where its negatives are."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -103,7 +103,7 @@ def draw_batch(
     missing = _missing(run.config, graph, usable)
     _check_attention(graph, selection)
     if folder is None or not folder.hardness.is_file():
-        missing["hardness"] = "training has kept no figures of it"
+        missing["hardness"] = "the run has no hardness.json"
     weights: dict[str, Any] = {"layer": selection.layer, "head": selection.head}
     draw: dict[str, Callable[[], Figure]] = {
         "graph": lambda: draw_graph(graph, strongest=selection.strongest, **weights),
@@ -123,14 +123,14 @@ def _missing(config: ExperimentConfig, graph: "Data", usable: bool) -> dict[str,
     Args:
         config: The run's settings.
         graph: The batch.
-        usable: False if the generator knows training classes only and this is another split.
+        usable: False if the generator only works on training classes and this is another split.
     """
     generator = "no generator" if config.generator is None else f"generator {config.generator.name}"
     missing = {}
     if graph.get("coefficients") is None:
-        missing["coefficients"] = f"the run has {generator}, so none are learned"
+        missing["coefficients"] = f"the run has {generator}, so it has no coefficients"
     if graph.get("negatives") is None:
-        reason = "so none are made" if usable else "which makes them of training classes only"
+        reason = "so it has no negatives" if usable else "which only works on training classes"
         hint = "" if usable else ": --split train"
         for name in ("negatives", "distances"):
             missing[name] = f"the run has {generator}, {reason}{hint}"

@@ -104,7 +104,7 @@ def _panel(
     lines: Mapping[str, tuple[list[float], list[float]]],
     wide_range: bool = False,
 ) -> dict[str, str]:
-    """One picture of the lines that have points, or none at all."""
+    """Draw the lines that have points, as one picture by title; empty if no line has points."""
     lines = {shorten(name): line for name, line in lines.items() if line[0]}
     if not lines:
         return {}

@@ -60,8 +60,8 @@ def retrieval_gallery(
         similarities: Cosine similarity of each neighbour, [Q, k].
         indices: Row number of each neighbour, [Q, k].
         queries: Row number of each query, [Q].
-        count: Number of queries to show: half of them with a wrong first neighbour and half with a
-            right one, as far as there are, spread evenly over the queries. Default 8.
+        count: Number of queries to show, spread evenly over the queries: half of them with a wrong
+            first neighbour and half with a right one, if there are enough of each. Default 8.
 
     Returns:
         One list for each query: the query itself, then its k neighbours, the nearest first.
@@ -76,21 +76,17 @@ def retrieval_gallery(
         )
     labels, indices, queries = labels.cpu(), indices.cpu(), queries.cpu()
     right = labels[indices] == labels[queries][:, None]
+
+    def entry(kind: str, index: int, caption: str) -> GalleryEntry:
+        name = _class_name(class_names, int(labels[index]))
+        return GalleryEntry(kind, name, caption, _source(images[index]))
+
     rows = []
-    for position in _mixture(right[:, 0], count):
-        query = int(queries[position])
-        name = _class_name(class_names, int(labels[query]))
-        row = [GalleryEntry("query", name, "query", _source(images[query]))]
-        neighbours = zip(
-            indices[position].tolist(),
-            similarities[position].tolist(),
-            right[position].tolist(),
-            strict=True,
-        )
-        for index, similarity, is_right in neighbours:
+    for i in _mixture(right[:, 0], count):
+        row = [entry("query", int(queries[i]), "query")]
+        for index, similarity, is_right in zip(indices[i], similarities[i], right[i], strict=True):
             kind, mark = ("right", "✓") if is_right else ("wrong", "✗")
-            name = _class_name(class_names, int(labels[index]))
-            row.append(GalleryEntry(kind, name, f"{mark} {similarity:.3f}", _source(images[index])))
+            row.append(entry(kind, int(index), f"{mark} {similarity:.3f}"))
         rows.append(row)
     return rows
 

@@ -53,7 +53,7 @@ class LossLog:
         terms = ", ".join(f"{name} = {value:.4g}" for name, value in values)
         raise NonFiniteLossError(
             f"training diverged in step {first + row} of epoch {self.epoch} ({terms}); the "
-            "checkpoint of the last whole epoch, if there was one, is kept; try a new run with a "
-            "lower learning rate (optim.embedder.lr, optim.graph.lr) or a smaller optim.clip, and "
-            "fabric.precision=32-true if it was not"
+            "checkpoint of the last complete epoch, if any, is kept; try a new run with a lower "
+            "learning rate (optim.embedder.lr, optim.graph.lr), a smaller optim.clip, or "
+            "fabric.precision=32-true instead of mixed precision"
         )

@@ -15,7 +15,7 @@ from gcahng.models import Embedder
 
 @dataclass(frozen=True)
 class Optimizers:
-    """The three optimizers; None where nothing is to be trained.
+    """The three optimizers; None for a part without trainable parameters.
 
     Attributes:
         embedder: Backbone, fc and the metric loss's own parameters (proxies).
@@ -28,7 +28,7 @@ class Optimizers:
     classifier: Optimizer | None = None
 
     def __iter__(self) -> Iterator[Optimizer]:
-        """The optimizers there are, in this order."""
+        """The optimizers that are not None, in this order."""
         all_three = (self.embedder, self.graph, self.classifier)
         return (optimizer for optimizer in all_three if optimizer is not None)
 
@@ -39,7 +39,15 @@ def build_optimizers(
     loss: nn.Module,
     generator: NegativeGenerator | None,
 ) -> Optimizers:
-    """Up to three AdamW optimizers; the loss's own parameters are a group of the first."""
+    """Build up to three AdamW optimizers.
+
+    Args:
+        config: Learning rates and weight decay.
+        embedder: Its backbone and its linear layer are two groups of the first optimizer.
+        loss: Its parameters, if any, are a third group of the first optimizer.
+        generator: Trained by the second optimizer and, if it has losses of its own, its
+            classifier by the third; None: no generator.
+    """
     section = config.optim
     lr = section.embedder.lr
     groups = [
@@ -54,8 +62,8 @@ def build_optimizers(
     if generator is None or not generator.has_generator_losses:
         return Optimizers(metric, graph)
     classifier = section.classifier
-    judge = _adamw(generator.classifier_parameters(), classifier.lr, classifier.weight_decay)
-    return Optimizers(metric, graph, judge)
+    parameters = generator.classifier_parameters()
+    return Optimizers(metric, graph, _adamw(parameters, classifier.lr, classifier.weight_decay))
 
 
 def _adamw(parameters: Any, lr: float, weight_decay: float) -> Optimizer:
@@ -65,7 +73,7 @@ def _adamw(parameters: Any, lr: float, weight_decay: float) -> Optimizer:
 def build_schedules(
     config: ExperimentConfig, optimizers: Optimizers
 ) -> list[lr_scheduler.LRScheduler]:
-    """One learning-rate schedule, stepped per epoch, for each optimizer there is."""
+    """Build a learning-rate schedule, stepped per epoch, for each optimizer that is not None."""
     section = config.optim
     pairs = (
         (optimizers.embedder, section.embedder.schedule),

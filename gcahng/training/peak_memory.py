@@ -14,7 +14,7 @@ MIB = 2**20
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Start measuring anew; where the system cannot, the process's peak so far remains."""
+    """Reset the peak; where the system does not support this, the earlier peak remains."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif _CLEAR.exists():

@@ -30,6 +30,14 @@ class ResNet50(nn.Module):
         ValueError: If `pooling` is unknown, or the file does not contain a ResNet-50.
 
     Source: He et al. (CVPR 2016); GCA-HNG (IJCV 2025), implementation details.
+
+    Example:
+        >>> import torch
+        >>> with torch.device("meta"):  # shapes only, without memory or computation
+        ...     backbone = ResNet50(pretrained=False).eval()
+        ...     features = backbone(torch.empty(2, 3, 224, 224))
+        >>> features.shape
+        torch.Size([2, 2048])
     """
 
     out_channels = 2048

@@ -20,6 +20,12 @@ class SmallConv(nn.Module):
 
     Raises:
         ValueError: If `channels` and `strides` differ in length or are empty.
+
+    Example:
+        >>> import torch
+        >>> backbone = SmallConv(channels=[8, 16], strides=[2, 2])
+        >>> backbone(torch.rand(3, 1, 32, 32)).shape, backbone.out_channels
+        (torch.Size([3, 16]), 16)
     """
 
     def __init__(

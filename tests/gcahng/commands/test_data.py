@@ -24,7 +24,7 @@ def test_a_sound_data_set(
     monkeypatch.setenv("GCAHNG_DATA", str(cub))
     assert _run(monkeypatch, "data", "verify", "cub") == 0
     shown = capsys.readouterr().out
-    assert "All is well." in shown
+    assert "No problems found." in shown
     assert ["train", "6", "6", "3", "3"] in [line.split() for line in shown.splitlines()]
 
 
@@ -39,7 +39,7 @@ def test_a_broken_one_says_what_and_where(
     assert shown.count("wrong: ") == 2
     assert first.name in shown
     assert second.name in shown
-    assert "All is well." not in shown
+    assert "No problems found." not in shown
     assert "get it again: Get CUB_200_2011.tgz from https://data.caltech.edu" in shown
 
 

@@ -139,9 +139,9 @@ def test_a_run_without_a_generator_shows_its_correlations(
     (run / "visualize" / "negatives.png").write_text("of another batch")
     assert visualize(monkeypatch, run) == 0
     told = capsys.readouterr().out
-    assert "left out coefficients.png: the run has no generator, so none are learned" in told
-    assert "left out negatives.png: the run has no generator, so none are made" in told
-    assert "left out hardness.png: training has kept no figures of it" in told
+    assert "left out coefficients.png: the run has no generator, so it has no coefficients" in told
+    assert "left out negatives.png: the run has no generator, so it has no negatives" in told
+    assert "left out hardness.png: the run has no hardness.json" in told
     assert (run / "visualize" / "graph.png").is_file()
     assert not (run / "visualize" / "negatives.png").exists()
 
@@ -152,7 +152,7 @@ def test_what_remembers_classes_is_drawn_on_them_alone(tmp_path: Path) -> None:
         "negatives" in draw_batch(load_run(run), Selection(split="train"), RunFolder(run)).figures
     )
     missing = draw_batch(load_run(run), Selection(), RunFolder(run)).missing
-    assert missing["negatives"].endswith("of training classes only: --split train")
+    assert missing["negatives"].endswith("which only works on training classes: --split train")
 
 
 def test_negatives_on_the_unit_sphere_are_drawn_there(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ MISTAKES = [
     (["--samples", "500"], "--samples: expected at most the "),
     (["--layer", "3"], "--layer: expected 1 to 1, got 3"),
     (["--layer", "1", "--head", "9"], "--head: expected 1 to 4, got 9"),
-    (["--head", "1"], "--head: it needs --layer"),
+    (["--head", "1"], "--head: also give --layer"),
     (["--root", "/no/such/folder"], "--root: there is no folder '/no/such/folder'"),
     (["--export", "dot"], "--export: expected graphml or gexf, got 'dot'"),
 ]
@@ -237,7 +237,10 @@ def test_a_checkpoint_outside_of_a_run_writes_only_where_it_is_told(
     alone.parent.mkdir(parents=True)
     shutil.copy(run / "checkpoints" / "best.pt", alone)
     assert visualize(monkeypatch, alone) == 1
-    assert "lies in no run folder: name one for the pictures with --out" in capsys.readouterr().err
+    assert (
+        "is not in a run folder: choose a folder for the pictures with --out"
+        in capsys.readouterr().err
+    )
     assert visualize(monkeypatch, alone, "--out", tmp_path / "out") == 0
     assert "left out hardness.png" in capsys.readouterr().out
     assert [path.name for path in alone.parent.parent.iterdir()] == ["b"]
