@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,16 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 LOGGER = logging.getLogger("gcahng")
+# What reading a damaged or foreign file raises.
+DAMAGE = (
+    RuntimeError,
+    EOFError,
+    ValueError,
+    KeyError,
+    OSError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
 # Keys under which other programs nest the state dict.
 NESTED = ("state_dict", "model_state_dict", "model")
 SHOWN_KEYS = 4
@@ -28,12 +39,25 @@ def read_torch(path: str | Path) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint at '{path}'")
     try:
+        _check_archive(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError) as error:
+    except DAMAGE as error:
         raise ValueError(
             f"'{path}' cannot be read as a checkpoint: it is damaged, truncated or holds more than "
             "weights; try another copy, or another checkpoint of the same run"
         ) from error
+
+
+def _check_archive(path: Path) -> None:
+    """Compare the checksums of the file's entries, which `torch.load` ignores.
+
+    Raises:
+        ValueError: If an entry does not match its checksum.
+    """
+    if zipfile.is_zipfile(path):  # files of torch before 1.6 are no archives
+        with zipfile.ZipFile(path) as archive:
+            if (damaged := archive.testzip()) is not None:
+                raise ValueError(f"the checksum of '{damaged}' does not match")
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:

@@ -21,6 +21,9 @@ def train(
     ] = None,
     overrides: Overrides = None,
     resume: Annotated[Path | None, typer.Option(help="Run folder to continue.")] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="With --resume: where the data sets are now.")
+    ] = None,
     run: Annotated[
         Path | None, typer.Option(help="Run folder; default OUTPUT/NAME-seedSEED.")
     ] = None,
@@ -35,7 +38,9 @@ def train(
     if resume is not None:
         if config is not None or run is not None:
             raise ValueError("--resume takes a run folder alone: no config, settings or --run")
-        resume_run(RunFolder(resume))
+        resume_run(RunFolder(resume), root)
+    elif root is not None:
+        raise ValueError("--root goes with --resume; for a new run, set data.root=FOLDER")
     elif config is None:
         raise ValueError("name a config to train, or a run to continue with --resume")
     else:
@@ -67,14 +72,18 @@ def start_run(config: "ExperimentConfig", folder: "RunFolder") -> None:
     _show(folder)
 
 
-def resume_run(folder: "RunFolder") -> None:
+def resume_run(folder: "RunFolder", root: Path | None = None) -> None:
     """Continue a run after its last whole epoch.
+
+    Args:
+        folder: The run.
+        root: The folder of all data sets, if it is not that of the settings any more.
 
     Raises:
         FileNotFoundError: If there is no run in the folder.
         ValueError: If the run holds an imported model.
     """
-    from gcahng.config import load_config
+    from gcahng.config import load_config, with_data_root
     from gcahng.runs.lock import exclusive_lock
     from gcahng.training.trainer import Trainer
 
@@ -82,12 +91,15 @@ def resume_run(folder: "RunFolder") -> None:
         raise FileNotFoundError(f"no run to resume in '{folder.path}': it has no config.yaml")
     folder.check_trained_here()
     config = load_config(folder.config)
+    if root is not None:
+        config = with_data_root(config, root)
     # A run that was stopped within its first epoch starts again.
     continues = folder.last.exists()
     with exclusive_lock(folder.path), _display(config) as display:
         trainer = Trainer.set_up(config, folder, display, pretrained=not continues)
         if continues:
             trainer.resume()
+        folder.write_config(config)
         _fit(trainer)
         _report(trainer)
     _show(folder)

@@ -2,6 +2,7 @@
 
 from gcahng.config.experiment import (
     ExperimentConfig,
+    changed_experiment,
     data_root,
     default_root,
     differing_keys,
@@ -14,6 +15,7 @@ from gcahng.config.layers import parse_settings
 
 __all__ = [
     "ExperimentConfig",
+    "changed_experiment",
     "data_root",
     "default_root",
     "differing_keys",

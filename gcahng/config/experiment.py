@@ -140,6 +140,30 @@ def differing_keys(first: ExperimentConfig, second: ExperimentConfig) -> list[st
     return list(_differing(first.model_dump(), second.model_dump()))
 
 
+# Settings that do not change what a training computes: a run may be continued with others.
+_CIRCUMSTANCES = {
+    "data.root",
+    "output",
+    "train.max_seconds",
+    "train.keep_every",
+    "fabric.accelerator",
+    "fabric.devices",
+}
+
+
+def changed_experiment(first: ExperimentConfig, second: ExperimentConfig) -> list[str]:
+    """Return the keys in which two experiments differ, as far as they change the training.
+
+    Where the data is, where runs are kept, when to stop and which device to use may differ.
+
+    Example:
+        >>> first = load_config("digits")
+        >>> changed_experiment(first, load_config("digits", ["output=elsewhere", "seed=1"]))
+        ['seed']
+    """
+    return [key for key in differing_keys(first, second) if key not in _CIRCUMSTANCES]
+
+
 def _differing(first: dict[str, Any], second: dict[str, Any], prefix: str = "") -> Iterator[str]:
     for key in {**first, **second}:
         left, right = first.get(key), second.get(key)

@@ -122,9 +122,13 @@ class RunFolder:
             FileExistsError: As `check_free`.
         """
         self.check_free()
-        write_text(self.config, dump_config(config))
+        self.write_config(config)
         facts = environment() | ({} if imported is None else {"imported": imported})
         write_text(self.environment, json.dumps(facts, indent=2) + "\n")
+
+    def write_config(self, config: ExperimentConfig) -> None:
+        """Write the resolved settings."""
+        write_text(self.config, dump_config(config))
 
     def check_trained_here(self) -> None:
         """Raise unless the run can be continued.

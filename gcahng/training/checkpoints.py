@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from gcahng.config import differing_keys, dump_config, parse_config
+from gcahng.config import changed_experiment, dump_config, parse_config
 from gcahng.runs.checkpoint import load_checkpoint, restore_random_states, save_checkpoint
 from gcahng.runs.folder import RunFolder
 from gcahng.training.experiment import Experiment
@@ -41,15 +41,28 @@ class Checkpoints:
         """Restore the state after the last whole epoch; training continues from there exactly.
 
         Raises:
-            ValueError: If the settings are not those that the run was trained with.
+            ValueError: If the settings are not those that the run was trained with, or the file
+                lacks a part or holds another one.
         """
         state = load_checkpoint(self.folder.last)
         config = parse_config(state["config"], str(self.folder.last))
-        if changed := differing_keys(self.experiment.config, config):
+        if changed := changed_experiment(self.experiment.config, config):
             raise ValueError(
                 f"'{self.folder.config}' was changed since the run began ({', '.join(changed)}): "
                 "a run continues as it began; put it back, or start a new run"
             )
+        try:
+            progress = TrainingProgress.restore(state, device)
+            self._restore(state)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            lacks = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+            raise ValueError(
+                f"'{self.folder.last}' cannot be continued, since it does not fit the run's "
+                f"settings ({lacks}): put back the run's own last.pt, or start a new run"
+            ) from error
+        return progress
+
+    def _restore(self, state: dict[str, Any]) -> None:
         experiment = self.experiment
         for name, module in experiment.modules.items():
             module.load_state_dict(state[name])
@@ -58,7 +71,6 @@ class Checkpoints:
         for schedule, saved in zip(experiment.schedules, state["schedules"], strict=True):
             schedule.load_state_dict(saved)
         restore_random_states(state["random"])
-        return TrainingProgress.restore(state, device)
 
     def restore_best(self) -> None:
         """Load embedder and generator as they were after the best epoch."""

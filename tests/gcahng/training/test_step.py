@@ -1,3 +1,5 @@
+"""The step of the full recipe against one written with loops."""
+
 import copy
 import gc
 import weakref
@@ -8,58 +10,22 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW
 
 from gcahng import HardNegativeGenerator
-from gcahng.losses import NPairLoss, ProxyAnchorLoss
-from gcahng.training.step import Optimizers, TrainingStep
+from gcahng.training.optimizers import Optimizers
 from tests.gcahng import oracle
+from tests.gcahng.training.steps import (
+    INPUTS,
+    adamw,
+    assert_same_state,
+    batch,
+    embedder,
+    generator,
+    make,
+)
 from tests.graph.oracle import assert_near
 
-SAMPLES, SAMPLED, INPUTS, CHANNELS, CLASSES = 2, 3, 5, 8, 5
-LR = {"embedder": 3e-3, "graph": 2e-3, "classifier": 1e-2}
 both_paths = pytest.mark.parametrize("path", ["dense", "sparse"])
-
-
-def embedder() -> nn.Sequential:
-    # No bias before the BatchNorm: its gradient would be rounding noise, which AdamW magnifies.
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Linear(INPUTS, 7, bias=False), nn.BatchNorm1d(7), nn.Tanh(), nn.Linear(7, CHANNELS)
-    ).double()
-
-
-def generator(**args: Any) -> HardNegativeGenerator:
-    """Every parameter away from 0, where AdamW would magnify rounding, and the means set."""
-    torch.manual_seed(1)
-    args = {"heads": 2, "layers": 1, "edge_dropout": "off", **args}
-    made = HardNegativeGenerator(CHANNELS, CLASSES, **args).double()
-    for parameter in made.parameters():
-        if parameter.requires_grad:
-            parameter.data.add_(torch.randn_like(parameter), alpha=0.2)
-    made.hardness.metric.fill_(3.0)
-    made.hardness.generator.fill_(15.0)
-    return made
-
-
-def adamw(net: nn.Module, made: HardNegativeGenerator) -> Optimizers:
-    return Optimizers(
-        AdamW(net.parameters(), lr=LR["embedder"], weight_decay=1e-4),
-        AdamW(made.graph.parameters(), lr=LR["graph"], weight_decay=1e-4),
-        AdamW(made.classifier.parameters(), lr=LR["classifier"], weight_decay=0.01),
-    )
-
-
-def make(net: nn.Module, made: HardNegativeGenerator, **args: Any) -> TrainingStep:
-    return TrainingStep(net, NPairLoss(), made, adamw(net, made), **args)
-
-
-def batch(number: int = 0) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
-    torch.manual_seed(10 + number)
-    images = torch.randn(SAMPLES * SAMPLED, INPUTS, dtype=torch.float64)
-    labels = torch.randperm(CLASSES)[:SAMPLED].repeat(SAMPLES)
-    draws = torch.rand(2, SAMPLES, SAMPLES - 1, dtype=torch.float64)
-    return images, labels, (draws[0], draws[1])
 
 
 def loop_iteration(
@@ -90,11 +56,6 @@ def loop_iteration(
     nn.utils.clip_grad_value_(made.graph.parameters(), clip)
     optimizers.graph.step()
     return {**added, "metric": metric, "total": total, "classifier": judged, "generator": generated}
-
-
-def assert_same_state(ours: nn.Module, expected: nn.Module, bound: float = 1e-10) -> None:
-    for name, value in expected.state_dict().items():
-        assert_near(name, ours.state_dict()[name].double(), value.double(), bound)
 
 
 @both_paths
@@ -161,115 +122,6 @@ def test_names_of_the_losses() -> None:
     assert all(loss.shape == () and not loss.requires_grad for loss in losses.values())
     total = losses["metric"] + losses["synthetic"] + losses["node_ce"]
     assert_near("total", losses["total"], total, 1e-13)
-
-
-def _all_gradients(parameters: Any) -> Tensor:
-    return torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
-
-
-def test_quirk_clip_by_value_or_by_norm() -> None:
-    clip, nets = 0.02, {}
-    for clip_by in ("value", "norm", None):
-        net, made = embedder(), generator()
-        args = {"clip": clip, "clip_by": clip_by} if clip_by else {"clip": None}
-        losses = make(net, made, **args)(*batch())
-        nets[clip_by] = _all_gradients(net.parameters())
-        graph = _all_gradients(made.graph.parameters())
-        assert losses["gradient"] > clip  # before clipping
-        assert (graph.norm() <= clip * 1.001) == (clip_by == "norm")
-        assert (graph.abs().max() <= clip) == (clip_by is not None)
-    free = nets[None]
-    assert_near("value", nets["value"], free.clamp(-clip, clip), 1e-13)
-    assert_near("norm", nets["norm"], free * clip / free.norm(), 1e-4)
-    assert (nets["value"] - nets["norm"]).abs().max() > 1e-3
-
-
-def test_refuses_another_way_to_clip() -> None:
-    with pytest.raises(ValueError, match=r"'clip_by' as value or norm .*'size'"):
-        make(embedder(), generator(), clip_by="size")
-
-
-def test_without_a_generator_only_the_metric_loss_trains() -> None:
-    net, other = embedder(), embedder()
-    images, labels, _ = batch()
-    step = TrainingStep(net, NPairLoss(), None, Optimizers(AdamW(net.parameters(), lr=1e-3)))
-    losses = step(images, labels)
-    assert set(losses) == {"metric", "total", "gradient"}
-    optimizer = AdamW(other.parameters(), lr=1e-3)
-    loss = oracle.npair(oracle.to_slots(other(images), labels))
-    loss.backward()
-    norm = _all_gradients(other.parameters()).norm()
-    optimizer.step()
-    assert_near("metric", losses["metric"], loss, 1e-12)
-    assert_near("gradient", losses["gradient"], norm, 1e-12)
-    assert_same_state(net, other)
-
-
-def test_untrained_generator_leaves_its_part_out() -> None:
-    none = {"gamma": 0, "similarity_weight": 0, "diversity_weight": 0}
-    made = generator(**none)
-    before = copy.deepcopy(made.classifier.state_dict())
-    losses = make(embedder(), made)(*batch())
-    assert {"synthetic", "node_ce"} <= set(losses)
-    assert not {"classifier", "generator"} & set(losses)
-    assert torch.equal(made.classifier.weight, before["weight"])
-    assert made.graph.class_norm.num_batches_tracked == 1
-    made.hardness.end_epoch()
-    assert_near("metric", made.hardness.metric, losses["metric"], 1e-12)
-    assert made.hardness.synthetic_weight(20.0) == 1
-
-
-def test_terms_of_weight_0() -> None:
-    made = generator(node_ce_weight=0, synthetic_weight=0)
-    losses = make(embedder(), made)(*batch())
-    assert torch.equal(losses["total"], losses["metric"])
-    assert not {"synthetic", "node_ce"} & set(losses)
-
-
-def _with_proxies(made: HardNegativeGenerator | None) -> tuple[TrainingStep, dict[str, Any]]:
-    torch.manual_seed(2)
-    net, loss = embedder(), ProxyAnchorLoss(CLASSES, CHANNELS).double()
-    groups = [
-        {"params": list(net.parameters()), "lr": 1e-3},
-        {"params": list(loss.parameters()), "lr": 0.1},
-    ]
-    rest = adamw(net, made) if made else Optimizers(AdamW(net.parameters()))
-    optimizers = Optimizers(AdamW(groups, weight_decay=0), rest.graph, rest.classifier)
-    return TrainingStep(net, loss, made, optimizers), {"net": net, "loss": loss}
-
-
-def test_proxies_move_by_their_own_learning_rate() -> None:
-    step, parts = _with_proxies(generator())
-    before = copy.deepcopy(parts)
-    images, labels, draws = batch()
-    losses = step(images, labels, draws)
-    # The first step of AdamW moves an entry by its learning rate.
-    proxies = (parts["loss"].proxies - before["loss"].proxies).abs().detach()
-    weights = (parts["net"][3].weight - before["net"][3].weight).abs().detach()
-    assert float(proxies.max()) == pytest.approx(0.1, rel=1e-3)
-    assert float(weights.max()) == pytest.approx(1e-3, rel=1e-3)
-    z = before["net"](images)
-    expected = oracle.proxy_anchor(z, labels, before["loss"].proxies)
-    assert_near("metric", losses["metric"], expected)
-
-
-def test_synthetic_term_enters_beside_proxy_anchor() -> None:
-    images, labels, draws = batch()
-    made = generator(node_ce_weight=0)
-    copied = copy.deepcopy(made)
-    step, parts = _with_proxies(made)
-    z = copy.deepcopy(parts["net"])(images)
-    losses = step(images, labels, draws)
-    expected = oracle.added_to_metric(copied, z, labels, draws[0])["synthetic"]
-    assert_near("synthetic", losses["synthetic"], expected)
-    assert_near("total", losses["total"], losses["metric"] + expected)
-    alone, other = _with_proxies(None)
-    alone(images, labels)
-    difference = _all_gradients(parts["net"].parameters()) - _all_gradients(
-        other["net"].parameters()
-    )
-    assert difference.abs().max() > 1e-2
-    assert_near("proxies", parts["loss"].proxies.grad, other["loss"].proxies.grad)
 
 
 @both_paths

@@ -21,6 +21,7 @@ from gcahng.reports.run_report import report_run
 from gcahng.runs import loading
 from gcahng.runs.checkpoint import load_checkpoint
 from gcahng.runs.folder import RunFolder
+from gcahng.runs.lock import LOCK
 from gcahng.training import checkpoints, measurements
 from gcahng.training.loss_log import NonFiniteLossError
 from gcahng.training.trainer import Trainer
@@ -99,7 +100,8 @@ def test_run_leaves_the_promised_files(whole_run: RunFolder) -> None:
     results = json.loads(whole_run.results.read_text())
     assert results["selected_on"] == "test"
     assert results["best/recall@1"] == max(float(row["test/recall@1"]) for row in rows)
-    assert not [p for p in whole_run.path.rglob(".*") if p.is_file()]
+    hidden = [path.name for path in whole_run.path.rglob(".*") if path.is_file()]
+    assert hidden == [LOCK]
 
 
 def test_evaluation_is_shown_to_its_last_image(tmp_path: Path) -> None:
