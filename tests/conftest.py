@@ -1,5 +1,7 @@
 """What tests of several rooms share: trained once, however many processes run the tests."""
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,23 +13,31 @@ SMALL = ["train.epochs=3", "batch.samples=3", "embedder.dim=8"]
 
 
 @pytest.fixture(scope="session")
-def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A folder that all processes of this test run share."""
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this test run share, whether pytest-xdist is there or not."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "shared"
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "master")
+    folder = (base if worker == "master" else base.parent) / "shared"
     folder.mkdir(exist_ok=True)
     return folder
 
 
 @pytest.fixture(scope="session")
 def make_once(shared_folder: Path) -> Callable[[str, Callable[[Path], object]], Path]:
-    """Make a folder by the first process that asks for it; tests must not change what is in it."""
+    """Make a folder by the first process that asks for it; tests must not change what is in it.
+
+    A folder that could not be made is deleted, so the next test that asks for it makes a whole one.
+    """
 
     def make(name: str, build: Callable[[Path], object]) -> Path:
         folder, done = shared_folder / name, shared_folder / f"{name}.done"
         with FileLock(shared_folder / f"{name}.lock"):
             if not done.exists():
-                build(folder)
+                try:
+                    build(folder)
+                except BaseException:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    raise
                 done.touch()
         return folder
 
@@ -46,3 +56,16 @@ def digits_run(make_once: Callable[[str, Callable[[Path], object]], Path]) -> Pa
         start_run(load_config("digits", SMALL), RunFolder(folder))
 
     return make_once("digits-seed0", train)
+
+
+@pytest.fixture(scope="session")
+def held_out_run(make_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """A run on digits with two of five classes held out, in batches of 3 × 3 images."""
+
+    def train(folder: Path) -> None:
+        from tests.gcahng.training.test_trainer import _trainer
+
+        settings = ["train.epochs=2", "data.validation=0.4", "batch.classes=3"]
+        _trainer(folder, *settings).fit()
+
+    return make_once("held-out-run", train)

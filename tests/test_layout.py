@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # The folders at the top of the repository that are imported from `gcahng`.
 LINKED = ("data", "experiments", "graph", "models")
 CODE = ("data", "gcahng", "graph", "models")
-# Of a file, and of one function.
+# Of a file, and of one function outside of the tests.
 MOST_LINES, MOST_LINES_OF_ONE = 300, 50
 
 
@@ -37,10 +37,9 @@ def _package(folder: Path) -> str:
     return ".".join(parts if parts[0] == "gcahng" else ("gcahng", *parts))
 
 
-def _imports(file: Path, inner: bool = True) -> Iterator[str]:
-    """Yield what every absolute import imports, if `inner` also inside functions and blocks."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    for node in ast.walk(tree) if inner else tree.body:
+def _imports(file: Path) -> Iterator[str]:
+    """Yield what every absolute import imports, also those inside functions and blocks."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -97,10 +96,12 @@ def test_no_files_import_each_other_in_a_circle() -> None:
     arrows = networkx.DiGraph(
         (name, found)
         for name, file in files.items()
-        for used in _imports(file, inner=False)
+        for used in _imports(file)
         if (found := _owner(used, files)) not in (None, name)
     )
-    assert arrows.has_edge("gcahng.training.trainer", "gcahng.training.step")
+    assert arrows.has_edge("gcahng.training.experiment", "gcahng.training.step")
+    # Inside a function, so that `gcahng --help` is quick.
+    assert arrows.has_edge("gcahng.commands.ablate", "gcahng.ablation")
     circles = networkx.strongly_connected_components(arrows)
     assert [sorted(circle) for circle in circles if len(circle) > 1] == []
 
@@ -162,10 +163,11 @@ def _docstring_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 def test_files_and_functions_can_be_read_in_one_sitting() -> None:
     long = []
-    for file in (file for folder in CODE for file in _files(folder)):
+    for file in (file for folder in (*CODE, "tests") for file in _files(folder)):
         text, name = file.read_text(encoding="utf-8"), file.relative_to(ROOT)
         long += [f"{name}: {lines} lines"] if (lines := text.count("\n")) > MOST_LINES else []
-        for node in ast.walk(ast.parse(text)):
+        # A test may tell a long story.
+        for node in ast.walk(ast.parse(text)) if name.parts[0] != "tests" else ():
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or 0) - node.lineno + 1 - _docstring_lines(node)
                 long += [f"{name}: {node.name}: {lines}"] if lines > MOST_LINES_OF_ONE else []

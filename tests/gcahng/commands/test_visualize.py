@@ -1,42 +1,27 @@
 """`gcahng visualize` on a run of digits: what it draws, and one sentence for each mistake."""
 
-import json
 import shutil
 import sys
 from pathlib import Path
 
 import networkx
 import pytest
-import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gcahng import cli, load_run
 from gcahng.builders.images import open_plain
 from gcahng.data import Digits
-from gcahng.graph.visualize import edge_weights
 from gcahng.reports import tensorboard
-from gcahng.reports.batch import choose_batch, learned_batch
-from gcahng.reports.batch_pictures import TITLES, Selection, draw_batch
-from gcahng.reports.run_report import pictures_of
+from gcahng.reports.batch_pictures import TITLES
 from gcahng.reports.tensorboard import first_classes
-from gcahng.runs.folder import RunFolder
-from gcahng.runs.loading import embed_split, load_generator
 from tests.gcahng.training.test_trainer import _trainer
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    overrides = ["train.epochs=2", "data.validation=0.4", "batch.classes=3"]
-    trainer = _trainer(tmp_path_factory.mktemp("run"), *overrides)
-    trainer.fit()
-    return trainer.folder.path
-
-
-def train(folder: Path, *overrides: str) -> Path:
-    trainer = _trainer(folder, "train.epochs=1", *overrides)
-    trainer.fit()
-    return folder
+def run(held_out_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, because the pictures are put into the run."""
+    return Path(shutil.copytree(held_out_run, tmp_path_factory.mktemp("visualize") / "run"))
 
 
 def visualize(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -86,55 +71,11 @@ def test_pictures_lie_in_the_run_and_link_to_its_report(
     shutil.rmtree(run / "visualize")
 
 
-def test_the_batch_is_the_generators(run: Path) -> None:
-    loaded = load_run(run)
-    generator, dataset = load_generator(loaded), open_plain(loaded.config, "test")
-    assert generator is not None
-    rows = choose_batch(loaded.config, dataset, 1)
-    graph = learned_batch(loaded, generator, dataset, rows)
-    assert graph.row.tolist() == rows
-    assert graph.y.tolist() == dataset.labels[rows].tolist()
-    assert graph.name == [dataset.classes[label] for label in graph.y.tolist()]
-    images = torch.stack([dataset[row][0] for row in rows])
-    torch.testing.assert_close(graph.x, loaded.embedder(images))
-    assert not generator.training
-    assert not graph.x.requires_grad
-    again = learned_batch(loaded, generator, dataset, list(reversed(rows)))
-    assert sorted(again.row.tolist()) == sorted(rows)
-    torch.rand(3)
-    same = learned_batch(loaded, generator, dataset, rows)
-    assert torch.equal(same.negatives, graph.negatives), "the draws are the run's own"
-    dense = generator.graph(generator.graph.build_graph(graph.x, graph.y))
-    torch.testing.assert_close(edge_weights(graph)[0], dense.channel_coefficients.mean(-1).detach())
-
-
-def test_the_random_state_is_left_alone(run: Path) -> None:
-    loaded = load_run(run)
-    generator, dataset = load_generator(loaded), open_plain(loaded.config, "val")
-    state = torch.get_rng_state()
-    rows = choose_batch(loaded.config, dataset)
-    learned_batch(loaded, generator, dataset, rows)
-    assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_train_and_val_are_as_they_were_trained_but_plain(run: Path) -> None:
-    config = load_run(run).config
-    train, val = open_plain(config, "train"), open_plain(config, "val")
-    assert (train.num_classes, val.num_classes) == (3, 2)
-    assert not set(train.classes) & set(val.classes)
-    assert torch.equal(train[0][0], train[0][0]), "no augmentation"
-
-
-def test_another_shape(run: Path) -> None:
-    pictures = draw_batch(load_run(run), Selection(classes=4, samples=5), RunFolder(run))
-    assert pictures.graph.x.size(0) == 20
-    assert pictures.graph.negatives.shape[:3] == (5, 4, 4)
-
-
 def test_a_run_without_a_generator_shows_its_correlations(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = train(tmp_path / "run", "generator=null")
+    run = tmp_path / "run"
+    _trainer(run, "train.epochs=1", "generator=null").fit()
     (run / "visualize").mkdir()
     (run / "visualize" / "negatives.png").write_text("of another batch")
     assert visualize(monkeypatch, run) == 0
@@ -144,24 +85,6 @@ def test_a_run_without_a_generator_shows_its_correlations(
     assert "left out hardness.png: the run has no hardness.json" in told
     assert (run / "visualize" / "graph.png").is_file()
     assert not (run / "visualize" / "negatives.png").exists()
-
-
-def test_what_remembers_classes_is_drawn_on_them_alone(tmp_path: Path) -> None:
-    run = train(tmp_path / "run", "generator.name=das", "generator.args.channels=4")
-    assert (
-        "negatives" in draw_batch(load_run(run), Selection(split="train"), RunFolder(run)).figures
-    )
-    missing = draw_batch(load_run(run), Selection(), RunFolder(run)).missing
-    assert missing["negatives"].endswith("which only works on training classes: --split train")
-
-
-def test_negatives_on_the_unit_sphere_are_drawn_there(tmp_path: Path) -> None:
-    run = train(tmp_path / "run", "generator.name=scalar", "generator.args.normalize=true")
-    graph = draw_batch(load_run(run), Selection(), RunFolder(run)).graph
-    for points in (graph.x, graph.negatives):
-        torch.testing.assert_close(points.norm(dim=-1), torch.ones(points.shape[:-1]))
-    row = json.loads((run / "hardness.json").read_text())[0]
-    assert row["upper"] <= 2
 
 
 @pytest.mark.usefixtures("few_pictures")
@@ -220,12 +143,6 @@ def test_mistakes(
     assert not (tmp_path / "out").exists(), "nothing is half-written"
 
 
-def test_layer_of_a_run_without_a_network(tmp_path: Path) -> None:
-    run = train(tmp_path / "run", "generator=null")
-    with pytest.raises(ValueError, match="--layer: the run has no graph network"):
-        draw_batch(load_run(run), Selection(layer=1), RunFolder(run))
-
-
 @pytest.mark.usefixtures("few_pictures")
 def test_a_checkpoint_outside_of_a_run_writes_only_where_it_is_told(
     run: Path,
@@ -253,76 +170,3 @@ def test_a_checkpoint_of_a_run_is_the_run(run: Path, monkeypatch: pytest.MonkeyP
     assert visualize(monkeypatch, run / "checkpoints" / "last.pt") == 0
     assert (run / "visualize" / "hardness.png").is_file()
     shutil.rmtree(run / "visualize")
-
-
-def test_images_do_not_repeat_in_a_batch(run: Path) -> None:
-    config = load_run(run).config
-    dataset = open_plain(config, "test")
-    counts = dataset.labels.bincount()
-    most = int(counts.sort(descending=True).values[1])
-    rows = choose_batch(config, dataset, samples=most)
-    assert len(set(rows)) == len(rows) == most * int((counts >= most).sum().clamp(max=3))
-    with pytest.raises(ValueError, match=f"at most the {most} that two classes have"):
-        choose_batch(config, dataset, samples=most + 1)
-
-
-def test_too_large_a_batch_is_refused(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = load_run(run).config
-    monkeypatch.setattr("gcahng.reports.batch.EDGE_NUMBERS", 8 * 10 * 10)
-    with pytest.raises(ValueError, match="at most 10 images together with 8 channels, got 12"):
-        choose_batch(config, open_plain(config, "test"), classes=4, samples=3)
-
-
-OWN = """
-from torch import nn
-from torch_geometric.nn import MessagePassing
-
-class Halving(nn.Module):
-    def __init__(self, in_channels, edge_dim):
-        super().__init__()
-        self.linear = nn.Linear(in_channels, in_channels)
-        self.odd = Odd(aggr="add")
-
-    def forward(self, x, edge_index, edge_attr, y):
-        return self.odd(self.linear(x), edge_index), edge_attr
-
-class Odd(MessagePassing):
-    def forward(self, x, edge_index):
-        return self.propagate(edge_index, x=x, alpha=0.5)
-
-    def message(self, x_j, alpha):
-        return alpha * x_j
-"""
-
-
-def test_odd_layers_do_not_cost_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "odd_layers.py").write_text(OWN)
-    monkeypatch.chdir(tmp_path)
-    run = train(tmp_path / "run", "generator.graph.conv=odd_layers:Halving")
-    assert "matrices" in draw_batch(load_run(run), Selection(), RunFolder(run)).figures
-
-    def fail(*args: object) -> None:
-        raise RuntimeError("no such thing")
-
-    monkeypatch.setattr("gcahng.reports.batch_pictures.draw_graph", fail)
-    drawn = pictures_of(embed_split(load_run(run)), RunFolder(run))
-    assert drawn.caption == "The batch could not be drawn: TypeError: " + (
-        "test_odd_layers_do_not_cost_the_report.<locals>.fail() got an unexpected keyword argument"
-        " 'strongest'"
-    )
-
-
-def test_a_shared_model_has_no_generator(run: Path) -> None:
-    with pytest.raises(ValueError, match="is an embedder alone: name a run folder"):
-        load_generator(load_run(run / "model.safetensors"))
-
-
-def test_another_generator_is_refused(run: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "run"
-    shutil.copytree(run, copy)
-    state = torch.load(copy / "checkpoints" / "best.pt", weights_only=True)
-    state["config"] = state["config"].replace("layers: 1", "layers: 3")
-    torch.save(state, copy / "checkpoints" / "best.pt")
-    loaded = load_run(copy)
-    with pytest.raises(ValueError, match="does not fit the generator of its configuration"):
-        load_generator(loaded)
