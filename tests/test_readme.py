@@ -121,10 +121,19 @@ def test_quickstart_figures_are_those_measured() -> None:
     mean, cells = _means("quickstart"), list(read_grid("ablations/quickstart").cells)
     gains = [f"{mean[cell] - mean['N-pair']:+.2f}" for cell in cells if cell != "N-pair"]
     assert [figure for _, figure in FIGURES[: len(gains)]] == gains
+    full, equal = (_work(cell) for cell in ("GCA-HNG", "N-pair, as long as GCA-HNG"))
+    spent = f"{statistics.mean(equal):.1f} s of CPU time on average"
+    text = " ".join(README.split())
+    assert f"({spent}, {min(equal):.1f} to {max(equal):.1f} by seed)" in text
+    assert f"The full recipe takes {statistics.mean(full):.1f} s on average too" in text
+    gaps = [100 * (ours / theirs - 1) for ours, theirs in zip(equal, full, strict=True)]
+    assert f"differ by −{-min(gaps):.0f} % to +{max(gaps):.0f} %" in text
+
+
+def _work(cell: str) -> list[float]:
+    """Work seconds of a quickstart recipe by seed."""
     rows = _last_epochs("quickstart")
-    for cell in ("GCA-HNG", "N-pair, as long as GCA-HNG"):
-        work = statistics.mean(float(row["work_seconds"]) for row in rows if row["cell"] == cell)
-        assert f"({work:.1f} s of CPU time each)" in README
+    return [float(row["work_seconds"]) for row in rows if row["cell"] == cell]
 
 
 @pytest.mark.parametrize(

@@ -59,14 +59,15 @@ def run_grid(
     at_a_time = jobs or default_jobs(grid)
     with exclusive_lock(grid.folder) as lock:
         for run in runs:
-            # Cells that the named ones depend on are kept.
+            # Keep the cells that the named ones depend on.
             if fresh and run.cell.name in (only or grid.cells):
                 run.remove()
         _refuse_changed(runs)
         todo = [run for run in runs if not run.finished]
         finished = len(runs) - len(todo)
         if finished:
-            _print(console, f"{finished} of {len(runs)} runs finished before; --fresh trains anew")
+            again = "use --fresh to train again"
+            _print(console, f"{finished} of {len(runs)} runs finished before; {again}")
         progress = GridProgress(todo, finished, at_a_time, console)
         try:
             with progress.bars, closing(Pool(at_a_time, lock)) as pool:
@@ -121,7 +122,7 @@ def _show_results(grid: Grid, runs: Sequence[CellRun], written: Path, console: C
 def _selected(grid: Grid, only: Sequence[str]) -> list[CellRun]:
     names = set(only or grid.cells)
     for name in only:
-        names.update(lookup(grid.cells, name, "cell").equal_time or ())
+        names.update(lookup(grid.cells, name, "cell").waits_for)
     return [run for run in grid_runs(grid) if run.cell.name in names]
 
 

@@ -1,4 +1,4 @@
-"""One run of a grid: its experiment, and its state as the files on disk tell it."""
+"""One run of a grid: its experiment, and its state as read from the files on disk."""
 
 import shutil
 from dataclasses import dataclass
@@ -135,7 +135,7 @@ def grid_runs(grid: Grid) -> list[CellRun]:
     for seed in grid.seeds:
         with_seed: dict[str, CellRun] = {}
         for cell in sorted(grid.cells.values(), key=lambda cell: cell.equal_time is not None):
-            waits_for = tuple(with_seed[name] for name in cell.equal_time or ())
+            waits_for = tuple(with_seed[name] for name in cell.waits_for)
             with_seed[cell.name] = CellRun(cell, seed, grid.folder, grid.split, waits_for)
         runs += (with_seed[name] for name in grid.cells)
     return runs

@@ -50,7 +50,7 @@ def draw_curves(summaries: Mapping[str, Summary], reference: str) -> Curves | No
     clock = work_clock(records)
     caption = "Means over the finished runs of each cell, up to the last epoch that all have."
     if len(chosen) < len(trained):
-        caption += f" Shown are '{reference}' and the cells with the highest MAP@R."
+        caption += f" The curves show '{reference}' and the cells with the highest MAP@R."
     if clock == "work_seconds":
         caption += (
             " Training work is the CPU time of the training process on a CPU, and wall-clock time "

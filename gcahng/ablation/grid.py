@@ -40,10 +40,15 @@ class Cell:
     config: ExperimentConfig
     equal_time: EqualTime | None = None
 
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """Names of the cells that must be trained first: those that `equal_time` names."""
+        return () if self.equal_time is None else (self.equal_time.of, self.equal_time.as_long_as)
+
 
 @dataclass(frozen=True)
 class Grid:
-    """Experiments to be compared over some seeds.
+    """Experiments that are compared over some seeds.
 
     Attributes:
         source: The file, as a user would write it.

@@ -5,7 +5,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -13,10 +13,19 @@ from gcahng.config.errors import explain, show
 from gcahng.config.layers import Layers
 from gcahng.config.plain_yaml import parse_yaml
 from gcahng.config.sections import Args, AtLeast0, AtLeast1, Section
-from gcahng.registry import did_you_mean, lookup
+from gcahng.registry import lookup
 from gcahng.runs.record import Split
 
 Model = TypeVar("Model", bound=Section)
+
+
+class EqualTime(Section):
+    """One experiment, trained for as long as another one took."""
+
+    of: str
+    """Name of the cell whose experiment is trained."""
+    as_long_as: str = Field(alias="as")
+    """Name of the cell whose training time it gets."""
 
 
 class GridFile(Section):
@@ -44,20 +53,8 @@ class GridFile(Section):
     """Settings by the cell's name; with `base` among them, of another experiment."""
     axes: Args = Field(default_factory=dict)
     """Settings by label, by axis; every combination of labels is a cell, such as `gca-npair`."""
-    equal_time: Args = Field(default_factory=dict)
+    equal_time: dict[str, EqualTime] = Field(default_factory=dict)
     """`{of: A, as: B}` by the cell's name: A, trained for as long as B took with the same seed."""
-
-
-class EqualTime(NamedTuple):
-    """One experiment, trained for as long as another one took.
-
-    Attributes:
-        of: Name of the cell whose experiment is trained.
-        as_long_as: Name of the cell whose training time it gets; `as` in a grid file.
-    """
-
-    of: str
-    as_long_as: str
 
 
 @dataclass(frozen=True)
@@ -125,9 +122,8 @@ def plan_cells(file: GridFile, source: str) -> dict[str, Plan]:
     if not plans:
         raise ValueError(f"{source}: no cells: give 'cells', 'axes' or both")
     ordinary = dict(plans)
-    for name, value in file.equal_time.items():
+    for name, equal_time in file.equal_time.items():
         place = f"{source}: equal_time.{name}"
-        equal_time = _equal_time(value, place)
         _known(ordinary, equal_time.of, f"{place}.of")
         _known(ordinary, equal_time.as_long_as, f"{place}.as")
         plan = plans[equal_time.of]
@@ -136,19 +132,6 @@ def plan_cells(file: GridFile, source: str) -> dict[str, Plan]:
     if file.show is not None:
         _known(plans, file.show, f"{source}: show")
     return plans
-
-
-def _equal_time(value: object, place: str) -> EqualTime:
-    settings = _mapping(value, place)
-    for key in settings:
-        if key not in ("of", "as"):
-            hint = did_you_mean(key, ("of", "as"))
-            raise ValueError(f"{place}: unknown key {key!r}{hint}; allowed here: of, as")
-    for key in ("of", "as"):
-        if not isinstance(settings.get(key), str):
-            found = f", got {show(settings[key])}" if key in settings else ""
-            raise ValueError(f"{place}.{key}: expected the name of a cell{found}")
-    return EqualTime(settings["of"], settings["as"])
 
 
 def _named(file: GridFile, source: str) -> Iterator[tuple[str, Plan]]:

@@ -12,7 +12,7 @@ from gcahng.runs.failure import FAILURE_FILE
 from gcahng.runs.loading import run_device
 
 COMMAND = (sys.executable, "-m", "gcahng", "train")
-# Seconds that a process gets to end by itself, and then once it was asked to.
+# Seconds to wait for a process to end: without a signal, and then after an interrupt.
 PATIENCE, GRACE = 3.0, 15.0
 
 
@@ -59,7 +59,7 @@ class Pool:
         for run in runs:
             status = self.running.pop(run).returncode
             failed = status != 0 or not run.folder.results.exists()
-            # A process that could has written its own reason.
+            # A process writes its own reason, unless it was killed or crashed.
             if failed and not run.failure.exists():
                 run.fail(_reason(run, status))
         return runs

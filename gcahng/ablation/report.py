@@ -11,6 +11,7 @@ import torch
 from gcahng.ablation.bars import draw_bars, save_picture
 from gcahng.ablation.cell_run import grid_runs
 from gcahng.ablation.curves import draw_curves
+from gcahng.ablation.equal_time import equal_time_notes
 from gcahng.ablation.grid import Grid
 from gcahng.ablation.page import HEADINGS, Details, Page, html_page, markdown_page
 from gcahng.ablation.summary import COMPARED, Summary, paired_difference, span, spread, summarize
@@ -21,8 +22,8 @@ from gcahng.reports.result_table import figure_columns
 from gcahng.reports.run_report import gallery_of, pictures_of
 from gcahng.reports.tables import Column
 from gcahng.runs.csv_rows import csv_text
-from gcahng.runs.loading import embed_split, load_run, run_device
-from gcahng.runs.record import RunRecord, figures_after, selection_note, work_clock
+from gcahng.runs.loading import embed_split, load_run
+from gcahng.runs.record import RunRecord, figures_after, measured_work, selection_note
 
 PICTURE = (
     "Each bar runs from the mean of the reference (the vertical line; its name is in bold) to the "
@@ -95,7 +96,7 @@ def command(grid: Grid, *options: str) -> str:
 def table_columns(summaries: Mapping[str, Summary]) -> list[Column]:
     """The columns of the table, in Markdown, HTML and on the terminal."""
     figures = figure_columns(COMPARED)
-    work = [Column("work", "work", "seconds")] if _all_have_work(summaries) else []
+    work = [Column("work", "work", "seconds")] if _work_of(_records(summaries)) else []
     return [
         Column("cell", "cell"),
         Column("n", "n", "integer"),
@@ -123,6 +124,7 @@ def read_verdict(grid: Grid, summaries: Mapping[str, Summary]) -> list[str]:
 
 def _row(grid: Grid, summary: Summary, reference: Summary) -> dict[str, Any]:
     records, seeds = list(summary.records.values()), len(grid.seeds)
+    work = _work_of(records)
     n = str(seeds) if len(records) == seeds else f"{len(records)} of {seeds}"
     row: dict[str, Any] = {"cell": summary.cell.name, "n": n}
     for name in COMPARED:
@@ -133,8 +135,7 @@ def _row(grid: Grid, summary: Summary, reference: Summary) -> dict[str, Any]:
                 row[f"Δ {name}"] = _difference(values, reference.figures(name))
     if records:
         row["seconds"] = mean(record.results["seconds"] for record in records)
-        if _all_have_work({"": summary}):
-            row["work"] = mean(record.results["work_seconds"] for record in records)
+        row["work"] = mean(work) if work else None
         row["epochs"] = span([record.results["epochs"] for record in records])
     if summary.parameters is not None:
         row["embedder"] = f"{summary.parameters.embedder:,}"
@@ -190,7 +191,7 @@ def _seeds(grid: Grid) -> str:
 
 
 def _notes(grid: Grid, summaries: Mapping[str, Summary]) -> list[str]:
-    records = [record for summary in summaries.values() for record in summary.records.values()]
+    records = _records(summaries)
     comparisons = len(COMPARED) * (len(grid.cells) - 1)
     notes = [
         f"Mean ± sample standard deviation over the seeds. Δ: mean difference to "
@@ -204,39 +205,24 @@ def _notes(grid: Grid, summaries: Mapping[str, Summary]) -> list[str]:
     if not records:
         return notes
     notes += [
-        *_equal_time_notes(grid, records),
+        *equal_time_notes(grid, summaries),
         f"{selection_note(records)} Figures of the best epochs are in the CSV; the table has those "
         "of the last epochs.",
     ]
     if grid.split == "val":
         notes.append(TUNING)
-    costs = f"{COSTS} {WORK}" if _all_have_work(summaries) else COSTS
+    costs = f"{COSTS} {WORK}" if _work_of(records) else COSTS
     return [*notes, costs, f"Written with torch {torch.__version__.partition('+')[0]}."]
 
 
-def _equal_time_notes(grid: Grid, records: Sequence[RunRecord]) -> list[str]:
-    """Which cells were trained for as long as another, and by which clock."""
-    cells = [(cell, cell.equal_time) for cell in grid.cells.values() if cell.equal_time]
-    notes = [
-        f"'{cell.name}' is '{equal.of}' trained for as long as '{equal.as_long_as}' took with the "
-        "same seed, by the median epoch of each."
-        for cell, equal in cells
-    ]
-    if cells and work_clock(records) == "seconds":
-        notes.append("Equal time: wall-clock seconds, so other load on the machine counts.")
-    elif cells and all(run_device(cell.config).type == "cpu" for cell, _ in cells):
-        notes.append(
-            "Equal work: CPU seconds of the training process, so load elsewhere does not count."
-        )
-    elif cells:
-        notes.append("Equal work: wall-clock seconds on the GPU.")
-    return notes
+def _records(summaries: Mapping[str, Summary]) -> list[RunRecord]:
+    return [record for summary in summaries.values() for record in summary.records.values()]
 
 
-def _all_have_work(summaries: Mapping[str, Summary]) -> bool:
-    """Whether every finished run has measured its work; runs of earlier versions have not."""
-    records = [record for summary in summaries.values() for record in summary.records.values()]
-    return bool(records) and all("work_seconds" in record.results for record in records)
+def _work_of(records: Sequence[RunRecord]) -> list[float]:
+    """The work of every run; none at all where a run of an earlier version did not measure it."""
+    work = [measured_work(record.results) for record in records]
+    return [] if None in work else [seconds for seconds in work if seconds is not None]
 
 
 def _every_run(summaries: Mapping[str, Summary]) -> list[dict[str, Any]]:
@@ -263,5 +249,5 @@ def _every_run(summaries: Mapping[str, Summary]) -> list[dict[str, Any]]:
 
 
 def _work(record: RunRecord) -> dict[str, str]:
-    work = record.results.get("work_seconds")
+    work = measured_work(record.results)
     return {} if work is None else {"work_seconds": f"{work:.2f}"}

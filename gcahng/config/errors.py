@@ -23,7 +23,7 @@ _SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "pattern": "matching"}
 
 
 def broken_rule(path: Path, expected: str, got: object, hint: str = "") -> NoReturn:
-    """Raise for a value that contradicts another one; to be called in a model validator.
+    """Raise for a value that contradicts another one; for use in a model validator.
 
     Args:
         path: The value's path, relative to the model.
@@ -81,7 +81,7 @@ def _invalid_value(kind: Any, got: object) -> str:
 
 
 def _unknown_key(path: Path, key: str, model: Any, schema: type[BaseModel]) -> str:
-    allowed = list(_plain(model)[0].model_fields)
+    allowed = list(_fields(_plain(model)[0]))
     near = nearest(key, allowed)
     # If no key of this section is similar, suggest the same key in another section.
     intended = (*path, near) if near else next((p for p in _keys(schema) if p[-1] == key), ())
@@ -95,10 +95,12 @@ def _follow(schema: type[BaseModel], location: Path) -> tuple[Path, Any]:
     kind: Any = schema
     for part in location:
         plain, _ = _plain(kind)
-        if isinstance(plain, type) and issubclass(plain, BaseModel) and part in plain.model_fields:
-            kind = plain.model_fields[str(part)]
+        if part in _fields(plain):
+            kind = _fields(plain)[str(part)]
         elif get_origin(plain) is list and isinstance(part, int):
             kind = get_args(plain)[0]
+        elif get_origin(plain) is dict and _fields(get_args(plain)[1]):
+            kind = get_args(plain)[1]
         else:
             break
         path = (*path, part)
@@ -106,11 +108,18 @@ def _follow(schema: type[BaseModel], location: Path) -> tuple[Path, Any]:
 
 
 def _keys(model: type[BaseModel], prefix: Path = ()) -> Iterator[Path]:
-    for name, field in model.model_fields.items():
+    for name, field in _fields(model).items():
         yield (*prefix, name)
         plain, _ = _plain(field)
-        if isinstance(plain, type) and issubclass(plain, BaseModel):
+        if _fields(plain):
             yield from _keys(plain, (*prefix, name))
+
+
+def _fields(kind: Any) -> dict[str, FieldInfo]:
+    """The fields of a model by the names they have in YAML; none for any other type."""
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return {}
+    return {field.alias or name: field for name, field in kind.model_fields.items()}
 
 
 def _plain(kind: Any) -> tuple[Any, list[Any]]:
@@ -142,8 +151,8 @@ def describe(kind: Any, plural: bool = False) -> str:
         filled = any(getattr(limit, "min_length", None) for limit in limits)
         items = describe(get_args(plain)[0], plural=True)
         text = f"a {'non-empty ' if filled else ''}list of {items}"
-    elif isinstance(plain, type) and issubclass(plain, BaseModel):
-        text = f"a mapping (keys: {', '.join(plain.model_fields)})"
+    elif fields := _fields(plain):
+        text = f"a mapping (keys: {', '.join(fields)})"
     else:
         text = _NOUNS[get_origin(plain) or plain][plural]
     return text + _limits(limits) + (" or null" if nullable else "")

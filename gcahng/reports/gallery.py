@@ -1,6 +1,5 @@
 """Query images with their nearest neighbours, for a page."""
 
-import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,8 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
+
+from gcahng.reports.data_uri import data_uri
 
 # Pictures are shown at about 110 px; twice that keeps them sharp on high-resolution screens.
 SMALLEST, LARGEST = 96, 160
@@ -153,7 +154,7 @@ def _spread(positions: Tensor, count: int) -> Tensor:
 def _source(image: Image.Image | Tensor) -> str:
     file = io.BytesIO()
     picture(image).save(file, format="PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+    return data_uri(file.getvalue(), "image/png")
 
 
 def _class_name(names: Names, label: int) -> str:

@@ -1,6 +1,5 @@
 """HTML pages from the templates in `templates/`: each is one file that needs no network."""
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gcahng.files import write_text
 from gcahng.reports.curves import loss_panels, retrieval_panels
+from gcahng.reports.data_uri import data_uri
 from gcahng.reports.gallery import GalleryEntry
 from gcahng.reports.tables import Column
 from gcahng.runs.record import RunRecord
@@ -68,19 +68,6 @@ def render(template: str, **values: Any) -> str:
     return environment.get_template(template).render(values)
 
 
-def data_uri(content: bytes, kind: str) -> str:
-    """Embed a file in a page.
-
-    Args:
-        content: The file.
-        kind: Its media type.
-
-    >>> data_uri(b"<svg/>", "image/svg+xml")
-    'data:image/svg+xml;base64,PHN2Zy8+'
-    """
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
-
-
 def svg_images(documents: Mapping[str, str]) -> list[PageImage]:
     """Turn SVG documents by title into images of a page."""
     return [
@@ -92,49 +79,43 @@ def svg_images(documents: Mapping[str, str]) -> list[PageImage]:
 def write_report(
     path: str | Path,
     title: str,
-    runs: Sequence[RunRecord],
+    run: RunRecord,
     gallery: Sequence[Sequence[GalleryEntry]] | None = None,
     notes: Sequence[str] = (),
     pictures: BatchPictures | None = None,
 ) -> None:
-    """Write the page about finished runs: results, curves, pictures and configuration.
+    """Write the page about a finished run: results, curves, pictures and configuration.
 
     Args:
         path: File to write, replaced as a whole.
         title: Heading of the page.
-        runs: At least one, with different names.
+        run: The run.
         gallery: Rows of `retrieval_gallery`; left out by default.
         notes: Sentences below the heading.
         pictures: Pictures of one batch; left out by default.
-
-    Raises:
-        ValueError: If there are no runs, or two have the same name.
     """
-    names = [run.name for run in runs]
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"Expected 'runs' to be one or more with different names (got {names})")
-    keys = _figure_keys(runs)
+    keys = _figure_keys(run)
     page = render(
         "run.html",
         title=title,
         notes=notes,
         head=["run", "epoch", *map(_figure_title, keys), *(cost.title for cost in COSTS)],
-        results=[_result_rows(run, keys) for run in runs],
-        curves=svg_images(retrieval_panels({run.name: run.history for run in runs})),
-        losses={run.name: svg_images(loss_panels(run.history)) for run in runs},
+        run=run,
+        results=_result_rows(run, keys),
+        costs=[cost.show(run.results) for cost in COSTS],
+        curves=svg_images(retrieval_panels({run.name: run.history})),
+        losses=svg_images(loss_panels(run.history)),
         pictures=pictures,
         gallery=gallery,
-        configs={run.name: run.config for run in runs},
     )
     write_text(path, page)
 
 
-def _figure_keys(runs: Sequence[RunRecord]) -> list[str]:
-    """Names of all retrieval figures that any run has, those of the last epoch first."""
+def _figure_keys(run: RunRecord) -> list[str]:
+    """Names of all retrieval figures that a run has, those of the last epoch first."""
     keys = (
         key.removeprefix(f"{which}/")
         for which in ("last", "best")
-        for run in runs
         for key in run.results
         if key.startswith(f"{which}/")
     )
@@ -145,18 +126,17 @@ def _figure_title(key: str) -> str:
     return TITLES.get(key, key.replace("recall@", "R@") + " [%]")
 
 
-def _result_rows(run: RunRecord, keys: Sequence[str]) -> dict[str, Any]:
-    """The two table rows of a run, as text: after the last epoch and after the best."""
+def _result_rows(run: RunRecord, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The two rows of the table, as text: after the last epoch and after the best."""
     last_epoch = run.history[-1].get("epoch") if run.history else None
     epochs = {"last": last_epoch, "best": run.results.get("best_epoch")}
-    rows = {
+    return {
         which: {
             "epoch": _epoch(which, epoch),
             "figures": [Column(f"{which}/{key}", "", "percent").show(run.results) for key in keys],
         }
         for which, epoch in epochs.items()
     }
-    return {"name": run.name, "costs": [cost.show(run.results) for cost in COSTS], **rows}
 
 
 def _epoch(which: str, epoch: float | None) -> str:

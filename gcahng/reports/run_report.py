@@ -9,8 +9,9 @@ from torch import Tensor
 from gcahng.data import ImageDataset
 from gcahng.evaluation.retrieval import nearest_neighbours
 from gcahng.reports.batch_pictures import TITLES, Selection, draw_batch
+from gcahng.reports.data_uri import data_uri
 from gcahng.reports.gallery import GalleryEntry, retrieval_gallery
-from gcahng.reports.page import BatchPictures, PageImage, data_uri, write_report
+from gcahng.reports.page import BatchPictures, PageImage, write_report
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import EvaluatedRun, embed_split, load_run
 from gcahng.runs.record import read_record, selection_note
@@ -35,7 +36,7 @@ def report_run(folder: RunFolder, evaluated: EvaluatedRun | None = None) -> None
     write_report(
         folder.report,
         f"Run {folder.path.name}",
-        [record],
+        record,
         gallery=gallery_of(evaluated),
         notes=[selection_note([record])],
         pictures=pictures_of(evaluated, folder),
@@ -45,7 +46,7 @@ def report_run(folder: RunFolder, evaluated: EvaluatedRun | None = None) -> None
 def pictures_of(evaluated: EvaluatedRun, folder: RunFolder, split: str = "test") -> BatchPictures:
     """Draw the first batch of a run's split.
 
-    A picture that fails must not cost a training its report, so the caption then gives the reason.
+    If a picture fails, the report is written without them, and the caption gives the reason.
 
     Args:
         evaluated: The run and the split.

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isfinite
 from statistics import median
 from typing import Literal
 
@@ -22,7 +23,8 @@ class RunRecord:
         history: One mapping per epoch with `epoch`, cumulative `seconds` and `work_seconds`,
             `loss/…` and `val/…` or `test/…` figures, any of which may be missing or NaN.
         results: `last/…` and `best/…` figures (fractions), `best_epoch`, `seconds`,
-            `work_seconds`, `peak_memory_mib`, any of which may be missing or NaN.
+            `work_seconds`, `peak_memory_mib`, any of which may be missing or NaN. A run that an
+            earlier version began has no `work_seconds`, see `measured_work`.
         config: The resolved configuration, as text.
     """
 
@@ -99,25 +101,40 @@ def selection_note(records: Sequence[RunRecord]) -> str:
     return " ".join(notes)
 
 
+def measured_work(figures: Mapping[str, float | None]) -> float | None:
+    """The work seconds in a row of a history or in the results of a run.
+
+    Returns:
+        None where no work was measured: the figure is missing, None or NaN.
+
+    >>> measured_work({"seconds": 3.0, "work_seconds": 2.0}), measured_work({"seconds": 3.0})
+    (2.0, None)
+    """
+    work = figures.get("work_seconds")
+    return work if work is not None and isfinite(work) else None
+
+
 def work_clock(records: Sequence[RunRecord]) -> str:
     """The key of the time that compares how much work some runs did.
 
     Returns:
-        `work_seconds` where every epoch of every run has it; it counts CPU time of the training
-        process on a CPU and wall-clock time on a GPU. Else `seconds`, wall-clock time.
+        `work_seconds` where every epoch of every run has it: CPU time of the training process on a
+        CPU, and wall-clock time on a GPU. Else `seconds`, wall-clock time, for all of the runs.
     """
     rows = [row for record in records for row in record.history]
-    return "work_seconds" if all("work_seconds" in row for row in rows) else "seconds"
+    measured = all(measured_work(row) is not None for row in rows)
+    return "work_seconds" if measured else "seconds"
 
 
 def epochs_for(target: RunRecord, measured: RunRecord) -> int:
     """How many epochs of `measured` take as much work as all epochs of `target` did.
 
-    By the median epoch of each, which slow epochs on a busy machine affect least.
+    This compares their median epochs, because some slow epochs on a busy machine hardly change
+    the median.
 
     Args:
-        target: The run whose training time is to be matched.
-        measured: A run of the experiment that is to be trained for that long.
+        target: The run whose training time the epochs match.
+        measured: A run of the experiment that will be trained for that long.
 
     Returns:
         At least 1.

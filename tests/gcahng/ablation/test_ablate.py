@@ -42,7 +42,7 @@ def test_a_finished_grid_is_not_trained_again(
     _forbid(monkeypatch)
     capsys.readouterr()
     assert run_grid(grid, console)
-    assert "4 of 4 runs finished before; --fresh trains anew" in capsys.readouterr().out
+    assert "4 of 4 runs finished before; use --fresh to train again" in capsys.readouterr().out
     assert {run.name: results_of(run) for run in grid_runs(grid)} == before
 
 
@@ -71,7 +71,7 @@ def test_a_failing_cell_does_not_take_the_others_along(
     assert "2 of 4 runs failed: bad-seed0, killed-seed0" in shown
     report = Path("runs/ablations/grid/grid.md").read_text(encoding="utf-8")
     assert "- bad, seed 0: training diverged in step 2\n" in report
-    assert "| full | 1 | 50.00 | 25.00 | +0.00 | +0.00 | 6.0 | 2 |" in report
+    assert "| full | 1 | 50.00 | 25.00 | +0.00 | +0.00 | 6.0 | 4.0 | 2 |" in report
     states = {run.cell.name: run.status()[0] for run in grid_runs(grid)}
     assert states["bad"] is states["killed"] is State.FAILED
     assert states["full"] is states["npair"] is State.FINISHED
@@ -107,8 +107,9 @@ def test_equal_time_waits_for_what_it_needs(write_grid: WriteGrid, console: Cons
     grid = write_grid(LONG, seeds=1)
     assert run_grid(grid, console, jobs=3)
     npair, full, long = map(results_of, grid_runs(grid))
-    # 2 epochs of 3 s take as long as 6 of 1 s.
-    assert (full["seconds"], long["epochs"], long["seconds"]) == (6.0, 6, 6.0)
+    # By work, 2 epochs of 2 s take as long as 4 of 1 s; by wall-clock time it would be 6.
+    assert (full["work_seconds"], long["epochs"], long["work_seconds"]) == (4.0, 4, 4.0)
+    assert (full["seconds"], long["seconds"]) == (6.0, 4.0)
     assert long["from"] >= max(npair["to"], full["to"])
 
 
@@ -127,7 +128,8 @@ def test_equal_time_that_no_longer_is_equal_is_refused(
     grid = write_grid(LONG, seeds=1)
     assert run_grid(grid, console)
     npair, _, long = grid_runs(grid)
-    npair.folder.metrics.write_text("seconds\n2.0\n4.0\n")
+    # As an earlier version leaves it: without work, so that both runs count by wall-clock time.
+    npair.folder.metrics.write_text("seconds,work_seconds\n2.0,\n4.0,\n")
     with pytest.raises(ValueError, match=r"long-seed0' was trained with other .*train\.epochs"):
         run_grid(grid, console)
     assert run_grid(grid, console, only=["long"], fresh=True)
@@ -159,7 +161,7 @@ def test_only_some_cells_with_what_they_need(write_grid: WriteGrid, console: Con
     assert [run.finished for run in grid_runs(grid)] == [True, True, False, True]
     kept = results_of(grid_runs(grid)[0])
     assert run_grid(grid, console, only=["long"], fresh=True)
-    assert results_of(grid_runs(grid)[0]) == kept, "what a cell needs is not its to delete"
+    assert results_of(grid_runs(grid)[0]) == kept, "a cell must not delete what it needs"
 
 
 @pytest.mark.usefixtures("fake_train")

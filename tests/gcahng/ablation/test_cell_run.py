@@ -1,9 +1,12 @@
 """How far a run is, told from what is on the disk."""
 
+import math
+
 import pytest
 
 from gcahng.ablation.cell_run import CellRun, State, grid_runs
 from gcahng.config import load_config
+from gcahng.runs.record import RunRecord, epochs_for, measured_work, work_clock
 from tests.gcahng.ablation.conftest import TWO_CELLS, WriteGrid, finish
 
 LONG = TWO_CELLS + "equal_time: {long: {of: npair, as: full}}"
@@ -68,3 +71,37 @@ def test_equal_time_is_measured_with_the_same_seed(
     assert config is not None
     assert (config.name, config.seed, config.train.epochs) == ("long", 1, epochs)
     assert config.generator is None
+
+
+@pytest.mark.parametrize(
+    ("of", "as_long_as", "epochs"),
+    [
+        (4.0, 20.0, 5),
+        (4.0, None, 2),
+        (None, 20.0, 2),
+        (None, None, 2),
+    ],
+)
+def test_equal_time_goes_by_the_work_that_both_runs_measured(
+    write_grid: WriteGrid, of: float | None, as_long_as: float | None, epochs: int
+) -> None:
+    """By the wall clock one takes twice as long as the other, by their work five times as long."""
+    npair, full, long = grid_runs(write_grid(LONG, seeds=1))
+    finish(npair, 0.5, seconds=10.0, work=of)
+    finish(full, 0.5, seconds=20.0, work=as_long_as)
+    config = long.config()
+    assert config is not None
+    assert config.train.epochs == epochs
+
+
+@pytest.mark.parametrize("missing", [{}, {"work_seconds": None}, {"work_seconds": math.nan}])
+def test_work_that_was_not_measured(missing: dict[str, float]) -> None:
+    assert measured_work(missing) is None
+    old = RunRecord("old", [{"seconds": 6.0, **missing}], {"epochs": 1, **missing}, "")
+    # Begun by an earlier version and continued: its first epoch lacks what its second has.
+    begun = RunRecord("begun", [old.history[0], {"seconds": 9.0, "work_seconds": 1.0}], {}, "")
+    new = RunRecord("new", [{"seconds": 3.0, "work_seconds": 1.0}], {"epochs": 1}, "")
+    assert work_clock([new]) == "work_seconds"
+    for mixed in ([old], [new, old], [old, new], [begun], [new, begun]):
+        assert work_clock(mixed) == "seconds"
+    assert (epochs_for(old, new), epochs_for(new, new)) == (2, 1)

@@ -75,7 +75,8 @@ def test_a_later_layer_wins_and_may_fill_what_was_null(write_grid: WriteGrid) ->
 def test_equal_time_takes_over_the_cell(write_grid: WriteGrid) -> None:
     grid = write_grid(TWO_CELLS + "equal_time: {long: {of: npair, as: full}}")
     cell = grid.cells["long"]
-    assert cell.equal_time == EqualTime(of="npair", as_long_as="full")
+    assert cell.equal_time == EqualTime.model_validate({"of": "npair", "as": "full"})
+    assert cell.waits_for == ("npair", "full")
     assert cell.config.generator is None
     assert cell.config.name == "long"
 
@@ -128,15 +129,28 @@ MISTAKES = [
     ),
     (
         HEAD + CELLS + "equal_time: {long: {of: npair}}",
-        "grid.yaml: equal_time.long.as: expected the name of a cell",
+        "grid.yaml: missing key 'equal_time.long.as'; expected text",
     ),
     (
         HEAD + CELLS + "equal_time: {long: {of: 3, as: npair}}",
-        "grid.yaml: equal_time.long.of: expected the name of a cell, got 3",
+        "grid.yaml: equal_time.long.of: expected text, got 3",
     ),
     (
-        HEAD + CELLS + "equal_time: {long: {off: npair, as: npair}}",
-        "grid.yaml: equal_time.long: unknown key 'off' (did you mean 'of'?); allowed here: of, as",
+        HEAD + CELLS + "equal_time: {long: {of: npair, as: [npair]}}",
+        "grid.yaml: equal_time.long.as: expected text, got ['npair']",
+    ),
+    (
+        HEAD + CELLS + "equal_time: {long: npair}",
+        "grid.yaml: equal_time.long: expected a mapping (keys: of, as), got 'npair'",
+    ),
+    (
+        HEAD + CELLS + "equal_time: {long: {of: npair, as_long_as: npair, as: npair}}",
+        "grid.yaml: unknown key 'equal_time.long.as_long_as'; allowed here: of, as",
+    ),
+    (
+        HEAD + CELLS + "equal_time: {long: {of: npair, ass: npair, as: npair}}",
+        "grid.yaml: unknown key 'equal_time.long.ass' (did you mean 'equal_time.long.as'?); "
+        "allowed here: of, as",
     ),
     (
         HEAD + CELLS + "show: npiar",

@@ -125,19 +125,69 @@ def test_many_cells_are_the_reference_and_the_best(
     assert "'npair' and the cells with the highest MAP@R" in drawn.caption
 
 
+def _equal_time_notes(grid: Grid) -> list[str]:
+    notes = report_grid(grid, details=False).read_text(encoding="utf-8").splitlines()
+    return [line for line in notes if "by the median epoch" in line or line.startswith("Equal ")]
+
+
 def test_a_report_says_by_which_clock_time_was_equal(write_grid: WriteGrid) -> None:
-    grid = write_grid(TWO_CELLS + "equal_time: {long: {of: npair, as: full}}", seeds=1)
-    for run in grid_runs(grid):
-        finish(run, 0.5)
+    grid = write_grid(
+        TWO_CELLS.replace("full: {}", "full: {}, other: {}")
+        + "equal_time: {long: {of: npair, as: full}, longer: {of: npair, as: other}}"
+    )
+    long = (
+        "'long' is 'npair' trained for as long as 'full' took with the same seed, by the median "
+        "epoch of each"
+    )
+    longer = long.replace("long'", "longer'").replace("full", "other")
+    work = (
+        "Equal work: CPU seconds of the training process, on which load elsewhere has much less "
+        "effect than on wall-clock time; on a GPU, wall-clock seconds."
+    )
+    time = (
+        "Equal time: wall-clock seconds where a run by an earlier version has not measured its "
+        "work; load elsewhere on the machine counts."
+    )
+    runs = {run.name: run for run in grid_runs(grid)}
+    finish(runs["npair-seed0"], 0.5, work=4.0)
+    assert _equal_time_notes(grid) == [f"{long}.", f"{longer}."]
+    for run in runs.values():
+        finish(run, 0.5, work=4.0)
+    assert _equal_time_notes(grid) == [f"{long}.", f"{longer}.", work]
     text = report_grid(grid, details=False).read_text(encoding="utf-8")
-    assert "Equal time: wall-clock seconds, so other load on the machine counts." in text
+    assert "| long | 2 | 50.00 ± 0.00 | 25.00 ± 0.00 | +0.00 | +0.00 | 10.0 | 4.0 | 1 |" in text
+    # One cell of one pair, by an earlier version: the other cell still goes by work.
+    finish(runs["other-seed1"], 0.5)
+    assert _equal_time_notes(grid) == [
+        f"{long}.",
+        f"{longer} (seed 1 by wall-clock time).",
+        work,
+        time,
+    ]
+    text = report_grid(grid, details=False).read_text(encoding="utf-8")
     assert "| work |" not in text
+    assert "| long | 2 | 50.00 ± 0.00 | 25.00 ± 0.00 | +0.00 | +0.00 | 10.0 | 1 |" in text
+    # The work of the equal-time run itself does not matter.
+    finish(runs["other-seed1"], 0.5, work=4.0)
+    finish(runs["longer-seed1"], 0.5)
+    assert _equal_time_notes(grid) == [f"{long}.", f"{longer}.", work]
+
+
+@pytest.mark.parametrize("missing", ["null", "NaN"])
+def test_work_that_was_not_measured_is_not_shown(write_grid: WriteGrid, missing: str) -> None:
+    grid = write_grid(seeds=1)
     for run in grid_runs(grid):
-        run.folder.write_metrics([{"epoch": 1, "seconds": 10.0, "work_seconds": 4.0}])
-        run.folder.write_results(results_of(run) | {"work_seconds": 4.0})
-    text = report_grid(grid, details=False).read_text(encoding="utf-8")
-    assert "CPU seconds of the training process, so load elsewhere does not count." in text
-    assert "| long | 1 | 50.00 | 25.00 | +0.00 | +0.00 | 10.0 | 4.0 | 1 |" in text
+        finish(run, 0.5, work=4.0)
+    results = run.folder.results
+    results.write_text(
+        results.read_text().replace('"work_seconds": 4.0', f'"work_seconds": {missing}')
+    )
+    target = report_grid(grid, details=False)
+    text = target.read_text(encoding="utf-8")
+    assert "| work |" not in text
+    assert "Work: mean CPU seconds" not in text
+    with target.with_suffix(".csv").open(newline="") as file:
+        assert [row["work_seconds"] for row in csv.DictReader(file)] == ["4.00"] * 2 + [""] * 2
 
 
 def test_pictures_that_cannot_be_drawn_do_not_cost_the_report(write_grid: WriteGrid) -> None:

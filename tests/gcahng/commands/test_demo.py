@@ -32,7 +32,7 @@ def test_the_grid_has_the_controls_of_the_full_recipe() -> None:
     found = read_grid(GRID)
     npair, full = found.cells["N-pair"].config, found.cells["GCA-HNG"].config
     assert npair == full.model_copy(update={"name": "N-pair", "generator": None})
-    assert found.cells["N-pair, as long as GCA-HNG"].equal_time == ("N-pair", "GCA-HNG")
+    assert found.cells["N-pair, as long as GCA-HNG"].waits_for == ("N-pair", "GCA-HNG")
     assert (found.reference, found.show) == ("N-pair", "GCA-HNG")
 
 
@@ -75,4 +75,4 @@ def test_recipes_side_by_side(
     assert results["epochs"] > 1
     monkeypatch.setattr(ablate, "report_grid", report_without_pictures)
     demo()
-    assert "3 of 3 runs finished before; --fresh trains anew" in capsys.readouterr().out
+    assert "3 of 3 runs finished before; use --fresh to train again" in capsys.readouterr().out
