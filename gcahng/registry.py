@@ -84,9 +84,14 @@ class Registry(Mapping[str, T]):
             return self.entries[name]
         if self.library is not None and (found := self.library.find(name)) is not None:
             return found
-        raise ValueError(self._unknown(name))
+        similar, others = [], []
+        if self.library is not None:
+            similar, others = list(self.library.names()), [self.library.described]
+        if self.user_base is not None:
+            others.append("a class of your own as module.path:ClassName")
+        raise ValueError(_unknown(self.kind, name, self.entries, similar, others))
 
-    def build(self, name: str, *args: Any, **settings: Any) -> Any:
+    def build(self, name: str, /, *args: Any, **settings: Any) -> Any:
         """Find a component and call it with the given arguments.
 
         Raises:
@@ -95,16 +100,6 @@ class Registry(Mapping[str, T]):
         make: Any = self.find(name)
         check_call(f"{self.kind} {name!r}", make, *args, **settings)
         return make(*args, **settings)
-
-    def _unknown(self, name: str) -> str:
-        """Return the error message for an unknown name."""
-        library_names = self.library.names() if self.library is not None else ()
-        choices = [", ".join(sorted(self.entries))]
-        choices += [self.library.described] if self.library is not None else []
-        if self.user_base is not None:
-            choices.append("a class of your own as module.path:ClassName")
-        hint = did_you_mean(name, [*self.entries, *library_names])
-        return f"unknown {self.kind} {name!r}{hint}; choose from: {', or '.join(choices)}"
 
 
 def lookup(choices: Mapping[str, T], name: str, kind: str) -> T:
@@ -129,11 +124,32 @@ def lookup(choices: Mapping[str, T], name: str, kind: str) -> T:
     """
     if name in choices:
         return choices[name]
-    listed = ", ".join(sorted(choices)) or "(none)"
-    raise ValueError(f"unknown {kind} {name!r}{did_you_mean(name, choices)}; choose from: {listed}")
+    raise ValueError(_unknown(kind, name, choices))
 
 
-def check_call(what: str, make: Callable[..., Any], *args: Any, **settings: Any) -> None:
+def _unknown(
+    kind: str,
+    name: str,
+    names: Iterable[str],
+    similar: Sequence[str] = (),
+    others: Sequence[str] = (),
+) -> str:
+    """Return the error message for an unknown name.
+
+    Args:
+        kind: The kind of entry.
+        name: The name given by the user.
+        names: The names to list.
+        similar: Names to suggest but not to list.
+        others: Descriptions of what else can be chosen.
+    """
+    names = sorted(names)
+    hint = did_you_mean(name, [*names, *similar])
+    choices = [", ".join(names) or "(none)", *others]
+    return f"unknown {kind} {name!r}{hint}; choose from: {', or '.join(choices)}"
+
+
+def check_call(what: str, make: Callable[..., Any], /, *args: Any, **settings: Any) -> None:
     """Raise unless `make` can be called with these arguments.
 
     Args:

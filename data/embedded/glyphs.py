@@ -1,13 +1,11 @@
 """Glyphs: rendered characters in sixteen typefaces, a retrieval task that needs no download."""
 
 import hashlib
-import os
 import unicodedata
 import warnings
 import zipfile
 import zlib
 from pathlib import Path
-from uuid import uuid4
 
 import matplotlib
 import numpy as np
@@ -18,6 +16,7 @@ from torch import Tensor
 from gcahng.data.datasets.base import ImageDataset, Transform
 from gcahng.data.embedded.characters import FONTS, bitmaps, character_name, distinct_characters
 from gcahng.data.embedded.distortions import IMAGE_SIZE, distort
+from gcahng.files import atomic_write
 
 # Increment whenever the same seed renders different images.
 RECIPE_VERSION = 1
@@ -143,11 +142,6 @@ def _read(path: Path) -> dict[str, np.ndarray] | None:
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Store a split atomically: write a temporary file, then rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid4().hex}.npz")
-    try:
+    """Store a split."""
+    with atomic_write(path) as temporary:
         np.savez(temporary, **arrays)  # type: ignore[arg-type]
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

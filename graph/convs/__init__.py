@@ -15,7 +15,7 @@ from gcahng.graph.convs.none_conv import NoneConv
 from gcahng.graph.convs.pyg_conv import PyGConv, operator_arguments
 from gcahng.graph.convs.pyg_operators import OPERATORS
 from gcahng.graph.convs.user_conv import UserConv
-from gcahng.registry import Registry, check_arguments
+from gcahng.registry import Registry, check_arguments, check_call
 
 CONVS: Registry[Callable[..., nn.Module]] = Registry(
     "layer",
@@ -95,26 +95,20 @@ def build_conv(
     settings = settings or {}
     check_arguments("a network of layers", settings, SETTINGS)
     make = CONVS.find(name)
-    takes, takes_any = _arguments(name, make)
-    if not takes_any:
+    takes = _arguments(name, make)
+    if name in OPERATORS:
+        # Their signature is open; PyG's own names the arguments.
         check_arguments(f"layer {name!r}", args, takes)
     arguments = {key: value for key, value in settings.items() if key in takes} | dict(args)
-    signature = inspect.signature(make)
-    try:
-        signature.bind(in_channels, edge_dim, **arguments)
-    except TypeError as error:
-        raise ValueError(
-            f"layer {name!r} cannot be built from (in_channels, edge_dim) and its args: {error}; "
-            f"it takes {signature}"
-        ) from error
+    check_call(f"layer {name!r}", make, in_channels, edge_dim, **arguments)
     conv = make(in_channels, edge_dim, **arguments)
     return UserConv(name, conv) if ":" in name else conv
 
 
-def _arguments(name: str, make: Callable[..., nn.Module]) -> tuple[list[str], bool]:
-    """Names of the arguments after the two widths, and whether any other name is accepted."""
+def _arguments(name: str, make: Callable[..., nn.Module]) -> list[str]:
+    """Names of the arguments after the two widths."""
     if name in OPERATORS:
-        return operator_arguments(name), False
+        return operator_arguments(name)
     parameters = inspect.signature(make).parameters.values()
     named = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    return named[2:], any(p.kind is p.VAR_KEYWORD for p in parameters)
+    return named[2:]
