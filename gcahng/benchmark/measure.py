@@ -32,7 +32,7 @@ def median_seconds(
 ) -> dict[str, float]:
     """Median run time of several functions, after one warm-up run each.
 
-    The functions take turns, so that a machine that slows down affects all of them alike.
+    The functions take turns, so that a machine that slows down affects all of them equally.
 
     Args:
         work: Functions by name.

@@ -79,8 +79,8 @@ def default_pairs(graph: Data) -> dict[str, list[tuple[int, int]]]:
 
     groups = {
         "one class": by_correlation(same, True),
-        "two classes,\nmost alike": by_correlation(~same, True),
-        "two classes,\nleast alike": by_correlation(~same, False)[::-1],
+        "two classes,\nmost similar": by_correlation(~same, True),
+        "two classes,\nleast similar": by_correlation(~same, False)[::-1],
     }
     return {kind: pairs for kind, pairs in groups.items() if pairs}
 

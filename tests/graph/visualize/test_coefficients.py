@@ -31,7 +31,11 @@ def test_pairs_are_labelled(graph: Data) -> None:
 
 def test_default_pairs_are_of_each_kind(graph: Data) -> None:
     groups = default_pairs(graph)
-    assert list(groups) == ["one class", "two classes,\nmost alike", "two classes,\nleast alike"]
+    assert list(groups) == [
+        "one class",
+        "two classes,\nmost similar",
+        "two classes,\nleast similar",
+    ]
     same, most, least = groups.values()
     correlation = graph.edge_attr.sum(-1).view(15, 15)
     ranked = sorted(
