@@ -160,7 +160,9 @@ class RunFolder:
 def write_shared_model(folder: RunFolder, embedder: nn.Module, config: ExperimentConfig) -> None:
     """Write the embedder to share: its weights, and its settings in `config.json`."""
     with atomic_write(folder.model) as temporary:
-        state = {name: value.contiguous() for name, value in embedder.state_dict().items()}
+        # Copies, since safetensors stores no two names of one tensor, as tied weights have.
+        state = {name: value.detach().clone() for name, value in embedder.state_dict().items()}
+        state = {name: value.contiguous() for name, value in state.items()}
         save_file(state, temporary)
     settings = json.dumps(config.model_dump(), indent=2)
     write_text(folder.model.with_name("config.json"), settings + "\n")

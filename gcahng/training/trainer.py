@@ -20,6 +20,7 @@ from gcahng.training.loss_log import LossLog
 from gcahng.training.measurements import Measurements
 from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
 from gcahng.training.progress import TrainingProgress
+from gcahng.training.rehearsal import rehearse
 from gcahng.training.warm_start import warm_start
 
 # Seconds between two reports of the losses. On a GPU each report waits for the device.
@@ -55,7 +56,7 @@ class Trainer:
         *,
         pretrained: bool = True,
     ) -> "Trainer":
-        """Choose the device, seed all random states and build the experiment.
+        """Choose the device, seed all random states, build the experiment and try its parts.
 
         Args:
             config: The settings.
@@ -71,6 +72,7 @@ class Trainer:
             torch.set_num_threads(config.fabric.threads)
         seed_everything(config.seed, verbose=False)
         experiment = build_experiment(config, fabric.device, pretrained=pretrained)
+        rehearse(experiment)
         return cls(experiment, fabric, folder, display)
 
     def fit(self) -> dict[str, Any]:

@@ -85,7 +85,13 @@ def timm_backbone(
             check_reachable(model, TIMM_HOST)
         with fetching(model, TIMM_HOST), quiet("huggingface_hub"):
             network = timm.create_model(model, pretrained=from_hub, num_classes=0, **args)
-        network.out_channels = getattr(network, "head_hidden_size", None) or network.num_features
+        width = getattr(network, "head_hidden_size", None) or getattr(network, "num_features", None)
+        if width is None:
+            raise ValueError(
+                f"timm's {model} does not return one feature vector per image with the arguments "
+                f"{', '.join(args)}: leave out features_only and the like"
+            )
+        network.out_channels = width
         return network
 
     return build_with_weights(make, model, pretrained, weights)

@@ -111,7 +111,8 @@ def test_an_unreadable_photo_is_one_sentence_with_its_path(
 ) -> None:
     for split in ("train", "test"):
         folder_tree(tmp_path / "photos" / split, [f"{split} {c}" for c in "abc"], images=3)
-    for bad in (tmp_path / "photos" / "train").rglob("*.jpg"):
+    # All but the first and the last, which are tried at the start.
+    for bad in sorted((tmp_path / "photos" / "train").rglob("*.jpg"))[1:-1]:
         bad.write_bytes(bad.read_bytes()[:200])
     arguments = ["train", "photos", f"data.root={tmp_path / 'photos'}", *PHOTOS]
     assert _run(monkeypatch, *arguments, f"data.workers={workers}", "--run", tmp_path / "run") == 1
