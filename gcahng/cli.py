@@ -3,9 +3,11 @@
 import os
 import sys
 import warnings
+from typing import Annotated
 
 import typer
 
+from gcahng import __version__
 from gcahng.commands.ablate import ablate
 from gcahng.commands.benchmark import benchmark
 from gcahng.commands.checkpoints import export_checkpoint, import_checkpoint
@@ -25,6 +27,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"gcahng {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it."),
+    ] = False,
+) -> None:
+    """Deep metric learning with globally correlation-aware hard negatives (GCA-HNG)."""
+
+
 for command in (train, evaluate, visualize, ablate, demo, benchmark):
     app.command()(command)
 app.command("import-checkpoint")(import_checkpoint)

@@ -37,7 +37,7 @@ def test_mistakes_read_as_shown(
     path, *overrides = shlex.split(arguments)
     with pytest.raises((ValueError, FileNotFoundError)) as info:
         load_config(path, overrides)
-    assert str(info.value) == sentences.strip()
+    assert f"error: {info.value}" == sentences.strip()
 
 
 @pytest.mark.parametrize("arguments", COMMANDS)

@@ -146,7 +146,8 @@ class FileDataset(ImageDataset):
         """
         return read_image(
             self.paths[index],
-            "repair or remove it, or skip unreadable images with data.args.unreadable=skip",
+            "repair or remove it, or skip unreadable images with unreadable=skip (in an "
+            "experiment: data.args.unreadable=skip)",
         )
 
 

@@ -81,15 +81,26 @@ def run_grid(
     return _show_results(grid, runs, written, console)
 
 
-def show_grid(grid: Grid, console: Console) -> None:
-    """Print the cells and what each changes in the reference, without training."""
+def show_grid(grid: Grid, console: Console, only: Sequence[str] = ()) -> None:
+    """Print the cells and what each changes in the reference, without training.
+
+    Args:
+        grid: The grid.
+        console: Where to print.
+        only: Names of the cells to print, with those that they need; by default all.
+
+    Raises:
+        ValueError: If there is no such cell.
+    """
+    runs = _selected(grid, only)
+    names = {run.cell.name for run in runs}
     columns = [Column("cell", "cell"), Column("changes", f"differs from {grid.reference} in")]
     rows = [
         {"cell": name, "changes": ", ".join(grid.changes(cell))}
         for name, cell in grid.cells.items()
+        if name in names
     ]
     console.print(results_table(rows, columns, grid.title))
-    runs = grid_runs(grid)
     finished = sum(run.finished for run in runs)
     seeds = f"seeds {grid.seeds[0]} to {grid.seeds[-1]}"
     _print(console, f"{len(runs)} runs, {seeds}, {finished} of them finished; in {grid.folder}")

@@ -103,6 +103,19 @@ def plain_products(device: torch.device, size: int = 2048, count: int = 16) -> t
     return run, 2 * size**3 * count
 
 
+def find_device(name: str) -> torch.device:
+    """The device of `--device`.
+
+    Raises:
+        ValueError: If torch does not know it, or this machine does not have it.
+    """
+    if name not in ("cpu", "cuda"):
+        raise ValueError(f"--device: expected cpu or cuda, got {name!r}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device: torch finds no CUDA device on this machine; use cpu")
+    return torch.device(name)
+
+
 def device_name(device: torch.device) -> str:
     """Name of the processor."""
     if device.type == "cuda":

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from gcahng.benchmark.measure import (
     device_name,
+    find_device,
     median_seconds,
     peak_mib,
     plain_products,
@@ -81,7 +82,7 @@ def run_benchmark(
         ValueError: If a shape is unknown.
     """
     chosen = {name: lookup(SHAPES, name, "shape") for name in shapes}
-    target = torch.device(device)
+    target = find_device(device)
     with torch_threads(threads):
         rows, notes = [], []
         for name, shape in chosen.items():

@@ -10,7 +10,7 @@ from rich.console import Console
 from torch import Tensor
 
 from gcahng.benchmark.drawn_photos import PHOTO_SIZE, DrawnPhotos
-from gcahng.benchmark.measure import Work, device_name, median_seconds, torch_threads
+from gcahng.benchmark.measure import Work, device_name, find_device, median_seconds, torch_threads
 from gcahng.benchmark.paths import write_benchmark
 from gcahng.builders.images import Splits, open_split, transform_of
 from gcahng.config import ExperimentConfig, load_config
@@ -76,7 +76,7 @@ def run_step_cost(
         ValueError: If a setting is wrong.
     """
     settings = [load_config(name, overrides) for name in experiments]
-    target = torch.device(device)
+    target = find_device(device)
     with torch_threads(threads):
         found = [_measure(config, repetitions, target) for config in settings]
     rows = [row for row, _ in found]

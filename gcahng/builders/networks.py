@@ -14,6 +14,21 @@ from gcahng.losses import LOSSES
 from gcahng.models import BACKBONES, Embedder, build_backbone
 from gcahng.registry import check_arguments
 
+# Arguments of generators that have a setting of their own, which `generator.args` would override.
+SET_ELSEWHERE = {
+    **{name: f"generator.graph.{name}" for name in ("conv", "layers", "heads", "path", "memory")},
+    "edge_dropout": "generator.graph.dropout",
+    "dropout": "generator.graph.dropout_rate",
+    **{name: f"generator.{name}" for name in ("alpha", "beta", "gamma", "synthetic_weight")},
+    **{
+        name: f"generator.{name}"
+        for name in ("similarity_weight", "diversity_weight", "node_ce_weight")
+    },
+    "edge_heads": "quirks.edge_heads",
+    "misplaced_similarity_mask": "quirks.similarity_mask",
+    "keep_own_class": "quirks.same_class_negatives",
+}
+
 
 def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedder:
     """Build the backbone and the linear layer.
@@ -98,6 +113,9 @@ def build_generator(config: ExperimentConfig, num_classes: int) -> NegativeGener
     known = argument_names(generator)
     with blame_setting("generator.args"):
         check_arguments(f"generator {section.name!r}", section.args, known)
+        for name in section.args:
+            if name in SET_ELSEWHERE:
+                raise ValueError(f"{name!r} is set by {SET_ELSEWHERE[name]}: set it there")
     settings = {k: v for k, v in _generator_settings(config).items() if k in known}
     with blame_setting("generator.args" if section.args else "generator"):
         return generator(config.embedder.dim, num_classes, **settings | section.args)

@@ -35,6 +35,6 @@ def ablate(
 
     read = read_grid(grid, seeds)
     if dry_run:
-        show_grid(read, console)
+        show_grid(read, console, only or [])
     elif not run_grid(read, console, only or [], jobs, out, fresh):
         raise typer.Exit(1)

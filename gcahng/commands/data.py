@@ -49,7 +49,10 @@ def show(
 
 
 def verify(
-    name: Annotated[str, typer.Argument(help="cub, cars, sop, inshop, folder or csv.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="cub, cars, sop, inshop, folder, csv, digits or glyphs."),
+    ],
     settings: DataSettings = None,
     root: DataRoot = None,
     download: Annotated[

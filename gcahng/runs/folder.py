@@ -96,8 +96,8 @@ class RunFolder:
         """
         if self.last.exists():
             raise FileExistsError(
-                f"'{self.path}' already holds a run: continue it with --resume {self.path}, or "
-                "choose another folder with --run or another 'name' or 'seed'"
+                f"'{self.path}' already holds a run: choose another folder with --run, or "
+                f"another 'name' or 'seed'; to continue it, use --resume {self.path}"
             )
         if not self.path.exists():
             return

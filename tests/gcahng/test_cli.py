@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gcahng import cli
+from gcahng import __version__, cli
 from gcahng.training.trainer import Trainer
 from tests.data.trees import folder_tree
 
@@ -132,6 +132,15 @@ def test_a_small_gallery_still_makes_a_report(
 
 
 MISTAKES = [
+    (["benchmark", "--device", "gpu"], "--device: expected cpu or cuda, got 'gpu'"),
+    (["benchmark", "--device", "cuda"], "--device: torch finds no CUDA device"),
+    (["benchmark", "--experiment", "digits", "--device", "tpu"], "--device: expected cpu or cuda"),
+    (["train", "digits", "generator.args.layers=2"], "'layers' is set by generator.graph.layers"),
+    (["train", "digits", "generator.args.alpha=2.0"], "'alpha' is set by generator.alpha"),
+    (["train", "digits", "data.args.split=train"], "data.args: 'split' is not an argument"),
+    (["train", "--resume", "x", "--run", "y"], "--resume takes a run folder alone"),
+    (["train", "digits", "--root", "."], "--root goes with --resume"),
+    (["ablate", "ablations/quickstart", "--only", "nope", "--dry-run"], "unknown cell 'nope'"),
     (["train", "digits", "train.epoch=1"], "override: unknown key 'train.epoch' (did you mean"),
     (["train"], "name a config to train, or a run to continue with --resume"),
     (["train", "nothing-like-this"], "no config file 'nothing-like-this'"),
@@ -183,3 +192,10 @@ def test_help_has_examples_and_does_not_load_torch() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert "Example: gcahng train quickstart" in answer.stdout
+
+
+def test_the_version_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == f"gcahng {__version__}\n"

@@ -73,10 +73,15 @@ def test_stop_names_the_file_and_the_way_out_when_it_is_loaded(root: Path) -> No
     dataset = Given(root)
     truncate(root / "b" / "0.jpg")
     (root / "a" / "1.jpg").unlink()
-    way_out = "; repair or remove it, or skip unreadable images with data.args.unreadable=skip."
+    way_out = (
+        "; repair or remove it, or skip unreadable images with unreadable=skip (in an "
+        "experiment: data.args.unreadable=skip)."
+    )
     with pytest.raises(ValueError, match=rf"'{root}/b/0.jpg' \(.*{re.escape(way_out)}$"):
         dataset[0]
-    with pytest.raises(FileNotFoundError, match=rf"^There is no image '{root}/a/1.jpg'{way_out}"):
+    with pytest.raises(
+        FileNotFoundError, match=rf"^There is no image '{root}/a/1.jpg'{re.escape(way_out)}"
+    ):
         dataset[1]
     assert dataset.load(2).size == (40, 32)
 
