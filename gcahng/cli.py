@@ -1,5 +1,6 @@
 """The command line: `python -m gcahng VERB`, installed as `gcahng`."""
 
+import io
 import os
 import sys
 import warnings
@@ -61,6 +62,10 @@ def main() -> None:
 
     With GCAHNG_DEBUG set in the environment they show their traceback.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal without a character, such as a dash, prints a question mark for it.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     try:
         app()

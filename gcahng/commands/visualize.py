@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from gcahng.commands.options import Last, Root, Source
+from gcahng.commands.options import Last, Root, Source, Trust
 from gcahng.commands.terminal import console as terminal
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def visualize(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Put figures and embeddings into TensorBoard.")
     ] = False,
+    trust: Trust = False,
 ) -> None:
     """Draw what a run's graph learned on a batch, and where its negatives are.
 
@@ -66,6 +67,7 @@ def visualize(
         out=out,
         export=export or [],
         tensorboard=tensorboard,
+        trust=trust,
     )
 
 
@@ -79,6 +81,7 @@ def visualize_run(
     out: Path | None = None,
     export: Sequence[str] = (),
     tensorboard: bool = False,
+    trust: bool = False,
 ) -> None:
     """Write pictures and an interactive page of one batch, and the requested graph files.
 
@@ -91,6 +94,7 @@ def visualize_run(
         out: Folder to write into; default `visualize` in the run folder.
         export: Formats to write the graph in: `graphml`, `gexf`.
         tensorboard: Add figures and embeddings to the run's TensorBoard.
+        trust: Import classes that the run's settings name.
 
     Raises:
         ValueError: If the run, the split, the batch, the layer or the format does not exist.
@@ -103,7 +107,7 @@ def visualize_run(
 
     start = time.perf_counter()
     folder = _check_options(source, selection, out, export, tensorboard)
-    run = load_run(source, last=last)
+    run = load_run(source, last=last, trust=trust)
     if root is not None:
         run = replace(run, config=with_data_root(run.config, root))
     pictures = draw_batch(run, selection, folder)

@@ -14,9 +14,22 @@ FORMAT = 1
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` and the current random states atomically."""
-    with atomic_write(path) as temporary:
-        torch.save({"format": FORMAT, "random": random_states(), **state}, temporary)
+    """Write `state` and the current random states atomically.
+
+    Raises:
+        OSError: If it cannot be written, for instance because the disk is full; an earlier file of
+            that name is kept.
+    """
+    try:
+        with atomic_write(path) as temporary:
+            torch.save({"format": FORMAT, "random": random_states(), **state}, temporary)
+    # Torch's writer raises RuntimeError where the system refuses to write.
+    except (OSError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise OSError(
+            f"cannot write the checkpoint '{path}' ({reason}): make room on its disk or check its "
+            "permissions, then continue with --resume"
+        ) from error
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:

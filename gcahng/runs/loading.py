@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from gcahng.builders.images import open_plain
 from gcahng.builders.networks import build_embedder, build_generator
 from gcahng.config import ExperimentConfig, parse_config
+from gcahng.config.sections import GeneratorConfig
 from gcahng.data import ImageDataset
 from gcahng.evaluation.evaluate import Progress, embed
 from gcahng.generators import NegativeGenerator
@@ -33,6 +34,7 @@ class LoadedRun:
         epoch: After which epoch; None for a shared or an imported model.
         num_classes: How many classes it was trained on; None if the file does not say.
         generator_state: Weights of its negative generator; None if the file has none.
+        trust: Whether classes that the settings name as `module.path:ClassName` may be imported.
     """
 
     path: Path
@@ -41,6 +43,7 @@ class LoadedRun:
     epoch: int | None
     num_classes: int | None = field(default=None, repr=False)
     generator_state: Mapping[str, Tensor] | None = field(default=None, repr=False)
+    trust: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,15 @@ class EvaluatedRun:
     embeddings: Tensor
 
 
-def load_run(path: str | Path, *, last: bool = False) -> LoadedRun:
+def load_run(path: str | Path, *, last: bool = False, trust: bool = False) -> LoadedRun:
     """Open a run folder or a checkpoint file.
 
     Args:
         path: A run folder, of which the best epoch is opened, a checkpoint, or a shared
             `model.safetensors` with its `config.json` beside it.
         last: Open the last epoch of a run folder instead.
+        trust: Allow `load_generator` to import classes that the settings name, which runs their
+            code; only for runs whose origin you know.
 
     Raises:
         FileNotFoundError: If there is nothing at `path`, or no checkpoint in the folder.
@@ -81,7 +86,7 @@ def load_run(path: str | Path, *, last: bool = False) -> LoadedRun:
     path = checkpoint_path(path, last=last)
     if path.suffix == ".safetensors":
         return _load_model(path)
-    return _loaded(path, load_checkpoint(path))
+    return _loaded(path, load_checkpoint(path), trust)
 
 
 def embed_split(
@@ -111,18 +116,32 @@ def load_generator(run: LoadedRun) -> NegativeGenerator | None:
         None for a run without one.
 
     Raises:
-        ValueError: If the run is a shared model, which is the embedder alone, or the weights do not
-            fit.
+        ValueError: If the run is a shared model, which is the embedder alone, the weights do not
+            fit, or the settings name a class to import and the run is not trusted.
     """
     if run.config.generator is None:
         return None
     if run.generator_state is None or run.num_classes is None:
         raise ValueError(f"'{run.path}' is an embedder alone: name a run folder or a checkpoint")
+    if not run.trust:
+        _refuse_user_classes(run.path, run.config.generator)
     generator = build_generator(run.config, run.num_classes)
     assert generator is not None
     _fill(generator, run.generator_state, run.path, "generator")
     embedder = next(run.embedder.parameters())
     return generator.to(embedder.device, embedder.dtype).eval()
+
+
+def _refuse_user_classes(path: Path, section: GeneratorConfig) -> None:
+    graph = section.graph
+    layers = graph.layers if isinstance(graph.layers, list) else []
+    names = [section.name, graph.conv, *(x if isinstance(x, str) else x.name for x in layers)]
+    if named := [name for name in names if ":" in name]:
+        raise ValueError(
+            f"'{path}' asks to import {', '.join(map(repr, named))}, which runs code that does not "
+            "come with gcahng: if you know the origin of the file, allow it with --trust (in "
+            "Python, load_run(…, trust=True))"
+        )
 
 
 def checkpoint_path(path: str | Path, *, last: bool = False) -> Path:
@@ -154,7 +173,7 @@ def _load_model(path: Path) -> LoadedRun:
     return _loaded(path, {"config": config, "embedder": weights, "epoch": None})
 
 
-def _loaded(path: Path, state: Mapping[str, Any]) -> LoadedRun:
+def _loaded(path: Path, state: Mapping[str, Any], trust: bool = False) -> LoadedRun:
     config = parse_config(state["config"], str(path))
     embedder = build_embedder(config, pretrained=False)
     _fill(embedder, state["embedder"], path, "embedder")
@@ -165,6 +184,7 @@ def _loaded(path: Path, state: Mapping[str, Any]) -> LoadedRun:
         state["epoch"],
         state.get("num_classes"),
         state.get("generator"),
+        trust,
     )
 
 

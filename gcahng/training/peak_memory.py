@@ -1,6 +1,7 @@
 """Peak memory of a part of the program."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -18,8 +19,9 @@ def reset_peak_memory(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif _CLEAR.exists():
-        # Linux: 5 resets the peak resident set size.
-        _CLEAR.write_text("5")
+        # Linux: 5 resets the peak resident set size. Not allowed in some containers.
+        with suppress(OSError):
+            _CLEAR.write_text("5")
 
 
 def peak_memory_mib(device: torch.device) -> float:
@@ -29,7 +31,7 @@ def peak_memory_mib(device: torch.device) -> float:
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / MIB
-    if _STATUS.exists():
+    with suppress(OSError):
         for line in _STATUS.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024

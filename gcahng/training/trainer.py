@@ -188,6 +188,7 @@ class Trainer:
             self.progress.best_epoch,
             num_classes=experiment.splits.train.num_classes,
             generator_state=None if generator is None else generator.state_dict(),
+            trust=True,
         )
         embeddings = self.measured.test(self.progress.best_epoch).embeddings
         return EvaluatedRun(run, experiment.splits.test, embeddings)

@@ -1,6 +1,7 @@
 """The command line as a user meets it: figures, pictures, and one sentence for each mistake."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -199,3 +200,12 @@ def test_the_version_is_printed(
 ) -> None:
     assert _run(monkeypatch, "--version") == 0
     assert capsys.readouterr().out == f"gcahng {__version__}\n"
+
+
+def test_a_terminal_without_a_character_prints_the_rest(run: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "gcahng", "train", "--resume", str(run)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "?" in done.stdout, "a dash in the table"
+    assert "report: " in done.stdout

@@ -1,10 +1,15 @@
 """Opening runs and checkpoints, right and wrong."""
 
+import resource
 import shutil
+import signal
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from gcahng import load_run
 from gcahng.runs.checkpoint import (
@@ -13,6 +18,7 @@ from gcahng.runs.checkpoint import (
     restore_random_states,
     save_checkpoint,
 )
+from gcahng.runs.loading import load_generator
 
 
 @pytest.fixture
@@ -98,3 +104,50 @@ def test_random_states_are_restored(tmp_path: Path) -> None:
     restore_random_states(state["random"])
     assert (random.random(), np.random.rand(), float(torch.rand(()))) == expected
     assert random_states().keys() >= {"python", "numpy", "torch"}
+
+
+FOREIGN = [
+    ("name", "evil:Generator"),
+    ("graph", {"conv": "evil:Layer"}),
+    ("graph", {"layers": ["gca", {"name": "evil:Layer"}]}),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), FOREIGN)
+def test_code_named_by_a_strangers_checkpoint_is_not_imported(
+    key: str, value: Any, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "evil.py").write_text("import pathlib; pathlib.Path('ran').touch()")
+    monkeypatch.chdir(tmp_path)
+    state = load_checkpoint(run / "checkpoints" / "last.pt")
+    config = yaml.safe_load(state["config"])
+    config["generator"][key] = value
+    save_checkpoint(tmp_path / "x.pt", {**state, "config": yaml.safe_dump(config)})
+    with pytest.raises(
+        ValueError, match=r"x\.pt' asks to import 'evil:(Generator|Layer)'.*--trust"
+    ):
+        load_generator(load_run(tmp_path / "x.pt"))
+    assert not (tmp_path / "ran").exists()
+    with pytest.raises(ValueError, match="has no class"):
+        load_generator(load_run(tmp_path / "x.pt", trust=True))
+    assert (tmp_path / "ran").exists()
+    sys.modules.pop("evil")
+
+
+def test_a_disk_that_takes_nothing_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"weight": torch.zeros(2)})
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(
+            OSError, match=r"^cannot write the checkpoint '.*last\.pt' \(.*make room"
+        ):
+            save_checkpoint(path, {"weight": torch.zeros(1_000_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
