@@ -10,7 +10,7 @@ Example:
     >>> batch = batch_graph(torch.randn(6, 8), labels=torch.tensor([0, 1, 2, 0, 1, 2]))
     >>> graph = learned_graph(CorrelationNetwork(8, num_classes=3, layers=1, heads=2), batch)
     >>> draw_matrices(graph).get_suptitle()
-    '3 classes × 2 images, class by class: row j shows what image j attends to'
+    '3 classes × 2 images, class by class'
 """
 
 from gcahng.graph.visualize.batch_picture import draw_graph

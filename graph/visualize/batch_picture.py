@@ -6,31 +6,32 @@ import numpy as np
 import torch
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.transforms import Bbox
 from torch import Tensor
 from torch_geometric.data import Data
 
 from gcahng.graph.visualize.batch import as_array, class_numbers, class_titles, describe
+from gcahng.graph.visualize.fonts import style_of
 from gcahng.graph.visualize.learned import edge_weights
 from gcahng.graph.visualize.projection import Projection
 from gcahng.graph.visualize.spread import spread
-from gcahng.graph.visualize.style import COLOURS, SEQUENTIAL, STYLE
+from gcahng.graph.visualize.style import CLASSES, SAME_CLASS, SEQUENTIAL, STYLE, ink
 
 # The strongest edges are the darkest, since pale lines fade on white.
-EDGES, HALO = f"{SEQUENTIAL}_r", COLOURS[4]
-# Colours of frames and of the numbers on them; the halo's colour is left out.
-FRAMES = (COLOURS[0], COLOURS[1], COLOURS[2], COLOURS[3], COLOURS[5], COLOURS[6])
-INKS = ("white", "white", "white", "black", "black", "white")
+EDGES = f"{SEQUENTIAL}_r"
 # Inches: side of a thumbnail, gap between thumbnails, shortest and longest axis.
 SIDE, GAP, SHORTEST, LONGEST = 0.36, 0.04, 5.4, 11.0
-# Inches: margins of the axes, then height of a line and width of the class legend.
-LEFT, BOTTOM, TOP, RIGHT, LINE, LEGEND = 0.75, 1.2, 0.75, 1.5, 0.175, 2.75
-# Inches: minimum width of the figure, for the title.
-NARROWEST = 9.4
+# Inches: margins of the axes below and above, around everything, and height of a legend's line.
+BOTTOM, TOP, PAD, LINE = 1.2, 0.75, 0.15, 0.175
+# Inches: room at the left and right of the axes until their labels are measured.
+AMPLE = 4.0
 # With more classes, the legend would be longer than the figure, so it is omitted.
 NAMED = 30
 ARROW: dict[str, Any] = {
@@ -43,7 +44,7 @@ ARROW: dict[str, Any] = {
 def draw_graph(
     graph: Data, *, layer: int | None = None, head: int | None = None, strongest: int = 3
 ) -> Figure:
-    """Draw the images of a batch at their projected embeddings, with the strongest edges.
+    r"""Draw the images of a batch at their projected embeddings, with the strongest edges.
 
     Positions are principal components; overlapping images are moved apart. Dark, thick lines are
     large weights. For asymmetric weights, a triangle points to the node that attends.
@@ -62,7 +63,7 @@ def draw_graph(
         >>> from gcahng.graph import batch_graph
         >>> graph = batch_graph(torch.randn(4, 8), labels=torch.tensor([0, 1, 0, 1]))
         >>> draw_graph(graph, strongest=1).get_suptitle()
-        '2 classes × 2 images: for each node the edge with the largest Pearson correlation ...'
+        '2 classes × 2 images: for each node the edge with the largest\nPearson correlation ...'
     """
     weights, meaning = edge_weights(graph, layer, head)
     weights = weights.detach().float().cpu()
@@ -71,22 +72,18 @@ def draw_graph(
     points = as_array(projection(graph.x))
     places, side = _places(points)
     numbers = class_numbers(graph)
-    with rc_context(STYLE):
+    with rc_context(style_of(graph)):
         figure, axes, bar = _canvas(places, side, len(numbers.unique()))
         lines = _draw_edges(axes, places, weights, edges, numbers)
         _draw_nodes(axes, graph.get("image"), places, side, numbers)
         _set_axes(axes, places, side, projection)
         figure.colorbar(lines, cax=bar, label=meaning)
         bar.grid(False)
-        figure.suptitle(
-            _title(graph, edges, strongest, meaning),
-            fontsize=STYLE["axes.titlesize"],
-            x=LEFT / figure.get_figwidth(),
-            ha="left",
-        )
+        title = _title(graph, edges, min(strongest, _available(weights)), meaning)
+        figure.suptitle(title, fontsize=STYLE["axes.titlesize"], ha="left")
         moved = bool(np.abs(places - points).max() > side / 2)
         _add_notes(figure, is_symmetric(weights), attends=layer is not None, moved=moved)
-        _legends(figure, axes, class_titles(graph, 28))
+        _arrange(figure, axes, bar, _legends(figure, class_titles(graph, 28)))
     return figure
 
 
@@ -101,14 +98,24 @@ def strongest_edges(weights: Tensor, strongest: int) -> Tensor:
     """
     if strongest < 1:
         raise ValueError(f"Expected 'strongest' of at least 1 (got {strongest})")
-    size = weights.size(0)
-    hidden = torch.eye(size, dtype=torch.bool) | (weights == 0) | ~weights.isfinite()
+    size, hidden = weights.size(0), _hidden(weights)
     values, senders = weights.masked_fill(hidden, -torch.inf).topk(min(strongest, size), dim=0)
     receivers = torch.arange(size).expand_as(senders)
     edges = torch.stack([senders, receivers])[:, values > -torch.inf]
     if is_symmetric(weights):
         edges = edges.sort(dim=0).values.unique(dim=1)
     return edges
+
+
+def _hidden(weights: Tensor) -> Tensor:
+    """True for self loops and masked edges, which are never drawn."""
+    loops = torch.eye(weights.size(0), dtype=torch.bool)
+    return loops | (weights == 0) | ~weights.isfinite()
+
+
+def _available(weights: Tensor) -> int:
+    """Number of edges into the node that has most."""
+    return int((~_hidden(weights)).sum(0).max())
 
 
 def is_symmetric(weights: Tensor) -> bool:
@@ -126,15 +133,17 @@ def _places(points: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _canvas(places: np.ndarray, side: float, classes: int) -> tuple[Figure, Axes, Axes]:
-    """Create a figure with thumbnails of fixed size; return it, its axes and the bar's axes."""
+    """Create a figure with thumbnails of fixed size; return it, its axes and the bar's axes.
+
+    Margins at the left and right are ample; `_arrange` makes them fit.
+    """
     named = classes <= NAMED
     width, height = SIDE * (np.ptp(places, axis=0) / side + 2)
     width, height = max(width, 4.0), max(height, 4.0, LINE * (classes + 2) * named)
-    across = max(LEFT + width + RIGHT + LEGEND * named, NARROWEST)
-    whole = np.array([across, BOTTOM + height + TOP] * 2)
+    whole = np.array([AMPLE + width + AMPLE, BOTTOM + height + TOP] * 2)
     figure = Figure(tuple(whole[:2]))
-    axes = figure.add_axes(tuple(np.array([LEFT, BOTTOM, width, height]) / whole))
-    beside = [LEFT + width + 0.25, BOTTOM + 0.2 * height, 0.16, 0.6 * height]
+    axes = figure.add_axes(tuple(np.array([AMPLE, BOTTOM, width, height]) / whole))
+    beside = [AMPLE + width + 0.25, BOTTOM + 0.2 * height, 0.16, 0.6 * height]
     return figure, axes, figure.add_axes(tuple(np.array(beside) / whole))
 
 
@@ -163,7 +172,7 @@ def _draw_edges(
     halo = LineCollection(
         [segment for segment, one in zip(segments, same, strict=True) if one],
         linewidths=widths[same] + 3.5,
-        colors=HALO,
+        colors=SAME_CLASS,
         zorder=1,
     )
     lines = LineCollection(
@@ -183,24 +192,25 @@ def _draw_nodes(
     axes: Axes, images: Tensor | None, places: np.ndarray, side: float, numbers: Tensor
 ) -> None:
     for node, ((x, y), number) in enumerate(zip(places, numbers.tolist(), strict=True)):
-        colour, ink = FRAMES[number % len(FRAMES)], INKS[number % len(INKS)]
+        colour = CLASSES[number % len(CLASSES)]
         left, top, title = x - side / 2, y + side / 2, str(number + 1)
         axes.add_patch(Rectangle((left, top - side), side, side, color=colour, zorder=3))
         if images is None:
-            axes.text(x, y, title, color=ink, ha="center", va="center", zorder=5)
+            axes.text(x, y, title, color=ink(colour), ha="center", va="center", zorder=5)
             continue
         edge = 0.43 * side
         picture = images[node].permute(1, 2, 0).cpu().numpy()
         axes.imshow(picture, extent=(x - edge, x + edge, y - edge, y + edge), zorder=4)
         tag = {"facecolor": colour, "edgecolor": "none", "pad": 0.8}
-        axes.text(left, top, title, color=ink, va="top", fontsize=7, bbox=tag, zorder=5)
+        look: dict[str, Any] = {"color": ink(colour), "fontsize": 7, "bbox": tag, "zorder": 5}
+        axes.text(left, top, title, va="top", **look)
 
 
 def _title(graph: Data, edges: Tensor, strongest: int, meaning: str) -> str:
     how_many = "edge" if strongest == 1 else f"{strongest} edges"
     sender, receiver = class_numbers(graph)[edges]
     return (
-        f"{describe(graph)}: for each node the {how_many} with the largest {meaning};\n"
+        f"{describe(graph)}: for each node the {how_many} with the largest\n{meaning}; "
         f"{int((sender == receiver).sum())} of {edges.size(1)} edges join images of one class"
     )
 
@@ -212,28 +222,55 @@ def _add_notes(figure: Figure, symmetric: bool, attends: bool, moved: bool) -> N
         notes.append(f"Triangles point from i to j{', which attends' if attends else ''}.")
     if moved:
         notes.append("Images that would hide one another are moved apart.")
-    width, height = figure.get_size_inches()
-    figure.text(LEFT / width, 0.1 / height, " ".join(notes), fontsize=9)
+    figure.text(0, 0.1 / figure.get_figheight(), " ".join(notes), fontsize=9)
 
 
-def _legends(figure: Figure, axes: Axes, titles: list[str]) -> None:
+def _legends(figure: Figure, titles: list[str]) -> list[Legend]:
     """Add legends of the lines and, if there are few enough, of the classes."""
+    orange = "two images of one class (orange border)"
     lines = [
-        Line2D([], [], color=HALO, linewidth=5, label="two images of one class (orange border)"),
+        Line2D([], [], color=SAME_CLASS, linewidth=5, label=orange),
         Line2D([], [], color="#555555", linewidth=2, label="of two classes"),
     ]
-    width, height = figure.get_size_inches()
-    below = (LEFT / width, 0.3 / height)
-    figure.legend(
-        handles=lines, loc="lower left", bbox_to_anchor=below, ncols=2, borderpad=0, borderaxespad=0
-    )
-    if len(titles) > NAMED:
-        return
-    patches = [
-        Patch(color=FRAMES[number % len(FRAMES)], label=f"{number + 1}  {title}")
-        for number, title in enumerate(titles)
-    ]
-    corner = (1 - LEGEND / width, axes.get_position().y1)
-    figure.legend(
-        handles=patches, loc="upper left", bbox_to_anchor=corner, fontsize=8, handlelength=1
-    )
+    tight: dict[str, Any] = {"borderpad": 0, "borderaxespad": 0}
+    legends = [figure.legend(handles=lines, loc="lower left", ncols=2, **tight)]
+    if len(titles) <= NAMED:
+        patches = [
+            Patch(color=CLASSES[number % len(CLASSES)], label=f"{number + 1}  {title}")
+            for number, title in enumerate(titles)
+        ]
+        look: dict[str, Any] = {"fontsize": 8, "handlelength": 1, **tight}
+        legends.append(figure.legend(handles=patches, loc="upper left", **look))
+    return legends
+
+
+def _box(axis: Axis) -> Bbox:
+    """Pixels that the numbers and the label of an axis take."""
+    box = axis.get_tightbbox()
+    assert box is not None
+    return box
+
+
+def _arrange(figure: Figure, axes: Axes, bar: Axes, legends: list[Legend]) -> None:
+    """Give labels and legends at the left and right the room they need, but no more."""
+    figure.draw_without_rendering()
+    dpi, height = figure.dpi, figure.get_figheight()
+    size = np.array([*figure.get_size_inches()] * 2)
+    boxes = [np.array(part.get_position(original=True).bounds) * size for part in (axes, bar)]
+    # Inches: edges of the labels, then of the whole.
+    left = boxes[0][0] - _box(axes.yaxis).x0 / dpi + PAD
+    end = _box(bar.yaxis).x1 / dpi - boxes[0][0] + left
+    beside = end + 2 * PAD
+    below = [*figure.texts, legends[0]]
+    ends = [end, *(left + part.get_window_extent().width / dpi for part in below)]
+    ends += [beside + legend.get_window_extent().width / dpi for legend in legends[1:]]
+    width = max(ends) + PAD
+    shift = np.array([left - boxes[0][0], 0, 0, 0])
+    figure.set_size_inches(width, height)
+    for part, box in zip((axes, bar), boxes, strict=True):
+        part.set_position(tuple((box + shift) / np.array([width, height] * 2)))
+    for text in figure.texts:
+        text.set_x(left / width)
+    legends[0].set_bbox_to_anchor((left / width, 0.3 / height))
+    for legend in legends[1:]:
+        legend.set_bbox_to_anchor((beside / width, 1 - TOP / height))

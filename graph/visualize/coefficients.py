@@ -12,6 +12,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from gcahng.graph.visualize.batch import as_array, class_numbers, class_titles, describe, require
+from gcahng.graph.visualize.fonts import style_of
 from gcahng.graph.visualize.style import COLOURS, SEQUENTIAL, STYLE
 
 # Pairs of each kind shown by default.
@@ -47,7 +48,7 @@ def draw_coefficients(graph: Data, pairs: Sequence[tuple[int, int]] | None = Non
     size = graph.num_nodes
     coefficients = require(graph, "coefficients").detach().view(size, size, -1)
     groups = {"chosen pairs": check_pairs(pairs, size)} if pairs else default_pairs(graph)
-    with rc_context(STYLE):
+    with rc_context(style_of(graph)):
         figure = Figure((12.5, 8))
         figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
         parts: Any = figure.subfigures(1, 2, width_ratios=(1.25, 1))

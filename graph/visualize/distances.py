@@ -17,8 +17,8 @@ KINDS = {
     "synthetic": (COLOURS[1], "-", "anchor to synthetic negative"),
 }
 DISTANCE = "distance, units of the embedding"
-# Axis label of histograms with area 100 %.
-DENSITY = "share of each kind\nper unit of distance [%]"
+# Axis label of histograms whose bins sum to 100 %.
+SHARE = "share of each kind's\npairs in a bin [%]"
 BINS = 40
 
 
@@ -60,7 +60,7 @@ def draw_distances(graph: Data) -> Figure:
             counts, _ = np.histogram(distances, BINS, (0, upper))
             draw_counts(axes, kind, counts, upper, f"{KINDS[kind][2]} (median {median:.3g})")
             axes.axvline(median, color=KINDS[kind][0], linestyle=KINDS[kind][1], linewidth=1)
-        axes.set(xlabel=DISTANCE, ylabel=DENSITY, xlim=(0, upper), ylim=(0, None))
+        axes.set(xlabel=DISTANCE, ylabel=SHARE, xlim=(0, upper), ylim=(0, None))
         figure.legend(loc="outside lower center")
         figure.suptitle(
             f"{describe(graph)}: {found.harder:.0%} of the synthetic negatives are harder, nearer\n"
@@ -71,9 +71,9 @@ def draw_distances(graph: Data) -> Figure:
 
 
 def draw_counts(axes: Axes, kind: str, counts: np.ndarray, upper: float, label: str = "") -> None:
-    """Draw counts of equal bins of [0, upper] as a histogram with area 100 %."""
+    """Draw counts of equal bins of [0, upper] as shares that sum to 100 %."""
     colour, dash, _ = KINDS[kind]
     edges = np.linspace(0, upper, len(counts) + 1)
-    heights = 100 * counts / counts.sum() / np.diff(edges)
+    heights = 100 * counts / counts.sum()
     axes.stairs(heights, edges, color=colour, alpha=0.15, fill=True)
     axes.stairs(heights, edges, color=colour, linestyle=dash, linewidth=1.8, label=label)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gcahng.graph.visualize.distances import DENSITY, DISTANCE, KINDS, draw_counts
+from gcahng.graph.visualize.distances import DISTANCE, KINDS, SHARE, draw_counts
 from gcahng.graph.visualize.style import COLOURS, STYLE
 
 Rows = Sequence[Mapping[str, Any]]
@@ -59,7 +59,7 @@ def draw_hardness(rows: Rows) -> Figure:
         epochs = parts[1].subplots(1, len(chosen), sharex=True, sharey=True, squeeze=False)[0]
         for axes, number in zip(epochs, chosen, strict=True):
             _draw_epoch(axes, rows[number], kinds)
-        epochs[0].set(ylabel=DENSITY, ylim=(0, None))
+        epochs[0].set(ylabel=SHARE, ylim=(0, None))
         if curves:
             below = parts[2].subplots(1, len(curves), squeeze=False)[0]
             for axes, name in zip(below, curves, strict=True):

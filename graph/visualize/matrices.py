@@ -4,10 +4,11 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
+from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
+from matplotlib.patches import Patch
 from torch_geometric.data import Data
 
 from gcahng.graph.visualize.batch import (
@@ -17,15 +18,20 @@ from gcahng.graph.visualize.batch import (
     class_titles,
     describe,
 )
+from gcahng.graph.visualize.fonts import style_of
 from gcahng.graph.visualize.learned import COEFFICIENT, CORRELATION, edge_weights
 from gcahng.graph.visualize.style import DIVERGING, SEQUENTIAL, STYLE
 
 # Inches: a matrix of the first row, a matrix of a head, margins of a row and of the figure.
 LARGE, SMALL, AROUND, BESIDE = 3.6, 2.6, 0.8, 1.7
+# Inches: the key of masked pairs.
+KEY = 0.4
 # Heads per row.
 COLUMNS = 4
 # Maximum number of classes with names along a matrix, and inches for the names.
 NAMED, NAME = 10, 1.0
+# Colour of masked pairs, which is not in the scale.
+MASKED = "#d0d0d0"
 # The colour scale ends at this quantile of the weights, so that rare high weights do not darken
 # the rest.
 SHOWN = 0.995
@@ -34,9 +40,10 @@ SHOWN = 0.995
 def draw_matrices(graph: Data) -> Figure:
     """Draw correlations, mean coefficients and the attention of each head as [B, B] matrices.
 
-    Row j shows what image j attends to: column i is the weight of edge i → j. Images are sorted by
-    class, with lines between classes, so diagonal blocks are pairs of the same class. The heads of
-    a layer share a colour scale, which is clipped at the 99.5 % quantile. Missing attributes are
+    Column i of row j is the weight of edge i → j, so a row of attention shows what image j attends
+    to. Images are sorted by class, with lines between classes, so diagonal blocks are pairs of the
+    same class; if the layer masks these, they are grey. The heads of a layer share a colour scale,
+    which is clipped at the 99.5 % quantile. Missing attributes are
     omitted: a graph from `batch_graph` has correlations only, and layers without attention have no
     row.
 
@@ -63,17 +70,14 @@ def draw_matrices(graph: Data) -> Figure:
     name = NAME * (len(class_titles(graph)) <= NAMED)
     heights = [
         LARGE + AROUND + name,
-        *(count * (SMALL + 0.2) + AROUND for count in rows.values()),
+        *(count * (SMALL + 0.2) + AROUND + KEY for count in rows.values()),
     ]
     columns = max((min(len(heads), COLUMNS) for heads in layers.values()), default=0)
     width = max(len(summaries) * (LARGE + 1 + name), columns * SMALL + name) + BESIDE
-    with rc_context(STYLE | {"axes.grid": False, "axes.titlesize": 10}):
+    with rc_context(style_of(graph) | {"axes.grid": False, "axes.titlesize": 10}):
         figure = Figure((width, sum(heights) + 0.4))
         figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
-        meaning = ": row j shows what image j attends to" if layers else ""
-        figure.suptitle(
-            f"{describe(graph)}, class by class{meaning}", fontsize=STYLE["axes.titlesize"]
-        )
+        figure.suptitle(f"{describe(graph)}, class by class", fontsize=STYLE["axes.titlesize"])
         first, *others = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[
             :, 0
         ]
@@ -103,13 +107,17 @@ def _draw_summaries(part: SubFigure, graph: Data, summaries: list[tuple[str, np.
 def _draw_heads(part: SubFigure, graph: Data, layer: int, heads: list[np.ndarray]) -> None:
     columns = min(len(heads), COLUMNS)
     panels = part.subplots(ceil(len(heads) / columns), columns, squeeze=False)
+    numbers = class_numbers(graph).numpy()
+    same = numbers[:, None] == numbers
+    masked = all(not values[same].any() for values in heads)
     top = float(np.quantile(np.stack(heads), SHOWN))
     scale = (0.0, top or 1.0)
     for axes in panels.flat[len(heads) :]:
         axes.set_axis_off()
     for head, values in enumerate(heads):
         axes = panels.flat[head]
-        image = _draw_matrix(axes, graph, values, scale, SEQUENTIAL)
+        shown = np.ma.masked_array(values, same & masked)
+        image = _draw_matrix(axes, graph, shown, scale, SEQUENTIAL)
         axes.set(title=f"head {head + 1}", xlabel="image i (attended to)")
         # Class names appear once per row; columns have the same order.
         axes.set_xticks([])
@@ -118,11 +126,11 @@ def _draw_heads(part: SubFigure, graph: Data, layer: int, heads: list[np.ndarray
         else:
             axes.set_ylabel("image j (attends)")
     part.colorbar(image, ax=panels, shrink=0.8, extend="max")
-    numbers = class_numbers(graph).numpy()
-    same = numbers[:, None] == numbers
-    masked = all(not values[same].any() for values in heads)
-    note = "; pairs of one class are masked" if masked else ""
-    part.suptitle(f"attention of layer {layer}{note}", fontsize=STYLE["axes.titlesize"])
+    title = f"attention of layer {layer}: row j shows what image j attends to"
+    part.suptitle(title, fontsize=STYLE["axes.titlesize"])
+    if masked:
+        key = Patch(color=MASKED, label="masked: pairs of one class")
+        part.legend(handles=[key], loc="outside lower left")
 
 
 def _draw_matrix(
@@ -130,7 +138,8 @@ def _draw_matrix(
 ) -> AxesImage:
     """Draw a [B, B] matrix sorted by class, with lines between classes and names if they fit."""
     order = class_order(graph).numpy()
-    image = axes.imshow(values[np.ix_(order, order)], cmap=colours, vmin=scale[0], vmax=scale[1])
+    palette = colormaps[colours].with_extremes(bad=MASKED)
+    image = axes.imshow(values[np.ix_(order, order)], cmap=palette, vmin=scale[0], vmax=scale[1])
     sizes = class_numbers(graph).bincount().numpy()
     ends = sizes.cumsum()
     borders, size = ends[:-1] - 0.5, len(values)

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from gcahng.graph.visualize.batch import as_array, class_slots, class_titles, describe, require
+from gcahng.graph.visualize.fonts import style_of
 from gcahng.graph.visualize.projection import Projection
 from gcahng.graph.visualize.spread import spread
 from gcahng.graph.visualize.style import COLOURS, STYLE
@@ -43,7 +44,7 @@ def draw_negatives(graph: Data, anchors: Sequence[int] | None = None) -> Figure:
         >>> anchors, others = graph.x.view(2, 2, 1, 8), graph.x.view(2, 1, 2, 8)
         >>> graph.negatives = (anchors + others) / 2
         >>> draw_negatives(graph, anchors=[3]).axes[0].get_title()
-        'anchor #3: 2 class 1'
+        'anchor #3 (class 1, drawn as 2)'
     """
     negatives = require(graph, "negatives").detach()
     slots = class_slots(graph)
@@ -51,12 +52,13 @@ def draw_negatives(graph: Data, anchors: Sequence[int] | None = None) -> Figure:
     points = as_array(projection(graph.x))
     chosen = _check_anchors(anchors, len(points)) if anchors else _default_anchors(points)
     titles = class_titles(graph, 28)
-    with rc_context(STYLE):
+    with rc_context(style_of(graph)):
         figure, panels = _panels(points, len(chosen))
         for axes, anchor in zip(panels.flat, chosen, strict=False):
             _draw_panel(axes, projection, slots, negatives, anchor)
             number = anchor % slots.size(1)
-            axes.set_title(f"anchor #{anchor}: {number + 1} {titles[number]}", fontsize=10)
+            name = f"anchor #{anchor} ({titles[number]}, drawn as {number + 1})"
+            axes.set_title(name, fontsize=10)
         xlabel, ylabel = projection.axis_labels()
         for axes in panels[-1]:
             axes.set_xlabel(xlabel)
@@ -66,7 +68,7 @@ def draw_negatives(graph: Data, anchors: Sequence[int] | None = None) -> Figure:
         figure.legend(handles, labels, loc="outside lower center", ncols=3)
         figure.suptitle(
             f"{describe(graph)}: the synthetic negatives of some anchors,\n"
-            "one of each other class; numbers are classes",
+            "one of each other class; numbers are classes, at their centres",
             fontsize=STYLE["axes.titlesize"],
         )
     return figure

@@ -65,6 +65,7 @@ def graph_page(graph: Data, *, title: str = "Batch graph", links: Mapping[str, s
         title=title,
         links=links,
         averaged=averaged,
+        profiles=graph.get("coefficients") is not None,
         style=_asset("page.css"),
         script=Markup("\n").join(_asset(f"{name}.js") for name in SCRIPTS),
         # Without "<" the data cannot end its <script> block; browsers do not unescape HTML there.

@@ -15,6 +15,7 @@ from gcahng.graph.dense.pairs import unordered_pairs
 from gcahng.graph.visualize.batch import class_numbers
 from gcahng.graph.visualize.learned import class_names, edge_weights
 from gcahng.graph.visualize.projection import Projection
+from gcahng.graph.visualize.style import CLASSES, ink
 
 PROFILE_BARS = 64
 NEIGHBOURS = 8
@@ -31,9 +32,10 @@ def page_data(graph: Data) -> dict[str, Any]:
         graph: A valid batch graph.
 
     Returns:
-        `nodes` with class, position in the unit square, neighbours and image; `coefficient` and
-        `correlation` of the pairs i ≤ j by row; `attention` of all edges, a list of layers with
-        their heads; `profile` of the pairs i ≤ j. Missing attributes are None or empty.
+        `colours` of the classes, to be repeated; `nodes` with class, position in the unit square,
+        neighbours and image; `coefficient` and `correlation` of the pairs i ≤ j by row;
+        `attention` of all edges, a list of layers with their heads; `profile` of the pairs i ≤ j.
+        Missing attributes are None or empty.
 
     Raises:
         ValueError: If the embeddings have no principal plane (`Projection.fit`).
@@ -45,6 +47,7 @@ def page_data(graph: Data) -> dict[str, Any]:
     return {
         "channels": graph.x.size(1),
         "classes": len(classes.unique()),
+        "colours": [{"frame": colour, "ink": ink(colour)} for colour in CLASSES],
         "shares": [round(share, 4) for share in projection.shares],
         "nodes": [
             {"name": name, "class": number, "place": place, "near": near, "image": image}

@@ -5,6 +5,14 @@ from typing import Any
 # Okabe and Ito's palette for colour-blind readers, without yellow, which is too pale for lines.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
+# Colours of classes in figures and on the page, chosen to differ also for readers who do not see
+# red or green; none resembles the orange that marks edges within a class.
+CLASSES = (
+    *("#0078A5", "#D20069", "#3C6400", "#5AC3FF", "#78005A"),
+    *("#9678FF", "#000000", "#E196A5", "#1E2DA5", "#7800F0"),
+)
+SAME_CLASS = "#E69F00"
+
 # Both are ordered in grey scale and for colour-blind readers; the second is light at zero.
 SEQUENTIAL, DIVERGING = "cividis", "PuOr"
 
@@ -22,6 +30,22 @@ STYLE: dict[Any, Any] = {
     # Reproducible SVG files.
     "svg.hashsalt": "gcahng",
 }
+
+
+def ink(colour: str) -> str:
+    """Colour of text on a colour: black or white, whichever is in stronger contrast.
+
+    Example:
+        >>> ink("#000000"), ink("#5AC3FF")
+        ('#ffffff', '#000000')
+    """
+    parts = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    linear = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    luminance = sum(w * part for w, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    # Equal contrast with both: (luminance + 0.05)² = 0.05 · 1.05, by the WCAG formula.
+    return "#ffffff" if (luminance + 0.05) ** 2 < 0.05 * 1.05 else "#000000"
 
 
 def shorten(name: str, limit: int = 44) -> str:

@@ -18,13 +18,13 @@ function face(index, size) {
 }
 
 function paint(element, label, filled) {
-  const colour = COLOURS[label % COLOURS.length];
-  element.style.borderColor = colour;
-  element.style.borderStyle = RINGS[Math.floor(label / COLOURS.length) % RINGS.length];
+  const { frame, ink } = DATA.colours[label % DATA.colours.length];
+  element.style.borderColor = frame;
+  element.style.borderStyle = RINGS[Math.floor(label / DATA.colours.length) % RINGS.length];
   if (!filled) return;
-  element.style.background = colour;
+  element.style.background = frame;
   element.style.borderColor = "#fff";
-  element.style.color = ["#0072B2", "#D55E00", "#000000"].includes(colour) ? "#fff" : "#000";
+  element.style.color = ink;
 }
 
 const plural = (count, one, more) => `${count} ${count === 1 ? one : more}`;

@@ -77,7 +77,7 @@ function addControls() {
 }
 
 function addWords() {
-  const looks = COLOURS.length * (NODES[0].image ? RINGS.length : 1);
+  const looks = DATA.colours.length * (NODES[0].image ? RINGS.length : 1);
   const mark = NODES[0].image ? "The ring around a picture" : "The colour of a node";
   byId("summary").textContent = `${plural(SIZE, "sample", "samples")} of `
     + `${plural(DATA.classes, "class", "classes")}, embedded in ${DATA.channels} channels; `

@@ -5,9 +5,7 @@ const DATA = JSON.parse(document.getElementById("data").textContent);
 const NODES = DATA.nodes;
 const SIZE = NODES.length;
 const MAX_TOP = 20;
-// Okabe and Ito's palette for colour-blind readers, without yellow, which is too pale for rings.
 // With more classes than colours, colours repeat with dashed, dotted and double rings.
-const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
 const RINGS = ["solid", "dashed", "dotted", "double"];
 // Colours from weak to strong edges.
 const RAMPS = { other: [[176, 208, 230], [0, 62, 115]], same: [[247, 196, 140], [140, 50, 0]] };

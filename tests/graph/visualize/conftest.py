@@ -1,10 +1,17 @@
-"""A small batch graph with everything that there is to see on one."""
+"""A small batch graph with everything that there is to see on one, and a browser to show it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch_geometric.data import Data
 
 from gcahng.graph import CorrelationNetwork, batch_graph
+from gcahng.graph.visualize import graph_page
 from gcahng.graph.visualize.learned import learned_graph
 
 CLASSES, SAMPLES, CHANNELS, LAYERS, HEADS = 5, 3, 16, 2, 4
@@ -31,3 +38,37 @@ def make_graph(
 @pytest.fixture
 def graph() -> Data:
     return make_graph()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'"
+    )
+    if program is None:
+        pytest.skip(f"no browser: install one of {', '.join(names)} or set CHROMIUM to its path")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def show(browser: Any, tmp_path: Path) -> Iterator[Any]:
+    """Open a graph's page; at the end it has not complained."""
+    from tests.graph.visualize.browsing import Opened
+
+    opened: list[Opened] = []
+
+    def open_graph(graph: Data, width: int = 1280, height: int = 800, **more: Any) -> Opened:
+        file = tmp_path / "graph.html"
+        file.write_text(graph_page(graph, **more), encoding="utf-8")
+        opened.append(Opened(browser, file, width, height))
+        return opened[-1]
+
+    yield open_graph
+    for one in opened:
+        one.page.close()
+        assert one.complaints == []

@@ -2,14 +2,16 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 from torch_geometric.data import Data
 
 from gcahng.graph import batch_graph
-from gcahng.graph.visualize.batch_picture import HALO, draw_graph, strongest_edges
+from gcahng.graph.visualize.batch_picture import draw_graph, strongest_edges
 from gcahng.graph.visualize.learned import COEFFICIENT, edge_weights
+from gcahng.graph.visualize.style import CLASSES, SAME_CLASS
 from tests.graph.visualize.conftest import make_graph
 from tests.graph.visualize.drawing import assert_legible
 
@@ -62,7 +64,23 @@ def test_pairs_of_one_class_are_marked(graph: Data) -> None:
     assert len(lines.get_segments()) == 15 * 14 / 2
     assert len(halo.get_segments()) == 5 * 3
     assert "15 of 105 edges join images of one class" in figure._suptitle.get_text()
-    assert figure.legends[0].get_lines()[0].get_color() == HALO
+    assert figure.legends[0].get_lines()[0].get_color() == SAME_CLASS
+
+
+def test_ten_classes_have_ten_colours() -> None:
+    patches = draw_graph(make_graph(10, 2)).legends[1].get_patches()
+    assert [to_hex(patch.get_facecolor()).upper() for patch in patches] == list(CLASSES)
+    assert SAME_CLASS not in CLASSES
+
+
+@pytest.mark.parametrize(
+    ("layer", "asked", "said"), [(None, 1000, 14), (1, 1000, 12), (1, 12, 12), (1, 2, 2)]
+)
+def test_the_title_counts_the_edges_that_exist(
+    graph: Data, layer: int | None, asked: int, said: int
+) -> None:
+    title = draw_graph(graph, layer=layer, strongest=asked).get_suptitle()
+    assert f"the {said} edges with the largest" in title
 
 
 def test_masked_edges_are_none() -> None:
@@ -126,6 +144,23 @@ def test_legible(classes: int, samples: int) -> None:
     assert_legible(figure)
     # The names of more than thirty classes would be longer than the picture.
     assert len(figure.legends) == (2 if classes <= 30 else 1)
+
+
+@pytest.mark.parametrize("scale", [0.0003, 1e5])
+def test_long_numbers_leave_room_for_the_label(graph: Data, scale: float) -> None:
+    figure = draw_graph(batch_graph(graph.x * scale, graph.y))
+    assert_legible(figure)
+    assert max(len(text.get_text()) for text in figure.axes[0].get_yticklabels()) >= 7
+
+
+def test_the_legend_takes_only_the_room_it_needs(graph: Data) -> None:
+    graph.name = [f"{label}" for label in graph.y.tolist()]
+    short = draw_graph(graph)
+    assert_legible(short)
+    ends = [legend.get_window_extent().x1 / short.dpi for legend in short.legends]
+    assert short.get_figwidth() - max(ends) < 0.3
+    graph.name = [f"{label} and 20 characters" for label in graph.y.tolist()]
+    assert draw_graph(graph).get_figwidth() > short.get_figwidth() + 1
 
 
 @pytest.mark.parametrize("x", [torch.ones(6, 4), torch.eye(6)])

@@ -58,7 +58,15 @@ def test_first_middle_and_last_epoch() -> None:
         for patch, kind in zip(axes.patches[1::2], KINDS, strict=True):
             heights, edges, _ = patch.get_data()
             counts = np.array(row[kind])
-            np.testing.assert_allclose(heights * np.diff(edges), 100 * counts / counts.sum())
+            np.testing.assert_allclose(heights, 100 * counts / counts.sum())
+            np.testing.assert_allclose(edges, np.linspace(0, 10, 41))
+
+
+def test_narrow_bins_hold_at_most_all_pairs() -> None:
+    row = {"epoch": 1, "upper": 0.01, "positive": [7, 0, 0, 0], "negative": [0, 0, 1, 1]}
+    axes = draw_hardness([row]).axes[1]
+    assert [patch.get_data().values.max() for patch in axes.patches[1::2]] == [100, 50]
+    assert axes.get_ylabel() == "share of each kind's\npairs in a bin [%]"
 
 
 @pytest.mark.parametrize("zero", [True, False])

@@ -1,14 +1,17 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from torch_geometric.data import Data
 
 from gcahng.graph import batch_graph
 from gcahng.graph.visualize.batch import class_titles
 from gcahng.graph.visualize.learned import COEFFICIENT, CORRELATION, edge_weights
-from gcahng.graph.visualize.matrices import draw_matrices
+from gcahng.graph.visualize.matrices import MASKED, draw_matrices
+from gcahng.graph.visualize.style import SEQUENTIAL
 from tests.graph.visualize.conftest import make_graph
 from tests.graph.visualize.drawing import assert_legible
 
@@ -73,12 +76,36 @@ def test_layers_without_attention_and_plain_graphs(graph: Data) -> None:
     assert [axes.get_title() for axes in _matrices(draw_matrices(plain))] == [CORRELATION]
 
 
-def test_a_mask_is_said_to_be_one(graph: Data) -> None:
-    note = draw_matrices(graph).subfigs[1]._suptitle.get_text()
-    assert note == "attention of layer 1; pairs of one class are masked"
+def test_only_attention_attends(graph: Data) -> None:
+    figure = draw_matrices(graph)
+    assert figure.get_suptitle() == "5 classes × 3 images, class by class"
+    for layer, part in enumerate(figure.subfigs[1:], start=1):
+        assert (
+            part.get_suptitle()
+            == f"attention of layer {layer}: row j shows what image j attends to"
+        )
+
+
+def test_masked_pairs_have_their_own_colour(graph: Data) -> None:
+    graph.attention[0][0 * 15 + 1] = 0
+    figure = draw_matrices(graph)
+    image = _matrices(figure)[2].images[0]
+    own = np.kron(np.eye(5), np.ones((3, 3))) == 1
+    assert (np.ma.getmaskarray(image.get_array()) == own).all()
+    colours = image.to_rgba(image.get_array())
+    assert {to_hex(colour) for colour in colours[own]} == {MASKED}
+    # A weight of 0 between two classes is no mask.
+    assert to_hex(colours[3, 0]) == to_hex(colormaps[SEQUENTIAL](0))
+    legend = figure.subfigs[1].legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["masked: pairs of one class"]
+    assert to_hex(legend.get_patches()[0].get_facecolor()) == MASKED
+
+
+def test_nothing_is_masked_without_a_mask(graph: Data) -> None:
     graph.attention = [torch.full((15 * 15, 2), 0.1)]
-    note = draw_matrices(graph).subfigs[1]._suptitle.get_text()
-    assert note == "attention of layer 1"
+    figure = draw_matrices(graph)
+    assert figure.subfigs[1].legends == []
+    assert not np.ma.getmaskarray(_matrices(figure)[2].images[0].get_array()).any()
 
 
 @pytest.mark.parametrize("classes", [3, 12])

@@ -1,11 +1,6 @@
 """The page of a batch graph in a real browser: what it shows and how it answers."""
 
 import math
-import os
-import shutil
-import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,43 +8,12 @@ import pytest
 from torch_geometric.data import Data
 
 from gcahng.graph.visualize import edge_weights, graph_page
-from tests.graph.visualize.browsing import Opened, bare_graph, drawn, stored
+from gcahng.graph.visualize.style import CLASSES
+from tests.graph.visualize.browsing import bare_graph, drawn, stored
 from tests.graph.visualize.conftest import make_graph
 from tests.graph.visualize.test_page import data_of
 
 HOSTILE = '</script><b id="injected">&amp; "Ährenfisch" \u2028 鷺'
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'"
-    )
-    if program is None:
-        pytest.skip(f"no browser: install one of {', '.join(names)} or set CHROMIUM to its path")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def show(browser: Any, tmp_path: Path) -> Iterator[Any]:
-    """Open a graph's page; at the end it has not complained."""
-    opened: list[Opened] = []
-
-    def open_graph(graph: Data, width: int = 1280, height: int = 800, **more: Any) -> Opened:
-        file = tmp_path / "graph.html"
-        file.write_text(graph_page(graph, **more), encoding="utf-8")
-        opened.append(Opened(browser, file, width, height))
-        return opened[-1]
-
-    yield open_graph
-    for one in opened:
-        one.page.close()
-        assert one.complaints == []
 
 
 def test_pointing_at_a_node_shows_its_picture_and_neighbours(graph: Data, show: Any) -> None:
@@ -270,31 +234,13 @@ def test_the_smallest_graph_opens(show: Any) -> None:
     assert opened.count == 1
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 800)])
-def test_nothing_overflows_the_window(show: Any, width: int, height: int) -> None:
-    graph = make_graph(27, 3)
-    graph.name = ["Donaudampfschifffahrtsgesellschaftskapitän" * 2] * 81
-    opened = show(graph, width, height, links={f"picture {n}": f"{n}.html" for n in range(9)})
-    for what in ("[data-node='5']", "summary"):
-        opened.page.click(what)
-        assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
-    inside = opened.page.evaluate(
-        """() => { const box = byId('picture').getBoundingClientRect();
-        return [...document.querySelectorAll('.node')].every((node) => {
-          const { left, right, top, bottom } = node.getBoundingClientRect();
-          return left >= box.left && right <= box.right && top >= box.top && bottom <= box.bottom;
-        }) }"""
+def test_rings_have_the_colours_of_the_figures(show: Any) -> None:
+    opened = show(make_graph(11, 2))
+    colours, styles = (
+        opened.page.evaluate(f"[...byId('nodes').children].map((node) => node.style.border{what})")
+        for what in ("Color", "Style")
     )
-    assert inside
-
-
-def test_resizing_moves_the_nodes(graph: Data, show: Any) -> None:
-    opened = show(graph)
-    opened.page.set_viewport_size({"width": 500, "height": 700})
-    # The page allows no eval, which playwright's own way of waiting needs.
-    deadline = time.monotonic() + 10
-    while opened.page.evaluate("state.width") >= 500 and time.monotonic() < deadline:
-        opened.page.wait_for_timeout(20)
-    assert opened.page.evaluate("state.width") < 500
-    opened.point_at_edge()
-    assert "Pair" in opened.text("#card")
+    rgb = [f"rgb({', '.join(str(int(c[at : at + 2], 16)) for at in (1, 3, 5))})" for c in CLASSES]
+    assert colours == [*rgb, rgb[0]] * 2
+    # The eleventh class has the first colour, dashed.
+    assert styles == [*["solid"] * 10, "dashed"] * 2
