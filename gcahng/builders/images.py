@@ -14,6 +14,7 @@ from gcahng.data import (
     ClassSubset,
     ImageDataset,
     ImageLoader,
+    PublishedDataset,
     build_dataset,
     build_transform,
     check_findable,
@@ -36,6 +37,11 @@ class Splits:
     validation: ImageDataset | None
     test: ImageDataset
 
+    @property
+    def shared_classes(self) -> list[str]:
+        """Test classes that are also trained on: not empty in a closed-set experiment."""
+        return sorted(set(self.train.classes) & set(self.test.classes))
+
 
 def build_splits(config: ExperimentConfig) -> Splits:
     """Open the three splits, with their transforms.
@@ -49,6 +55,7 @@ def build_splits(config: ExperimentConfig) -> Splits:
     test = open_split(config, "test", augment=False)
     with blame_setting("data"):
         check_findable(test)
+        _check_published(whole, test)
     if config.data.validation == 0:
         return Splits(whole, None, test)
     with blame_setting("data.validation"):
@@ -60,6 +67,16 @@ def build_splits(config: ExperimentConfig) -> Splits:
     with blame_setting("data.validation"):
         check_findable(validation, "validation")
     return Splits(ClassSubset(whole, kept, whole.transform), validation, test)
+
+
+def _check_published(train: ImageDataset, test: ImageDataset) -> None:
+    """Raise if a published data set, which is about unseen classes, shares some between splits."""
+    shared = sorted(set(train.classes) & set(test.classes))
+    if shared and isinstance(train, PublishedDataset):
+        raise ValueError(
+            f"{train.name} must have no class in both train and test, but shares {len(shared)}, "
+            f"such as {shared[0]!r}: check its files with gcahng data verify"
+        )
 
 
 def build_warm_start_split(config: ExperimentConfig) -> ImageDataset | None:

@@ -110,8 +110,19 @@ def _display(config: "ExperimentConfig") -> AbstractContextManager[TerminalDispl
     return training_display(title, config.train.epochs, config.eval.select)
 
 
+def _say_closed_set(trainer: "Trainer") -> None:
+    """Say before the training that its test classes are also trained on, if they are."""
+    from gcahng.runs.record import closed_set_note
+
+    splits = trainer.experiment.splits
+    if shared := len(splits.shared_classes):
+        note = closed_set_note(shared, splits.test.num_classes)
+        console.print(f"note: {note}", soft_wrap=True, highlight=False)
+
+
 def _fit(trainer: "Trainer") -> None:
     """Train to the end; Ctrl-C says how to continue."""
+    _say_closed_set(trainer)
     try:
         trainer.fit()
     except KeyboardInterrupt:

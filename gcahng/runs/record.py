@@ -88,7 +88,7 @@ def figures_after(record: RunRecord, epoch: str, split: Split = "test") -> dict[
 
 
 def selection_note(records: Sequence[RunRecord]) -> str:
-    """Say how the best epochs were chosen, and warn where it was on the test split."""
+    """Say how the best epochs were chosen; warn of the test split and of classes trained on."""
     selections = {(r.results["selected_on"], r.results["selected_by"]) for r in records}
     notes = []
     for split, metric in sorted(selections):
@@ -98,7 +98,24 @@ def selection_note(records: Sequence[RunRecord]) -> str:
             )
         else:
             notes.append(f"Best epochs chosen by {metric} on held-out training classes.")
-    return " ".join(notes)
+    closed = {
+        closed_set_note(trained, r.results["test_classes"])
+        for r in records
+        if (trained := r.results.get("test_classes_trained_on"))
+    }
+    return " ".join([*notes, *sorted(closed)])
+
+
+def closed_set_note(trained_on: float, test_classes: float) -> str:
+    """The sentence about test classes that are also trained on.
+
+    >>> closed_set_note(3, 5)
+    'Closed set: 3 of 5 test classes were trained on, so the figures are not for unseen classes.'
+    """
+    return (
+        f"Closed set: {trained_on:.0f} of {test_classes:.0f} test classes were trained on, so the "
+        "figures are not for unseen classes."
+    )
 
 
 def measured_work(figures: Mapping[str, float | None]) -> float | None:

@@ -167,6 +167,8 @@ class Trainer:
             **{f"last/{name}": value for name, value in last.figures.items()},
             **{f"best/{name}": value for name, value in best.figures.items()},
             "best_epoch": self.progress.best_epoch,
+            "test_classes": self.experiment.splits.test.num_classes,
+            "test_classes_trained_on": len(self.experiment.splits.shared_classes),
             "selected_on": self.selected_on,
             "selected_by": self.config.eval.select,
             "epochs": self.progress.epoch,

@@ -1,0 +1,69 @@
+"""Splits that share classes: said where they may, refused where they must not."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from gcahng import cli
+from gcahng.builders.images import build_splits
+from gcahng.config import load_config
+from gcahng.data import CUB
+from tests.data.trees import cub_tree, folder_tree
+
+SMALL = [
+    "data.validation=0",
+    "batch.classes=2",
+    "batch.samples=2",
+    "train={epochs: 1, warmup_epochs: 0}",
+    "embedder.dim=8",
+    "embedder.freeze=[]",
+    "embedder.backbone={name: small_conv, args: {in_channels: 3, channels: [8], strides: [4]}}",
+    "generator=null",
+    "data.transform.train.size=32",
+    "data.transform.test.size=32",
+    "data.workers=0",
+]
+
+
+def test_a_closed_set_is_said_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder_tree(tmp_path / "photos" / "train", "abc", images=3)
+    folder_tree(tmp_path / "photos" / "test", "bcd", images=3)
+    folder = tmp_path / "run"
+    arguments = ["train", "photos", f"data.root={tmp_path / 'photos'}", *SMALL]
+    monkeypatch.setattr(sys, "argv", ["gcahng", *arguments, "--run", str(folder)])
+    with pytest.raises(SystemExit) as info:
+        cli.main()
+    out = capsys.readouterr()
+    assert info.value.code == 0, out.err
+    sentence = "Closed set: 2 of 3 test classes were trained on"
+    assert out.out.index(f"note: {sentence}") < out.out.index("epoch 1/1")
+    assert out.out.count(sentence) == 2, "before the training, and below the table"
+    assert sentence in (folder / "report.html").read_text(encoding="utf-8")
+    results = json.loads((folder / "results.json").read_text())
+    assert (results["test_classes_trained_on"], results["test_classes"]) == (2, 3)
+
+
+def test_disjoint_classes_are_not_mentioned() -> None:
+    assert build_splits(load_config("digits")).shared_classes == []
+
+
+def test_a_published_data_set_that_shares_classes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cub_tree(tmp_path, train=5, test=5)
+    opened = CUB.__init__
+
+    def same_classes(self: CUB, *args: object, **settings: object) -> None:
+        opened(self, *args, **settings)
+        self.classes = [f"bird {number}" for number in range(len(self.classes))]
+
+    monkeypatch.setattr(CUB, "__init__", same_classes)
+    config = load_config("paper/cub_resnet50", [f"data.root={tmp_path}", "batch.classes=2"])
+    with pytest.raises(
+        ValueError, match=r"^data: .* no class in both train and test, but shares 5"
+    ):
+        build_splits(config)
