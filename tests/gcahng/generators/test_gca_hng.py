@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from gcahng import HardNegativeGenerator
-from gcahng.generators import GENERATORS, HardNegatives
+from gcahng.generators import HardNegatives
 from gcahng.graph import batch_layout
 from tests.gcahng import oracle
 from tests.graph.oracle import assert_near
@@ -260,7 +260,3 @@ def test_state_carries_the_hardness() -> None:
     other.hardness.end_epoch()
     assert other.hardness.metric == 8
     assert other.hardness.generator == 9
-
-
-def test_registered() -> None:
-    assert GENERATORS["gca_hng"] is HardNegativeGenerator

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from gcahng.graph import batch_layout
-from gcahng.losses import LOSSES, NPairLoss
+from gcahng.losses import NPairLoss
 from gcahng.losses.npair import npair
 from tests.gcahng import oracle
 from tests.graph.oracle import assert_near
@@ -66,10 +66,6 @@ def test_unbalanced_batch_raises_with_the_counts() -> None:
 def test_half_precision_is_computed_in_single() -> None:
     slots = batch(2, 3).bfloat16()
     assert_near("loss", npair(slots).double(), oracle.npair(slots.double()), 1e-6)
-
-
-def test_registered() -> None:
-    assert LOSSES["npair"] is NPairLoss
 
 
 @shapes

@@ -123,12 +123,11 @@ def test_bfloat16_autocast_comes_close(name: str) -> None:
         assert_near("eta", out.coefficients.float(), expected.coefficients, 0.1)
 
 
-@every_layer
+@pytest.mark.parametrize("name", sorted(set(CONVS) - {"none"}))
 def test_reset_draws_again(name: str) -> None:
     conv = build_conv(name, CHANNELS, EDGE_DIM, SETTINGS)
     before = [parameter.clone() for parameter in conv.parameters()]
-    if not before:
-        return
+    assert before
     conv.reset_parameters()
     changed = [not torch.equal(*both) for both in zip(conv.parameters(), before, strict=True)]
     assert any(changed)
