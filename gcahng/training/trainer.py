@@ -84,12 +84,17 @@ class Trainer:
         Raises:
             NonFiniteLossError: If a loss or gradient is not finite; the last checkpoint is kept.
         """
-        if self.progress.epoch == 0:
-            self.warm_start()
-        reset_peak_memory(self.fabric.device)
-        while not self.is_over:
-            self.end_epoch(self.train_epoch())
-        return self.finish()
+        try:
+            if self.progress.epoch == 0:
+                self.warm_start()
+            reset_peak_memory(self.fabric.device)
+            while not self.is_over:
+                self.end_epoch(self.train_epoch())
+            return self.finish()
+        finally:
+            # TensorBoard's writer is a thread that would outlive the training.
+            for logger in self.fabric.loggers:
+                logger.finalize("")
 
     def warm_start(self) -> None:
         """Train the backbone as a classifier of classes set aside, where that is configured."""
@@ -232,7 +237,8 @@ class Trainer:
 
     def _keep_hardness(self, made: HardNegatives) -> None:
         """Record how hard the negatives of the epoch's last batch are."""
-        if made.negatives is not None:
+        # Of a batch that is not finite the loss log says what happened.
+        if made.negatives is not None and made.negatives.isfinite().all():
             self.progress.hardness.append(hardness_row(self.progress.epoch, made))
 
     def _learning_rates(self) -> dict[str, float]:

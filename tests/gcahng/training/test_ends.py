@@ -1,0 +1,51 @@
+"""How a training ends: diverged, out of time, and with nothing left behind."""
+
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from gcahng.data import ImageLoader
+from gcahng.training.loss_log import NonFiniteLossError
+from tests.gcahng.training.test_trainer import _trainer
+
+
+def test_divergence_stops_with_the_terms_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path)
+    trainer.end_epoch(trainer.train_epoch())
+    saved = trainer.folder.last.read_bytes()
+    with torch.no_grad():
+        trainer.experiment.embedder.fc[1].weight[0, 0] = torch.nan
+    with pytest.raises(NonFiniteLossError, match=r"step 1 of epoch 2 \(metric = nan.*optim\.clip"):
+        trainer.fit()
+    assert trainer.folder.last.read_bytes() == saved
+
+
+def test_divergence_in_the_last_batch_of_an_epoch_is_said_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = _trainer(tmp_path)
+    batch = next(iter(trainer.experiment.loader))
+    last = (torch.full_like(batch[0], torch.nan), batch[1])
+    monkeypatch.setattr(ImageLoader, "__iter__", lambda _: iter([batch, last]))
+    monkeypatch.setattr(ImageLoader, "__len__", lambda _: 2)
+    with pytest.raises(NonFiniteLossError, match="step 2 of epoch 1"):
+        trainer.fit()
+
+
+def test_no_thread_outlives_a_training(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    trainer = _trainer(tmp_path, "train.epochs=1")
+    trainer.fit()
+    assert set(threading.enumerate()) <= before, "TensorBoard's writer"
+
+
+def test_time_limit_ends_after_the_epoch(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path, "train.max_seconds=0.001")
+    assert trainer.fit()["epochs"] == 1
+
+
+def test_out_of_time_is_measured(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path, "eval.every=3", "train.max_seconds=0.001")
+    assert trainer.fit()["best_epoch"] == 1
