@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import re
 import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -24,7 +25,9 @@ DAMAGE = (
     zipfile.BadZipFile,
 )
 # Keys under which other programs nest the state dict.
-NESTED = ("state_dict", "model_state_dict", "model")
+NESTED = ("state_dict", "model_state_dict", "model", "teacher", "embedder")
+# What wrappers put before every key: DataParallel, torch.compile, training frameworks, DINO, ours.
+PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
 SHOWN_KEYS = 4
 
 
@@ -42,10 +45,26 @@ def read_torch(path: str | Path) -> Any:
         _check_archive(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except DAMAGE as error:
+        if foreign := _foreign_content(path, str(error)):
+            raise ValueError(f"'{path}' {foreign}") from error
         raise ValueError(
             f"'{path}' cannot be read as a checkpoint: it is damaged, truncated or holds more than "
             "weights; try another copy, or another checkpoint of the same run"
         ) from error
+
+
+def _foreign_content(path: Path, reason: str) -> str | None:
+    """What a file holds in place of weights, and what to do, if that is known."""
+    with path.open("rb") as file:
+        if file.read(256).lstrip().startswith(b"<"):
+            return "is a web page, not weights: download the file that the page links to"
+    # "Unsupported global: GLOBAL argparse.Namespace was not an allowed global by default."
+    if found := re.search(r"GLOBAL (\S+)", reason):
+        return (
+            f"holds more than weights, {found[1]}, which would run code when it is loaded: save "
+            "model.state_dict() with torch.save, and use that file"
+        )
+    return None
 
 
 def _check_archive(path: Path) -> None:
@@ -82,6 +101,26 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     if not isinstance(found, Mapping) or not all(isinstance(v, Tensor) for v in found.values()):
         raise ValueError(f"'{path}' is not a state dict: expected a mapping from names to tensors")
     return dict(found)
+
+
+def strip_prefixes(state: Mapping[str, Tensor], wanted: Collection[str]) -> dict[str, Tensor]:
+    """Remove what wrappers put before the keys of a state dict, as far as it fits no key wanted.
+
+    Args:
+        state: Names and values; keys without a prefix that others have are dropped with it.
+        wanted: The keys of the module to be filled.
+
+    Example:
+        >>> strip_prefixes({"module.backbone.a": 1, "module.head.b": 2}, ["a"])
+        {'a': 1}
+    """
+    found = dict(state)
+    while not any(key in wanted for key in found):
+        prefix = next((p for p in PREFIXES if any(key.startswith(p) for key in found)), None)
+        if prefix is None:
+            break
+        found = {k.removeprefix(prefix): v for k, v in found.items() if k.startswith(prefix)}
+    return found
 
 
 def load_strictly(

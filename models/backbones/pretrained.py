@@ -9,7 +9,13 @@ from pathlib import Path
 
 from torch import nn
 
-from gcahng.models.weights import load_strictly, log_unused, read_weights
+from gcahng.models.weights import (
+    LOGGER,
+    load_strictly,
+    log_unused,
+    read_weights,
+    strip_prefixes,
+)
 
 
 @contextmanager
@@ -88,6 +94,12 @@ def build_with_weights(
     network = make(pretrained and weights is None)
     if weights is not None:
         path = Path(weights).expanduser()
-        unused = load_strictly(network, read_weights(path), path, f"the backbone '{name}'")
+        state = read_weights(path)
+        stripped = strip_prefixes(state, network.state_dict())
+        if stripped.keys() != state.keys():
+            example = next(iter(stripped), "")
+            full = next(key for key in state if key.endswith(example))
+            LOGGER.warning("%s: '%s' is read as '%s', and so on", path, full, example)
+        unused = load_strictly(network, stripped, path, f"the backbone '{name}'")
         log_unused(path, unused)
     return network
