@@ -133,6 +133,9 @@ def test_a_small_gallery_still_makes_a_report(
 
 
 MISTAKES = [
+    (["data", "verify", "folder", "test_share=half"], "expected 'test_share' as a number"),
+    (["data", "verify", "folder", "seed=x"], "expected 'seed' as an integer, got 'x'"),
+    (["train", "photos", "data.args.test_share=half"], "data.args: data set 'folder': expected"),
     (["benchmark", "--device", "gpu"], "--device: expected cpu or cuda, got 'gpu'"),
     (["benchmark", "--device", "cuda"], "--device: torch finds no CUDA device"),
     (["benchmark", "--experiment", "digits", "--device", "tpu"], "--device: expected cpu or cuda"),

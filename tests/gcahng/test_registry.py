@@ -1,6 +1,8 @@
+from typing import Any
+
 import pytest
 
-from gcahng.registry import did_you_mean, lookup, nearest
+from gcahng.registry import Registry, did_you_mean, lookup, nearest
 
 LOSSES = {"npair": 1, "triplet": 2}
 
@@ -33,3 +35,33 @@ def test_nearest_and_did_you_mean_agree() -> None:
     assert nearest("zzz", LOSSES) is None
     assert did_you_mean("npiar", LOSSES) == " (did you mean 'npair'?)"
     assert did_you_mean("zzz", LOSSES) == ""
+
+
+def component(
+    count: int = 1, share: float = 0.5, name: str | None = None, flag: bool = True, other: Any = 0
+) -> str:
+    return f"{count} {share} {name} {flag} {other}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"count": "half"}, "expected 'count' as an integer, got 'half'"),
+        ({"count": 1.5}, "expected 'count' as an integer, got 1.5"),
+        ({"count": True}, "expected 'count' as an integer, got True"),
+        ({"share": "half"}, "expected 'share' as a number, got 'half'"),
+        ({"share": None}, "expected 'share' as a number, got None"),
+        ({"name": 2021}, "expected 'name' as text or null, got 2021"),
+        ({"flag": 1}, "expected 'flag' as true or false, got 1"),
+    ],
+)
+def test_values_of_the_wrong_kind(settings: dict[str, Any], sentence: str) -> None:
+    registry = Registry("thing", {"one": component})
+    with pytest.raises(ValueError, match=rf"^thing 'one': {sentence}$"):
+        registry.build("one", **settings)
+
+
+def test_values_of_the_right_kind() -> None:
+    registry = Registry("thing", {"one": component})
+    settings = {"count": 3, "share": 1, "name": None, "flag": False, "other": object}
+    assert registry.build("one", **settings).startswith("3 1 None False")

@@ -89,7 +89,7 @@ def test_foreign_checkpoint(tmp_path: Path) -> None:
 def test_checkpoint_that_holds_code_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.pt"
     torch.save({"config": "", "embedder": torch.nn.Linear(1, 1)}, path)
-    with pytest.raises(ValueError, match="holds more than weights, torch.nn.modules.linear.Linear"):
+    with pytest.raises(ValueError, match=r"holds more than weights, torch\.nn\.modules"):
         load_run(path)
 
 
