@@ -13,6 +13,7 @@ from torchvision.transforms import v2
 from gcahng.data.datasets.base import Transform
 from gcahng.registry import Registry
 
+IMAGENET_SIZE = 224
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 PUBLISHED_RESIZE_RATIO = 256 / 224
@@ -91,7 +92,7 @@ def digits(train: bool, size: int = 8, shift: int = 1) -> Transform:
 
 def imagenet(
     train: bool,
-    size: int = 224,
+    size: int = IMAGENET_SIZE,
     scale: Sequence[float] = (0.08, 1.0),
     resize: int | None = None,
     mean: Sequence[float] = IMAGENET_MEAN,

@@ -16,6 +16,7 @@ from gcahng.ablation.grid_file import (
     validated,
 )
 from gcahng.builders.blame import blame_setting
+from gcahng.builders.image_settings import adopt_image_settings
 from gcahng.builders.networks import build_generator, build_loss
 from gcahng.config import ExperimentConfig, differing_keys
 from gcahng.config.errors import show
@@ -185,7 +186,7 @@ def _resolve(name: str, plan: Plan, file: GridFile, grid: Path, source: str) -> 
     layers.add({"name": name, "seed": file.first_seed}, source)
     config = validated(ExperimentConfig, layers)
     _check_parts(config)
-    return config
+    return adopt_image_settings(config)
 
 
 def _base(base: str, grid: Path, source: str) -> Path:

@@ -12,6 +12,7 @@ from torch import Tensor
 from gcahng.benchmark.drawn_photos import PHOTO_SIZE, DrawnPhotos
 from gcahng.benchmark.measure import Work, device_name, find_device, median_seconds, torch_threads
 from gcahng.benchmark.paths import write_benchmark
+from gcahng.builders.image_settings import adopt_image_settings
 from gcahng.builders.images import Splits, open_split, transform_of
 from gcahng.config import ExperimentConfig, load_config
 from gcahng.data import DATASETS, ImageDataset, PublishedDataset
@@ -75,7 +76,9 @@ def run_step_cost(
         FileNotFoundError: If an experiment does not exist.
         ValueError: If a setting is wrong.
     """
-    settings = [load_config(name, overrides) for name in experiments]
+    settings = [
+        adopt_image_settings(load_config(name, overrides)) for name in experiments
+    ]
     target = find_device(device)
     with torch_threads(threads):
         found = [_measure(config, repetitions, target) for config in settings]

@@ -60,10 +60,12 @@ def start_run(config: "ExperimentConfig", folder: "RunFolder") -> None:
         FileExistsError: If the folder holds a run already.
         ValueError: If the settings do not fit the data or the machine.
     """
+    from gcahng.builders.image_settings import adopt_image_settings
     from gcahng.runs.lock import exclusive_lock
     from gcahng.training.trainer import Trainer
 
     folder.check_free()
+    config = adopt_image_settings(config)
     with exclusive_lock(folder.path), _display(config) as display:
         trainer = Trainer.set_up(config, folder, display)
         folder.create(config)

@@ -10,7 +10,9 @@ from torch import nn
 from gcahng.models.backbones.dino import dino_vits16
 from gcahng.models.backbones.googlenet import googlenet
 from gcahng.models.backbones.libraries import (
+    ImageSettings,
     timm_backbone,
+    timm_image_settings,
     torchvision_backbone,
     torchvision_models,
 )
@@ -54,7 +56,7 @@ BACKBONES: Registry[Callable[..., nn.Module]] = Registry(
     ),
 )
 
-__all__ = ["BACKBONES", "ResNet50", "SmallConv", "build_backbone"]
+__all__ = ["BACKBONES", "ResNet50", "SmallConv", "build_backbone", "image_settings"]
 
 
 def build_backbone(name: str, *, untrained: bool = False, **args: Any) -> nn.Module:
@@ -84,3 +86,27 @@ def build_backbone(name: str, *, untrained: bool = False, **args: Any) -> nn.Mod
     if untrained and "pretrained" in parameters:
         args = {**args, "pretrained": False, "weights": None}
     return BACKBONES.build(name, **args)
+
+
+def image_settings(name: str) -> ImageSettings | None:
+    """Return size, mean and standard deviation of the images that a timm model was trained on.
+
+    Args:
+        name: As in `build_backbone`.
+
+    Returns:
+        None for any backbone that is not timm's: those take the ImageNet statistics.
+
+    Raises:
+        ValueError: If the name is unknown.
+
+    Example:
+        >>> image_settings("timm/vit_tiny_patch16_224")
+        ImageSettings(size=224, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), fixed=True)
+        >>> image_settings("resnet50") is None
+        True
+    """
+    found = BACKBONES.find(name)
+    if isinstance(found, partial) and found.func is timm_backbone:
+        return timm_image_settings(*found.args)
+    return None

@@ -1,5 +1,7 @@
 """Image classifiers of torchvision and timm without their classification heads."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,34 @@ from gcahng.models.backbones.pretrained import build_with_weights, check_reachab
 TORCHVISION_HOST = "download.pytorch.org"
 TIMM_HOST = "huggingface.co"
 TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """The images that a model was pretrained on.
+
+    Attributes:
+        size: Side in pixels.
+        mean: Mean of each channel, for values in [0, 1].
+        std: Standard deviation of each channel, for values in [0, 1].
+        fixed: Whether the model takes images of one size only, set by its argument `img_size`.
+    """
+
+    size: int
+    mean: Sequence[float]
+    std: Sequence[float]
+    fixed: bool
+
+
+def timm_image_settings(model: str) -> ImageSettings | None:
+    """Return what timm's data configuration says of a model's images; None if there is none."""
+    import timm
+
+    settings = timm.get_pretrained_cfg(model)
+    if settings is None:
+        return None
+    size = settings.input_size[-1]
+    return ImageSettings(size, settings.mean, settings.std, settings.fixed_input_size)
 
 
 def torchvision_models() -> list[str]:
