@@ -76,9 +76,7 @@ def run_step_cost(
         FileNotFoundError: If an experiment does not exist.
         ValueError: If a setting is wrong.
     """
-    settings = [
-        adopt_image_settings(load_config(name, overrides)) for name in experiments
-    ]
+    settings = [adopt_image_settings(load_config(name, overrides)) for name in experiments]
     target = find_device(device)
     with torch_threads(threads):
         found = [_measure(config, repetitions, target) for config in settings]

@@ -10,7 +10,7 @@ from gcahng.config import ExperimentConfig
 from gcahng.config.sections import GraphConfig
 from gcahng.generators import GENERATORS, NegativeGenerator, argument_names
 from gcahng.graph.convs import CONVS
-from gcahng.losses import LOSSES
+from gcahng.losses import LOSSES, accepted_arguments
 from gcahng.models import BACKBONES, Embedder, build_backbone
 from gcahng.registry import check_arguments
 
@@ -69,9 +69,14 @@ def build_loss(config: ExperimentConfig, num_classes: int) -> nn.Module:
     """
     with blame_setting("loss.name"):
         loss = LOSSES.find(config.loss.name)
-    takes = inspect.signature(loss).parameters
+    takes = accepted_arguments(loss)
     dim = config.embedder.dim
-    sizes = {"num_classes": num_classes, "embedding_dim": dim, "embedding_size": dim}
+    sizes = {
+        "num_classes": num_classes,
+        "embedding_dim": dim,
+        "embedding_size": dim,
+        "descriptors_dim": dim,
+    }
     args = {name: size for name, size in sizes.items() if name in takes}
     with blame_setting("loss.args"):
         made = loss(**args | config.loss.args)

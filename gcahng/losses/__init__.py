@@ -7,6 +7,7 @@ Example:
     ['npair', 'proxy_anchor']
 """
 
+import inspect
 from collections.abc import Callable, Iterable
 
 from torch import nn
@@ -24,24 +25,64 @@ FOREIGN = {
 }
 
 
+# Base classes, losses around other losses, and two that take no labels.
+UNUSABLE = {
+    "BaseLossWrapper",
+    "BaseMetricLossFunction",
+    "CrossBatchMemory",
+    "GenericPairLoss",
+    "ManifoldLoss",
+    "MultipleLosses",
+    "SelfSupervisedLoss",
+    "VICRegLoss",
+}
+
+
 def _in_pytorch_metric_learning(name: str) -> Callable[..., nn.Module] | None:
     try:
-        from pytorch_metric_learning import losses
+        import pytorch_metric_learning  # noqa: F401
     except ImportError as error:
         raise ImportError(
             f"the metric loss {name!r} is none of {', '.join(sorted(LOSSES))}, and "
             "pytorch-metric-learning, which may provide it, is not installed: "
             "pip install pytorch-metric-learning"
         ) from error
-    found = getattr(losses, FOREIGN.get(name, name), None)
-    return found if isinstance(found, type) and issubclass(found, nn.Module) else None
+    return _theirs().get(FOREIGN.get(name, name))
+
+
+def _theirs() -> dict[str, Callable[..., nn.Module]]:
+    """Return the losses of pytorch-metric-learning that can be called with labels."""
+    from pytorch_metric_learning import losses
+
+    return {
+        name: value
+        for name, value in vars(losses).items()
+        if isinstance(value, type) and issubclass(value, nn.Module) and name not in UNUSABLE
+    }
 
 
 def _their_names() -> Iterable[str]:
-    from pytorch_metric_learning import losses
+    return [*FOREIGN, *_theirs()]
 
-    classes = (name for name, value in vars(losses).items() if isinstance(value, type))
-    return [*FOREIGN, *classes]
+
+def accepted_arguments(loss: Callable[..., nn.Module]) -> set[str]:
+    """Return the arguments that a loss accepts, by its own name or through its parents' `**kwargs`.
+
+    Example:
+        >>> sorted(accepted_arguments(NPairLoss))
+        ['all_negatives', 'normalize', 'temperature']
+        >>> sorted(accepted_arguments(LOSSES.find("CosFaceLoss")) & {"num_classes", "scale"})
+        ['num_classes', 'scale']
+    """
+    names: set[str] = set()
+    for part in loss.__mro__ if isinstance(loss, type) else [loss]:
+        if isinstance(part, type) and "__init__" not in vars(part):
+            continue
+        parameters = inspect.signature(part).parameters.values()
+        names |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return names
 
 
 LOSSES: Registry[Callable[..., nn.Module]] = Registry(
@@ -55,4 +96,4 @@ LOSSES: Registry[Callable[..., nn.Module]] = Registry(
     ),
 )
 
-__all__ = ["LOSSES", "NPairLoss", "ProxyAnchorLoss", "synthetic_npair"]
+__all__ = ["LOSSES", "NPairLoss", "ProxyAnchorLoss", "accepted_arguments", "synthetic_npair"]

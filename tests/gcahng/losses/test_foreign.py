@@ -1,6 +1,7 @@
 """Losses of pytorch-metric-learning by name, in a training of ours."""
 
 import builtins
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 import torch
 from pytorch_metric_learning import losses
 
-from gcahng.losses import LOSSES, NPairLoss
+from gcahng.builders.networks import build_loss
+from gcahng.config import load_config
+from gcahng.losses import LOSSES, NPairLoss, _theirs
 from tests.gcahng.training.test_trainer import _trainer
 
 
@@ -56,6 +59,34 @@ def test_their_parameters_have_a_group_and_the_sizes_are_filled_in(tmp_path: Pat
     before = weight.detach().clone()
     trainer.train_epoch()
     assert not torch.equal(before, weight)
+
+
+# Required arguments without a sensible default here.
+NEEDED = {"RankedListLoss": {"margin": 0.4, "Tn": 1.0}}
+
+
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence")
+@pytest.mark.parametrize("name", sorted(_theirs()))
+def test_every_loss_that_is_offered_can_be_trained_with(name: str) -> None:
+    settings = {"name": name, "args": NEEDED.get(name, {})}
+    config = load_config("digits", [f"loss={json.dumps(settings)}", "embedder.dim=8"])
+    loss = build_loss(config, num_classes=4)
+    embeddings = torch.randn(12, 8, generator=torch.manual_seed(0), requires_grad=True)
+    value = loss(embeddings, torch.arange(4).repeat(3))
+    assert value.ndim == 0
+    value.backward()
+    assert embeddings.grad is not None
+    assert embeddings.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "name", ["BaseMetricLossFunction", "CrossBatchMemory", "WeightRegularizerMixin", "VICRegLoss"]
+)
+def test_base_classes_wrappers_and_mixins_are_not_offered(name: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"unknown metric loss '{name}'(?! \(did you mean '{name})"
+    ):
+        LOSSES.find(name)
 
 
 def test_unknown_names_and_arguments(tmp_path: Path) -> None:
