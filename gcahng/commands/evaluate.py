@@ -21,6 +21,7 @@ def evaluate(
     """
     from gcahng.config import with_data_root
     from gcahng.evaluation.evaluate import retrieval_figures
+    from gcahng.evaluation.ranking import ranked_by
     from gcahng.reports.result_table import figure_columns
     from gcahng.reports.tables import results_table
     from gcahng.runs.loading import embed_split, load_run
@@ -34,3 +35,5 @@ def evaluate(
     epoch = "" if run.epoch is None else f", epoch {run.epoch}"
     console.print(f"{run.path}{epoch}; {split} split of {found.dataset.name}, %", soft_wrap=True)
     console.print(results_table([figures], figure_columns(figures)))
+    engine = ranked_by(run.config.eval.engine, found.embeddings.device)
+    console.print(f"Ranked by {engine}.", highlight=False)

@@ -148,6 +148,7 @@ _CIRCUMSTANCES = {
     "train.keep_every",
     "fabric.accelerator",
     "fabric.devices",
+    "fabric.deterministic",
 }
 
 

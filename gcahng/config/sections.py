@@ -258,5 +258,8 @@ class FabricConfig(Section):
     """With bf16-mixed, losses, norms and distances are still computed in float32."""
     threads: AtLeast1 | None = None
     """CPU threads of PyTorch, null: PyTorch's default; small networks run faster with 1."""
+    deterministic: bool = False
+    """Deterministic algorithms on a GPU, slower: the same seed, or a resumed run, then gives
+    exactly the same result there. On a CPU it always does."""
     compile: bool = False
     channels_last: bool = False

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gcahng.config import ExperimentConfig
 from gcahng.data import ImageDataset, ImageLoader
+from gcahng.evaluation.ranking import rankable
 from gcahng.evaluation.retrieval import retrieval_metrics
 from gcahng.models import Embedder
 
@@ -24,7 +25,7 @@ def embed(
     workers: int = 0,
     progress: Progress | None = None,
 ) -> Tensor:
-    """Return the embeddings `[N, D]` of a data set, in order and on the CPU.
+    """Return the embeddings `[N, D]` of a data set, in order and on the embedder's device.
 
     Args:
         embedder: Used in eval mode; its mode is restored afterwards.
@@ -43,7 +44,7 @@ def embed(
     try:
         for images, _ in loader:
             images = images.to(parameter.device, parameter.dtype, non_blocking=True)
-            batches.append(embedder(images).cpu())
+            batches.append(embedder(images))
             done += len(images)
             if progress is not None:
                 progress(done, len(dataset))
@@ -58,7 +59,7 @@ def retrieval_figures(
     """Retrieval figures of embeddings, measured as an experiment configures it.
 
     Args:
-        embeddings: [N, D], of a whole data set in order.
+        embeddings: [N, D], of a whole data set in order; ranked on the device where they are.
         dataset: Gives labels, and which images are queries.
         config: Its `eval` section and the quirk `evaluation`.
 
@@ -66,7 +67,7 @@ def retrieval_figures(
         `recall@K`, `map@r` and `r_precision`, as fractions.
     """
     return retrieval_metrics(
-        embeddings,
+        rankable(embeddings),
         dataset.labels,
         config.eval.ks,
         is_query=dataset.is_query,

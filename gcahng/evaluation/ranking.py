@@ -8,6 +8,7 @@ summation order, and duplicates tie exactly. Ties are broken by the lower index.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +20,8 @@ BLOCK = 4096
 BUDGET = 2**23
 # faiss is several times slower with fewer queries per call.
 FAISS_CHUNK = 1024
+# The most neighbours that an index on a GPU returns; more are searched on the CPU.
+FAISS_GPU_NEIGHBOURS = 2048
 
 Search = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 
@@ -43,6 +46,32 @@ def unit_rows(embeddings: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
     return units
 
 
+def rankable(embeddings: Tensor) -> Tensor:
+    """Return embeddings on a device that has float64: Apple's GPUs have not."""
+    return embeddings.cpu() if embeddings.device.type == "mps" else embeddings
+
+
+def ranked_by(engine: str, device: torch.device) -> str:
+    """Describe what ranks embeddings that are on a device.
+
+    Example:
+        >>> ranked_by("torch", torch.device("cpu"))
+        'torch on the CPU'
+    """
+    if engine == "faiss":
+        import faiss
+
+        gpus = _faiss_gpus(faiss)
+        return f"faiss on {gpus} GPU{'s' * (gpus > 1)}" if gpus else "faiss on the CPU"
+    return f"{engine} on {'the GPU' if device.type == 'cuda' else 'the CPU'}"
+
+
+def _faiss_gpus(faiss: Any) -> int:
+    """Number of GPUs that this build of faiss can use: 0 for faiss-cpu."""
+    count = getattr(faiss, "get_num_gpus", None)
+    return count() if count is not None else 0
+
+
 def _torch_search(gallery: Tensor) -> Search:
     """Search by float64 matrix product, which is exact and unaffected by TF32 and autocast."""
 
@@ -54,19 +83,23 @@ def _torch_search(gallery: Tensor) -> Search:
 
 
 def _faiss_search(gallery: Tensor) -> Search:
-    """Search a flat inner-product index in float32."""
+    """Search a flat inner-product index in float32, on the GPUs that faiss can use."""
     try:
         import faiss
     except ImportError as error:
         raise ImportError(
-            "engine='faiss' needs the package 'faiss-cpu': install it or use engine='torch'"
+            "engine='faiss' needs the package 'faiss-cpu' or 'faiss-gpu': install it or use "
+            "engine='torch'"
         ) from error
     index = faiss.IndexFlatIP(gallery.shape[1])
     for block in gallery.split(BLOCK):
         index.add(block.cpu().numpy())
 
+    fast = faiss.index_cpu_to_all_gpus(index) if _faiss_gpus(faiss) else index
+
     def search(queries: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        similarities, indices = index.search(queries.float().cpu().numpy(), count)
+        chosen = fast if count <= FAISS_GPU_NEIGHBOURS else index
+        similarities, indices = chosen.search(queries.float().cpu().numpy(), count)
         device = queries.device
         return torch.from_numpy(similarities).to(device), torch.from_numpy(indices).to(device)
 

@@ -36,7 +36,8 @@ def retrieval_metrics(
         labels: `[N]`, integers.
         ks: The K of Recall@K; a K beyond the gallery size counts the whole gallery.
         is_query: Bool `[N]`: rank these against the rest, the gallery. None: all against all.
-        engine: `torch` (float64, on the embeddings' device) or `faiss` (CPU), with equal results.
+        engine: `torch` (float64, on the embeddings' device) or `faiss` (float32, on its GPUs if it
+            has any), with equal results.
         exclude: Without `is_query`, what to remove from a query's ranking: `self`, the query; or
             `first`, the first item, as published, even if a duplicate ranks above the query.
         chunk: Number of queries ranked at once; None keeps temporaries near 64 MiB.
@@ -59,7 +60,7 @@ def retrieval_metrics(
     classes = labels.to(embeddings.device).unique(return_inverse=True)[1]
     search = _Search(embeddings, is_query, engine, exclude)
     relevant = _count_relevant(search, classes)
-    return _means(_score_queries(search, classes, relevant, ks, chunk), relevant, ks)
+    return _means(_score_queries(search, classes, relevant, ks, chunk), relevant.cpu(), ks)
 
 
 @torch.no_grad()
@@ -188,7 +189,7 @@ def _score_queries(
         ks: The K of Recall@K.
         chunk: As in `retrieval_metrics`.
     """
-    scores = torch.zeros(len(relevant), len(ks) + 2, dtype=torch.float64, device=relevant.device)
+    scores = torch.zeros(len(relevant), len(ks) + 2, dtype=torch.float64)
     # Process queries in order of R, so that a large class does not increase k for all queries.
     waiting = relevant.argsort(descending=True)
     while len(waiting):
@@ -197,7 +198,8 @@ def _score_queries(
         rows = search.queries[part]
         found = search.gallery[search.nearest(rows, k)[1]]
         hits = classes[found] == classes[rows][:, None]
-        scores[part] = _scores(hits, relevant[part], ks)
+        # On the CPU, where sums are taken in one order: the same figures from every device.
+        scores[part.cpu()] = _scores(hits.cpu(), relevant[part].cpu(), ks)
     return scores
 
 

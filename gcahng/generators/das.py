@@ -78,10 +78,14 @@ class DenselyAnchoredSampling(HardestPoint):
 
     @torch.no_grad()
     def points(self, slots: Tensor, layout: BatchLayout) -> Tensor:
-        """Store the differences of the batch, then create `produced` points per sample."""
+        """Create `produced` points per sample; in training, store the batch's differences before.
+
+        The memory is left alone in evaluation, such as for the pictures of a finished run.
+        """
         classes = layout.classes
-        self._count(slots, classes)
-        self._remember(slots, classes)
+        if self.training:
+            self._count(slots, classes)
+            self._remember(slots, classes)
         top = self.counts[classes].topk(self.channels, dim=-1).indices
         known = self.filled[classes].clamp(max=self.bank.size(1))
         made = []

@@ -1,5 +1,7 @@
 """Epoch means of the losses, which control the hardness and weight of the negatives."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +16,8 @@ class LossMeans(nn.Module):
     .. math:: \bar J \leftarrow \mathrm{mean}_t \max(J_t, 10^{-6})
 
     at the end of each epoch; 1e6 before the first epoch ends. Means and current sums are buffers,
-    so they are part of `state_dict` and stay on the device.
+    so they are part of `state_dict` and stay on the device. They stay in float64 when the module
+    is cast, since a sum of many losses in float32 loses digits.
 
     Source: GCA-HNG (IJCV 2025), hardness from the running mean of the metric loss.
 
@@ -38,6 +41,17 @@ class LossMeans(nn.Module):
         self.register_buffer("generator", torch.tensor(INITIAL, dtype=torch.float64))
         self.register_buffer("sums", torch.zeros(2, dtype=torch.float64))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "LossMeans":
+        """Move the buffers as `fn` does, but keep float64, except where a device has none."""
+
+        def move(tensor: Tensor) -> Tensor:
+            moved = fn(tensor)
+            if moved.dtype == tensor.dtype or moved.device.type == "mps":
+                return moved
+            return tensor.to(moved.device)
+
+        return super()._apply(move, recurse)
 
     def record(self, metric: Tensor, generator: Tensor) -> None:
         """Add the scalar losses of one iteration."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gcahng.data import ImageDataset
+from gcahng.evaluation.ranking import rankable
 from gcahng.evaluation.retrieval import nearest_neighbours
 from gcahng.reports.batch_pictures import TITLES, Selection, draw_batch
 from gcahng.reports.data_uri import data_uri
@@ -74,14 +75,14 @@ def gallery_of(evaluated: EvaluatedRun) -> list[list[GalleryEntry]]:
     dataset = evaluated.dataset
     gallery = len(dataset) - 1 if dataset.is_query is None else int((~dataset.is_query).sum())
     similarities, indices = nearest_neighbours(
-        evaluated.embeddings, min(NEIGHBOURS, gallery), is_query=dataset.is_query
+        rankable(evaluated.embeddings), min(NEIGHBOURS, gallery), is_query=dataset.is_query
     )
     return retrieval_gallery(
         _RawImages(dataset),
         dataset.labels,
         dataset.classes,
-        similarities,
-        indices,
+        similarities.cpu(),
+        indices.cpu(),
         _queries(dataset),
     )
 

@@ -31,7 +31,7 @@ def log_pictures(
     shown = first_classes(dataset, IMAGES)
     names = [shown.classes[label] for label in shown.labels.tolist()]
     images = torch.stack([thumbnail(shown.load(i)) for i in range(len(shown))])
-    embeddings = embed(run.embedder, shown, workers=run.config.data.workers)
+    embeddings = embed(run.embedder, shown, workers=run.config.data.workers).cpu()
     with SummaryWriter(str(folder), filename_suffix=".pictures") as writer:
         for name, figure in figures.items():
             writer.add_figure(f"batch graph/{name}", figure, step, close=False)

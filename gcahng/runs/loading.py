@@ -1,6 +1,7 @@
 """Open a trained run."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ class EvaluatedRun:
     Attributes:
         run: The embedder.
         dataset: The images.
-        embeddings: [N, D], one row per image.
+        embeddings: [N, D], one row per image, on the embedder's device.
     """
 
     run: LoadedRun
@@ -198,8 +199,12 @@ def _fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path, what: st
 
 
 def run_device(config: ExperimentConfig) -> torch.device:
-    """The configured device, or the CPU if this machine does not have it."""
-    try:
-        return Fabric(accelerator=config.fabric.accelerator, devices=1).device
-    except (RuntimeError, TypeError, ValueError):
-        return torch.device("cpu")
+    """The configured device, of several the first, or what this machine has instead.
+
+    Where the device is missing, such as `devices: [1]` on a machine with one GPU: the first of the
+    same kind, else the CPU.
+    """
+    for devices in (config.fabric.devices, 1):
+        with suppress(RuntimeError, TypeError, ValueError):
+            return Fabric(accelerator=config.fabric.accelerator, devices=devices).device
+    return torch.device("cpu")

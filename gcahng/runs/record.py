@@ -88,7 +88,10 @@ def figures_after(record: RunRecord, epoch: str, split: Split = "test") -> dict[
 
 
 def selection_note(records: Sequence[RunRecord]) -> str:
-    """Say how the best epochs were chosen; warn of the test split and of classes trained on."""
+    """Say how the best epochs were chosen and what ranked the images.
+
+    Warns of best epochs chosen on the test split, and of test classes that are trained on.
+    """
     selections = {(r.results["selected_on"], r.results["selected_by"]) for r in records}
     notes = []
     for split, metric in sorted(selections):
@@ -103,7 +106,9 @@ def selection_note(records: Sequence[RunRecord]) -> str:
         for r in records
         if (trained := r.results.get("test_classes_trained_on"))
     }
-    return " ".join([*notes, *sorted(closed)])
+    engines = sorted({str(r.results["ranked_by"]) for r in records if "ranked_by" in r.results})
+    ranked = [f"Ranked by {', '.join(engines)}."] if engines else []
+    return " ".join([*notes, *sorted(closed), *ranked])
 
 
 def closed_set_note(trained_on: float, test_classes: float) -> str:

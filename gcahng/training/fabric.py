@@ -2,11 +2,20 @@
 
 import os
 
+import torch
 from lightning_fabric import Fabric
 from lightning_fabric.loggers import TensorBoardLogger
 
 from gcahng.config import ExperimentConfig
 from gcahng.runs.folder import RunFolder
+
+
+def use_deterministic_algorithms() -> None:
+    """Let torch choose deterministic algorithms; it warns of an operation that has none."""
+    # cuBLAS reads this when the first GPU context is made.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
 
 
 def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:
@@ -17,6 +26,8 @@ def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:
             process: the batch graph spans one.
     """
     section = config.fabric
+    if section.deterministic:
+        use_deterministic_algorithms()
     logger = TensorBoardLogger(folder.path, name=folder.tensorboard.name, version="")
     asked = len(section.devices) if isinstance(section.devices, list) else 1
     try:

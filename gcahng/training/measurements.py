@@ -16,7 +16,7 @@ class Measurement:
 
     Attributes:
         figures: Retrieval figures by name, as fractions.
-        embeddings: [N, D], of the images that they were measured on.
+        embeddings: [N, D], of the images that they were measured on; on the CPU.
     """
 
     figures: dict[str, float]
@@ -59,4 +59,5 @@ class Measurements:
             workers=config.data.workers,
             progress=self.progress,
         )
-        return Measurement(retrieval_figures(embeddings, dataset, config), embeddings)
+        figures = retrieval_figures(embeddings, dataset, config)
+        return Measurement(figures, embeddings.cpu())

@@ -7,6 +7,7 @@ import torch
 from lightning_fabric import Fabric, seed_everything
 
 from gcahng.config import ExperimentConfig, data_root
+from gcahng.evaluation.ranking import ranked_by
 from gcahng.generators import HardNegatives
 from gcahng.runs.folder import RunFolder, write_shared_model
 from gcahng.runs.loading import EvaluatedRun, LoadedRun
@@ -176,6 +177,7 @@ class Trainer:
             "test_classes_trained_on": len(self.experiment.splits.shared_classes),
             "selected_on": self.selected_on,
             "selected_by": self.config.eval.select,
+            "ranked_by": ranked_by(self.config.eval.engine, self.fabric.device),
             "epochs": self.progress.epoch,
             **self.progress.clock.state(),
             "peak_memory_mib": self.progress.peak_memory_mib,

@@ -101,16 +101,16 @@ def _train(
     progress: Progress | None,
 ) -> float:
     """Minimise the cross entropy over `loader`; return the accuracy over its last steps."""
-    device = next(backbone.parameters()).device
-    head = nn.Linear(int(backbone.out_channels), num_classes).to(device)  # type: ignore[arg-type]
+    kind = next(backbone.parameters())  # device and precision of the training
+    head = nn.Linear(int(backbone.out_channels), num_classes).to(kind)  # type: ignore[arg-type]
     parameters = [*backbone.parameters(), *head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=WEIGHT_DECAY)
     steps = len(loader)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps)
     hits: deque[Tensor] = deque(maxlen=ACCURACY_STEPS)
     for step, (images, labels) in enumerate(loader, start=1):
-        labels = labels.to(device)
-        logits = head(backbone(images.to(device)))
+        labels = labels.to(kind.device)
+        logits = head(backbone(images.to(kind)))
         loss = F.cross_entropy(logits, labels)
         optimizer.zero_grad()
         loss.backward()
@@ -125,7 +125,9 @@ def _train(
 
 def _digest(backbone: nn.Module, dataset: ImageDataset, *settings: float) -> str:
     """Hash everything that determines the trained weights, the initial weights included."""
-    facts = (backbone, dataset, dataset.transform, settings, WEIGHT_DECAY)
+    device = next(backbone.parameters()).device
+    computed_by = (torch.__version__, _processor(device))
+    facts = (backbone, dataset, dataset.transform, settings, WEIGHT_DECAY, computed_by)
     digest = hashlib.sha256(repr(facts).encode())
     digest.update(dataset.labels.numpy().tobytes())
     # A few images, because data sets of the same name and size may differ.
@@ -134,6 +136,11 @@ def _digest(backbone: nn.Module, dataset: ImageDataset, *settings: float) -> str
     for name, weight in _weights(backbone).items():
         digest.update(name.encode() + weight.numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def _processor(device: torch.device) -> str:
+    """The kind of processor: the same training on another one rounds differently."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _weights(backbone: nn.Module) -> dict[str, Tensor]:

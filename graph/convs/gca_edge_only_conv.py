@@ -81,7 +81,7 @@ class GCAEdgeHalf(MessagePassing):
         keys = torch.stack([key_j.view(split), key_i.view(split)], dim=1)
         values = torch.stack([value_j.view(split), value_i.view(split)], dim=1)
         score = (query.unsqueeze(1) * keys).sum(-1) / math.sqrt(split[-1])
-        weight = score.softmax(dim=1) * dropout_mask
+        weight = (score.softmax(dim=1) * dropout_mask).to(score.dtype)
         attended = (weight.unsqueeze(-1) * values).sum(1).flatten(1)
         edge_attr = self.edge_norm(F.gelu(attended + edge_attr))
         return self.edge_norm(F.gelu(self.edge_ffn(edge_attr) + edge_attr))

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gcahng.graph.precision import half_to_float32
+
 # Pairs per chunk. On a CPU the 4D-wide hidden layer of a chunk should fit the cache; a GPU needs
 # more rows for full utilisation.
 CPU_CHUNK = 256
@@ -113,5 +115,8 @@ def pairs_of_edges(edge_index: Tensor, num_nodes: int) -> tuple[int, Tensor]:
 
 
 def endpoint_dropout_mask(num_pairs: int, heads: int, rate: float, like: Tensor) -> Tensor:
-    """Scaled dropout mask of both endpoint weights: 0 or 1/(1-rate), [M, 2, heads]."""
-    return F.dropout(like.new_ones(num_pairs, 2, heads), rate)
+    """Scaled dropout mask of both endpoint weights: 0 or 1/(1-rate), [M, 2, heads].
+
+    At least float32: in bfloat16, 1/(1-0.1) would be 1.109 instead of 1.111.
+    """
+    return F.dropout(half_to_float32(like.new_ones(num_pairs, 2, heads)), rate)

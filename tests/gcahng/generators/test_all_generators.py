@@ -175,3 +175,12 @@ def test_state_is_saved_whole(name: str) -> None:
         torch.manual_seed(3)
         totals.append(generator(z, labels, draws=draws).total)
     assert torch.equal(*totals)
+
+
+@each
+def test_evaluation_changes_no_state(name: str) -> None:
+    made, (z, labels) = make(name, linear_ce_weight=0.5), batch()
+    made(z, labels)  # fills a memory, if it has one
+    before = {key: value.clone() for key, value in made.state_dict().items()}
+    made.eval()(z, labels)
+    assert all(torch.equal(value, before[key]) for key, value in made.state_dict().items())

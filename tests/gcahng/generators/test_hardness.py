@@ -80,3 +80,21 @@ def test_many_steps_do_not_lose_precision() -> None:
         record(hardness, (0.1, 0.1))
     hardness.end_epoch()
     assert float(hardness.metric) == pytest.approx(float(torch.tensor(0.1)), rel=1e-12)
+
+
+def test_stays_in_float64_when_the_generator_is_cast() -> None:
+    holder = torch.nn.ModuleList([LossMeans()])
+    record(holder[0], (0.1, 0.2))
+    for cast in (holder.float, holder.bfloat16, lambda: holder.to("cpu", torch.float32)):
+        cast()
+        assert {buffer.dtype for buffer in holder.buffers()} == {torch.float64, torch.int64}
+    assert holder[0].sums.tolist() == torch.tensor([0.1, 0.2]).double().tolist()
+    assert holder.to("meta")[0].metric.device.type == "meta"
+
+
+def test_mean_of_many_losses_after_a_cast() -> None:
+    hardness = LossMeans().float()
+    for _ in range(20_000):
+        record(hardness, (7.7, 7.7))
+    hardness.end_epoch()
+    assert float(hardness.metric) == pytest.approx(float(torch.tensor(7.7)), rel=1e-12)

@@ -12,13 +12,14 @@ import torch
 import yaml
 
 from gcahng import load_run
+from gcahng.config import load_config
 from gcahng.runs.checkpoint import (
     load_checkpoint,
     random_states,
     restore_random_states,
     save_checkpoint,
 )
-from gcahng.runs.loading import load_generator
+from gcahng.runs.loading import load_generator, run_device
 
 
 @pytest.fixture
@@ -151,3 +152,24 @@ def test_a_disk_that_takes_nothing_is_one_sentence(tmp_path: Path) -> None:
         signal.signal(signal.SIGXFSZ, ignored)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
+
+
+@pytest.mark.parametrize(
+    ("devices", "there", "expected"),
+    [([1], 2, "cuda:1"), ([1], 1, "cuda:0"), (1, 2, "cuda:0"), ([1], 0, "cpu")],
+)
+def test_a_run_is_opened_on_its_configured_device(
+    monkeypatch: pytest.MonkeyPatch, devices: list[int] | int, there: int, expected: str
+) -> None:
+    class Machine:
+        """Lightning Fabric on a machine with some GPUs."""
+
+        def __init__(self, accelerator: str, devices: list[int] | int) -> None:
+            chosen = devices if isinstance(devices, list) else list(range(devices))
+            if any(number >= there for number in chosen):
+                raise ValueError("no such device")
+            self.device = torch.device("cuda", chosen[0])
+
+    monkeypatch.setattr("gcahng.runs.loading.Fabric", Machine)
+    config = load_config("digits", [f"fabric.devices={devices}"])
+    assert run_device(config) == torch.device(expected)

@@ -119,3 +119,23 @@ def test_a_cache_that_cannot_be_written_costs_the_cache_alone(tmp_path: Path) ->
     with pytest.warns(UserWarning, match="could not be kept"):
         accuracy = warm_start(backbone(), digits(), seed=0, steps=3, cache=tmp_path / "file" / "x")
     assert 0 <= accuracy <= 1
+
+
+def test_in_double_precision() -> None:
+    double = backbone().double()
+    warm_start(double, digits(), seed=0, steps=3)
+    weights = list(double.parameters())
+    assert all(w.dtype == torch.float64 and w.isfinite().all() for w in weights)
+
+
+@pytest.mark.parametrize("other", ["torch", "processor"])
+def test_cache_is_not_shared_by_another_torch_or_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    warm_start(backbone(), digits(), seed=0, steps=3, batch_size=8, cache=tmp_path)
+    if other == "torch":
+        monkeypatch.setattr(torch, "__version__", "2.0.0")
+    else:
+        monkeypatch.setattr("gcahng.training.warm_start._processor", lambda device: "another GPU")
+    warm_start(backbone(), digits(), seed=0, steps=3, batch_size=8, cache=tmp_path)
+    assert len(list(tmp_path.glob("*.safetensors"))) == 2

@@ -97,3 +97,9 @@ def test_pairs_of_the_batch_graph_are_those_of_any_graph() -> None:
     count, found = pairs_of_edges(torch.tensor([[0, 2, 1, 2], [2, 0, 2, 2]]), 3)
     assert count == 3
     assert found.tolist() == [0, 0, 1, 2]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_dropout_factors_are_not_rounded_to_half_precision(dtype: torch.dtype) -> None:
+    mask = endpoint_dropout_mask(200, 2, 0.1, torch.empty(0, dtype=dtype))
+    assert mask.unique().tolist() == [0.0, pytest.approx(1 / 0.9, rel=1e-6)]

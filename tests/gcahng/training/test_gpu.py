@@ -1,0 +1,120 @@
+"""The same training on a GPU: steps, precision, resuming and evaluation. Skipped without one."""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from gcahng import load_run
+from gcahng.evaluation.evaluate import retrieval_figures
+from gcahng.evaluation.ranking import Ranking
+from gcahng.generators import GENERATORS
+from gcahng.losses import NPairLoss
+from gcahng.runs.loading import embed_split
+from gcahng.training.optimizers import Optimizers
+from gcahng.training.step import TrainingStep
+from tests.gcahng.training import steps
+from tests.gcahng.training.test_trainer import _trainer
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+DEVICE = "cuda"
+ON_DEVICE = f"fabric.accelerator={DEVICE}"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"path": "dense"},
+        {"path": "dense", "memory": "low", "edge_heads": 2},
+        {"path": "sparse"},
+        {"normalize": True},
+        {"node_ce_weight": 0.0},
+        {"linear_ce_weight": 0.5},
+    ],
+    ids=str,
+)
+def test_three_steps_are_those_of_the_cpu(settings: dict[str, Any]) -> None:
+    embedders, generators, losses = [], [], []
+    for device in ("cpu", DEVICE):
+        net, made = steps.embedder().to(device), steps.generator(**settings).to(device)
+        step = steps.make(net, made)
+        for number in range(3):
+            images, labels, draws = steps.batch(number)
+            moved = tuple(part.to(device) for part in draws)
+            measured = step(images.to(device), labels, moved)
+        embedders.append(net)
+        generators.append(made.cpu())
+        losses.append({name: value.cpu() for name, value in measured.items()})
+    for name, value in losses[0].items():
+        torch.testing.assert_close(losses[1][name].double(), value.double(), rtol=1e-8, atol=1e-10)
+    steps.assert_same_state(embedders[1].cpu(), embedders[0], 1e-8)
+    steps.assert_same_state(generators[1], generators[0], 1e-8)
+
+
+@pytest.mark.parametrize("name", sorted(GENERATORS))
+def test_every_generator_takes_a_step(name: str) -> None:
+    torch.manual_seed(0)
+    graph = {"heads": 2, "layers": 1} if name == "gca_hng" else {}
+    made = GENERATORS[name](steps.CHANNELS, steps.CLASSES, **graph).to(DEVICE)
+    net = nn.Linear(steps.INPUTS, steps.CHANNELS).to(DEVICE)
+    before = deepcopy(net.state_dict())
+    heads, judges = list(made.head_parameters()), list(made.classifier_parameters())
+    optimizers = Optimizers(
+        torch.optim.AdamW(net.parameters()),
+        torch.optim.AdamW(heads) if heads else None,
+        torch.optim.AdamW(judges) if made.has_generator_losses else None,
+    )
+    images, labels, _ = steps.batch()
+    step = TrainingStep(net, NPairLoss(), made, optimizers)
+    measured = step(images.float().to(DEVICE), labels)
+    assert all(value.device.type == DEVICE and value.isfinite() for value in measured.values())
+    assert not torch.equal(before["weight"], net.weight)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "64-true"])
+def test_it_learns_in_every_precision(tmp_path: Path, precision: str) -> None:
+    trainer = _trainer(tmp_path, ON_DEVICE, f"fabric.precision={precision}")
+    trainer.fit()
+    first, last = trainer.progress.history[0], trainer.progress.history[-1]
+    assert last["loss/metric"] < first["loss/metric"]
+
+
+def test_resumes_exactly_with_deterministic_algorithms(tmp_path: Path) -> None:
+    settings = (ON_DEVICE, "fabric.deterministic=true")
+    try:
+        whole = _trainer(tmp_path / "whole", *settings)
+        whole.fit()
+        first = _trainer(tmp_path / "halved", *settings)
+        first.end_epoch(first.train_epoch())
+        second = _trainer(tmp_path / "halved", *settings)
+        second.resume()
+        second.fit()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    weights = second.experiment.embedder.state_dict()
+    for name, value in whole.experiment.embedder.state_dict().items():
+        assert torch.equal(weights[name], value)
+
+
+def test_a_run_is_evaluated_where_it_was_trained(tmp_path: Path) -> None:
+    results = _trainer(tmp_path, ON_DEVICE, "train.epochs=1").fit()
+    assert results["ranked_by"] == "torch on the GPU"
+    found = embed_split(load_run(tmp_path))
+    assert found.embeddings.device.type == DEVICE
+    for embeddings in (found.embeddings, found.embeddings.cpu()):
+        figures = retrieval_figures(embeddings, found.dataset, found.run.config)
+        assert {name: results[f"best/{name}"] for name in figures} == pytest.approx(figures)
+
+
+def test_ranking_is_that_of_the_cpu() -> None:
+    embeddings = torch.randint(-2, 3, (500, 6), generator=torch.manual_seed(0)).float()
+    expected = Ranking(embeddings).top(embeddings, 20)
+    found = Ranking(embeddings.to(DEVICE)).top(embeddings.to(DEVICE), 20)
+    assert torch.equal(found[0].cpu(), expected[0])
+    assert torch.equal(found[1].cpu(), expected[1])
