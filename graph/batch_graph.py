@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.data import Data
 
-from gcahng.graph.dense.pairs import Pairs, complete_edges, unordered_pairs
+from gcahng.graph.dense.pairs import Pairs, complete_edges, own_pairs
 from gcahng.graph.precision import full_precision
 
 
@@ -125,6 +125,8 @@ class PairGraph:
 def pair_graph(embeddings: Tensor, labels: Tensor) -> PairGraph:
     """Build the graph of `batch_graph` for the dense path, each unordered pair stored once.
 
+    With several processes, each has all nodes and its own part of the pairs.
+
     Arguments and errors as `batch_graph`.
 
     Example:
@@ -133,7 +135,7 @@ def pair_graph(embeddings: Tensor, labels: Tensor) -> PairGraph:
         (torch.Size([10, 2]), torch.Size([4, 4, 2]))
     """
     _check_nodes(embeddings, labels)
-    pairs = unordered_pairs(embeddings.size(0), embeddings.device)
+    pairs = own_pairs(embeddings.size(0), embeddings.device)
     vectors = correlation_vectors(embeddings)
     edge_attr = vectors.index_select(0, pairs.row) * vectors.index_select(0, pairs.col)
     return PairGraph(embeddings, pairs, edge_attr, labels)

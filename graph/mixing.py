@@ -19,23 +19,30 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from gcahng.graph.dense.own_anchors import pairs_of_own_anchors
 from gcahng.graph.dense.pairs import Pairs
 from gcahng.graph.precision import full_precision
 
 DISTANCE_EPS = 1e-6  # as in torch's pairwise_distance
 
 
-def anchor_distances(slots: Tensor, anchors: Tensor | None = None) -> Tensor:
-    r"""Distances :math:`\lVert z_{p,a} - z_{n,b} + 10^{-6} \rVert` of all ordered pairs.
+def anchor_distances(
+    slots: Tensor, anchors: Tensor | None = None, own: slice = slice(None)
+) -> Tensor:
+    r"""Distances :math:`\lVert z_{p,a} - z_{n,b} + 10^{-6} \rVert` of anchors to all samples.
 
-    Shapes: slots [P, S, D] → [P, S, P, S] (anchor slot, anchor class, slot, class). `anchors`
-    [P, S, D] replaces z_{p,a}; default: `slots`.
+    Args:
+        slots: Embeddings [P, S, D] in slot-major order; B = P·S.
+        anchors: [P, S, D], replaces z_{p,a}; default: `slots`.
+        own: Range of the n anchors, as flat numbers p·S + a; default: all.
+
+    Returns:
+        [n, B].
     """
     flat = slots.flatten(0, 1)
-    first = (flat if anchors is None else anchors.flatten(0, 1)) + DISTANCE_EPS
+    first = (flat if anchors is None else anchors.flatten(0, 1))[own] + DISTANCE_EPS
     # Computing distances by matrix products would lose precision for small ones.
-    distances = torch.cdist(first, flat, compute_mode="donot_use_mm_for_euclid_dist")
-    return distances.view(*slots.shape[:2], *slots.shape[:2])
+    return torch.cdist(first, flat, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def fold_weights(draws: Tensor) -> Tensor:
@@ -79,7 +86,8 @@ def synthetic_negatives(
         detach_anchor: Stop gradients through the anchor :math:`z_a`, also in both distances.
 
     Returns:
-        [P, S, S, D]: slot p, anchor class a, negative class b (b = a included).
+        [P, S, S, D]: slot p, anchor class a, negative class b (b = a included). If several
+        processes share the pairs, [n, S, D] for the n anchors of this process.
 
     Source: GCA-HNG (IJCV 2025), correlation-aware channel-adaptive interpolation.
 
@@ -89,33 +97,39 @@ def synthetic_negatives(
         torch.Size([3, 4, 4, 8])
     """
     anchors = slots.detach() if detach_anchor else slots
-    base_weight, eta_weight = _shares(slots, anchors, strength, draws)
+    own = slice(0, slots.size(0) * slots.size(1))
+    if pairs is not None:
+        coefficients, pairs, own = pairs_of_own_anchors(coefficients, pairs)
+    base_weight, eta_weight = _shares(slots, anchors, own, strength, draws)
+    anchors = anchors.flatten(0, 1)[own]
     # z_a + Σ_n base_weight (z_n - z_a), with the sums over z_n and z_a separated.
-    base = torch.einsum("panb,nbd->pabd", base_weight, slots)
-    base = base + (1 - base_weight.sum(2)).unsqueeze(-1) * anchors.unsqueeze(2)
-    if pairs is not None and not detach_anchor:
-        share = eta_weight.reshape(pairs.num_nodes, -1)
-        moved = _PairMixing.apply(slots, coefficients, share, pairs)
-        return base + moved
-    # Detaching the anchor makes the two directions of a pair differ, so expand the pairs.
-    eta = coefficients if pairs is None else pairs.to_dense(coefficients)
-    per_channel = eta_weight.unsqueeze(-1) * eta.view(*eta_weight.shape, slots.size(2))
-    return base + (per_channel * slots).sum(2) - per_channel.sum(2) * anchors.unsqueeze(2)
+    base = torch.einsum("anb,nbd->abd", base_weight, slots)
+    base = base + (1 - base_weight.sum(1)).unsqueeze(-1) * anchors.unsqueeze(1)
+    if pairs is not None:
+        made = base + _PairMixing.apply(
+            slots, coefficients, eta_weight.flatten(1), pairs, own, detach_anchor
+        )
+    else:
+        per_channel = eta_weight.unsqueeze(-1) * coefficients.view(*eta_weight.shape, -1)
+        made = base + (per_channel * slots).sum(1) - per_channel.sum(1) * anchors.unsqueeze(1)
+    whole = len(made) == slots.size(0) * slots.size(1)
+    return made.view(*slots.shape[:2], *made.shape[1:]) if whole else made
 
 
 def _shares(
-    slots: Tensor, anchors: Tensor, strength: Tensor | float, draws: Tensor
+    slots: Tensor, anchors: Tensor, own: slice, strength: Tensor | float, draws: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Weights [P, S, P, S] of z_n - z_a: without and with η (base_weight, eta_weight)."""
-    samples = slots.size(0)
-    distance = anchor_distances(slots, anchors)
-    positive = distance.diagonal(dim1=1, dim2=3)  # [P, P, S]: anchor slot, slot, class
-    slot = torch.arange(samples, device=slots.device)
-    positive = positive[slot, (slot + 1) % samples][..., None, None]  # [P, S, 1, 1]
+    """Weights [n, P, S] of z_n - z_a for own anchors: without and with η."""
+    samples, classes, _ = slots.shape
+    nodes = torch.arange(samples * classes, device=slots.device)[own]
+    distance = anchor_distances(slots, anchors, own)
+    partner = (nodes + classes) % (samples * classes)  # (p + 1 mod P, a)
+    positive = distance.gather(1, partner.unsqueeze(1))
     farther = distance > positive
     # Mask the divisor: 0/0 in the unused branch would make the gradient of `where` NaN.
     ratio = torch.where(farther, positive / distance.masked_fill(~farther, 1), 1)
-    fold = fold_weights(draws).to(distance.dtype)[:, None, :, None]
+    ratio = ratio.view(-1, samples, classes)
+    fold = fold_weights(draws).to(distance.dtype)[nodes // classes].unsqueeze(-1)
     return fold * ratio, fold * (1 - ratio) * strength
 
 
@@ -123,62 +137,93 @@ class _PairMixing(torch.autograd.Function):
     r""":math:`\sum_n A_{(p,a),(n,b)} \, \eta \odot (z_{n,b} - z_{p,a})` with η stored per pair.
 
     A pair (i, j) contributes A_ij η ⊙ (z_j - z_i) to anchor i and the class of j, and
-    A_ji η ⊙ (z_i - z_j) to anchor j and the class of i. Self pairs contribute 0.
+    A_ji η ⊙ (z_i - z_j) to anchor j and the class of i. Self pairs contribute 0. With
+    `detach_anchor`, no gradient flows to the anchor of a contribution.
 
-    Shapes: slots [P, S, D], η [M, D], A [B, B] → [P, S, S, D].
+    Shapes: slots [P, S, D], η [R, D], A [n, B] of the anchors `own` → [n, S, D].
     """
 
     @staticmethod
-    def forward(ctx: Any, slots: Tensor, eta: Tensor, share: Tensor, pairs: Pairs) -> Tensor:
+    def forward(
+        ctx: Any,
+        slots: Tensor,
+        eta: Tensor,
+        share: Tensor,
+        pairs: Pairs,
+        own: slice,
+        detach_anchor: bool,
+    ) -> Tensor:
         ctx.save_for_backward(slots, eta, share)
-        ctx.pairs = pairs
-        samples, classes, channels = slots.shape
+        ctx.pairs, ctx.own, ctx.detach_anchor = pairs, own, detach_anchor
+        classes, channels = slots.shape[1:]
         nodes = slots.flatten(0, 1)
-        moved = slots.new_zeros(samples * classes * classes, channels)
+        moved = slots.new_zeros(len(share) * classes, channels)
         for chunk in pairs.chunks():
             first, second = pairs.gather_endpoints(nodes, chunk)
             step = second.sub_(first).mul_(eta[chunk])
-            (there, back), (to, fro) = _directions(pairs, chunk, classes, share)
+            (there, back), (to, fro) = _directions(pairs, chunk, classes, share, own)
             moved.index_add_(0, there, step * to)
             moved.index_add_(0, back, step * fro, alpha=-1)
-        return moved.view(samples, classes, classes, channels)
+        return moved.view(-1, classes, channels)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         slots, eta, share = ctx.saved_tensors
-        pairs, classes = ctx.pairs, slots.size(1)
-        needs_slots, needs_eta, needs_share, _ = ctx.needs_input_grad
-        nodes, flow = slots.flatten(0, 1), grad.flatten(0, 2)
+        pairs, own, classes = ctx.pairs, ctx.own, slots.size(1)
+        needs_slots, needs_eta, needs_share, *_ = ctx.needs_input_grad
+        nodes, flow = slots.flatten(0, 1), grad.flatten(0, 1)
         grad_nodes = torch.zeros_like(nodes) if needs_slots else None
         grad_eta = torch.empty_like(eta) if needs_eta else None
         grad_share = torch.zeros_like(share) if needs_share else None
         for chunk in pairs.chunks():
             first, second = pairs.gather_endpoints(nodes, chunk)
             difference = second.sub_(first)
-            (there, back), (to, fro) = _directions(pairs, chunk, classes, share)
+            (there, back), (to, fro) = _directions(pairs, chunk, classes, share, own)
             flow_there, flow_back = flow.index_select(0, there), flow.index_select(0, back)
             upstream = (flow_there * to).addcmul_(flow_back, fro, value=-1)
             row, col = pairs.row[chunk], pairs.col[chunk]
             if grad_eta is not None:
                 torch.mul(upstream, difference, out=grad_eta[chunk])
-            if grad_nodes is not None:
+            if grad_nodes is not None and ctx.detach_anchor:
+                grad_nodes.index_add_(0, col, (flow_there * to).mul_(eta[chunk]))
+                grad_nodes.index_add_(0, row, (flow_back * fro).mul_(eta[chunk]))
+            elif grad_nodes is not None:
                 upstream.mul_(eta[chunk])
                 grad_nodes.index_add_(0, col, upstream).index_add_(0, row, upstream, alpha=-1)
             if grad_share is not None:
                 step = difference.mul_(eta[chunk])
-                grad_share[col, row] = flow_back.mul_(step).sum(-1).neg_()
-                grad_share[row, col] = flow_there.mul_(step).sum(-1)
+                _add_share(grad_share, col, row, flow_back.mul_(step).sum(-1).neg_(), own)
+                _add_share(grad_share, row, col, flow_there.mul_(step).sum(-1), own)
         return (
             None if grad_nodes is None else grad_nodes.view_as(slots),
-            *(grad_eta, grad_share, None),
+            *(grad_eta, grad_share, None, None, None),
         )
 
 
 def _directions(
-    pairs: Pairs, chunk: slice, classes: int, share: Tensor
+    pairs: Pairs, chunk: slice, classes: int, share: Tensor, own: slice
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Rows of the result (anchor, negative class) and shares [m, 1], for i → j and j → i."""
+    """Rows of the result (anchor, negative class) and shares [m, 1], for i → j and j → i.
+
+    A direction whose anchor belongs to another process has share 0.
+    """
     row, col = pairs.row[chunk], pairs.col[chunk]
-    targets = row * classes + col % classes, col * classes + row % classes
-    return targets, (share[row, col].unsqueeze(1), share[col, row].unsqueeze(1))
+    (first, here), (second, there) = (_local(anchor, share, own) for anchor in (row, col))
+    targets = first * classes + col % classes, second * classes + row % classes
+    to, fro = share[first, col] * here, share[second, row] * there
+    return targets, (to.unsqueeze(1), fro.unsqueeze(1))
+
+
+def _local(anchor: Tensor, share: Tensor, own: slice) -> tuple[Tensor, Tensor | int]:
+    """Row of each anchor among the own ones, and 1 if it is one of them, else 0."""
+    if share.size(0) == share.size(1):
+        return anchor, 1  # all anchors are own
+    owned = (anchor >= own.start) & (anchor < own.stop)
+    return (anchor - own.start).masked_fill(~owned, 0), owned.to(share.dtype)
+
+
+def _add_share(grad: Tensor, anchor: Tensor, other: Tensor, values: Tensor, own: slice) -> None:
+    """Add the gradient of A at (anchor, other), if the anchor is an own one."""
+    local, owned = _local(anchor, grad, own)
+    grad.index_put_((local, other), values * owned, accumulate=True)

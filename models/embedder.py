@@ -72,7 +72,11 @@ class Embedder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images `[N, C, H, W]` to embeddings `[N, D]`."""
-        embeddings = self.fc(self.backbone(images))
+        return self.head(self.backbone(images))
+
+    def head(self, features: Tensor) -> Tensor:
+        """Map features `[N, out_channels]` of the backbone to embeddings `[N, D]`."""
+        embeddings = self.fc(features)
         return F.normalize(embeddings) if self.normalize else embeddings
 
     def train(self, mode: bool = True) -> "Embedder":

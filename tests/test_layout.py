@@ -63,7 +63,7 @@ ROOMS = (
     ("evaluation", "generators"),
     ("config", "losses"),
     ("data", "graph", "models"),
-    ("files", "registry"),
+    ("files", "processes", "registry"),
 )
 
 

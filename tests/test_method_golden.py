@@ -107,7 +107,7 @@ def test_proxy_anchor_golden(path: Path) -> None:
     assert_close("proxy_anchor", value, golden["component.loss.proxy_anchor"], COMPONENT)
 
 
-def _training_step(golden: Golden, graph_path: str) -> TrainingStep:
+def training_step(golden: Golden, graph_path: str) -> TrainingStep:
     meta = golden.meta
     embedder, generator = golden.embedder(), golden.generator(graph_path)
 
@@ -130,7 +130,7 @@ def _training_step(golden: Golden, graph_path: str) -> TrainingStep:
 @graph_paths
 def test_training_steps_golden(path: Path, graph_path: str) -> None:
     golden = load_golden(path)
-    step = _training_step(golden, graph_path)
+    step = training_step(golden, graph_path)
     names = {
         "J_m": "metric",
         "J_gnnce": "node_ce",

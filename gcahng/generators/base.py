@@ -13,6 +13,7 @@ from typing_extensions import get_type_hints, is_typeddict
 from gcahng.generators.hardness import LossMeans
 from gcahng.generators.negatives import HardNegatives, Synthetic
 from gcahng.graph import BatchLayout, batch_layout
+from gcahng.graph.dense.own_anchors import OwnAnchors
 from gcahng.losses.synthetic_npair import synthetic_npair
 
 
@@ -195,10 +196,14 @@ class NegativeGenerator(nn.Module, ABC):
                 f"got {list(negatives.shape)})"
             )
 
-    def _synthetic_term(self, slots: Tensor, made: Synthetic) -> Tensor:
+    def _synthetic_term(
+        self, slots: Tensor, made: Synthetic, own: OwnAnchors | None = None
+    ) -> Tensor:
         norms = {"norm_weight": 0.0} if self.normalize else {}
         negatives = self.normalize_if_configured(made.negatives)
-        return synthetic_npair(slots, negatives, made.positive_share, self.temperature, **norms)
+        return synthetic_npair(
+            slots, negatives, made.positive_share, self.temperature, own=own, **norms
+        )
 
     def _linear_ce(self, slots: Tensor, layout: BatchLayout) -> dict[str, Tensor]:
         if self.linear_head is None:

@@ -23,6 +23,7 @@ from gcahng.graph import (
     batch_graph,
     synthetic_negatives,
 )
+from gcahng.graph.dense.own_anchors import own_anchors, share_of
 from gcahng.graph.dense.pairs import Pairs
 from gcahng.losses.generator import anchor_similarity, diversity, negative_classification
 
@@ -161,19 +162,20 @@ class HardNegativeGenerator(NegativeGenerator):
         nodes = slots if self.node_ce_reaches_embedder else slots.detach()
         correlation = self._correlate(nodes, layout, detach_coefficients=True)
         coefficients, pairs = correlation.coefficients, correlation.pairs
-        negatives = self._mix(slots, coefficients, pairs, draws)
+        negatives, own = self._mix(slots, coefficients, pairs, draws), own_anchors(pairs)
         losses = {}
-        if self.synthetic_weight:
-            synthetic = self._synthetic_term(slots, Synthetic(negatives))
-            weight = self.synthetic_weight * self._synthetic_ramp().to(synthetic.dtype)
-            losses["synthetic"] = weight * synthetic
         if self.node_ce_weight:
             node_ce = F.cross_entropy(correlation.node_logits, layout.labels)
             losses["node_ce"] = self.node_ce_weight * node_ce
         losses |= self._linear_ce(slots, layout)
+        losses = {name: share_of(value, own) for name, value in losses.items()}
+        if self.synthetic_weight:
+            synthetic = self._synthetic_term(slots, Synthetic(negatives), own)
+            weight = self.synthetic_weight * self._synthetic_ramp().to(synthetic.dtype)
+            losses = {"synthetic": weight * synthetic, **losses}
         total = sum(losses.values(), slots.new_zeros(()))
         negatives = self.normalize_if_configured(negatives)
-        return HardNegatives(negatives, layout, losses, total, slots, coefficients, pairs)
+        return HardNegatives(negatives, layout, losses, total, slots, coefficients, pairs, own)
 
     def classifier_loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """10 · cross entropy of the linear classifier on the detached embeddings."""
@@ -203,23 +205,23 @@ class HardNegativeGenerator(NegativeGenerator):
         coefficients, pairs = correlation.coefficients, correlation.pairs
         # Free the remaining outputs before backward.
         del correlation
-        negatives = self._mix(slots, coefficients, pairs, draws)
+        negatives, own = self._mix(slots, coefficients, pairs, draws), own_anchors(pairs)
         # The classifier is trained on what the metric step uses: on the unit sphere if configured.
         negatives = self.normalize_if_configured(negatives)
         weight, bias = self.classifier.weight.detach(), self.classifier.bias.detach()
         logits = F.linear(negatives, weight, bias)
         losses = {
             "generator_ce": self.gamma
-            * negative_classification(logits, layout.classes, self.keep_own_class),
-            "similarity": anchor_similarity(slots, negatives, self.misplaced_similarity_mask),
-            "diversity": DIVERSITY_SCALE * diversity(coefficients, pairs),
+            * negative_classification(logits, layout.classes, self.keep_own_class, own),
+            "similarity": anchor_similarity(slots, negatives, self.misplaced_similarity_mask, own),
+            "diversity": share_of(DIVERSITY_SCALE * diversity(coefficients, pairs), own),
         }
         total = 0.5 * (
             losses["generator_ce"]
             + self.similarity_weight * losses["similarity"]
             + self.diversity_weight * losses["diversity"]
         )
-        return HardNegatives(negatives, layout, losses, total, slots, coefficients, pairs)
+        return HardNegatives(negatives, layout, losses, total, slots, coefficients, pairs, own)
 
     def make_negatives(self, slots: Tensor, layout: BatchLayout, draws: Tensor | None) -> Synthetic:
         """Create the negatives only, with detached coefficients."""

@@ -6,7 +6,9 @@ from typing import NamedTuple
 from torch import Tensor
 
 from gcahng.graph import BatchLayout
+from gcahng.graph.dense.own_anchors import OwnAnchors
 from gcahng.graph.dense.pairs import Pairs
+from gcahng.processes import gather_rows
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,9 @@ class HardNegatives:
         coefficients: η, [B, B, D] or on the dense path [M, D], nodes in slot-major order; None
             for generators without learned coefficients.
         pairs: The pairs of the dense path, or None.
+        own: If several processes split the batch, the n anchors of this one: `negatives` are
+            [n, S, D], `losses` and `total` are its part of the sums, and `coefficients` are those
+            of its pairs. None if everything is of the whole batch.
 
     Example:
         >>> import torch
@@ -41,6 +46,14 @@ class HardNegatives:
     slots: Tensor
     coefficients: Tensor | None = None
     pairs: Pairs | None = None
+    own: OwnAnchors | None = None
+
+    def all_negatives(self) -> Tensor | None:
+        """The negatives [P, S, S, D] of the whole batch; every process has to call this."""
+        if self.own is None or self.negatives is None:
+            return self.negatives
+        whole = gather_rows(self.negatives, self.own.total)
+        return whole.view(*self.slots.shape[:2], *whole.shape[1:])
 
     @property
     def channel_coefficients(self) -> Tensor:

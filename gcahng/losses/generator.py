@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gcahng.graph.dense.own_anchors import OwnAnchors
 from gcahng.graph.dense.pair_functions import pair_spread
 from gcahng.graph.dense.pairs import Pairs
 from gcahng.graph.precision import full_precision
@@ -39,45 +40,53 @@ def misplaced_own_class(samples: int, classes: int, device: torch.device | None 
 
 @full_precision
 def negative_classification(
-    logits: Tensor, classes: Tensor, keep_own_class: bool = False
+    logits: Tensor, classes: Tensor, keep_own_class: bool = False, own: OwnAnchors | None = None
 ) -> Tensor:
     r"""Cross entropy of a linear classifier on the negatives, with target class b.
 
     .. math:: \mathrm{mean}_{p,a,b \ne a} \, \mathrm{CE}(\mathrm{classifier}(\tilde n_{p,a,b}), b)
 
     Args:
-        logits: [P, S, S, num_classes].
+        logits: [P, S, S, num_classes], or [n, S, num_classes] of the anchors `own`.
         classes: [S] labels of the sampled classes.
         keep_own_class: Include the entries b = a in the mean, as published.
+        own: As in `synthetic_npair`; the result is then the part of these anchors.
     """
-    samples, sampled = logits.shape[:2]
-    target = classes.expand(samples, sampled, sampled)
-    losses = F.cross_entropy(logits.flatten(0, 2), target.flatten(), reduction="none")
+    rows = logits.flatten(0, -2)
+    losses = F.cross_entropy(rows, classes.repeat(len(rows) // len(classes)), reduction="none")
+    losses = losses.view(-1, len(classes))
     if keep_own_class:
-        return losses.mean()
-    return _mean_of_others(losses.view(samples, sampled, sampled))
+        return losses.sum() / (_total(losses, own) * len(classes))
+    return _mean_of_others(losses, own)
 
 
 @full_precision
-def anchor_similarity(slots: Tensor, negatives: Tensor, misplaced_mask: bool = False) -> Tensor:
+def anchor_similarity(
+    slots: Tensor, negatives: Tensor, misplaced_mask: bool = False, own: OwnAnchors | None = None
+) -> Tensor:
     r"""Mean cosine distance of the negatives to their anchors.
 
     .. math:: \mathrm{mean}_{p,a,b \ne a} \, (1 - \cos(z_{p,a}, \tilde n_{p,a,b}))
 
     Args:
         slots: [P, S, D].
-        negatives: [P, S, S, D].
+        negatives: [P, S, S, D], or [n, S, D] of the anchors `own`.
         misplaced_mask: As published: zero the entries of `misplaced_own_class` instead of b = a
             and divide by P·S·S.
+        own: As in `synthetic_npair`; the result is then the part of these anchors.
     """
+    samples, classes, _ = slots.shape
+    rows = slice(0, samples * classes) if own is None else own.rows
+    anchors = slots.flatten(0, 1)[rows]
+    negatives = negatives.reshape(len(anchors), classes, -1)
     # Equals torch's cosine_similarity, which would save several tensors of the negatives' size.
-    lengths = torch.linalg.vector_norm(slots, dim=-1).clamp(min=COSINE_EPS).unsqueeze(-1)
+    lengths = torch.linalg.vector_norm(anchors, dim=-1).clamp(min=COSINE_EPS).unsqueeze(-1)
     lengths = lengths * torch.linalg.vector_norm(negatives, dim=-1).clamp(min=COSINE_EPS)
-    distance = 1 - torch.einsum("pad,pabd->pab", slots, negatives) / lengths
+    distance = 1 - torch.einsum("ad,abd->ab", anchors, negatives) / lengths
     if not misplaced_mask:
-        return _mean_of_others(distance)
-    mask = misplaced_own_class(distance.size(0), distance.size(1), distance.device)
-    return distance.masked_fill(mask, 0).mean()
+        return _mean_of_others(distance, own)
+    mask = misplaced_own_class(samples, classes, distance.device).flatten(0, 1)[rows]
+    return distance.masked_fill(mask, 0).sum() / (samples * classes**2)
 
 
 @full_precision
@@ -96,8 +105,15 @@ def diversity(coefficients: Tensor, pairs: Pairs | None = None) -> Tensor:
     return 1 - torch.linalg.vector_norm(spread) / coefficients.size(0)
 
 
-def _mean_of_others(values: Tensor) -> Tensor:
-    """Mean of [P, S, S] over b ≠ a."""
-    samples, classes, _ = values.shape
-    own = values.diagonal(dim1=1, dim2=2).sum()
-    return (values.sum() - own) / (samples * classes * (classes - 1))
+def _mean_of_others(values: Tensor, own: OwnAnchors | None) -> Tensor:
+    """Sum of [n, S] over b ≠ a, divided by the number of such entries of all anchors."""
+    classes = values.size(1)
+    first = 0 if own is None else own.rows.start
+    anchors = torch.arange(first, first + len(values), device=values.device)
+    is_own = (anchors % classes).unsqueeze(1) == torch.arange(classes, device=values.device)
+    return values.masked_fill(is_own, 0).sum() / (_total(values, own) * (classes - 1))
+
+
+def _total(values: Tensor, own: OwnAnchors | None) -> int:
+    """B, the number of all anchors, for values [n, S] of some of them."""
+    return len(values) if own is None else own.total

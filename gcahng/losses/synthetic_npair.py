@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gcahng.graph.dense.own_anchors import OwnAnchors
 from gcahng.graph.precision import full_precision
 from gcahng.losses.npair import NORM_WEIGHT
 
@@ -15,6 +16,7 @@ def synthetic_npair(
     positive_share: Tensor | None = None,
     temperature: float = 1.0,
     norm_weight: float = NORM_WEIGHT,
+    own: OwnAnchors | None = None,
 ) -> Tensor:
     r"""N-pair loss with one synthetic negative per anchor and class.
 
@@ -32,6 +34,8 @@ def synthetic_npair(
             positive; None (as published): 0.
         temperature: Divisor of the logits; published: 1.
         norm_weight: Weight of the squared norms; published: 0.25 · 3e-3.
+        own: The n anchors of this process, if anchors are split: `negatives` [n, S, D] has only
+            these, and the result is their part of the sum.
 
     Returns:
         A scalar.
@@ -44,18 +48,20 @@ def synthetic_npair(
         tensor(0.3133)
     """
     samples, classes, _ = slots.shape
-    positives = slots.roll(-1, dims=0)
-    own = torch.eye(classes, dtype=torch.bool, device=slots.device)
-    logits = torch.einsum("pad,pabd->pab", slots, negatives)
-    logits = torch.where(own, (slots * positives).sum(-1, keepdim=True), logits) / temperature
-    target = torch.arange(classes, device=slots.device).repeat(samples)
+    rows = slice(0, samples * classes) if own is None else own.rows
+    anchors, positives = slots.flatten(0, 1)[rows], slots.roll(-1, dims=0).flatten(0, 1)[rows]
+    negatives = negatives.reshape(len(anchors), classes, -1)
+    target = torch.arange(classes, device=slots.device).repeat(samples)[rows]
+    is_own = target.unsqueeze(1) == torch.arange(classes, device=slots.device)
+    logits = torch.einsum("ad,abd->ab", anchors, negatives)
+    logits = torch.where(is_own, (anchors * positives).sum(-1, keepdim=True), logits) / temperature
     if positive_share is not None:
-        parts = positive_share.masked_fill(own, 1).flatten(0, 1)
+        parts = positive_share.flatten(0, -2).masked_fill(is_own, 1)
         target = parts / parts.sum(dim=1, keepdim=True)
-    loss = F.cross_entropy(logits.flatten(0, 1), target)
+    loss = F.cross_entropy(logits, target, reduction="sum") / (samples * classes)
     if not norm_weight:
         return loss
     positive, negative = positives.square().sum(-1, keepdim=True), negatives.square().sum(-1)
-    squares = torch.where(own, positive, negative)
-    norms = slots.square().sum() / classes + squares.sum() / classes**2
+    squares = torch.where(is_own, positive, negative)
+    norms = anchors.square().sum() / classes + squares.sum() / classes**2
     return loss + norm_weight * norms / samples

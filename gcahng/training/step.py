@@ -1,7 +1,7 @@
 """One training iteration, in the published order."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -10,6 +10,13 @@ from torch.optim import Optimizer
 
 from gcahng.generators import HardNegatives, NegativeGenerator
 from gcahng.graph import BatchLayout, batch_layout
+from gcahng.processes import (
+    gather_rows,
+    rank,
+    sum_gradients,
+    sum_over_processes,
+    world_size,
+)
 from gcahng.training.optimizers import Optimizers
 
 Backward = Callable[[Tensor], None]
@@ -29,6 +36,9 @@ class TrainingStep:
 
     each differentiated and stepped in this order; the generator step runs the graph again on the
     detached embeddings with the parameters as stepped.
+
+    Several processes take one step together: each embeds its part of the images, features are
+    gathered, and the step is that of the whole batch (`gcahng.processes`).
 
     Args:
         embedder: Images [B, …] → embeddings [B, D].
@@ -73,9 +83,9 @@ class TrainingStep:
         """Take one step and return its detached scalar losses.
 
         Args:
-            images: [B, …] on the embedder's device.
-            labels: [B], class-balanced if N-pair or a generator needs it. Keep them on the CPU:
-                finding the layout of labels on a GPU would make the host wait.
+            images: [B, …] on the embedder's device; with several processes its part of the batch.
+            labels: [B] of the whole batch, class-balanced if N-pair or a generator needs it. Keep
+                them on the CPU: finding the layout of labels on a GPU would make the host wait.
             draws: Folding scalars [P, P-1] of the metric and of the generator pass; drawn if None.
             observe: Called with the negatives of the metric step, if there is a generator.
 
@@ -91,7 +101,7 @@ class TrainingStep:
         labels = labels.to(images.device, non_blocking=True)
         _zero(self.optimizers.embedder, self.optimizers.graph)
         with self.autocast():
-            embeddings = self.embedder(images)
+            embeddings = embed_together(self.embedder, images, len(labels))
         if embeddings.dtype in (torch.bfloat16, torch.float16):
             embeddings = embeddings.float()
         losses = self._metric_step(embeddings, labels, layout, draws, observe)
@@ -116,6 +126,7 @@ class TrainingStep:
         metric = self.metric_loss(embeddings, labels, **known)
         if metric.dim():
             raise ValueError(f"Expected the metric loss as a scalar (got {list(metric.shape)})")
+        metric = metric / world_size()
         losses = {"metric": metric}
         total = metric
         if self.generator is not None:
@@ -125,16 +136,18 @@ class TrainingStep:
                 )
             if observe is not None:
                 observe(negatives)
-            losses |= negatives.losses
-            total = metric + negatives.total
+            share = _share(negatives)
+            losses |= {name: share * loss for name, loss in negatives.losses.items()}
+            total = metric + share * negatives.total
             # Free the negatives before backward.
             del negatives
         losses["total"] = total
         self.backward(total)
+        losses = _sum_shares(losses)
         losses["gradient"] = self._step(self.optimizers.embedder)
         if self.optimizers.graph is not None:
             losses["graph_gradient"] = self._step(self.optimizers.graph)
-        return {name: loss.detach() for name, loss in losses.items()}
+        return losses
 
     def _generator_step(
         self,
@@ -149,8 +162,9 @@ class TrainingStep:
         assert optimizers.graph is not None
         assert optimizers.classifier is not None
         _zero(optimizers.classifier)
-        classifier = generator.classifier_loss(embeddings, labels)
+        classifier = generator.classifier_loss(embeddings, labels) / world_size()
         self.backward(classifier)
+        sum_gradients(_parameters(optimizers.classifier))
         optimizers.classifier.step()
 
         _zero(optimizers.graph)
@@ -158,19 +172,22 @@ class TrainingStep:
             generated = generator.generator_losses(
                 embeddings, labels, layout=layout, draws=draws[1] if draws else None
             )
+        share = _share(generated)
         losses = {
             "classifier": classifier,
-            **generated.losses,
-            "generator": generated.total,
+            **{name: share * loss for name, loss in generated.losses.items()},
+            "generator": share * generated.total,
         }
         del generated
         self.backward(losses["generator"])
+        losses = _sum_shares(losses)
         losses["generator_gradient"] = self._step(optimizers.graph)
-        return {name: loss.detach() for name, loss in losses.items()}
+        return losses
 
     def _step(self, optimizer: Optimizer) -> Tensor:
         """Clip the optimizer's gradients, step it, and return their norm before clipping."""
-        owned = [p for group in optimizer.param_groups for p in group["params"]]
+        owned = _parameters(optimizer)
+        sum_gradients(owned)
         parameters = [p for p in owned if p.grad is not None]
         if not parameters:
             # Nothing was differentiated. Torch's norm of no gradients would be on the CPU.
@@ -183,6 +200,50 @@ class TrainingStep:
             nn.utils.clip_grads_with_norm_(parameters, self.clip, norm)
         optimizer.step()
         return norm
+
+
+def embed_together(embedder: nn.Module, images: Tensor, total: int) -> Tensor:
+    """Embed a batch of which every process has a part: [n, …] → [total, D] on all of them.
+
+    The backbone runs on the own part. Features are gathered before `embedder.head`, so that its
+    BatchNorm sees all of them; an embedder without a `head` runs whole.
+    """
+    if world_size() == 1:
+        return embedder(images)
+    backbone: Any = getattr(embedder, "backbone", embedder)
+    head: Any = getattr(embedder, "head", nn.Identity())
+    with _own_random_numbers(images.device):
+        features = backbone(images)
+    return head(gather_rows(features, total))
+
+
+@contextmanager
+def _own_random_numbers(device: torch.device) -> Iterator[None]:
+    """Draw other random numbers on every process, and none from the stream that they share."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(int(torch.randint(2**62, ())) + rank())
+        yield
+
+
+def _share(made: HardNegatives) -> float:
+    """What this process contributes of losses that are not split: 1/W."""
+    return 1.0 if made.own is not None else 1 / world_size()
+
+
+def _sum_shares(losses: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Losses of the whole batch, without gradient, from the shares of all processes."""
+    if world_size() == 1:
+        return {name: loss.detach() for name, loss in losses.items()}
+    values = torch.stack([loss.detach().double() for loss in losses.values()])
+    whole = sum_over_processes(values).unbind()
+    return {
+        name: value.to(loss.dtype)
+        for (name, loss), value in zip(losses.items(), whole, strict=True)
+    }
+
+
+def _parameters(optimizer: Optimizer) -> list[nn.Parameter]:
+    return [p for group in optimizer.param_groups for p in group["params"]]
 
 
 def _zero(*optimizers: Optimizer | None) -> None:

@@ -107,7 +107,9 @@ class GCAEdgeHalf(MessagePassing):
         offset = bias.index_select(0, pairs.row) - bias.index_select(0, pairs.col)
         mask = None
         if self.drops_edges:
-            mask = endpoint_dropout_mask(offset.size(0), self.edge_heads, self.dropout, offset)
+            # Drawn for all pairs, so that the mask does not depend on how they are split.
+            mask = endpoint_dropout_mask(pairs.total, self.edge_heads, self.dropout, offset)
+            mask = mask if pairs.part is None else mask[pairs.part]
         value = self.edge_value(ends).view(-1, self.edge_heads, self.edge_dim // self.edge_heads)
         parameters = (*self.edge_norm.parameters(), *self.edge_ffn.parameters())
         inputs = EdgeInputs(edge_attr, folded, offset, value, *parameters)

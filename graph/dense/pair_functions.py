@@ -33,7 +33,7 @@ def gelu_sum(
     Shapes: e [M, D], W [C, D], b [C] → [B, C], summed in full precision.
     """
     save = torch.is_grad_enabled() and saves_hidden(memory, edge_attr, bias.numel())
-    return _GeluSum.apply(edge_attr, weight, bias, pairs, save)
+    return pairs.sum_over_parts(_GeluSum.apply(edge_attr, weight, bias, pairs, save))
 
 
 class _GeluSum(torch.autograd.Function):
@@ -112,11 +112,12 @@ class _Standardize(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, pairs: Pairs, eps: float) -> tuple[Tensor, ...]:
         share = pairs.weight.to(values.dtype) / pairs.num_nodes**2
-        mean = share @ values
+        mean = pairs.sum_over_parts(share @ values)
         centred = values - mean
         variance = torch.zeros_like(mean)
         for chunk in pairs.chunks():
             variance += share[chunk] @ centred[chunk].square()
+        variance = pairs.sum_over_parts(variance)
         scale = torch.rsqrt(variance + eps)
         standardized = centred.mul_(scale)
         ctx.save_for_backward(standardized, share, scale)
@@ -132,7 +133,8 @@ class _Standardize(torch.autograd.Function):
         along = torch.zeros_like(scale)
         for chunk in ctx.pairs.chunks():
             along += (grad[chunk] * standardized[chunk]).sum(0)
-        total, result = grad.sum(0), torch.empty_like(grad)
+        along, total = ctx.pairs.sum_over_parts(torch.stack([along, grad.sum(0)]))
+        result = torch.empty_like(grad)
         for chunk in ctx.pairs.chunks():
             mean_part = torch.addcmul(total, standardized[chunk], along)
             torch.addcmul(
@@ -162,14 +164,14 @@ class _Spread(torch.autograd.Function):
         mean = values.new_zeros(pairs.num_nodes, values.size(1))
         for chunk in pairs.chunks():
             pairs.scatter_to_endpoints(mean, values[chunk], chunk)
-        mean /= pairs.num_nodes
+        mean = pairs.sum_over_parts(mean) / pairs.num_nodes
         total = values.new_zeros(())
         for chunk in pairs.chunks():
             first, second = pairs.gather_endpoints(mean, chunk)
             total += first.sub_(values[chunk]).square_().sum()
             second.sub_(values[chunk]).mul_(pairs.off_diagonal(chunk, values.dtype))
             total += second.square_().sum()
-        spread = total.sqrt()
+        spread = pairs.sum_over_parts(total).sqrt()
         ctx.save_for_backward(values, mean, spread)
         ctx.pairs = pairs
         return spread
@@ -180,6 +182,8 @@ class _Spread(torch.autograd.Function):
         """Treat the means as constants: deviations from them sum to 0."""
         values, mean, spread = ctx.saved_tensors
         grad_values = torch.empty_like(values)
+        # Every process uses the same spread; the gradients of all of them reach these values.
+        grad = ctx.pairs.sum_over_parts(grad)
         factor = torch.where(spread > 0, grad / spread, 0)
         for chunk in ctx.pairs.chunks():
             first, second = ctx.pairs.gather_endpoints(mean, chunk)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gcahng.graph.precision import half_to_float32
+from gcahng.processes import gather_rows, own_part, sum_over_processes, world_size
 
 # Pairs per chunk. On a CPU the 4D-wide hidden layer of a chunk should fit the cache; a GPU needs
 # more rows for full utilisation.
@@ -25,6 +26,8 @@ class Pairs:
         col: [M] the larger node j.
         weight: [M] number of directed edges of a pair: 2 off the diagonal, 1 on it.
         index: [B, B] index in [0, M) of each ordered pair; symmetric.
+        part: The range of the M pairs that is stored here, if several processes share them
+            (`own_pairs`): row, col and weight then hold only these; None: all.
 
     Example:
         >>> pairs = unordered_pairs(3, torch.device("cpu"))
@@ -38,11 +41,17 @@ class Pairs:
     col: Tensor
     weight: Tensor
     index: Tensor
+    part: slice | None = None
 
     @property
     def num_nodes(self) -> int:
         """B, the number of nodes."""
         return self.index.size(0)
+
+    @property
+    def total(self) -> int:
+        """M, the number of pairs of all nodes."""
+        return self.num_nodes * (self.num_nodes + 1) // 2
 
     def chunks(self, large: bool = False) -> Iterator[slice]:
         """Consecutive ranges of pairs, sized for the device.
@@ -67,8 +76,13 @@ class Pairs:
         nodes.index_add_(0, self.row[chunk], values)
         nodes.index_add_(0, self.col[chunk], values * self.off_diagonal(chunk, values.dtype))
 
+    def sum_over_parts(self, value: Tensor) -> Tensor:
+        """Sum a tensor over the processes that share the pairs, with gradient."""
+        return value if self.part is None else sum_over_processes(value)
+
     def to_dense(self, values: Tensor) -> Tensor:
-        """Expand pair values to all ordered pairs: [M, D] → [B, B, D]."""
+        """Expand pair values to all ordered pairs: [M, D] → [B, B, D], gathered if split."""
+        values = values if self.part is None else gather_rows(values, self.total)
         size = self.num_nodes
         return values.index_select(0, self.index.reshape(-1)).view(size, size, -1)
 
@@ -84,6 +98,20 @@ def unordered_pairs(num_nodes: int, device: torch.device) -> Pairs:
         index[row, col] = numbers
         index[col, row] = numbers
         return Pairs(row, col, 2 - (row == col).long(), index)
+
+
+def own_pairs(num_nodes: int, device: torch.device) -> Pairs:
+    """The pairs of this process: all of them, or its part of `unordered_pairs` if there are more.
+
+    Example:
+        >>> own_pairs(3, torch.device("cpu")).row
+        tensor([0, 0, 0, 1, 1, 2])
+    """
+    whole = unordered_pairs(num_nodes, device)
+    if world_size() == 1:
+        return whole
+    part = own_part(whole.row.numel())
+    return Pairs(whole.row[part], whole.col[part], whole.weight[part], whole.index, part)
 
 
 @lru_cache(maxsize=8)

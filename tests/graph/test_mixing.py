@@ -99,12 +99,13 @@ def test_gradcheck() -> None:
 def test_anchor_distances_put_the_anchor_first() -> None:
     slots, _, _ = batch(2, 3)
     distances = anchor_distances(slots)
-    assert distances.shape == (2, 3, 2, 3)
+    assert distances.shape == (6, 6)
     for p in range(2):
         for a in range(3):
             others = slots.flatten(0, 1)
             expected = torch.pairwise_distance(slots[p, a].expand_as(others), others, eps=1e-6)
-            oracle.assert_near("distance", distances[p, a].flatten(), expected, 1e-12)
+            oracle.assert_near("distance", distances[3 * p + a], expected, 1e-12)
+    oracle.assert_near("part", anchor_distances(slots, own=slice(2, 5)), distances[2:5], 0)
 
 
 @pytest.mark.parametrize("samples", [2, 3, 5])

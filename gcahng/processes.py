@@ -1,0 +1,214 @@
+"""Several processes that train on one batch graph: what is whose, and what they exchange.
+
+Each process r computes a share L_r of the loss, L = Σ_r L_r: a term that all compute alike enters
+as 1/W of itself, a term that is split enters as the process's own part. All exchanges here are
+differentiable, and the backward pass of each is its transpose. Therefore the gradient on a process
+is that of the whole L with respect to its own inputs, and the gradients of parameters are summed
+over the processes. With one process every function returns its input.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch.autograd.function import once_differentiable
+
+
+class Traffic:
+    """Bytes that this process has sent to others, by kind of exchange."""
+
+    def __init__(self) -> None:
+        self.bytes: dict[str, float] = {}
+
+    def add(self, kind: str, tensor: Tensor, share: float) -> None:
+        """Count an exchange that sends `share` times the tensor."""
+        sent = share * tensor.numel() * tensor.element_size()
+        self.bytes[kind] = self.bytes.get(kind, 0.0) + sent
+
+
+TRAFFIC = Traffic()
+_ALONE = False
+
+
+def world_size() -> int:
+    """W, the number of processes that train together; 1 where there are no others."""
+    return dist.get_world_size() if _together() else 1
+
+
+def rank() -> int:
+    """The number of this process, from 0."""
+    return dist.get_rank() if _together() else 0
+
+
+def _together() -> bool:
+    return not _ALONE and dist.is_available() and dist.is_initialized()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Context manager for work of one process, such as a report: no exchange with the others."""
+    global _ALONE
+    before, _ALONE = _ALONE, True
+    try:
+        yield
+    finally:
+        _ALONE = before
+
+
+def bounds(total: int, parts: int) -> list[int]:
+    """Split `total` rows into contiguous parts whose sizes differ by at most 1.
+
+    Example:
+        >>> bounds(81, parts=2)
+        [0, 41, 81]
+    """
+    small, larger = divmod(total, parts)
+    return [part * small + min(part, larger) for part in range(parts + 1)]
+
+
+def own_part(total: int) -> slice:
+    """The rows of `total` that belong to this process.
+
+    Example:
+        >>> own_part(81)
+        slice(0, 81, None)
+    """
+    edges = bounds(total, world_size())
+    return slice(edges[rank()], edges[rank() + 1])
+
+
+def sum_over_processes(value: Tensor) -> Tensor:
+    """Sum a tensor of the same shape over all processes, with gradient."""
+    return value if world_size() == 1 else _Sum.apply(value)
+
+
+def gather_rows(rows: Tensor, total: int) -> Tensor:
+    """Collect the parts `own_part(total)` of all processes, in order, with gradient.
+
+    Shapes: [n, …] → [total, …].
+    """
+    return rows if world_size() == 1 else _Gather.apply(rows, total)
+
+
+def exchange_rows(
+    rows: Tensor, chosen: Tensor, sent: Sequence[int], received: Sequence[int]
+) -> Tensor:
+    """Send rows to other processes and receive theirs, with gradient.
+
+    Args:
+        rows: [m, D].
+        chosen: Indices of the rows to send, process by process; a row may go to several.
+        sent: Number of rows for each process.
+        received: Number of rows from each process.
+
+    Returns:
+        [Σ received, D], ordered by sender.
+    """
+    return _Exchange.apply(rows, chosen, list(sent), list(received))
+
+
+def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace every gradient by its sum over the processes.
+
+    A parameter without a gradient on all processes keeps none, so that optimizers skip it.
+    """
+    if world_size() == 1:
+        return
+    wanted = [parameter for parameter in parameters if parameter.requires_grad]
+    if not wanted:
+        return
+    flags = torch.tensor([p.grad is not None for p in wanted], device=wanted[0].device)
+    present = _all_reduce(flags.to(torch.uint8), "gradients", dist.ReduceOp.MAX).bool().tolist()
+    chosen = [p for p, there in zip(wanted, present, strict=True) if there]
+    by_type: dict[torch.dtype, list[nn.Parameter]] = {}
+    for parameter in chosen:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        by_type.setdefault(parameter.dtype, []).append(parameter)
+    for group in by_type.values():
+        grads = [p.grad for p in group if p.grad is not None]
+        flat = _all_reduce(torch.cat([grad.flatten() for grad in grads]), "gradients")
+        for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
+            grad.copy_(part.view_as(grad))
+
+
+@torch.no_grad()
+def copy_from_first(modules: Iterable[nn.Module]) -> None:
+    """Give the networks of all processes the parameters and buffers of process 0."""
+    if world_size() == 1:
+        return
+    for module in modules:
+        for value in module.state_dict(keep_vars=True).values():
+            dist.broadcast(value.data, 0)
+
+
+def from_first(value: Any) -> Any:
+    """Return what process 0 passes; what the others pass is ignored."""
+    if world_size() == 1:
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, 0)
+    return box[0]
+
+
+def _all_reduce(value: Tensor, kind: str, op: Any = dist.ReduceOp.SUM) -> Tensor:
+    """Reduce a contiguous tensor in place."""
+    size = world_size()
+    TRAFFIC.add(kind, value, 2 * (size - 1) / size)
+    dist.all_reduce(value, op)
+    return value
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        return _all_reduce(value.clone(memory_format=torch.contiguous_format), "sums")
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return _all_reduce(grad.clone(memory_format=torch.contiguous_format), "sums")
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, total: int) -> Tensor:
+        # Parts may differ in size, which gathering in gloo does not support: sum with zeros.
+        gathered = rows.new_zeros(total, *rows.shape[1:])
+        gathered[own_part(total)] = rows
+        return _all_reduce(gathered, "features")
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        grad = _all_reduce(grad.clone(memory_format=torch.contiguous_format), "features")
+        return grad[own_part(len(grad))], None
+
+
+class _Exchange(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, rows: Tensor, chosen: Tensor, sent: list[int], received: list[int]
+    ) -> Tensor:
+        ctx.save_for_backward(chosen)
+        ctx.count, ctx.sent, ctx.received = len(rows), sent, received
+        return _all_to_all(rows.index_select(0, chosen), sent, received)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        (chosen,) = ctx.saved_tensors
+        back = _all_to_all(grad.contiguous(), ctx.received, ctx.sent)
+        result = grad.new_zeros(ctx.count, *grad.shape[1:])
+        return result.index_add_(0, chosen, back), None, None, None
+
+
+def _all_to_all(rows: Tensor, sent: list[int], received: list[int]) -> Tensor:
+    result = rows.new_empty(sum(received), *rows.shape[1:])
+    abroad = sum(sent) - sent[rank()]
+    TRAFFIC.add("coefficients", rows, abroad / max(1, len(rows)))
+    dist.all_to_all_single(result, rows, received, sent)
+    return result

@@ -1,0 +1,88 @@
+"""The pairs that touch this process's own anchors, with their values from the other processes."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gcahng.graph.dense.pairs import Pairs, unordered_pairs
+from gcahng.processes import bounds, exchange_rows, own_part, rank, world_size
+
+
+class OwnAnchors(NamedTuple):
+    """The anchors of one process, as a range of the flat numbers p·S + a.
+
+    Attributes:
+        rows: The range.
+        total: B = P·S, the anchors of all processes.
+    """
+
+    rows: slice
+    total: int
+
+
+def own_anchors(pairs: Pairs | None) -> OwnAnchors | None:
+    """This process's anchors if the pairs are split over processes; None if it has all."""
+    if pairs is None or pairs.part is None:
+        return None
+    return OwnAnchors(own_part(pairs.num_nodes), pairs.num_nodes)
+
+
+def share_of(value: Tensor, own: OwnAnchors | None) -> Tensor:
+    """This process's share of a loss that all processes compute alike: 1/W of it if they split."""
+    return value if own is None else value / world_size()
+
+
+def pairs_of_own_anchors(values: Tensor, pairs: Pairs) -> tuple[Tensor, Pairs, slice]:
+    """Collect the values of all pairs that touch one of this process's nodes.
+
+    Mixing needs η of an anchor with all nodes, but pairs are split over the processes. So each
+    process sends every pair's value to the owners of its two endpoints.
+
+    Args:
+        values: [m, D], one row per pair of this process.
+        pairs: These pairs.
+
+    Returns:
+        The values [R, D] and the R pairs that touch own nodes, and the range of own nodes. With one
+        process the arguments and all nodes.
+    """
+    if pairs.part is None:
+        return values, pairs, slice(0, pairs.num_nodes)
+    plan = _plan(pairs.num_nodes, values.device, rank(), world_size())
+    received = exchange_rows(values, plan.chosen, plan.sent, plan.received)
+    return received, plan.pairs, own_part(pairs.num_nodes)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which of the own pairs go where, and which come back from where."""
+
+    chosen: Tensor
+    sent: list[int]
+    received: list[int]
+    pairs: Pairs
+
+
+@lru_cache(maxsize=8)
+def _plan(num_nodes: int, device: torch.device, process: int, processes: int) -> _Plan:
+    with torch.inference_mode(False):
+        whole = unordered_pairs(num_nodes, device)
+        nodes, parts = bounds(num_nodes, processes), bounds(whole.row.numel(), processes)
+        own = slice(parts[process], parts[process + 1])
+        chosen = [_touching(whole, nodes, other)[own].nonzero()[:, 0] for other in range(processes)]
+        mine = _touching(whole, nodes, process)
+        received = [int(mine[a:b].sum()) for a, b in pairwise(parts)]
+        at = mine.nonzero()[:, 0]
+        pairs = Pairs(whole.row[at], whole.col[at], whole.weight[at], whole.index)
+        return _Plan(torch.cat(chosen), [len(rows) for rows in chosen], received, pairs)
+
+
+def _touching(pairs: Pairs, nodes: list[int], process: int) -> Tensor:
+    """Whether each pair has an endpoint that belongs to a process: bool [M]."""
+    start, stop = nodes[process], nodes[process + 1]
+    row, col = pairs.row, pairs.col
+    return ((row >= start) & (row < stop)) | ((col >= start) & (col < stop))

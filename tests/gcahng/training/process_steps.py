@@ -1,0 +1,137 @@
+"""Three training steps of many set-ups, in one process or in one of several.
+
+Run as `python -m tests.gcahng.training.process_steps RANK PROCESSES STORE OUT`.
+"""
+
+import sys
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch.optim import AdamW
+
+from gcahng.generators import GENERATORS
+from gcahng.losses import LOSSES
+from gcahng.models.batch_statistics import use_global_statistics
+from gcahng.models.embedder import Embedder
+from gcahng.processes import copy_from_first, own_part, rank
+from gcahng.training.optimizers import Optimizers
+from gcahng.training.step import TrainingStep
+from tests.golden import Golden, load_golden, method_golden_files
+
+SAMPLES, SAMPLED, CHANNELS, CLASSES, STEPS = 3, 4, 8, 6, 3
+# With the default of 1e-8, AdamW magnifies the rounding of gradients that should be zero.
+EPS = 1e-6
+GRAPH = {"heads": 2, "layers": 2, "edge_heads": 2, "edge_dropout": "off"}
+MIXED = ["gca_node_only", "mlp", "gca_edge_only", "none", "gca"]
+PROXIES = {"num_classes": CLASSES, "embedding_dim": CHANNELS}
+Setup = tuple[str | None, dict[str, Any], str, dict[str, Any]]
+SETUPS: dict[str, Setup] = {
+    "no generator": (None, {}, "npair", {}),
+    **{name: (name, {}, "npair", {}) for name in sorted(GENERATORS) if name != "gca_hng"},
+    "dense": ("gca_hng", GRAPH, "npair", {}),
+    "tied dropout": ("gca_hng", GRAPH | {"edge_dropout": "tied"}, "npair", {}),
+    "low memory": ("gca_hng", GRAPH | {"memory": "low"}, "npair", {}),
+    "other layers": ("gca_hng", GRAPH | {"layers": MIXED}, "npair", {}),
+    "no layers": ("gca_hng", GRAPH | {"layers": 0}, "npair", {}),
+    "sparse": ("gca_hng", GRAPH | {"path": "sparse"}, "npair", {}),
+    "independent dropout": ("gca_hng", GRAPH | {"edge_dropout": "independent"}, "npair", {}),
+    "operator of PyG": ("gca_hng", GRAPH | {"conv": "gatv2"}, "npair", {}),
+    "proxies": ("gca_hng", GRAPH, "proxy_anchor", PROXIES),
+    "unit sphere": ("gca_hng", GRAPH | {"normalize": True, "temperature": 0.2}, "npair", {}),
+    "detached anchor": ("gca_hng", GRAPH | {"detach_anchor": True}, "npair", {}),
+    "shared channels": ("gca_hng", GRAPH | {"shared_channels": True}, "npair", {}),
+    "no node loss": ("gca_hng", GRAPH | {"node_ce_weight": 0.0}, "npair", {}),
+    "linear class loss": ("gca_hng", GRAPH | {"linear_ce_weight": 0.5}, "npair", {}),
+    "published": (
+        "gca_hng",
+        GRAPH | {"misplaced_similarity_mask": True, "keep_own_class": True, "edge_heads": 1},
+        "npair",
+        {},
+    ),
+}
+
+
+class Backbone(nn.Sequential):
+    """A convolution with a BatchNorm that is trained."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Conv2d(2, 5, 3, bias=False), nn.BatchNorm2d(5), nn.Tanh(), nn.Flatten())
+        self.out_channels = 5 * 2 * 2
+
+
+def take_steps(setup: Setup) -> dict[str, Tensor]:
+    """Train three steps; losses of each, and all weights and statistics at the end."""
+    name, settings, loss_name, loss_settings = setup
+    torch.manual_seed(0)
+    embedder = Embedder(Backbone(), CHANNELS).double()
+    loss = LOSSES[loss_name](**loss_settings).double()
+    generator = None if name is None else GENERATORS[name](CHANNELS, CLASSES, **settings).double()
+    use_global_statistics(embedder.backbone)
+    modules = {"embedder": embedder, "loss": loss}
+    heads, judges = [], []
+    if generator is not None:
+        modules["generator"] = generator
+        heads, judges = list(generator.head_parameters()), list(generator.classifier_parameters())
+    if rank():  # the weights of process 0 count
+        for module in modules.values():
+            for parameter in module.parameters():
+                parameter.data.zero_()
+    copy_from_first(modules.values())
+    trained = generator is not None and generator.has_generator_losses
+    optimizers = Optimizers(
+        AdamW([*embedder.parameters(), *loss.parameters()], lr=3e-3, eps=EPS),
+        AdamW(heads, lr=2e-3, eps=EPS) if heads else None,
+        AdamW(judges, lr=1e-2, eps=EPS) if trained else None,
+    )
+    step = TrainingStep(embedder, loss, generator, optimizers, clip=1.0, clip_by="norm")
+    found = {}
+    for number in range(STEPS):
+        source = torch.Generator().manual_seed(number)
+        images = torch.randn(SAMPLES * SAMPLED, 2, 4, 4, dtype=torch.float64, generator=source)
+        labels = torch.randperm(CLASSES, generator=source)[:SAMPLED].repeat(SAMPLES)
+        losses = step(images[own_part(len(labels))], labels)
+        found |= {f"{number} {key}": value for key, value in losses.items()}
+        if generator is not None and number == 0:
+            generator.hardness.end_epoch()
+    for part, module in modules.items():
+        found |= {f"{part}.{key}": value for key, value in module.state_dict().items()}
+    return found
+
+
+def golden_steps(golden: Golden) -> dict[str, Tensor]:
+    """The recorded steps of the published code; the weights after them."""
+    from tests.test_method_golden import training_step
+
+    step = training_step(golden, "dense")
+    recorded = zip(golden.meta["step_j"], golden.draws(), strict=True)
+    for number, ((metric, generated), draws) in enumerate(recorded):
+        step.generator.hardness.metric.fill_(metric)
+        step.generator.hardness.generator.fill_(generated)
+        labels = golden[f"step{number}.labels"]
+        step(golden[f"step{number}.inputs"][own_part(len(labels))], labels, (draws[0], draws[1]))
+    modules = {"embedder": step.embedder, "generator": step.generator}
+    return {
+        f"{part}.{key}": value
+        for part, module in modules.items()
+        for key, value in module.state_dict().items()
+    }
+
+
+def all_steps() -> dict[str, dict[str, Tensor]]:
+    """Every set-up and every golden."""
+    found = {name: take_steps(setup) for name, setup in SETUPS.items()}
+    for parameter in method_golden_files():
+        found[str(parameter.id)] = golden_steps(load_golden(parameter.values[0]))
+    return found
+
+
+if __name__ == "__main__":
+    process, processes, store, out = sys.argv[1:]
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{store}", rank=int(process), world_size=int(processes)
+    )
+    torch.save(all_steps(), f"{out}/{process}.pt")
+    dist.destroy_process_group()

@@ -1,0 +1,65 @@
+"""Several processes take the steps of one: same losses, weights and statistics."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.gcahng.training.process_steps import SETUPS, all_steps
+from tests.golden import method_golden_files
+
+REPOSITORY = Path(__file__).parents[3]
+Steps = dict[str, dict[str, Tensor]]
+MakeOnce = Callable[[str, Callable[[Path], object]], Path]
+
+
+@pytest.fixture(scope="module")
+def by_one(make_once: MakeOnce) -> Steps:
+    def build(folder: Path) -> None:
+        folder.mkdir()
+        torch.save(all_steps(), folder / "0.pt")
+
+    return torch.load(make_once("steps-1", build) / "0.pt")
+
+
+@pytest.fixture(scope="module", params=[2, 3])
+def by_several(make_once: MakeOnce, request: pytest.FixtureRequest) -> list[Steps]:
+    """What each of several processes found."""
+    count: int = request.param
+
+    def build(folder: Path) -> None:
+        folder.mkdir()
+        module = "tests.gcahng.training.process_steps"
+        commands = [
+            [sys.executable, "-m", module, str(i), str(count), str(folder / "store"), str(folder)]
+            for i in range(count)
+        ]
+        running = [subprocess.Popen(command, cwd=REPOSITORY) for command in commands]
+        assert [process.wait(timeout=300) for process in running] == [0] * count
+
+    folder = make_once(f"steps-{count}", build)
+    return [torch.load(folder / f"{process}.pt") for process in range(count)]
+
+
+@pytest.mark.parametrize("name", [*SETUPS, *(str(file.id) for file in method_golden_files())])
+def test_three_steps_are_those_of_one_process(
+    name: str, by_one: Steps, by_several: list[Steps]
+) -> None:
+    expected = by_one[name]
+    for found in by_several:
+        assert found[name].keys() == expected.keys()
+        for key, value in expected.items():
+            scale = max(1.0, float(value.abs().max()))
+            error = float((found[name][key] - value).abs().max()) / scale
+            assert error < 1e-10, f"{name}: {key} differs by {error:.1e}"
+
+
+def test_all_processes_have_the_same_weights_to_the_last_bit(by_several: list[Steps]) -> None:
+    first, *others = by_several
+    for other in others:
+        for name, values in first.items():
+            assert all(torch.equal(values[key], other[name][key]) for key in values)
