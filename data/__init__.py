@@ -24,7 +24,7 @@ from gcahng.data.datasets import (
 )
 from gcahng.data.download import download
 from gcahng.data.embedded import Digits, Glyphs
-from gcahng.data.loader import ImageLoader
+from gcahng.data.loader import ImageLoader, TrainLoader
 from gcahng.data.samplers import ClassBalancedBatchSampler
 from gcahng.data.transforms import TRANSFORMS, build_transform
 from gcahng.data.verification import Part, Verification, check_findable, verify
@@ -52,6 +52,7 @@ __all__ = [
     "RawImage",
     "Size",
     "Source",
+    "TrainLoader",
     "Transform",
     "Verification",
     "build_dataset",

@@ -5,9 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from torch.utils.data import DataLoader, Dataset, default_collate
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from gcahng.data.datasets.base import ImageDataset
+from gcahng.data.samplers import ClassBalancedBatchSampler
+from gcahng.processes import own_part
 
 
 @dataclass(frozen=True)
@@ -19,10 +24,10 @@ class _Failure:
 
 
 class _WithFailures(Dataset[Any]):
-    def __init__(self, dataset: ImageDataset) -> None:
+    def __init__(self, dataset: "ImageDataset | _Seeded") -> None:
         self.dataset = dataset
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: Any) -> Any:
         try:
             return self.dataset[index]
         except (ValueError, OSError) as error:
@@ -50,7 +55,9 @@ class ImageLoader(DataLoader[Any]):
         (torch.Size([4, 1, 8, 8]), torch.Size([4]))
     """
 
-    def __init__(self, dataset: ImageDataset, *, num_workers: int = 0, **settings: Any) -> None:
+    def __init__(
+        self, dataset: "ImageDataset | _Seeded", *, num_workers: int = 0, **settings: Any
+    ) -> None:
         if num_workers == 0:
             super().__init__(dataset, **settings)
         else:
@@ -72,3 +79,82 @@ def _collate_or_failure(samples: list[Any]) -> Any:
         if isinstance(sample, _Failure):
             return sample
     return default_collate(samples)
+
+
+class TrainLoader(ImageLoader):
+    """Load class-balanced batches whose augmentation depends on seed, epoch and place alone.
+
+    Every image is loaded with a random state of its own, so a batch does not depend on the number
+    of loading processes, on the number of training processes, of which each loads its part, or on
+    where an epoch was interrupted. Global random state is neither read nor changed.
+
+    Args:
+        dataset: Images and labels; its transform may draw from torch's global random state.
+        sampler: The batches; its seed and epoch also seed the augmentation.
+        **settings: As `ImageLoader`, except the sampler.
+
+    Attributes:
+        first: Number of the epoch's batches to leave out, because they were trained on already.
+
+    Example:
+        >>> from gcahng.data import ClassBalancedBatchSampler, build_dataset
+        >>> dataset = build_dataset("digits", "train")
+        >>> loader = TrainLoader(dataset, ClassBalancedBatchSampler(dataset.labels, 3, 2))
+        >>> images, labels = next(iter(loader))
+        >>> images.shape, labels.shape
+        (torch.Size([6, 1, 8, 8]), torch.Size([6]))
+    """
+
+    def __init__(
+        self, dataset: ImageDataset, sampler: ClassBalancedBatchSampler, **settings: Any
+    ) -> None:
+        self.first = 0
+        self.labels, self.batches = dataset.labels, sampler
+        # A generator of its own: the loader would otherwise advance the global random state.
+        settings["generator"] = torch.Generator().manual_seed(sampler.seed)
+        super().__init__(_Seeded(dataset), batch_sampler=_OwnSamples(self), **settings)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:  # type: ignore[override]
+        """Yield the images of this process [b, …] and the labels of the whole batch [B]."""
+        loaded = super().__iter__()
+        for number, indices in enumerate(self.batches):
+            if number >= self.first:
+                yield next(loaded)[0], self.labels[indices]
+
+
+class _OwnSamples(Sampler[list[tuple[int, int]]]):
+    """This process's part of every batch, as indices with the seeds of their augmentation."""
+
+    def __init__(self, loader: TrainLoader) -> None:
+        self.loader = loader
+
+    def __len__(self) -> int:
+        return len(self.loader.batches)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        sampler = self.loader.batches
+        for number, indices in enumerate(sampler):
+            if number >= self.loader.first:
+                rng = np.random.default_rng([sampler.seed, sampler.epoch, number])
+                seeds = rng.integers(2**63, size=len(indices)).tolist()
+                yield list(zip(indices, seeds, strict=True))[own_part(len(indices))]
+
+
+class _Seeded(Dataset[Any]):
+    """A data set whose index carries the seed of the image's augmentation."""
+
+    def __init__(self, dataset: ImageDataset) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, index: tuple[int, int]) -> Any:
+        number, seed = index
+        state = torch.get_rng_state()
+        try:
+            # Not `torch.manual_seed`, which would seed the GPUs as well.
+            torch.default_generator.manual_seed(seed)
+            return self.dataset[number]
+        finally:
+            torch.set_rng_state(state)
+
+    def __len__(self) -> int:
+        return len(self.dataset)

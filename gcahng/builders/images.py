@@ -13,8 +13,8 @@ from gcahng.data import (
     ClassBalancedBatchSampler,
     ClassSubset,
     ImageDataset,
-    ImageLoader,
     PublishedDataset,
+    TrainLoader,
     build_dataset,
     build_transform,
     check_findable,
@@ -156,7 +156,7 @@ def transform_of(config: ExperimentConfig, dataset: ImageDataset, augment: bool)
 
 def build_train_loader(
     config: ExperimentConfig, dataset: ImageDataset
-) -> tuple[ImageLoader, ClassBalancedBatchSampler]:
+) -> tuple[TrainLoader, ClassBalancedBatchSampler]:
     """Load class-balanced batches in slot-major order.
 
     Args:
@@ -180,9 +180,9 @@ def build_train_loader(
         sampler = ClassBalancedBatchSampler(
             dataset.labels, config.batch.classes, config.batch.samples, config.seed
         )
-    loader = ImageLoader(
+    loader = TrainLoader(
         dataset,
-        batch_sampler=sampler,
+        sampler,
         num_workers=config.data.workers,
         pin_memory=torch.cuda.is_available(),
     )

@@ -50,7 +50,7 @@ class DataConfig(Section):
     """Fraction of the training classes held out to select the best epoch."""
     validation_seed: AtLeast0 = 0
     workers: AtLeast0 = 0
-    """Data loading processes; random augmentation depends on their number."""
+    """Data loading processes; the result does not depend on their number."""
     transform: TransformConfig = TransformConfig()
 
 

@@ -15,7 +15,7 @@ from gcahng.builders.images import (
 )
 from gcahng.builders.networks import build_embedder, build_generator, build_loss
 from gcahng.config import ExperimentConfig
-from gcahng.data import ClassBalancedBatchSampler, ImageDataset, ImageLoader
+from gcahng.data import ClassBalancedBatchSampler, ImageDataset, TrainLoader
 from gcahng.generators import NegativeGenerator
 from gcahng.models import Embedder
 from gcahng.training.optimizers import Optimizers, build_optimizers, build_schedules
@@ -44,7 +44,7 @@ class Experiment:
     device: torch.device
     splits: Splits
     warm_start_split: ImageDataset | None
-    loader: ImageLoader
+    loader: TrainLoader
     sampler: ClassBalancedBatchSampler
     embedder: Embedder
     loss: nn.Module

@@ -1,10 +1,19 @@
 """Batches from worker processes: the same as without, and errors as their own sentence."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
-from gcahng.data import Digits, ImageDataset, ImageLoader
+from gcahng.data import (
+    ClassBalancedBatchSampler,
+    Digits,
+    ImageDataset,
+    ImageLoader,
+    TrainLoader,
+    build_transform,
+)
 
 
 class Broken(ImageDataset):
@@ -49,3 +58,43 @@ def test_workers_do_not_change_the_batches() -> None:
     for (images, labels), (same_images, same_labels) in zip(alone, shared, strict=True):
         assert torch.equal(images, same_images)
         assert torch.equal(labels, same_labels)
+
+
+def _train_loader(**settings: Any) -> TrainLoader:
+    dataset = Digits(transform=build_transform("digits", train=True))
+    sampler = ClassBalancedBatchSampler(dataset.labels, 3, 3, seed=4)
+    return TrainLoader(dataset, sampler, **settings)
+
+
+def test_augmentation_depends_on_seed_epoch_and_place_alone() -> None:
+    state = torch.get_rng_state()
+    batches = list(_train_loader())
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(99)
+    loader = _train_loader(num_workers=2)
+    for (images, labels), (same_images, same_labels) in zip(batches, loader, strict=True):
+        assert torch.equal(images, same_images)
+        assert torch.equal(labels, same_labels)
+    loader.batches.set_epoch(1)
+    assert not torch.equal(next(iter(loader))[0], batches[0][0])
+
+
+def test_an_epoch_can_begin_with_a_later_batch() -> None:
+    batches, loader = list(_train_loader()), _train_loader()
+    loader.first = 5
+    rest = list(loader)
+    assert len(rest) == len(batches) - 5
+    assert all(torch.equal(x[0], y[0]) for x, y in zip(rest, batches[5:], strict=True))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_processes_load_their_parts_of_the_same_batch(
+    monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    whole, parts = next(iter(_train_loader())), []
+    for part in (slice(0, 5), slice(5, 9)):
+        monkeypatch.setattr("gcahng.data.loader.own_part", lambda total, part=part: part)
+        images, labels = next(iter(_train_loader(num_workers=workers)))
+        parts.append(images)
+        assert torch.equal(labels, whole[1])
+    assert torch.equal(torch.cat(parts), whole[0])
