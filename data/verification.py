@@ -10,7 +10,7 @@ import torch
 from gcahng.data.catalogue import DATASETS
 from gcahng.data.class_remarks import class_remarks
 from gcahng.data.datasets.base import ImageDataset
-from gcahng.data.datasets.files import EmptySplitError, FileDataset
+from gcahng.data.datasets.files import EmptySplitError, FileDataset, check_unreadable
 from gcahng.data.datasets.pictures import Examination, examine_all
 from gcahng.data.datasets.published_dataset import PublishedDataset, Size
 from gcahng.data.file_remarks import file_remarks
@@ -72,7 +72,7 @@ def verify(
         dataset: A key of `DATASETS`, or a class.
         root: As in the data set.
         progress: Called with the number of files read so far and the total.
-        **args: Further arguments of the data set; `unreadable` is ignored.
+        **args: Further arguments of the data set; `unreadable=skip` skips nothing here.
 
     Raises:
         FileNotFoundError: If the data set is missing.
@@ -85,7 +85,6 @@ def verify(
         >>> result.problems
         []
     """
-    args.pop("unreadable", None)
     splits, absent = _open(dataset, root, args)
     first = splits[0]
     published = isinstance(first, PublishedDataset)
@@ -123,6 +122,8 @@ def _open(
     """Return the splits, train first, and for each split without images a sentence about it."""
     found = DATASETS.find(dataset) if isinstance(dataset, str) else dataset
     check_call(f"data set {dataset!r}", found, root=root, split="train", **args)
+    if "unreadable" in args:
+        check_unreadable(args.pop("unreadable"))
     splits: list[ImageDataset] = []
     absent: dict[str, str] = {}
     for name in sorted(found.SPLITS, key=lambda split: split != "train"):

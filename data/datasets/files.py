@@ -16,6 +16,18 @@ UNREADABLE = ("skip", "stop")
 SHOWN = 3
 
 
+def check_unreadable(unreadable: str) -> None:
+    """Raise unless it is one of `UNREADABLE`.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if unreadable not in UNREADABLE:
+        raise ValueError(
+            f"Unknown value '{unreadable}' of 'unreadable': choose one of {', '.join(UNREADABLE)}."
+        )
+
+
 class EmptySplitError(ValueError):
     """A split has no image."""
 
@@ -72,11 +84,7 @@ class FileDataset(ImageDataset):
         unreadable: str = "stop",
     ) -> None:
         super().__init__(root, split, transform)
-        if unreadable not in UNREADABLE:
-            raise ValueError(
-                f"Unknown value '{unreadable}' of 'unreadable': choose one of "
-                f"{', '.join(UNREADABLE)}."
-            )
+        check_unreadable(unreadable)
         listing = self.list_images()
         if unreadable == "skip":
             listing = _skip_unreadable(listing)

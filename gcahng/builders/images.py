@@ -131,7 +131,7 @@ def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageData
     with blame_setting("data.name"):
         DATASETS.find(config.data.name)
     with blame_setting("data.args"):
-        for name in {"root", "split", "transform"} & config.data.args.keys():
+        for name in {"name", "root", "split", "transform"} & config.data.args.keys():
             raise ValueError(f"{name!r} is not an argument of the data set here; see data.{name}")
     with blame_setting("data.args" if config.data.args else "data"):
         dataset = build_dataset(config.data.name, split, data_root(config), **config.data.args)
