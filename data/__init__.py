@@ -1,6 +1,7 @@
 """Images and labels: data sets, samplers and transforms."""
 
 from gcahng.data.catalogue import DATASETS, build_dataset
+from gcahng.data.class_remarks import check_findable
 from gcahng.data.contact_sheet import contact_sheet
 from gcahng.data.datasets import (
     CUB,
@@ -27,7 +28,7 @@ from gcahng.data.embedded import Digits, Glyphs
 from gcahng.data.loader import ImageLoader, TrainLoader
 from gcahng.data.samplers import ClassBalancedBatchSampler
 from gcahng.data.transforms import TRANSFORMS, build_transform
-from gcahng.data.verification import Part, Verification, check_findable, verify
+from gcahng.data.verification import Part, Verification, verify
 
 __all__ = [
     "CUB",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from gcahng.data.datasets.base import Transform
+from gcahng.data.elongated import ResizeAndCrop
 from gcahng.registry import Registry
 
 IMAGENET_SIZE = 224
@@ -124,7 +125,7 @@ def imagenet(
             f"Expected 'resize' of at least 'size' (got {resize} and {size}): the crop cannot be "
             "larger than the resized image."
         )
-    crop: list[nn.Module] = [v2.Resize(resize), v2.CenterCrop(size)]
+    crop: list[nn.Module] = [ResizeAndCrop(resize, size)]
     if train:
         crop = [v2.RandomResizedCrop(size, tuple(scale)), v2.RandomHorizontalFlip()]
     return v2.Compose([v2.RGB(), *crop, v2.PILToTensor(), DivideBy255(), v2.Normalize(mean, std)])

@@ -2,21 +2,22 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from gcahng.data.catalogue import DATASETS
+from gcahng.data.class_remarks import class_remarks
 from gcahng.data.datasets.base import ImageDataset
-from gcahng.data.datasets.files import FileDataset, shorten
+from gcahng.data.datasets.files import EmptySplitError, FileDataset, check_unreadable
 from gcahng.data.datasets.pictures import Examination, examine_all
 from gcahng.data.datasets.published_dataset import PublishedDataset, Size
+from gcahng.data.file_remarks import file_remarks
+from gcahng.files import printable
 from gcahng.registry import check_call
 
 Progress = Callable[[int, int], None]
-SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Verification:
         missing: All missing files.
         unreadable: All unreadable files, each with the reason.
         turned: All files with an EXIF orientation other than upright.
+        dark: All files that are read as black, or nearly so.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Verification:
     missing: list[str]
     unreadable: list[tuple[str, str]]
     turned: list[str]
+    dark: list[str]
 
 
 def verify(
@@ -69,7 +72,7 @@ def verify(
         dataset: A key of `DATASETS`, or a class.
         root: As in the data set.
         progress: Called with the number of files read so far and the total.
-        **args: Further arguments of the data set; `unreadable` is ignored.
+        **args: Further arguments of the data set; `unreadable=skip` skips nothing here.
 
     Raises:
         FileNotFoundError: If the data set is missing.
@@ -82,38 +85,58 @@ def verify(
         >>> result.problems
         []
     """
-    args.pop("unreadable", None)
-    splits = _open(dataset, root, args)
-    train = splits["train"]
-    expected = train.expected if isinstance(train, PublishedDataset) else {}
-    parts = [part for split in splits.values() for part in _parts(split, expected)]
-    examined = list(_examine(splits.values(), progress))
-    missing = [file.path for file in examined if file.missing]
-    unreadable = [
-        (file.path, file.problem) for file in examined if file.problem and not file.missing
+    splits, absent = _open(dataset, root, args)
+    first = splits[0]
+    published = isinstance(first, PublishedDataset)
+    expected = first.expected if isinstance(first, PublishedDataset) else {}
+    parts = [part for split in splits for part in _parts(split, expected)]
+    examined = {file.path: file for file in _examine(splits, progress)}
+    class_problems, class_notes = class_remarks(splits)
+    file_problems, file_notes = file_remarks(splits, examined)
+    # Only the training split may be absent, from a table of images to test on.
+    allowed = [text for name, text in absent.items() if name == "train" and not published]
+    problems = [
+        *(text for text in absent.values() if text not in allowed),
+        *_size_problems(parts),
+        *_listed(splits, "problems"),
+        *class_problems,
+        *file_problems,
     ]
-    turned = [file.path for file in examined if file.turned]
+    notes = [*allowed, *_listed(splits, "notes"), *class_notes, *file_notes]
+    files = examined.values()
     return Verification(
-        train.name,
+        first.name,
         parts,
-        [*_size_problems(parts), *_class_problems(splits), *_file_problems(missing, unreadable)],
-        [*_notes(splits.values()), *_turn_notes(turned)],
-        missing,
-        unreadable,
-        turned,
+        problems=[printable(problem) for problem in problems],
+        notes=[printable(note) for note in notes],
+        missing=[file.path for file in files if file.missing],
+        unreadable=[(f.path, f.problem) for f in files if f.problem and not f.missing],
+        turned=[file.path for file in files if file.turned],
+        dark=[file.path for file in files if file.dark],
     )
 
 
 def _open(
     dataset: str | type[ImageDataset], root: str | Path | None, args: dict[str, Any]
-) -> dict[str, ImageDataset]:
+) -> tuple[list[ImageDataset], dict[str, str]]:
+    """Return the splits, train first, and for each split without images a sentence about it."""
     found = DATASETS.find(dataset) if isinstance(dataset, str) else dataset
     check_call(f"data set {dataset!r}", found, root=root, split="train", **args)
-    train = found(root=root, split="train", **args)
-    others = [split for split in train.SPLITS if split != "train"]
-    return {"train": train} | {
-        split: type(train)(root=root, split=split, **args) for split in others
-    }
+    if "unreadable" in args:
+        check_unreadable(args.pop("unreadable"))
+    splits: list[ImageDataset] = []
+    absent: dict[str, str] = {}
+    for name in sorted(found.SPLITS, key=lambda split: split != "train"):
+        # A data set on disk may lack a split that is optional.
+        if splits and name not in splits[0].SPLITS:
+            continue
+        try:
+            splits.append(found(root=root, split=name, **args))
+        except EmptySplitError as error:
+            absent[name] = str(error)
+    if not splits:
+        raise ValueError(next(iter(absent.values())))
+    return splits, absent
 
 
 def _parts(dataset: ImageDataset, expected: Mapping[str, Size]) -> Iterator[Part]:
@@ -136,112 +159,10 @@ def _size_problems(parts: Iterable[Part]) -> Iterator[str]:
             )
 
 
-def _class_problems(splits: Mapping[str, ImageDataset]) -> Iterator[str]:
-    listed = (getattr(split, "problems", ()) for split in splits.values())
-    yield from dict.fromkeys(problem for problems in listed for problem in problems)
-    for first, second in combinations(splits.values(), 2):
-        if shared := sorted(set(first.classes) & set(second.classes)):
-            yield (
-                f"Classes in both {first.split} and {second.split} ({len(shared)}), which must "
-                f"share none: {shorten(shared, SHOWN)}."
-            )
-    for split in splits.values():
-        if split.num_classes < 2:
-            yield (
-                f"The {split.split} split has one class: training and retrieval need at least two."
-            )
-        if split.split != "train" and (problem := _no_match_problem(split, split.split)):
-            yield problem
-        elif unmatched := _query_classes_without_gallery(split):
-            yield (
-                f"Query classes without an image in the gallery ({len(unmatched)}), so their "
-                f"queries have no correct match: {shorten(unmatched, SHOWN)}."
-            )
-
-
-def check_findable(dataset: ImageDataset, split: str | None = None) -> None:
-    """Raise unless retrieval can be measured: at least one query has a correct match.
-
-    Args:
-        dataset: The data set to be evaluated.
-        split: The split's name in the error message; None takes `dataset.split`.
-
-    Raises:
-        ValueError: If no query has another image of its class to retrieve.
-
-    Example:
-        >>> dataset = DATASETS.build("digits", root=None)
-        >>> check_findable(dataset)
-        >>> dataset.labels = torch.arange(len(dataset))  # one image per class
-        >>> check_findable(dataset)
-        Traceback (most recent call last):
-            ...
-        ValueError: No query of the train split has another image of its class to retrieve: ...
-    """
-    if problem := _no_match_problem(dataset, split or dataset.split):
-        raise ValueError(problem)
-
-
-def _no_match_problem(dataset: ImageDataset, split: str) -> str | None:
-    if dataset.is_query is None:
-        findable = bool((dataset.labels.bincount() > 1).any())
-    else:
-        queries, gallery = dataset.labels[dataset.is_query], dataset.labels[~dataset.is_query]
-        findable = bool(torch.isin(queries, gallery).any())
-    if findable:
-        return None
-    return (
-        f"No query of the {split} split has another image of its class to retrieve: its classes "
-        "need at least two images each."
-    )
-
-
-def _query_classes_without_gallery(dataset: ImageDataset) -> list[str]:
-    """Return the classes that have queries but no gallery image."""
-    if dataset.is_query is None:
-        return []
-    queries = set(dataset.labels[dataset.is_query].tolist())
-    gallery = set(dataset.labels[~dataset.is_query].tolist())
-    return [dataset.classes[label] for label in sorted(queries - gallery)]
-
-
-def _file_problems(missing: list[str], unreadable: list[tuple[str, str]]) -> Iterator[str]:
-    if missing:
-        yield f"Missing files ({len(missing)}): {shorten(missing, SHOWN)}."
-    if unreadable:
-        shown = shorten([f"{path} ({why})" for path, why in unreadable], SHOWN)
-        yield f"Unreadable files ({len(unreadable)}): {shown}."
-
-
-def _notes(splits: Iterable[ImageDataset]) -> Iterator[str]:
-    for split in splits:
-        yield from _single_image_notes(split)
-    listed = (getattr(split, "notes", ()) for split in splits)
-    yield from dict.fromkeys(note for notes in listed for note in notes)
-
-
-def _single_image_notes(dataset: ImageDataset) -> Iterator[str]:
-    """Report classes with a single image."""
-    counts = dataset.labels.bincount(minlength=dataset.num_classes)
-    single = [dataset.classes[label] for label in (counts == 1).nonzero().flatten().tolist()]
-    if not single or dataset.is_query is not None:
-        return
-    effect = "so their queries have no correct match"
-    if dataset.split == "train":
-        effect = "which batches repeat"
-    yield (
-        f"Classes of {dataset.split} with one image ({len(single)} of {dataset.num_classes}), "
-        f"{effect}: {shorten(single, SHOWN)}."
-    )
-
-
-def _turn_notes(turned: list[str]) -> list[str]:
-    if not turned:
-        return []
-    return [
-        f"Files with an EXIF orientation ({len(turned)}), rotated upright here but not by the "
-        f"published loader: {shorten(turned, SHOWN)}."
-    ]
+def _listed(splits: Iterable[ImageDataset], attribute: str) -> Iterator[str]:
+    """Return the `problems` or `notes` that the data sets themselves have, each once."""
+    listed = (getattr(split, attribute, ()) for split in splits)
+    yield from dict.fromkeys(sentence for sentences in listed for sentence in sentences)
 
 
 def _examine(splits: Iterable[ImageDataset], progress: Progress | None) -> Iterator[Examination]:

@@ -1,4 +1,4 @@
-"""Write files atomically: to a temporary file in the same folder, which is then renamed."""
+"""Write files atomically, to a temporary file that is then renamed; text that can be written."""
 
 import os
 import tempfile
@@ -36,9 +36,21 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write text to a file atomically, as UTF-8 without converting line ends."""
+    """Write text to a file atomically, as UTF-8 without converting line ends.
+
+    Bytes of a file name that are not UTF-8 are written as by `printable`.
+    """
     with atomic_write(path) as temporary:
-        temporary.write_bytes(text.encode("utf-8"))
+        temporary.write_bytes(printable(text).encode("utf-8"))
+
+
+def printable(text: str) -> str:
+    r"""Replace what UTF-8 cannot encode, such as bytes of a file name in Latin-1, by escapes.
+
+    >>> print(printable("caf\udce9 ä"))
+    caf\udce9 ä
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _umask() -> int:

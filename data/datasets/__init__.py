@@ -4,9 +4,10 @@ from gcahng.data.datasets.base import ClassSubset, ImageDataset, RawImage, Trans
 from gcahng.data.datasets.cars import Cars
 from gcahng.data.datasets.csv_file import CSVFile
 from gcahng.data.datasets.cub import CUB
-from gcahng.data.datasets.files import FileDataset, Listing
+from gcahng.data.datasets.files import FileDataset
 from gcahng.data.datasets.folder import Folder
 from gcahng.data.datasets.inshop import InShop
+from gcahng.data.datasets.listing import Listing
 from gcahng.data.datasets.pictures import read_image
 from gcahng.data.datasets.published_dataset import Archive, PublishedDataset, Size, Source
 from gcahng.data.datasets.sop import SOP

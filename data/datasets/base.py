@@ -167,12 +167,17 @@ def split_classes(
         Training and held-out classes: two disjoint, ascending lists that cover all classes.
 
     Raises:
-        ValueError: If either part would have fewer than 2 classes, which retrieval needs.
+        ValueError: If either part would have fewer than 2 classes, which retrieval needs, or if
+            the share or the seed is out of range.
 
     Example:
         >>> split_classes(10, share=0.2, seed=0)
         ([0, 1, 2, 3, 5, 7, 8, 9], [4, 6])
     """
+    if not 0 < share < 1:
+        raise ValueError(f"Expected a {part} share between 0 and 1 (got {share}).")
+    if seed < 0:
+        raise ValueError(f"Expected a seed of 0 or more for the {part} split (got {seed}).")
     held_out = round(num_classes * share)
     if held_out < 2 or num_classes - held_out < 2:
         raise ValueError(

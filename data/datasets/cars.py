@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gcahng.data.datasets.files import Listing
+from gcahng.data.datasets.listing import Listing
 from gcahng.data.datasets.published_dataset import (
     CONVERTED,
     DiskLayout,

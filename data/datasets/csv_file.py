@@ -1,41 +1,14 @@
 """CSVFile: images and their classes listed in a CSV file."""
 
-import csv
-from collections.abc import Iterator
-from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from gcahng.data.datasets.base import Transform
-from gcahng.data.datasets.files import FileDataset, Listing, shorten
+from gcahng.data.datasets.csv_table import EDGES, REQUIRED, ROLES, Row, read_table
+from gcahng.data.datasets.files import FileDataset
+from gcahng.data.datasets.listing import Box, Listing, shorten
+from gcahng.files import printable
 
-REQUIRED = ("path", "label", "split")
-ROLES = ("is_query", "is_gallery")
-BOOLEANS = {
-    **{"true": True, "1": True, "yes": True},
-    **{"false": False, "0": False, "no": False, "": False},
-}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table.
-
-    Attributes:
-        source: File and line number, for error messages.
-        path: The image file.
-        label: The class name.
-        split: 'train' or 'test'.
-        is_query: Whether the image is a query; None if the column is missing.
-        is_gallery: Whether the image is in the gallery; None if the column is missing.
-    """
-
-    source: str
-    path: str
-    label: str
-    split: str
-    is_query: bool | None
-    is_gallery: bool | None
+SHOWN = 10
 
 
 class CSVFile(FileDataset):
@@ -46,12 +19,17 @@ class CSVFile(FileDataset):
     is given, the other is its opposite. Without them, or if all test images are both, every test
     image is a query against all others.
 
+    Four more columns, x_1, y_1, x_2 and y_2, may give the box of each image in pixels of the
+    upright file: left, top, right and bottom, the last two exclusive. They are used with
+    `crop=True`; four empty cells stand for the whole file.
+
     Args:
         root: The folder of the CSV file, the CSV file itself, or the base folder of `file`.
         split: 'train' or 'test'.
         transform: As in `FileDataset`.
         unreadable: As in `FileDataset`.
         file: The CSV file, absolute or relative to `root`; None takes the only `*.csv` in `root`.
+        crop: Whether to cut each image to its box.
 
     Raises:
         FileNotFoundError: If there is no such CSV file.
@@ -73,14 +51,15 @@ class CSVFile(FileDataset):
         transform: Transform | None = None,
         unreadable: str = "stop",
         file: str | None = None,
+        crop: bool = False,
     ) -> None:
-        self.file = file
+        self.file, self.crop = file, crop
         super().__init__(root, split, transform, unreadable)
 
     @property
     def name(self) -> str:
         """The CSV file's name without suffix."""
-        return self.table.stem
+        return printable(self.table.stem)
 
     @property
     def table(self) -> Path:
@@ -92,7 +71,9 @@ class CSVFile(FileDataset):
             return path
         if self.folder.is_file():
             return self.folder
-        tables = sorted(self.folder.glob("*.csv"))
+        # Not `glob`, which finds nothing in a folder that cannot be read.
+        files = self.folder.iterdir() if self.folder.is_dir() else ()
+        tables = sorted(p for p in files if p.suffix == ".csv" and not p.name.startswith("."))
         if not tables:
             raise FileNotFoundError(
                 f"There is no *.csv in '{self.folder}': add one with the columns "
@@ -107,78 +88,41 @@ class CSVFile(FileDataset):
 
     def list_images(self) -> Listing:
         """List the rows of the split."""
-        rows = [row for row in _read(self.table) if row.split == self.split]
-        _check_duplicates(rows)
-        is_query = _query_mask(rows) if self.split == "test" else None
-        return Listing([row.path for row in rows], [row.label for row in rows], is_query)
-
-
-def _read(table: Path) -> Iterator[Row]:
-    # "utf-8-sig" strips the byte order mark that spreadsheet programs write.
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, restval="", strict=True)
-        last = 0
-        try:
-            columns = [name.strip().lower() for name in reader.fieldnames or ()]
-            _check_columns(table, columns)
-            reader.fieldnames = columns
-            last = reader.line_num
-            for cells in reader:
-                last = reader.line_num
-                # DictReader collects surplus cells in a list under the key None.
-                texts = {name: text.strip() for name, text in cells.items() if name is not None}
-                if any(texts.values()):
-                    yield _row(table.parent, f"{table}:{last}", texts)
-        except UnicodeDecodeError as error:
-            raise ValueError(f"'{table}' is not in UTF-8: save it in that encoding.") from error
-        except csv.Error as error:
-            raise ValueError(
-                f"{table}:{last + 1}: the line cannot be parsed ({error}); correct its quotes."
-            ) from error
-
-
-def _check_columns(table: Path, columns: list[str]) -> None:
-    for name in REQUIRED:
-        if name not in columns:
-            near = get_close_matches(name, columns, 1)
-            raise ValueError(
-                f"{table}:1: there is no column '{name}' among {', '.join(columns) or 'none'}"
-                f"{f' (did you mean {near[0]}?)' if near else ''}; the first line must name "
-                f"{', '.join(REQUIRED)}, separated by commas."
-            )
-
-
-def _row(folder: Path, source: str, texts: dict[str, str]) -> Row:
-    for name in REQUIRED:
-        if not texts[name]:
-            raise ValueError(f"{source}: the {name} is empty; fill it in or remove the line.")
-    split = texts["split"].lower()
-    if split not in CSVFile.SPLITS:
-        raise ValueError(
-            f"{source}: unknown split '{texts['split']}': choose one of "
-            f"{', '.join(CSVFile.SPLITS)} (validation classes are taken from train, see "
-            "data.validation)."
+        table = read_table(self.table, self.crop)
+        rows = [row for row in table.rows if row.split == self.split]
+        _check_duplicates(rows, boxes_unused=not self.crop and set(EDGES) <= set(table.columns))
+        return Listing(
+            [row.path for row in rows],
+            [row.label for row in rows],
+            _query_mask(rows) if self.split == "test" else None,
+            notes=tuple(self._unused_columns(table.columns)),
+            boxes=[row.box for row in rows] if self.crop else None,
+            sources=[row.source for row in rows],
         )
-    query, gallery = (_parse_bool(source, name, texts.get(name)) for name in ROLES)
-    # CSV files written on Windows use backslashes in paths.
-    path = folder / texts["path"].replace("\\", "/")
-    return Row(source, str(path), texts["label"], split, query, gallery)
 
-
-def _parse_bool(source: str, name: str, text: str | None) -> bool | None:
-    if text is not None and text.lower() not in BOOLEANS:
-        raise ValueError(f"{source}: {name} is '{text}': write true or false.")
-    return None if text is None else BOOLEANS[text.lower()]
-
-
-def _check_duplicates(rows: list[Row]) -> None:
-    first: dict[str, str] = {}
-    for row in rows:
-        if row.path in first:
-            raise ValueError(
-                f"{row.source}: '{row.path}' is already listed at {first[row.path]}; remove one."
+    def _unused_columns(self, columns: list[str]) -> list[str]:
+        used = {"", *REQUIRED, *ROLES, *(EDGES if self.crop else ())}
+        unused = [name for name in columns if name not in used]
+        if not unused:
+            return []
+        note = f"Columns of '{self.table}' that are not used: {shorten(unused, SHOWN)}."
+        if set(EDGES) <= set(unused):
+            note += (
+                " To cut each image to its box (x_1, y_1, x_2, y_2), set crop=true (in an "
+                "experiment: data.args.crop=true)."
             )
-        first[row.path] = row.source
+        return [note]
+
+
+def _check_duplicates(rows: list[Row], boxes_unused: bool) -> None:
+    first: dict[tuple[str, Box | None], str] = {}
+    advice = "remove one, or set crop=true to use their boxes" if boxes_unused else "remove one"
+    for row in rows:
+        if (key := (row.path, row.box)) in first:
+            raise ValueError(
+                f"{row.source}: '{row.path}' is already listed at {first[key]}; {advice}."
+            )
+        first[key] = row.source
 
 
 def _query_mask(rows: list[Row]) -> list[bool] | None:

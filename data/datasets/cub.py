@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
-from gcahng.data.datasets.files import Listing
+from gcahng.data.datasets.listing import Listing
 from gcahng.data.datasets.published_dataset import (
     CONVERTED,
     Archive,

@@ -2,9 +2,6 @@
 
 import warnings
 from abc import abstractmethod
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +9,27 @@ import torch
 from PIL import Image
 
 from gcahng.data.datasets.base import ImageDataset, Transform
-from gcahng.data.datasets.pictures import examine_all, picture_files, read_image
+from gcahng.data.datasets.listing import Box, Listing, shorten
+from gcahng.data.datasets.pictures import examine_all, read_image
 
 UNREADABLE = ("skip", "stop")
 SHOWN = 3
 
 
-@dataclass(frozen=True)
-class Listing:
-    """The image files of one split.
+def check_unreadable(unreadable: str) -> None:
+    """Raise unless it is one of `UNREADABLE`.
 
-    Attributes:
-        paths: The file of each image.
-        names: The class name of each image.
-        is_query: Whether each image is a query; None if every image is a query against all others.
-        problems: Errors in the list itself, one sentence each, reported by `verify`.
-        notes: Remarks on the list, one sentence each, reported by `verify`.
-
-    Example:
-        >>> Listing(["1.jpg", "2.jpg"], ["cat", "dog"]).keep([1]).names
-        ['dog']
+    Raises:
+        ValueError: If it is not.
     """
+    if unreadable not in UNREADABLE:
+        raise ValueError(
+            f"Unknown value '{unreadable}' of 'unreadable': choose one of {', '.join(UNREADABLE)}."
+        )
 
-    paths: list[str]
-    names: list[str]
-    is_query: list[bool] | None = None
-    problems: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
-    def keep(self, indices: Sequence[int]) -> "Listing":
-        """Return a listing of the selected images only."""
-        is_query = None if self.is_query is None else [self.is_query[i] for i in indices]
-        paths, names = [self.paths[i] for i in indices], [self.names[i] for i in indices]
-        return Listing(paths, names, is_query, self.problems, self.notes)
+class EmptySplitError(ValueError):
+    """A split has no image."""
 
 
 class FileDataset(ImageDataset):
@@ -70,6 +55,8 @@ class FileDataset(ImageDataset):
         paths: The `N` files.
         problems: Errors in the list of images, one sentence each, reported by `verify`.
         notes: Remarks on the list, one sentence each, reported by `verify`.
+        boxes: The part of each file that is the image, as in `Listing`.
+        sources: Where each image is listed; by default its path.
 
     Example:
         >>> class Pets(FileDataset):
@@ -86,6 +73,8 @@ class FileDataset(ImageDataset):
     paths: list[str]
     problems: tuple[str, ...]
     notes: tuple[str, ...]
+    boxes: list[Box | None]
+    sources: list[str]
 
     def __init__(
         self,
@@ -95,16 +84,12 @@ class FileDataset(ImageDataset):
         unreadable: str = "stop",
     ) -> None:
         super().__init__(root, split, transform)
-        if unreadable not in UNREADABLE:
-            raise ValueError(
-                f"Unknown value '{unreadable}' of 'unreadable': choose one of "
-                f"{', '.join(UNREADABLE)}."
-            )
+        check_unreadable(unreadable)
         listing = self.list_images()
         if unreadable == "skip":
             listing = _skip_unreadable(listing)
         if not listing.paths:
-            raise ValueError(
+            raise EmptySplitError(
                 f"The {split} split of {self.name} has no readable image; check '{root}'."
             )
         self.classes = sorted(set(listing.names), key=self.class_order)
@@ -112,6 +97,8 @@ class FileDataset(ImageDataset):
         self.labels = torch.tensor([number[name] for name in listing.names])
         self.paths = listing.paths
         self.problems, self.notes = listing.problems, listing.notes
+        self.boxes = listing.boxes or [None] * len(listing.paths)
+        self.sources = listing.sources or listing.paths
         if listing.is_query is not None:
             self.is_query = torch.tensor(listing.is_query)
 
@@ -142,62 +129,41 @@ class FileDataset(ImageDataset):
 
         Raises:
             FileNotFoundError: If the file is missing.
-            ValueError: If the file cannot be decoded.
+            ValueError: If the file cannot be decoded, or its box reaches beyond it.
         """
-        return read_image(
+        image = read_image(
             self.paths[index],
             "repair or remove it, or skip unreadable images with unreadable=skip (in an "
             "experiment: data.args.unreadable=skip)",
         )
+        box = self.boxes[index]
+        if box is None:
+            return image
+        if problem := box_problem(box, image.size):
+            raise ValueError(f"{self.sources[index]}: {problem}.")
+        return image.crop(box)
 
 
-def class_folders(folder: Path) -> Listing:
-    """List the images of a folder with one subfolder per class, as `ImageFolder` does.
+def box_problem(box: Box, size: tuple[int, int]) -> str | None:
+    """Say how a box reaches beyond an image of a size; None if it does not.
 
-    Images in deeper subfolders belong to the class. Hidden files and folders, and class folders
-    without images, are ignored.
+    >>> box_problem((0, 0, 50, 20), (40, 32))
+    'the box 0, 0, 50, 20 reaches beyond the 40 × 32 pixels of its image'
     """
-    paths: list[str] = []
-    names: list[str] = []
-    others: Counter[str] = Counter()
-    empty = []
-    for subfolder in sorted(folder.iterdir()):
-        if subfolder.is_dir() and not subfolder.name.startswith("."):
-            found, other = picture_files(subfolder)
-            paths += found
-            names += [subfolder.name] * len(found)
-            others += other
-            empty += [] if found else [subfolder.name]
-    return Listing(paths, names, notes=tuple(_ignored_notes(folder, others, empty)))
-
-
-def _ignored_notes(folder: Path, others: Counter[str], empty: list[str]) -> Iterator[str]:
-    """Report ignored files and class folders without images."""
-    if others:
-        kinds = ", ".join(
-            f"{count} {suffix or 'without suffix'}" for suffix, count in others.items()
-        )
-        yield (
-            f"{others.total()} files in '{folder}' are ignored because their format is not "
-            f"supported ({kinds}); convert those that are images."
-        )
-    if empty:
-        yield (
-            f"{len(empty)} folders in '{folder}' are ignored because they contain no image: "
-            f"{shorten(empty, SHOWN)}."
-        )
-
-
-def shorten(items: Sequence[str], shown: int) -> str:
-    """Join the first `shown` items and append the number of the others."""
-    more = f" and {len(items) - shown} more" if len(items) > shown else ""
-    return ", ".join(items[:shown]) + more
+    if box[2] <= size[0] and box[3] <= size[1]:
+        return None
+    edges = ", ".join(map(str, box))
+    return f"the box {edges} reaches beyond the {size[0]} × {size[1]} pixels of its image"
 
 
 def _skip_unreadable(listing: Listing) -> Listing:
     """Return the listing without unreadable files, with one warning."""
     results = list(examine_all(listing.paths))
-    bad = [f"'{result.path}' ({result.problem})" for result in results if result.problem]
+    problems = [result.problem for result in results]
+    if listing.boxes is not None:
+        pairs = zip(listing.boxes, results, strict=True)
+        problems = [r.problem or (box and r.size and box_problem(box, r.size)) for box, r in pairs]
+    bad = [f"'{path}' ({why})" for path, why in zip(listing.paths, problems, strict=True) if why]
     if not bad:
         return listing
     # With this stack level the warning points at the code that constructs the data set.
@@ -206,4 +172,4 @@ def _skip_unreadable(listing: Listing) -> Listing:
         f"{shorten(bad, SHOWN)}.",
         stacklevel=3,
     )
-    return listing.keep([i for i, result in enumerate(results) if not result.problem])
+    return listing.keep([i for i, why in enumerate(problems) if not why])

@@ -1,27 +1,33 @@
 """Folder: your own images, one folder per class."""
 
 from pathlib import Path
+from typing import ClassVar
 
 from gcahng.data.datasets.base import Transform, split_classes
-from gcahng.data.datasets.files import FileDataset, Listing, class_folders
-from gcahng.data.datasets.pictures import is_picture
+from gcahng.data.datasets.class_folders import class_folders, is_picture
+from gcahng.data.datasets.files import FileDataset
+from gcahng.data.datasets.listing import Listing
+from gcahng.files import printable
 
 EXPECTED = (
     "expected one folder of images per class, either inside train/ and test/ or, for a random "
     "class split, directly in this folder"
 )
+# Accepted names of the folder of the validation split.
+VALIDATION = ("val", "valid", "validation")
 
 
 class Folder(FileDataset):
     """Images in one folder per class, inside `train/` and `test/` or split at random.
 
+    A folder `val/`, `valid/` or `validation/` beside `train/` and `test/` is the validation split.
     Without `train/` and `test/`, a random `test_share` of the classes forms the test split.
     Images in subfolders of a class folder belong to the class; hidden files and files that are
     not images are ignored.
 
     Args:
         root: The folder itself, or the base folder of `path`.
-        split: 'train' or 'test'.
+        split: 'train', 'test', or 'val' if there is a validation split.
         transform: As in `FileDataset`.
         unreadable: As in `FileDataset`.
         path: The folder, absolute or relative to `root`; None takes `root` itself.
@@ -44,6 +50,8 @@ class Folder(FileDataset):
         (['ant', 'bee', 'cat', 'dog'], 2)
     """
 
+    SPLITS: ClassVar[tuple[str, ...]] = ("train", "test", "val")
+
     def __init__(
         self,
         root: str | Path | None,
@@ -56,24 +64,41 @@ class Folder(FileDataset):
     ) -> None:
         self.path, self.test_share, self.seed = path, test_share, seed
         super().__init__(root, split, transform, unreadable)
+        self.SPLITS = tuple(self.split_folders or ("train", "test"))  # type: ignore[misc]
 
     @property
     def name(self) -> str:
         """The folder's name."""
-        return self.home.resolve().name
+        return printable(self.home.resolve().name)
 
     @property
     def home(self) -> Path:
         """The folder that contains the class folders, or `train/` and `test/`."""
         return self.folder / (self.path or "")
 
+    @property
+    def split_folders(self) -> dict[str, Path]:
+        """The folder of each split; empty if the class folders are in `home` itself."""
+        folders = {split: self.home / split for split in ("train", "test")}
+        if not all(folder.is_dir() for folder in folders.values()):
+            return {}
+        named = (self.home / name for name in VALIDATION)
+        validation = next((folder for folder in named if folder.is_dir()), None)
+        return folders if validation is None else {**folders, "val": validation}
+
     def list_images(self) -> Listing:
         """List the class folders of the split."""
         if not self.home.is_dir():
             raise FileNotFoundError(f"There is no folder '{self.home}': {EXPECTED}.")
-        if (self.home / "train").is_dir() and (self.home / "test").is_dir():
-            folder = self.home / self.split
-            listing = class_folders(folder)
+        folders = self.split_folders
+        if self.split == "val" and "val" not in folders:
+            raise ValueError(
+                f"'{self.home}' has no validation split: expected val/, valid/ or validation/ "
+                "beside train/ and test/."
+            )
+        if folders:
+            folder = folders[self.split]
+            listing = class_folders(folder, list(folders.values()))
             _check_num_classes(listing, 2, folder)
             return listing
         listing = class_folders(self.home)

@@ -1,7 +1,9 @@
-"""Image files: find them in folders, and read one as upright 8-bit RGB."""
+"""Read an image file as upright 8-bit RGB, or examine it."""
 
+import hashlib
+import io
 import os
-from collections import Counter
+import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,16 +11,8 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, features
+from PIL import ExifTags, Image
 
-SUFFIXES = frozenset(
-    (
-        *(".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
-        *(".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
-        # Only if Pillow was built with AVIF support.
-        *((".avif",) if "avif" in features.get_supported_modules() else ()),
-    )
-)
 # Not `ImageOps.exif_transpose`: it also rewrites the EXIF block, which fails for some cameras.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -29,7 +23,11 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Orientations that exchange width and height.
+SIDEWAYS = (5, 6, 7, 8)
 FULL_16_BITS = 65535
+# What the highest level of a 12-bit image becomes if the file has 16 bits.
+DARKEST = 15
 THREADS = max(2, min(8, os.cpu_count() or 1))
 BATCH = 1024
 
@@ -37,8 +35,9 @@ BATCH = 1024
 def read_image(path: str | Path, advice: str = "repair it or choose another") -> Image.Image:
     """Read an image file as upright 8-bit RGB.
 
-    The image is rotated according to its EXIF orientation, transparent pixels are composited on
-    white, and 16-bit grey is converted to 8 bits. The file is decoded completely.
+    The image is rotated according to its EXIF orientation (if the EXIF block is intact),
+    transparent pixels are composited on white, and 16-bit grey is converted to 8 bits. The file is
+    decoded completely.
 
     Args:
         path: A file in any format that Pillow reads; of an animation, the first frame is used.
@@ -58,6 +57,7 @@ def read_image(path: str | Path, advice: str = "repair it or choose another") ->
         ('RGB', (4, 2), (255, 255, 255))
     """
     try:
+        _check_regular(path)
         with Image.open(path) as image:
             return _turn(_rgb(image), _orientation(image))
     except FileNotFoundError as error:
@@ -76,26 +76,53 @@ class Examination:
         missing: Whether the file is missing.
         problem: Why it cannot be read; None if it can.
         turned: Whether its EXIF orientation is other than upright.
+        dark: Whether it is black, or nearly so, as 8-bit RGB.
+        size: Width and height of the upright image; None if it cannot be read.
+        digest: A hash of the file's content; None if it cannot be read.
     """
 
     path: str
     missing: bool = False
     problem: str | None = None
     turned: bool = False
+    dark: bool = False
+    size: tuple[int, int] | None = None
+    digest: bytes | None = None
 
 
 def examine(path: str) -> Examination:
     """Decode an image file to check it, without keeping the pixels."""
     try:
-        with Image.open(path) as image:
+        _check_regular(path)
+        content = Path(path).read_bytes()
+        with Image.open(io.BytesIO(content)) as image:
+            size, is_tiff = image.size, image.format == "TIFF"
+            # Pillow rotates a TIFF while it decodes it, and forgets the orientation.
+            orientation = _orientation(image) if is_tiff else 1
             # Decoding a JPEG at 1/8 of its size still reads the whole file, in half the time.
             image.draft(None, (1, 1))
-            _rgb(image)
-            return Examination(path, turned=_orientation(image) in TURNS)
+            rgb = _rgb(image)
+            if is_tiff:
+                size = rgb.size
+            elif (orientation := _orientation(image)) in SIDEWAYS:
+                size = size[::-1]
+            dark = int(np.asarray(rgb).max()) <= DARKEST
+            digest = hashlib.blake2b(content, digest_size=16).digest()
+            return Examination(
+                path, turned=orientation in TURNS, dark=dark, size=size, digest=digest
+            )
     except FileNotFoundError:
         return Examination(path, missing=True, problem="no such file")
     except Exception as error:  # As in `read_image`.
         return Examination(path, problem=_reason(error))
+
+
+def _check_regular(path: str | Path) -> None:
+    """Raise unless the path is a regular file: reading a pipe or a device may never end."""
+    mode = os.stat(path).st_mode
+    # Reading a folder raises by itself.
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise ValueError("not a regular file")
 
 
 def examine_all(paths: Sequence[str]) -> Iterator[Examination]:
@@ -109,37 +136,6 @@ def examine_all(paths: Sequence[str]) -> Iterator[Examination]:
             yield from pool.map(examine, batch)
 
 
-def picture_files(folder: Path) -> tuple[list[str], Counter[str]]:
-    """List the image files in a folder and its subfolders, sorted, without hidden files.
-
-    Returns:
-        The paths of the image files, and the number of other files by suffix.
-    """
-    found: list[str] = []
-    others: Counter[str] = Counter()
-    seen: set[str] = set()
-    for current, folders, files in os.walk(folder, followlinks=True):
-        # Visit each real folder once, because links can form cycles.
-        if (real := os.path.realpath(current)) in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [os.path.join(current, name) for name in sorted(files) if is_picture(name)]
-        visible = (name for name in files if not name.startswith("."))
-        others.update(_suffix(name) for name in visible if not is_picture(name))
-    return found, others
-
-
-def is_picture(name: str) -> bool:
-    """Whether a file name has the suffix of an image (in any case) and is not hidden."""
-    return not name.startswith(".") and _suffix(name) in SUFFIXES
-
-
-def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()
-
-
 def _reason(error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
         return "not an image in a known format"
@@ -149,7 +145,13 @@ def _reason(error: Exception) -> str:
 
 
 def _orientation(image: Image.Image) -> int:
-    return image.getexif().get(ExifTags.Base.Orientation, 1)
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    # The pixels of an image with a malformed EXIF block are intact. Pillow ignores such a block
+    # in a JPEG, and raises many exception types in other formats.
+    except Exception:
+        return 1
+    return orientation if orientation in TURNS else 1
 
 
 def _turn(image: Image.Image, orientation: int) -> Image.Image:

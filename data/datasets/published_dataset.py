@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from gcahng.data.datasets.files import FileDataset, Listing, class_folders
+from gcahng.data.datasets.class_folders import class_folders
+from gcahng.data.datasets.files import FileDataset
+from gcahng.data.datasets.listing import Listing
 
 # The deepest usual path below the root: `<data set>/original/<folder of the archive>`.
 SEARCH_DEPTH = 3
@@ -135,7 +137,8 @@ class PublishedDataset(FileDataset):
 
 def read_converted(home: Path, split: str) -> Listing:
     """List the class folders written by the conversion scripts of the published code."""
-    return class_folders(home / "class" / split)
+    splits = [home / "class" / name for name in ("train", "test")]
+    return class_folders(home / "class" / split, splits)
 
 
 CONVERTED = DiskLayout(("class/train/", "class/test/"), read_converted)

@@ -21,6 +21,9 @@ from gcahng.data import (
     split_classes,
 )
 
+# The name of a validation split that is part of a data set.
+OWN_VALIDATION = "val"
+
 
 @dataclass(frozen=True)
 class Splits:
@@ -28,8 +31,8 @@ class Splits:
 
     Attributes:
         train: Images to train on.
-        validation: Training classes held out to select the best epoch; None if `data.validation`
-            is 0.
+        validation: Images to select the best epoch on: the data set's own validation split, else
+            training classes held out; None if `data.validation` is 0.
         test: Images for the reported metrics.
     """
 
@@ -41,6 +44,22 @@ class Splits:
     def shared_classes(self) -> list[str]:
         """Test classes that are also trained on: not empty in a closed-set experiment."""
         return sorted(set(self.train.classes) & set(self.test.classes))
+
+    @property
+    def has_own_validation(self) -> bool:
+        """Whether the validation images are the data set's own split, not held-out classes."""
+        return self.validation is not None and self.validation.split == OWN_VALIDATION
+
+    @property
+    def validation_note(self) -> str | None:
+        """A sentence about the data set's own validation split, if it has one."""
+        if self.has_own_validation:
+            return (
+                "The best epoch is chosen on the data set's validation split; no class is held out."
+            )
+        if OWN_VALIDATION in self.train.SPLITS:
+            return "The data set's validation split is not used, because data.validation is 0."
+        return None
 
 
 def build_splits(config: ExperimentConfig) -> Splits:
@@ -58,6 +77,11 @@ def build_splits(config: ExperimentConfig) -> Splits:
         _check_published(whole, test)
     if config.data.validation == 0:
         return Splits(whole, None, test)
+    if OWN_VALIDATION in whole.SPLITS:
+        own = open_split(config, OWN_VALIDATION, augment=False)
+        with blame_setting("data"):
+            check_findable(own, "validation")
+        return Splits(whole, own, test)
     with blame_setting("data.validation"):
         kept, held_out = split_classes(
             whole.num_classes, config.data.validation, config.data.validation_seed
@@ -107,7 +131,7 @@ def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageData
     with blame_setting("data.name"):
         DATASETS.find(config.data.name)
     with blame_setting("data.args"):
-        for name in {"root", "split", "transform"} & config.data.args.keys():
+        for name in {"name", "root", "split", "transform"} & config.data.args.keys():
             raise ValueError(f"{name!r} is not an argument of the data set here; see data.{name}")
     with blame_setting("data.args" if config.data.args else "data"):
         dataset = build_dataset(config.data.name, split, data_root(config), **config.data.args)
@@ -121,7 +145,7 @@ def open_plain(config: ExperimentConfig, split: str) -> ImageDataset:
     Raises:
         ValueError: If there is no such split.
     """
-    known = [*DATASETS[config.data.name].SPLITS, "val"]
+    known = dict.fromkeys([*DATASETS[config.data.name].SPLITS, "val"])
     if split not in known:
         raise ValueError(f"--split: expected one of {', '.join(known)}, got {split!r}")
     if split not in ("train", "val"):

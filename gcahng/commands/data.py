@@ -1,5 +1,6 @@
 """`gcahng data show` and `gcahng data verify`: a contact sheet, and a check of every file."""
 
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,9 @@ from gcahng.commands.terminal import console, counting_bar
 if TYPE_CHECKING:
     from gcahng.data import ImageDataset, Part, Verification
     from gcahng.reports.tables import Column
+
+# Arguments of a data set that are options of the commands, or have no use here.
+OPTIONS = ("root", "split", "transform")
 
 DataSettings = Annotated[
     list[str] | None, typer.Argument(help="The data set's arguments, each key=value.")
@@ -35,13 +39,12 @@ def show(
 
     Example: gcahng data show glyphs --split test
     """
-    from gcahng.config import default_root, parse_settings
+    from gcahng.config import default_root
     from gcahng.data import build_dataset, contact_sheet
     from gcahng.files import atomic_write
 
-    dataset = build_dataset(
-        name, split, (root or default_root()).expanduser(), **parse_settings(settings or [])
-    )
+    args = _arguments(name, settings)
+    dataset = build_dataset(name, split, (root or default_root()).expanduser(), **args)
     target = out or Path(f"{name}-{split}.png")
     with atomic_write(target) as temporary:
         contact_sheet(dataset, classes=classes, seed=seed).save(temporary, format="PNG")
@@ -65,24 +68,37 @@ def verify(
 
     Example: gcahng data verify folder --root photos test_share=0.3
     """
-    from gcahng.config import default_root, parse_settings
+    from gcahng.config import default_root
     from gcahng.data import DATASETS
     from gcahng.data import download as fetch
     from gcahng.data import verify as check
     from gcahng.reports.tables import results_table
 
     dataset, folder = DATASETS.find(name), (root or default_root()).expanduser()
+    args = _arguments(name, settings)
     if download:
         with counting_bar(f"download {name}", console, DownloadColumn()) as report:
             home = fetch(dataset, folder, report)
         console.print(f"{name} is in {home}", soft_wrap=True, highlight=False)
     with counting_bar(f"check {name}", console) as report:
-        found = check(name, folder, report, **parse_settings(settings or []))
+        found = check(name, folder, report, **args)
     console.print(results_table([_row(part) for part in found.parts], _columns(), found.name))
     for line in _lines(found, dataset):
         console.print(line, soft_wrap=True, highlight=False)
     if found.problems:
         raise typer.Exit(1)
+
+
+def _arguments(name: str, settings: list[str] | None) -> dict[str, Any]:
+    """Parse a data set's arguments, without those that are options here."""
+    from gcahng.config import parse_settings
+    from gcahng.data import DATASETS
+    from gcahng.registry import check_arguments
+
+    args = parse_settings(settings or [])
+    takes = [key for key in inspect.signature(DATASETS.find(name)).parameters if key not in OPTIONS]
+    check_arguments(f"data set {name!r}", args, takes)
+    return args
 
 
 def _columns() -> "list[Column]":

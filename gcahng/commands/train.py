@@ -112,19 +112,21 @@ def _display(config: "ExperimentConfig") -> AbstractContextManager[TerminalDispl
     return training_display(title, config.train.epochs, config.eval.select)
 
 
-def _say_closed_set(trainer: "Trainer") -> None:
-    """Say before the training that its test classes are also trained on, if they are."""
+def _note_splits(trainer: "Trainer") -> None:
+    """Say before the training if test classes are trained on, and what validation is done on."""
     from gcahng.runs.record import closed_set_note
 
     splits = trainer.experiment.splits
-    if shared := len(splits.shared_classes):
-        note = closed_set_note(shared, splits.test.num_classes)
-        console.print(f"note: {note}", soft_wrap=True, highlight=False)
+    shared = len(splits.shared_classes)
+    closed_set = closed_set_note(shared, splits.test.num_classes) if shared else None
+    for note in (closed_set, splits.validation_note):
+        if note is not None:
+            console.print(f"note: {note}", soft_wrap=True, highlight=False)
 
 
 def _fit(trainer: "Trainer") -> None:
     """Train to the end; Ctrl-C says how to continue."""
-    _say_closed_set(trainer)
+    _note_splits(trainer)
     try:
         trainer.fit()
     except KeyboardInterrupt:

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from gcahng.config import ExperimentConfig, dump_config
-from gcahng.files import atomic_write, write_text
+from gcahng.files import atomic_write, printable, write_text
 from gcahng.runs.csv_rows import csv_text
 from gcahng.runs.lock import LOCK
 
@@ -93,7 +93,13 @@ class RunFolder:
 
         Raises:
             FileExistsError: If the folder holds something that would be lost.
+            ValueError: If its name is not UTF-8.
         """
+        if printable(str(self.path)) != str(self.path):
+            raise ValueError(
+                f"'{printable(str(self.path))}' is not in UTF-8, which TensorBoard's files need: "
+                "choose another folder with --run"
+            )
         if self.last.exists():
             raise FileExistsError(
                 f"'{self.path}' already holds a run: choose another folder with --run, or "

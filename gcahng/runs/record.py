@@ -92,15 +92,20 @@ def selection_note(records: Sequence[RunRecord]) -> str:
 
     Warns of best epochs chosen on the test split, and of test classes that are trained on.
     """
-    selections = {(r.results["selected_on"], r.results["selected_by"]) for r in records}
+    # Runs of earlier versions had no validation split of their own.
+    selections = {
+        (r.results["selected_on"], r.results["selected_by"], r.results.get("own_validation", False))
+        for r in records
+    }
     notes = []
-    for split, metric in sorted(selections):
+    for split, metric, own in sorted(selections):
         if split == "test":
             notes.append(
                 f"Best epochs chosen by {metric} ON THE TEST SPLIT: these figures are optimistic."
             )
         else:
-            notes.append(f"Best epochs chosen by {metric} on held-out training classes.")
+            where = "the data set's validation split" if own else "held-out training classes"
+            notes.append(f"Best epochs chosen by {metric} on {where}.")
     closed = {
         closed_set_note(trained, r.results["test_classes"])
         for r in records

@@ -178,6 +178,7 @@ class Trainer:
             "selected_on": self.selected_on,
             "selected_by": self.config.eval.select,
             "ranked_by": ranked_by(self.config.eval.engine, self.fabric.device),
+            "own_validation": self.experiment.splits.has_own_validation,
             "epochs": self.progress.epoch,
             **self.progress.clock.state(),
             "peak_memory_mib": self.progress.peak_memory_mib,

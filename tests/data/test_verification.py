@@ -1,21 +1,19 @@
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from gcahng.data import (
     CUB,
     Cars,
     CSVFile,
     Digits,
-    Folder,
     InShop,
     Size,
     Verification,
     check_findable,
     verify,
 )
-from tests.data.trees import cars_tree, csv_tree, cub_tree, folder_tree, inshop_tree, photo
+from tests.data.trees import cars_tree, csv_tree, cub_tree, folder_tree, inshop_tree
 
 
 def sizes(result: Verification) -> dict[str, Size]:
@@ -127,52 +125,6 @@ def test_queries_and_gallery_are_parts(tmp_path: Path, monkeypatch: pytest.Monke
     ]
 
 
-def test_classes_of_both_splits_are_a_problem(tmp_path: Path) -> None:
-    folder_tree(tmp_path / "train", ["a", "b", "c"])
-    folder_tree(tmp_path / "test", ["b", "c", "d"])
-    result = verify(Folder, tmp_path)
-    assert result.problems == ["Classes in both train and test (2), which must share none: b, c."]
-    assert result.name == tmp_path.name
-
-
-def test_lone_images_are_notes(tmp_path: Path) -> None:
-    folder_tree(tmp_path / "train", ["a", "b", "c"])
-    folder_tree(tmp_path / "test", ["d", "e"])
-    (tmp_path / "train" / "b" / "0.jpg").unlink()
-    (tmp_path / "test" / "e" / "1.jpg").unlink()
-    result = verify("folder", tmp_path)
-    assert result.problems == []
-    assert result.notes == [
-        "Classes of train with one image (1 of 3), which batches repeat: b.",
-        "Classes of test with one image (1 of 2), so their queries have no correct match: e.",
-    ]
-
-
-def test_one_image_in_the_gallery_is_no_note(tmp_path: Path) -> None:
-    csv_tree(tmp_path, images=2, roles=("is_query",))
-    with (tmp_path / "list.csv").open("a") as file:
-        file.write("photos/0_0.png,class 9,test,false\n")
-    assert verify(CSVFile, tmp_path).notes == []
-    csv_tree(tmp_path, images=1)
-    assert len(verify(CSVFile, tmp_path).notes) == 2
-
-
-def test_turned_pictures_are_a_note(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    folder_tree(tmp_path)
-    photo(tmp_path / "a" / "0.jpg", 1, exif=exif)
-    exif[0x0112] = 1
-    photo(tmp_path / "b" / "0.jpg", 1, exif=exif)
-    result = verify("folder", tmp_path)
-    assert result.turned == [f"{tmp_path}/a/0.jpg"]
-    assert result.problems == []
-    assert result.notes == [
-        "Files with an EXIF orientation (1), rotated upright here but not by the published loader: "
-        f"{tmp_path}/a/0.jpg."
-    ]
-
-
 def test_arguments_reach_the_data_set(tmp_path: Path) -> None:
     cars_tree(tmp_path)
     folder_tree(tmp_path / "own", list("abcdef"))
@@ -185,3 +137,19 @@ def test_embedded_data_is_counted(glyphs_root: Path) -> None:
     result = verify("glyphs", glyphs_root)
     assert list(sizes(result)) == ["train", "test", "warm_start"]
     assert (result.problems, result.notes) == ([], [])
+
+
+def test_a_table_to_test_on_can_be_verified(tmp_path: Path) -> None:
+    csv_tree(tmp_path, train=0, test=2)
+    result = verify("csv", tmp_path)
+    assert (sizes(result), result.problems) == ({"test": Size(4, 2)}, [])
+    assert result.notes[0] == (
+        f"The train split of list has no readable image; check '{tmp_path}'."
+    )
+    csv_tree(tmp_path, train=2, test=0)
+    result = verify("csv", tmp_path)
+    assert sizes(result) == {"train": Size(4, 2)}
+    assert result.problems == [f"The test split of list has no readable image; check '{tmp_path}'."]
+    (tmp_path / "list.csv").write_text("path,label,split\n")
+    with pytest.raises(ValueError, match=r"^The train split of list has no readable image; check"):
+        verify("csv", tmp_path)

@@ -46,3 +46,9 @@ def test_mode_follows_the_umask(tmp_path):
         assert stat.S_IMODE((tmp_path / "shared.txt").stat().st_mode) == 0o640
     finally:
         os.umask(before)
+
+
+def test_what_utf_8_cannot_encode_is_written_as_escapes(tmp_path):
+    path = tmp_path / "note.txt"
+    write_text(path, "caf\udce9 \ud800 ä – 鳥")
+    assert path.read_text(encoding="utf-8") == "caf\\udce9 \\ud800 ä – 鳥"

@@ -49,7 +49,9 @@ def test_split_classes_is_a_seeded_partition() -> None:
     assert validation != split_classes(50, 0.2, seed=4)[1]
 
 
-@pytest.mark.parametrize(("share", "gives"), [(0.0, "gives 0"), (0.1, "gives 1"), (0.9, "9 for")])
+@pytest.mark.parametrize(
+    ("share", "gives"), [(0.0, "between 0 and 1"), (0.1, "gives 1"), (0.9, "9 for")]
+)
 def test_split_classes_leaves_two_on_either_side(share: float, gives: str) -> None:
     with pytest.raises(ValueError, match=gives):
         split_classes(10, share, seed=0)

@@ -1,4 +1,6 @@
+import os
 import re
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -46,7 +48,7 @@ def test_how_a_table_may_be_written(tmp_path: Path) -> None:
         'p/1.jpg ,Train,"a, b",x',
         " , , , ",
         f"{tmp_path}/2.jpg,TRAIN,ä,x",
-        "3.jpg,train,7,x,more",
+        "3.jpg,train,7,x, ,",
         "1.jpg,test,7",
     )
     dataset = CSVFile(tmp_path)
@@ -90,6 +92,11 @@ def test_both_roles_tell_queries_from_the_gallery(tmp_path: Path) -> None:
     assert dataset.is_query is not None
     assert dataset.is_query.tolist() == [True, False, False] * 2
     assert CSVFile(tmp_path).is_query is None
+
+
+def test_roles_may_be_written_as_numbers_with_a_point(tmp_path: Path) -> None:
+    rows = ("1.jpg,a,test,1.0", "2.jpg,a,test,0.0", "3.jpg,b,train,")
+    assert queries(tmp_path, "path,label,split,is_query", *rows) == [True, False]
 
 
 @pytest.mark.parametrize(("role", "expected"), [("is_query", True), ("is_gallery", False)])
@@ -154,6 +161,29 @@ def test_one_role_for_all_is_refused(tmp_path: Path, value: str, what: str) -> N
             "list.csv:2: the label is empty; fill it in or remove the line.",
         ),
         (
+            ["path,split,label", "1.jpg,test,Doe, Jane"],
+            "list.csv:2: the line has cells beyond the 3 columns of the header ('Jane'); put cells "
+            "that contain the separator in quotes.",
+        ),
+        (
+            ["path,label,split", ",,,x"],
+            "list.csv:2: the line has cells beyond the 3 columns of the header ('x'); put cells "
+            "that contain the separator in quotes.",
+        ),
+        (
+            ["path,label,split,Label", "1.jpg,a,test,b"],
+            "list.csv:1: two columns are called 'label'; rename or remove one.",
+        ),
+        (
+            ["sep=;", "path;label", "1.jpg;a"],
+            "list.csv:2: there is no column 'split' among path, label; the first line must name "
+            "path, label, split, separated by commas.",
+        ),
+        (
+            ["sep=;", "path;label;split", "1.jpg;a;test", "2.jpg;;test"],
+            "list.csv:4: the label is empty; fill it in or remove the line.",
+        ),
+        (
             ["path,label,split,is_query", "1.jpg,a,test,maybe"],
             "list.csv:2: is_query is 'maybe': write true or false.",
         ),
@@ -179,4 +209,47 @@ def test_other_encodings_are_refused(tmp_path: Path) -> None:
     path = table(tmp_path, "path,label,split", "1.jpg,ä,train", encoding="latin-1")
     message = f"'{path}' is not in UTF-8: save it in that encoding."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        CSVFile(tmp_path)
+
+
+def test_a_nul_character_is_named(tmp_path: Path) -> None:
+    for line in ("a\0.jpg,x,test", "a.jpg,x\0,test"):
+        with pytest.raises(ValueError, match=r"list.csv:2: the .* NUL"):
+            CSVFile(table(tmp_path, "path,label,split", line), "test")
+
+
+@pytest.mark.parametrize("first", ["sep=,", '"sep=,"', "\ufeffsep=,\r", "sep=;", "sep=\t"])
+def test_the_separator_may_be_named_in_the_first_line(tmp_path: Path, first: str) -> None:
+    separator = first.strip('\ufeff"\r')[-1]
+    lines = (line.replace(",", separator) for line in ("path,label,split", "1.jpg,cat,train"))
+    table(tmp_path, first, *lines)
+    dataset = CSVFile(tmp_path)
+    assert (dataset.classes, dataset.paths) == (["cat"], [f"{tmp_path}/1.jpg"])
+    assert dataset.sources == [f"{tmp_path}/list.csv:3"]
+
+
+@pytest.mark.parametrize(("written", "stored"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFC")])
+def test_accents_may_be_written_otherwise_than_in_the_file_name(
+    tmp_path: Path, written: str, stored: str
+) -> None:
+    folder, file = unicodedata.normalize(stored, "été"), unicodedata.normalize(stored, "Zoë 1.png")
+    photo(tmp_path / folder / file, 1)
+    table(tmp_path, "path,label,split", unicodedata.normalize(written, "été/Zoë 1.png,a,train"))
+    dataset = CSVFile(tmp_path)
+    assert dataset.paths == [f"{tmp_path}/{folder}/{file}"]
+    assert dataset.load(0).size == (40, 32)
+    # A file that is not there keeps the path of the table.
+    table(tmp_path, "path,label,split", "été/no.png,a,train")
+    assert CSVFile(tmp_path).paths == [f"{tmp_path}/{folder}/no.png"]
+
+
+def test_a_folder_that_cannot_be_read_is_no_folder_without_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbid(path: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "listdir", forbid)
+    monkeypatch.setattr(os, "scandir", forbid)
+    with pytest.raises(PermissionError):
         CSVFile(tmp_path)

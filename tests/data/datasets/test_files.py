@@ -10,12 +10,11 @@ import pytest
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader
-from torchvision.datasets import ImageFolder
 
 from gcahng.data import ClassSubset, FileDataset, Listing, build_transform, contact_sheet
 from gcahng.data.contact_sheet import GAP, HEADER, TILE
-from gcahng.data.datasets.files import class_folders, shorten
-from tests.data.trees import folder_tree, photo
+from gcahng.data.datasets.listing import shorten
+from tests.data.trees import photo
 
 
 class Given(FileDataset):
@@ -154,27 +153,6 @@ def test_a_contact_sheet_shows_photos(root: Path) -> None:
     first, second = HEADER + TILE // 2, HEADER + TILE // 2 + TILE + GAP
     assert distance(sheet[first], dataset.load(1)) < 20 < distance(sheet[second], dataset.load(1))
     assert distance(sheet[second], dataset.load(0)) < 20 < distance(sheet[first], dataset.load(0))
-
-
-def test_class_folders_are_listed_as_image_folder_does(tmp_path: Path) -> None:
-    folder_tree(tmp_path, ["b", "B", "a 1", "10", "9"], images=2)
-    photo(tmp_path / "b" / "deep" / "x.PNG", 1)
-    theirs = ImageFolder(str(tmp_path))
-    ours = class_folders(tmp_path)
-    assert ours.paths == [path for path, _ in theirs.samples]
-    assert ours.names == [theirs.classes[label] for _, label in theirs.samples]
-    assert ours.is_query is None
-
-
-def test_class_folders_pass_over_what_is_hidden_loose_or_empty(tmp_path: Path) -> None:
-    folder_tree(tmp_path, ["a"], images=1)
-    (tmp_path / "empty").mkdir()
-    photo(tmp_path / ".cache" / "0.jpg", 1)
-    photo(tmp_path / "loose.jpg", 1)
-    listing = class_folders(tmp_path)
-    assert (listing.paths, listing.names) == ([f"{tmp_path}/a/0.jpg"], ["a"])
-    assert len(listing.notes) == 1
-    assert listing.notes[0].endswith("are ignored because they contain no image: empty.")
 
 
 def test_long_lists_are_shortened() -> None:

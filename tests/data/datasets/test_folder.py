@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,21 @@ def test_a_share_that_leaves_one_class_is_refused(tmp_path: Path) -> None:
     folder_tree(tmp_path, list("abcdefghij"), images=1)
     with pytest.raises(ValueError, match=r"^A test share of 0.1 of 10 classes gives 1 for test"):
         Folder(tmp_path, test_share=0.1)
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_a_folder_beside_train_and_test_is_the_validation_split(tmp_path: Path, name: str) -> None:
+    folder_tree(tmp_path / "train", "ab")
+    folder_tree(tmp_path / "test", "cd")
+    message = (
+        f"'{tmp_path}' has no validation split: expected val/, valid/ or validation/ beside train/ "
+        "and test/."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        Folder(tmp_path, "val")
+    assert Folder(tmp_path).SPLITS == ("train", "test")
+    folder_tree(tmp_path / name, "ef", images=1)
+    assert Folder(tmp_path).SPLITS == ("train", "test", "val")
+    assert Folder(tmp_path, "val").paths == [f"{tmp_path}/{name}/{c}/0.jpg" for c in "ef"]
+    with pytest.raises(ValueError, match=r"^Folder has no split 'valid': choose one of train, te"):
+        Folder(tmp_path, "valid")

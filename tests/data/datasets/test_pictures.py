@@ -1,3 +1,4 @@
+import os
 import re
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 from PIL import Image, ImageFile, ImageOps
 
 from gcahng.data import read_image
-from gcahng.data.datasets.pictures import TURNS, Examination, examine, examine_all, picture_files
+from gcahng.data.datasets.pictures import TURNS, Examination, examine, examine_all
 from tests.data.trees import photo
 
 ORIENTATION = 0x0112
@@ -46,8 +47,8 @@ def test_turned_pictures_are_set_upright(tmp_path: Path, suffix: str, orientatio
     assert image.tobytes() == upright.tobytes()
     # No orientation is left that could be applied again.
     assert ORIENTATION not in image.getexif()
-    # Pillow rotates TIFF files itself.
-    assert examine(str(path)).turned == (orientation in TURNS and suffix != "tif")
+    examined = examine(str(path))
+    assert (examined.turned, examined.size) == (orientation in TURNS, image.size)
 
 
 def test_exif_that_cannot_be_written_again_does_no_harm(tmp_path: Path) -> None:
@@ -60,6 +61,46 @@ def test_exif_that_cannot_be_written_again_does_no_harm(tmp_path: Path) -> None:
     content[type_of_second_tag] = 0
     path.write_bytes(content)
     assert read_image(path).size == (48, 64)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("block", [b"Exif\0\0no TIFF header", b"Exif\0\0II*\0", b"xx"])
+def test_a_malformed_exif_block_leaves_the_picture_unturned(
+    tmp_path: Path, suffix: str, block: bytes
+) -> None:
+    path = tmp_path / f"photo.{suffix}"
+    noisy().save(path, exif=block)
+    assert read_image(path).size == (64, 48)
+    found = examine(str(path))
+    assert (found.problem, found.turned, found.size) == (None, False, (64, 48))
+
+
+@pytest.mark.parametrize(
+    ("name", "levels", "dark"),
+    [
+        ("12 bits.png", np.full((8, 8), 4095, np.uint16), True),
+        ("16 bits.png", np.full((8, 8), 4369, np.uint16), False),
+        ("8 in 32 bits.tif", np.full((8, 8), 255, np.int32), True),
+        ("16 in 32 bits.tif", np.full((8, 8), 60000, np.int32), False),
+        ("8 bits.jpg", np.full((8, 8), 40, np.uint8), False),
+    ],
+)
+def test_levels_that_use_little_of_their_range_come_out_dark(
+    tmp_path: Path, name: str, levels: np.ndarray, dark: bool
+) -> None:
+    Image.fromarray(levels).save(tmp_path / name)
+    assert examine(str(tmp_path / name)).dark is dark
+    assert (max(read_image(tmp_path / name).getpixel((0, 0))) < 16) is dark
+
+
+def test_a_pipe_is_refused_and_does_not_hang(tmp_path: Path) -> None:
+    path = tmp_path / "x.jpg"
+    os.mkfifo(path)
+    with pytest.raises(
+        ValueError, match=rf"^Cannot read the image '{path}' \(not a regular file\)"
+    ):
+        read_image(path)
+    assert examine(str(path)).problem == "not a regular file"
 
 
 @pytest.mark.parametrize(
@@ -179,26 +220,3 @@ def test_examining_keeps_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     results = list(examine_all([str(path) for path in paths]))
     assert [result.path for result in results] == [str(path) for path in paths]
     assert [i for i, result in enumerate(results) if result.problem] == [6]
-
-
-def test_pictures_are_found_by_suffix_in_order(tmp_path: Path) -> None:
-    for name in ("b/1.JPG", "b/deep/2.Png", "a.tiff", "z.webp", "c.GIF", "d.jfif"):
-        photo_path = tmp_path / name
-        photo_path.parent.mkdir(parents=True, exist_ok=True)
-        photo_path.touch()
-    for name in (".hidden.jpg", "._a.tiff", "notes.txt", "jpg", ".git/3.jpg"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    folders = [f"e/{letter}" for letter in "hcadgbef"]
-    for folder in folders:
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "1.png").touch()
-    # A link to the folder itself is an endless cycle.
-    (tmp_path / "b" / "loop").symlink_to(tmp_path)
-    found = [str(Path(path).relative_to(tmp_path)) for path in picture_files(tmp_path)[0]]
-    assert found == ["a.tiff", "c.GIF", "d.jfif", "z.webp", "b/1.JPG", "b/deep/2.Png"] + [
-        f"{folder}/1.png" for folder in sorted(folders)
-    ]
-    linked = tmp_path.with_name(f"{tmp_path.name}-link")
-    linked.symlink_to(tmp_path / "b" / "deep")
-    assert picture_files(linked)[0] == [str(linked / "2.Png")]

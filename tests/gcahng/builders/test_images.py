@@ -1,5 +1,6 @@
 """Splits that share classes: said where they may, refused where they must not."""
 
+import html
 import json
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gcahng import cli
-from gcahng.builders.images import build_splits
+from gcahng.builders.images import build_splits, open_plain
 from gcahng.config import load_config
 from gcahng.data import CUB
 from tests.data.trees import cub_tree, folder_tree
@@ -67,3 +68,45 @@ def test_a_published_data_set_that_shares_classes_is_refused(
         ValueError, match=r"^data: .* no class in both train and test, but shares 5"
     ):
         build_splits(config)
+
+
+def photos_with_validation(folder: Path) -> list[str]:
+    """Make train/, valid/ and test/, and return the arguments of a training."""
+    folder_tree(folder / "photos" / "train", "abcd", images=3)
+    folder_tree(folder / "photos" / "valid", "ef", images=3)
+    folder_tree(folder / "photos" / "test", "gh", images=3)
+    return [f"data.root={folder / 'photos'}", *SMALL, "data.validation=0.5"]
+
+
+def test_the_users_validation_folder_chooses_the_best_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides = photos_with_validation(tmp_path)
+    splits = build_splits(load_config("photos", overrides))
+    assert splits.train.classes == ["a", "b", "c", "d"]
+    assert splits.validation is not None
+    assert splits.validation.classes == ["e", "f"]
+    assert splits.validation[0][0].shape == (3, 32, 32)
+    assert open_plain(load_config("photos", overrides), "val").classes == ["e", "f"]
+    run = tmp_path / "run"
+    monkeypatch.setattr(sys, "argv", ["gcahng", "train", "photos", *overrides, "--run", str(run)])
+    with pytest.raises(SystemExit) as info:
+        cli.main()
+    out = capsys.readouterr()
+    assert info.value.code == 0, out.err
+    note = "The best epoch is chosen on the data set's validation split; no class is held out."
+    assert out.out.index(f"note: {note}") < out.out.index("epoch 1/1")
+    sentence = "Best epochs chosen by recall@1 on the data set's validation split."
+    assert sentence in out.out
+    assert sentence in html.unescape((run / "report.html").read_text(encoding="utf-8"))
+    assert "val/recall@1" in (run / "metrics.csv").read_text()
+
+
+def test_a_validation_folder_that_is_not_used_is_mentioned(tmp_path: Path) -> None:
+    overrides = [*photos_with_validation(tmp_path), "data.validation=0"]
+    splits = build_splits(load_config("photos", overrides))
+    assert splits.validation is None
+    assert splits.validation_note == (
+        "The data set's validation split is not used, because data.validation is 0."
+    )
+    assert build_splits(load_config("digits")).validation_note is None

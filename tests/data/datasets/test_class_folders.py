@@ -1,0 +1,135 @@
+import os
+import re
+from pathlib import Path
+
+import pytest
+from torchvision.datasets import ImageFolder
+
+from gcahng.data import Folder, verify
+from gcahng.data.datasets.class_folders import class_folders, picture_files
+from tests.data.trees import folder_tree, photo
+
+
+def test_class_folders_are_listed_as_image_folder_does(tmp_path: Path) -> None:
+    folder_tree(tmp_path, ["b", "B", "a 1", "10", "9"], images=2)
+    photo(tmp_path / "b" / "deep" / "x.PNG", 1)
+    theirs = ImageFolder(str(tmp_path))
+    ours = class_folders(tmp_path)
+    assert ours.paths == [path for path, _ in theirs.samples]
+    assert ours.names == [theirs.classes[label] for _, label in theirs.samples]
+    assert ours.is_query is None
+
+
+def test_class_folders_pass_over_what_is_hidden_loose_or_empty(tmp_path: Path) -> None:
+    folder_tree(tmp_path, ["a"], images=1)
+    (tmp_path / "empty").mkdir()
+    photo(tmp_path / ".cache" / "0.jpg", 1)
+    photo(tmp_path / "loose.jpg", 1)
+    listing = class_folders(tmp_path)
+    assert (listing.paths, listing.names) == ([f"{tmp_path}/a/0.jpg"], ["a"])
+    assert len(listing.notes) == 1
+    assert listing.notes[0].endswith("are ignored because they contain no image: empty.")
+
+
+def test_pictures_are_found_by_suffix_in_order(tmp_path: Path) -> None:
+    for name in ("b/1.JPG", "b/deep/2.Png", "a.tiff", "z.webp", "c.GIF", "d.jfif"):
+        photo_path = tmp_path / name
+        photo_path.parent.mkdir(parents=True, exist_ok=True)
+        photo_path.touch()
+    for name in (".hidden.jpg", "._a.tiff", "notes.txt", "jpg", ".git/3.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    folders = [f"e/{letter}" for letter in "hcadgbef"]
+    for folder in folders:
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "1.png").touch()
+    # A link to the folder itself is an endless cycle.
+    (tmp_path / "b" / "loop").symlink_to(tmp_path)
+    found = [str(Path(path).relative_to(tmp_path)) for path in picture_files(tmp_path)[0]]
+    assert found == ["a.tiff", "c.GIF", "d.jfif", "z.webp", "b/1.JPG", "b/deep/2.Png"] + [
+        f"{folder}/1.png" for folder in sorted(folders)
+    ]
+    linked = tmp_path.with_name(f"{tmp_path.name}-link")
+    linked.symlink_to(tmp_path / "b" / "deep")
+    assert picture_files(linked)[0] == [str(linked / "2.Png")]
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Make a folder unreadable, also for root."""
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path) == folder:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+
+
+@pytest.mark.parametrize("name", ["b", "b/deep"])
+def test_a_class_folder_that_cannot_be_read_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder_tree(tmp_path, "abcde")
+    (tmp_path / "b" / "deep").mkdir()
+    forbid(monkeypatch, tmp_path / name)
+    message = (
+        f"Cannot read the folder '{tmp_path / name}' (Permission denied); correct its permissions, "
+        "or move it out of the data set."
+    )
+    for attempt in (lambda: Folder(tmp_path), lambda: verify("folder", tmp_path)):
+        with pytest.raises(OSError, match=f"^{re.escape(message)}$"):
+            attempt()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
+def test_a_class_folder_without_permissions(tmp_path: Path) -> None:
+    folder_tree(tmp_path, "abcde")
+    (tmp_path / "b").chmod(0)
+    with pytest.raises(
+        OSError, match=r"^Cannot read the folder '.*/b' \(Permission denied\); corr"
+    ):
+        Folder(tmp_path)
+    (tmp_path / "b").chmod(0o755)
+
+
+@pytest.mark.parametrize("target", ["..", "../..", "../b", "../../test", "../../test/d", "/"])
+def test_a_link_to_other_classes_is_not_followed(tmp_path: Path, target: str) -> None:
+    folder_tree(tmp_path / "train", "abc")
+    folder_tree(tmp_path / "test", "de")
+    (tmp_path / "train" / "a" / "up").symlink_to(target)
+    dataset = Folder(tmp_path)
+    assert dataset.labels.bincount().tolist() == [2, 2, 2]
+    assert verify("folder", tmp_path).notes == [
+        f"1 links in '{tmp_path}/train' are ignored because they lead to images of other classes: "
+        f"{tmp_path}/train/a/up."
+    ]
+
+
+def test_a_link_up_from_a_linked_class_is_not_followed(tmp_path: Path) -> None:
+    folder_tree(tmp_path / "store", "abcd")
+    (tmp_path / "store" / "a" / "up").symlink_to("../b")
+    for name in "abcd":
+        (tmp_path / "photos" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "photos" / name).symlink_to(tmp_path / "store" / name)
+    assert sorted(class_folders(tmp_path / "photos").names) == sorted("abcd" * 2)
+
+
+def test_other_links_are_followed(tmp_path: Path) -> None:
+    folder_tree(tmp_path / "photos", "abcd")
+    photo(tmp_path / "elsewhere" / "1.jpg", 1)
+    photo(tmp_path / "photos" / "a" / ".kept" / "1.jpg", 1)
+    (tmp_path / "photos" / "a" / "more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "photos" / "a" / "shown").symlink_to(".kept")
+    (tmp_path / "photos" / "a" / "self").symlink_to(".")
+    listing = class_folders(tmp_path / "photos")
+    assert listing.names == [*"aaaa", *"bbccdd"]
+    assert listing.notes == ()
+
+
+def test_names_that_are_not_utf_8_are_escaped(tmp_path: Path) -> None:
+    name, file = os.fsdecode(b"caf\xe9"), os.fsdecode(b"\xff.jpg")
+    photo(tmp_path / name / file, 1)
+    listing = class_folders(tmp_path)
+    assert listing.names == ["caf\\udce9"]
+    assert listing.paths == [f"{tmp_path}/{name}/{file}"]
