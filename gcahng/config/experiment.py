@@ -149,6 +149,8 @@ _CIRCUMSTANCES = {
     "fabric.accelerator",
     "fabric.devices",
     "fabric.deterministic",
+    "fabric.num_nodes",
+    "batch.chunk",
 }
 
 

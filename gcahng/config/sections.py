@@ -59,6 +59,9 @@ class BatchConfig(Section):
 
     classes: AtLeast2
     samples: AtLeast2
+    chunk: AtLeast1 | None = None
+    """The most images that the backbone takes at a time, for batches that do not fit the device;
+    the backbone then runs twice. Null: the whole batch. The graph is always that of the batch."""
 
 
 class ComponentConfig(Section):

@@ -18,6 +18,8 @@ from gcahng.config import ExperimentConfig
 from gcahng.data import ClassBalancedBatchSampler, ImageDataset, TrainLoader
 from gcahng.generators import NegativeGenerator
 from gcahng.models import Embedder
+from gcahng.models.batch_statistics import use_global_statistics
+from gcahng.processes import copy_from_first, world_size
 from gcahng.training.optimizers import Optimizers, build_optimizers, build_schedules
 from gcahng.training.step import Autocast, Backward, TrainingStep
 
@@ -95,10 +97,15 @@ def build_experiment(
     generator = build_generator(config, num_classes)
     for module in (embedder, loss, *([] if generator is None else [generator])):
         module.to(device, _dtype(config))
+    if world_size() > 1:
+        use_global_statistics(embedder.backbone)
+        copy_from_first(module for module in (embedder, loss, generator) if module is not None)
     if config.fabric.channels_last:
         embedder.to(memory_format=torch.channels_last)
     if config.fabric.compile:
-        embedder.compile()
+        # Chunks and several processes call the backbone and the head one by one.
+        whole = config.batch.chunk is None and world_size() == 1
+        (embedder if whole else embedder.backbone).compile()
     # After the networks have reached their device: optimizers hold on to the parameters.
     optimizers = build_optimizers(config, embedder, loss, generator)
     return Experiment(
@@ -136,6 +143,7 @@ def build_step(
         clip_by="value" if config.quirks.clip == "faithful" else "norm",
         backward=backward or Tensor.backward,
         autocast=autocast or nullcontext,
+        chunk=config.batch.chunk,
     )
 
 

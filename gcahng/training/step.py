@@ -1,7 +1,7 @@
 """One training iteration, in the published order."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -10,13 +10,8 @@ from torch.optim import Optimizer
 
 from gcahng.generators import HardNegatives, NegativeGenerator
 from gcahng.graph import BatchLayout, batch_layout
-from gcahng.processes import (
-    gather_rows,
-    rank,
-    sum_gradients,
-    sum_over_processes,
-    world_size,
-)
+from gcahng.processes import sum_gradients, sum_over_processes, world_size
+from gcahng.training.embedding import Finish, embed_batch
 from gcahng.training.optimizers import Optimizers
 
 Backward = Callable[[Tensor], None]
@@ -50,6 +45,7 @@ class TrainingStep:
         backward: Runs the backward pass of a scalar.
         autocast: Returns the context for the forward passes; losses, norms and distances stay in
             float32 in it.
+        chunk: The most images that the backbone takes at a time (`embed_batch`); None: all.
 
     Source: GCA-HNG (IJCV 2025), training procedure.
     """
@@ -64,6 +60,7 @@ class TrainingStep:
         clip_by: str = "value",
         backward: Backward = _backward,
         autocast: Autocast = nullcontext,
+        chunk: int | None = None,
     ) -> None:
         if clip_by not in ("value", "norm"):
             raise ValueError(f"Expected 'clip_by' as value or norm (got {clip_by!r})")
@@ -71,6 +68,7 @@ class TrainingStep:
         self.optimizers = optimizers
         self.clip, self.clip_by = clip, clip_by
         self.backward, self.autocast = backward, autocast
+        self.chunk = chunk
         self._loss_takes_layout = getattr(metric_loss, "takes_layout", False)
 
     def __call__(
@@ -101,10 +99,10 @@ class TrainingStep:
         labels = labels.to(images.device, non_blocking=True)
         _zero(self.optimizers.embedder, self.optimizers.graph)
         with self.autocast():
-            embeddings = embed_together(self.embedder, images, len(labels))
+            embeddings, finish = embed_batch(self.embedder, images, len(labels), self.chunk)
         if embeddings.dtype in (torch.bfloat16, torch.float16):
             embeddings = embeddings.float()
-        losses = self._metric_step(embeddings, labels, layout, draws, observe)
+        losses = self._metric_step(embeddings, labels, layout, draws, observe, finish)
         if self.generator is not None:
             if self.generator.has_generator_losses:
                 losses |= self._generator_step(embeddings.detach(), labels, layout, draws)
@@ -120,6 +118,7 @@ class TrainingStep:
         layout: BatchLayout | None,
         draws: tuple[Tensor, Tensor] | None,
         observe: Observe | None,
+        finish: Finish,
     ) -> dict[str, Tensor]:
         """Differentiate J_metric; step the embedder, then the graph with the gradient of J_gce."""
         known = {"layout": layout} if self._loss_takes_layout else {}
@@ -143,6 +142,7 @@ class TrainingStep:
             del negatives
         losses["total"] = total
         self.backward(total)
+        finish()
         losses = _sum_shares(losses)
         losses["gradient"] = self._step(self.optimizers.embedder)
         if self.optimizers.graph is not None:
@@ -200,29 +200,6 @@ class TrainingStep:
             nn.utils.clip_grads_with_norm_(parameters, self.clip, norm)
         optimizer.step()
         return norm
-
-
-def embed_together(embedder: nn.Module, images: Tensor, total: int) -> Tensor:
-    """Embed a batch of which every process has a part: [n, …] → [total, D] on all of them.
-
-    The backbone runs on the own part. Features are gathered before `embedder.head`, so that its
-    BatchNorm sees all of them; an embedder without a `head` runs whole.
-    """
-    if world_size() == 1:
-        return embedder(images)
-    backbone: Any = getattr(embedder, "backbone", embedder)
-    head: Any = getattr(embedder, "head", nn.Identity())
-    with _own_random_numbers(images.device):
-        features = backbone(images)
-    return head(gather_rows(features, total))
-
-
-@contextmanager
-def _own_random_numbers(device: torch.device) -> Iterator[None]:
-    """Draw other random numbers on every process, and none from the stream that they share."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(int(torch.randint(2**62, ())) + rank())
-        yield
 
 
 def _share(made: HardNegatives) -> float:

@@ -116,9 +116,9 @@ def test_data_root(minimal: str, monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "batch.epochs=3",
             "override: unknown key 'batch.epochs' (did you mean 'train.epochs'?); "
-            "allowed here: classes, samples",
+            "allowed here: classes, samples, chunk",
         ),
-        ("batch.zzz=3", "override: unknown key 'batch.zzz'; allowed here: classes, samples"),
+        ("batch.zzz=3", "override: unknown key 'batch.zzz'; allowed here: classes, samples, chunk"),
         (
             "generatr.alpha=3",
             "override: unknown key 'generatr' (did you mean 'generator'?); allowed here: name, "

@@ -4,6 +4,7 @@ Run as `python -m tests.gcahng.training.process_steps RANK PROCESSES STORE OUT`.
 """
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from gcahng.generators import GENERATORS
 from gcahng.losses import LOSSES
 from gcahng.models.batch_statistics import use_global_statistics
 from gcahng.models.embedder import Embedder
-from gcahng.processes import copy_from_first, own_part, rank
+from gcahng.processes import copy_from_first, own_part, rank, world_size
 from gcahng.training.optimizers import Optimizers
 from gcahng.training.step import TrainingStep
 from tests.golden import Golden, load_golden, method_golden_files
@@ -61,11 +62,13 @@ class Backbone(nn.Sequential):
         self.out_channels = 5 * 2 * 2
 
 
-def take_steps(setup: Setup) -> dict[str, Tensor]:
+def take_steps(
+    setup: Setup, frozen: Sequence[str] = (), chunk: int | None = None
+) -> dict[str, Tensor]:
     """Train three steps; losses of each, and all weights and statistics at the end."""
     name, settings, loss_name, loss_settings = setup
     torch.manual_seed(0)
-    embedder = Embedder(Backbone(), CHANNELS).double()
+    embedder = Embedder(Backbone(), CHANNELS, freeze=frozen).double().train()
     loss = LOSSES[loss_name](**loss_settings).double()
     generator = None if name is None else GENERATORS[name](CHANNELS, CLASSES, **settings).double()
     use_global_statistics(embedder.backbone)
@@ -85,7 +88,9 @@ def take_steps(setup: Setup) -> dict[str, Tensor]:
         AdamW(heads, lr=2e-3, eps=EPS) if heads else None,
         AdamW(judges, lr=1e-2, eps=EPS) if trained else None,
     )
-    step = TrainingStep(embedder, loss, generator, optimizers, clip=1.0, clip_by="norm")
+    step = TrainingStep(
+        embedder, loss, generator, optimizers, clip=1.0, clip_by="norm", chunk=chunk
+    )
     found = {}
     for number in range(STEPS):
         source = torch.Generator().manual_seed(number)
@@ -122,6 +127,7 @@ def golden_steps(golden: Golden) -> dict[str, Tensor]:
 def all_steps() -> dict[str, dict[str, Tensor]]:
     """Every set-up and every golden."""
     found = {name: take_steps(setup) for name, setup in SETUPS.items()}
+    found["in chunks"] = take_steps(SETUPS["dense"], ["bn"], 2 if world_size() > 1 else None)
     for parameter in method_golden_files():
         found[str(parameter.id)] = golden_steps(load_golden(parameter.values[0]))
     return found

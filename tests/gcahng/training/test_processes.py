@@ -45,7 +45,9 @@ def by_several(make_once: MakeOnce, request: pytest.FixtureRequest) -> list[Step
     return [torch.load(folder / f"{process}.pt") for process in range(count)]
 
 
-@pytest.mark.parametrize("name", [*SETUPS, *(str(file.id) for file in method_golden_files())])
+@pytest.mark.parametrize(
+    "name", [*SETUPS, "in chunks", *(str(file.id) for file in method_golden_files())]
+)
 def test_three_steps_are_those_of_one_process(
     name: str, by_one: Steps, by_several: list[Steps]
 ) -> None:

@@ -1,0 +1,129 @@
+"""Embed a batch that several processes share, or that does not fit the device at once."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import ceil
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from gcahng.graph.dense.memory import autocast_state
+from gcahng.processes import gather_rows, rank, world_size
+
+Finish = Callable[[], None]
+
+
+def embed_batch(
+    embedder: nn.Module, images: Tensor, total: int, chunk: int | None = None
+) -> tuple[Tensor, Finish]:
+    """Embed a batch, of which each process has a part: [n, …] → [total, D] on all of them.
+
+    The backbone runs on the own part of the images. Features are gathered before `embedder.head`,
+    so that its BatchNorm sees all of them; an embedder without a `head` counts as a backbone.
+
+    With `chunk`, the backbone runs on so many images at a time without gradient. After the losses
+    of the whole batch have been differentiated, `finish` runs it again, chunk by chunk with the
+    same random numbers, and passes on the gradient of the features (GradCache, Gao et al. 2021).
+    The result is that of the whole batch, unless the backbone trains BatchNorm statistics
+    (`trains_statistics`): these are then of each chunk.
+
+    Args:
+        embedder: Has a `backbone` and a `head`, or is any module.
+        images: The own part of the batch.
+        total: B, the number of images of all processes.
+        chunk: The most images that the backbone takes at a time; None: all.
+
+    Returns:
+        The embeddings, and a function to call after their backward pass.
+    """
+    if world_size() == 1 and chunk is None:
+        return embedder(images), _nothing
+    backbone: Any = getattr(embedder, "backbone", embedder)
+    head: Any = getattr(embedder, "head", nn.Identity())
+    finish: Finish = _nothing
+    with _own_random_numbers(images.device):
+        if chunk is None:
+            features = backbone(images)
+        else:
+            features, finish = _in_chunks(backbone, images, _number_of_chunks(total, chunk))
+    return head(gather_rows(features, total)), finish
+
+
+def trains_statistics(backbone: nn.Module) -> bool:
+    """Whether a backbone has BatchNorm layers in training mode.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+        >>> trains_statistics(net), trains_statistics(net.eval())
+        (True, False)
+    """
+    return any(isinstance(layer, _BatchNorm) and layer.training for layer in backbone.modules())
+
+
+def _number_of_chunks(total: int, chunk: int) -> int:
+    """The same on every process, since layers may exchange statistics in each chunk."""
+    return ceil(ceil(total / world_size()) / chunk)
+
+
+def _in_chunks(backbone: nn.Module, images: Tensor, count: int) -> tuple[Tensor, Finish]:
+    """Features [n, width] as a leaf of the autograd graph, and their backward pass."""
+    chunks, device = images.tensor_split(count), images.device
+    states, parts = [], []
+    buffers = [(buffer, buffer.clone()) for buffer in backbone.buffers()]
+    with torch.no_grad():
+        for part in chunks:
+            states.append(_random_state(device))
+            parts.append(backbone(part))
+    if not any(parameter.requires_grad for parameter in backbone.parameters()):
+        return torch.cat(parts), _nothing
+    with torch.no_grad():
+        # The second pass updates running statistics; once is enough.
+        for buffer, before in buffers:
+            buffer.copy_(before)
+    features = torch.cat(parts).requires_grad_()
+    autocast = autocast_state(device.type)
+
+    def finish() -> None:
+        assert features.grad is not None
+        grads = features.grad.tensor_split(count)
+        for part, state, grad in zip(chunks, states, grads, strict=True):
+            with _random_numbers_from(state, device):
+                with autocast():
+                    again = backbone(part)
+                again.backward(grad)
+
+    return features, finish
+
+
+def _nothing() -> None:
+    """What is left to do after the backward pass of a batch that was embedded as a whole."""
+
+
+def _random_state(device: torch.device) -> tuple[Tensor, Tensor | None]:
+    gpu = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    return torch.get_rng_state(), gpu
+
+
+@contextmanager
+def _random_numbers_from(
+    state: tuple[Tensor, Tensor | None], device: torch.device
+) -> Iterator[None]:
+    """Draw the random numbers that follow a state, and restore the present state afterwards."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.set_rng_state(state[0])
+        if state[1] is not None:
+            torch.cuda.set_rng_state(state[1], device)
+        yield
+
+
+@contextmanager
+def _own_random_numbers(device: torch.device) -> Iterator[None]:
+    """Draw other random numbers on every process, and none from the stream that they share."""
+    if world_size() == 1:
+        yield
+        return
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(int(torch.randint(2**62, ())) + rank())
+        yield
