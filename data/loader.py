@@ -24,7 +24,7 @@ class _Failure:
 
 
 class _WithFailures(Dataset[Any]):
-    def __init__(self, dataset: "ImageDataset | _Seeded") -> None:
+    def __init__(self, dataset: Dataset[Any]) -> None:
         self.dataset = dataset
 
     def __getitem__(self, index: Any) -> Any:
@@ -34,7 +34,7 @@ class _WithFailures(Dataset[Any]):
             return _Failure(error, traceback.format_exc())
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return len(self.dataset)  # type: ignore[arg-type]
 
 
 class ImageLoader(DataLoader[Any]):
@@ -55,9 +55,7 @@ class ImageLoader(DataLoader[Any]):
         (torch.Size([4, 1, 8, 8]), torch.Size([4]))
     """
 
-    def __init__(
-        self, dataset: "ImageDataset | _Seeded", *, num_workers: int = 0, **settings: Any
-    ) -> None:
+    def __init__(self, dataset: Dataset[Any], *, num_workers: int = 0, **settings: Any) -> None:
         if num_workers == 0:
             super().__init__(dataset, **settings)
         else:

@@ -154,6 +154,20 @@ def from_first(value: Any) -> Any:
     return box[0]
 
 
+def wait_for_first() -> None:
+    """Wait until process 0 has got here, for instance has written a file."""
+    from_first(None)
+
+
+def any_process(*flags: bool) -> list[bool]:
+    """Return for each flag whether it is true on any process."""
+    if world_size() == 1:
+        return list(flags)
+    box = torch.tensor(flags, dtype=torch.uint8)
+    dist.all_reduce(box, dist.ReduceOp.MAX)
+    return [bool(flag) for flag in box]
+
+
 def _all_reduce(value: Tensor, kind: str, op: Any = dist.ReduceOp.SUM) -> Tensor:
     """Reduce a contiguous tensor in place."""
     size = world_size()

@@ -1,13 +1,18 @@
 """`gcahng train`: start or continue a run, evaluate it, write its report."""
 
-from contextlib import AbstractContextManager
+import sys
+import warnings
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from gcahng.commands.options import Overrides
 from gcahng.commands.terminal import TerminalDisplay, console, training_display
+
+AUTO = "auto"
 
 if TYPE_CHECKING:
     from gcahng.config import ExperimentConfig
@@ -20,7 +25,12 @@ def train(
         str | None, typer.Argument(help="A YAML file, or the name of a packaged experiment.")
     ] = None,
     overrides: Overrides = None,
-    resume: Annotated[Path | None, typer.Option(help="Run folder to continue.")] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            help="Run folder to continue; 'auto' with a config: continue its run, or start it."
+        ),
+    ] = None,
     root: Annotated[
         Path | None, typer.Option(help="With --resume: where the data sets are now.")
     ] = None,
@@ -35,22 +45,52 @@ def train(
     from gcahng.config import load_config
     from gcahng.runs.folder import RunFolder
 
-    if resume is not None:
+    if resume is not None and resume != AUTO:
         if config is not None or run is not None:
             raise ValueError("--resume takes a run folder alone: no config, settings or --run")
-        resume_run(RunFolder(resume), root)
-    elif root is not None:
+        resume_run(RunFolder(Path(resume)), root)
+        return
+    if root is not None:
         raise ValueError("--root goes with --resume; for a new run, set data.root=FOLDER")
-    elif config is None:
+    if config is None:
         raise ValueError("name a config to train, or a run to continue with --resume")
+    settings = load_config(config, overrides or [])
+    folder = RunFolder(run or default_folder(settings))
+    if resume == AUTO:
+        start_or_resume_run(settings, folder)
     else:
-        settings = load_config(config, overrides or [])
-        start_run(settings, RunFolder(run or default_folder(settings)))
+        start_run(settings, folder)
 
 
 def default_folder(config: "ExperimentConfig") -> Path:
     """`<output>/<name>-seed<seed>`."""
     return Path(config.output) / f"{config.name}-seed{config.seed}"
+
+
+def start_or_resume_run(config: "ExperimentConfig", folder: "RunFolder") -> None:
+    """Start a run, continue it, or show its figures if it has finished: for requeued jobs.
+
+    Raises:
+        FileExistsError: If the folder holds something else.
+        ValueError: If the run in the folder has other settings, see `changed_experiment`.
+    """
+    from gcahng.builders.image_settings import adopt_image_settings
+    from gcahng.config import changed_experiment, load_config
+    from gcahng.training.place import is_first
+
+    if not folder.begun:
+        start_run(config, folder)
+        return
+    there = load_config(folder.config)
+    if changed := changed_experiment(adopt_image_settings(config), there):
+        raise ValueError(
+            f"'{folder.path}' holds a run with other settings ({', '.join(changed)}): choose "
+            "another folder with --run, or another 'name' or 'seed'"
+        )
+    if not folder.results.is_file():
+        resume_run(folder)
+    elif is_first():
+        _show(folder)
 
 
 def start_run(config: "ExperimentConfig", folder: "RunFolder") -> None:
@@ -61,21 +101,15 @@ def start_run(config: "ExperimentConfig", folder: "RunFolder") -> None:
         ValueError: If the settings do not fit the data or the machine.
     """
     from gcahng.builders.image_settings import adopt_image_settings
-    from gcahng.runs.lock import exclusive_lock
-    from gcahng.training.trainer import Trainer
+    from gcahng.training.place import is_first
 
-    folder.check_free()
-    config = adopt_image_settings(config)
-    with exclusive_lock(folder.path), _display(config) as display:
-        trainer = Trainer.set_up(config, folder, display)
-        folder.create(config)
-        _fit(trainer)
-        _report(trainer)
-    _show(folder)
+    if is_first():
+        folder.check_free()
+    _run(adopt_image_settings(config), folder, new=True)
 
 
 def resume_run(folder: "RunFolder", root: Path | None = None) -> None:
-    """Continue a run after its last whole epoch.
+    """Continue a run after the last state that it saved.
 
     Args:
         folder: The run.
@@ -86,8 +120,6 @@ def resume_run(folder: "RunFolder", root: Path | None = None) -> None:
         ValueError: If the run holds an imported model.
     """
     from gcahng.config import load_config, with_data_root
-    from gcahng.runs.lock import exclusive_lock
-    from gcahng.training.trainer import Trainer
 
     if not folder.config.is_file():
         raise FileNotFoundError(f"no run to resume in '{folder.path}': it has no config.yaml")
@@ -95,21 +127,50 @@ def resume_run(folder: "RunFolder", root: Path | None = None) -> None:
     config = load_config(folder.config)
     if root is not None:
         config = with_data_root(config, root)
-    # A run that was stopped within its first epoch starts again.
-    continues = folder.last.exists()
-    with exclusive_lock(folder.path), _display(config) as display:
-        trainer = Trainer.set_up(config, folder, display, pretrained=not continues)
+    _run(config, folder, new=False)
+
+
+def _run(config: "ExperimentConfig", folder: "RunFolder", new: bool) -> None:
+    """Train to the end in a locked folder, by one process or by several, and report."""
+    from gcahng.processes import alone
+    from gcahng.runs.lock import exclusive_lock
+    from gcahng.training.fabric import build_fabric
+    from gcahng.training.launch import start_others
+    from gcahng.training.place import is_first
+    from gcahng.training.trainer import Trainer
+    from gcahng.training.watchdog import Watchdog
+
+    first = is_first()
+    # A run that was stopped before its first checkpoint starts again.
+    continues = not new and folder.begun
+    with ExitStack() as stack:
+        if first:
+            stack.enter_context(exclusive_lock(folder.path))
+        else:
+            warnings.simplefilter("ignore")
+        stack.enter_context(start_others(config.fabric))
+        display = stack.enter_context(_display(config, first))
+        fabric = build_fabric(config, folder)
+        stack.enter_context(Watchdog())
+        trainer = Trainer.set_up(config, folder, display, fabric=fabric, pretrained=not continues)
         if continues:
             trainer.resume()
-        folder.write_config(config)
-        _fit(trainer)
-        _report(trainer)
-    _show(folder)
+        if first and new:
+            folder.create(config)
+        elif first:
+            folder.write_config(config)
+        _fit(trainer, first)
+        if first:
+            with alone():
+                _report(trainer)
+    if first:
+        _show(folder)
 
 
-def _display(config: "ExperimentConfig") -> AbstractContextManager[TerminalDisplay]:
+def _display(config: "ExperimentConfig", first: bool) -> AbstractContextManager[TerminalDisplay]:
     title = f"{config.name} seed {config.seed}"
-    return training_display(title, config.train.epochs, config.eval.select)
+    shown = console if first else Console(quiet=True)
+    return training_display(title, config.train.epochs, config.eval.select, shown)
 
 
 def _note_splits(trainer: "Trainer") -> None:
@@ -124,11 +185,21 @@ def _note_splits(trainer: "Trainer") -> None:
             console.print(f"note: {note}", soft_wrap=True, highlight=False)
 
 
-def _fit(trainer: "Trainer") -> None:
-    """Train to the end; Ctrl-C says how to continue."""
-    _note_splits(trainer)
+def _fit(trainer: "Trainer", first: bool) -> None:
+    """Train to the end; Ctrl-C and signals say how to continue."""
+    from gcahng.training.interruption import EXIT_STATUS, TrainingStopped
+
+    if first:
+        _note_splits(trainer)
     try:
         trainer.fit()
+    except TrainingStopped as stopped:
+        if first:
+            print(
+                f"{stopped}, and saved; continue with: gcahng train --resume {trainer.folder.path}",
+                file=sys.stderr,
+            )
+        raise SystemExit(EXIT_STATUS) from None
     except KeyboardInterrupt:
         console.print(
             f"interrupted after epoch {trainer.progress.whole_epochs}; continue with: "

@@ -146,6 +146,7 @@ _CIRCUMSTANCES = {
     "output",
     "train.max_seconds",
     "train.keep_every",
+    "train.save_minutes",
     "fabric.accelerator",
     "fabric.devices",
     "fabric.deterministic",

@@ -223,6 +223,8 @@ class TrainConfig(Section):
     """Stop after the epoch in which this training time is reached."""
     keep_every: AtLeast1 | None = None
     """Also keep the checkpoint of every n-th epoch."""
+    save_minutes: Positive | None = 10.0
+    """Save within an epoch as well, after so many minutes; null: after whole epochs only."""
 
     @model_validator(mode="after")
     def _check_warmup_ends(self) -> "TrainConfig":

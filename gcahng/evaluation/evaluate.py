@@ -1,15 +1,18 @@
 """Embed a data set and compute its retrieval metrics."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import Subset
 
 from gcahng.config import ExperimentConfig
 from gcahng.data import ImageDataset, ImageLoader
 from gcahng.evaluation.ranking import rankable
 from gcahng.evaluation.retrieval import retrieval_metrics
 from gcahng.models import Embedder
+from gcahng.processes import gather_rows, own_part, world_size
 
 BATCH_SIZE = 256
 
@@ -19,7 +22,7 @@ Progress = Callable[[int, int], None]
 @torch.inference_mode()
 def embed(
     embedder: Embedder,
-    dataset: ImageDataset,
+    dataset: ImageDataset | Subset[Any],
     *,
     batch_size: int = BATCH_SIZE,
     workers: int = 0,
@@ -51,6 +54,20 @@ def embed(
     finally:
         embedder.train(was_training)
     return torch.cat(batches)
+
+
+def embed_together(
+    embedder: Embedder, dataset: ImageDataset, *, workers: int = 0, progress: Progress | None = None
+) -> Tensor:
+    """Embed a data set by all processes, each a part; the embeddings `[N, D]` on all of them.
+
+    Arguments as `embed`.
+    """
+    total = len(dataset)
+    if not 1 < world_size() <= total:
+        return embed(embedder, dataset, workers=workers, progress=progress)
+    part = Subset(dataset, range(total)[own_part(total)])
+    return gather_rows(embed(embedder, part, workers=workers, progress=progress), total)
 
 
 def retrieval_figures(

@@ -64,6 +64,16 @@ class RunFolder:
         return self.path / "checkpoints" / "last.pt"
 
     @property
+    def partial(self) -> Path:
+        """The same, within the epoch after that; there while such an epoch goes on."""
+        return self.path / "checkpoints" / "partial.pt"
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a checkpoint to continue from."""
+        return self.last.exists() or self.partial.exists()
+
+    @property
     def best(self) -> Path:
         """The same, after the epoch that was best on the split that chooses."""
         return self.path / "checkpoints" / "best.pt"
@@ -100,7 +110,7 @@ class RunFolder:
                 f"'{printable(str(self.path))}' is not in UTF-8, which TensorBoard's files need: "
                 "choose another folder with --run"
             )
-        if self.last.exists():
+        if self.begun:
             raise FileExistsError(
                 f"'{self.path}' already holds a run: choose another folder with --run, or "
                 f"another 'name' or 'seed'; to continue it, use --resume {self.path}"

@@ -1,5 +1,6 @@
 """The checkpoints of a training: what they hold, when they are written, how it goes on from one."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -36,16 +37,21 @@ class Checkpoints:
         if every is not None and progress.epoch % every == 0:
             save_checkpoint(self.folder.last.with_name(f"epoch{progress.epoch:04d}.pt"), state)
         save_checkpoint(self.folder.last, state)
+        self.folder.partial.unlink(missing_ok=True)
+
+    def save_partial(self, progress: TrainingProgress) -> None:
+        """Write the checkpoint within an epoch."""
+        save_checkpoint(self.folder.partial, self._state(progress))
 
     def restore_last(self, device: torch.device) -> TrainingProgress:
-        """Restore the state after the last whole epoch; training continues from there exactly.
+        """Restore the last state that was saved; training continues from there exactly.
 
         Raises:
             ValueError: If the settings are not those that the run was trained with, or the file
                 lacks a part or holds another one.
         """
-        state = load_checkpoint(self.folder.last)
-        config = parse_config(state["config"], str(self.folder.last))
+        path, state = self._last_state()
+        config = parse_config(state["config"], str(path))
         if changed := changed_experiment(self.experiment.config, config):
             raise ValueError(
                 f"'{self.folder.config}' was changed since the run began ({', '.join(changed)}): "
@@ -57,10 +63,21 @@ class Checkpoints:
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             lacks = f"it has no {error}" if isinstance(error, KeyError) else str(error)
             raise ValueError(
-                f"'{self.folder.last}' cannot be continued, since it does not fit the run's "
-                f"settings ({lacks}): put back the run's own last.pt, or start a new run"
+                f"'{path}' cannot be continued, since it does not fit the run's "
+                f"settings ({lacks}): put back the run's own {path.name}, or start a new run"
             ) from error
         return progress
+
+    def _last_state(self) -> tuple[Path, dict[str, Any]]:
+        """The checkpoint within an epoch, unless that epoch has ended; else the last epoch's."""
+        partial, last = self.folder.partial, self.folder.last
+        if not partial.exists():
+            return last, load_checkpoint(last)
+        within = load_checkpoint(partial)
+        if not last.exists():
+            return partial, within
+        whole = load_checkpoint(last)
+        return (partial, within) if within["epoch"] > whole["epoch"] else (last, whole)
 
     def _restore(self, state: dict[str, Any]) -> None:
         experiment = self.experiment

@@ -4,6 +4,8 @@ import time
 
 import torch
 
+from gcahng.processes import from_first
+
 
 class WorkClock:
     """Measure the time of training, and its work.
@@ -35,6 +37,10 @@ class WorkClock:
         self.seconds += time.perf_counter() - wall
         if self.work_seconds is not None:
             self.work_seconds += self._work() - work
+
+    def follow_first(self) -> None:
+        """Take over the times of process 0, so that all agree when the time is up."""
+        self.seconds, self.work_seconds = from_first((self.seconds, self.work_seconds))
 
     def state(self) -> dict[str, float]:
         """The sums, for the history and a checkpoint; without work that was not measured."""

@@ -1,13 +1,97 @@
-"""Device, precision and logger of a run, through Lightning Fabric."""
+"""Device, precision and processes of a run, through Lightning Fabric."""
 
+import logging
 import os
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.loggers import TensorBoardLogger
+from lightning_fabric.strategies import DDPStrategy
 
 from gcahng.config import ExperimentConfig
+from gcahng.config.sections import FabricConfig
 from gcahng.runs.folder import RunFolder
+from gcahng.training.place import place
+
+# Which of Lightning's strategies mean the one that is built in here.
+STRATEGIES = ("auto", "ddp")
+# On GPUs, small decisions are exchanged on the CPU, so that they do not wait for the device.
+BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
+
+
+def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:
+    """Set up device, precision and logger as configured, and join the other processes.
+
+    Raises:
+        ValueError: If the machine does not have what is asked for, or the number of processes that
+            were started is not what is asked for.
+    """
+    section = config.fabric
+    if section.deterministic:
+        use_deterministic_algorithms()
+    logger = TensorBoardLogger(folder.path, name=folder.tensorboard.name, version="")
+    found = place()
+    devices: int | str | list[int] = section.devices
+    nodes = section.num_nodes
+    if found is not None:
+        devices, nodes = _launched_devices(section, found.local_size), found.nodes
+    fabric = make_fabric(section, devices, nodes, logger)
+    started = 1 if found is None else found.size
+    if fabric.world_size != started:
+        raise ValueError(
+            f"fabric.devices and fabric.num_nodes ask for {fabric.world_size} processes, but "
+            f"{started} {'was' if started == 1 else 'were'} started: start the training with "
+            "`gcahng train`, torchrun or srun, and leave the two settings out with the latter"
+        )
+    if started > 1:
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+        fabric.launch()
+    return fabric
+
+
+def _launched_devices(section: FabricConfig, local_size: int) -> int | list[int]:
+    if isinstance(section.devices, list) and len(section.devices) == local_size:
+        return section.devices
+    return local_size
+
+
+def make_fabric(
+    section: FabricConfig,
+    devices: int | str | list[int],
+    nodes: int,
+    logger: TensorBoardLogger | None = None,
+) -> Fabric:
+    """Create the Fabric of the settings for some devices.
+
+    Raises:
+        ValueError: If the machine does not have them, or the strategy is not supported.
+    """
+    if section.strategy not in STRATEGIES:
+        raise ValueError(
+            f"fabric.strategy: expected one of {', '.join(STRATEGIES)}, got {section.strategy!r}"
+        )
+
+    def fabric(strategy: str | DDPStrategy) -> Fabric:
+        return Fabric(
+            accelerator=section.accelerator,
+            devices=devices,
+            num_nodes=nodes,
+            strategy=strategy,
+            precision=section.precision,
+            loggers=logger,
+        )
+
+    try:
+        made = fabric(section.strategy)
+        if made.world_size == 1:
+            return made
+        return fabric(DDPStrategy(process_group_backend=BACKENDS.get(made.device.type)))
+    except (RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"fabric: accelerator {section.accelerator!r} with devices {devices!r} and "
+            f"strategy {section.strategy!r} does not work on this machine: {reason}"
+        ) from error
 
 
 def use_deterministic_algorithms() -> None:
@@ -16,40 +100,3 @@ def use_deterministic_algorithms() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
-
-
-def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:
-    """Set up device, precision and logger as configured.
-
-    Raises:
-        ValueError: If the machine does not have what is asked for, or if that is more than one
-            process: the batch graph spans one.
-    """
-    section = config.fabric
-    if section.deterministic:
-        use_deterministic_algorithms()
-    logger = TensorBoardLogger(folder.path, name=folder.tensorboard.name, version="")
-    asked = len(section.devices) if isinstance(section.devices, list) else 1
-    try:
-        fabric = Fabric(
-            accelerator=section.accelerator,
-            devices=section.devices if asked == 1 else asked,
-            num_nodes=section.num_nodes,
-            strategy=section.strategy,
-            precision=section.precision,
-            loggers=logger,
-        )
-    except (RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(
-            f"fabric: accelerator {section.accelerator!r} with devices {section.devices!r} and "
-            f"strategy {section.strategy!r} does not work on this machine: {reason}"
-        ) from error
-    processes = max(fabric.world_size, int(os.environ.get("WORLD_SIZE", "1")))
-    if processes > 1:
-        raise ValueError(
-            f"{processes} processes were asked for (fabric.devices, fabric.num_nodes or torchrun), "
-            "but the batch graph spans one process only: set fabric.devices=1 and "
-            "fabric.num_nodes=1"
-        )
-    return fabric

@@ -13,12 +13,15 @@ BINS = 40
 
 
 @torch.no_grad()
-def hardness_row(epoch: int, made: HardNegatives) -> dict[str, Any]:
+def hardness_row(
+    epoch: int, made: HardNegatives, negatives: Tensor | None = None
+) -> dict[str, Any]:
     r"""Summarize the distances to the anchors of one batch as histograms.
 
     Args:
         epoch: Number of the epoch.
         made: Negatives of the batch.
+        negatives: `made.all_negatives()`, if known already.
 
     Returns:
         `epoch`; `upper`, the largest distance; counts in `BINS` equal bins of [0, upper] as
@@ -26,7 +29,8 @@ def hardness_row(epoch: int, made: HardNegatives) -> dict[str, Any]:
         share of them nearer than their class's nearest real sample. With coefficients also
         `diversity`, the spread :math:`1 - J_{div}` of a node's coefficients over its partners.
     """
-    distances = batch_distances(made.slots, made.negatives)
+    negatives = made.all_negatives() if negatives is None else negatives
+    distances = batch_distances(made.slots, negatives)
     values = {
         name: value.flatten().double()
         for name, value in distances._asdict().items()

@@ -1,5 +1,7 @@
 """Mean losses of an epoch, and the check that all of them are finite."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -32,6 +34,15 @@ class LossLog:
         if row.device.type == "cpu":
             self._check(row.unsqueeze(0), first=len(self._rows))
 
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint within the epoch holds; waits for the device."""
+        rows = torch.stack(self._rows).cpu() if self._rows else torch.empty(0)
+        return {"names": self.names, "rows": rows}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        self.names, self._rows = list(state["names"]), list(state["rows"])
+
     def means(self) -> dict[str, float]:
         """Return the means over the steps so far; waits for the device.
 
@@ -40,7 +51,7 @@ class LossLog:
         """
         if not self._rows:
             return {}
-        rows = torch.stack(self._rows).cpu()
+        rows = torch.stack([row.cpu() for row in self._rows])
         self._check(rows, first=1)
         return dict(zip(self.names, rows.mean(0).tolist(), strict=True))
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from gcahng.data import ImageDataset
-from gcahng.evaluation.evaluate import embed, retrieval_figures
+from gcahng.evaluation.evaluate import embed_together, retrieval_figures
+from gcahng.processes import from_first, rank
 from gcahng.training.experiment import Experiment
 
 
@@ -53,11 +54,13 @@ class Measurements:
 
     def _measure(self, dataset: ImageDataset) -> Measurement:
         config = self.experiment.config
-        embeddings = embed(
+        embeddings = embed_together(
             self.experiment.embedder,
             dataset,
             workers=config.data.workers,
             progress=self.progress,
         )
-        figures = retrieval_figures(embeddings, dataset, config)
-        return Measurement(figures, embeddings.cpu())
+        figures = {}
+        if rank() == 0:
+            figures = retrieval_figures(embeddings, dataset, config)
+        return Measurement(from_first(figures), embeddings.cpu())

@@ -19,6 +19,8 @@ class TrainingProgress:
         history: A row of figures for each whole epoch.
         hardness: A row for each epoch: how hard the negatives of its last batch were.
         best: Number and value of the best epoch; None before there is one.
+        step: Steps of the present epoch, if the training goes on within it; else 0.
+        losses: Their losses, as `LossLog.state`.
     """
 
     clock: WorkClock
@@ -27,6 +29,8 @@ class TrainingProgress:
     history: list[dict[str, float]] = field(default_factory=list)
     hardness: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, float] | None = None
+    step: int = 0
+    losses: dict[str, Any] = field(default_factory=dict)
 
     @property
     def whole_epochs(self) -> int:
@@ -59,6 +63,8 @@ class TrainingProgress:
             "history": self.history,
             "hardness": self.hardness,
             "best": self.best,
+            "step": self.step,
+            "losses": self.losses,
         }
 
     @classmethod
@@ -68,4 +74,5 @@ class TrainingProgress:
         clock = WorkClock(device, state["seconds"], state.get("work_seconds"))
         hardness = state.get("hardness", [])
         memory, history = state["peak_memory_mib"], state["history"]
-        return cls(clock, state["epoch"], memory, history, hardness, state["best"])
+        within = (state.get("step", 0), state.get("losses", {}))
+        return cls(clock, state["epoch"], memory, history, hardness, state["best"], *within)

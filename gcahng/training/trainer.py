@@ -9,6 +9,7 @@ from lightning_fabric import Fabric, seed_everything
 from gcahng.config import ExperimentConfig, data_root
 from gcahng.evaluation.ranking import ranked_by
 from gcahng.generators import HardNegatives
+from gcahng.processes import rank, wait_for_first
 from gcahng.runs.folder import RunFolder, write_shared_model
 from gcahng.runs.loading import EvaluatedRun, LoadedRun
 from gcahng.training.checkpoints import Checkpoints
@@ -17,6 +18,7 @@ from gcahng.training.display import Display
 from gcahng.training.experiment import Experiment, build_experiment, build_step
 from gcahng.training.fabric import build_fabric
 from gcahng.training.hardness_log import hardness_row
+from gcahng.training.interruption import Interruption, TrainingStopped
 from gcahng.training.loss_log import LossLog
 from gcahng.training.measurements import Measurements
 from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
@@ -55,6 +57,7 @@ class Trainer:
         folder: RunFolder,
         display: Display,
         *,
+        fabric: Fabric | None = None,
         pretrained: bool = True,
     ) -> "Trainer":
         """Choose the device, seed all random states, build the experiment and try its parts.
@@ -63,12 +66,13 @@ class Trainer:
             config: The settings.
             folder: Where the run is kept.
             display: Where progress is reported.
+            fabric: Device and processes; default: those of the settings.
             pretrained: Whether to fetch pretrained weights; False for a run that is resumed.
 
         Raises:
             ValueError: If the settings do not fit the data or the machine.
         """
-        fabric = build_fabric(config, folder)
+        fabric = fabric or build_fabric(config, folder)
         if config.fabric.threads is not None:
             torch.set_num_threads(config.fabric.threads)
         seed_everything(config.seed, verbose=False)
@@ -84,13 +88,15 @@ class Trainer:
 
         Raises:
             NonFiniteLossError: If a loss or gradient is not finite; the last checkpoint is kept.
+            TrainingStopped: If a signal asked for it; the training was saved.
         """
         try:
             if self.progress.epoch == 0:
                 self.warm_start()
             reset_peak_memory(self.fabric.device)
-            while not self.is_over:
-                self.end_epoch(self.train_epoch())
+            with Interruption(self.config.train.save_minutes) as interruption:
+                while not self.is_over:
+                    self.end_epoch(self.train_epoch(interruption))
             return self.finish()
         finally:
             # TensorBoard's writer is a thread that would outlive the training.
@@ -111,26 +117,32 @@ class Trainer:
             progress=self.display.warm_start,
         )
 
-    def train_epoch(self) -> dict[str, float]:
-        """Train on every batch of one epoch.
+    def train_epoch(self, interruption: Interruption | None = None) -> dict[str, float]:
+        """Train on every batch of one epoch, or on the rest of one that was interrupted.
+
+        Args:
+            interruption: Asked after each step whether to save or to stop; None: neither.
 
         Returns:
             A row of the history: epoch, seconds, learning rates and mean losses.
         """
         experiment, loader = self.experiment, self.experiment.loader
-        self._begin_epoch()
-        log = LossLog(self.progress.epoch)
+        log = self._begin_epoch()
         rates = {f"lr/{name}": rate for name, rate in self._learning_rates().items()}
         shown = time.perf_counter()
         self.progress.clock.start()
-        for number, (images, labels) in enumerate(loader, start=1):
+        for number, (images, labels) in enumerate(loader, start=loader.first + 1):
             observe = self._keep_hardness if number == len(loader) else None
             log.add(self.step(experiment.to_device(images), labels, observe=observe))
             if time.perf_counter() - shown > REFRESH:
                 shown = time.perf_counter()
                 self.display.step(self.progress.epoch, number, len(loader), log.means())
+            if interruption is not None and number < len(loader):
+                self._heed(interruption, number, log)
+        self.progress.step, self.progress.losses = 0, {}
         losses = {f"loss/{name}": value for name, value in log.means().items()}
         self.progress.clock.stop()
+        self.progress.clock.follow_first()
         self.progress.peak_memory_mib = max(
             self.progress.peak_memory_mib, peak_memory_mib(self.fabric.device)
         )
@@ -147,11 +159,13 @@ class Trainer:
         self.progress.history.append(row)
         improved = self.progress.improves(row.get(f"{self.selected_on}/{self.config.eval.select}"))
         self.measured.keep(self.progress.epoch, self.progress.best_epoch)
-        self.fabric.log_dict(row, step=self.progress.epoch)
-        self.folder.write_metrics(self.progress.history)
-        if self.progress.hardness:
-            self.folder.write_hardness(self.progress.hardness)
-        self.checkpoints.save(self.progress, improved)
+        if rank() == 0:
+            self.fabric.log_dict(row, step=self.progress.epoch)
+            self.folder.write_metrics(self.progress.history)
+            if self.progress.hardness:
+                self.folder.write_hardness(self.progress.hardness)
+            self.checkpoints.save(self.progress, improved)
+        wait_for_first()
         self.display.epoch(row, self.progress.best_value)
 
     def evaluate_for_selection(self) -> dict[str, float]:
@@ -183,8 +197,9 @@ class Trainer:
             **self.progress.clock.state(),
             "peak_memory_mib": self.progress.peak_memory_mib,
         }
-        self.folder.write_results(results)
-        write_shared_model(self.folder, self.experiment.embedder, self.config)
+        if rank() == 0:
+            self.folder.write_results(results)
+            write_shared_model(self.folder, self.experiment.embedder, self.config)
         return results
 
     def evaluated_run(self) -> EvaluatedRun:
@@ -204,7 +219,7 @@ class Trainer:
         return EvaluatedRun(run, experiment.splits.test, embeddings)
 
     def resume(self) -> None:
-        """Go back to the state after the last whole epoch; the run continues from there exactly.
+        """Go back to the last state that was saved; the run continues from there exactly.
 
         Raises:
             ValueError: If the run's config.yaml is not the one it was trained by.
@@ -216,6 +231,8 @@ class Trainer:
         """Whether all epochs are trained, or the time is up."""
         section = self.config.train
         limit = section.max_seconds
+        if self.progress.step:  # an epoch was interrupted
+            return False
         return self.progress.epoch >= section.epochs or (
             limit is not None and self.progress.clock.seconds >= limit
         )
@@ -225,24 +242,44 @@ class Trainer:
         """The split that chooses the best epoch: `val` or `test`."""
         return "test" if self.config.selects_on_test else "val"
 
-    def _begin_epoch(self) -> None:
+    def _begin_epoch(self) -> LossLog:
         """Choose the epoch's batches, and freeze or thaw the backbone."""
-        self.experiment.sampler.set_epoch(self.progress.epoch)
+        interrupted = self.progress.step > 0
+        before = self.progress.epoch - interrupted
+        self.experiment.sampler.set_epoch(before)
+        self.experiment.loader.first = self.progress.step
         warmup = self.config.train.warmup_epochs
-        frozen = self.progress.epoch < warmup
         # Without a warm-up, the published code has no end of one either.
-        thaw_norms = (
-            0 < warmup <= self.progress.epoch and self.config.quirks.bn_affine == "faithful"
-        )
-        self.experiment.embedder.train_backbone(not frozen, thaw_norms)
+        thaw_norms = 0 < warmup <= before and self.config.quirks.bn_affine == "faithful"
+        self.experiment.embedder.train_backbone(before >= warmup, thaw_norms)
         self.experiment.embedder.train()
-        self.progress.epoch += 1
+        self.progress.epoch = before + 1
+        log = LossLog(self.progress.epoch)
+        if interrupted:
+            log.restore(self.progress.losses)
+        return log
+
+    def _heed(self, interruption: Interruption, step: int, log: LossLog) -> None:
+        """Save within the epoch if it is time to, and stop if a signal asks for it."""
+        save, stop = interruption.ask()
+        if save:
+            self.progress.clock.stop()
+            self.progress.step, self.progress.losses = step, log.state()
+            if rank() == 0:
+                self.checkpoints.save_partial(self.progress)
+            wait_for_first()
+            self.progress.clock.start()
+        if stop:
+            raise TrainingStopped(
+                f"stopped by a signal after step {step} of epoch {self.progress.epoch}"
+            )
 
     def _keep_hardness(self, made: HardNegatives) -> None:
         """Record how hard the negatives of the epoch's last batch are."""
+        negatives = made.all_negatives()
         # Of a batch that is not finite the loss log says what happened.
-        if made.negatives is not None and made.negatives.isfinite().all():
-            self.progress.hardness.append(hardness_row(self.progress.epoch, made))
+        if negatives is not None and negatives.isfinite().all():
+            self.progress.hardness.append(hardness_row(self.progress.epoch, made, negatives))
 
     def _learning_rates(self) -> dict[str, float]:
         names = ("embedder", "graph", "classifier")

@@ -114,7 +114,9 @@ def test_the_test_split_is_embedded_once_per_epoch_that_needs_it(
 ) -> None:
     """Two evaluated epochs, results and report: each image is loaded twice to be embedded."""
     loaded, opened, read = [], [], []
-    monkeypatch.setattr(measurements, "embed", _counted(measurements.embed, loaded))
+    monkeypatch.setattr(
+        measurements, "embed_together", _counted(measurements.embed_together, loaded)
+    )
     monkeypatch.setattr(images, "build_dataset", _counted(images.build_dataset, opened))
     monkeypatch.setattr(checkpoints, "load_checkpoint", _counted(load_checkpoint, read))
     monkeypatch.setattr(loading, "load_checkpoint", _counted(load_checkpoint, read))

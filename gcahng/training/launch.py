@@ -1,0 +1,79 @@
+"""Start the other processes of a training."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gcahng.config.sections import FabricConfig
+from gcahng.training.fabric import make_fabric
+from gcahng.training.place import place
+
+GRACE_SECONDS = 10.0
+
+
+def number_of_devices(section: FabricConfig) -> int:
+    """How many processes the settings ask for on this machine.
+
+    Raises:
+        ValueError: If the machine does not have what is asked for.
+    """
+    if section.devices == 1:
+        return 1
+    return make_fabric(section, section.devices, 1).world_size
+
+
+@contextmanager
+def start_others(section: FabricConfig) -> Iterator[None]:
+    """Start the other processes that the settings ask for, with the command of this one.
+
+    Does nothing if they have been started already, or if one process is asked for. With
+    `fabric.num_nodes`, run the command on every machine, with MASTER_ADDR, MASTER_PORT and
+    NODE_RANK set. The others are stopped when the block ends with an error.
+    """
+    local = 1 if place() is not None else number_of_devices(section)
+    if place() is not None or local * section.num_nodes == 1:
+        yield
+        return
+    node = int(os.environ.get("NODE_RANK", "0"))
+    before = dict(os.environ)
+    os.environ |= {
+        "MASTER_ADDR": os.environ.get("MASTER_ADDR", "127.0.0.1"),
+        "MASTER_PORT": os.environ.get("MASTER_PORT") or str(_free_port()),
+        "NODE_RANK": str(node),
+        "WORLD_SIZE": str(local * section.num_nodes),
+        "LOCAL_WORLD_SIZE": str(local),
+    }
+    others = [_start(node, local, number) for number in range(1, local)]
+    os.environ |= {"RANK": str(node * local), "LOCAL_RANK": "0"}
+    try:
+        yield
+        for other in others:
+            other.wait(GRACE_SECONDS)
+    finally:
+        for other in others:
+            other.kill()
+        os.environ.clear()
+        os.environ |= before
+
+
+def _start(node: int, local: int, number: int) -> subprocess.Popen[bytes]:
+    own = {"RANK": str(node * local + number), "LOCAL_RANK": str(number)}
+    return subprocess.Popen([*_command(), *sys.argv[1:]], env={**os.environ, **own})
+
+
+def _command() -> list[str]:
+    """The interpreter and the program, as this process was started."""
+    main = sys.modules["__main__"]
+    module = getattr(main, "__spec__", None)
+    if module is None:
+        return [sys.executable, os.path.abspath(sys.argv[0])]
+    return [sys.executable, "-m", module.name.removesuffix(".__main__")]
+
+
+def _free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])

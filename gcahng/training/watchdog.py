@@ -1,0 +1,113 @@
+"""End all processes of a training when one of them has ended."""
+
+import os
+import sys
+import threading
+import time
+from types import TracebackType
+
+from torch import distributed as dist
+from torch.distributed.distributed_c10d import _get_default_store
+
+from gcahng.processes import rank, world_size
+
+# Seconds between two signs of life, and without one until a process counts as dead.
+PERIOD, PATIENCE = 1.0, 20.0
+
+
+class Watchdog:
+    """Watch the other processes within the block; do nothing if there are none.
+
+    Without it, the others would wait for a process that was killed until the exchange times out.
+    Every process counts up in the store that the processes share. One whose count stands still is
+    dead; the first of the others says so, and all end with status 1. If a process fails with an
+    error, it reports the error and the others end without a word.
+    """
+
+    def __init__(self) -> None:
+        self.others = [other for other in range(world_size()) if other != rank()]
+        self.number = rank()
+
+    def __enter__(self) -> "Watchdog":
+        if self.others:
+            self.store = dist.PrefixStore("gcahng", _get_default_store())
+            self.ended = threading.Event()
+            self.thread = threading.Thread(target=self._watch, daemon=True)
+            self.thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not self.others:
+            return
+        if isinstance(error, RuntimeError) and not isinstance(error, NotImplementedError):
+            # An exchange broke off, most likely because another process ended: the thread that
+            # watches finds out which one, and ends this process.
+            time.sleep(PATIENCE + 5 * PERIOD)
+        if error is None:
+            self.store.set(f"ended/{self.number}", "1")
+            # Process 0 keeps the store, so it leaves last.
+            if self.number == 0:
+                self._wait_for_others()
+            self.ended.set()
+        elif self.store.add("failures", 1) > 1:
+            os._exit(1)
+        else:
+            self.store.set(f"failed/{self.number}", "1")
+            if self.number:
+                error.args = (f"process {self.number}: {error}",)
+            # Until the others have seen it.
+            time.sleep(3 * PERIOD)
+            self.ended.set()
+
+    def _wait_for_others(self) -> None:
+        waited = time.monotonic()
+        while time.monotonic() - waited < PATIENCE:
+            if all(self.store.check([f"ended/{other}"]) for other in self.others):
+                return
+            time.sleep(PERIOD / 10)
+
+    def _watch(self) -> None:
+        """Until the end: show this process to be alive, and check the others."""
+        beats = 0
+        last = {other: ("", time.monotonic()) for other in self.others}
+        while not self.ended.wait(PERIOD):
+            beats += 1
+            try:
+                self.store.set(f"alive/{self.number}", str(beats))
+                if any(self.store.check([f"failed/{other}"]) for other in self.others):
+                    os._exit(1)
+                dead = self._dead(last)
+            except RuntimeError:
+                # The store went with process 0.
+                dead = [0]
+            if self.ended.is_set():
+                return
+            if dead:
+                self._report(dead)
+
+    def _dead(self, last: dict[int, tuple[str, float]]) -> list[int]:
+        now = time.monotonic()
+        for other, (beat, _) in list(last.items()):
+            if self.store.check([f"ended/{other}"]):
+                last[other] = (beat, now)
+            elif self.store.check([f"alive/{other}"]):
+                found = self.store.get(f"alive/{other}").decode()
+                last[other] = last[other] if found == beat else (found, now)
+        return [other for other, (_, seen) in last.items() if now - seen > PATIENCE]
+
+    def _report(self, dead: list[int]) -> None:
+        alive = [number for number in range(len(self.others) + 1) if number not in dead]
+        if self.number == alive[0]:
+            names = " and ".join(map(str, dead))
+            print(
+                f"error: process {names} of {len(self.others) + 1} has ended or does not answer, "
+                "so the training was stopped; continue with --resume",
+                file=sys.stderr,
+                flush=True,
+            )
+        os._exit(1)
