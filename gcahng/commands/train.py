@@ -85,14 +85,14 @@ def resume_run(folder: "RunFolder", root: Path | None = None) -> None:
         FileNotFoundError: If there is no run in the folder.
         ValueError: If the run holds an imported model.
     """
-    from gcahng.config import load_config, with_data_root
+    from gcahng.config import read_config, with_data_root
     from gcahng.runs.lock import exclusive_lock
     from gcahng.training.trainer import Trainer
 
     if not folder.config.is_file():
         raise FileNotFoundError(f"no run to resume in '{folder.path}': it has no config.yaml")
     folder.check_trained_here()
-    config = load_config(folder.config)
+    config = read_config(folder.config)
     if root is not None:
         config = with_data_root(config, root)
     # A run that was stopped within its first epoch starts again.

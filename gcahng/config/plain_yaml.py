@@ -83,6 +83,17 @@ def parse_yaml(text: str, source: str) -> Any:
         ) from error
 
 
+def parse_scalar(text: str) -> Any:
+    """Read a single value: a number, true, false, null, or else the text as it is.
+
+    >>> [parse_scalar(text) for text in ("1e-3", "null", "photos: new #2")]
+    [0.001, None, 'photos: new #2']
+    """
+    loader = _Loader("")
+    tag = loader.resolve(yaml.ScalarNode, text, (True, False))
+    return loader.construct_object(yaml.ScalarNode(tag, text))
+
+
 def to_yaml(values: dict[str, Any]) -> str:
     """Return block-style YAML in the given key order; `parse_yaml` reads it back unchanged."""
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)

@@ -8,6 +8,8 @@ from gcahng.config.errors import broken_rule
 from gcahng.registry import did_you_mean
 
 AtLeast0 = Annotated[int, Field(ge=0)]
+# What numpy and torch both accept.
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 AtLeast1 = Annotated[int, Field(ge=1)]
 AtLeast2 = Annotated[int, Field(ge=2)]
 Weight = Annotated[float, Field(ge=0)]
@@ -164,10 +166,22 @@ class QuirksConfig(Section):
     def _expand_single_word(cls, value: Any) -> Any:
         if isinstance(value, dict | cls):
             return value
-        if value in ("faithful", "corrected"):
-            return dict.fromkeys(cls.model_fields, value)
+        if isinstance(value := each_quirk(value), dict):
+            return value
         hint = did_you_mean(str(value), ("faithful", "corrected"))
         broken_rule((), "'faithful', 'corrected' or a mapping of single quirks", value, hint)
+
+
+def each_quirk(value: Any) -> Any:
+    """Return the mapping that a single word for all quirks stands for; other values unchanged.
+
+    Example:
+        >>> each_quirk("faithful")["clip"], each_quirk({"clip": "corrected"})
+        ('faithful', {'clip': 'corrected'})
+    """
+    if value in ("faithful", "corrected"):
+        return dict.fromkeys(QuirksConfig.model_fields, value)
+    return value
 
 
 class ScheduleConfig(Section):
