@@ -4,6 +4,7 @@ import inspect
 
 from torch import nn
 
+from gcahng.arguments import check_types
 from gcahng.builders.blame import blame_setting
 from gcahng.builders.generator_settings import SETTINGS, argument, check_generator_settings
 from gcahng.config import ExperimentConfig
@@ -11,6 +12,7 @@ from gcahng.generators import GENERATORS, NegativeGenerator, argument_names
 from gcahng.graph.convs import IndivisibleError
 from gcahng.losses import LOSSES, accepted_arguments
 from gcahng.models import BACKBONES, Embedder, build_backbone
+from gcahng.registry import check_call
 
 
 def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedder:
@@ -31,8 +33,14 @@ def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedde
     with blame_setting("embedder.backbone.name"):
         BACKBONES.find(section.backbone.name)
     with blame_setting("embedder.backbone.args"):
-        args = section.backbone.args
-        backbone = build_backbone(section.backbone.name, untrained=not pretrained, **args)
+        name, args = section.backbone.name, section.backbone.args
+        try:
+            backbone = build_backbone(name, untrained=not pretrained, **args)
+        except (AttributeError, LookupError) as error:
+            # The libraries look their arguments' values up without checking them.
+            raise ValueError(
+                f"{name!r} cannot be built: {type(error).__name__}: {error}"
+            ) from error
     with blame_setting("embedder.freeze"):
         return Embedder(backbone, section.dim, section.normalize, section.freeze, section.init)
 
@@ -62,7 +70,9 @@ def build_loss(config: ExperimentConfig, num_classes: int) -> nn.Module:
     }
     args = {name: size for name, size in sizes.items() if name in takes}
     with blame_setting("loss.args"):
-        made = loss(**args | config.loss.args)
+        args |= config.loss.args
+        check_call(f"metric loss {config.loss.name!r}", loss, **args)
+        made = loss(**args)
         _check_call(config.loss.name, made)
         return made
 
@@ -102,6 +112,10 @@ def build_generator(config: ExperimentConfig, num_classes: int) -> NegativeGener
     known = argument_names(generator)
     settings = {name: argument(config, name) for name in SETTINGS if name in known}
     with blame_setting("generator.args" if section.args else "generator"):
+        check_types(f"generator {section.name!r}", generator, section.args)
+        passed_on = section.args.keys() - inspect.signature(generator).parameters.keys()
+        inherited = {name: section.args[name] for name in passed_on}
+        check_types(f"generator {section.name!r}", NegativeGenerator, inherited)
         try:
             return generator(config.embedder.dim, num_classes, **settings | section.args)
         except IndivisibleError as error:

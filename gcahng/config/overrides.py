@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from gcahng.config.errors import Path, accepts_text, dotted, field_at, section_at, show
-from gcahng.config.plain_yaml import parse_scalar, parse_yaml
+from gcahng.config.plain_yaml import NULLS, parse_scalar, parse_yaml
 from gcahng.config.sections import each_quirk
 
 OVERRIDE = "override"
@@ -83,11 +83,10 @@ def _value(text: str, path: Path, source: str, schema: type[BaseModel] | None) -
         raise ValueError(f"{source}: the value contains a NUL character")
     kind = None if schema is None else field_at(schema, path)
     if kind is not None and accepts_text(kind):
-        read = parse_scalar(text)
-        return read if read is None else _unquoted(text)
+        return None if text in NULLS else _unquoted(text)
     # A component's own argument: a single value unless it looks like a list or a mapping.
     if kind is None and not text.startswith(_YAML):
-        return parse_scalar(text)
+        return parse_scalar(text, source)
     return parse_yaml(text, source)
 
 

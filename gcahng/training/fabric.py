@@ -39,7 +39,7 @@ def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:
             precision=section.precision,
             loggers=logger,
         )
-    except (RuntimeError, TypeError, ValueError) as error:
+    except (ImportError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(
             f"fabric: accelerator {section.accelerator!r} with devices {section.devices!r} and "

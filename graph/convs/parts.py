@@ -43,6 +43,8 @@ class IndivisibleError(ValueError):
 
 def check_divisible(name: str, width: int, heads: int) -> None:
     """Raise an IndivisibleError unless `heads` divides `width`, the argument called `name`."""
+    if heads < 1:
+        raise ValueError(f"Expected at least one head (got {heads})")
     if width % heads:
         raise IndivisibleError(name, width, heads)
 

@@ -219,7 +219,7 @@ def test_missing_keys_are_the_experiments_own_mistake(write: Write) -> None:
     with pytest.raises(ValueError, match="missing key") as info:
         load_config(path)
     assert str(info.value).splitlines() == [
-        "x.yaml: missing key 'batch.samples'; expected an integer ≥ 2",
+        "x.yaml: missing key 'batch.samples'; expected an integer ≥ 2 and ≤ 10000",
         "x.yaml: missing key 'train'; expected a mapping (keys: epochs, warmup_epochs, "
         "max_seconds, keep_every)",
     ]
