@@ -5,12 +5,13 @@ from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
 from gcahng.config.errors import show
 from gcahng.config.layers import Layers, parse_mapping, read_text
-from gcahng.config.sections import Args, AtLeast0, AtLeast1, Section
+from gcahng.config.sections import MOST_SEEDS, Args, Section, Seed
 from gcahng.config.validated import validated
 from gcahng.registry import lookup
 from gcahng.runs.record import Split
@@ -32,9 +33,9 @@ class GridFile(Section):
     """Heading of the report; null: the file's name."""
     base: str
     """The experiment: a path relative to the grid file, or the name of a packaged one."""
-    seeds: AtLeast1 = 5
+    seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 5
     """How many seeds each cell is trained with."""
-    first_seed: AtLeast0 = 0
+    first_seed: Seed = 0
     """The seeds are consecutive from this one."""
     reference: str
     """The cell that all others are compared with."""
@@ -80,6 +81,8 @@ def read_file(path: Path, source: str) -> GridFile:
         ValueError: If it is not YAML, or a key is unknown, missing or of the wrong kind.
     """
     content = parse_mapping(read_text(path, source), source)
+    if "data" in content or "embedder" in content:
+        raise ValueError(f"{source} is an experiment, not a grid: give it to gcahng train")
     layers = Layers(source)
     layers.add(content, source)
     return validated(GridFile, layers)
