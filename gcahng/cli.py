@@ -80,7 +80,10 @@ def main() -> None:
 
 
 def _sentence(error: BaseException) -> str:
-    """The message of an error; the system's own without its number."""
+    """The message of an error; the system's and Python's own in plain words."""
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.strerror}: '{error.filename}'"
+    if isinstance(error, UnicodeEncodeError):
+        named = error.object[error.start : error.end]
+        return f"this locale's {error.encoding} cannot write {named!r}: set PYTHONUTF8=1"
     return str(error)

@@ -22,8 +22,16 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         The path of an empty temporary file to write to.
     """
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"cannot write '{path}': it is a folder; name a file")
+    check_folder(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    prefix = f".{path.stem}-"
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
+    except OSError as error:
+        # Its own message would name the temporary file.
+        raise type(error)(f"cannot write '{path}': {error.strerror}") from error
     os.close(handle)
     temporary = Path(name)
     try:
@@ -33,6 +41,28 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_folder(path: Path | None, what: str = "") -> None:
+    """Raise if a folder cannot be made because a file is in the way, or may not be written to.
+
+    Args:
+        path: The folder; None is always right.
+        what: The option that names it.
+
+    Raises:
+        NotADirectoryError: If it is a file or inside one.
+        PermissionError: If it, or the folder that it would be made in, is read-only.
+    """
+    if path is None:
+        return
+    start = f"{what}: " if what else ""
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not there.is_dir():
+        inside = "" if there == path else f", so '{path}' cannot be made"
+        raise NotADirectoryError(f"{start}'{there}' is a file{inside}: name a folder")
+    if not os.access(there, os.W_OK):
+        raise PermissionError(f"{start}'{there}' is read-only: name another folder")
 
 
 def write_text(path: str | Path, text: str) -> None:

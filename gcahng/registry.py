@@ -7,8 +7,10 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import ModuleType, NoneType, UnionType
-from typing import Any, Generic, TypeVar, get_args
+from types import ModuleType
+from typing import Any, Generic, TypeVar
+
+from gcahng.arguments import check_types
 
 T = TypeVar("T")
 
@@ -169,27 +171,7 @@ def check_call(what: str, make: Callable[..., Any], /, *args: Any, **settings: A
         signature.bind(*args, **settings)
     except TypeError as error:
         raise ValueError(f"{what} cannot be built: {error}; it takes {signature}") from error
-    for name, value in settings.items():
-        if name in signature.parameters:
-            _check_type(what, name, value, signature.parameters[name].annotation)
-
-
-# Python's name of a type → what a user calls it.
-_KINDS = {int: "an integer", float: "a number", str: "text", bool: "true or false"}
-
-
-def _check_type(what: str, name: str, value: Any, annotation: Any) -> None:
-    """Raise unless a number, text or truth value is given where one is annotated."""
-    choices = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    if not all(choice in (*_KINDS, NoneType) for choice in choices):
-        return  # containers and classes are left to the component itself
-    numbers = (int, float) if float in choices else ()
-    fits = isinstance(value, (*choices, *numbers)) and (
-        not isinstance(value, bool) or bool in choices
-    )
-    if not fits:
-        expected = " or ".join(_KINDS.get(choice, "null") for choice in choices)
-        raise ValueError(f"{what}: expected {name!r} as {expected}, got {value!r}")
+    check_types(what, make, settings)
 
 
 def check_arguments(what: str, given: Iterable[str], takes: Sequence[str]) -> None:

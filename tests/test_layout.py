@@ -64,6 +64,7 @@ ROOMS = (
     ("config", "losses"),
     ("data", "graph", "models"),
     ("files", "processes", "registry"),
+    ("arguments",),
 )
 
 

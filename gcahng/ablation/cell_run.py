@@ -6,7 +6,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from gcahng.ablation.grid import Cell, Grid
-from gcahng.config import ExperimentConfig, differing_keys, dump_config, parse_config
+from gcahng.config import ExperimentConfig, differing_keys, dump_config, read_config
 from gcahng.files import write_text
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.record import RunRecord, Split, epochs_for, read_record
@@ -100,8 +100,7 @@ class CellRun:
         """Keys in which the run on disk differs from a configuration."""
         if not (self.folder.last.exists() or self.folder.results.exists()):
             return []
-        there = self.folder.config
-        return differing_keys(parse_config(there.read_text(encoding="utf-8"), str(there)), config)
+        return differing_keys(read_config(self.folder.config), config)
 
     def record(self) -> RunRecord:
         """Its results; it must have finished."""

@@ -13,14 +13,15 @@ from gcahng.ablation.grid_file import (
     nested,
     plan_cells,
     read_file,
-    validated,
 )
 from gcahng.builders.blame import blame_setting
+from gcahng.builders.effect import check_effect
 from gcahng.builders.image_settings import adopt_image_settings
 from gcahng.builders.networks import build_generator, build_loss
 from gcahng.config import ExperimentConfig, differing_keys
 from gcahng.config.errors import show
-from gcahng.config.layers import EXPERIMENTS, GRIDS, find_config, load_layers
+from gcahng.config.layers import EXPERIMENTS, GRIDS, Meant, find_config, load_layers
+from gcahng.config.validated import validated
 from gcahng.models import BACKBONES
 from gcahng.registry import did_you_mean
 from gcahng.runs.record import Split
@@ -182,7 +183,9 @@ def _resolve(name: str, plan: Plan, file: GridFile, grid: Path, source: str) -> 
     for place, settings in (("settings", file.settings), *plan.layers):
         for key in {"name", "seed"} & settings.keys():
             raise ValueError(f"{source}: {place}.{key}: the grid gives each run its {key}")
-        layers.add(nested(settings, layers.values, f"{source}: {place}"), source)
+        # Common settings, also those of an axis, need not have an effect in every cell.
+        meant: Meant = "each" if place.startswith("cells.") else "beside"
+        layers.add(nested(settings, layers.values, f"{source}: {place}"), source, meant)
     layers.add({"name": name, "seed": file.first_seed}, source)
     config = validated(ExperimentConfig, layers)
     _check_parts(config)
@@ -203,8 +206,8 @@ def _check_parts(config: ExperimentConfig) -> None:
     """Build the components that need no data, as if a batch had all classes."""
     with blame_setting("embedder.backbone.name"):
         BACKBONES.find(config.embedder.backbone.name)
-    build_loss(config, config.batch.classes)
-    build_generator(config, config.batch.classes)
+    loss = build_loss(config, config.batch.classes)
+    check_effect(config, loss, build_generator(config, config.batch.classes))
 
 
 def _is_set(config: ExperimentConfig, dotted: str) -> bool:

@@ -5,18 +5,16 @@ from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from gcahng.config.errors import explain, show
-from gcahng.config.layers import Layers
-from gcahng.config.plain_yaml import parse_yaml
-from gcahng.config.sections import Args, AtLeast0, AtLeast1, Section
+from gcahng.config.errors import show
+from gcahng.config.layers import Layers, parse_mapping, read_text
+from gcahng.config.sections import MOST_SEEDS, Args, Section, Seed
+from gcahng.config.validated import validated
 from gcahng.registry import lookup
 from gcahng.runs.record import Split
-
-Model = TypeVar("Model", bound=Section)
 
 
 class EqualTime(Section):
@@ -35,9 +33,9 @@ class GridFile(Section):
     """Heading of the report; null: the file's name."""
     base: str
     """The experiment: a path relative to the grid file, or the name of a packaged one."""
-    seeds: AtLeast1 = 5
+    seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 5
     """How many seeds each cell is trained with."""
-    first_seed: AtLeast0 = 0
+    first_seed: Seed = 0
     """The seeds are consecutive from this one."""
     reference: str
     """The cell that all others are compared with."""
@@ -82,28 +80,12 @@ def read_file(path: Path, source: str) -> GridFile:
     Raises:
         ValueError: If it is not YAML, or a key is unknown, missing or of the wrong kind.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{source}: not a text file in UTF-8 ({error.reason})") from error
-    content = parse_yaml(text, source)
-    if not isinstance(content, dict):
-        raise ValueError(f"{source}: expected 'key: value' lines, got {show(content)}")
+    content = parse_mapping(read_text(path, source), source)
+    if "data" in content or "embedder" in content:
+        raise ValueError(f"{source} is an experiment, not a grid: give it to gcahng train")
     layers = Layers(source)
     layers.add(content, source)
     return validated(GridFile, layers)
-
-
-def validated(model: type[Model], layers: Layers) -> Model:
-    """Make a model from the merged values of some layers.
-
-    Raises:
-        ValueError: If a value does not fit; one line for each mistake.
-    """
-    try:
-        return model.model_validate(layers.values)
-    except ValidationError as error:
-        raise ValueError(explain(error, model, layers.source, layers.origin)) from None
 
 
 def plan_cells(file: GridFile, source: str) -> dict[str, Plan]:

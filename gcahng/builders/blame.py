@@ -12,9 +12,15 @@ def blame_setting(path: str) -> Iterator[None]:
         path: Such as `embedder.backbone.args`.
 
     Raises:
-        ValueError: If the block raises a ValueError or a TypeError.
+        ValueError: If the block raises an error that a wrong value can cause; torch's own, for
+            sizes that are negative or do not fit into memory, among them.
     """
     try:
         yield
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: {error}") from error
+        # Torch adds where in its own code it was raised.
+        reason = str(error).partition("\nException raised from")[0]
+        raise ValueError(f"{path}: {' '.join(reason.split())}") from error
+    except (RuntimeError, AssertionError, ArithmeticError) as error:
+        lines = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        raise ValueError(f"{path}: {lines[0]}") from error

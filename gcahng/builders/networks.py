@@ -1,33 +1,18 @@
 """The networks of an experiment: embedder, metric loss and negative generator."""
 
 import inspect
-from typing import Any
 
 from torch import nn
 
+from gcahng.arguments import check_types
 from gcahng.builders.blame import blame_setting
+from gcahng.builders.generator_settings import SETTINGS, argument, check_generator_settings
 from gcahng.config import ExperimentConfig
-from gcahng.config.sections import GraphConfig
 from gcahng.generators import GENERATORS, NegativeGenerator, argument_names
-from gcahng.graph.convs import CONVS
+from gcahng.graph.convs import IndivisibleError
 from gcahng.losses import LOSSES, accepted_arguments
 from gcahng.models import BACKBONES, Embedder, build_backbone
-from gcahng.registry import check_arguments
-
-# Arguments of generators that have a setting of their own, which `generator.args` would override.
-SET_ELSEWHERE = {
-    **{name: f"generator.graph.{name}" for name in ("conv", "layers", "heads", "path", "memory")},
-    "edge_dropout": "generator.graph.dropout",
-    "dropout": "generator.graph.dropout_rate",
-    **{name: f"generator.{name}" for name in ("alpha", "beta", "gamma", "synthetic_weight")},
-    **{
-        name: f"generator.{name}"
-        for name in ("similarity_weight", "diversity_weight", "node_ce_weight")
-    },
-    "edge_heads": "quirks.edge_heads",
-    "misplaced_similarity_mask": "quirks.similarity_mask",
-    "keep_own_class": "quirks.same_class_negatives",
-}
+from gcahng.registry import check_call
 
 
 def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedder:
@@ -48,8 +33,14 @@ def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedde
     with blame_setting("embedder.backbone.name"):
         BACKBONES.find(section.backbone.name)
     with blame_setting("embedder.backbone.args"):
-        args = section.backbone.args
-        backbone = build_backbone(section.backbone.name, untrained=not pretrained, **args)
+        name, args = section.backbone.name, section.backbone.args
+        try:
+            backbone = build_backbone(name, untrained=not pretrained, **args)
+        except (AttributeError, LookupError) as error:
+            # The libraries look their arguments' values up without checking them.
+            raise ValueError(
+                f"{name!r} cannot be built: {type(error).__name__}: {error}"
+            ) from error
     with blame_setting("embedder.freeze"):
         return Embedder(backbone, section.dim, section.normalize, section.freeze, section.init)
 
@@ -79,7 +70,9 @@ def build_loss(config: ExperimentConfig, num_classes: int) -> nn.Module:
     }
     args = {name: size for name, size in sizes.items() if name in takes}
     with blame_setting("loss.args"):
-        made = loss(**args | config.loss.args)
+        args |= config.loss.args
+        check_call(f"metric loss {config.loss.name!r}", loss, **args)
+        made = loss(**args)
         _check_call(config.loss.name, made)
         return made
 
@@ -99,7 +92,8 @@ def _check_call(name: str, loss: nn.Module) -> None:
 def build_generator(config: ExperimentConfig, num_classes: int) -> NegativeGenerator | None:
     """Build the negative generator with the configured quirks; None if the experiment has none.
 
-    A generator gets those settings of the section that it accepts. It must accept all of `args`.
+    A generator gets those settings of the section that it accepts. It must accept all of `args`,
+    and each setting that was chosen for it.
 
     Args:
         config: The experiment.
@@ -110,57 +104,23 @@ def build_generator(config: ExperimentConfig, num_classes: int) -> NegativeGener
             message starts with the setting.
     """
     section = config.generator
+    check_generator_settings(config)
     if section is None:
         return None
     with blame_setting("generator.name"):
         generator = GENERATORS.find(section.name)
-    _check_layers(section.graph)
     known = argument_names(generator)
-    with blame_setting("generator.args"):
-        check_arguments(f"generator {section.name!r}", section.args, known)
-        for name in section.args:
-            if name in SET_ELSEWHERE:
-                raise ValueError(f"{name!r} is set by {SET_ELSEWHERE[name]}: set it there")
-    settings = {k: v for k, v in _generator_settings(config).items() if k in known}
+    settings = {name: argument(config, name) for name in SETTINGS if name in known}
     with blame_setting("generator.args" if section.args else "generator"):
-        return generator(config.embedder.dim, num_classes, **settings | section.args)
-
-
-def _check_layers(graph: GraphConfig) -> None:
-    with blame_setting("generator.graph.conv"):
-        CONVS.find(graph.conv)
-    for name, _ in _layers(graph) if isinstance(graph.layers, list) else []:
-        with blame_setting("generator.graph.layers"):
-            CONVS.find(name)
-
-
-def _layers(graph: GraphConfig) -> Any:
-    """The number of layers, or each layer's name and arguments."""
-    if isinstance(graph.layers, int):
-        return graph.layers
-    return [(one, {}) if isinstance(one, str) else (one.name, one.args) for one in graph.layers]
-
-
-def _generator_settings(config: ExperimentConfig) -> dict[str, Any]:
-    section, quirks = config.generator, config.quirks
-    assert section is not None
-    graph = section.graph
-    return {
-        "conv": graph.conv,
-        "layers": _layers(graph),
-        "heads": graph.heads,
-        "edge_heads": 1 if quirks.edge_heads == "faithful" else graph.heads,
-        "edge_dropout": graph.dropout,
-        "dropout": graph.dropout_rate,
-        "path": graph.path,
-        "memory": graph.memory,
-        "alpha": section.alpha,
-        "beta": section.beta,
-        "gamma": section.gamma,
-        "similarity_weight": section.similarity_weight,
-        "diversity_weight": section.diversity_weight,
-        "node_ce_weight": section.node_ce_weight,
-        "synthetic_weight": section.synthetic_weight,
-        "misplaced_similarity_mask": quirks.similarity_mask == "faithful",
-        "keep_own_class": quirks.same_class_negatives == "faithful",
-    }
+        check_types(f"generator {section.name!r}", generator, section.args)
+        passed_on = section.args.keys() - inspect.signature(generator).parameters.keys()
+        inherited = {name: section.args[name] for name in passed_on}
+        check_types(f"generator {section.name!r}", NegativeGenerator, inherited)
+        try:
+            return generator(config.embedder.dim, num_classes, **settings | section.args)
+        except IndivisibleError as error:
+            heads = error.heads
+    raise ValueError(
+        f"embedder.dim: expected a multiple of generator.graph.heads ({heads}), "
+        f"got {config.embedder.dim}"
+    )

@@ -11,10 +11,11 @@ from gcahng.commands.terminal import console
 def ablate(
     grid: Annotated[str, typer.Argument(help="A grid's YAML file, or the name of a packaged one.")],
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="How many seeds; default as the grid says.")
+        int | None, typer.Option(min=1, max=1000, help="How many seeds; default as the grid says.")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Runs at a time; default as many as fill the cores.")
+        int | None,
+        typer.Option(min=1, max=1024, help="Runs at a time; default as many as fill the cores."),
     ] = None,
     only: Annotated[
         list[str] | None, typer.Option(help="A cell to train, with those it needs; repeatable.")
@@ -32,7 +33,9 @@ def ablate(
     Example: gcahng ablate ablations/generators --seeds 5 --out docs/results
     """
     from gcahng.ablation import read_grid, run_grid, show_grid
+    from gcahng.files import check_folder
 
+    check_folder(out, "--out")
     read = read_grid(grid, seeds)
     if dry_run:
         show_grid(read, console, only or [])

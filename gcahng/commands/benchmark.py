@@ -15,7 +15,9 @@ def benchmark(
     ] = None,
     shapes: Annotated[str, typer.Option(help="Batch shapes, comma-separated: A, B, C.")] = "A,B",
     repetitions: Annotated[int, typer.Option(min=1, help="Timed runs of each variant.")] = 7,
-    threads: Annotated[int, typer.Option(min=1, help="Processor threads of PyTorch.")] = 1,
+    threads: Annotated[
+        int, typer.Option(min=1, max=1024, help="Processor threads of PyTorch.")
+    ] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     out: Annotated[
         Path | None, typer.Option(help="Folder for the table, as Markdown and CSV.")
@@ -31,6 +33,9 @@ def benchmark(
 
     Example: gcahng benchmark --experiment paper/cub_resnet50 --device cuda
     """
+    from gcahng.files import check_folder
+
+    check_folder(out, "--out")
     # The profiler that counts memory logs every start and stop; it reads this when torch is
     # imported.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")

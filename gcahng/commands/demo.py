@@ -11,7 +11,7 @@ GRID = "ablations/quickstart"
 
 
 def demo(
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many seeds, from 0.")] = 1,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results; default the runs' own.")
     ] = None,
@@ -24,6 +24,8 @@ def demo(
     Example: gcahng demo --seeds 5 --out docs/results
     """
     from gcahng.ablation import read_grid, run_grid
+    from gcahng.files import check_folder
 
+    check_folder(out, "--out")
     if not run_grid(read_grid(GRID, seeds), console, out=out, fresh=fresh):
         raise typer.Exit(1)

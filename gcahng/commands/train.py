@@ -75,13 +75,13 @@ def start_or_resume_run(config: "ExperimentConfig", folder: "RunFolder") -> None
         ValueError: If the run in the folder has other settings, see `changed_experiment`.
     """
     from gcahng.builders.image_settings import adopt_image_settings
-    from gcahng.config import changed_experiment, load_config
+    from gcahng.config import changed_experiment, read_config
     from gcahng.training.place import is_first
 
     if not folder.begun:
         start_run(config, folder)
         return
-    there = load_config(folder.config)
+    there = read_config(folder.config)
     if changed := changed_experiment(adopt_image_settings(config), there):
         raise ValueError(
             f"'{folder.path}' holds a run with other settings ({', '.join(changed)}): choose "
@@ -119,12 +119,12 @@ def resume_run(folder: "RunFolder", root: Path | None = None) -> None:
         FileNotFoundError: If there is no run in the folder.
         ValueError: If the run holds an imported model.
     """
-    from gcahng.config import load_config, with_data_root
+    from gcahng.config import read_config, with_data_root
 
     if not folder.config.is_file():
         raise FileNotFoundError(f"no run to resume in '{folder.path}': it has no config.yaml")
     folder.check_trained_here()
-    config = load_config(folder.config)
+    config = read_config(folder.config)
     if root is not None:
         config = with_data_root(config, root)
     _run(config, folder, new=False)

@@ -166,6 +166,7 @@ def _check_options(
 
     A source that does not exist is left to the code that opens it.
     """
+    from gcahng.files import check_folder
     from gcahng.graph.visualize.export import WRITERS
     from gcahng.runs.folder import RunFolder
 
@@ -174,8 +175,7 @@ def _check_options(
             raise ValueError(f"--export: expected {' or '.join(WRITERS)}, got {kind!r}")
     if selection.head is not None and selection.layer is None:
         raise ValueError("--head: also give --layer, the layer that the head belongs to")
-    if out is not None and out.exists() and not out.is_dir():
-        raise ValueError(f"--out: '{out}' is a file: name a folder")
+    check_folder(out, "--out")
     within = RunFolder(source.parent.parent)
     of_run = source.parent == within.last.parent and within.config.is_file()
     if source.is_dir() or not source.exists() or of_run:

@@ -1,7 +1,6 @@
 """Experiments as YAML files: inheritance, overrides, and one clear message per error."""
 
 from gcahng.config.experiment import (
-    ExperimentConfig,
     changed_experiment,
     data_root,
     default_root,
@@ -9,9 +8,11 @@ from gcahng.config.experiment import (
     dump_config,
     load_config,
     parse_config,
+    read_config,
     with_data_root,
 )
-from gcahng.config.layers import parse_settings
+from gcahng.config.overrides import parse_settings
+from gcahng.config.schema import ExperimentConfig
 
 __all__ = [
     "ExperimentConfig",
@@ -23,5 +24,6 @@ __all__ = [
     "load_config",
     "parse_config",
     "parse_settings",
+    "read_config",
     "with_data_root",
 ]

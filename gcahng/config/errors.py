@@ -50,18 +50,20 @@ def explain(
     messages: dict[tuple[Path, str], str] = {}
     for item in error.errors(include_url=False):
         path, kind = _follow(schema, item["loc"])
-        unknown = str(item["loc"][-1]) if item["type"] == "extra_forbidden" else ""
+        # A key of something that need not be a mapping, as one choice of several, has no name.
+        forbidden = item["type"] == "extra_forbidden" and _fields(_plain(kind)[0])
+        unknown = str(item["loc"][-1]) if forbidden else ""
         if (path, unknown) in messages:
             continue
         if unknown:
             text = f"{origin((*path, unknown))}: {_unknown_key(path, unknown, kind, schema)}"
         elif item["type"] == "missing":
-            text = f"{source}: missing key {_dotted(path)!r}; expected {describe(kind)}"
+            text = f"{source}: missing key {dotted(path)!r}; expected {describe(kind)}"
         elif item["type"] == "broken_rule":
             path = (*path, *item["ctx"]["path"])
-            text = f"{origin(path)}: {_dotted(path)}: {item['ctx']['problem']}"
+            text = f"{origin(path)}: {dotted(path)}: {item['ctx']['problem']}"
         else:
-            text = f"{origin(path)}: {_dotted(path)}: {_invalid_value(kind, item['input'])}"
+            text = f"{origin(path)}: {dotted(path)}: {_invalid_value(kind, item['input'])}"
         messages[path, unknown] = text
     return "\n".join(messages.values())
 
@@ -85,8 +87,8 @@ def _unknown_key(path: Path, key: str, model: Any, schema: type[BaseModel]) -> s
     near = nearest(key, allowed)
     # If no key of this section is similar, suggest the same key in another section.
     intended = (*path, near) if near else next((p for p in _keys(schema) if p[-1] == key), ())
-    hint = f" (did you mean {_dotted(intended)!r}?)" if intended else ""
-    return f"unknown key {_dotted((*path, key))!r}{hint}; allowed here: {', '.join(allowed)}"
+    hint = f" (did you mean {dotted(intended)!r}?)" if intended else ""
+    return f"unknown key {dotted((*path, key))!r}{hint}; allowed here: {', '.join(allowed)}"
 
 
 def _follow(schema: type[BaseModel], location: Path) -> tuple[Path, Any]:
@@ -105,6 +107,23 @@ def _follow(schema: type[BaseModel], location: Path) -> tuple[Path, Any]:
             break
         path = (*path, part)
     return path, kind
+
+
+def field_at(schema: type[BaseModel], path: Path) -> Any:
+    """Return the field or type at a path; None where the schema does not define it."""
+    found, kind = _follow(schema, path)
+    return kind if found == path else None
+
+
+def section_at(schema: type[BaseModel], path: Path) -> Any:
+    """Return the field at a path if it is a section, a mapping with known keys; else None."""
+    kind = field_at(schema, path)
+    return kind if kind is not None and _fields(_plain(kind)[0]) else None
+
+
+def accepts_text(kind: Any) -> bool:
+    """Whether a field takes any text, and nothing else but null."""
+    return _plain(kind)[0] is str
 
 
 def _keys(model: type[BaseModel], prefix: Path = ()) -> Iterator[Path]:
@@ -177,6 +196,7 @@ def _is_union(kind: Any) -> bool:
     return get_origin(kind) in (Union, types.UnionType)
 
 
-def _dotted(path: Path) -> str:
+def dotted(path: Path) -> str:
+    """Return a path as users write it."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")

@@ -3,66 +3,12 @@
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
-
-from gcahng.config.errors import broken_rule, explain
-from gcahng.config.layers import Layers, load_layers
-from gcahng.config.plain_yaml import parse_yaml, to_yaml
-from gcahng.config.sections import (
-    AtLeast0,
-    BatchConfig,
-    DataConfig,
-    EmbedderConfig,
-    EvalConfig,
-    FabricConfig,
-    GeneratorConfig,
-    LossConfig,
-    OptimConfig,
-    QuirksConfig,
-    Section,
-    TrainConfig,
-)
-
-
-class ExperimentConfig(Section):
-    """The complete configuration of an experiment.
-
-    Example:
-        >>> config = load_config("quickstart")
-        >>> config.batch.classes, config.batch.samples, config.generator.name
-        (8, 2, 'gca_hng')
-    """
-
-    name: Annotated[str, Field(pattern=r"^[^/\\]+$")]
-    """Default: the file's name without suffix."""
-    seed: AtLeast0 = 0
-    output: str = "runs"
-    """The run folder is `<output>/<name>-seed<seed>`."""
-    data: DataConfig
-    batch: BatchConfig
-    embedder: EmbedderConfig
-    loss: LossConfig = LossConfig()
-    generator: GeneratorConfig | None = GeneratorConfig()
-    quirks: QuirksConfig = QuirksConfig()
-    optim: OptimConfig
-    train: TrainConfig
-    eval: EvalConfig = EvalConfig()
-    fabric: FabricConfig = FabricConfig()
-
-    @model_validator(mode="after")
-    def _check_heads_divide_dim(self) -> "ExperimentConfig":
-        heads = self.generator.graph.heads if self.generator else 1
-        if self.embedder.dim % heads:
-            expected = f"a multiple of generator.graph.heads ({heads})"
-            broken_rule(("embedder", "dim"), expected, self.embedder.dim)
-        return self
-
-    @property
-    def selects_on_test(self) -> bool:
-        """Whether the best epoch is selected on the test split, which biases the metrics."""
-        return self.quirks.select == "faithful" or self.data.validation == 0
+from gcahng.config.layers import Layers, load_layers, parse_mapping, read_text
+from gcahng.config.plain_yaml import to_yaml
+from gcahng.config.schema import ExperimentConfig
+from gcahng.config.validated import validated
 
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> ExperimentConfig:
@@ -86,11 +32,14 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> ExperimentCo
         ValueError: override: unknown key 'train.epoch' (did you mean 'train.epochs'?); ...
     """
     layers, file = load_layers(path, overrides)
-    return _validate({"name": file.stem, **layers.values}, layers)
+    layers.values.setdefault("name", file.stem)
+    return validated(ExperimentConfig, layers)
 
 
 def parse_config(text: str, source: str) -> ExperimentConfig:
     """Parse and validate a resolved experiment, as written by `dump_config`.
+
+    Such a file holds every setting, also those without effect, so none counts as chosen.
 
     Args:
         text: YAML without a `base`.
@@ -105,16 +54,22 @@ def parse_config(text: str, source: str) -> ExperimentConfig:
         True
     """
     layers = Layers(source)
-    layers.add(parse_yaml(text, source), source)
-    return _validate(layers.values, layers)
+    layers.add(parse_mapping(text, source), source, meant="none")
+    return validated(ExperimentConfig, layers)
 
 
-def _validate(values: dict[str, Any], layers: Layers) -> ExperimentConfig:
-    try:
-        return ExperimentConfig.model_validate(values)
-    except ValidationError as error:
-        message = explain(error, ExperimentConfig, layers.source, layers.origin)
-        raise ValueError(message) from None
+def read_config(path: Path) -> ExperimentConfig:
+    """Read and validate the resolved experiment in a run folder, as `parse_config`.
+
+    Raises:
+        ValueError: If it is not text, or the configuration is invalid.
+
+    Example:
+        >>> _ = Path("config.yaml").write_text(dump_config(load_config("digits", ["seed=3"])))
+        >>> read_config(Path("config.yaml")).seed
+        3
+    """
+    return parse_config(read_text(path, str(path)), str(path))
 
 
 def dump_config(config: ExperimentConfig) -> str:

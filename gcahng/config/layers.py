@@ -6,20 +6,29 @@ replaces the earlier one. Two exceptions: a layer that changes a component's `na
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from gcahng.config.errors import describe, dotted, section_at, show
+from gcahng.config.overrides import OVERRIDE, parse_overrides
 from gcahng.config.plain_yaml import parse_yaml
+from gcahng.config.schema import ExperimentConfig
+from gcahng.config.sections import each_quirk
 from gcahng.registry import did_you_mean
 
 # By its package: in a build, and where links cannot be made, it is not beside this one.
 EXPERIMENTS = Path(str(files("gcahng.experiments"))).resolve()
-OVERRIDE = "override"
 # The subfolder of `experiments` with grids over experiments.
 GRIDS = "ablations"
+
+
+# Which settings of a layer its author chose for just this experiment: each one; those beside a
+# component that the layer chooses too, as in the common settings of a grid; none, as in the
+# complete configuration of a run, which also has the settings that have no effect.
+Meant = Literal["each", "beside", "none"]
 
 
 @dataclass
@@ -30,16 +39,63 @@ class Layers:
         source: The experiment's file.
         values: The merged values.
         origins: Path of a value → the file or override that set it last.
+        numbers: Path of a value → the number of the layer that set it last.
+        meant: For each layer, which of its settings were chosen for this experiment.
     """
 
     source: str
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[tuple[str, ...], str] = field(default_factory=dict)
+    numbers: dict[tuple[str, ...], int] = field(default_factory=dict)
+    meant: list[Meant] = field(default_factory=list)
 
-    def add(self, mapping: dict[str, Any], source: str) -> None:
-        """Merge a mapping, which takes precedence over the current values."""
+    def add(self, mapping: dict[str, Any], source: str, meant: Meant = "each") -> None:
+        """Merge a mapping, which takes precedence over the current values.
+
+        Raises:
+            ValueError: If it sets a key of a section that an earlier layer has set wrongly, to
+                something other than a mapping.
+        """
+        if isinstance(mapping.get("quirks"), dict) and "quirks" in self.values:
+            self.values = {**self.values, "quirks": each_quirk(self.values["quirks"])}
+        self._refuse_hidden(self.values, mapping)
         self.values = merge(self.values, mapping)
-        self.origins.update((path, source) for path in _paths(mapping))
+        whole = ExperimentConfig.model_fields.keys() <= mapping.keys()
+        number = len(self.meant)
+        self.meant.append("none" if whole else meant)
+        for path, value in _paths(mapping):
+            self.origins[path] = source
+            if not isinstance(value, dict):
+                self.numbers[path] = number
+
+    def _refuse_hidden(
+        self, values: dict[str, Any], mapping: dict[str, Any], outer: tuple[str, ...] = ()
+    ) -> None:
+        for key, value in mapping.items():
+            old, path = values.get(key), (*outer, key)
+            if not isinstance(value, dict) or old is None:
+                continue
+            if isinstance(old, dict):
+                self._refuse_hidden(old, value, path)
+            elif (section := section_at(ExperimentConfig, path)) is not None:
+                expected = f"expected {describe(section)}, got {show(old)}"
+                raise ValueError(f"{self.origin(path)}: {dotted(path)}: {expected}")
+
+    def chosen(self, path: tuple[str, ...], reasons: Iterable[tuple[str, ...]]) -> bool:
+        """True if a value was chosen knowing what some other settings are.
+
+        That is, it was set in the layer that set the last of these others, or after it.
+
+        Args:
+            path: Of the value.
+            reasons: Paths of the other settings.
+        """
+        number = self.numbers.get(path, -1)
+        latest = max((self.numbers.get(reason, -1) for reason in reasons), default=-1)
+        if number < 0:
+            return False
+        meant = self.meant[number]
+        return meant != "none" and number >= latest and (meant == "each" or number == latest)
 
     def origin(self, path: tuple[str | int, ...]) -> str:
         """Return where a value, or else the innermost mapping around it, was set."""
@@ -56,7 +112,7 @@ def load_layers(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Layers
     layers = Layers(_display_path(file))
     for mapping, source in _read(file, ()):
         layers.add(mapping, source)
-    layers.add(_from_overrides(overrides, layers.values), OVERRIDE)
+    layers.add(parse_overrides(overrides, layers.values, ExperimentConfig), OVERRIDE)
     return layers, file
 
 
@@ -66,18 +122,36 @@ def find_config(path: str | Path) -> Path:
     Raises:
         FileNotFoundError: If there is none; the message lists similar names, or else all packaged
             experiments.
+        ValueError: If it is a setting, or a packaged part of experiments.
     """
     given = Path(path).expanduser()
     candidates = [given, EXPERIMENTS / given]
     candidates += [file.with_name(f"{file.name}.yaml") for file in candidates if file.name]
     for file in candidates:
         if file.is_file():
+            _refuse_part(file.resolve(), path)
             return file.resolve()
+    if "=" in given.name:
+        example = f"as in 'quickstart {path}'"
+        raise ValueError(f"{str(path)!r} is a setting: name an experiment before it, {example}")
     packaged = packaged_experiments()
     neighbours = [str(file) for file in sorted(given.parent.glob("*.yaml"))]
     close = difflib.get_close_matches(str(given), [*neighbours, *packaged])
     listed = f"close to it: {', '.join(close)}" if close else f"packaged: {', '.join(packaged)}"
     raise FileNotFoundError(f"no config file {str(path)!r}; {listed}")
+
+
+def _refuse_part(file: Path, given: str | Path) -> None:
+    """Raise for a packaged base file, which is only a part of experiments."""
+    if not (file.is_relative_to(EXPERIMENTS) and file.name.startswith("_")):
+        return
+    folder = file.parent.relative_to(EXPERIMENTS).as_posix()
+    beside = [name for name in packaged_experiments() if name.startswith(f"{folder}/")]
+    named = [name for name in beside if file.stem.removeprefix("_") in name]
+    raise ValueError(
+        f"{str(given)!r} is a part that experiments are based on, not an experiment; "
+        f"choose from: {', '.join(named or beside)}"
+    )
 
 
 def packaged_experiments() -> list[str]:
@@ -88,19 +162,6 @@ def packaged_experiments() -> list[str]:
         for name in names
         if not name.name.startswith("_") and name.parts[0] != GRIDS
     )
-
-
-def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
-    """Parse settings of the form `key.path=value`, with values in YAML, into a nested mapping.
-
-    Raises:
-        ValueError: If a setting does not have this form.
-
-    Example:
-        >>> parse_settings(["split=test", "loss.args.alpha=3.0", "loss.args.delta=1e-1"])
-        {'split': 'test', 'loss': {'args': {'alpha': 3.0, 'delta': 0.1}}}
-    """
-    return _from_overrides(texts, {})
 
 
 def merge(base: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
@@ -126,7 +187,7 @@ def _read(path: Path, trail: tuple[Path, ...]) -> list[tuple[dict[str, Any], str
     if path in trail:
         cycle = " → ".join(_display_path(file) for file in (*trail[trail.index(path) :], path))
         raise ValueError(f"{_display_path(trail[-1])}: circular base: {cycle}")
-    mapping = _read_mapping(path, source)
+    mapping = parse_mapping(read_text(path, source), source)
     bases = mapping.pop("base", [])
     if trail:
         mapping.pop("name", None)
@@ -136,68 +197,57 @@ def _read(path: Path, trail: tuple[Path, ...]) -> list[tuple[dict[str, Any], str
     return [*layers, (mapping, source)]
 
 
-def _read_mapping(path: Path, source: str) -> dict[str, Any]:
+def read_text(path: Path, source: str) -> str:
+    """Read a text file.
+
+    Raises:
+        ValueError: If it is not UTF-8; the message starts with `source`.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{source}: not a text file in UTF-8 ({error.reason})") from error
+
+
+def parse_mapping(text: str, source: str) -> dict[str, Any]:
+    """Parse YAML whose outermost value is a mapping, or nothing.
+
+    Raises:
+        ValueError: If it is anything else; the message starts with `source`.
+    """
     content = parse_yaml(text, source)
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ValueError(f"{source}: expected 'key: value' lines, got {content!r:.60}")
+        raise ValueError(f"{source}: expected 'key: value' lines, got {show(content)}")
     return content
 
 
 def _base_path(base: object, path: Path, source: str) -> Path:
+    """Return the file of a base: relative to the file that names it, or a packaged experiment."""
     if not isinstance(base, str):
         raise ValueError(f"{source}: base: expected a path or a list of paths, got {base!r}")
-    file = path.parent / base
-    if not file.is_file():
-        prefix = base[: len(base) - len(Path(base).name)]
-        hint = did_you_mean(base, (f"{prefix}{other.name}" for other in file.parent.glob("*.yaml")))
-        raise FileNotFoundError(
-            f"{source}: base {base!r} does not exist{hint}; write it relative to this file"
-        )
-    return file.resolve()
+    folder = path.parent
+    for file in (folder / base, EXPERIMENTS / base, EXPERIMENTS / f"{base}.yaml"):
+        if file.is_file():
+            return file.resolve()
+    prefix = base[: len(base) - len(Path(base).name)]
+    beside = (f"{prefix}{other.name}" for other in (folder / base).parent.glob("*.yaml"))
+    hint = did_you_mean(base, [*beside, *packaged_experiments()])
+    raise FileNotFoundError(
+        f"{source}: base {base!r} does not exist{hint}; write it relative to this file, or name a "
+        "packaged experiment"
+    )
 
 
-def _from_overrides(overrides: Iterable[str], values: dict[str, Any]) -> dict[str, Any]:
-    """Parse `key.path=value` overrides into one mapping; later ones take precedence.
-
-    Setting a key below a section that is null, in `values` or by an earlier override, is an
-    error, because the section's other keys would silently get their defaults.
-    """
-    mapping: dict[str, Any] = {}
-    for text in overrides:
-        dotted, equals, value = text.partition("=")
-        keys = dotted.strip().split(".")
-        if not equals or not all(keys):
-            raise ValueError(f"{OVERRIDE} {text!r}: expected key.path=value, as in train.epochs=5")
-        if not value.strip():
-            raise ValueError(f"{OVERRIDE} {text!r}: no value given; write {dotted}=null for none")
-        inner, current = mapping, values
-        for depth, key in enumerate(keys[:-1]):
-            current = current.get(key, {}) if isinstance(current, dict) else {}
-            if inner.get(key, current) is None:
-                null = ".".join(keys[: depth + 1])
-                raise ValueError(
-                    f"{OVERRIDE} {text!r}: {null} is null; set it as a whole, as in '{null}={{…}}'"
-                )
-            if not isinstance(inner.get(key), dict):
-                inner[key] = {}
-            inner = inner[key]
-        inner[keys[-1]] = parse_yaml(value, f"{OVERRIDE} {text!r}")
-    return mapping
-
-
-def _paths(mapping: dict[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    paths = []
+def _paths(
+    mapping: dict[str, Any], prefix: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield every value of a nested mapping with its path, mappings included."""
     for key, value in mapping.items():
-        paths.append((*prefix, key))
+        yield (*prefix, key), value
         if isinstance(value, dict):
-            paths += _paths(value, (*prefix, key))
-    return paths
+            yield from _paths(value, (*prefix, key))
 
 
 def _display_path(path: Path) -> str:

@@ -8,6 +8,10 @@ from gcahng.config.errors import broken_rule
 from gcahng.registry import did_you_mean
 
 AtLeast0 = Annotated[int, Field(ge=0)]
+# What numpy and torch both accept.
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+# Of a grid, each of whose runs is listed before the first one starts.
+MOST_SEEDS = 1000
 AtLeast1 = Annotated[int, Field(ge=1)]
 AtLeast2 = Annotated[int, Field(ge=2)]
 Weight = Annotated[float, Field(ge=0)]
@@ -49,7 +53,7 @@ class DataConfig(Section):
     validation: Share = 0.2
     """Fraction of the training classes held out to select the best epoch."""
     validation_seed: AtLeast0 = 0
-    workers: AtLeast0 = 0
+    workers: Annotated[int, Field(ge=0, le=512)] = 0
     """Data loading processes; the result does not depend on their number."""
     transform: TransformConfig = TransformConfig()
 
@@ -58,7 +62,7 @@ class BatchConfig(Section):
     """A batch has `classes` × `samples` images (S and P in the paper)."""
 
     classes: AtLeast2
-    samples: AtLeast2
+    samples: Annotated[int, Field(ge=2, le=10_000)]
     chunk: AtLeast1 | None = None
     """The most images that the backbone takes at a time, for batches that do not fit the device;
     the backbone then runs twice. Null: the whole batch. The graph is always that of the batch."""
@@ -81,7 +85,7 @@ class EmbedderConfig(Section):
     """Image → embedding."""
 
     backbone: ComponentConfig
-    dim: AtLeast1
+    dim: Annotated[int, Field(ge=1, le=65_536)]
     normalize: bool = False
     freeze: list[Literal["bn", "bn_affine", "patch"]] = []
     """`bn`: BatchNorm statistics; `bn_affine`: its weights and biases; `patch`: ViT patches."""
@@ -104,7 +108,7 @@ class GraphConfig(Section):
 
     conv: str = "gca"
     """A layer of `gcahng.graph.CONVS`, or `module.path:ClassName` for one of your own."""
-    layers: AtLeast0 | list[str | ComponentConfig] = 2
+    layers: Annotated[int, Field(ge=0, le=1000)] | list[str | ComponentConfig] = 2
     """Number of `conv` layers, or a list of layers, each a name or {name, args}."""
     heads: AtLeast1 = 4
     path: Literal["dense", "sparse"] = "dense"
@@ -164,10 +168,22 @@ class QuirksConfig(Section):
     def _expand_single_word(cls, value: Any) -> Any:
         if isinstance(value, dict | cls):
             return value
-        if value in ("faithful", "corrected"):
-            return dict.fromkeys(cls.model_fields, value)
+        if isinstance(value := each_quirk(value), dict):
+            return value
         hint = did_you_mean(str(value), ("faithful", "corrected"))
         broken_rule((), "'faithful', 'corrected' or a mapping of single quirks", value, hint)
+
+
+def each_quirk(value: Any) -> Any:
+    """Return the mapping that a single word for all quirks stands for; other values unchanged.
+
+    Example:
+        >>> each_quirk("faithful")["clip"], each_quirk({"clip": "corrected"})
+        ('faithful', {'clip': 'corrected'})
+    """
+    if value in ("faithful", "corrected"):
+        return dict.fromkeys(QuirksConfig.model_fields, value)
+    return value
 
 
 class ScheduleConfig(Section):
@@ -261,7 +277,7 @@ class FabricConfig(Section):
     strategy: str = "auto"
     precision: Precision = "32-true"
     """With bf16-mixed, losses, norms and distances are still computed in float32."""
-    threads: AtLeast1 | None = None
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads of PyTorch, null: PyTorch's default; small networks run faster with 1."""
     deterministic: bool = False
     """Deterministic algorithms on a GPU, slower: the same seed, or a resumed run, then gives

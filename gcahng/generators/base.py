@@ -74,6 +74,8 @@ class NegativeGenerator(nn.Module, ABC):
         detach_anchor: bool = False,
     ) -> None:
         super().__init__()
+        if temperature <= 0:
+            raise ValueError(f"Expected 'temperature' > 0 (got {temperature})")
         self.embedding_dim, self.num_classes = embedding_dim, num_classes
         self.synthetic_weight, self.linear_ce_weight = synthetic_weight, linear_ce_weight
         self.normalize, self.temperature = normalize, temperature

@@ -1,6 +1,6 @@
 """Locks that one process at a time can hold, and that end with it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -13,7 +13,8 @@ def exclusive_lock(folder: Path) -> Iterator[int]:
     """Lock a folder for as long as this process, or a child that inherits the lock, lives.
 
     The lock is a file in the folder, which stays there; on a network file system it holds between
-    machines as well. A folder that was created for the lock and got no other file is removed.
+    machines as well. A folder that was created for the lock and got no other file is removed, and
+    so are the folders around it that were created with it.
 
     Args:
         folder: Created if missing.
@@ -25,6 +26,7 @@ def exclusive_lock(folder: Path) -> Iterator[int]:
         ValueError: If another process holds the lock.
         OSError: On Windows, which has no such lock.
     """
+    made = [one for one in folder.parents if not one.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         try:
@@ -36,7 +38,7 @@ def exclusive_lock(folder: Path) -> Iterator[int]:
         try:
             yield handle
         finally:
-            _remove_if_unused(folder)
+            _remove_if_unused(folder, made)
 
 
 @contextmanager
@@ -65,7 +67,12 @@ def file_lock(path: Path, *, wait: bool = False) -> Iterator[int]:
         yield file.fileno()
 
 
-def _remove_if_unused(folder: Path) -> None:
+def _remove_if_unused(folder: Path, made: Sequence[Path]) -> None:
+    """Remove a folder that holds only its lock, and those of `made` that are empty then."""
     if folder.is_dir() and [file.name for file in folder.iterdir()] == [LOCK]:
         (folder / LOCK).unlink()
         folder.rmdir()
+        for outer in made:
+            if any(outer.iterdir()):
+                break
+            outer.rmdir()

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
+from gcahng.builders.effect import check_effect
 from gcahng.builders.images import (
     Splits,
     build_splits,
@@ -95,6 +96,7 @@ def build_experiment(
     embedder = build_embedder(config, pretrained)
     loss = build_loss(config, num_classes)
     generator = build_generator(config, num_classes)
+    check_effect(config, loss, generator)
     for module in (embedder, loss, *([] if generator is None else [generator])):
         module.to(device, _dtype(config))
     if world_size() > 1:

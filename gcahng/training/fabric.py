@@ -86,7 +86,7 @@ def make_fabric(
         if made.world_size == 1:
             return made
         return fabric(DDPStrategy(process_group_backend=BACKENDS.get(made.device.type)))
-    except (RuntimeError, TypeError, ValueError) as error:
+    except (ImportError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(
             f"fabric: accelerator {section.accelerator!r} with devices {devices!r} and "

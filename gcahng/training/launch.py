@@ -22,7 +22,14 @@ def number_of_devices(section: FabricConfig) -> int:
     """
     if section.devices == 1:
         return 1
-    return make_fabric(section, section.devices, 1).world_size
+    fabric = make_fabric(section, section.devices, 1)
+    cores = os.cpu_count() or 1
+    if fabric.device.type == "cpu" and fabric.world_size > cores:
+        raise ValueError(
+            f"fabric.devices: {fabric.world_size} processes were asked for, but this machine has "
+            f"{cores} cores"
+        )
+    return fabric.world_size
 
 
 @contextmanager

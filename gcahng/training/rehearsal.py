@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 
 import torch
@@ -10,25 +11,29 @@ from torch.utils.data import default_collate
 
 from gcahng.builders.blame import blame_setting
 from gcahng.data import ImageDataset
+from gcahng.graph import batch_layout
+from gcahng.processes import alone
 from gcahng.runs.checkpoint import random_states, restore_random_states
 from gcahng.runs.folder import RunFolder, write_shared_model
 from gcahng.training.experiment import Experiment
 
 
 def rehearse(experiment: Experiment) -> None:
-    """Embed an image of each split, and write the shared model to a temporary folder.
+    """Embed an image of each split, compute the losses of a batch, write the shared model away.
 
-    Networks and random states are left as they were.
+    Networks and random states are left as they were. Of several processes each does it alone.
 
     Raises:
-        ValueError: If images of a split do not fit each other or the backbone, or the embedder
-            cannot be stored; the sentence begins with the setting to change.
+        ValueError: If images of a split do not fit each other or the backbone, a loss cannot be
+            computed, or the embedder cannot be stored; the sentence begins with the setting to
+            change.
     """
     splits = experiment.splits
-    with _undisturbed(experiment):
+    with alone(), _undisturbed(experiment):
         for dataset in (splits.train, splits.validation, splits.test):
             if dataset is not None:
                 _embed_two(experiment, dataset)
+        _compute_losses(experiment)
         with (
             tempfile.TemporaryDirectory() as folder,
             blame_setting("embedder.backbone"),
@@ -38,7 +43,13 @@ def rehearse(experiment: Experiment) -> None:
 
 def _embed_two(experiment: Experiment, dataset: ImageDataset) -> None:
     """Embed the first and the last image as one batch."""
-    images = [dataset[0][0], dataset[len(dataset) - 1][0]]
+    try:
+        images = [dataset[0][0], dataset[len(dataset) - 1][0]]
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"data.transform: the images of the {dataset.split} split cannot be made ({reason})"
+        ) from error
     shapes = ", ".join(str(list(image.shape)) for image in images)
     try:
         batch = experiment.to_device(default_collate(images))
@@ -62,6 +73,33 @@ def _embed_two(experiment: Experiment, dataset: ImageDataset) -> None:
             f"embedder.backbone: expected embeddings of shape [2, {dim}] from two images, got "
             f"{shape} from {name!r}"
         )
+
+
+def _compute_losses(experiment: Experiment) -> None:
+    """Compute metric loss and generator on random embeddings of one batch, with copies of both."""
+    config = experiment.config
+    weight = next(experiment.embedder.fc.parameters())
+    labels = torch.arange(config.batch.classes).repeat(config.batch.samples)
+    layout = batch_layout(labels).to(weight.device)
+    embeddings = weight.new_empty(len(labels), config.embedder.dim).normal_().requires_grad_()
+    labels = labels.to(weight.device)
+    try:
+        loss, generator = deepcopy((experiment.loss, experiment.generator))
+    except RuntimeError:
+        return  # Not every class of a user can be copied; what is wrong shows in the first batch.
+    with torch.enable_grad():
+        with blame_setting("loss.args" if config.loss.args else "loss.name"):
+            known = {"layout": layout} if getattr(loss, "takes_layout", False) else {}
+            metric = loss(embeddings, labels, **known)
+            if metric.dim():
+                shape = list(metric.shape)
+                raise ValueError(f"Expected the metric loss as a scalar (got {shape})")
+        if generator is None or config.generator is None:
+            return
+        with blame_setting("generator.args" if config.generator.args else "generator"):
+            generator(embeddings, labels, layout=layout)
+            if generator.has_generator_losses:
+                generator.generator_losses(embeddings.detach(), labels, layout=layout)
 
 
 @contextmanager

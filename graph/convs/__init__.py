@@ -12,6 +12,7 @@ from gcahng.graph.convs.gca_edge_only_conv import GCAEdgeOnlyConv
 from gcahng.graph.convs.gca_node_only_conv import GCANodeOnlyConv
 from gcahng.graph.convs.mlp_conv import MLPConv
 from gcahng.graph.convs.none_conv import NoneConv
+from gcahng.graph.convs.parts import IndivisibleError
 from gcahng.graph.convs.pyg_conv import PyGConv, operator_arguments
 from gcahng.graph.convs.pyg_operators import OPERATORS
 from gcahng.graph.convs.user_conv import UserConv
@@ -38,12 +39,14 @@ __all__ = [
     "GCAConv",
     "GCAEdgeOnlyConv",
     "GCANodeOnlyConv",
+    "IndivisibleError",
     "Layer",
     "LayerSpec",
     "MLPConv",
     "NoneConv",
     "PyGConv",
     "build_conv",
+    "layer_arguments",
 ]
 
 
@@ -95,7 +98,7 @@ def build_conv(
     settings = settings or {}
     check_arguments("a network of layers", settings, SETTINGS)
     make = CONVS.find(name)
-    takes = _arguments(name, make)
+    takes = layer_arguments(name)
     if name in OPERATORS:
         # Their signature is open; PyG's own names the arguments.
         check_arguments(f"layer {name!r}", args, takes)
@@ -105,10 +108,18 @@ def build_conv(
     return UserConv(name, conv) if ":" in name else conv
 
 
-def _arguments(name: str, make: Callable[..., nn.Module]) -> list[str]:
-    """Names of the arguments after the two widths."""
+def layer_arguments(name: str) -> list[str]:
+    """Return the names of a layer's arguments after its two widths.
+
+    Raises:
+        ValueError: If there is no such layer.
+
+    Example:
+        >>> layer_arguments("gca_node_only"), layer_arguments("mlp")
+        (['heads', 'memory'], [])
+    """
     if name in OPERATORS:
         return operator_arguments(name)
-    parameters = inspect.signature(make).parameters.values()
+    parameters = inspect.signature(CONVS.find(name)).parameters.values()
     named = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     return named[2:]

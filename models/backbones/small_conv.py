@@ -40,6 +40,8 @@ class SmallConv(nn.Module):
                 f"Expected 'channels' and 'strides' of equal length, at least 1 (got "
                 f"{len(channels)} and {len(strides)})."
             )
+        if min(in_channels, *channels, *strides) < 1:
+            raise ValueError("Expected 'in_channels', 'channels' and 'strides' of at least 1.")
         inputs = (in_channels, *channels[:-1])
         self.blocks = nn.Sequential(*map(_block, inputs, channels, strides))
         self.out_channels = channels[-1]

@@ -1,9 +1,10 @@
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
-from gcahng.files import atomic_write, write_text
+from gcahng.files import atomic_write, check_folder, write_text
 
 
 def test_write_text_creates_folders_and_replaces(tmp_path):
@@ -52,3 +53,18 @@ def test_what_utf_8_cannot_encode_is_written_as_escapes(tmp_path):
     path = tmp_path / "note.txt"
     write_text(path, "caf\udce9 \ud800 ä – 鳥")
     assert path.read_text(encoding="utf-8") == "caf\\udce9 \\ud800 ä – 鳥"
+
+
+def test_a_folder_or_a_file_in_the_way_is_named(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError) as info, atomic_write(tmp_path):
+        pass
+    assert str(info.value) == f"cannot write '{tmp_path}': it is a folder; name a file"
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(NotADirectoryError) as wrong:
+        check_folder(file / "a" / "b", "--out")
+    assert str(wrong.value) == (
+        f"--out: '{file}' is a file, so '{file / 'a' / 'b'}' cannot be made: name a folder"
+    )
+    check_folder(tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == [file], "nothing is made"

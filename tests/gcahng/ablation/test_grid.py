@@ -104,7 +104,7 @@ MISTAKES = [
         "grid.yaml: unknown key 'cell' (did you mean 'cells'?); allowed here: title, base, seeds, "
         "first_seed, reference, split, show, note, settings, cells, axes, equal_time",
     ),
-    (HEAD + CELLS + "seeds: 0", "grid.yaml: seeds: expected an integer ≥ 1, got 0"),
+    (HEAD + CELLS + "seeds: 0", "grid.yaml: seeds: expected an integer ≥ 1 and ≤ 1000, got 0"),
     (HEAD + "cells: [npair]", "grid.yaml: cells: expected a mapping, got ['npair']"),
     (HEAD + "cells: {npair: 3}", "grid.yaml: cells.npair: expected a mapping, got 3"),
     (

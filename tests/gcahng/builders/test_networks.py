@@ -64,7 +64,7 @@ def test_layers_are_mixed_and_ones_own_is_found(
         (["generator.graph.conv=gatv"], r"generator\.graph\.conv: unknown layer 'gatv'"),
         (["generator.graph.layers=[gca, gat2]"], r"generator\.graph\.layers: unknown layer 'gat2'"),
         (["generator.graph.conv=nowhere:Conv"], "there is no module 'nowhere'"),
-        (["generator.graph.layers=-1"], "expected an integer ≥ 0 or a list of"),
+        (["generator.graph.layers=-1"], "expected an integer ≥ 0 and ≤ 1000 or a list of"),
         (
             ["generator.name=scalar", "generator.args.valeu=1"],
             r"generator\.args: generator 'scalar' takes no 'valeu' \(did you mean 'value'\?\)",

@@ -122,7 +122,7 @@ HOSTILE = [
     ("folder", "test_share=.nan", "Expected a test share between 0 and 1 (got nan)."),
     ("folder", "test_share=-.inf", "Expected a test share between 0 and 1 (got -inf)."),
     ("folder", "path=[a]", "data set 'folder': expected 'path' as text or null, got ['a']"),
-    ("folder", 'path="a\\0b"', "There is no folder '"),
+    ("folder", 'path="a\\0b"', "override 'path="),
     ("folder", "seed=x", "data set 'folder': expected 'seed' as an integer, got 'x'"),
     ("folder", "seed=-1", "Expected a seed of 0 or more for the test split (got -1)."),
     (
@@ -143,7 +143,7 @@ HOSTILE = [
     ("digits", "name=x", "data set 'digits' takes no 'name'; it takes no arguments"),
     ("digits", "unreadable=skip", "data set 'digits' takes no 'unreadable'"),
     ("csv", "file=5", "data set 'csv': expected 'file' as text or null, got 5"),
-    ("csv", 'file="a\\0"', "There is no table '"),
+    ("csv", 'file="a\\0"', "override 'file="),
     ("csv", "crop=1", "data set 'csv': expected 'crop' as true or false, got 1"),
 ]
 

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,7 +140,7 @@ def test_a_missing_base_names_its_file_and_the_nearest(write: Write) -> None:
         load_layers(path)
     assert str(info.value) == (
         "sub/x.yaml: base '../quikstart.yaml' does not exist (did you mean "
-        "'../quickstart.yaml'?); write it relative to this file"
+        "'../quickstart.yaml'?); write it relative to this file, or name a packaged experiment"
     )
 
 
@@ -159,3 +160,81 @@ def test_a_missing_file_lists_what_comes_close(write: Write) -> None:
         find_config("quikstart")
     with pytest.raises(FileNotFoundError, match=r"^no config file '\.'; packaged: .*quickstart,"):
         find_config(".")
+
+
+def test_a_base_may_be_a_packaged_experiment(write: Write) -> None:
+    layers, _ = load_layers(write("mine.yaml", "base: quickstart/npair\nseed: 3\n"))
+    assert layers.values["generator"] is None
+    assert layers.values["data"] == {"name": "glyphs"}
+    write("quickstart.yaml", "a: 1\n")
+    own, _ = load_layers(write("x.yaml", "base: quickstart.yaml\n"))
+    assert own.values == {"a": 1}, "a file beside this one goes first"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        (
+            "seed=1",
+            "'seed=1' is a setting: name an experiment before it, as in 'quickstart seed=1'",
+        ),
+        (
+            "paper/_cub",
+            "'paper/_cub' is a part that experiments are based on, not an experiment; choose from: "
+            "paper/cub_dino, paper/cub_googlenet, paper/cub_resnet50, "
+            "paper/cub_resnet50_proxy_anchor",
+        ),
+    ],
+)
+def test_names_that_are_no_experiment(name: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match="experiment") as info:
+        find_config(name)
+    assert str(info.value) == sentence
+
+
+def test_a_wrong_section_does_not_hide_behind_an_override(write: Write) -> None:
+    path = write("x.yaml", "train: [1]\n")
+    with pytest.raises(ValueError, match="mapping") as info:
+        load_layers(path, ["train.epochs=2"])
+    assert str(info.value) == (
+        "x.yaml: train: expected a mapping (keys: epochs, warmup_epochs, max_seconds, keep_every), "
+        "got [1]"
+    )
+    with pytest.raises(ValueError, match=r"override 'train\.epochs=2': train was set to 5 before"):
+        load_layers(write("x.yaml", ""), ["train=5", "train.epochs=2"])
+
+
+def test_one_quirk_changes_the_others_stay(write: Write) -> None:
+    path = write("x.yaml", "quirks: faithful\n")
+    for overrides in (["quirks.clip=corrected"], ["quirks=faithful", "quirks.clip=corrected"]):
+        quirks = load_layers(path, overrides)[0].values["quirks"]
+        assert quirks["clip"] == "corrected"
+        assert quirks["select"] == "faithful"
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("data.root=my photos #2", "my photos #2"),
+        ("data.root=[old] photos", "[old] photos"),
+        ("data.root=2021", "2021"),
+        ("data.root=photos: new", "photos: new"),
+        ("data.root=true", "true"),
+        ('data.root="2021 #1"', "2021 #1"),
+        ("data.root='it''s'", "it's"),
+        ('data.root="a" and b', '"a" and b'),
+        ("data.root=null", None),
+        ("data.root=~", None),
+        ("data.args.path=photos: new #2", "photos: new #2"),
+        ("data.args.seed=3", 3),
+        ("data.args.names=[a, b]", ["a", "b"]),
+        ("data.args.file='2021'", "2021"),
+        ("train.epochs=3 # as before", 3),
+    ],
+)
+def test_text_is_read_as_text(write: Write, override: str, value: object) -> None:
+    layers, _ = load_layers(write("x.yaml", ""), [override])
+    found: Any = layers.values
+    for key in override.partition("=")[0].split("."):
+        found = found[key]
+    assert found == value

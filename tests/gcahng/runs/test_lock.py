@@ -95,3 +95,13 @@ def test_a_training_that_cannot_start_leaves_no_folder(
     with pytest.raises(SystemExit):
         cli.main()
     assert not folder.exists()
+
+
+def test_folders_made_for_the_lock_alone_are_removed(tmp_path: Path) -> None:
+    with exclusive_lock(tmp_path / "runs" / "one"):
+        assert (tmp_path / "runs" / "one").is_dir()
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "runs").mkdir()
+    with exclusive_lock(tmp_path / "runs" / "one"):
+        pass
+    assert [file.name for file in tmp_path.iterdir()] == ["runs"], "it was there before"

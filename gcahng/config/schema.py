@@ -1,0 +1,52 @@
+"""The schema of an experiment: all its sections together."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from gcahng.config.sections import (
+    BatchConfig,
+    DataConfig,
+    EmbedderConfig,
+    EvalConfig,
+    FabricConfig,
+    GeneratorConfig,
+    LossConfig,
+    OptimConfig,
+    QuirksConfig,
+    Section,
+    Seed,
+    TrainConfig,
+)
+
+
+class ExperimentConfig(Section):
+    """The complete configuration of an experiment.
+
+    Example:
+        >>> from gcahng.config import load_config
+        >>> config = load_config("quickstart")
+        >>> config.batch.classes, config.batch.samples, config.generator.name
+        (8, 2, 'gca_hng')
+    """
+
+    name: Annotated[str, Field(pattern=r"^[^/\\]+$")]
+    """Default: the file's name without suffix."""
+    seed: Seed = 0
+    output: str = "runs"
+    """The run folder is `<output>/<name>-seed<seed>`."""
+    data: DataConfig
+    batch: BatchConfig
+    embedder: EmbedderConfig
+    loss: LossConfig = LossConfig()
+    generator: GeneratorConfig | None = GeneratorConfig()
+    quirks: QuirksConfig = QuirksConfig()
+    optim: OptimConfig
+    train: TrainConfig
+    eval: EvalConfig = EvalConfig()
+    fabric: FabricConfig = FabricConfig()
+
+    @property
+    def selects_on_test(self) -> bool:
+        """Whether the best epoch is selected on the test split, which biases the metrics."""
+        return self.quirks.select == "faithful" or self.data.validation == 0
