@@ -1,0 +1,156 @@
+"""Whole trainings by two processes: the figures of one, however they are started or stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gcahng.runs.checkpoint import load_checkpoint
+from gcahng.runs.folder import RunFolder
+
+REPOSITORY = Path(__file__).parents[3]
+EPOCHS = 3
+SETTINGS = [
+    *(f"train.epochs={EPOCHS}", "batch.samples=20", "batch.classes=5", "embedder.dim=8"),
+    *("data.validation=0", "fabric.accelerator=cpu", "fabric.precision=64-true"),
+    "generator.graph.layers=1",
+]
+GCAHNG = [sys.executable, "-m", "gcahng"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "gcahng"]
+TWO = "fabric.devices=2"
+MakeOnce = Callable[[str, Callable[[Path], object]], Path]
+
+
+def train(folder: Path, *settings: str, program: list[str] = GCAHNG, **env: str) -> Any:
+    """Start a training of a small run in `folder`."""
+    place = [f"name={folder.name}", "seed=0", f"output={folder.parent}"]
+    command = [*program, "train", "digits", *SETTINGS, *place, *settings]
+    return subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finished(process: Any, status: int = 0) -> str:
+    """What a training printed; it must end with this status."""
+    text = process.communicate(timeout=240)[0]
+    assert process.returncode == status, text
+    return str(text)
+
+
+def run_of(folder: Path) -> RunFolder:
+    return RunFolder(folder.with_name(f"{folder.name}-seed0"))
+
+
+@pytest.fixture(scope="module")
+def by_one(make_once: MakeOnce) -> RunFolder:
+    def build(folder: Path) -> None:
+        finished(train(folder))
+        run_of(folder).path.rename(folder)
+
+    return RunFolder(make_once("launched-by-one", build))
+
+
+def assert_same_run(found: RunFolder, expected: RunFolder) -> None:
+    """The same figures and, up to rounding, the same weights."""
+    figures, wanted = (json.loads(run.results.read_text()) for run in (found, expected))
+    for name, value in wanted.items():
+        if name.startswith(("last/", "best/")):
+            assert figures[name] == pytest.approx(value, abs=1e-9), name
+    weights = load_checkpoint(found.last)["embedder"]
+    for name, value in load_checkpoint(expected.last)["embedder"].items():
+        torch.testing.assert_close(weights[name], value, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("way", ["devices", "torchrun", "srun"])
+def test_two_processes_end_with_the_figures_of_one(
+    tmp_path: Path, by_one: RunFolder, way: str
+) -> None:
+    folder = tmp_path / "two"
+    if way == "devices":
+        text = finished(train(folder, TWO))
+    elif way == "torchrun":
+        text = finished(train(folder, program=TORCHRUN))
+    else:
+        job = {
+            "SLURM_JOB_ID": "17",
+            "SLURM_NTASKS": "2",
+            "SLURM_STEP_NUM_TASKS": "2",
+            "SLURM_STEP_NUM_NODES": "1",
+            "SLURM_NTASKS_PER_NODE": "2",
+            "SLURM_NODEID": "0",
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(20000 + os.getpid() % 20000),
+        }
+        tasks = [
+            train(folder, **job, SLURM_PROCID=str(number), SLURM_LOCALID=str(number))
+            for number in range(2)
+        ]
+        text, silent = (finished(task) for task in tasks)
+        assert silent == ""
+    assert text.count(f"epoch {EPOCHS}/{EPOCHS}") == 1
+    assert text.count("report: ") == 1
+    assert_same_run(run_of(folder), by_one)
+
+
+def wait_for(path: Path, process: Any) -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert path.exists()
+
+
+def processes_of(folder: Path) -> list[int]:
+    pattern = f"name={folder.name} seed=0 output={folder.parent}"
+    found = subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True)
+    return sorted(map(int, found.stdout.split()))
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_killed_process_ends_the_training_in_one_sentence(tmp_path: Path, number: int) -> None:
+    folder = tmp_path / "killed"
+    process = train(folder, TWO, "train.epochs=2000")
+    wait_for(run_of(folder).last, process)
+    both = processes_of(folder)
+    assert process.pid in both
+    assert len(both) == 2
+    victim = process.pid if number == 0 else next(pid for pid in both if pid != process.pid)
+    os.kill(victim, signal.SIGKILL)
+    killed = time.monotonic()
+    text = process.communicate(timeout=60)[0]
+    assert time.monotonic() - killed < 60
+    assert f"error: process {number} of 2 has ended or does not answer" in text
+    assert "Traceback" not in text
+    assert processes_of(folder) == []
+
+
+def test_a_signal_saves_and_another_number_of_processes_goes_on(
+    tmp_path: Path, by_one: RunFolder
+) -> None:
+    folder = tmp_path / "stopped"
+    process = train(folder, TWO)
+    wait_for(run_of(folder).last, process)
+    process.send_signal(signal.SIGUSR1)
+    text = finished(process, status=75)
+    run = run_of(folder)
+    assert f"continue with: gcahng train --resume {run.path}" in text
+    stopped = load_checkpoint(run.partial if run.partial.exists() else run.last)
+    assert stopped["epoch"] < EPOCHS or stopped["step"]
+    text = finished(train(folder, "--resume", "auto"))
+    assert "epoch 1/" not in text
+    assert not run.partial.exists()
+    assert_same_run(run, by_one)
+    again = finished(train(folder, "--resume", "auto"))
+    assert "epoch" not in again.split("Test split")[0]
