@@ -173,14 +173,16 @@ def _display(config: "ExperimentConfig", first: bool) -> AbstractContextManager[
     return training_display(title, config.train.epochs, config.eval.select, shown)
 
 
-def _note_splits(trainer: "Trainer") -> None:
-    """Say before the training if test classes are trained on, and what validation is done on."""
+def _note_before(trainer: "Trainer") -> None:
+    """Say before the training what its figures depend on: shared classes, validation, chunks."""
     from gcahng.runs.record import closed_set_note
+    from gcahng.training.embedding import chunk_note
 
     splits = trainer.experiment.splits
     shared = len(splits.shared_classes)
     closed_set = closed_set_note(shared, splits.test.num_classes) if shared else None
-    for note in (closed_set, splits.validation_note):
+    chunks = chunk_note(trainer.experiment.embedder, trainer.config.batch.chunk)
+    for note in (closed_set, splits.validation_note, chunks):
         if note is not None:
             console.print(f"note: {note}", soft_wrap=True, highlight=False)
 
@@ -190,7 +192,7 @@ def _fit(trainer: "Trainer", first: bool) -> None:
     from gcahng.training.interruption import EXIT_STATUS, TrainingStopped
 
     if first:
-        _note_splits(trainer)
+        _note_before(trainer)
     try:
         trainer.fit()
     except TrainingStopped as stopped:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gcahng.graph.dense.memory import autocast_state
+from gcahng.models import Embedder
 from gcahng.processes import gather_rows, rank, world_size
 
 Finish = Callable[[], None]
@@ -60,6 +61,16 @@ def trains_statistics(backbone: nn.Module) -> bool:
         (True, False)
     """
     return any(isinstance(layer, _BatchNorm) and layer.training for layer in backbone.modules())
+
+
+def chunk_note(embedder: Embedder, chunk: int | None) -> str | None:
+    """The sentence about BatchNorm statistics of chunks; None if there are none."""
+    if chunk is None or not trains_statistics(embedder.train().backbone):
+        return None
+    return (
+        f"batch.chunk: the backbone's BatchNorm layers are trained on statistics of {chunk} images "
+        "and not of the whole batch; embedder.freeze=[bn] fixes them"
+    )
 
 
 def _number_of_chunks(total: int, chunk: int) -> int:

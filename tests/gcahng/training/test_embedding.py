@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gcahng.models.embedder import Embedder
-from gcahng.training.embedding import embed_batch, trains_statistics
+from gcahng.training.embedding import chunk_note, embed_batch, trains_statistics
 from tests.gcahng.training import steps
 from tests.graph.oracle import assert_near
 
@@ -91,3 +91,11 @@ def test_which_backbones_train_statistics() -> None:
     assert not trains_statistics(embedder().backbone)
     assert trains_statistics(embedder(nn.BatchNorm1d(7)).backbone)
     assert not trains_statistics(embedder(nn.BatchNorm1d(7)).eval().backbone)
+
+
+def test_trained_statistics_of_chunks_are_mentioned() -> None:
+    assert chunk_note(embedder(nn.BatchNorm1d(7)), None) is None
+    assert chunk_note(embedder(), 3) is None
+    note = chunk_note(embedder(nn.BatchNorm1d(7)).eval(), 3)
+    assert note is not None
+    assert "BatchNorm layers are trained on statistics of 3 images" in note
