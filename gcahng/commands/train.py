@@ -190,6 +190,7 @@ def _note_before(trainer: "Trainer") -> None:
 def _fit(trainer: "Trainer", first: bool) -> None:
     """Train to the end; Ctrl-C and signals say how to continue."""
     from gcahng.training.interruption import EXIT_STATUS, TrainingStopped
+    from gcahng.training.watchdog import INTERRUPTED
 
     if first:
         _note_before(trainer)
@@ -203,12 +204,13 @@ def _fit(trainer: "Trainer", first: bool) -> None:
             )
         raise SystemExit(EXIT_STATUS) from None
     except KeyboardInterrupt:
-        console.print(
-            f"interrupted after epoch {trainer.progress.whole_epochs}; continue with: "
-            f"gcahng train --resume {trainer.folder.path}",
-            soft_wrap=True,
-        )
-        raise SystemExit(130) from None
+        if first:
+            console.print(
+                f"interrupted after epoch {trainer.progress.whole_epochs}; continue with: "
+                f"gcahng train --resume {trainer.folder.path}",
+                soft_wrap=True,
+            )
+        raise SystemExit(INTERRUPTED) from None
 
 
 def _report(trainer: "Trainer") -> None:

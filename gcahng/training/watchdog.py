@@ -13,6 +13,8 @@ from gcahng.processes import rank, world_size
 
 # Seconds between two signs of life, and without one until a process counts as dead.
 PERIOD, PATIENCE = 1.0, 20.0
+# The exit status after Ctrl-C.
+INTERRUPTED = 130
 
 
 class Watchdog:
@@ -48,10 +50,10 @@ class Watchdog:
             # An exchange broke off, most likely because another process ended: the thread that
             # watches finds out which one, and ends this process.
             time.sleep(PATIENCE + 5 * PERIOD)
-        if error is None:
+        if error is None or isinstance(error, SystemExit):
             self.store.set(f"ended/{self.number}", "1")
-            # Process 0 keeps the store, so it leaves last.
-            if self.number == 0:
+            # Process 0 keeps the store, so it leaves last. Ctrl-C may have reached it alone.
+            if self.number == 0 and not (error is not None and error.code == INTERRUPTED):
                 self._wait_for_others()
             self.ended.set()
         elif self.store.add("failures", 1) > 1:
