@@ -193,8 +193,8 @@ class _PairMixing(torch.autograd.Function):
                 grad_nodes.index_add_(0, col, upstream).index_add_(0, row, upstream, alpha=-1)
             if grad_share is not None:
                 step = difference.mul_(eta[chunk])
-                _add_share(grad_share, col, row, flow_back.mul_(step).sum(-1).neg_(), own)
-                _add_share(grad_share, row, col, flow_there.mul_(step).sum(-1), own)
+                _set_share(grad_share, col, row, flow_back.mul_(step).sum(-1).neg_(), own)
+                _set_share(grad_share, row, col, flow_there.mul_(step).sum(-1), own)
         return (
             None if grad_nodes is None else grad_nodes.view_as(slots),
             *(grad_eta, grad_share, None, None, None),
@@ -223,7 +223,10 @@ def _local(anchor: Tensor, share: Tensor, own: slice) -> tuple[Tensor, Tensor | 
     return (anchor - own.start).masked_fill(~owned, 0), owned.to(share.dtype)
 
 
-def _add_share(grad: Tensor, anchor: Tensor, other: Tensor, values: Tensor, own: slice) -> None:
-    """Add the gradient of A at (anchor, other), if the anchor is an own one."""
+def _set_share(grad: Tensor, anchor: Tensor, other: Tensor, values: Tensor, own: slice) -> None:
+    """Set the gradient of A at (anchor, other), if the anchor is an own one."""
     local, owned = _local(anchor, grad, own)
-    grad.index_put_((local, other), values * owned, accumulate=True)
+    if isinstance(owned, Tensor):  # several foreign anchors share row 0
+        grad.index_put_((local, other), values * owned, accumulate=True)
+    else:
+        grad[local, other] = values

@@ -98,7 +98,7 @@ class CellRun:
 
     def _changed(self, config: ExperimentConfig) -> list[str]:
         """Keys in which the run on disk differs from a configuration."""
-        if not (self.folder.last.exists() or self.folder.results.exists()):
+        if not (self.folder.begun or self.folder.results.exists()):
             return []
         return differing_keys(read_config(self.folder.config), config)
 
@@ -111,7 +111,7 @@ class CellRun:
         config = self.config()
         assert config is not None
         self.failure.unlink(missing_ok=True)
-        if self.folder.last.exists():
+        if self.folder.begun:
             return ["--resume", str(self.folder.path)]
         write_text(self.settings, dump_config(config))
         return [str(self.settings), "--run", str(self.folder.path)]

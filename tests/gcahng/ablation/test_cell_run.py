@@ -52,6 +52,9 @@ def test_a_run_begins_with_its_settings_and_goes_on_without(write_grid: WriteGri
     assert load_config(run.settings) == run.config()
     finish(run, 0.5)
     assert run.arguments() == ["--resume", "runs/ablations/grid/full-seed1"]
+    # Stopped within its first epoch.
+    run.folder.last.rename(run.folder.partial)
+    assert run.arguments() == ["--resume", "runs/ablations/grid/full-seed1"]
 
 
 @pytest.mark.parametrize(("seconds", "epochs"), [(35.0, 4), (1.0, 1)])
