@@ -59,6 +59,14 @@ def _without_effect(
         yield "data.validation_seed", "data.validation is 0, so no classes are held out"
 
 
+def asks_for_something(section: Section, name: str) -> bool:
+    """Whether a setting was chosen for this experiment, and neither null nor the default."""
+    if name not in section.model_fields_set:
+        return False
+    value = getattr(section, name)
+    return value is not None and value != type(section).model_fields[name].default
+
+
 def _chosen(section: Section, names: set[str]) -> list[str]:
-    """Which of these settings were chosen for this experiment."""
-    return sorted(names & section.model_fields_set)
+    """Which of these settings ask for something."""
+    return sorted(name for name in names if asks_for_something(section, name))

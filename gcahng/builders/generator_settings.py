@@ -5,6 +5,7 @@ from operator import attrgetter
 from typing import Any
 
 from gcahng.builders.blame import blame_setting
+from gcahng.builders.effect import asks_for_something
 from gcahng.config import ExperimentConfig
 from gcahng.config.sections import GraphConfig, Section
 from gcahng.generators import GENERATORS, argument_names
@@ -60,12 +61,12 @@ def check_generator_settings(config: ExperimentConfig) -> None:
         known = argument_names(GENERATORS.find(section.name))
     _check_layers(section.graph)
     with blame_setting("generator.args"):
-        check_arguments(f"generator {section.name!r}", section.args, known)
         for name in section.args:
             if name in SETTINGS:
                 raise ValueError(f"{name!r} is set by {SETTINGS[name]}: set it there")
+        own = [name for name in known if name not in SETTINGS]
+        check_arguments(f"generator {section.name!r}", section.args, own)
     taken = [path for name, path in SETTINGS.items() if name in known]
-    own = [name for name in known if name not in SETTINGS]
     more = f"; in generator.args: {', '.join(own)}" if own else ""
     for name in _chosen(config):
         if name not in known:
@@ -78,16 +79,13 @@ def check_generator_settings(config: ExperimentConfig) -> None:
 
 
 def _chosen(config: ExperimentConfig) -> Iterator[str]:
-    """Names of the arguments whose setting was chosen for this experiment."""
+    """Names of the arguments whose setting asks for something in this experiment."""
     for name, path in SETTINGS.items():
         *outer, last = path.split(".")
         section: Section | None = config
         for key in outer:
             section = None if section is None else getattr(section, key)
-        if section is None or last not in section.model_fields_set:
-            continue
-        # A quirk that is corrected asks for nothing.
-        if outer != ["quirks"] or getattr(section, last) == "faithful":
+        if section is not None and asks_for_something(section, last):
             yield name
 
 
@@ -99,7 +97,7 @@ def _unused(name: str, config: ExperimentConfig) -> str:
         return f"generator.graph.layers {'is 0' if graph.layers == 0 else 'lists the layers'}"
     if name == "memory" and graph.path == "sparse":
         return "generator.graph.path is sparse, and only the dense path has this choice"
-    if name == "dropout" and graph.dropout == "off":
+    if name == "dropout" and graph.dropout == "off" and graph.dropout_rate:
         return "generator.graph.dropout is off"
     names = _layer_names(graph)
     # Without the quirk, the number of heads is also that of the edge attention.

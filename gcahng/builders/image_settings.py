@@ -17,8 +17,9 @@ def adopt_image_settings(config: ExperimentConfig) -> ExperimentConfig:
 
     Applies to timm's models with the `imagenet` transform. `size`, `mean` and `std` that differ
     from the transform's defaults become arguments of `data.transform.train` and `test`; values
-    that the experiment sets take precedence. If it sets another image size and the model has a
-    fixed one, such as a ViT, the model is built for that size with `img_size`.
+    that the experiment sets take precedence; a size that it sets for one of the two holds for
+    both. If it sets another image size and the model has a fixed one, such as a ViT, the model is
+    built for that size with `img_size`.
 
     Returns:
         The completed experiment, which records what was used; applying this again changes nothing.
@@ -42,12 +43,14 @@ def adopt_image_settings(config: ExperimentConfig) -> ExperimentConfig:
         return config
     sizes = [args["size"] for args in (transform.test, transform.train) if "size" in args]
     args = dict(backbone.args)
-    filled: dict[str, Any] = {"mean": list(expected.mean), "std": list(expected.std)}
-    if sizes:
-        if expected.fixed and sizes[0] != expected.size:
-            args.setdefault("img_size", sizes[0])
-    else:
-        filled["size"] = args.get("img_size", expected.size)
+    size = sizes[0] if sizes else _first(args.get("img_size", expected.size))
+    if sizes and expected.fixed and size != expected.size:
+        args.setdefault("img_size", size)
+    filled: dict[str, Any] = {
+        "size": size,
+        "mean": list(expected.mean),
+        "std": list(expected.std),
+    }
     filled = {key: value for key, value in filled.items() if value != DEFAULTS[key]}
     images = {"train": filled | transform.train, "test": filled | transform.test}
     return config.model_copy(
@@ -60,3 +63,8 @@ def adopt_image_settings(config: ExperimentConfig) -> ExperimentConfig:
             ),
         }
     )
+
+
+def _first(size: Any) -> Any:
+    """The height of a size that is given as (height, width)."""
+    return size[0] if isinstance(size, list | tuple) and size else size

@@ -24,7 +24,9 @@ def evaluate(
     from gcahng.evaluation.ranking import ranked_by
     from gcahng.reports.result_table import figure_columns
     from gcahng.reports.tables import results_table
+    from gcahng.runs.folder import RunFolder
     from gcahng.runs.loading import embed_split, load_run
+    from gcahng.runs.record import read_record, selection_notes
 
     run = load_run(source, last=last)
     if root is not None:
@@ -36,4 +38,8 @@ def evaluate(
     console.print(f"{run.path}{epoch}; {split} split of {found.dataset.name}, %", soft_wrap=True)
     console.print(results_table([figures], figure_columns(figures)))
     engine = ranked_by(run.config.eval.engine, found.embeddings.device)
-    console.print(f"Ranked by {engine}.", highlight=False)
+    folder = RunFolder(run.path.parent.parent)
+    notes = []
+    if split == "test" and folder.results.is_file():
+        notes = selection_notes([read_record(folder, folder.path.name)])
+    console.print(*notes, f"Ranked by {engine}.", highlight=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,9 +47,10 @@ def train(
     from gcahng.runs.folder import RunFolder
 
     if resume is not None and resume != AUTO:
-        if config is not None or run is not None:
-            raise ValueError("--resume takes a run folder alone: no config, settings or --run")
-        resume_run(RunFolder(Path(resume)), root)
+        if run is not None or (config is not None and "=" not in config):
+            raise ValueError("--resume takes a run folder and settings: no config and no --run")
+        changes = [*([] if config is None else [config]), *(overrides or [])]
+        resume_run(RunFolder(Path(resume)), root, changes)
         return
     if root is not None:
         raise ValueError("--root goes with --resume; for a new run, set data.root=FOLDER")
@@ -75,7 +77,7 @@ def start_or_resume_run(config: "ExperimentConfig", folder: "RunFolder") -> None
         ValueError: If the run in the folder has other settings, see `changed_experiment`.
     """
     from gcahng.builders.image_settings import adopt_image_settings
-    from gcahng.config import changed_experiment, read_config
+    from gcahng.config import changed_experiment, read_config, with_circumstances
     from gcahng.training.place import is_first
 
     if not folder.begun:
@@ -88,7 +90,8 @@ def start_or_resume_run(config: "ExperimentConfig", folder: "RunFolder") -> None
             "another folder with --run, or another 'name' or 'seed'"
         )
     if not folder.results.is_file():
-        resume_run(folder)
+        folder.check_trained_here()
+        _run(with_circumstances(there, config), folder, new=False)
     elif is_first():
         _show(folder)
 
@@ -108,23 +111,38 @@ def start_run(config: "ExperimentConfig", folder: "RunFolder") -> None:
     _run(adopt_image_settings(config), folder, new=True)
 
 
-def resume_run(folder: "RunFolder", root: Path | None = None) -> None:
+def resume_run(folder: "RunFolder", root: Path | None = None, changes: Sequence[str] = ()) -> None:
     """Continue a run after the last state that it saved.
 
     Args:
-        folder: The run.
+        folder: The run. Classes that its settings name as `module.path:ClassName` are imported.
         root: The folder of all data sets, if it is not that of the settings any more.
+        changes: `key.path=value` settings that do not change what the training computes, such as
+            the device or the time limit.
 
     Raises:
         FileNotFoundError: If there is no run in the folder.
-        ValueError: If the run holds an imported model.
+        ValueError: If the run holds an imported model, or a change is of the experiment itself.
     """
-    from gcahng.config import read_config, with_data_root
+    from gcahng.config import (
+        changed_experiment,
+        load_config,
+        read_config,
+        with_circumstances,
+        with_data_root,
+    )
 
     if not folder.config.is_file():
         raise FileNotFoundError(f"no run to resume in '{folder.path}': it has no config.yaml")
     folder.check_trained_here()
     config = read_config(folder.config)
+    if changes:
+        given = load_config(folder.config, changes)
+        if changed := changed_experiment(config, given):
+            raise ValueError(
+                f"--resume: {', '.join(changed)} would change the experiment: start a new run"
+            )
+        config = with_circumstances(config, given)
     if root is not None:
         config = with_data_root(config, root)
     _run(config, folder, new=False)

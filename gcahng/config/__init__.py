@@ -9,6 +9,7 @@ from gcahng.config.experiment import (
     load_config,
     parse_config,
     read_config,
+    with_circumstances,
     with_data_root,
 )
 from gcahng.config.overrides import parse_settings
@@ -25,5 +26,6 @@ __all__ = [
     "parse_config",
     "parse_settings",
     "read_config",
+    "with_circumstances",
     "with_data_root",
 ]

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,27 @@ def changed_experiment(first: ExperimentConfig, second: ExperimentConfig) -> lis
         ['seed']
     """
     return [key for key in differing_keys(first, second) if key not in _CIRCUMSTANCES]
+
+
+def with_circumstances(config: ExperimentConfig, given: ExperimentConfig) -> ExperimentConfig:
+    """Return `config` with the settings of `given` that do not change what a training computes.
+
+    Example:
+        >>> config, given = load_config("digits"), load_config("digits", ["output=new", "seed=1"])
+        >>> found = with_circumstances(config, given)
+        >>> found.output, found.seed
+        ('new', 0)
+    """
+    update: dict[str, Any] = {}
+    for path in sorted(_CIRCUMSTANCES):
+        section, _, name = path.rpartition(".")
+        value = attrgetter(path)(given)
+        if section:
+            before = update.get(section, getattr(config, section))
+            update[section] = before.model_copy(update={name: value})
+        else:
+            update[name] = value
+    return config.model_copy(update=update)
 
 
 def _differing(first: dict[str, Any], second: dict[str, Any], prefix: str = "") -> Iterator[str]:

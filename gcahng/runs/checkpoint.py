@@ -26,6 +26,8 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     # Torch's writer raises RuntimeError where the system refuses to write.
     except (OSError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
+        if reason.startswith("["):  # torch's own words about its archive
+            reason = "the system did not take all of it, as on a full disk"
         raise OSError(
             f"cannot write the checkpoint '{path}' ({reason}): make room on its disk or check its "
             "permissions, then continue with --resume"

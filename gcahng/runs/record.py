@@ -88,7 +88,14 @@ def figures_after(record: RunRecord, epoch: str, split: Split = "test") -> dict[
 
 
 def selection_note(records: Sequence[RunRecord]) -> str:
-    """Say how the best epochs were chosen and what ranked the images.
+    """Say what the figures depend on (`selection_notes`), and what ranked the images."""
+    engines = sorted({str(r.results["ranked_by"]) for r in records if "ranked_by" in r.results})
+    ranked = [f"Ranked by {', '.join(engines)}."] if engines else []
+    return " ".join([*selection_notes(records), *ranked])
+
+
+def selection_notes(records: Sequence[RunRecord]) -> list[str]:
+    """Say how the best epochs were chosen.
 
     Warns of best epochs chosen on the test split, and of test classes that are trained on.
     """
@@ -111,9 +118,7 @@ def selection_note(records: Sequence[RunRecord]) -> str:
         for r in records
         if (trained := r.results.get("test_classes_trained_on"))
     }
-    engines = sorted({str(r.results["ranked_by"]) for r in records if "ranked_by" in r.results})
-    ranked = [f"Ranked by {', '.join(engines)}."] if engines else []
-    return " ".join([*notes, *sorted(closed), *ranked])
+    return [*notes, *sorted(closed)]
 
 
 def closed_set_note(trained_on: float, test_classes: float) -> str:

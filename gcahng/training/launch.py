@@ -44,6 +44,12 @@ def start_others(section: FabricConfig) -> Iterator[None]:
     if place() is not None or local * section.num_nodes == 1:
         yield
         return
+    if section.num_nodes > 1 and "MASTER_ADDR" not in os.environ:
+        raise ValueError(
+            f"fabric.num_nodes: {section.num_nodes} machines were asked for, but MASTER_ADDR is "
+            "not set: start the training with torchrun or srun, or set MASTER_ADDR, MASTER_PORT and "
+            "NODE_RANK on each of them"
+        )
     node = int(os.environ.get("NODE_RANK", "0"))
     before = dict(os.environ)
     os.environ |= {

@@ -110,6 +110,12 @@ def timm_backbone(
     """
     import timm
 
+    if "num_classes" in args:
+        raise ValueError(
+            "'num_classes' is not an argument here: the classifier is left out, and the width of "
+            "the embedding is embedder.dim"
+        )
+
     def make(from_hub: bool) -> nn.Module:
         if from_hub and not _is_cached(model):
             check_reachable(model, TIMM_HOST)

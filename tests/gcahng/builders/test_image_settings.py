@@ -57,8 +57,15 @@ def test_a_fixed_size_follows_the_images() -> None:
     train = ["data.transform.train.size=96", "data.transform.test.size=96"]
     assert _adopted("timm/test_vit", *train)[2] == 96
     assert _adopted("timm/tf_efficientnet_lite0", *train)[2] is None  # takes every size
-    own = _adopted("timm/test_vit", "embedder.backbone.args.img_size=64")
-    assert own == ({"size": 64, **HALVES}, {"size": 64, **HALVES}, 64)
+    for size in (64, [64, 64]):
+        own = _adopted("timm/test_vit", f"embedder.backbone.args.img_size={size}")
+        assert own == ({"size": 64, **HALVES}, {"size": 64, **HALVES}, size)
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_size_of_one_split_holds_for_both(part: str) -> None:
+    found = _adopted("timm/test_vit", f"data.transform.{part}.size=64")
+    assert found == ({"size": 64, **HALVES}, {"size": 64, **HALVES}, 64)
 
 
 def test_the_embedder_gets_its_images(tmp_path: Path) -> None:
