@@ -1,5 +1,6 @@
 """Load batches of images, in worker processes or not, with errors in one sentence."""
 
+import signal
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -61,7 +62,11 @@ class ImageLoader(DataLoader[Any]):
         else:
             guarded = _WithFailures(dataset)
             super().__init__(
-                guarded, num_workers=num_workers, collate_fn=_collate_or_failure, **settings
+                guarded,
+                num_workers=num_workers,
+                collate_fn=_collate_or_failure,
+                worker_init_fn=_ignore_signals,
+                **settings,
             )
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
@@ -70,6 +75,13 @@ class ImageLoader(DataLoader[Any]):
             if isinstance(batch, _Failure):
                 raise batch.error from RuntimeError(f"in a worker process:\n{batch.traceback}")
             yield batch
+
+
+def _ignore_signals(worker: int) -> None:
+    """Leave it to the training what a signal to all its processes means."""
+    for name in ("SIGTERM", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def _collate_or_failure(samples: list[Any]) -> Any:

@@ -4,7 +4,7 @@ Each process r computes a share L_r of the loss, L = Σ_r L_r: a term that all c
 as 1/W of itself, a term that is split enters as the process's own part. All exchanges here are
 differentiable, and the backward pass of each is its transpose. Therefore the gradient on a process
 is that of the whole L with respect to its own inputs, and the gradients of parameters are summed
-over the processes. With one process every function returns its input.
+over the processes. With one process nothing is exchanged.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -120,8 +120,8 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
     wanted = [parameter for parameter in parameters if parameter.requires_grad]
     if not wanted:
         return
-    flags = torch.tensor([p.grad is not None for p in wanted], device=wanted[0].device)
-    present = _all_reduce(flags.to(torch.uint8), "gradients", dist.ReduceOp.MAX).bool().tolist()
+    # On the CPU: a GPU would make the host wait.
+    present = any_process(*(parameter.grad is not None for parameter in wanted))
     chosen = [p for p, there in zip(wanted, present, strict=True) if there]
     by_type: dict[torch.dtype, list[nn.Parameter]] = {}
     for parameter in chosen:
@@ -141,8 +141,10 @@ def copy_from_first(modules: Iterable[nn.Module]) -> None:
     if world_size() == 1:
         return
     for module in modules:
-        for value in module.state_dict(keep_vars=True).values():
-            dist.broadcast(value.data, 0)
+        for value in (*module.parameters(), *module.buffers()):
+            whole = value.detach().contiguous()
+            dist.broadcast(whole, 0)
+            value.copy_(whole)
 
 
 def from_first(value: Any) -> Any:
@@ -168,11 +170,18 @@ def any_process(*flags: bool) -> list[bool]:
     return [bool(flag) for flag in box]
 
 
-def _all_reduce(value: Tensor, kind: str, op: Any = dist.ReduceOp.SUM) -> Tensor:
-    """Reduce a contiguous tensor in place."""
+def leave() -> None:
+    """End the exchange at the end of a training."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
+
+
+@torch.compiler.disable
+def _all_reduce(value: Tensor, kind: str) -> Tensor:
+    """Sum a contiguous tensor in place."""
     size = world_size()
     TRAFFIC.add(kind, value, 2 * (size - 1) / size)
-    dist.all_reduce(value, op)
+    dist.all_reduce(value)
     return value
 
 
@@ -220,6 +229,7 @@ class _Exchange(torch.autograd.Function):
         return result.index_add_(0, chosen, back), None, None, None
 
 
+@torch.compiler.disable
 def _all_to_all(rows: Tensor, sent: list[int], received: list[int]) -> Tensor:
     result = rows.new_empty(sum(received), *rows.shape[1:])
     abroad = sum(sent) - sent[rank()]

@@ -20,15 +20,16 @@ def use_global_statistics(module: nn.Module) -> None:
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
         >>> use_global_statistics(net)
-        >>> type(net[1]).__name__, net(torch.rand(2, 3, 5, 5)).shape
-        ('GlobalBatchNorm2d', torch.Size([2, 4, 5, 5]))
+        >>> net(torch.rand(2, 3, 5, 5)).shape
+        torch.Size([2, 4, 5, 5])
     """
     for layer in module.modules():
         if isinstance(layer, _BatchNorm) and not isinstance(layer, _GlobalStatistics):
             # A new class and not a new layer, because others hold on to the layer.
             kind = type(layer)
             if kind not in _CLASSES:
-                _CLASSES[kind] = type(f"Global{kind.__name__}", (_GlobalStatistics, kind), {})
+                # Under the same name: what is printed of a network tells others which one it is.
+                _CLASSES[kind] = type(kind.__name__, (_GlobalStatistics, kind), {})
             layer.__class__ = _CLASSES[kind]
 
 
@@ -37,7 +38,7 @@ class _GlobalStatistics:
 
     def forward(self, x: Tensor) -> Tensor:
         assert isinstance(self, _BatchNorm)
-        if world_size() == 1 or not (self.training or self.running_mean is None):
+        if world_size() == 1 or not self.training:
             return super().forward(x)  # type: ignore[misc]
         self._check_input_dim(x)
         rows = x.to(torch.promote_types(x.dtype, torch.float32))
@@ -47,7 +48,7 @@ class _GlobalStatistics:
         shape = [1, -1] + [1] * (x.dim() - 2)
         centred = rows - mean.view(shape)
         variance = sum_over_processes(centred.square().sum(dims)) / count
-        if self.training and self.running_mean is not None:
+        if self.running_mean is not None:
             self._update_running(mean.detach(), variance.detach(), count)
         scale = torch.rsqrt(variance + self.eps)
         scale = scale if self.weight is None else scale * self.weight

@@ -53,7 +53,7 @@ def train(
         resume_run(RunFolder(Path(resume)), root, changes)
         return
     if root is not None:
-        raise ValueError("--root goes with --resume; for a new run, set data.root=FOLDER")
+        raise ValueError("--root goes with --resume RUN; with a config, set data.root=FOLDER")
     if config is None:
         raise ValueError("name a config to train, or a run to continue with --resume")
     settings = load_config(config, overrides or [])
@@ -89,7 +89,8 @@ def start_or_resume_run(config: "ExperimentConfig", folder: "RunFolder") -> None
             f"'{folder.path}' holds a run with other settings ({', '.join(changed)}): choose "
             "another folder with --run, or another 'name' or 'seed'"
         )
-    if not folder.results.is_file():
+    # The report is written last.
+    if not folder.report.is_file():
         folder.check_trained_here()
         _run(with_circumstances(there, config), folder, new=False)
     elif is_first():
@@ -150,7 +151,7 @@ def resume_run(folder: "RunFolder", root: Path | None = None, changes: Sequence[
 
 def _run(config: "ExperimentConfig", folder: "RunFolder", new: bool) -> None:
     """Train to the end in a locked folder, by one process or by several, and report."""
-    from gcahng.processes import alone
+    from gcahng.processes import alone, leave
     from gcahng.runs.lock import exclusive_lock
     from gcahng.training.fabric import build_fabric
     from gcahng.training.launch import start_others
@@ -181,6 +182,7 @@ def _run(config: "ExperimentConfig", folder: "RunFolder", new: bool) -> None:
         if first:
             with alone():
                 _report(trainer)
+        leave()
     if first:
         _show(folder)
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from math import ceil
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -17,7 +18,7 @@ Finish = Callable[[], None]
 
 
 def embed_batch(
-    embedder: nn.Module, images: Tensor, total: int, chunk: int | None = None
+    embedder: nn.Module, images: Tensor, total: int, chunk: int | None = None, number: int = 0
 ) -> tuple[Tensor, Finish]:
     """Embed a batch, of which each process has a part: [n, …] → [total, D] on all of them.
 
@@ -35,6 +36,7 @@ def embed_batch(
         images: The own part of the batch.
         total: B, the number of images of all processes.
         chunk: The most images that the backbone takes at a time; None: all.
+        number: Of the step; with several processes it seeds the backbone's dropout.
 
     Returns:
         The embeddings, and a function to call after their backward pass.
@@ -44,7 +46,7 @@ def embed_batch(
     backbone: Any = getattr(embedder, "backbone", embedder)
     head: Any = getattr(embedder, "head", nn.Identity())
     finish: Finish = _nothing
-    with _own_random_numbers(images.device):
+    with _own_random_numbers(images.device, number):
         if chunk is None:
             features = backbone(images)
         else:
@@ -68,8 +70,8 @@ def chunk_note(embedder: Embedder, chunk: int | None) -> str | None:
     if chunk is None or not trains_statistics(embedder.train().backbone):
         return None
     return (
-        f"batch.chunk: the backbone's BatchNorm layers are trained on statistics of {chunk} images "
-        "and not of the whole batch; embedder.freeze=[bn] fixes them"
+        f"batch.chunk: the backbone's BatchNorm layers are trained on statistics of at most "
+        f"{chunk} images and not of the whole batch; embedder.freeze=[bn] fixes them"
     )
 
 
@@ -130,11 +132,15 @@ def _random_numbers_from(
 
 
 @contextmanager
-def _own_random_numbers(device: torch.device) -> Iterator[None]:
-    """Draw other random numbers on every process, and none from the stream that they share."""
+def _own_random_numbers(device: torch.device, number: int) -> Iterator[None]:
+    """Draw other random numbers on every process and in every step, none from the shared stream."""
     if world_size() == 1:
         yield
         return
+    own = np.random.SeedSequence([torch.initial_seed(), number, rank()])
+    seed = int(own.generate_state(1, np.uint64)[0]) >> 1
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(int(torch.randint(2**62, ())) + rank())
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(seed)  # of this process's device alone
         yield

@@ -99,6 +99,9 @@ def build_experiment(
     check_effect(config, loss, generator)
     for module in (embedder, loss, *([] if generator is None else [generator])):
         module.to(device, _dtype(config))
+    size = config.batch.classes * config.batch.samples
+    if world_size() > size:
+        raise ValueError(f"batch: {size} images cannot be shared by {world_size()} processes")
     if world_size() > 1:
         use_global_statistics(embedder.backbone)
         copy_from_first(module for module in (embedder, loss, generator) if module is not None)

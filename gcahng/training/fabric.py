@@ -6,12 +6,13 @@ import os
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.loggers import TensorBoardLogger
+from lightning_fabric.plugins.environments import LightningEnvironment
 from lightning_fabric.strategies import DDPStrategy
 
 from gcahng.config import ExperimentConfig
 from gcahng.config.sections import FabricConfig
 from gcahng.runs.folder import RunFolder
-from gcahng.training.place import place
+from gcahng.training.place import launched_elsewhere, place
 
 # Which of Lightning's strategies mean the one that is built in here.
 STRATEGIES = ("auto", "ddp")
@@ -79,6 +80,7 @@ def make_fabric(
             strategy=strategy,
             precision=section.precision,
             loggers=logger,
+            plugins=None if launched_elsewhere() else LightningEnvironment(),
         )
 
     try:

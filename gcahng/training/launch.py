@@ -4,14 +4,18 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from gcahng.config.sections import FabricConfig
 from gcahng.training.fabric import make_fabric
 from gcahng.training.place import place
 
 GRACE_SECONDS = 10.0
+# More than `Watchdog` needs.
+UNNOTICED_SECONDS = 40.0
 
 
 def number_of_devices(section: FabricConfig) -> int:
@@ -44,11 +48,12 @@ def start_others(section: FabricConfig) -> Iterator[None]:
     if place() is not None or local * section.num_nodes == 1:
         yield
         return
-    if section.num_nodes > 1 and "MASTER_ADDR" not in os.environ:
+    needed = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")
+    if section.num_nodes > 1 and (missing := [name for name in needed if name not in os.environ]):
         raise ValueError(
-            f"fabric.num_nodes: {section.num_nodes} machines were asked for, but MASTER_ADDR is "
-            "not set: start the training with torchrun or srun, or set MASTER_ADDR, MASTER_PORT and "
-            "NODE_RANK on each of them"
+            f"fabric.num_nodes: {section.num_nodes} machines were asked for, but "
+            f"{', '.join(missing)} is not set: start the training with torchrun or srun, or set "
+            f"{', '.join(needed)} on each of them"
         )
     node = int(os.environ.get("NODE_RANK", "0"))
     before = dict(os.environ)
@@ -62,9 +67,11 @@ def start_others(section: FabricConfig) -> Iterator[None]:
     others = [_start(node, local, number) for number in range(1, local)]
     os.environ |= {"RANK": str(node * local), "LOCAL_RANK": "0"}
     try:
+        threading.Thread(target=_end_with, args=(others,), daemon=True).start()
         yield
-        for other in others:
-            other.wait(GRACE_SECONDS)
+        with suppress(subprocess.TimeoutExpired):
+            for other in others:
+                other.wait(GRACE_SECONDS)
     finally:
         for other in others:
             other.kill()
@@ -72,8 +79,23 @@ def start_others(section: FabricConfig) -> Iterator[None]:
         os.environ |= before
 
 
+def _end_with(others: list[subprocess.Popen[bytes]]) -> None:
+    """End this process if another has failed before they watch each other, or unnoticed."""
+    while not any(other.poll() for other in others):
+        time.sleep(1)
+    time.sleep(UNNOTICED_SECONDS)
+    failed = [number for number, other in enumerate(others, start=1) if other.poll()]
+    print(f"error: process {failed[0]} has ended, so the training was stopped", file=sys.stderr)
+    os._exit(1)
+
+
 def _start(node: int, local: int, number: int) -> subprocess.Popen[bytes]:
-    own = {"RANK": str(node * local + number), "LOCAL_RANK": str(number)}
+    own = {
+        "RANK": str(node * local + number),
+        "LOCAL_RANK": str(number),
+        # When process 0 ends, torch would print where in its code it noticed.
+        "TORCH_CPP_LOG_LEVEL": "ERROR",
+    }
     return subprocess.Popen([*_command(), *sys.argv[1:]], env={**os.environ, **own})
 
 

@@ -36,7 +36,7 @@ class LossLog:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint within the epoch holds; waits for the device."""
-        rows = torch.stack(self._rows).cpu() if self._rows else torch.empty(0)
+        rows = torch.stack([row.cpu() for row in self._rows]) if self._rows else torch.empty(0)
         return {"names": self.names, "rows": rows}
 
     def restore(self, state: dict[str, Any]) -> None:

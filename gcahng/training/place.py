@@ -51,7 +51,15 @@ def place(environment: Mapping[str, str] | None = None) -> Place | None:
     return None
 
 
+def launched_elsewhere() -> bool:
+    """Whether torchrun or srun has started several processes, and not `start_others`."""
+    by_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
+    return place() is not None and (by_torchrun or "RANK" not in os.environ)
+
+
 def is_first() -> bool:
     """Whether this process writes files and reports: the only one, or the first of several."""
     found = place()
-    return found is None or found.number == 0
+    # Before `start_others`, a machine of several that were started by hand knows its NODE_RANK.
+    number = int(os.environ.get("NODE_RANK", "0")) if found is None else found.number
+    return number == 0

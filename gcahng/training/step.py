@@ -69,6 +69,8 @@ class TrainingStep:
         self.clip, self.clip_by = clip, clip_by
         self.backward, self.autocast = backward, autocast
         self.chunk = chunk
+        # Of the next step: seeds the random numbers that processes do not share.
+        self.number = 0
         self._loss_takes_layout = getattr(metric_loss, "takes_layout", False)
 
     def __call__(
@@ -99,9 +101,12 @@ class TrainingStep:
         labels = labels.to(images.device, non_blocking=True)
         _zero(self.optimizers.embedder, self.optimizers.graph)
         with self.autocast():
-            embeddings, finish = embed_batch(self.embedder, images, len(labels), self.chunk)
+            embeddings, finish = embed_batch(
+                self.embedder, images, len(labels), self.chunk, self.number
+            )
         if embeddings.dtype in (torch.bfloat16, torch.float16):
             embeddings = embeddings.float()
+        self.number += 1
         losses = self._metric_step(embeddings, labels, layout, draws, observe, finish)
         if self.generator is not None:
             if self.generator.has_generator_losses:

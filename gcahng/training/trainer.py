@@ -9,7 +9,7 @@ from lightning_fabric import Fabric, seed_everything
 from gcahng.config import ExperimentConfig, data_root
 from gcahng.evaluation.ranking import ranked_by
 from gcahng.generators import HardNegatives
-from gcahng.processes import rank, wait_for_first
+from gcahng.processes import alone, copy_from_first, rank, wait_for_first
 from gcahng.runs.folder import RunFolder, write_shared_model
 from gcahng.runs.loading import EvaluatedRun, LoadedRun
 from gcahng.training.checkpoints import Checkpoints
@@ -91,13 +91,17 @@ class Trainer:
             TrainingStopped: If a signal asked for it; the training was saved.
         """
         try:
-            if self.progress.epoch == 0:
-                self.warm_start()
-            reset_peak_memory(self.fabric.device)
             with Interruption(self.config.train.save_minutes) as interruption:
+                if self.progress.epoch == 0:
+                    self.warm_start()
+                reset_peak_memory(self.fabric.device)
                 while not self.is_over:
                     self.end_epoch(self.train_epoch(interruption))
-            return self.finish()
+                    if interruption.ask()[1] and not self.is_over:
+                        raise TrainingStopped(
+                            f"stopped by a signal after epoch {self.progress.epoch}"
+                        )
+                return self.finish()
         finally:
             # TensorBoard's writer is a thread that would outlive the training.
             for logger in self.fabric.loggers:
@@ -108,14 +112,18 @@ class Trainer:
         section, dataset = self.config.embedder.warm_start, self.experiment.warm_start_split
         if section is None or dataset is None:
             return
-        warm_start(
-            self.experiment.embedder.backbone,
-            dataset,
-            seed=self.config.seed,
-            steps=section.steps,
-            cache=data_root(self.config) / "warm_starts",
-            progress=self.display.warm_start,
-        )
+        backbone = self.experiment.embedder.backbone
+        # Of several processes one trains; the others wait for its cache, or train the same.
+        with alone():
+            warm_start(
+                backbone,
+                dataset,
+                seed=self.config.seed,
+                steps=section.steps,
+                cache=data_root(self.config) / "warm_starts",
+                progress=self.display.warm_start,
+            )
+        copy_from_first([backbone])
 
     def train_epoch(self, interruption: Interruption | None = None) -> dict[str, float]:
         """Train on every batch of one epoch, or on the rest of one that was interrupted.
@@ -254,6 +262,7 @@ class Trainer:
         self.experiment.embedder.train_backbone(before >= warmup, thaw_norms)
         self.experiment.embedder.train()
         self.progress.epoch = before + 1
+        self.step.number = (self.progress.epoch << 32) + self.progress.step
         log = LossLog(self.progress.epoch)
         if interrupted:
             log.restore(self.progress.losses)

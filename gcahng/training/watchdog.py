@@ -50,10 +50,14 @@ class Watchdog:
             # An exchange broke off, most likely because another process ended: the thread that
             # watches finds out which one, and ends this process.
             time.sleep(PATIENCE + 5 * PERIOD)
-        if error is None or isinstance(error, SystemExit):
+        if isinstance(error, SystemExit) and error.code == INTERRUPTED:
+            self.store.set(f"interrupted/{self.number}", "1")
+            time.sleep(3 * PERIOD)
+            self.ended.set()
+        elif error is None or isinstance(error, SystemExit):
             self.store.set(f"ended/{self.number}", "1")
-            # Process 0 keeps the store, so it leaves last. Ctrl-C may have reached it alone.
-            if self.number == 0 and not (error is not None and error.code == INTERRUPTED):
+            # Process 0 keeps the store, so it leaves last.
+            if self.number == 0:
                 self._wait_for_others()
             self.ended.set()
         elif self.store.add("failures", 1) > 1:
@@ -77,12 +81,21 @@ class Watchdog:
         """Until the end: show this process to be alive, and check the others."""
         beats = 0
         last = {other: ("", time.monotonic()) for other in self.others}
+        round_began = time.monotonic()
         while not self.ended.wait(PERIOD):
             beats += 1
+            if time.monotonic() - round_began > PATIENCE / 2:
+                # This process stood still, as after Ctrl-Z; so may have the others.
+                last = {other: (beat, time.monotonic()) for other, (beat, _) in last.items()}
+            round_began = time.monotonic()
             try:
                 self.store.set(f"alive/{self.number}", str(beats))
                 if any(self.store.check([f"failed/{other}"]) for other in self.others):
                     os._exit(1)
+                left = any(self.store.check([f"interrupted/{other}"]) for other in self.others)
+                # Ctrl-C usually reaches all of them: leave them the time to say so.
+                if left and not self.ended.wait(3 * PERIOD):
+                    os._exit(INTERRUPTED)
                 dead = self._dead(last)
             except RuntimeError:
                 # The store went with process 0.

@@ -171,7 +171,7 @@ MISTAKES = [
     (
         HEAD + "cells: {npair: {train.epoch: 3}}",
         "cell 'npair': grid.yaml: unknown key 'train.epoch' (did you mean 'train.epochs'?); "
-        "allowed here: epochs, warmup_epochs, max_seconds, keep_every",
+        "allowed here: epochs, warmup_epochs, max_seconds, keep_every, save_minutes",
     ),
     (
         HEAD + "cells: {npair: {generator: null, generator.alpha: 3.0}}",

@@ -17,6 +17,7 @@ from gcahng.losses import LOSSES
 from gcahng.models.batch_statistics import use_global_statistics
 from gcahng.models.embedder import Embedder
 from gcahng.processes import copy_from_first, own_part, rank, world_size
+from gcahng.training.embedding import embed_batch
 from gcahng.training.optimizers import Optimizers
 from gcahng.training.step import TrainingStep
 from tests.golden import Golden, load_golden, method_golden_files
@@ -105,6 +106,17 @@ def take_steps(
     return found
 
 
+def dropped_entries() -> dict[str, Tensor]:
+    """Which entries of three steps' features a backbone with dropout sets to zero."""
+    images = torch.ones(SAMPLES * SAMPLED, 50)
+    return {
+        str(number): embed_batch(
+            nn.Dropout(0.5), images[own_part(len(images))], len(images), number=number
+        )[0].eq(0)
+        for number in range(STEPS)
+    }
+
+
 def golden_steps(golden: Golden) -> dict[str, Tensor]:
     """The recorded steps of the published code; the weights after them."""
     from tests.test_method_golden import training_step
@@ -128,6 +140,7 @@ def all_steps() -> dict[str, dict[str, Tensor]]:
     """Every set-up and every golden."""
     found = {name: take_steps(setup) for name, setup in SETUPS.items()}
     found["in chunks"] = take_steps(SETUPS["dense"], ["bn"], 2 if world_size() > 1 else None)
+    found["dropout"] = dropped_entries()
     for parameter in method_golden_files():
         found[str(parameter.id)] = golden_steps(load_golden(parameter.values[0]))
     return found

@@ -65,3 +65,13 @@ def test_all_processes_have_the_same_weights_to_the_last_bit(by_several: list[St
     for other in others:
         for name, values in first.items():
             assert all(torch.equal(values[key], other[name][key]) for key in values)
+
+
+def test_dropout_of_the_backbone_differs_between_steps_and_processes(
+    by_several: list[Steps],
+) -> None:
+    steps = list(by_several[0]["dropout"].values())
+    assert not torch.equal(steps[0], steps[1])
+    first, last = steps[0][0], steps[0][-1]  # images of different processes
+    assert not torch.equal(first, last)
+    assert all(torch.equal(found["dropout"]["0"], steps[0]) for found in by_several)
