@@ -20,18 +20,21 @@ from gcahng.reports.tables import Column, markdown_table, results_table
 
 TITLE = "One batch graph over several processes"
 KINDS = (*projection.ALL_REDUCED, projection.PAIRS)
-COLUMNS = (
+KEYS = (
     Column("shape", "shape"),
     Column("part", "part"),
     Column("processes", "processes", "integer"),
+)
+TIMES = (
     Column("seconds", "seconds", "number"),
     Column("speedup", "× faster", "number"),
     Column("cpu", "CPU s", "number"),
     Column("work", "× less CPU", "number"),
     Column("mib", "peak MiB", "mib"),
     Column("share", "share of peak", "number"),
-    *(Column(kind, f"{kind} MB", "number") for kind in KINDS),
 )
+VOLUMES = tuple(Column(kind, f"{kind} MB", "number") for kind in KINDS)
+COLUMNS = (*KEYS, *TIMES, *VOLUMES)
 NOTES = (
     "Process 0 computes the batch alone, then all compute it together, in turn, after a warm-up. "
     "Seconds: wall-clock time of the slowest process; CPU s: of the busiest, on which other "
@@ -98,9 +101,11 @@ def run_processes(
     )
     described = [f"{name}: {shape}." for name, shape in chosen.items()]
     notes = [machine, *described, *_agreement(found), *NOTES]
-    console.print(results_table(rows, COLUMNS, TITLE))
+    console.print(results_table(rows, (*KEYS, *TIMES), TITLE))
     projected = _projected(chosen, found[several[-1]])
     if projected:
+        sent = [row for row in rows if row["processes"] > 1]
+        console.print(results_table(sent, (*KEYS, *VOLUMES), "Sent by the busiest process"))
         console.print(results_table(projected, projection.COLUMNS, projection.TITLE))
         notes.append(projection.assumptions())
     console.print("\n".join(notes), highlight=False)

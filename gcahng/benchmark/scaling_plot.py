@@ -38,11 +38,12 @@ def save_scaling(
         sizes = sorted({row["nodes"] for row in rows})
         beyond = max(formula.largest(max(limits.values())) for formula in formulas.values())
         reach = np.geomspace(sizes[0], max(beyond, sizes[-1]) * 1.1, 200)
-        for colour, formula in zip(COLOURS, formulas.values(), strict=False):
+        for number, formula in enumerate(formulas.values()):
+            colour = COLOURS[number]
             curve = [formula.bytes(nodes) / GIB for nodes in reach]
             memory.plot(reach, curve, color=colour, linewidth=1, zorder=1)
             for limit in limits.values():
-                _mark(memory, formula.largest(limit), limit / GIB, colour)
+                _mark(memory, formula.largest(limit), limit / GIB, number)
         for name, limit in limits.items():
             memory.axhline(limit / GIB, color=WALL, linestyle="--", linewidth=1)
             memory.text(sizes[0], 1.06 * limit / GIB, name, color=WALL, fontsize=9)
@@ -50,8 +51,9 @@ def save_scaling(
         _dots(time, rows, list(formulas), lambda row: row["cpu"])
         memory.set_title("Peak memory of each process [GiB]; lines: formula")
         time.set_title("CPU time of each process for one step [s]")
-        _scale(memory, sizes)
-        _scale(time, sizes)
+        _scale(memory, sizes, (1,))
+        _scale(time, sizes, (1, 2, 5))
+        time.set_ylim(top=2 * time.get_ylim()[1])
         time.legend(loc="upper left")
         figure.savefig(target, format="png", dpi=150)
 
@@ -75,23 +77,27 @@ def _dots(axes: Axes, rows: Sequence[Row], counts: Sequence[int], value: Any) ->
         )
 
 
-def _mark(axes: Axes, nodes: int, height: float, colour: str) -> None:
-    """Write the number of nodes where a curve meets a limit, below the line."""
-    place: dict[str, Any] = {
-        "xytext": (3, -4),
-        "textcoords": "offset points",
-        "va": "top",
-        "fontsize": 9,
-    }
-    axes.annotate(f"{nodes:,}", (nodes, height), color=colour, **place)
+def _mark(axes: Axes, nodes: int, height: float, number: int) -> None:
+    """Write the number of nodes where a curve meets a limit: of the first above the line."""
+    above = number == 0
+    axes.annotate(
+        f"{nodes:,}",
+        (nodes, height),
+        xytext=(-3, 3) if above else (4, -4),
+        textcoords="offset points",
+        ha="right" if above else "left",
+        va="bottom" if above else "top",
+        color=COLOURS[number],
+        fontsize=9,
+    )
 
 
-def _scale(axes: Axes, sizes: Sequence[int]) -> None:
+def _scale(axes: Axes, sizes: Sequence[int], digits: Sequence[float]) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("nodes of the batch graph")
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_locator(LogLocator(numticks=12))
+    axes.yaxis.set_major_locator(LogLocator(subs=digits, numticks=12))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
