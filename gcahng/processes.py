@@ -18,15 +18,26 @@ from torch.autograd.function import once_differentiable
 
 
 class Traffic:
-    """Bytes that this process has sent to others, by kind of exchange."""
+    """What this process has sent to others.
+
+    Attributes:
+        bytes: By kind of exchange.
+        exchanges: How many there were.
+    """
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Start again at 0."""
         self.bytes: dict[str, float] = {}
+        self.exchanges = 0
 
     def add(self, kind: str, tensor: Tensor, share: float) -> None:
         """Count an exchange that sends `share` times the tensor."""
         sent = share * tensor.numel() * tensor.element_size()
         self.bytes[kind] = self.bytes.get(kind, 0.0) + sent
+        self.exchanges += 1
 
 
 TRAFFIC = Traffic()

@@ -97,21 +97,21 @@ def synthetic_negatives(
         torch.Size([3, 4, 4, 8])
     """
     anchors = slots.detach() if detach_anchor else slots
+    parts: list[tuple[Tensor, Pairs]] = []
     own = slice(0, slots.size(0) * slots.size(1))
     if pairs is not None:
-        coefficients, pairs, own = pairs_of_own_anchors(coefficients, pairs)
+        parts, own = pairs_of_own_anchors(coefficients, pairs)
     base_weight, eta_weight = _shares(slots, anchors, own, strength, draws)
     anchors = anchors.flatten(0, 1)[own]
     # z_a + Σ_n base_weight (z_n - z_a), with the sums over z_n and z_a separated.
     base = torch.einsum("anb,nbd->abd", base_weight, slots)
-    base = base + (1 - base_weight.sum(1)).unsqueeze(-1) * anchors.unsqueeze(1)
-    if pairs is not None:
-        made = base + _PairMixing.apply(
-            slots, coefficients, eta_weight.flatten(1), pairs, own, detach_anchor
-        )
-    else:
+    made = base + (1 - base_weight.sum(1)).unsqueeze(-1) * anchors.unsqueeze(1)
+    share = eta_weight.flatten(1)
+    for eta, touching in parts:
+        made = made + _PairMixing.apply(slots, eta, share, touching, own, detach_anchor)
+    if pairs is None:
         per_channel = eta_weight.unsqueeze(-1) * coefficients.view(*eta_weight.shape, -1)
-        made = base + (per_channel * slots).sum(1) - per_channel.sum(1) * anchors.unsqueeze(1)
+        made = made + (per_channel * slots).sum(1) - per_channel.sum(1) * anchors.unsqueeze(1)
     whole = len(made) == slots.size(0) * slots.size(1)
     return made.view(*slots.shape[:2], *made.shape[1:]) if whole else made
 

@@ -9,6 +9,7 @@ from torch.optim import AdamW
 from gcahng.benchmark.measure import Work
 from gcahng.generators import HardNegativeGenerator
 from gcahng.losses import NPairLoss
+from gcahng.processes import own_part
 from gcahng.training.step import Optimizers, TrainingStep
 
 
@@ -23,6 +24,7 @@ class Shape:
         layers: Graph layers.
         heads: Heads of the node attention; the edge attention has one, as published.
         reference: Whether message passing is measured too; it needs memory for (S·P)² edges.
+        training_classes: Outputs of the classifiers; None: twice the classes in the batch.
     """
 
     classes: int
@@ -31,6 +33,17 @@ class Shape:
     layers: int
     heads: int
     reference: bool = True
+    training_classes: int | None = None
+
+    @property
+    def nodes(self) -> int:
+        """B, the number of nodes."""
+        return self.classes * self.samples
+
+    @property
+    def pairs(self) -> int:
+        """M, the number of pairs i ≤ j."""
+        return self.nodes * (self.nodes + 1) // 2
 
     def __str__(self) -> str:
         return (
@@ -90,22 +103,28 @@ def matmul_flops(shape: Shape) -> float:
     the last edge update and the head in the metric pass, the first edges in the generator pass.
     Attention between nodes, interpolation and classifiers add about 1 % and are not counted.
     """
-    nodes, layers = shape.classes * shape.samples, shape.layers
-    pairs = nodes * (nodes + 1) // 2
+    layers = shape.layers
     forward = 9 * layers + 1
     metric = 2 * layers + 16 * (layers - 1)
     generated = 16 * layers + 2 * layers - 1 + 2
     per_pair = 2 * forward + metric + generated
+    return 2.0 * shape.dim**2 * shape.pairs * per_pair + node_flops(shape)
+
+
+def node_flops(shape: Shape) -> float:
+    """The part of `matmul_flops` for nodes; the rest is for pairs."""
+    layers = shape.layers
     # Of a layer's 16 maps of the nodes, 4 belong to the edge update.
     per_node = 2 * (16 * layers + 1) + 2 * (16 * layers - 4 + 1) + 2 * 16 * layers + 1
-    return 2.0 * shape.dim**2 * (pairs * per_pair + nodes * per_node)
+    return 2.0 * shape.dim**2 * shape.nodes * per_node
 
 
-def _generator(shape: Shape, variant: Variant, device: torch.device) -> HardNegativeGenerator:
+def build_generator(shape: Shape, variant: Variant, device: torch.device) -> HardNegativeGenerator:
+    """The generator of a variant, the same each time."""
     torch.manual_seed(0)
     generator = HardNegativeGenerator(
         shape.dim,
-        2 * shape.classes,
+        shape.training_classes or 2 * shape.classes,
         layers=shape.layers,
         heads=shape.heads,
         edge_heads=1,
@@ -119,16 +138,26 @@ def _generator(shape: Shape, variant: Variant, device: torch.device) -> HardNega
     return generator
 
 
-def hard_negatives(shape: Shape, variant: Variant, device: torch.device) -> Work:
-    """Forward and backward of both generator passes on a fixed batch."""
-    generator = _generator(shape, variant, device)
-    embeddings = torch.randn(shape.classes * shape.samples, shape.dim, device=device)
+def hard_negatives(
+    shape: Shape,
+    variant: Variant,
+    device: torch.device,
+    keep_gradients: bool = True,
+    generator: HardNegativeGenerator | None = None,
+) -> Work:
+    """Forward and backward of both generator passes on a fixed batch.
+
+    `keep_gradients` keeps the gradients of the parameters allocated, so that the peak memory does
+    not depend on when they are made. A training does not keep them, which is faster. The default
+    generator is that of the variant.
+    """
+    generator = generator or build_generator(shape, variant, device)
+    embeddings = torch.randn(shape.nodes, shape.dim, device=device)
     labels = torch.arange(shape.classes).repeat(shape.samples).to(device)
     embeddings.mul_(0.5).requires_grad_()
 
     def run() -> None:
-        # Keep the gradients allocated: their memory is the same for all variants.
-        generator.zero_grad(set_to_none=False)
+        generator.zero_grad(set_to_none=not keep_gradients)
         for compute in (generator, generator.generator_losses):
             with torch.autocast(device.type, torch.bfloat16, enabled=variant.bfloat16):
                 total = compute(embeddings, labels).total
@@ -139,24 +168,24 @@ def hard_negatives(shape: Shape, variant: Variant, device: torch.device) -> Work
 
 def training_step(shape: Shape, variant: Variant, device: torch.device) -> Work:
     """A whole training step with three optimizers; the embedder is a linear map of 32 inputs."""
-    generator = _generator(shape, variant, device)
+    generator = build_generator(shape, variant, device)
     embedder = nn.Linear(32, shape.dim).to(device)
     parts = (embedder, generator.graph, generator.classifier)
     optimizers = Optimizers(*(AdamW(part.parameters(), lr=1e-4, fused=True) for part in parts))
     step = TrainingStep(embedder, NPairLoss(), generator, optimizers)
-    images = torch.randn(shape.classes * shape.samples, 32, device=device)
+    images = torch.randn(shape.nodes, 32, device=device)
     labels = torch.arange(shape.classes).repeat(shape.samples)
 
     def run() -> None:
-        step(images, labels)
+        step(images[own_part(len(labels))], labels)
 
     return run
 
 
 def exact_losses(shape: Shape, variant: Variant) -> list[float]:
     """The losses of both passes in float64."""
-    generator = _generator(shape, variant, torch.device("cpu")).double()
-    embeddings = torch.randn(shape.classes * shape.samples, shape.dim, dtype=torch.float64)
+    generator = build_generator(shape, variant, torch.device("cpu")).double()
+    embeddings = torch.randn(shape.nodes, shape.dim, dtype=torch.float64)
     labels = torch.arange(shape.classes).repeat(shape.samples)
     negatives = generator(embeddings, labels), generator.generator_losses(embeddings, labels)
     return [loss.item() for result in negatives for loss in result.losses.values()]

@@ -26,27 +26,58 @@ def benchmark(
         list[str] | None,
         typer.Option(help="Measure the whole step of an experiment instead; may be repeated."),
     ] = None,
+    processes: Annotated[
+        str | None,
+        typer.Option(help="Compare these numbers of processes on one batch instead, such as 1,2."),
+    ] = None,
+    nodes: Annotated[
+        str | None,
+        typer.Option(help="Measure time and peak memory for these batch sizes, such as 81,162."),
+    ] = None,
+    dim: Annotated[
+        int, typer.Option(min=8, max=65536, help="With --nodes: channels of an embedding.")
+    ] = 512,
 ) -> None:
     """Compare the dense path with message passing over all edges, or time a training step.
 
     Example: gcahng benchmark --shapes A,B,C --out docs/results
 
     Example: gcahng benchmark --experiment paper/cub_resnet50 --device cuda
-    """
-    from gcahng.files import check_folder
 
-    check_folder(out, "--out")
+    Example: gcahng benchmark --processes 1,2 --shapes A,C
+
+    Example: gcahng benchmark --nodes 81,162,324 --dim 128 --processes 1,2
+    """
+    _check(out, overrides, experiment, several=bool(processes or nodes))
     # The profiler that counts memory logs every start and stop; it reads this when torch is
     # imported.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    names = [name.strip() for name in shapes.split(",")]
     if experiment:
         from gcahng.benchmark.step_cost import run_step_cost
 
         run_step_cost(experiment, overrides or [], repetitions, threads, out, console, device)
-        return
-    if overrides:
-        raise ValueError(f"{overrides[0]!r} is a setting of an experiment: add --experiment NAME")
-    from gcahng.benchmark.paths import run_benchmark
+    elif nodes:
+        from gcahng.benchmark.scaling import run_scaling
 
-    names = [name.strip() for name in shapes.split(",")]
-    run_benchmark(names, repetitions, threads, out, console, device)
+        run_scaling(nodes, processes, dim, repetitions, threads, out, console, device)
+    elif processes:
+        from gcahng.benchmark.processes import run_processes
+
+        run_processes(processes, names, repetitions, threads, out, console, device)
+    else:
+        from gcahng.benchmark.paths import run_benchmark
+
+        run_benchmark(names, repetitions, threads, out, console, device)
+
+
+def _check(
+    out: Path | None, overrides: list[str] | None, experiment: list[str] | None, several: bool
+) -> None:
+    from gcahng.files import check_folder
+
+    check_folder(out, "--out")
+    if overrides and not experiment:
+        raise ValueError(f"{overrides[0]!r} is a setting of an experiment: add --experiment NAME")
+    if experiment and several:
+        raise ValueError("--experiment does not go together with --processes or --nodes")

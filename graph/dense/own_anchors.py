@@ -36,7 +36,7 @@ def share_of(value: Tensor, own: OwnAnchors | None) -> Tensor:
     return value if own is None else value / world_size()
 
 
-def pairs_of_own_anchors(values: Tensor, pairs: Pairs) -> tuple[Tensor, Pairs, slice]:
+def pairs_of_own_anchors(values: Tensor, pairs: Pairs) -> tuple[list[tuple[Tensor, Pairs]], slice]:
     """Collect the values of all pairs that touch one of this process's nodes.
 
     Mixing needs η of an anchor with all nodes, but pairs are split over the processes. So each
@@ -47,14 +47,37 @@ def pairs_of_own_anchors(values: Tensor, pairs: Pairs) -> tuple[Tensor, Pairs, s
         pairs: These pairs.
 
     Returns:
-        The values [R, D] and the R pairs that touch own nodes, and the range of own nodes. With one
-        process the arguments and all nodes.
+        Values and their pairs: the arguments, which may touch other nodes too and need no copy,
+        and those received from others; and the range of own nodes. With one process the arguments
+        and all nodes.
     """
     if pairs.part is None:
-        return values, pairs, slice(0, pairs.num_nodes)
+        return [(values, pairs)], slice(0, pairs.num_nodes)
     plan = _plan(pairs.num_nodes, values.device, rank(), world_size())
     received = exchange_rows(values, plan.chosen, plan.sent, plan.received)
-    return received, plan.pairs, own_part(pairs.num_nodes)
+    return [(values, pairs), (received, plan.pairs)], own_part(pairs.num_nodes)
+
+
+def rows_sent_in_step(num_nodes: int, processes: int) -> int:
+    """How many pairs' rows the busiest of several processes sends to others in a training step.
+
+    Both passes send η; the backward pass of the generator's sends back the gradients of the
+    received η (in the metric pass η has none).
+
+    Example:
+        >>> [rows_sent_in_step(81, processes) for processes in (1, 2, 8)]
+        [0, 2746, 2245]
+    """
+    pairs = unordered_pairs(num_nodes, torch.device("cpu"))
+    nodes, parts = bounds(num_nodes, processes), bounds(pairs.total, processes)
+    rows = [0] * processes
+    for receiver in range(processes):
+        wanted = _touching(pairs, nodes, receiver)
+        for sender, (start, stop) in enumerate(pairwise(parts)):
+            count = int(wanted[start:stop].sum()) if sender != receiver else 0
+            rows[sender] += 2 * count
+            rows[receiver] += count
+    return max(rows)
 
 
 @dataclass(frozen=True)
@@ -73,8 +96,11 @@ def _plan(num_nodes: int, device: torch.device, process: int, processes: int) ->
         whole = unordered_pairs(num_nodes, device)
         nodes, parts = bounds(num_nodes, processes), bounds(whole.row.numel(), processes)
         own = slice(parts[process], parts[process + 1])
-        chosen = [_touching(whole, nodes, other)[own].nonzero()[:, 0] for other in range(processes)]
+        wanted = [_touching(whole, nodes, other)[own] for other in range(processes)]
+        wanted[process].zero_()  # what is here already
+        chosen = [rows.nonzero()[:, 0] for rows in wanted]
         mine = _touching(whole, nodes, process)
+        mine[own] = False
         received = [int(mine[a:b].sum()) for a, b in pairwise(parts)]
         at = mine.nonzero()[:, 0]
         pairs = Pairs(whole.row[at], whole.col[at], whole.weight[at], whole.index)

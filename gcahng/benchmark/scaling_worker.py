@@ -1,0 +1,50 @@
+"""One of the processes that `gcahng benchmark --nodes` starts for a batch size."""
+
+import time
+from typing import Any
+
+import torch
+from torch import distributed as dist
+
+from gcahng.benchmark.workers import Job, work
+from gcahng.benchmark.workloads import Shape, Variant, build_generator, hard_negatives
+from gcahng.processes import world_size
+from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
+
+WARM_UP_CLASSES = 4
+
+
+def measure(job: Job) -> dict[str, Any]:
+    """Measure the hard-negative part of one batch size.
+
+    Returns:
+        Wall-clock and CPU seconds of each repetition, and by how many MiB the first one raises the
+        memory of this process (of a GPU: the memory allocated on it).
+    """
+    device, shape = torch.device(job["device"]), Shape(**job["shape"])
+    variant = Variant("", "off", memory=job["memory"])
+    generator = build_generator(shape, variant, device)
+    # Load libraries and allocate the gradients.
+    small = Shape(WARM_UP_CLASSES, 2, shape.dim, shape.layers, shape.heads)
+    hard_negatives(small, variant, device, generator=generator)()
+    run = hard_negatives(shape, variant, device, generator=generator)
+    found: dict[str, Any] = {"seconds": [], "cpu": []}
+    for repetition in range(job["repetitions"]):
+        torch.manual_seed(0)
+        if world_size() > 1:
+            dist.barrier()
+        reset_peak_memory(device)
+        before = peak_memory_mib(device)
+        wall, cpu = time.perf_counter(), time.process_time()
+        run()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        found["seconds"].append(time.perf_counter() - wall)
+        found["cpu"].append(time.process_time() - cpu)
+        if repetition == 0:
+            found["mib"] = peak_memory_mib(device) - before
+    return found
+
+
+if __name__ == "__main__":
+    work(measure)
