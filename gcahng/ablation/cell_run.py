@@ -112,7 +112,7 @@ class CellRun:
         assert config is not None
         self.failure.unlink(missing_ok=True)
         if self.folder.begun:
-            return ["--resume", str(self.folder.path)]
+            return ["--resume", str(self.folder.path), "--trust"]
         write_text(self.settings, dump_config(config))
         return [str(self.settings), "--run", str(self.folder.path)]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from gcahng.commands.options import Overrides
+from gcahng.commands.options import Overrides, Trust
 from gcahng.commands.terminal import TerminalDisplay, console, training_display
 
 AUTO = "auto"
@@ -38,6 +38,7 @@ def train(
     run: Annotated[
         Path | None, typer.Option(help="Run folder; default OUTPUT/NAME-seedSEED.")
     ] = None,
+    trust: Trust = False,
 ) -> None:
     """Train one experiment and evaluate it.
 
@@ -50,7 +51,7 @@ def train(
         if run is not None or (config is not None and "=" not in config):
             raise ValueError("--resume takes a run folder and settings: no config and no --run")
         changes = [*([] if config is None else [config]), *(overrides or [])]
-        resume_run(RunFolder(Path(resume)), root, changes)
+        resume_run(RunFolder(Path(resume)), root, changes, trust=trust)
         return
     if root is not None:
         raise ValueError("--root goes with --resume RUN; with a config, set data.root=FOLDER")
@@ -112,14 +113,21 @@ def start_run(config: "ExperimentConfig", folder: "RunFolder") -> None:
     _run(adopt_image_settings(config), folder, new=True)
 
 
-def resume_run(folder: "RunFolder", root: Path | None = None, changes: Sequence[str] = ()) -> None:
+def resume_run(
+    folder: "RunFolder",
+    root: Path | None = None,
+    changes: Sequence[str] = (),
+    *,
+    trust: bool = False,
+) -> None:
     """Continue a run after the last state that it saved.
 
     Args:
-        folder: The run. Classes that its settings name as `module.path:ClassName` are imported.
+        folder: The run.
         root: The folder of all data sets, if it is not that of the settings any more.
         changes: `key.path=value` settings that do not change what the training computes, such as
             the device or the time limit.
+        trust: Whether classes that its settings name as `module.path:ClassName` may be imported.
 
     Raises:
         FileNotFoundError: If there is no run in the folder.
@@ -132,11 +140,14 @@ def resume_run(folder: "RunFolder", root: Path | None = None, changes: Sequence[
         with_circumstances,
         with_data_root,
     )
+    from gcahng.runs.loading import refuse_user_classes
 
     if not folder.config.is_file():
         raise FileNotFoundError(f"no run to resume in '{folder.path}': it has no config.yaml")
     folder.check_trained_here()
     config = read_config(folder.config)
+    if not trust:
+        refuse_user_classes(folder.config, config)
     if changes:
         given = load_config(folder.config, changes)
         if changed := changed_experiment(config, given):

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from gcahng.builders.images import open_plain
 from gcahng.builders.networks import build_embedder, build_generator
 from gcahng.config import ExperimentConfig, parse_config
-from gcahng.config.sections import GeneratorConfig
 from gcahng.data import ImageDataset
 from gcahng.evaluation.evaluate import Progress, embed
 from gcahng.generators import NegativeGenerator
@@ -125,7 +124,7 @@ def load_generator(run: LoadedRun) -> NegativeGenerator | None:
     if run.generator_state is None or run.num_classes is None:
         raise ValueError(f"'{run.path}' is an embedder alone: name a run folder or a checkpoint")
     if not run.trust:
-        _refuse_user_classes(run.path, run.config.generator)
+        refuse_user_classes(run.path, run.config)
     generator = build_generator(run.config, run.num_classes)
     assert generator is not None
     _fill(generator, run.generator_state, run.path, "generator")
@@ -133,15 +132,23 @@ def load_generator(run: LoadedRun) -> NegativeGenerator | None:
     return generator.to(embedder.device, embedder.dtype).eval()
 
 
-def _refuse_user_classes(path: Path, section: GeneratorConfig) -> None:
-    graph = section.graph
-    layers = graph.layers if isinstance(graph.layers, list) else []
-    names = [section.name, graph.conv, *(x if isinstance(x, str) else x.name for x in layers)]
+def refuse_user_classes(path: Path, config: ExperimentConfig) -> None:
+    """Raise if the settings in a file name classes as `module.path:ClassName`.
+
+    Raises:
+        ValueError: With the names, and how to allow their import.
+    """
+    names = [config.loss.name]
+    if config.generator is not None:
+        graph = config.generator.graph
+        layers = graph.layers if isinstance(graph.layers, list) else []
+        names += [config.generator.name, graph.conv]
+        names += [layer if isinstance(layer, str) else layer.name for layer in layers]
     if named := [name for name in names if ":" in name]:
         raise ValueError(
             f"'{path}' asks to import {', '.join(map(repr, named))}, which runs code that does not "
             "come with gcahng: if you know the origin of the file, allow it with --trust (in "
-            "Python, load_run(…, trust=True))"
+            "Python, trust=True)"
         )
 
 

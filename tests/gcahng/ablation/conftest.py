@@ -31,7 +31,7 @@ WriteGrid = Callable[..., Grid]
 # Stands in for `gcahng train`. The learning rate tells it what to do.
 FAKE_TRAIN = """
 import json, os, pathlib, re, shutil, sys, time
-folder = pathlib.Path(sys.argv[-1])
+folder = pathlib.Path(sys.argv[2 if sys.argv[1] == "--resume" else -1])
 (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
 if sys.argv[1] != "--resume":
     shutil.copy(sys.argv[1], folder / "config.yaml")

@@ -51,10 +51,10 @@ def test_a_run_begins_with_its_settings_and_goes_on_without(write_grid: WriteGri
     assert begun == [str(run.settings), "--run", "runs/ablations/grid/full-seed1"]
     assert load_config(run.settings) == run.config()
     finish(run, 0.5)
-    assert run.arguments() == ["--resume", "runs/ablations/grid/full-seed1"]
+    assert run.arguments() == ["--resume", "runs/ablations/grid/full-seed1", "--trust"]
     # Stopped within its first epoch.
     run.folder.last.rename(run.folder.partial)
-    assert run.arguments() == ["--resume", "runs/ablations/grid/full-seed1"]
+    assert run.arguments() == ["--resume", "runs/ablations/grid/full-seed1", "--trust"]
 
 
 @pytest.mark.parametrize(("seconds", "epochs"), [(35.0, 4), (1.0, 1)])

@@ -12,6 +12,7 @@ import torch
 import yaml
 
 from gcahng import load_run
+from gcahng.commands.train import resume_run
 from gcahng.config import load_config
 from gcahng.runs.checkpoint import (
     load_checkpoint,
@@ -19,6 +20,7 @@ from gcahng.runs.checkpoint import (
     restore_random_states,
     save_checkpoint,
 )
+from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import load_generator, run_device
 
 
@@ -173,3 +175,17 @@ def test_a_run_is_opened_on_its_configured_device(
     monkeypatch.setattr("gcahng.runs.loading.Fabric", Machine)
     config = load_config("digits", [f"fabric.devices={devices}"])
     assert run_device(config) == torch.device(expected)
+
+
+def test_code_named_by_a_run_is_not_imported_to_continue_it(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "evil.py").write_text("import pathlib; pathlib.Path('ran').touch()")
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(run, tmp_path / "run")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["loss"] = {"name": "evil:Loss"}
+    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(ValueError, match=r"config\.yaml' asks to import 'evil:Loss'.*--trust"):
+        resume_run(RunFolder(tmp_path / "run"))
+    assert not (tmp_path / "ran").exists()
