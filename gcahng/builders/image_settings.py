@@ -6,7 +6,6 @@ from gcahng.builders.blame import blame_setting
 from gcahng.config import ExperimentConfig
 from gcahng.data import DATASETS
 from gcahng.data.transforms import IMAGENET_MEAN, IMAGENET_SIZE, IMAGENET_STD
-from gcahng.models import BACKBONES
 from gcahng.models.backbones import image_settings
 
 DEFAULTS = {"size": IMAGENET_SIZE, "mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
@@ -37,8 +36,7 @@ def adopt_image_settings(config: ExperimentConfig) -> ExperimentConfig:
     with blame_setting("data.name"):
         name = transform.name or DATASETS.find(config.data.name).transform_name
     with blame_setting("embedder.backbone.name"):
-        BACKBONES.find(backbone.name)
-    expected = image_settings(backbone.name)
+        expected = image_settings(backbone.name)
     if name != "imagenet" or expected is None:
         return config
     sizes = [args["size"] for args in (transform.test, transform.train) if "size" in args]

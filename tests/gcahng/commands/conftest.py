@@ -52,7 +52,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, digits_run: Path) -> Path:
     (folder / "garbage.pt").write_bytes(b"garbage" * 100)
     checkpoint = digits_run / "checkpoints" / "last.pt"
     (folder / "half.pt").write_bytes(checkpoint.read_bytes()[:20_000])
-    state = torch.load(checkpoint, weights_only=False)
+    state = torch.load(checkpoint, weights_only=True)
     state["config"] = state["config"].replace("conv: gca", "conv: evil:X")
     torch.save(state, folder / "evil.pt")
     broken = folder / "broken"

@@ -23,7 +23,7 @@ def by_one(make_once: MakeOnce) -> Steps:
         folder.mkdir()
         torch.save(all_steps(), folder / "0.pt")
 
-    return torch.load(make_once("steps-1", build) / "0.pt")
+    return torch.load(make_once("steps-1", build) / "0.pt", weights_only=True)
 
 
 @pytest.fixture(scope="module", params=[2, 3])
@@ -42,7 +42,7 @@ def by_several(make_once: MakeOnce, request: pytest.FixtureRequest) -> list[Step
         assert [process.wait(timeout=300) for process in running] == [0] * count
 
     folder = make_once(f"steps-{count}", build)
-    return [torch.load(folder / f"{process}.pt") for process in range(count)]
+    return [torch.load(folder / f"{process}.pt", weights_only=True) for process in range(count)]
 
 
 @pytest.mark.parametrize(
