@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gcahng.evaluation.retrieval import retrieval_metrics
     from gcahng.generators import HardNegativeGenerator
+    from gcahng.inference.embedder import load_embedder
     from gcahng.runs.loading import load_run
     from gcahng.runs.published import load_published_checkpoint
 
@@ -14,6 +15,7 @@ __version__ = "0.1.0"
 __all__ = [
     "HardNegativeGenerator",
     "__version__",
+    "load_embedder",
     "load_published_checkpoint",
     "load_run",
     "retrieval_metrics",
@@ -22,6 +24,7 @@ __all__ = [
 # Imported when asked for: `gcahng --help` should not wait for torch.
 _HOMES = {
     "HardNegativeGenerator": "gcahng.generators",
+    "load_embedder": "gcahng.inference.embedder",
     "load_published_checkpoint": "gcahng.runs.published",
     "load_run": "gcahng.runs.loading",
     "retrieval_metrics": "gcahng.evaluation.retrieval",

@@ -57,6 +57,7 @@ ROOMS = (
     ("cli",),
     ("commands",),
     ("ablation", "benchmark"),
+    ("inference",),
     ("reports", "training"),
     ("runs",),
     ("builders",),

@@ -59,12 +59,47 @@ def read_image(path: str | Path, advice: str = "repair it or choose another") ->
     try:
         _check_regular(path)
         with Image.open(path) as image:
-            return _turn(_rgb(image), _orientation(image))
+            return upright_rgb(image)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"There is no image '{path}'; {advice}.") from error
     # Pillow's decoders raise many exception types, from SyntaxError to struct.error.
     except Exception as error:
         raise ValueError(f"Cannot read the image '{path}' ({_reason(error)}); {advice}.") from error
+
+
+def decode_image(content: bytes, most_pixels: int | None = None) -> Image.Image:
+    """Decode the content of an image file as upright 8-bit RGB, as `read_image` does.
+
+    Args:
+        content: The bytes of the file.
+        most_pixels: Refuse images of more pixels before they are decoded.
+
+    Raises:
+        ValueError: With the reason why it cannot be decoded.
+
+    Example:
+        >>> file = io.BytesIO()
+        >>> Image.new("L", (4, 2)).save(file, format="PNG")
+        >>> decode_image(file.getvalue()).size
+        (4, 2)
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            width, height = image.size
+            if most_pixels is not None and width * height > most_pixels:
+                raise ValueError(f"{width} × {height} pixels, more than {most_pixels:,}")
+            return upright_rgb(image)
+    except Exception as error:  # As in `read_image`.
+        raise ValueError(_reason(error)) from error
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Convert an image to 8-bit RGB on white, rotated according to its EXIF orientation.
+
+    Raises:
+        ValueError: If its mode has no known range.
+    """
+    return _turn(_rgb(image), _orientation(image))
 
 
 @dataclass(frozen=True)

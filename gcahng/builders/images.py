@@ -170,8 +170,28 @@ def transform_of(config: ExperimentConfig, dataset: ImageDataset, augment: bool)
         ValueError: If the transform or an argument is unknown; the message starts with the
             setting.
     """
+    return _transform(config, dataset.transform_name, augment)
+
+
+def build_test_transform(config: ExperimentConfig) -> tuple[str, Any]:
+    """Build the test transform of an experiment whose data set need not be on this machine.
+
+    Returns:
+        The transform's name and the transform.
+
+    Raises:
+        ValueError: As `transform_of`.
+    """
+    name = config.data.transform.name
+    if name is None:
+        with blame_setting("data.name"):
+            name = DATASETS.find(config.data.name).transform_name
+    return name, _transform(config, name, augment=False)
+
+
+def _transform(config: ExperimentConfig, default: str, augment: bool) -> Any:
     section = config.data.transform
-    name = section.name or dataset.transform_name
+    name = section.name or default
     with blame_setting("data.transform.name"):
         TRANSFORMS.find(name)
     with blame_setting(f"data.transform.{'train' if augment else 'test'}"):

@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
-from torch import nn
 
 from gcahng.config import ExperimentConfig, dump_config
-from gcahng.files import atomic_write, printable, write_text
+from gcahng.files import printable, write_text
 from gcahng.runs.csv_rows import csv_text
 from gcahng.runs.lock import LOCK
 
@@ -171,17 +169,6 @@ class RunFolder:
     def write_results(self, results: Mapping[str, Any]) -> None:
         """Write the final figures."""
         write_text(self.results, json.dumps(results, indent=2) + "\n")
-
-
-def write_shared_model(folder: RunFolder, embedder: nn.Module, config: ExperimentConfig) -> None:
-    """Write the embedder to share: its weights, and its settings in `config.json`."""
-    with atomic_write(folder.model) as temporary:
-        # Copies, since safetensors stores no two names of one tensor, as tied weights have.
-        state = {name: value.detach().clone() for name, value in embedder.state_dict().items()}
-        state = {name: value.contiguous() for name, value in state.items()}
-        save_file(state, temporary)
-    settings = json.dumps(config.model_dump(), indent=2)
-    write_text(folder.model.with_name("config.json"), settings + "\n")
 
 
 def environment() -> dict[str, Any]:

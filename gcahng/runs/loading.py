@@ -8,8 +8,6 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gcahng.builders.images import open_plain
@@ -21,6 +19,7 @@ from gcahng.generators import NegativeGenerator
 from gcahng.models import Embedder
 from gcahng.runs.checkpoint import load_checkpoint
 from gcahng.runs.folder import RunFolder
+from gcahng.runs.shared import WEIGHTS, read_shared_model
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,10 @@ def load_run(path: str | Path, *, last: bool = False, trust: bool = False) -> Lo
     """
     path = checkpoint_path(path, last=last)
     if path.suffix == ".safetensors":
-        return _load_model(path)
-    return _loaded(path, load_checkpoint(path), trust)
+        config, weights = read_shared_model(path)
+        return _loaded(path, config, {"embedder": weights, "epoch": None})
+    state = load_checkpoint(path)
+    return _loaded(path, parse_config(state["config"], str(path)), state, trust)
 
 
 def embed_split(
@@ -155,6 +156,8 @@ def refuse_user_classes(path: Path, config: ExperimentConfig) -> None:
 def checkpoint_path(path: str | Path, *, last: bool = False) -> Path:
     """Return the checkpoint of a run folder, its best or its last, or the file itself.
 
+    Of a folder with a shared model and no checkpoints, its weights.
+
     Raises:
         FileNotFoundError: If a folder holds no such checkpoint.
     """
@@ -163,26 +166,16 @@ def checkpoint_path(path: str | Path, *, last: bool = False) -> Path:
         return path
     folder = RunFolder(path)
     found = folder.last if last else folder.best
+    if not (last or folder.last.is_file()) and (path / WEIGHTS).is_file():
+        return path / WEIGHTS
     if not found.is_file():
         raise FileNotFoundError(f"no run in '{folder.path}': it has no {found.name}")
     return found
 
 
-def _load_model(path: Path) -> LoadedRun:
-    settings = path.with_name("config.json")
-    for file in (path, settings):
-        if not file.is_file():
-            raise FileNotFoundError(f"no shared model at '{path}': '{file}' is missing")
-    try:
-        weights = load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"'{path}' cannot be read as safetensors: {error}") from error
-    config = settings.read_text(encoding="utf-8")
-    return _loaded(path, {"config": config, "embedder": weights, "epoch": None})
-
-
-def _loaded(path: Path, state: Mapping[str, Any], trust: bool = False) -> LoadedRun:
-    config = parse_config(state["config"], str(path))
+def _loaded(
+    path: Path, config: ExperimentConfig, state: Mapping[str, Any], trust: bool = False
+) -> LoadedRun:
     embedder = build_embedder(config, pretrained=False)
     _fill(embedder, state["embedder"], path, "embedder")
     return LoadedRun(

@@ -20,8 +20,9 @@ from gcahng.models.published import (
 from gcahng.models.weights import LOGGER, listed, load_strictly, log_unused, read_weights
 from gcahng.registry import lookup
 from gcahng.runs.checkpoint import load_checkpoint, save_checkpoint
-from gcahng.runs.folder import RunFolder, write_shared_model
-from gcahng.runs.loading import checkpoint_path
+from gcahng.runs.folder import RunFolder
+from gcahng.runs.loading import LoadedRun, checkpoint_path, run_device
+from gcahng.runs.shared import write_shared_model
 
 # Number of training classes → data set: all that a published checkpoint says about its data.
 DATA_SETS = {98: "cars", 100: "cub", 3997: "inshop", 11318: "sop"}
@@ -81,6 +82,29 @@ def load_published_checkpoint(
     return embedder.eval()
 
 
+def load_published_run(path: str | Path) -> LoadedRun:
+    """Open the embedder of a published checkpoint with the settings of its published set-up.
+
+    Without a classifier that tells the data set, the settings are those for CUB-200-2011, from
+    which the others differ in training only.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged, holds more than weights or has another backbone.
+    """
+    path = Path(path)
+    parts = _read(path)
+    backbone, classes = _backbone(parts, path), _num_classes(parts)
+    data_set = "cub" if classes is None else DATA_SETS.get(classes, "cub")
+    dim = len(parts.embedder[LAST_LINEAR]) if LAST_LINEAR in parts.embedder else 1
+    overrides = ["generator=null", f"embedder.dim={dim}"]
+    settings = load_config(f"paper/{data_set}_{_short(backbone)}", overrides)
+    embedder = build_embedder(settings, pretrained=False)
+    _fill(embedder, parts, path, backbone)
+    device = run_device(settings)
+    return LoadedRun(path, settings, embedder.to(device).eval(), None, classes)
+
+
 def import_checkpoint(
     path: str | Path,
     run: str | Path | None = None,
@@ -127,7 +151,7 @@ def import_checkpoint(
     facts = {"config": dump_config(settings), "num_classes": classes, "epoch": None}
     for target in (folder.best, folder.last):
         save_checkpoint(target, {**state, **facts})
-    write_shared_model(folder, embedder, settings)
+    write_shared_model(folder.path, embedder, settings)
     return settings, folder
 
 

@@ -14,7 +14,7 @@ from gcahng.data import ImageDataset
 from gcahng.graph import batch_layout
 from gcahng.processes import alone
 from gcahng.runs.checkpoint import random_states, restore_random_states
-from gcahng.runs.folder import RunFolder, write_shared_model
+from gcahng.runs.shared import write_shared_model
 from gcahng.training.experiment import Experiment
 
 
@@ -38,7 +38,7 @@ def rehearse(experiment: Experiment) -> None:
             tempfile.TemporaryDirectory() as folder,
             blame_setting("embedder.backbone"),
         ):
-            write_shared_model(RunFolder(Path(folder)), experiment.embedder, experiment.config)
+            write_shared_model(Path(folder), experiment.embedder, experiment.config)
 
 
 def _embed_two(experiment: Experiment, dataset: ImageDataset) -> None:

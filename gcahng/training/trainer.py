@@ -10,8 +10,9 @@ from gcahng.config import ExperimentConfig, data_root
 from gcahng.evaluation.ranking import ranked_by
 from gcahng.generators import HardNegatives
 from gcahng.processes import alone, copy_from_first, rank, wait_for_first
-from gcahng.runs.folder import RunFolder, write_shared_model
+from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import EvaluatedRun, LoadedRun
+from gcahng.runs.shared import write_shared_model
 from gcahng.training.checkpoints import Checkpoints
 from gcahng.training.clock import WorkClock
 from gcahng.training.display import Display
@@ -207,7 +208,7 @@ class Trainer:
         }
         if rank() == 0:
             self.folder.write_results(results)
-            write_shared_model(self.folder, self.experiment.embedder, self.config)
+            write_shared_model(self.folder.path, self.experiment.embedder, self.config)
         return results
 
     def evaluated_run(self) -> EvaluatedRun:

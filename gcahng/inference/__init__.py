@@ -1,0 +1,1 @@
+"""After training: embed pictures, search them, share and export the model."""

@@ -1,0 +1,200 @@
+"""A trained model: from images to embeddings."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gcahng.builders.images import build_test_transform
+from gcahng.config import ExperimentConfig
+from gcahng.inference.hub import download_model, is_hub_name
+from gcahng.inference.images import ImageLike, one_by_one, rgb_image, to_tensor
+from gcahng.models import Embedder
+from gcahng.runs.loading import LoadedRun, load_run
+from gcahng.runs.published import load_published_run
+
+# Images that go through the network together.
+BATCH_SIZE = 32
+
+
+def load_embedder(
+    source: str | Path,
+    *,
+    device: str | torch.device | None = None,
+    last: bool = False,
+    revision: str | None = None,
+) -> "TrainedEmbedder":
+    """Open a trained model to embed images.
+
+    Args:
+        source: A run folder, of which the best epoch is opened; a checkpoint; a shared model, as
+            the folder or its `model.safetensors`; the authors' published `.pth`; or `user/repo` on
+            the Hugging Face Hub, if there is no such folder here.
+        device: Where it runs; default: as in training, if this machine has such a device.
+        last: Open the last epoch of a run folder instead.
+        revision: Branch, tag or commit on the Hub.
+
+    Raises:
+        FileNotFoundError: If there is no such model.
+        ValueError: If a file is damaged or from another program, or an argument does not apply.
+        ConnectionError: If the Hub cannot be reached.
+
+    Example:
+        >>> model = load_embedder("runs/digits-seed0")
+        >>> model.embed(torch.rand(3, 1, 8, 8), normalize=True).shape
+        torch.Size([3, 8])
+    """
+    run = _open(source, last, revision)
+    model = TrainedEmbedder(run, str(source))
+    return model if device is None else model.to(device)
+
+
+def _open(source: str | Path, last: bool, revision: str | None) -> LoadedRun:
+    path = Path(source).expanduser()
+    # In a folder that exists, a missing run is a mistyped path.
+    on_hub = not (path.exists() or path.parent.is_dir()) and is_hub_name(str(source))
+    if revision is not None and not on_hub:
+        raise ValueError(f"'revision' applies to a model on the Hub; '{source}' is not one")
+    if on_hub:
+        path = download_model(str(source), revision)
+    if path.suffix == ".pth":
+        return load_published_run(path)
+    return load_run(path, last=last)
+
+
+class TrainedEmbedder:
+    """A trained network with the transform that its images need.
+
+    Args:
+        run: The network and its settings.
+        source: Where it comes from, for messages.
+
+    Attributes:
+        config: The settings that it was trained with.
+        network: The `Embedder`, in evaluation mode.
+        source: As given.
+    """
+
+    def __init__(self, run: LoadedRun, source: str = "") -> None:
+        self.run = run
+        self.source = source or str(run.path)
+        self.network: Embedder = run.embedder.eval().requires_grad_(False)
+        self._transform_name, self._transform = build_test_transform(run.config)
+
+    def __repr__(self) -> str:
+        return f"TrainedEmbedder({self.source!r}, dim={self.dim}, device='{self.device}')"
+
+    @property
+    def config(self) -> ExperimentConfig:
+        """The settings that it was trained with."""
+        return self.run.config
+
+    @property
+    def dim(self) -> int:
+        """The dimension D of an embedding."""
+        return self.network.embedding_dim
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+    def to(self, device: str | torch.device) -> "TrainedEmbedder":
+        """Move the network to a device, and return the model."""
+        self.network.to(device)
+        return self
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the weights and the image transform: equal for models that embed alike."""
+        transform = [self._transform_name, self.config.data.transform.test]
+        digest = hashlib.sha256(json.dumps(transform, sort_keys=True).encode())
+        for name, value in self.network.state_dict().items():
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        return digest.hexdigest()[:32]
+
+    @cached_property
+    def channels(self) -> int:
+        """Number of channels of the images that the network takes, such as 3 for RGB."""
+        layers = self.network.backbone.modules()
+        first = next((layer for layer in layers if isinstance(layer, nn.Conv2d)), None)
+        return 3 if first is None else first.in_channels
+
+    def transform(self, image: ImageLike) -> Tensor:
+        """Apply the test transform of the training to one raw image.
+
+        Args:
+            image: A path, PIL image, array or tensor, as for `embed`.
+
+        Returns:
+            The network's input, [C, H, W].
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            TypeError: If it is not an image.
+            ValueError: If it cannot be read.
+        """
+        image = rgb_image(image)
+        # Data sets in files give PIL images, the embedded ones tensors.
+        from_files = self._transform_name == "imagenet"
+        return self._transform(image if from_files else to_tensor(image, self.channels))
+
+    @torch.inference_mode()
+    def embed_inputs(self, inputs: Tensor) -> Tensor:
+        """Embed transformed images: [n, C, H, W] → [n, D] in float32 on the CPU."""
+        parameter = next(self.network.parameters())
+        return self.network(inputs.to(parameter.device, parameter.dtype)).float().cpu()
+
+    def embed(
+        self,
+        images: ImageLike | Iterable[ImageLike],
+        *,
+        normalize: bool = False,
+        batch_size: int = BATCH_SIZE,
+    ) -> Tensor:
+        """Embed images, with the test transform of the training.
+
+        Args:
+            images: One or several: paths; PIL images; arrays [H, W] or [H, W, 3]; tensors
+                [3, H, W] or [1, H, W], as uint8 or as floats in [0, 1]. An array [N, H, W, 3] or a
+                tensor [N, 3, H, W] is N images.
+            normalize: Scale embeddings to L2 norm 1; scalar products are then cosine similarities.
+            batch_size: How many go through the network together.
+
+        Returns:
+            [N, D] in float32 on the CPU, also for one image.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            TypeError: If something is not an image.
+            ValueError: If an image cannot be read.
+
+        Example:
+            >>> from PIL import Image
+            >>> model = load_embedder("runs/digits-seed0")
+            >>> model.embed([Image.new("L", (8, 8)), torch.rand(1, 8, 8)]).shape
+            torch.Size([2, 8])
+        """
+        if batch_size < 1:
+            raise ValueError(f"Expected 'batch_size' of at least 1 (got {batch_size}).")
+        inputs = map(self.transform, one_by_one(images))
+        found = [self.embed_inputs(batch) for batch in _batches(inputs, batch_size)]
+        embeddings = torch.cat(found) if found else torch.empty(0, self.dim)
+        return F.normalize(embeddings) if normalize else embeddings
+
+
+def _batches(inputs: Iterator[Tensor], size: int) -> Iterator[Tensor]:
+    """Stack consecutive inputs of equal shape, at most `size` of them."""
+    while chunk := list(islice(inputs, size)):
+        start = 0
+        for end in range(1, len(chunk) + 1):
+            if end == len(chunk) or chunk[end].shape != chunk[start].shape:
+                yield torch.stack(chunk[start:end])
+                start = end

@@ -1,0 +1,106 @@
+"""Images as users have them: files, PIL images, arrays or tensors, one or many."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from gcahng.data import read_image, upright_rgb
+
+ImageLike: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any] | Tensor
+SINGLE = (str, os.PathLike, Image.Image, np.ndarray, Tensor)
+EXPECTED = (
+    "expected a path, a PIL image, an array [H, W] or [H, W, 3], or a tensor [3, H, W] or "
+    "[1, H, W], or several of them"
+)
+# Number of dimensions of a batch of images, of which the first counts them.
+BATCH_DIMENSIONS = 4
+
+
+def one_by_one(images: ImageLike | Iterable[ImageLike]) -> Iterator[ImageLike]:
+    """Yield the single images of one image, of a sequence of them, or of a batch.
+
+    Args:
+        images: An image; an array [N, H, W, C] or a tensor [N, C, H, W] counts as N of them.
+
+    Raises:
+        TypeError: If it is none of these.
+
+    Example:
+        >>> [image.shape for image in one_by_one(torch.zeros(2, 3, 8, 8))]
+        [torch.Size([3, 8, 8]), torch.Size([3, 8, 8])]
+        >>> len(list(one_by_one("photo.jpg")))
+        1
+    """
+    if isinstance(images, Tensor | np.ndarray) and images.ndim == BATCH_DIMENSIONS:
+        yield from images
+    elif isinstance(images, SINGLE):
+        yield images
+    elif isinstance(images, Iterable) and not isinstance(images, bytes):
+        yield from images
+    else:
+        raise TypeError(f"{EXPECTED}, got {type(images).__name__}")
+
+
+def rgb_image(image: ImageLike) -> Image.Image:
+    """Return an image as upright 8-bit RGB.
+
+    Args:
+        image: A path; a PIL image, which is rotated by its EXIF orientation and composited on white
+            as a file is; an array [H, W], [H, W, 1] or [H, W, 3]; a tensor [1, H, W] or [3, H, W].
+            Numbers are uint8, or floats in [0, 1].
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        TypeError: If it is none of these.
+        ValueError: If the file cannot be read, or the shape or the numbers are others.
+
+    Example:
+        >>> rgb_image(torch.ones(3, 4, 6)).size
+        (6, 4)
+    """
+    if isinstance(image, str | os.PathLike):
+        return read_image(Path(image))
+    if isinstance(image, Image.Image):
+        return upright_rgb(image)
+    if isinstance(image, Tensor):
+        if image.ndim != 3 or len(image) not in (1, 3):
+            raise ValueError(f"{EXPECTED}, got a tensor {list(image.shape)}")
+        image = image.detach().cpu().permute(1, 2, 0).numpy()
+    if not isinstance(image, np.ndarray):
+        raise TypeError(f"{EXPECTED}, got {type(image).__name__}")
+    return Image.fromarray(_three_channels(_eight_bits(image)))
+
+
+def _three_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """[H, W] or [H, W, 1 or 3] → [H, W, 3]."""
+    three = pixels[..., None] if pixels.ndim == 2 else pixels
+    if three.ndim != 3 or three.shape[2] not in (1, 3) or three.size == 0:
+        raise ValueError(f"{EXPECTED}, got an array {list(pixels.shape)}")
+    return np.ascontiguousarray(np.broadcast_to(three, (*three.shape[:2], 3)))
+
+
+def _eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    if pixels.dtype == np.uint8:
+        return pixels
+    if not np.issubdtype(pixels.dtype, np.floating):
+        raise ValueError(f"expected pixels as uint8 or as floats in [0, 1], got {pixels.dtype}")
+    if not (np.isfinite(pixels).all() and 0 <= pixels.min(initial=0) <= pixels.max(initial=0) <= 1):
+        raise ValueError(
+            "expected floating-point pixels in [0, 1], got values from "
+            f"{pixels.min():.4g} to {pixels.max():.4g}: give the raw image, which the model "
+            "normalises itself"
+        )
+    return (pixels * 255).round().astype(np.uint8)
+
+
+def to_tensor(image: Image.Image, channels: int) -> Tensor:
+    """Convert an RGB image to uint8 [channels, H, W]: grey if there is 1 channel."""
+    pixels = np.asarray(image.convert("L"))[..., None] if channels == 1 else np.asarray(image)
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
