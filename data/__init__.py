@@ -20,10 +20,8 @@ from gcahng.data.datasets import (
     Size,
     Source,
     Transform,
-    decode_image,
     read_image,
     split_classes,
-    upright_rgb,
 )
 from gcahng.data.download import download
 from gcahng.data.embedded import Digits, Glyphs
@@ -62,10 +60,8 @@ __all__ = [
     "build_transform",
     "check_findable",
     "contact_sheet",
-    "decode_image",
     "download",
     "read_image",
     "split_classes",
-    "upright_rgb",
     "verify",
 ]

@@ -15,6 +15,8 @@ from gcahng.commands.checkpoints import export_checkpoint, import_checkpoint
 from gcahng.commands.data import show, verify
 from gcahng.commands.demo import demo
 from gcahng.commands.evaluate import evaluate
+from gcahng.commands.index import index
+from gcahng.commands.search import search
 from gcahng.commands.train import train
 from gcahng.commands.visualize import visualize
 from gcahng.runs.failure import write_failure
@@ -46,7 +48,7 @@ def options(
     """Deep metric learning with globally correlation-aware hard negatives (GCA-HNG)."""
 
 
-for command in (train, evaluate, visualize, ablate, demo, benchmark):
+for command in (train, evaluate, visualize, index, search, ablate, demo, benchmark):
     app.command()(command)
 app.command("import-checkpoint")(import_checkpoint)
 app.command("export-checkpoint")(export_checkpoint)

@@ -8,7 +8,7 @@ from gcahng.data.datasets.files import FileDataset
 from gcahng.data.datasets.folder import Folder
 from gcahng.data.datasets.inshop import InShop
 from gcahng.data.datasets.listing import Listing
-from gcahng.data.datasets.pictures import decode_image, read_image, upright_rgb
+from gcahng.data.datasets.pictures import read_image
 from gcahng.data.datasets.published_dataset import Archive, PublishedDataset, Size, Source
 from gcahng.data.datasets.sop import SOP
 
@@ -29,8 +29,6 @@ __all__ = [
     "Size",
     "Source",
     "Transform",
-    "decode_image",
     "read_image",
     "split_classes",
-    "upright_rgb",
 ]

@@ -57,7 +57,7 @@ def read_image(path: str | Path, advice: str = "repair it or choose another") ->
         ('RGB', (4, 2), (255, 255, 255))
     """
     try:
-        _check_regular(path)
+        check_regular(path)
         with Image.open(path) as image:
             return upright_rgb(image)
     except FileNotFoundError as error:
@@ -128,7 +128,7 @@ class Examination:
 def examine(path: str) -> Examination:
     """Decode an image file to check it, without keeping the pixels."""
     try:
-        _check_regular(path)
+        check_regular(path)
         content = Path(path).read_bytes()
         with Image.open(io.BytesIO(content)) as image:
             size, is_tiff = image.size, image.format == "TIFF"
@@ -152,7 +152,7 @@ def examine(path: str) -> Examination:
         return Examination(path, problem=_reason(error))
 
 
-def _check_regular(path: str | Path) -> None:
+def check_regular(path: str | Path) -> None:
     """Raise unless the path is a regular file: reading a pipe or a device may never end."""
     mode = os.stat(path).st_mode
     # Reading a folder raises by itself.

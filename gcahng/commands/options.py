@@ -1,7 +1,7 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,5 +12,16 @@ Last = Annotated[bool, typer.Option("--last", help="The run's last epoch, not it
 Root = Annotated[Path | None, typer.Option(help="Folder of all data sets; default as in training.")]
 Trust = Annotated[
     bool, typer.Option("--trust", help="Import classes of yours that the run's settings name.")
+]
+Device = Annotated[
+    str | None, typer.Option(help="cpu, cuda or cuda:1; default: as in training, if it is there.")
+]
+Model = Annotated[
+    str,
+    typer.Argument(help="A run folder, checkpoint, shared model, published .pth, or user/repo."),
+]
+UnreadableFiles = Annotated[
+    Literal["skip", "stop"],
+    typer.Option(help="Leave out files that cannot be read and list them, or stop at the first."),
 ]
 Source = Annotated[Path, typer.Argument(help="A run folder or a checkpoint file.")]

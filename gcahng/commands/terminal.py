@@ -1,6 +1,6 @@
 """The terminal: where commands print, and their progress bars."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -15,6 +15,7 @@ from rich.progress import (
 )
 
 console = Console()
+errors = Console(stderr=True)
 if not console.is_terminal:
     # Without a terminal, rich assumes 80 columns, too few for the tables of results.
     console.width = 120
@@ -113,6 +114,15 @@ def counting_bar(
     with bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def print_unreadable(files: Sequence[object], most: int = 20) -> None:
+    """List files that were left out because they cannot be read."""
+    if not files:
+        return
+    more = f" (and {len(files) - most} more)" if len(files) > most else ""
+    lines = [f"left out, because they cannot be read: {len(files)}", *map(str, files[:most])]
+    errors.print("\n  ".join(lines) + more, highlight=False, soft_wrap=True, markup=False)
 
 
 def _losses(losses: dict[str, float]) -> str:

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from functools import cached_property
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 
 import torch
@@ -15,6 +15,8 @@ from gcahng.builders.images import build_test_transform
 from gcahng.config import ExperimentConfig
 from gcahng.inference.hub import download_model, is_hub_name
 from gcahng.inference.images import ImageLike, one_by_one, rgb_image, to_tensor
+from gcahng.inference.rows import Neighbour
+from gcahng.inference.store import PictureStore
 from gcahng.models import Embedder
 from gcahng.runs.loading import LoadedRun, load_run
 from gcahng.runs.published import load_published_run
@@ -66,6 +68,36 @@ def _open(source: str | Path, last: bool, revision: str | None) -> LoadedRun:
     if path.suffix == ".pth":
         return load_published_run(path)
     return load_run(path, last=last)
+
+
+def load_store_model(
+    store: PictureStore,
+    source: str | Path | None = None,
+    *,
+    device: str | torch.device | None = None,
+) -> "TrainedEmbedder":
+    """Open the model that made the vectors of a store.
+
+    Args:
+        store: The store.
+        source: Where the model is now; default: where it was.
+        device: As for `load_embedder`.
+
+    Raises:
+        FileNotFoundError: If the model is not there any more.
+        ValueError: If it is another model.
+    """
+    named = source or store.model.source
+    try:
+        model = load_embedder(named, device=device)
+    except FileNotFoundError as error:
+        if source is not None:
+            raise
+        raise FileNotFoundError(
+            f"the store's model is not at '{named}' any more: say with --model where it is"
+        ) from error
+    store.check_model(model.fingerprint, str(named))
+    return model
 
 
 class TrainedEmbedder:
@@ -147,10 +179,17 @@ class TrainedEmbedder:
         return self._transform(image if from_files else to_tensor(image, self.channels))
 
     @torch.inference_mode()
-    def embed_inputs(self, inputs: Tensor) -> Tensor:
-        """Embed transformed images: [n, C, H, W] → [n, D] in float32 on the CPU."""
-        parameter = next(self.network.parameters())
-        return self.network(inputs.to(parameter.device, parameter.dtype)).float().cpu()
+    def embed_each(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Embed transformed images [C, H, W]: one vector [D] each, in float32 on the CPU.
+
+        Consecutive images of the same size go through the network together.
+        """
+        found: list[Tensor] = []
+        like = next(self.network.parameters())
+        for _, group in groupby(inputs, key=lambda image: image.shape):
+            batch = torch.stack(list(group)).to(like.device, like.dtype)
+            found += self.network(batch).float().cpu()
+        return found
 
     def embed(
         self,
@@ -185,16 +224,38 @@ class TrainedEmbedder:
         if batch_size < 1:
             raise ValueError(f"Expected 'batch_size' of at least 1 (got {batch_size}).")
         inputs = map(self.transform, one_by_one(images))
-        found = [self.embed_inputs(batch) for batch in _batches(inputs, batch_size)]
-        embeddings = torch.cat(found) if found else torch.empty(0, self.dim)
+        found = []
+        while chunk := list(islice(inputs, batch_size)):
+            found += self.embed_each(chunk)
+        embeddings = torch.stack(found) if found else torch.empty(0, self.dim)
         return F.normalize(embeddings) if normalize else embeddings
 
+    def search(
+        self,
+        store: PictureStore | str | Path,
+        image: ImageLike,
+        k: int = 10,
+        *,
+        where: str | None = None,
+        exact: bool = False,
+    ) -> list[Neighbour]:
+        """Find the pictures of a store that are most similar to an image.
 
-def _batches(inputs: Iterator[Tensor], size: int) -> Iterator[Tensor]:
-    """Stack consecutive inputs of equal shape, at most `size` of them."""
-    while chunk := list(islice(inputs, size)):
-        start = 0
-        for end in range(1, len(chunk) + 1):
-            if end == len(chunk) or chunk[end].shape != chunk[start].shape:
-                yield torch.stack(chunk[start:end])
-                start = end
+        Args:
+            store: A store of this model's vectors, or its folder.
+            image: One image, as for `embed`.
+            k: How many, the most similar first.
+            where: A condition in SQL on `path`, `label`, `split`, `size`, such as "label = 'cup'".
+            exact: Compare with every picture, even if the store has an index.
+
+        Raises:
+            FileNotFoundError: If there is no such store.
+            ImportError: If LanceDB is not installed.
+            ValueError: If the store was made with another model, or the condition is wrong.
+        """
+        store = store if isinstance(store, PictureStore) else PictureStore(store)
+        store.check_model(self.fingerprint, self.source)
+        if k < 1:
+            raise ValueError(f"Expected 'k' of at least 1 (got {k}).")
+        (vector,) = self.embed(image)
+        return store.search(vector, k, where=where, exact=exact)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from gcahng.data import read_image, upright_rgb
+from gcahng.data.datasets.pictures import read_image, upright_rgb
 
 ImageLike: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any] | Tensor
 SINGLE = (str, os.PathLike, Image.Image, np.ndarray, Tensor)

@@ -13,7 +13,7 @@ from gcahng.reports.data_uri import data_uri
 
 # Pictures are shown at about 110 px; twice that keeps them sharp on high-resolution screens.
 SMALLEST, LARGEST = 96, 160
-WORDS = {"query": "query", "right": "same class", "wrong": "other class"}
+WORDS = {"query": "query", "found": "neighbour", "right": "same class", "wrong": "other class"}
 
 Names = Sequence[str] | Mapping[int, str]
 
@@ -23,7 +23,7 @@ class GalleryEntry:
     """One image of a row.
 
     Attributes:
-        kind: `query`, `right` (same class as the query) or `wrong`.
+        kind: `query`, `right` (same class as the query), `wrong`, or `found` (class not compared).
         name: Of its class.
         caption: "query", or a mark and the cosine similarity.
         source: The image as a `data:` URI.

@@ -77,7 +77,7 @@ def results_table(
     a   50.00
     """
     # Light lines and narrow gaps, so that a table of results fits 80 columns.
-    table = Table(title=title, box=box.SIMPLE_HEAD, show_edge=False, padding=0)
+    table = Table(title=title and Text(title), box=box.SIMPLE_HEAD, show_edge=False, padding=0)
     for column in columns:
         justify: JustifyMethod = "left" if column.format == "text" else "right"
         table.add_column(Text(column.title), justify=justify, no_wrap=column.format != "text")

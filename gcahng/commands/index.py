@@ -1,0 +1,50 @@
+"""`gcahng index`: make a folder of pictures searchable."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gcahng.commands.options import Device, Last, Model, UnreadableFiles
+from gcahng.commands.terminal import console, counting_bar, print_unreadable
+
+
+def index(
+    model: Model,
+    folder: Annotated[Path, typer.Argument(help="Pictures, in subfolders by class or not.")],
+    store: Annotated[
+        str, typer.Option(help="Folder of the store, or an address that LanceDB opens.")
+    ],
+    ann: Annotated[
+        bool,
+        typer.Option("--ann", help="Build an index for approximate search, and measure it."),
+    ] = False,
+    unreadable: UnreadableFiles = "skip",
+    last: Last = False,
+    device: Device = None,
+) -> None:
+    """Embed the pictures of a folder into a store that gcahng search and serve use.
+
+    Run it again when the folder has changed: only new and changed pictures are embedded.
+
+    Example: gcahng index runs/photos-seed0 photos --store photos.store
+    """
+    from gcahng.inference.embedder import load_embedder
+    from gcahng.inference.indexing import index_folder
+    from gcahng.inference.recall import measure_recall
+
+    embedder = load_embedder(model, last=last, device=device)
+    with counting_bar("index", console) as progress:
+        made, changes = index_folder(
+            embedder,
+            folder,
+            store,
+            ann=ann,
+            stop_at_unreadable=unreadable == "stop",
+            progress=progress,
+        )
+    print_unreadable(changes.unreadable)
+    print_line = f"{store}: {len(made):,} pictures ({changes})"
+    console.print(print_line, highlight=False, soft_wrap=True, markup=False)
+    if ann:
+        console.print(f"{measure_recall(made)}", highlight=False, soft_wrap=True)

@@ -1,0 +1,79 @@
+"""`gcahng search`: the pictures of a store that are most similar to others."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gcahng.commands.options import Device
+from gcahng.commands.terminal import console
+
+if TYPE_CHECKING:
+    from gcahng.inference.rows import Neighbour
+
+
+def search(
+    store: Annotated[str, typer.Argument(help="What gcahng index made.")],
+    pictures: Annotated[list[Path], typer.Argument(help="Files to search for.")],
+    k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="Number of neighbours.")] = 10,
+    where: Annotated[
+        str | None, typer.Option(help="Condition in SQL, such as \"label = 'cup'\".")
+    ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Compare with every picture in spite of an index.")
+    ] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a page with the pictures.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a line of JSON for each picture.")
+    ] = False,
+    model: Annotated[
+        str | None, typer.Option(help="Where the store's model is now, if it has moved.")
+    ] = None,
+    device: Device = None,
+) -> None:
+    """Find the pictures of a store that are most similar to some pictures.
+
+    Example: gcahng search photos.store new.jpg -k 5 --where "label = 'cup'" --html found.html
+    """
+    from gcahng.inference.embedder import load_store_model
+    from gcahng.inference.gallery import write_gallery
+    from gcahng.inference.store import PictureStore
+
+    opened = PictureStore(store)
+    if exact and not opened.indexed():
+        raise ValueError("--exact: the store has no index, so every search is exact")
+    embedder = load_store_model(opened, model, device=device)
+    found = {}
+    for picture in pictures:
+        found[picture] = embedder.search(opened, picture, k, where=where, exact=exact)
+        if as_json:
+            print(_line(picture, found[picture]))
+        else:
+            _print_table(picture, found[picture])
+    if html is not None:
+        write_gallery(html, opened, found)
+        if not as_json:
+            console.print(f"page: {html}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _line(picture: Path, found: "list[Neighbour]") -> str:
+    from gcahng.files import printable
+
+    neighbours = [asdict(near) for near in found]
+    return json.dumps({"picture": printable(str(picture)), "neighbours": neighbours})
+
+
+def _print_table(picture: Path, found: "list[Neighbour]") -> None:
+    from gcahng.files import printable
+    from gcahng.reports.tables import Column, results_table
+
+    columns = (
+        Column("similarity", "similarity", "number"),
+        Column("label", "label"),
+        Column("split", "split"),
+        Column("path", "path"),
+    )
+    rows = [asdict(near) for near in found]
+    console.print(results_table(rows, columns, printable(str(picture))))

@@ -1,0 +1,57 @@
+"""Open the LanceDB database of a store."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+TABLE = "pictures"
+
+
+def is_local(uri: str) -> bool:
+    """Whether this names a folder rather than an object store or a server."""
+    return "://" not in uri
+
+
+def connect(uri: str) -> Any:
+    """Connect to a database, which need not exist.
+
+    Raises:
+        ImportError: If LanceDB is not installed.
+    """
+    try:
+        import lancedb
+    except ImportError as error:
+        raise ImportError(
+            'a store needs LanceDB, which is not installed: pip install "gcahng[search]"'
+        ) from error
+    return lancedb.connect(uri)
+
+
+def open_table(uri: str) -> Any:
+    """Open the table of pictures.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    if is_local(uri) and not Path(uri).is_dir():
+        raise FileNotFoundError(f"no store at '{uri}': make one with gcahng index")
+    database = connect(uri)
+    if TABLE not in database.list_tables().tables:
+        raise FileNotFoundError(f"no store at '{uri}': it holds no pictures of gcahng index")
+    return database.open_table(TABLE)
+
+
+@contextmanager
+def explain_condition(where: str | None) -> Iterator[None]:
+    """Say in one sentence what is wrong with a condition."""
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        if where is None:
+            raise
+        reason = str(error).splitlines()[0].removeprefix("Invalid input, ")
+        raise ValueError(
+            f"--where: {where!r} is not a condition on path, label, split, size such as "
+            f"\"label = 'cup'\" ({reason})"
+        ) from error

@@ -1,0 +1,42 @@
+"""The result of a search as a page with pictures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from gcahng.files import printable, write_text
+from gcahng.inference.images import rgb_image
+from gcahng.inference.reader import thumbnail
+from gcahng.inference.rows import Neighbour
+from gcahng.inference.store import PictureStore
+from gcahng.reports.data_uri import data_uri
+from gcahng.reports.gallery import GalleryEntry
+from gcahng.reports.page import render
+
+
+def write_gallery(
+    path: str | Path, store: PictureStore, found: Mapping[Path, Sequence[Neighbour]]
+) -> None:
+    """Write a page with a row for each query: the picture, then its neighbours, nearest first.
+
+    Args:
+        path: The file to write; it contains the pictures, so it can be moved or sent.
+        store: Gives the thumbnails.
+        found: The neighbours of each query, by its file.
+    """
+    rows = [
+        [_query(picture), *(_neighbour(store, near) for near in neighbours)]
+        for picture, neighbours in found.items()
+    ]
+    write_text(path, render("search.html", title=f"Search in {printable(store.uri)}", rows=rows))
+
+
+def _query(picture: Path) -> GalleryEntry:
+    source = data_uri(thumbnail(rgb_image(picture)), "image/jpeg")
+    return GalleryEntry("query", printable(str(picture)), "query", source)
+
+
+def _neighbour(store: PictureStore, near: Neighbour) -> GalleryEntry:
+    caption = " ".join(filter(None, [f"{near.similarity:.3f}", near.label]))
+    return GalleryEntry(
+        "found", near.path, caption, data_uri(store.thumbnail(near.id), "image/jpeg")
+    )

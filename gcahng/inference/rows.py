@@ -1,0 +1,82 @@
+"""The rows of a store: one for each picture."""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gcahng.files import printable
+from gcahng.inference.reader import EmbeddedPicture
+
+SHOWN = ("id", "path", "label", "split")
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A picture found by a search.
+
+    Attributes:
+        id: Of its row, derived from its path.
+        path: Of its file; bytes that are not UTF-8 are escaped.
+        label: Name of its class, or None.
+        split: `train`, `val`, `test` or None.
+        similarity: Cosine similarity to the query, in [-1, 1].
+    """
+
+    id: str
+    path: str
+    label: str | None
+    split: str | None
+    similarity: float
+
+
+def picture_id(path: str) -> str:
+    """The id of the row of a file.
+
+    Example:
+        >>> picture_id("/photos/cup/1.jpg")
+        '4f5ecdb5e3dd8cfaa7a2ac5c23cb6d2f'
+    """
+    return hashlib.blake2b(os.fsencode(path), digest_size=16).hexdigest()
+
+
+def schema(dim: int, metadata: Mapping[bytes, bytes]) -> Any:
+    """The columns of a store for vectors of `dim` numbers, as an Arrow schema."""
+    import pyarrow as pa
+
+    kinds = {
+        "id": pa.string(),
+        "path": pa.string(),
+        "file": pa.binary(),
+        "label": pa.string(),
+        "split": pa.string(),
+        "size": pa.int64(),
+        "mtime_ns": pa.int64(),
+        "digest": pa.string(),
+        "thumbnail": pa.binary(),
+        "vector": pa.list_(pa.float32(), dim),
+    }
+    return pa.schema(list(kinds.items()), metadata=dict(metadata))
+
+
+def arrow_rows(pictures: Sequence[EmbeddedPicture], dim: int) -> Any:
+    """Embedded pictures as an Arrow table."""
+    import pyarrow as pa
+
+    vectors = pa.array(np.concatenate([p.vector.numpy() for p in pictures if p.vector is not None]))
+    columns: dict[str, Any] = {
+        "id": [picture_id(picture.file.path) for picture in pictures],
+        "path": [printable(picture.file.path) for picture in pictures],
+        "file": [os.fsencode(picture.file.path) for picture in pictures],
+        "label": [picture.file.label for picture in pictures],
+        "split": [picture.file.split for picture in pictures],
+        "size": [picture.state.size for picture in pictures],
+        "mtime_ns": [picture.state.mtime_ns for picture in pictures],
+        "digest": [picture.state.digest for picture in pictures],
+        "thumbnail": [picture.thumbnail for picture in pictures],
+        "vector": pa.FixedSizeListArray.from_arrays(vectors, dim),
+    }
+    return pa.table(columns, schema=schema(dim, {}))

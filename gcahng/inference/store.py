@@ -1,0 +1,268 @@
+"""A searchable store of pictures: a LanceDB table with a row for each picture."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gcahng.inference.database import TABLE, connect, explain_condition, open_table
+from gcahng.inference.reader import EmbeddedPicture, FileState, PictureFile
+from gcahng.inference.rows import SHOWN, Neighbour, arrow_rows, picture_id, schema
+
+METADATA = b"gcahng"
+# A server that reads an older version of the table goes on with it for so long.
+KEPT_VERSIONS = timedelta(days=1)
+# Rows that are read, or deleted, at once.
+SCAN, AT_ONCE = 65536, 1000
+
+
+@dataclass(frozen=True)
+class StoreModel:
+    """The model that a store's vectors come from.
+
+    Attributes:
+        source: Where it was opened from: a path or a name on the Hub.
+        fingerprint: Of its weights and transform, see `TrainedEmbedder`.
+        dim: Dimension D of its embeddings.
+    """
+
+    source: str
+    fingerprint: str
+    dim: int
+
+
+class PictureStore:
+    """The pictures of a store and their embeddings, L2-normalised.
+
+    Args:
+        uri: A folder; or, as `lancedb.connect` takes it, an object store such as `s3://…` or a
+            server.
+
+    Raises:
+        FileNotFoundError: If there is no store.
+        ImportError: If LanceDB is not installed.
+
+    Attributes:
+        uri: As given.
+        model: The model that made its vectors.
+    """
+
+    def __init__(self, uri: str | Path) -> None:
+        self.uri = str(uri)
+        self._table = open_table(self.uri)
+        about = (self._table.schema.metadata or {}).get(METADATA)
+        if about is None:
+            raise ValueError(f"'{self.uri}' holds a table of another program, not pictures")
+        self.model = StoreModel(**json.loads(about))
+
+    @classmethod
+    def create(cls, uri: str | Path, model: StoreModel) -> "PictureStore":
+        """Open a store, or make an empty one for the vectors of a model.
+
+        Raises:
+            ValueError: If the store was made with another model.
+        """
+        database = connect(str(uri))
+        if TABLE not in database.list_tables().tables:
+            metadata = {METADATA: json.dumps(asdict(model)).encode()}
+            database.create_table(TABLE, schema=schema(model.dim, metadata), exist_ok=True)
+        store = cls(uri)
+        store.check_model(model.fingerprint, model.source)
+        return store
+
+    def check_model(self, fingerprint: str, source: str) -> None:
+        """Raise unless a model is the one that made the store's vectors."""
+        if fingerprint != self.model.fingerprint:
+            changed = source == self.model.source
+            raise ValueError(
+                f"the store '{self.uri}' was made with "
+                + (f"'{source}' before it was trained again" if changed else self.model.source)
+                + ", and embeddings of different models cannot be compared: "
+                + ("make a new store" if changed else f"use that model instead of '{source}'")
+            )
+
+    def __len__(self) -> int:
+        return int(self._table.count_rows())
+
+    def refresh(self) -> None:
+        """See what other processes have written since."""
+        self._table.checkout_latest()
+
+    def count(self, where: str | None = None) -> int:
+        """How many pictures satisfy a condition in SQL.
+
+        Raises:
+            ValueError: If the condition is wrong.
+        """
+        with explain_condition(where):
+            return int(self._table.count_rows(where))
+
+    def labels(self) -> dict[str, int]:
+        """The classes with their numbers of pictures, by name."""
+        counts: dict[str, int] = {}
+        for row in self._scan(["label"]):
+            if row["label"] is not None:
+                counts[row["label"]] = counts.get(row["label"], 0) + 1
+        return dict(sorted(counts.items()))
+
+    def ids(self) -> list[str]:
+        """The ids of all rows, sorted."""
+        return sorted(row["id"] for row in self._scan(["id"]))
+
+    def states(self) -> dict[str, FileState]:
+        """The state of each file when it was indexed, by path."""
+        columns = ["file", "size", "mtime_ns", "digest"]
+        return {
+            os.fsdecode(row["file"]): FileState(row["size"], row["mtime_ns"], row["digest"])
+            for row in self._scan(columns)
+        }
+
+    def _scan(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        table = self._table.search().select(list(columns)).limit(None).to_arrow()
+        for batch in table.to_batches(max_chunksize=SCAN):
+            yield from batch.to_pylist()
+
+    def write(self, pictures: Sequence[EmbeddedPicture]) -> None:
+        """Add pictures, or replace those of the same path, in one transaction.
+
+        Args:
+            pictures: With thumbnails and L2-normalised vectors.
+        """
+        if pictures:
+            merge = self._table.merge_insert("id")
+            merge.when_matched_update_all().when_not_matched_insert_all().execute(
+                arrow_rows(pictures, self.model.dim)
+            )
+
+    def update_states(self, pictures: Sequence[EmbeddedPicture]) -> None:
+        """Record new times, classes and splits of pictures whose content is the same."""
+        import pyarrow as pa
+
+        if not pictures:
+            return
+        ids = [picture_id(picture.file.path) for picture in pictures]
+        found = {row["id"]: row for row in self._rows(ids)}
+        for picture, key in zip(pictures, ids, strict=True):
+            found[key] |= {
+                "label": picture.file.label,
+                "split": picture.file.split,
+                "size": picture.state.size,
+                "mtime_ns": picture.state.mtime_ns,
+            }
+        rows = pa.Table.from_pylist(list(found.values()), schema=schema(self.model.dim, {}))
+        self._table.merge_insert("id").when_matched_update_all().execute(rows)
+
+    def _rows(
+        self, ids: Sequence[str], columns: Sequence[str] | None = None
+    ) -> list[dict[str, Any]]:
+        query = self._table.search().where(_with_ids(ids)).limit(None)
+        return (query.select(list(columns)) if columns else query).to_list()
+
+    def delete(self, paths: Sequence[str]) -> None:
+        """Delete the rows of files."""
+        for start in range(0, len(paths), AT_ONCE):
+            ids = [picture_id(path) for path in paths[start : start + AT_ONCE]]
+            self._table.delete(_with_ids(ids))
+
+    def row(self, key: str, columns: Sequence[str]) -> dict[str, Any]:
+        """Return columns of the row with an id.
+
+        Raises:
+            KeyError: If there is none.
+        """
+        rows = self._rows([key], columns)
+        if not rows:
+            raise KeyError(key)
+        return rows[0]
+
+    def file(self, key: str) -> tuple[PictureFile, FileState]:
+        """Return the file of a row, and its state when it was indexed.
+
+        Raises:
+            KeyError: If there is no such row.
+        """
+        row = self.row(key, ["file", "label", "split", "size", "mtime_ns", "digest"])
+        state = FileState(row["size"], row["mtime_ns"], row["digest"])
+        return PictureFile(os.fsdecode(row["file"]), row["label"], row["split"]), state
+
+    def thumbnail(self, key: str) -> bytes:
+        """Return the thumbnail of a row as JPEG.
+
+        Raises:
+            KeyError: If there is no such row.
+        """
+        return bytes(self.row(key, ["thumbnail"])["thumbnail"])
+
+    def vector(self, key: str) -> Tensor:
+        """Return the embedding [D] of a row.
+
+        Raises:
+            KeyError: If there is no such row.
+        """
+        return torch.tensor(self.row(key, ["vector"])["vector"])
+
+    def search(
+        self, vector: Tensor, k: int = 10, *, where: str | None = None, exact: bool = False
+    ) -> list[Neighbour]:
+        """Find the pictures that are most similar to an embedding, the most similar first.
+
+        Args:
+            vector: [D], of any length but 0.
+            k: How many, at least 1; fewer if the store has fewer.
+            where: A condition in SQL on the columns `path`, `label`, `split`, `size`.
+            exact: Compare with every picture, even if the store has an index.
+
+        Raises:
+            ValueError: If the condition is wrong, or the vector has another dimension.
+        """
+        if vector.shape != (self.model.dim,):
+            raise ValueError(f"Expected an embedding [{self.model.dim}] (got {list(vector.shape)})")
+        query = self._table.search(vector.numpy(), vector_column_name="vector")
+        query = query.distance_type("cosine").limit(k).select([*SHOWN, "_distance"])
+        if self.indexed():
+            query = query.bypass_vector_index() if exact else query.refine_factor(4)
+        with explain_condition(where):
+            rows = (query.where(where, prefilter=True) if where else query).to_list()
+        return [
+            Neighbour(**{name: row[name] for name in SHOWN}, similarity=1 - row["_distance"])
+            for row in rows
+        ]
+
+    def indexed(self) -> bool:
+        """Whether searches use an index, so that they are approximate."""
+        return bool(self._table.list_indices())
+
+    def build_index(self) -> None:
+        """Build the index for approximate searches, or build it anew."""
+        from lancedb.index import IvfHnswSq
+
+        self._table.create_index("vector", config=IvfHnswSq(distance_type="cosine"), replace=True)
+
+    def compact(self) -> None:
+        """Join small files, and bring an index up to date."""
+        self._table.optimize(cleanup_older_than=KEPT_VERSIONS)
+
+    def fragments(self) -> int:
+        """In how many pieces the table is stored."""
+        return int(self._table.stats()["fragment_stats"]["num_fragments"])
+
+
+def _with_ids(ids: Sequence[str]) -> str:
+    """A condition in SQL."""
+    return f"id IN ({', '.join(map(quoted, ids))})"
+
+
+def quoted(text: str) -> str:
+    """Write a string in SQL.
+
+    Example:
+        >>> print(quoted("children's cup"))
+        'children''s cup'
+    """
+    return "'" + text.replace("'", "''") + "'"
