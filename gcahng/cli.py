@@ -14,6 +14,7 @@ from gcahng.commands.benchmark import benchmark
 from gcahng.commands.checkpoints import export_checkpoint, import_checkpoint
 from gcahng.commands.data import show, verify
 from gcahng.commands.demo import demo
+from gcahng.commands.embed import embed
 from gcahng.commands.evaluate import evaluate
 from gcahng.commands.index import index
 from gcahng.commands.search import search
@@ -48,7 +49,7 @@ def options(
     """Deep metric learning with globally correlation-aware hard negatives (GCA-HNG)."""
 
 
-for command in (train, evaluate, visualize, index, search, ablate, demo, benchmark):
+for command in (train, evaluate, visualize, embed, index, search, ablate, demo, benchmark):
     app.command()(command)
 app.command("import-checkpoint")(import_checkpoint)
 app.command("export-checkpoint")(export_checkpoint)

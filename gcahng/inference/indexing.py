@@ -21,6 +21,7 @@ from gcahng.inference.reader import (
     PictureFile,
     Unreadable,
     find_pictures,
+    has_changed,
 )
 from gcahng.inference.store import PictureStore, StoreModel
 from gcahng.runs.lock import LOCK, exclusive_lock
@@ -144,7 +145,7 @@ def _update(
     progress: Progress | None,
 ) -> IndexChanges:
     changes, before = IndexChanges(), store.states()
-    changed = [file for file in files if _differs(file, before.get(file.path))]
+    changed = [file for file in files if has_changed(file, before.get(file.path))]
     changes.unchanged = len(files) - len(changed)
     found = embed_files(model, changed, normalize=True, known=before, thumbnails=True)
     part: list[EmbeddedPicture] = []
@@ -170,16 +171,6 @@ def _update(
     store.delete(gone)
     changes.deleted = len(gone)
     return changes
-
-
-def _differs(file: PictureFile, before: FileState | None) -> bool:
-    if before is None:
-        return True
-    try:
-        status = os.stat(file.path)
-    except OSError:
-        return True
-    return (status.st_size, status.st_mtime_ns) != (before.size, before.mtime_ns)
 
 
 def _write(

@@ -99,6 +99,17 @@ class Unreadable:
         return f"{printable(self.file.path)}: {self.reason}"
 
 
+def has_changed(file: PictureFile, before: FileState | None) -> bool:
+    """Whether a file is new, or its size or time of change differ from an earlier state."""
+    if before is None:
+        return True
+    try:
+        status = os.stat(file.path)
+    except OSError:
+        return True
+    return (status.st_size, status.st_mtime_ns) != (before.size, before.mtime_ns)
+
+
 Transform: TypeAlias = Callable[[Image.Image], Tensor]
 
 

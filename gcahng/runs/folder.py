@@ -178,14 +178,15 @@ def environment() -> dict[str, Any]:
         "command": sys.argv,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "libraries": {name: _version(name) for name in LIBRARIES},
+        "libraries": {name: library_version(name) for name in LIBRARIES},
         "threads": torch.get_num_threads(),
         "cuda": cuda,
         "commit": _commit(),
     }
 
 
-def _version(library: str) -> str | None:
+def library_version(library: str) -> str | None:
+    """The installed version of a library; None if it is not installed."""
     try:
         return importlib.metadata.version(library)
     except importlib.metadata.PackageNotFoundError:

@@ -8,9 +8,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from gcahng import __version__
 from gcahng.config import ExperimentConfig, parse_config
 from gcahng.files import atomic_write, write_text
+from gcahng.runs.folder import library_version
 
 WEIGHTS = "model.safetensors"
 SETTINGS = "config.json"
@@ -22,7 +22,9 @@ def write_shared_model(folder: Path, embedder: nn.Module, config: ExperimentConf
         # Copies, since safetensors stores no two names of one tensor, as tied weights have.
         state = {name: value.detach().clone() for name, value in embedder.state_dict().items()}
         state = {name: value.contiguous() for name, value in state.items()}
-        save_file(state, temporary, metadata={"gcahng": __version__, "format": "pt"})
+        # Unknown where the package runs without being installed.
+        version = library_version("gcahng") or ""
+        save_file(state, temporary, metadata={"gcahng": version, "format": "pt"})
     settings = json.dumps(config.model_dump(), indent=2)
     write_text(folder / SETTINGS, settings + "\n")
 
@@ -64,11 +66,12 @@ def _settings(path: Path, written_by: str | None) -> ExperimentConfig:
     try:
         return parse_config(text, str(path))
     except ValueError as error:
-        if written_by is None or _numbers(written_by) <= _numbers(__version__):
+        ours = library_version("gcahng") or ""
+        if _numbers(written_by or "") <= _numbers(ours):
             raise
         raise ValueError(
-            f"{error}\nThe model was written by gcahng {written_by}, and this is {__version__}: "
-            "install that version or a later one"
+            f"{error}\nThe model was written by gcahng {written_by}, and this is {ours}: install "
+            "that version or a later one"
         ) from error
 
 

@@ -1,0 +1,51 @@
+"""`gcahng embed`: the embeddings of pictures as a file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gcahng.commands.options import Device, Last, Model, UnreadableFiles
+from gcahng.commands.terminal import console, counting_bar, print_unreadable
+
+
+def embed(
+    model: Model,
+    paths: Annotated[list[Path], typer.Argument(help="Pictures, and folders of them.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="File to write: .npy (with a .csv beside it), .safetensors, .parquet."),
+    ],
+    normalize: Annotated[
+        bool, typer.Option("--normalize", help="Scale embeddings to L2 norm 1.")
+    ] = False,
+    unreadable: UnreadableFiles = "skip",
+    last: Last = False,
+    device: Device = None,
+) -> None:
+    """Embed pictures and write the embeddings, with path and class of each.
+
+    A run that was stopped goes on when it is started again.
+
+    Example: gcahng embed runs/photos-seed0 photos --out photos.npy
+    """
+    from gcahng.inference.embedder import load_embedder
+    from gcahng.inference.embedding_files import check_output, write_embeddings
+    from gcahng.inference.reader import find_pictures
+
+    check_output(out)
+    files = find_pictures(paths)
+    embedder = load_embedder(model, last=last, device=device)
+    with counting_bar("embed", console) as progress:
+        left_out = write_embeddings(
+            embedder,
+            files,
+            out,
+            normalize=normalize,
+            stop_at_unreadable=unreadable == "stop",
+            progress=progress,
+        )
+    print_unreadable(left_out)
+    count = len(files) - len(left_out)
+    line = f"{out}: {count:,} embeddings of {embedder.dim} channels"
+    console.print(line, highlight=False, soft_wrap=True, markup=False)
