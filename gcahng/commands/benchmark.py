@@ -8,6 +8,27 @@ import typer
 
 from gcahng.commands.terminal import console
 
+Processes = Annotated[
+    str | None,
+    typer.Option(help="Compare these numbers of processes on one batch instead, such as 1,2."),
+]
+Nodes = Annotated[
+    str | None,
+    typer.Option(help="Measure time and peak memory for these batch sizes, such as 81,162."),
+]
+Vectors = Annotated[
+    str | None,
+    typer.Option(help="Measure stores of these numbers of pictures, such as 10000,100000."),
+]
+Experiments = Annotated[
+    list[str] | None,
+    typer.Option(help="Measure the whole step of an experiment instead; may be repeated."),
+]
+Dim = Annotated[
+    int,
+    typer.Option(min=8, max=65536, help="With --nodes or --vectors: channels of an embedding."),
+]
+
 
 def benchmark(
     overrides: Annotated[
@@ -22,21 +43,11 @@ def benchmark(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the table, as Markdown and CSV.")
     ] = None,
-    experiment: Annotated[
-        list[str] | None,
-        typer.Option(help="Measure the whole step of an experiment instead; may be repeated."),
-    ] = None,
-    processes: Annotated[
-        str | None,
-        typer.Option(help="Compare these numbers of processes on one batch instead, such as 1,2."),
-    ] = None,
-    nodes: Annotated[
-        str | None,
-        typer.Option(help="Measure time and peak memory for these batch sizes, such as 81,162."),
-    ] = None,
-    dim: Annotated[
-        int, typer.Option(min=8, max=65536, help="With --nodes: channels of an embedding.")
-    ] = 512,
+    experiment: Experiments = None,
+    processes: Processes = None,
+    nodes: Nodes = None,
+    vectors: Vectors = None,
+    dim: Dim = 512,
 ) -> None:
     """Compare the dense path with message passing over all edges, or time a training step.
 
@@ -47,8 +58,12 @@ def benchmark(
     Example: gcahng benchmark --processes 1,2 --shapes A,C
 
     Example: gcahng benchmark --nodes 81,162,324 --dim 128 --processes 1,2
+
+    Example: gcahng benchmark --vectors 10000,100000
     """
-    _check(out, overrides, experiment, several=bool(processes or nodes))
+    _check(out, overrides, experiment, several=bool(processes or nodes or vectors))
+    if vectors and (processes or nodes):
+        raise ValueError("--vectors does not go together with --processes or --nodes")
     # The profiler that counts memory logs every start and stop; it reads this when torch is
     # imported.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
@@ -57,6 +72,10 @@ def benchmark(
         from gcahng.benchmark.step_cost import run_step_cost
 
         run_step_cost(experiment, overrides or [], repetitions, threads, out, console, device)
+    elif vectors:
+        from gcahng.benchmark.search import run_search
+
+        run_search(vectors, dim, threads, out, console)
     elif nodes:
         from gcahng.benchmark.scaling import run_scaling
 
@@ -80,4 +99,4 @@ def _check(
     if overrides and not experiment:
         raise ValueError(f"{overrides[0]!r} is a setting of an experiment: add --experiment NAME")
     if experiment and several:
-        raise ValueError("--experiment does not go together with --processes or --nodes")
+        raise ValueError("--experiment does not go together with --processes, --nodes or --vectors")

@@ -50,8 +50,11 @@ def search(
         found[picture] = embedder.search(opened, picture, k, where=where, exact=exact)
         if as_json:
             print(_line(picture, found[picture]))
-        else:
+        elif found[picture]:
             _print_table(picture, found[picture])
+        else:
+            nothing = f"No picture of the store satisfies {where}." if where else "No pictures."
+            console.print(nothing, highlight=False, soft_wrap=True, markup=False)
     if html is not None:
         write_gallery(html, opened, found)
         if not as_json:

@@ -54,7 +54,14 @@ def load_embedder(
     """
     run = _open(source, last, revision)
     model = TrainedEmbedder(run, str(source))
-    return model if device is None else model.to(device)
+    if device is None:
+        return model
+    try:
+        return model.to(device)
+    # Torch checks a device's name in one place, and whether it is there in several.
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"--device: {str(device)!r} cannot be used: {reason}") from error
 
 
 def _open(source: str | Path, last: bool, revision: str | None) -> LoadedRun:

@@ -1,0 +1,95 @@
+"""`gcahng embed`, `index` and `search` as a user calls them."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from gcahng import cli
+from gcahng.inference import indexing
+from tests.gcahng.inference.conftest import _photos, model_folder, photos
+
+__all__ = ["_photos", "model_folder", "photos"]
+
+
+Call = Callable[..., tuple[str, str]]
+
+
+@pytest.fixture
+def call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Call:
+    """Run a command line; return what it printed, and to stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[str, str]:
+        monkeypatch.setattr(sys, "argv", ["gcahng", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        said = capsys.readouterr()
+        assert not end.value.code, said
+        return said.out, said.err
+
+    return run
+
+
+def test_from_pictures_to_neighbours(call: Call, model_folder: Path, photos: Path) -> None:
+    (photos / "cup" / "broken.png").write_bytes(b"no picture")
+    out, err = call("index", model_folder, photos, "--store", "shop")
+    assert out == "shop: 18 pictures (18 added, 0 replaced, 0 deleted, 0 unchanged)\n"
+    assert "left out, because they cannot be read: 1" in err
+    assert "broken.png: not an image in a known format" in err
+    query = photos / "cup" / "0.png"
+    out, _ = call("search", "shop", query, photos / "lamp" / "0.png", "-k", 3)
+    assert out.count("similarity") == 2
+    assert "cup/0.png" in out.replace("\n", "")
+
+
+def test_json_is_a_line_for_each_picture(call: Call, model_folder: Path, photos: Path) -> None:
+    call("index", model_folder, photos, "--store", "shop")
+    queries = [photos / "cup" / "0.png", photos / "lamp" / "1.png"]
+    where = ("--where", "label != 'cup'")
+    out, _ = call("search", "shop", *queries, "-k", 2, "--json", "--html", "found.html", *where)
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["picture"] for line in lines] == [str(query) for query in queries]
+    assert all(len(line["neighbours"]) == 2 for line in lines)
+    assert {near["label"] for near in lines[0]["neighbours"]} <= {"bowl", "lamp"}
+    nearest = lines[1]["neighbours"][0]
+    assert nearest["path"] == str(queries[1])
+    assert nearest["similarity"] == pytest.approx(1, abs=1e-5)
+    page = Path("found.html").read_text(encoding="utf-8")
+    assert page.count("<figure") == 2 * (1 + 2)
+    assert page.count("data:image/jpeg;base64,") == 6
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_no_picture_satisfies_the_condition(call: Call, model_folder: Path, photos: Path) -> None:
+    call("index", model_folder, photos, "--store", "shop")
+    out, _ = call("search", "shop", photos / "cup" / "0.png", "--where", "label = 'tent'")
+    assert "No picture of the store satisfies label = 'tent'." in out
+
+
+def test_ann_says_what_it_finds(
+    call: Call, model_folder: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "FEWEST_FOR_ANN", 10)
+    out, _ = call("index", model_folder, photos, "--store", "shop", "--ann")
+    assert "of the 10 nearest (mean over 18 pictures)" in out
+    out, _ = call("search", "shop", photos / "cup" / "0.png", "--exact")
+    assert "similarity" in out
+
+
+def test_embed_writes_a_table(call: Call, model_folder: Path, photos: Path) -> None:
+    Image.new("RGB", (30, 30)).save("alone.png")
+    out, _ = call("embed", model_folder, photos, "alone.png", "--out", "found.npy", "--normalize")
+    assert out == "found.npy: 19 embeddings of 16 channels\n"
+    assert Path("found.csv").read_text(encoding="utf-8").splitlines()[-1].endswith("alone.png,,")
+
+
+def test_exact_needs_an_index(call: Call, model_folder: Path, photos: Path) -> None:
+    call("index", model_folder, photos, "--store", "shop")
+    with pytest.raises(AssertionError, match="--exact: the store has no index"):
+        call("search", "shop", photos / "cup" / "0.png", "--exact")

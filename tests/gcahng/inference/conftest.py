@@ -1,0 +1,76 @@
+"""A model with random weights and pictures in class folders, both small."""
+
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from gcahng.builders.networks import build_embedder
+from gcahng.config import load_config
+from gcahng.inference.embedder import TrainedEmbedder, load_embedder
+from gcahng.runs.shared import write_shared_model
+
+SETTINGS = [
+    "embedder.backbone.name=small_conv",
+    "embedder.backbone.args={in_channels: 3, channels: [8, 16], strides: [2, 2]}",
+    "embedder.freeze=[]",
+    "embedder.dim=16",
+    "generator=null",
+    "data.transform.test.size=24",
+    "data.transform.train.size=24",
+    "fabric.accelerator=cpu",
+]
+CLASSES = {"bowl": "red", "cup": "green", "lamp": "blue"}
+EACH = 6
+
+
+def write_model(folder: Path, seed: int, *settings: str) -> None:
+    """Write a model with random weights, as a run leaves one to share."""
+    config = load_config("photos", [*SETTINGS, *settings])
+    torch.manual_seed(seed)
+    write_shared_model(folder, build_embedder(config, pretrained=False), config)
+
+
+def draw(path: Path, colour: str, seed: int) -> None:
+    """Draw a picture of a disc."""
+    chance = random.Random(f"{colour} {seed}")
+    image = Image.new("RGB", (chance.randint(30, 60), chance.randint(30, 60)), "white")
+    corner = chance.randint(2, 10)
+    ImageDraw.Draw(image).ellipse((corner, corner, corner + 18, corner + 18), fill=colour)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+
+
+@pytest.fixture(scope="session")
+def model_folder(make_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    return make_once("shop-model", lambda folder: write_model(folder, 0))
+
+
+@pytest.fixture(scope="session")
+def other_model_folder(make_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    return make_once("other-shop-model", lambda folder: write_model(folder, 1))
+
+
+@pytest.fixture(scope="session")
+def model(model_folder: Path) -> TrainedEmbedder:
+    return load_embedder(model_folder)
+
+
+@pytest.fixture(scope="session")
+def _photos(make_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    def make(folder: Path) -> None:
+        for label, colour in CLASSES.items():
+            for number in range(EACH):
+                draw(folder / label / f"{number}.png", colour, number)
+
+    return make_once("shop-photos", make)
+
+
+@pytest.fixture
+def photos(_photos: Path, tmp_path: Path) -> Path:
+    """Pictures in three class folders, for one test to change."""
+    return Path(shutil.copytree(_photos, tmp_path / "photos"))

@@ -1,0 +1,132 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import gcahng
+from gcahng.inference.embedder import TrainedEmbedder, load_embedder
+from gcahng.runs.loading import embed_split, load_run
+from tests.gcahng.inference.conftest import write_model
+from tests.models.published_weights import synthetic_state
+
+
+def test_embeds_exactly_as_the_evaluation_does(digits_run: Path) -> None:
+    evaluated = embed_split(load_run(digits_run))
+    count = min(256, len(evaluated.dataset))  # the evaluation's batches
+    images = [evaluated.dataset.load(i) for i in range(count)]
+    found = load_embedder(digits_run).embed(images, batch_size=256)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, evaluated.embeddings[:count])
+
+
+def test_embeds_files_exactly_as_the_evaluation_does(model_folder: Path, photos: Path) -> None:
+    from dataclasses import replace
+
+    from gcahng.config import with_data_root
+
+    run = load_run(model_folder)
+    run = replace(run, config=with_data_root(run.config, photos))
+    for name in ("a", "b"):
+        shutil.copytree(photos / "cup", photos / name)
+    evaluated = embed_split(run)
+    paths = evaluated.dataset.paths  # type: ignore[attr-defined]
+    found = load_embedder(model_folder).embed(paths, batch_size=256)
+    assert torch.equal(found, evaluated.embeddings)
+
+
+def test_one_image_is_a_row(model: TrainedEmbedder, photos: Path) -> None:
+    path = photos / "cup" / "0.png"
+    one = model.embed(path)
+    assert one.shape == (1, model.dim)
+    with Image.open(path) as image:
+        assert torch.equal(model.embed(image), one)
+    assert torch.equal(model.embed([path, path]).unique(dim=0), model.embed([path, path])[:1])
+
+
+def test_normalises_on_request(model: TrainedEmbedder, photos: Path) -> None:
+    paths = sorted((photos / "cup").iterdir())
+    plain, unit = model.embed(paths), model.embed(paths, normalize=True)
+    assert (plain.norm(dim=1) - 1).abs().max() > 1e-3
+    torch.testing.assert_close(unit, plain / plain.norm(dim=1, keepdim=True))
+
+
+def test_images_of_several_sizes_without_a_crop(digits_run: Path) -> None:
+    model = load_embedder(digits_run)
+    images = [torch.rand(1, size, size) for size in (8, 8, 12, 8)]
+    together = model.embed(images)
+    each = torch.cat([model.embed(image) for image in images])
+    torch.testing.assert_close(together, each)
+
+
+def test_nothing_gives_no_rows(model: TrainedEmbedder) -> None:
+    assert model.embed([]).shape == (0, 16)
+
+
+def test_transform_is_the_networks_input(model: TrainedEmbedder) -> None:
+    assert model.transform(Image.new("L", (90, 50))).shape == (3, 24, 24)
+    assert model.channels == 3
+
+
+def test_batch_size_is_checked(model: TrainedEmbedder) -> None:
+    with pytest.raises(ValueError, match="'batch_size' of at least 1"):
+        model.embed([], batch_size=0)
+
+
+def test_fingerprint_tells_models_apart(
+    model: TrainedEmbedder, model_folder: Path, other_model_folder: Path, tmp_path: Path
+) -> None:
+    assert load_embedder(model_folder / "model.safetensors").fingerprint == model.fingerprint
+    assert load_embedder(other_model_folder).fingerprint != model.fingerprint
+    write_model(tmp_path, 0, "data.transform.test.size=32")
+    assert load_embedder(tmp_path).fingerprint != model.fingerprint
+
+
+def test_run_checkpoint_and_shared_model_are_one(digits_run: Path) -> None:
+    checkpoint = digits_run / "checkpoints" / "best.pt"
+    sources = (digits_run, checkpoint, digits_run / "model.safetensors")
+    assert len({load_embedder(source).fingerprint for source in sources}) == 1
+    assert load_embedder(digits_run, last=True).run.epoch == 3
+
+
+@pytest.mark.parametrize(("backbone", "dim"), [("DINO", 384), ("Resnet50", 512)])
+def test_published_checkpoint(backbone: str, dim: int, tmp_path: Path) -> None:
+    path = tmp_path / "bestR_1.pth"
+    torch.save(synthetic_state(backbone), path)
+    model = load_embedder(path)
+    image = Image.new("RGB", (300, 250), "orange")
+    expected = gcahng.load_published_checkpoint(path, backbone)
+    with torch.inference_mode():
+        theirs = expected.to(model.device)(model.transform(image)[None].to(model.device)).cpu()
+    torch.testing.assert_close(model.embed(image), theirs)
+    assert model.dim == dim
+
+
+def test_float64_networks_give_float32(digits_run: Path) -> None:
+    model = load_embedder(digits_run)
+    image = torch.rand(1, 8, 8)
+    single = model.embed(image)
+    model.network.double()
+    assert model.embed(image).dtype == torch.float32
+    torch.testing.assert_close(model.embed(image), single)
+
+
+@pytest.mark.parametrize("source", ["runs/nothing", "nothing.pt", "nothing"])
+def test_a_missing_model_is_named(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A folder `runs` is there, so this is a mistyped path and not a name on the Hub.
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=f"'{source}'"):
+        load_embedder(source)
+
+
+def test_revisions_are_of_the_hub(model_folder: Path) -> None:
+    with pytest.raises(ValueError, match="'revision' applies to a model on the Hub"):
+        load_embedder(model_folder, revision="main")
+
+
+def test_repr_says_what_it_is(model: TrainedEmbedder) -> None:
+    assert "dim=16" in repr(model)

@@ -1,0 +1,148 @@
+import csv
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as parquet
+import pytest
+import torch
+from safetensors import safe_open
+
+from gcahng.inference import embedding_files
+from gcahng.inference.embedder import TrainedEmbedder, load_embedder
+from gcahng.inference.embedding_files import write_embeddings
+from gcahng.inference.reader import find_pictures
+
+
+def _read(out: Path) -> tuple[np.ndarray, list[str], list[str | None]]:
+    """Embeddings, paths and labels of a file."""
+    if out.suffix == ".npy":
+        with out.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return np.load(out), [r["path"] for r in rows], [r["label"] or None for r in rows]
+    if out.suffix == ".safetensors":
+        with safe_open(out, framework="np") as tensors:
+            columns = tensors.metadata()
+            embeddings = tensors.get_tensor("embeddings")
+        return embeddings, json.loads(columns["path"]), json.loads(columns["label"])
+    table = parquet.read_table(out)
+    embeddings = np.array(table["embedding"].to_pylist(), dtype=np.float32)
+    return embeddings, table["path"].to_pylist(), table["label"].to_pylist()
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".safetensors", ".parquet"])
+@pytest.mark.parametrize("normalize", [False, True])
+def test_holds_the_models_embeddings(
+    suffix: str, normalize: bool, model: TrainedEmbedder, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out" / f"found{suffix}"
+    files = find_pictures([photos, photos / "cup" / "0.png"])
+    assert write_embeddings(model, files, out, normalize=normalize) == []
+    embeddings, paths, labels = _read(out)
+    assert paths == [file.path for file in files]
+    assert labels == [file.label for file in files]
+    assert embeddings.dtype == np.float32
+    expected = model.embed(paths, normalize=normalize, batch_size=32)
+    torch.testing.assert_close(torch.from_numpy(embeddings), expected)
+    beside = [".csv", ".npy"] if suffix == ".npy" else [suffix]
+    assert sorted(path.suffix for path in out.parent.iterdir()) == beside
+
+
+class Stopped(Exception):
+    pass
+
+
+def _stop_at(count: int, seen: list[int]) -> embedding_files.Progress:
+    def progress(done: int, total: int) -> None:
+        seen.append(done)
+        if done == count:
+            raise Stopped
+
+    return progress
+
+
+def test_goes_on_where_it_stopped(
+    model: TrainedEmbedder, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding_files, "PART", 4)
+    monkeypatch.setattr("gcahng.inference.embed_files.BATCH_SIZE", 4)
+    out, files = tmp_path / "found.npy", find_pictures([photos])
+    with pytest.raises(Stopped):
+        write_embeddings(model, files, out, progress=_stop_at(11, []))
+    assert not out.exists()
+    # One of the eight that are done changes, and one of their files is gone.
+    shutil.copy(files[12].path, files[1].path)
+    Path(files[2].path).unlink()
+    seen: list[int] = []
+    left_out = write_embeddings(model, files, out, progress=lambda done, _: seen.append(done))
+    assert seen[0] == 7, "six are taken over"
+    assert [bad.file for bad in left_out] == [files[2]]
+    embeddings, paths, _ = _read(out)
+    assert paths == [file.path for file in files if file != files[2]]
+    expected = model.embed(paths)
+    torch.testing.assert_close(torch.from_numpy(embeddings), expected)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["found.csv", "found.npy", "photos"]
+
+
+@pytest.mark.parametrize("change", ["model", "normalize", "damage"])
+def test_takes_nothing_from_another_run(
+    change: str,
+    model: TrainedEmbedder,
+    other_model_folder: Path,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(embedding_files, "SECONDS", 0.0)
+    out, files = tmp_path / "found.npy", find_pictures([photos])
+    with pytest.raises(Stopped):
+        write_embeddings(model, files, out, progress=_stop_at(5, []))
+    if change == "damage":
+        for part in (tmp_path / ".found.npy.unfinished").glob("*.safetensors"):
+            part.write_bytes(b"damaged")
+    next_model = load_embedder(other_model_folder) if change == "model" else model
+    seen: list[int] = []
+    write_embeddings(
+        next_model,
+        files,
+        out,
+        normalize=change == "normalize",
+        progress=lambda done, _: seen.append(done),
+    )
+    assert seen[0] == 1
+    expected = next_model.embed([file.path for file in files], normalize=change == "normalize")
+    torch.testing.assert_close(torch.from_numpy(_read(out)[0]), expected)
+
+
+def test_unreadable_files(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
+    (photos / "cup" / "0.png").write_bytes(b"no picture")
+    files, out = find_pictures([photos]), tmp_path / "found.npy"
+    with pytest.raises(ValueError, match=r"0\.png: not an image in a known format; repair it"):
+        write_embeddings(model, files, out, stop_at_unreadable=True)
+    assert not out.exists()
+    assert len(write_embeddings(model, files, out)) == 1
+    only = find_pictures([photos / "cup" / "0.png"])
+    with pytest.raises(ValueError, match="none of the 1 files can be read"):
+        write_embeddings(model, only, tmp_path / "none.npy")
+    assert not list(tmp_path.glob("*none*"))
+
+
+@pytest.mark.parametrize("name", ["found.txt", "found", "found.csv"])
+def test_other_endings_are_refused(name: str, model: TrainedEmbedder, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"--out: expected a file ending in \.npy"):
+        write_embeddings(model, [], tmp_path / name)
+
+
+def test_no_pictures(model: TrainedEmbedder, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="there are no pictures"):
+        write_embeddings(model, [], tmp_path / "found.npy")
+
+
+def test_parquet_without_pyarrow(
+    model: TrainedEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r'pip install "gcahng\[search\]"'):
+        write_embeddings(model, [], tmp_path / "found.parquet")

@@ -1,0 +1,264 @@
+"""A store follows its folder, whatever happens to either."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from gcahng.inference import indexing
+from gcahng.inference.embedder import TrainedEmbedder, load_embedder, load_store_model
+from gcahng.inference.indexing import index_folder
+from gcahng.inference.recall import measure_recall
+from gcahng.inference.store import PictureStore
+from gcahng.runs.lock import exclusive_lock
+from tests.gcahng.inference.conftest import draw, write_model
+
+ALL = 18
+
+
+@pytest.fixture
+def counted(model: TrainedEmbedder, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images the model embeds at a time."""
+    embedded: list[int] = []
+    original = model.embed_each
+
+    def count(inputs: list[torch.Tensor]) -> list[torch.Tensor]:
+        embedded.append(len(inputs))
+        return original(inputs)
+
+    monkeypatch.setattr(model, "embed_each", count)
+    return embedded
+
+
+def _index(
+    model: TrainedEmbedder, photos: Path, store: Path, **settings: bool
+) -> tuple[PictureStore, str]:
+    made, changes = index_folder(model, photos, store, **settings)  # type: ignore[arg-type]
+    return made, str(changes)
+
+
+def test_vectors_are_the_models(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
+    store, changes = _index(model, photos, tmp_path / "store")
+    assert changes == "18 added, 0 replaced, 0 deleted, 0 unchanged"
+    assert len(store) == ALL
+    assert store.labels() == {"bowl": 6, "cup": 6, "lamp": 6}
+    found = model.search(tmp_path / "store", photos / "cup" / "3.png", k=ALL)
+    assert [found[0].path, found[0].label] == [str(photos / "cup" / "3.png"), "cup"]
+    paths = [near.path for near in found]
+    assert sorted(paths) == sorted(map(str, photos.rglob("*.png")))
+    vectors = model.embed(paths, normalize=True)
+    query = model.embed(photos / "cup" / "3.png", normalize=True)[0]
+    expected = vectors @ query
+    measured = torch.tensor([near.similarity for near in found])
+    torch.testing.assert_close(measured, expected, atol=1e-5, rtol=0)
+    assert measured.tolist() == sorted(measured.tolist(), reverse=True)
+
+
+def test_only_changes_are_embedded(
+    model: TrainedEmbedder, photos: Path, tmp_path: Path, counted: list[int]
+) -> None:
+    store = tmp_path / "store"
+    _index(model, photos, store)
+    assert sum(counted) == ALL
+    counted.clear()
+    assert _index(model, photos, store)[1] == "0 added, 0 replaced, 0 deleted, 18 unchanged"
+    assert sum(counted) == 0
+    draw(photos / "cup" / "new.png", "black", 1)
+    shutil.copy(photos / "bowl" / "1.png", photos / "bowl" / "0.png")
+    os.utime(photos / "bowl" / "2.png", ns=(1, 1))  # the same content at another time
+    (photos / "lamp" / "0.png").unlink()
+    shutil.rmtree(photos / "lamp")
+    made, changes = _index(model, photos, store)
+    assert changes == "1 added, 1 replaced, 6 deleted, 11 unchanged"
+    assert sum(counted) == 2
+    assert made.labels() == {"bowl": 6, "cup": 7}
+    first, second = (near.similarity for near in model.search(made, photos / "bowl" / "1.png", k=2))
+    assert first == pytest.approx(1)
+    assert second == pytest.approx(1)
+    counted.clear()
+    assert _index(model, photos, store)[1] == "0 added, 0 replaced, 0 deleted, 13 unchanged"
+    assert sum(counted) == 0
+
+
+def test_unreadable_files_are_listed_and_leave_the_store(
+    model: TrainedEmbedder, photos: Path, tmp_path: Path
+) -> None:
+    _index(model, photos, tmp_path / "store")
+    (photos / "cup" / "0.png").write_bytes(b"not any more")
+    store, changes = index_folder(model, photos, tmp_path / "store")
+    assert [Path(bad.file.path).name for bad in changes.unreadable] == ["0.png"]
+    assert (changes.deleted, len(store)) == (1, ALL - 1)
+    with pytest.raises(ValueError, match=r"0\.png: not an image in a known format; repair it"):
+        index_folder(model, photos, tmp_path / "store", stop_at_unreadable=True)
+
+
+def test_folders_share_a_store(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
+    _index(model, photos / "cup", tmp_path / "store")
+    store, changes = _index(model, photos / "lamp", tmp_path / "store")
+    assert changes == "6 added, 0 replaced, 0 deleted, 0 unchanged"
+    assert len(store) == 12
+
+
+def test_an_empty_folder_deletes_nothing(
+    model: TrainedEmbedder, photos: Path, tmp_path: Path
+) -> None:
+    _index(model, photos, tmp_path / "store")
+    shutil.rmtree(photos)
+    photos.mkdir()
+    with pytest.raises(ValueError, match="has no pictures; the store is left as it is"):
+        index_folder(model, photos, tmp_path / "store")
+    assert len(PictureStore(tmp_path / "store")) == ALL
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from gcahng.inference import indexing
+from gcahng.inference.embedder import load_embedder
+
+indexing.TRANSACTION = 4
+model = load_embedder(sys.argv[1])
+
+def wait(done, total):
+    if done == 10:
+        print("ten", flush=True)
+        sys.stdin.read()
+
+indexing.index_folder(model, sys.argv[2], sys.argv[3], progress=wait)
+"""
+
+
+def test_a_killed_run_continues(
+    model: TrainedEmbedder, model_folder: Path, photos: Path, tmp_path: Path, counted: list[int]
+) -> None:
+    store = tmp_path / "store"
+    command = [sys.executable, "-c", KILLED, model_folder, photos, store]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ten\n"
+    with pytest.raises(ValueError, match="is in use by another process"):
+        index_folder(model, photos, store)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert len(PictureStore(store)) == 8, "two whole transactions"
+    made, changes = _index(model, photos, store)
+    assert changes == "10 added, 0 replaced, 0 deleted, 8 unchanged"
+    assert sum(counted) == 10
+    assert len(made) == ALL
+
+
+def test_slow_pictures_are_written_in_time(
+    model: TrainedEmbedder, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "SECONDS", 0.0)
+    monkeypatch.setattr(indexing, "MOST_FRAGMENTS", 100)
+    store, _ = _index(model, photos, tmp_path / "store")
+    assert store.fragments() == ALL
+    monkeypatch.setattr(indexing, "MOST_FRAGMENTS", 5)
+    store, _ = _index(model, photos, tmp_path / "store")
+    assert (store.fragments(), len(store)) == (1, ALL)
+
+
+def test_another_model_is_refused(
+    model: TrainedEmbedder, other_model_folder: Path, photos: Path, tmp_path: Path
+) -> None:
+    other, store = load_embedder(other_model_folder), tmp_path / "store"
+    _index(model, photos, store)
+    sentence = "embeddings of different models cannot be compared"
+    with pytest.raises(ValueError, match=sentence):
+        index_folder(other, photos, store)
+    with pytest.raises(ValueError, match=sentence):
+        other.search(store, photos / "cup" / "0.png")
+    with pytest.raises(ValueError, match=sentence):
+        load_store_model(PictureStore(store), other_model_folder)
+
+
+def test_the_model_is_found_from_anywhere_and_where_it_moved(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_model(tmp_path / "model", 2)
+    monkeypatch.chdir(tmp_path)
+    store, _ = _index(load_embedder("model"), photos, tmp_path / "store")
+    monkeypatch.chdir("/")
+    assert load_store_model(store).dim == 16
+    (tmp_path / "model").rename(tmp_path / "moved")
+    with pytest.raises(FileNotFoundError, match="say with --model where it is"):
+        load_store_model(store)
+    assert load_store_model(store, tmp_path / "moved").dim == 16
+    write_model(tmp_path / "model", 3)
+    with pytest.raises(ValueError, match="before it was trained again"):
+        load_store_model(store)
+
+
+@pytest.mark.parametrize("name", ["file.txt", "full"])
+def test_a_store_needs_its_own_folder(
+    name: str, model: TrainedEmbedder, photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file.txt").write_text("mine")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises((ValueError, OSError), match="--store: "):
+        index_folder(model, photos, tmp_path / name)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_two_at_once(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
+    with exclusive_lock(tmp_path / "store"), pytest.raises(ValueError, match="is in use by anoth"):
+        index_folder(model, photos, tmp_path / "store")
+
+
+def test_index_for_approximate_search(
+    model: TrainedEmbedder, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match=r"--ann: '.*' has 18 pictures, which exact search"):
+        index_folder(model, photos, tmp_path / "store", ann=True)
+    monkeypatch.setattr(indexing, "FEWEST_FOR_ANN", 10)
+    store, _ = _index(model, photos, tmp_path / "store", ann=True)
+    assert store.indexed()
+    recall = measure_recall(store, k=3)
+    assert (recall.queries, recall.k) == (ALL, 3)
+    assert recall.recall > 0.9
+    assert "of the 3 nearest (mean over 18 pictures)" in str(recall)
+    # New pictures are found, with the index and without.
+    draw(photos / "cup" / "new.png", "black", 1)
+    store, _ = _index(model, photos, tmp_path / "store")
+    for exact in (True, False):
+        found = model.search(store, photos / "cup" / "new.png", k=1, exact=exact)
+        assert found[0].path == str(photos / "cup" / "new.png")
+
+
+def test_names_that_are_not_utf8(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
+    raw = os.fsencode(photos / "cup") + b"/caf\xe9.png"
+    shutil.copy(photos / "cup" / "0.png", raw)
+    quoted = photos / "cup" / 'a\'b "c" [d].png'
+    shutil.copy(photos / "cup" / "1.png", quoted)
+    changes = _index(model, photos, tmp_path / "store")[1]
+    assert changes.startswith("20 added")
+    assert _index(model, photos, tmp_path / "store")[1].endswith("20 unchanged")
+    os.remove(raw)
+    quoted.unlink()
+    assert _index(model, photos, tmp_path / "store")[1].startswith("0 added, 0 replaced, 2 del")
+
+
+def test_progress_reaches_the_total(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    index_folder(model, photos, tmp_path / "s", progress=lambda *counts: seen.append(counts))
+    assert seen == [(done, ALL) for done in range(1, ALL + 1)]
+
+
+def test_changes_by_another_process_are_seen(
+    model: TrainedEmbedder, photos: Path, tmp_path: Path
+) -> None:
+    store, _ = _index(model, photos, tmp_path / "store")
+    time.sleep(0.01)
+    (photos / "cup" / "0.png").unlink()
+    _index(model, photos, tmp_path / "store")
+    store.refresh()
+    assert len(store) == ALL - 1

@@ -1,0 +1,142 @@
+import sys
+from pathlib import Path
+
+import lancedb
+import pytest
+import torch
+import torch.nn.functional as F
+
+from gcahng.inference.database import TABLE
+from gcahng.inference.reader import EmbeddedPicture, FileState, PictureFile
+from gcahng.inference.rows import picture_id
+from gcahng.inference.store import PictureStore, StoreModel, quoted
+
+DIM, COUNT = 8, 200
+MODEL = StoreModel("runs/photos", "abc", DIM)
+LABELS = ("cup", "children's cup", None)
+
+
+@pytest.fixture(scope="module")
+def vectors() -> torch.Tensor:
+    return F.normalize(torch.randn(COUNT, DIM, generator=torch.Generator().manual_seed(0)))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, vectors: torch.Tensor) -> PictureStore:
+    store = PictureStore.create(tmp_path_factory.mktemp("stores") / "store", MODEL)
+    store.write([_picture(i, vector) for i, vector in enumerate(vectors)])
+    return store
+
+
+def _picture(number: int, vector: torch.Tensor) -> EmbeddedPicture:
+    split = "train" if number % 2 else "test"
+    file = PictureFile(f"/photos/{number}.jpg", LABELS[number % 3], split)
+    return EmbeddedPicture(file, FileState(number, 10**18 + number, "d"), vector, b"small")
+
+
+@pytest.mark.parametrize("k", [1, 7, COUNT + 5])
+def test_finds_what_a_loop_finds(k: int, store: PictureStore, vectors: torch.Tensor) -> None:
+    query = torch.randn(DIM, generator=torch.Generator().manual_seed(1))
+    expected = F.normalize(query, dim=0) @ vectors.T
+    order = expected.argsort(descending=True)[:k]
+    found = store.search(query, k)
+    assert [near.path for near in found] == [f"/photos/{i}.jpg" for i in order.tolist()]
+    measured = torch.tensor([near.similarity for near in found])
+    torch.testing.assert_close(measured, expected[order], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("where", "count"),
+    [
+        ("label = 'cup'", 67),
+        ("label = 'children''s cup'", 67),
+        ("label IS NULL", 66),
+        ("split = 'train' AND size >= 100", 50),
+        ("path LIKE '/photos/1%.jpg'", 111),
+    ],
+)
+def test_conditions_hold_before_the_search(where: str, count: int, store: PictureStore) -> None:
+    assert store.count(where) == count
+    assert len(store.search(torch.ones(DIM), COUNT, where=where)) == count
+
+
+@pytest.mark.parametrize("where", ["lbel = 'cup'", "label = 'cup", "1 +", "label = 3 DROP"])
+def test_a_wrong_condition_is_one_sentence(where: str, store: PictureStore) -> None:
+    for ask in (store.count, lambda text: store.search(torch.ones(DIM), where=text)):
+        with pytest.raises(ValueError, match="is not a condition on path, label, split") as caught:
+            ask(where)
+        assert "\n" not in str(caught.value)
+
+
+def test_rows_come_back_by_id(store: PictureStore, vectors: torch.Tensor) -> None:
+    key = picture_id("/photos/4.jpg")
+    assert torch.equal(store.vector(key), vectors[4])
+    assert store.thumbnail(key) == b"small"
+    assert store.file(key) == (
+        PictureFile("/photos/4.jpg", "children's cup", "test"),
+        FileState(4, 10**18 + 4, "d"),
+    )
+    for bad in ("0", "' OR 1 = 1 --", ""):
+        with pytest.raises(KeyError):
+            store.file(bad)
+
+
+def test_labels_are_counted(store: PictureStore) -> None:
+    assert store.labels() == {"children's cup": 67, "cup": 67}
+    assert len(store.ids()) == COUNT
+
+
+def test_opens_again(store: PictureStore) -> None:
+    again = PictureStore(store.uri)
+    assert again.model == MODEL
+    assert len(again) == COUNT
+    assert not again.indexed()
+
+
+def test_the_dimension_is_checked(store: PictureStore) -> None:
+    with pytest.raises(ValueError, match=r"Expected an embedding \[8\] \(got \[9\]\)"):
+        store.search(torch.ones(9))
+
+
+def test_writing_a_path_again_replaces_its_row(tmp_path: Path, vectors: torch.Tensor) -> None:
+    store = PictureStore.create(tmp_path / "store", MODEL)
+    for vector in vectors[:2]:
+        store.write([_picture(0, vector)])
+    assert len(store) == 1
+    assert torch.equal(store.vector(picture_id("/photos/0.jpg")), vectors[1])
+    store.delete(["/photos/0.jpg", "/photos/nowhere.jpg"])
+    store.delete([])
+    assert len(store) == 0
+
+
+def test_many_are_deleted_in_parts(
+    tmp_path: Path, vectors: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gcahng.inference.store.AT_ONCE", 3)
+    store = PictureStore.create(tmp_path / "store", MODEL)
+    store.write([_picture(i, vector) for i, vector in enumerate(vectors[:10])])
+    store.delete([f"/photos/{i}.jpg" for i in range(8)])
+    assert len(store) == 2
+
+
+def test_no_store(tmp_path: Path) -> None:
+    for path in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(FileNotFoundError, match="no store at"):
+            PictureStore(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    lancedb.connect(tmp_path).create_table(TABLE, [{"a": 1}])
+    with pytest.raises(ValueError, match="holds a table of another program"):
+        PictureStore.create(tmp_path, MODEL)
+
+
+def test_without_lancedb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lancedb", None)
+    with pytest.raises(ImportError, match=r'pip install "gcahng\[search\]"'):
+        PictureStore.create(tmp_path / "store", MODEL)
+
+
+def test_quotes() -> None:
+    assert quoted("'; DROP") == "'''; DROP'"
