@@ -14,6 +14,9 @@ from gcahng.builders.networks import build_embedder, build_generator, build_loss
 from gcahng.config import load_config
 from gcahng.generators import GENERATORS
 from gcahng.graph import CONVS
+from gcahng.inference.embedder import load_embedder
+from gcahng.inference.indexing import index_folder
+from tests.gcahng.inference.conftest import draw, write_model
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -79,7 +82,12 @@ def test_folders_and_links_exist() -> None:
     assert [name for name in [*folders, *links] if not (ROOT / name).exists()] == []
 
 
-@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.S))
+PYTHON = [re.findall(r"```python\n(.*?)```", text, re.S) for text in (README, "".join(GUIDES))]
+SEARCHING = [code for codes in PYTHON for code in codes if "load_embedder" in code]
+PARTS, FUNCTIONS = ([code for code in codes if code not in SEARCHING] for codes in PYTHON)
+
+
+@pytest.mark.parametrize("code", PARTS)
 def test_python_shown_runs(code: str) -> None:
     names: dict[str, Any] = {}
     exec(code, names)
@@ -87,7 +95,39 @@ def test_python_shown_runs(code: str) -> None:
     assert names["generator"].hardness.metric < 1e6
 
 
-@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", "".join(GUIDES), re.S))
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a trained model, a store, and pictures to search for."""
+    folder = tmp_path_factory.mktemp("shop")
+    write_model(folder / "runs" / "photos-seed0", 0)
+    for number in range(6):
+        draw(folder / "photos" / "cup" / f"{number}.png", "red", number)
+    for name in ("a", "b", "new"):
+        draw(folder / f"{name}.jpg", "green", 0)
+    model = load_embedder(folder / "runs" / "photos-seed0")
+    index_folder(model, folder / "photos", folder / "photos.store")
+    return folder
+
+
+@pytest.mark.parametrize("code", SEARCHING)
+def test_python_that_searches_runs(
+    code: str, shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    if "nearest" in names:
+        assert len(names["nearest"]) == 5
+        assert names["embeddings"].shape == (2, 16)
+    else:
+        assert capsys.readouterr().out.count(" cup ") == 5
+
+
+def test_there_is_python_of_every_kind() -> None:
+    assert (len(SEARCHING), len(PARTS), len(FUNCTIONS)) == (2, 1, 1)
+
+
+@pytest.mark.parametrize("code", FUNCTIONS)
 def test_python_of_the_guides_runs(code: str) -> None:
     names: dict[str, Any] = {}
     exec(code, names)

@@ -38,7 +38,7 @@ def picture_id(path: str) -> str:
 
     Example:
         >>> picture_id("/photos/cup/1.jpg")
-        '4f5ecdb5e3dd8cfaa7a2ac5c23cb6d2f'
+        '332a6dfdb031350e41721b30a3081cfe'
     """
     return hashlib.blake2b(os.fsencode(path), digest_size=16).hexdigest()
 
