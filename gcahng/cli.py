@@ -18,6 +18,7 @@ from gcahng.commands.embed import embed
 from gcahng.commands.evaluate import evaluate
 from gcahng.commands.index import index
 from gcahng.commands.search import search
+from gcahng.commands.serve import serve
 from gcahng.commands.train import train
 from gcahng.commands.visualize import visualize
 from gcahng.runs.failure import write_failure
@@ -49,7 +50,18 @@ def options(
     """Deep metric learning with globally correlation-aware hard negatives (GCA-HNG)."""
 
 
-for command in (train, evaluate, visualize, embed, index, search, ablate, demo, benchmark):
+for command in (
+    train,
+    evaluate,
+    visualize,
+    embed,
+    index,
+    search,
+    serve,
+    ablate,
+    demo,
+    benchmark,
+):
     app.command()(command)
 app.command("import-checkpoint")(import_checkpoint)
 app.command("export-checkpoint")(export_checkpoint)

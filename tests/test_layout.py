@@ -56,7 +56,7 @@ def _ours(file: Path) -> set[str]:
 ROOMS = (
     ("cli",),
     ("commands",),
-    ("ablation", "benchmark"),
+    ("ablation", "benchmark", "server"),
     ("inference",),
     ("reports", "training"),
     ("runs",),

@@ -67,14 +67,22 @@ def read_image(path: str | Path, advice: str = "repair it or choose another") ->
         raise ValueError(f"Cannot read the image '{path}' ({_reason(error)}); {advice}.") from error
 
 
-def decode_image(content: bytes, most_pixels: int | None = None) -> Image.Image:
+class TooManyPixels(ValueError):
+    """An image is larger than allowed; it has not been decoded."""
+
+
+def decode_image(
+    content: bytes, most_pixels: int | None = None, formats: tuple[str, ...] | None = None
+) -> Image.Image:
     """Decode the content of an image file as upright 8-bit RGB, as `read_image` does.
 
     Args:
         content: The bytes of the file.
         most_pixels: Refuse images of more pixels before they are decoded.
+        formats: Read only these, by Pillow's names; default: all that Pillow reads.
 
     Raises:
+        TooManyPixels: If it is larger than `most_pixels`, or than Pillow decodes.
         ValueError: With the reason why it cannot be decoded.
 
     Example:
@@ -84,11 +92,15 @@ def decode_image(content: bytes, most_pixels: int | None = None) -> Image.Image:
         (4, 2)
     """
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=formats) as image:
             width, height = image.size
             if most_pixels is not None and width * height > most_pixels:
-                raise ValueError(f"{width} × {height} pixels, more than {most_pixels:,}")
+                raise TooManyPixels(f"{width} × {height} pixels, more than {most_pixels:,}")
             return upright_rgb(image)
+    except TooManyPixels:
+        raise
+    except Image.DecompressionBombError as error:
+        raise TooManyPixels(_reason(error)) from error
     except Exception as error:  # As in `read_image`.
         raise ValueError(_reason(error)) from error
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -93,6 +94,11 @@ class PictureStore:
     def refresh(self) -> None:
         """See what other processes have written since."""
         self._table.checkout_latest()
+
+    @property
+    def version(self) -> int:
+        """Of the table that this object reads; each transaction makes a new one."""
+        return int(self._table.version)
 
     def count(self, where: str | None = None) -> int:
         """How many pictures satisfy a condition in SQL.
@@ -198,6 +204,16 @@ class PictureStore:
             KeyError: If there is no such row.
         """
         return bytes(self.row(key, ["thumbnail"])["thumbnail"])
+
+    def some(self, k: int, where: str | None = None) -> list[dict[str, Any]]:
+        """Return `SHOWN` columns of random pictures; of the first ones that satisfy a condition."""
+        if where is None:
+            count = len(self)
+            query = self._table.take_offsets(random.sample(range(count), min(k, count)))
+        else:
+            query = self._table.search().where(where).limit(k)
+        rows: list[dict[str, Any]] = query.select(list(SHOWN)).to_list()
+        return rows
 
     def vector(self, key: str) -> Tensor:
         """Return the embedding [D] of a row.

@@ -7,7 +7,14 @@ import pytest
 from PIL import Image, ImageFile, ImageOps
 
 from gcahng.data import read_image
-from gcahng.data.datasets.pictures import TURNS, Examination, examine, examine_all
+from gcahng.data.datasets.pictures import (
+    TURNS,
+    Examination,
+    TooManyPixels,
+    decode_image,
+    examine,
+    examine_all,
+)
 from tests.data.trees import photo
 
 ORIENTATION = 0x0112
@@ -220,3 +227,17 @@ def test_examining_keeps_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     results = list(examine_all([str(path) for path in paths]))
     assert [result.path for result in results] == [str(path) for path in paths]
     assert [i for i, result in enumerate(results) if result.problem] == [6]
+
+
+def test_content_is_decoded_within_limits(jpeg: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = jpeg.read_bytes()
+    width, height = read_image(jpeg).size
+    assert decode_image(content, width * height, ("JPEG",)) == read_image(jpeg)
+    with pytest.raises(ValueError, match=r"^not an image in a known format$"):
+        decode_image(content, formats=("PNG", "GIF"))
+    sentence = f"^{width} × {height} pixels, more than {width * height - 1:,}$"
+    with pytest.raises(TooManyPixels, match=sentence):
+        decode_image(content, width * height - 1)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 9)
+    with pytest.raises(TooManyPixels, match=r"could be decompression bomb DOS attack$"):
+        decode_image(content)

@@ -1,7 +1,5 @@
-"""A small batch graph with everything that there is to see on one, and a browser to show it."""
+"""A small batch graph with everything that there is to see on one, and its page in a browser."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,21 +36,6 @@ def make_graph(
 @pytest.fixture
 def graph() -> Data:
     return make_graph()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'"
-    )
-    if program is None:
-        pytest.skip(f"no browser: install one of {', '.join(names)} or set CHROMIUM to its path")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture

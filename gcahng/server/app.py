@@ -1,0 +1,177 @@
+"""The addresses of the server and what each answers."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, TypeVar
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from gcahng.server.finder import Finder
+from gcahng.server.guard import Guard
+from gcahng.server.originals import original
+from gcahng.server.uploads import Places, receive_upload
+
+ASSETS = {
+    "page.html": "text/html",
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+# Pictures that are decoded and embedded at a time: one on the processor while another is read.
+AT_ONCE = 2
+RESULTS = 24
+FRESH = {"cache-control": "no-cache"}
+T = TypeVar("T")
+
+
+class Pages:
+    """Answers requests.
+
+    Args:
+        finder: Knows the store.
+    """
+
+    def __init__(self, finder: Finder) -> None:
+        self._finder = finder
+        folder = Path(__file__).parent / "assets"
+        self._assets = {name: (folder / name).read_bytes() for name in ASSETS}
+        self._pool = ThreadPoolExecutor(AT_ONCE, "picture")
+        self._places = Places()
+
+    @asynccontextmanager
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        """At the end, drop the pictures that still wait."""
+        yield
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _in_pool(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Decode and embed pictures beside the event loop, a few at a time."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+
+    async def page(self, request: Request) -> Response:
+        """`/`: the page."""
+        return self._asset("page.html")
+
+    async def asset(self, request: Request) -> Response:
+        """`/assets/{name}`: what the page consists of."""
+        return self._asset(request.path_params["name"])
+
+    def _asset(self, name: str) -> Response:
+        if name not in self._assets:
+            raise HTTPException(404)
+        return Response(self._assets[name], headers=FRESH, media_type=ASSETS[name])
+
+    async def health(self, request: Request) -> Response:
+        """`/health`: whether searches work, and in what."""
+        try:
+            return _json(await run_in_threadpool(self._finder.health))
+        # Whatever a store raises that was deleted, or that is not reached.
+        except Exception as error:
+            sentence = f"the store cannot be read: {str(error).partition(chr(10))[0]}"
+            return _json({"status": "error", "error": sentence}, 503)
+
+    async def labels(self, request: Request) -> Response:
+        """`/labels`: the classes with their numbers of pictures."""
+        counts = await run_in_threadpool(self._finder.labels)
+        return _json({"labels": [{"label": name, "pictures": n} for name, n in counts.items()]})
+
+    async def some(self, request: Request) -> Response:
+        """`/pictures?k=&label=`: some pictures to start from."""
+        _, k, label = self._asked(request)
+        return _json(await run_in_threadpool(self._finder.some, k, label))
+
+    async def search(self, request: Request) -> Response:
+        """`/search?k=&label=` with a picture as the body, or `/search?id=&k=&label=`."""
+        if request.method == "POST":
+            _, k, label = self._asked(request)
+            with self._places.taken():
+                content = await receive_upload(request, self._finder.limits.most_bytes)
+                return _json(await self._in_pool(self._finder.like_upload, content, k, label))
+        key, k, label = self._asked(request, "id")
+        if not key:
+            raise HTTPException(400, "name an indexed picture with id, or POST a picture")
+        return _json(await run_in_threadpool(self._finder.like_indexed, key, k, label))
+
+    async def thumbnail(self, request: Request) -> Response:
+        """`/thumbnail/{id}`: a small picture."""
+        content = await run_in_threadpool(self._finder.thumbnail, request.path_params["id"])
+        headers = {"cache-control": "private, max-age=60"}
+        return Response(content, headers=headers, media_type="image/jpeg")
+
+    async def picture(self, request: Request) -> Response:
+        """`/picture/{id}`: the indexed file."""
+        file, state = await run_in_threadpool(self._finder.file, request.path_params["id"])
+        return await self._in_pool(original, file, state, self._finder.limits.most_pixels)
+
+    def _asked(self, request: Request, *more: str) -> tuple[str | None, int, str | None]:
+        """The parameters `id`, `k` and `label` of a request."""
+        asked = request.query_params
+        if unknown := asked.keys() - {"k", "label", *more}:
+            known = ", ".join([*more, "k", "label"])
+            raise HTTPException(400, f"unknown parameter '{min(unknown)}': choose from {known}")
+        most = self._finder.limits.most_results
+        k = asked.get("k", str(RESULTS))
+        # Its length first: `int` takes long for a million digits.
+        if len(k) > len(str(most)) or not re.fullmatch("[0-9]+", k) or not 1 <= int(k) <= most:
+            raise HTTPException(400, f"k must be a whole number from 1 to {most}")
+        return asked.get("id"), int(k), asked.get("label")
+
+
+def _json(content: dict[str, Any], status: int = 200) -> JSONResponse:
+    return JSONResponse(content, status, headers={"cache-control": "no-store"})
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """An error as JSON."""
+    assert isinstance(error, HTTPException)
+    sentence = error.detail
+    if sentence == HTTPStatus(error.status_code).phrase:
+        # Of the router.
+        sentence = {
+            404: f"there is nothing at {request.url.path}",
+            405: f"{request.url.path} does not take {request.method}",
+        }.get(error.status_code, sentence)
+    return JSONResponse({"error": sentence}, error.status_code, headers=error.headers)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    sentence = "the server failed: its terminal says why"
+    return JSONResponse({"error": sentence}, 500)
+
+
+def build_app(finder: Finder, *, only_local: bool = True) -> ASGIApp:
+    """Build the application.
+
+    Args:
+        finder: Knows the store.
+        only_local: Refuse requests that do not name this machine, see `Guard`.
+    """
+    pages = Pages(finder)
+    app = Starlette(
+        routes=[
+            Route("/", pages.page),
+            Route("/assets/{name}", pages.asset),
+            Route("/health", pages.health),
+            Route("/labels", pages.labels),
+            Route("/pictures", pages.some),
+            Route("/search", pages.search, methods=["GET", "POST"]),
+            Route("/thumbnail/{id}", pages.thumbnail),
+            Route("/picture/{id}", pages.picture),
+        ],
+        exception_handlers={HTTPException: _refused, Exception: _failed},
+        lifespan=pages.lifespan,
+    )
+    app.router.redirect_slashes = False
+    # Around everything, also around the answer to a failure.
+    return Guard(app, only_local)

@@ -1,0 +1,145 @@
+"""What the server answers with: the pictures of a store and the model that made its vectors."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import torch
+from PIL import Image
+from starlette.exceptions import HTTPException
+
+from gcahng.data.datasets.pictures import TooManyPixels, decode_image
+from gcahng.inference.embedder import TrainedEmbedder
+from gcahng.inference.reader import FileState, PictureFile
+from gcahng.inference.rows import SHOWN
+from gcahng.inference.store import PictureStore, quoted
+
+# Formats of uploads: what cameras and browsers write. Pillow reads others with programs that were
+# not made for files of strangers, such as Ghostscript.
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")
+# Seconds after which a request looks for what other processes have written to the store.
+REFRESH = 2.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may cost.
+
+    Attributes:
+        most_bytes: Of an upload.
+        most_pixels: Of an upload, and of an indexed picture that is converted for the browser.
+        most_results: Of a search.
+    """
+
+    most_bytes: int = 20 * 2**20
+    most_pixels: int = 50 * 10**6
+    most_results: int = 200
+
+
+class Finder:
+    """Searches a store; its methods may be called from several threads.
+
+    Args:
+        store: The pictures.
+        model: The model that made the store's vectors.
+        limits: What one request may cost.
+    """
+
+    def __init__(
+        self, store: PictureStore, model: TrainedEmbedder, limits: Limits | None = None
+    ) -> None:
+        self._store, self._model = store, model
+        self.limits = limits or Limits()
+        self._lock = Lock()
+        self._refreshed = time.monotonic()
+        self._counted: tuple[int, dict[str, int]] | None = None
+        Image.init()
+        self._formats = tuple(name for name in FORMATS if name in Image.OPEN)
+        # The first picture takes longer than those that follow.
+        model.embed(Image.new("RGB", (64, 64)))
+
+    def store(self) -> PictureStore:
+        """The store as it is now, or was a moment ago."""
+        with self._lock:
+            if time.monotonic() - self._refreshed >= REFRESH:
+                self._store.refresh()
+                self._refreshed = time.monotonic()
+        return self._store
+
+    def health(self) -> dict[str, Any]:
+        """Describe the store, the model and the limits."""
+        store = self.store()
+        return {
+            "status": "ok",
+            "store": Path(store.uri).name or store.uri,
+            "pictures": len(store),
+            "model": store.model.source,
+            **asdict(self.limits),
+        }
+
+    def labels(self) -> dict[str, int]:
+        """The classes with their numbers of pictures, by name."""
+        store = self.store()
+        version, counted = store.version, self._counted
+        if counted is None or counted[0] != version:
+            counted = self._counted = (version, store.labels())
+        return counted[1]
+
+    def like_upload(self, content: bytes, k: int, label: str | None) -> dict[str, Any]:
+        """Find the pictures that are most similar to an uploaded file."""
+        where = self._condition(label)
+        try:
+            image = decode_image(content, self.limits.most_pixels, self._formats)
+        except TooManyPixels as error:
+            raise HTTPException(413, f"the picture is too large: {error}") from error
+        except ValueError as error:
+            raise HTTPException(422, f"the picture cannot be read: {error}") from error
+        (vector,) = self._model.embed(image)
+        found = self.store().search(vector, k, where=where)
+        return {"query": None, "neighbours": [asdict(near) for near in found]}
+
+    def like_indexed(self, key: str, k: int, label: str | None) -> dict[str, Any]:
+        """Find the pictures that are most similar to one of the store, without itself."""
+        where = self._condition(label)
+        with self._store_with(key) as store:
+            query = store.row(key, [*SHOWN, "vector"])
+            found = store.search(torch.tensor(query.pop("vector")), k + 1, where=where)
+        others = [asdict(near) for near in found if near.id != key]
+        return {"query": query, "neighbours": others[:k]}
+
+    def some(self, k: int, label: str | None) -> dict[str, Any]:
+        """Pictures to start from: a random sample, or the first ones of a label."""
+        where = self._condition(label)
+        return {"pictures": self.store().some(k, where)}
+
+    def thumbnail(self, key: str) -> bytes:
+        """Return the thumbnail of a picture as JPEG."""
+        with self._store_with(key) as store:
+            return store.thumbnail(key)
+
+    def file(self, key: str) -> tuple[PictureFile, FileState]:
+        """Return the file of a picture, and its state when it was indexed."""
+        with self._store_with(key) as store:
+            return store.file(key)
+
+    @contextmanager
+    def _store_with(self, key: str) -> Iterator[PictureStore]:
+        """The store, in which the block reads a picture; one that is not there is 404."""
+        try:
+            if not re.fullmatch("[0-9a-f]{32}", key):
+                raise KeyError(key)
+            yield self.store()
+        except KeyError as error:
+            raise HTTPException(404, "the store has no picture with this id") from error
+
+    def _condition(self, label: str | None) -> str | None:
+        if not label:
+            return None
+        if label not in self.labels():
+            raise HTTPException(404, f"no picture has the label '{label}'")
+        return f"label = {quoted(label)}"

@@ -1,0 +1,272 @@
+"""The page of a store in a real browser."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gcahng.inference.rows import picture_id
+from tests.gcahng.server.conftest import COLOURS, EACH, MADE, QUOTED, draw
+
+
+class Visit:
+    """A visit of the page, which may neither complain nor ask another server."""
+
+    def __init__(self, browser: Any, address: str, width: int = 1280, **context: Any) -> None:
+        self.address = address
+        self.complaints: list[str] = []
+        self.page = browser.new_page(viewport={"width": width, "height": 800}, **context)
+        self.page.set_default_timeout(10_000)
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", self._only_server)
+        self.open()
+
+    def _only_server(self, request: Any) -> None:
+        if not request.url.startswith((f"{self.address}/", f"blob:{self.address}/")):
+            self.complaints.append(f"request: {request.url}")
+
+    def open(self, behind: str = "") -> None:
+        self.page.goto("about:blank")
+        self.page.goto(f"{self.address}/{behind}")
+        self.wait()
+
+    def wait(self) -> None:
+        self.page.wait_for_selector("#found[aria-busy=false]", state="attached")
+
+    def wait_for(self, text: str, where: str = "#heading") -> None:
+        self.page.wait_for_function(
+            "([where, text]) => document.querySelector(where).innerText.includes(text)",
+            arg=[where, text],
+        )
+        self.wait()
+
+    @property
+    def names(self) -> list[str]:
+        return self.page.locator("#found .name").all_inner_texts()
+
+    @property
+    def labels(self) -> list[str]:
+        return self.page.locator("#found .words b").all_inner_texts()
+
+    @property
+    def behind(self) -> str:
+        return self.page.url.partition("#")[2]
+
+    @property
+    def caption(self) -> str:
+        return self.page.inner_text("#caption")
+
+    @property
+    def width(self) -> int:
+        return self.page.evaluate("document.documentElement.scrollWidth")
+
+
+@pytest.fixture
+def visit(browser: Any, address: str) -> Iterator[Any]:
+    visits: list[Visit] = []
+
+    def start(**context: Any) -> Visit:
+        visits.append(Visit(browser, address, **context))
+        return visits[-1]
+
+    yield start
+    for one in visits:
+        one.page.close()
+        assert one.complaints == []
+
+
+def test_a_chosen_picture_finds_similar_ones(visit: Any, photos: Path) -> None:
+    opened = visit()
+    assert (
+        opened.page.inner_text("#about") == f"{MADE} pictures in server-store, model server-model"
+    )
+    assert opened.page.inner_text("#heading") == "Or start from one of these"
+    assert len(opened.names) == 24
+    opened.page.set_input_files("#file", photos / "lamp" / "3 é.jpg")
+    opened.wait_for("The 24 most similar pictures")
+    assert opened.names[0] == "3 é.jpg"
+    assert opened.labels[0] == "lamp"
+    numbers = opened.page.locator(".similarity").all_inner_texts()
+    assert numbers[0] == "1.000"
+    assert numbers == sorted(numbers, reverse=True)
+    assert "Your picture" in opened.caption
+    assert "× lamp" in opened.page.inner_text("#summary")
+    assert opened.page.evaluate("byId('shown').naturalWidth") == 120
+    opened.page.wait_for_function("[...document.images].every((one) => one.naturalWidth)")
+
+
+def test_a_result_is_searched_with_and_back_again(visit: Any) -> None:
+    opened = visit()
+    for _ in range(2):
+        before = opened.caption if opened.behind else ""
+        second = opened.page.locator("#found li").nth(1)
+        name = second.locator(".name").inner_text()
+        second.locator(".search").click()
+        opened.wait_for(name, "#caption")
+        opened.wait_for("most similar")
+        assert opened.behind.startswith("id=")
+        assert opened.page.evaluate("document.activeElement.id") == "heading"
+    opened.page.keyboard.press("Escape")
+    opened.wait_for(before, "#caption")
+    opened.page.go_back()
+    opened.wait_for("Or start")
+    opened.page.go_forward()
+    opened.wait_for("most similar")
+    opened.page.click("#again")
+    opened.wait_for("Or start")
+
+
+def test_labels_filter_and_are_bookmarked(visit: Any, photos: Path) -> None:
+    opened = visit()
+    options = opened.page.locator("#label option").all_inner_texts()
+    assert options == [f"All labels ({MADE})", *(f"{name} ({EACH})" for name in sorted(COLOURS))]
+    key = picture_id(str(photos / "lamp" / "1 é.png"))
+    opened.open(f"#id={key}")
+    opened.page.select_option("#label", QUOTED)
+    opened.page.select_option("#k", "12")
+    opened.wait_for(f"The {EACH} most similar pictures with the label {QUOTED}")
+    assert opened.labels == [QUOTED] * EACH
+    kept = f"#{opened.behind}"
+    opened.open()
+    opened.open(kept)
+    assert opened.labels == [QUOTED] * EACH
+    assert opened.page.input_value("#k") == "12"
+    # A click keeps the filter.
+    opened.page.locator(".search").first.click()
+    opened.wait_for(QUOTED, "#caption")
+    assert opened.labels == [QUOTED] * (EACH - 1)
+
+
+def test_dropped_and_pasted_pictures(visit: Any, tmp_path: Path) -> None:
+    draw(tmp_path / "new.png", COLOURS["bowl"], 55)
+    opened = visit()
+    content = list((tmp_path / "new.png").read_bytes())
+    transfer = opened.page.evaluate_handle(
+        """(content) => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([new Uint8Array(content)], 'new.png', {type: 'image/png'}));
+          return transfer;
+        }""",
+        content,
+    )
+    opened.page.dispatch_event("body", "dragover", {"dataTransfer": transfer})
+    assert "dragging" in opened.page.get_attribute("body", "class")
+    opened.page.dispatch_event("body", "drop", {"dataTransfer": transfer})
+    opened.wait_for("most similar")
+    assert not opened.page.get_attribute("body", "class")
+    assert opened.caption.endswith("new.png")
+    found = opened.names
+    opened.page.click("#again")
+    opened.wait_for("Or start")
+    opened.page.evaluate(
+        "(clipboardData) => document.dispatchEvent(new ClipboardEvent('paste', {clipboardData}))",
+        transfer,
+    )
+    opened.wait_for("most similar")
+    assert opened.names == found
+    opened.page.evaluate(
+        "document.dispatchEvent(new DragEvent('drop', {dataTransfer: new DataTransfer()}))"
+    )
+    assert "not a picture file" in opened.page.inner_text("#message")
+    # A picture is not kept when the page is closed.
+    opened.open("#upload=0")
+    assert "not kept" in opened.page.inner_text("#message")
+
+
+def test_the_keyboard_is_enough(visit: Any) -> None:
+    opened = visit()
+    focused = "document.activeElement.closest('li')"
+    index = f"[...document.querySelectorAll('#found li')].indexOf({focused})"
+    opened.page.focus("#heading")
+    opened.page.keyboard.press("Tab")
+    assert opened.page.evaluate(index) == 0
+    outline = f"getComputedStyle({focused}).outlineStyle"
+    assert opened.page.evaluate(outline) == "solid"
+    columns = opened.page.evaluate(
+        "getComputedStyle(byId('found')).gridTemplateColumns.split(' ').length"
+    )
+    for key, place in (
+        ("ArrowRight", 1),
+        ("ArrowDown", 1 + columns),
+        ("ArrowLeft", columns),
+        ("ArrowUp", 0),
+        ("ArrowUp", 0),
+    ):
+        opened.page.keyboard.press(key)
+        assert opened.page.evaluate(index) == place
+    name = opened.names[0]
+    opened.page.keyboard.press("Enter")
+    opened.wait_for(name, "#caption")
+    opened.page.keyboard.press("Tab")
+    assert opened.page.evaluate(index) == 0
+    opened.page.keyboard.press("Tab")
+    assert opened.page.evaluate("document.activeElement.className") == "open"
+    opened.page.keyboard.press("Escape")
+    opened.wait_for("Or start")
+
+
+def test_names_of_controls(visit: Any, photos: Path) -> None:
+    opened = visit()
+    opened.page.locator(".search").first.click()
+    opened.wait_for("most similar")
+    nameless = opened.page.evaluate(
+        """[...document.querySelectorAll('a, input, select')].filter((one) => !one.hidden
+          && !(one.ariaLabel || one.innerText || one.labels?.[0]?.innerText))
+          .map((one) => one.outerHTML)"""
+    )
+    assert nameless == []
+    first = opened.page.get_attribute(".search", "aria-label")
+    assert first.startswith("Search with ")
+    assert ", similarity " in first
+
+
+def test_the_original_opens(visit: Any, photos: Path) -> None:
+    opened = visit()
+    opened.open(f"#id={picture_id(str(photos / 'lamp' / '0 é.jpg'))}")
+    with opened.page.expect_popup() as info:
+        opened.page.click("#original")
+    info.value.wait_for_load_state()
+    assert info.value.evaluate("document.contentType") == "image/jpeg"
+    assert info.value.evaluate("document.images[0].naturalWidth") == 120
+    info.value.close()
+    assert opened.page.locator(".open").first.get_attribute("target") == "_blank"
+
+
+@pytest.mark.parametrize("width", [1280, 800, 390, 320])
+def test_nothing_scrolls_sideways(visit: Any, photos: Path, width: int) -> None:
+    opened = visit(width=width, has_touch=width < 700)
+    assert opened.width == width
+    opened.page.set_input_files("#file", photos / "lamp" / "3 é.jpg")
+    opened.wait_for("most similar")
+    opened.page.select_option("#label", QUOTED)
+    opened.wait_for("with the label")
+    assert opened.width == width
+    box = opened.page.locator("#found li").first.bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+
+
+def test_errors_are_sentences(browser: Any, address: str, tmp_path: Path) -> None:
+    (tmp_path / "notes.png").write_text("no picture")
+    # The browser itself writes refused requests to its console.
+    opened = Visit(browser, address)
+    opened.page.set_input_files("#file", tmp_path / "notes.png")
+    opened.wait_for("The picture cannot be read: not an image in a known format.", "#message")
+    assert opened.page.inner_text("#caption").endswith("notes.png")
+    assert opened.names == []
+    opened.open(f"#id={'0' * 32}")
+    opened.wait_for("The store has no picture with this id.", "#message")
+    opened.open("#k=999")
+    opened.wait_for("K must be a whole number from 1 to 200.", "#message")
+    opened.open("#label=cat")
+    opened.wait_for("No picture has the label 'cat'.", "#message")
+    opened.open()
+    opened.page.evaluate("server.most_bytes = 5")
+    opened.page.set_input_files("#file", tmp_path / "notes.png")
+    opened.wait_for("notes.png is too large", "#message")
+    opened.page.route("**/search*", lambda route: route.abort())
+    opened.page.locator(".search").first.click()
+    opened.wait_for("The server does not answer.", "#message")
+    opened.page.close()

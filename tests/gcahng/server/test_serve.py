@@ -1,0 +1,117 @@
+"""`gcahng serve` as a process, and the port that it listens on."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gcahng import cli
+from gcahng.server.serve import is_loopback, listen, web_address
+from tests.gcahng.server.conftest import MADE
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+
+
+@POSIX
+def test_serves_until_ctrl_c(store: Path, photos: Path) -> None:
+    command = [sys.executable, "-m", "gcahng", "serve", str(store), "--port", "0"]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell may start the tests with Ctrl-C ignored, which a child inherits.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"{store}: {MADE} pictures\n"
+        line = process.stdout.readline()
+        found = re.fullmatch(r"(http://127\.0\.0\.1:(\d+)) \(Ctrl-C ends the server\)\n", line)
+        assert found is not None
+        assert httpx.get(f"{found[1]}/health").json()["status"] == "ok"
+        content = (photos / "loose.jpg").read_bytes()
+        near = httpx.post(f"{found[1]}/search?k=1", content=content).json()["neighbours"]
+        assert near[0]["path"] == str(photos / "loose.jpg")
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=15) == ("", "")
+        assert process.returncode == 0
+    finally:
+        process.kill()
+
+
+def _run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> str:
+    monkeypatch.setattr(sys, "argv", ["gcahng", "serve", *arguments])
+    with pytest.raises(SystemExit) as info:
+        cli.main()
+    assert info.value.code == 1
+    return capsys.readouterr().err
+
+
+def test_a_port_in_use_is_said_before_the_model_is_read(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with listen("127.0.0.1", 0) as taken:
+        port = str(taken.getsockname()[1])
+        said = _run(monkeypatch, capsys, str(store), "--port", port, "--model", "nowhere")
+    assert said == (
+        f"error: --port: {port} is in use on 127.0.0.1: choose another, or 0 for any that is free\n"
+    )
+
+
+def test_a_host_of_another_machine(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = _run(monkeypatch, capsys, str(store), "--host", "192.0.2.1")
+    assert said == "error: --host: '192.0.2.1' is not an address of this machine\n"
+
+
+def test_no_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = _run(monkeypatch, capsys, str(tmp_path / "none"))
+    assert said == f"error: no store at '{tmp_path / 'none'}': make one with gcahng index\n"
+
+
+@pytest.mark.parametrize("name", ["starlette", "uvicorn"])
+def test_a_missing_library_is_named(
+    name: str, store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for loaded in [one for one in sys.modules if one.startswith("gcahng.server")]:
+        monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.setitem(sys.modules, name, None)
+    assert _run(monkeypatch, capsys, str(store)) == (
+        f'error: gcahng serve needs {name}, which is not installed: pip install "gcahng[search]"\n'
+    )
+
+
+def test_addresses() -> None:
+    with listen("127.0.0.1", 0) as local:
+        assert is_loopback(local)
+        assert local.proto == socket.IPPROTO_TCP
+        assert web_address("localhost", local) == f"http://localhost:{local.getsockname()[1]}"
+    with listen("0.0.0.0", 0) as open_to_all:
+        assert not is_loopback(open_to_all)
+        name = socket.gethostname()
+        assert web_address("0.0.0.0", open_to_all) == (
+            f"http://{name}:{open_to_all.getsockname()[1]}"
+        )
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")
+def test_ipv6() -> None:
+    try:
+        opened = listen("::1", 0)
+    except OSError:
+        pytest.skip("no IPv6 on this machine")
+    with opened:
+        assert is_loopback(opened)
+        assert web_address("::1", opened) == f"http://[::1]:{opened.getsockname()[1]}"
