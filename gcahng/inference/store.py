@@ -252,7 +252,7 @@ class PictureStore:
 
     def indexed(self) -> bool:
         """Whether searches use an index, so that they are approximate."""
-        return bool(self._table.list_indices())
+        return any(index.columns == ["vector"] for index in self._table.list_indices())
 
     def build_index(self) -> None:
         """Build the index for approximate searches, or build it anew."""
@@ -261,7 +261,9 @@ class PictureStore:
         self._table.create_index("vector", config=IvfHnswSq(distance_type="cosine"), replace=True)
 
     def compact(self) -> None:
-        """Join small files, and bring an index up to date."""
+        """Join small files, bring an index up to date, and make rows quick to find by id."""
+        if not any(index.columns == ["id"] for index in self._table.list_indices()):
+            self._table.create_scalar_index("id")
         self._table.optimize(cleanup_older_than=KEPT_VERSIONS)
 
     def fragments(self) -> int:
