@@ -148,9 +148,10 @@ def load_strictly(
     given, state = set(state), {**counters, **state}
     missing = [key for key in expected if key not in state]
     if missing:
+        others = [key for key in state if key not in expected]
         raise ValueError(
             f"'{path}' does not hold the weights of {what}: {listed(missing)} missing of "
-            f"{len(expected)} keys"
+            f"{len(expected)} keys{f'; the file has {listed(others)}' if others else ''}"
         )
     for key, value in expected.items():
         if state[key].shape != value.shape:

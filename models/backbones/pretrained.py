@@ -9,6 +9,8 @@ from pathlib import Path
 
 from torch import nn
 
+from gcahng.models.backbones.other_names import rename_parameters
+from gcahng.models.backbones.package_weights import weights_path
 from gcahng.models.weights import (
     LOGGER,
     load_strictly,
@@ -84,22 +86,24 @@ def build_with_weights(
         make: Builds the network, with the library's weights if its argument is true.
         name: The network's name in error messages.
         pretrained: Whether to load the library's weights; ignored if `weights` is given.
-        weights: A file with a state dict of the network; a classification head in it is ignored.
+        weights: A file with a state dict of the network, or `package:NAME` for the one in an
+            installed package; a classification head in it is ignored.
 
     Raises:
         ConnectionError: If the library's weights cannot be downloaded.
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged or contains another network.
+        ValueError: If the file is damaged or contains another network, or the package is missing.
     """
     network = make(pretrained and weights is None)
     if weights is not None:
-        path = Path(weights).expanduser()
+        path = weights_path(weights)
         state = read_weights(path)
-        stripped = strip_prefixes(state, network.state_dict())
-        if stripped.keys() != state.keys():
-            example = next(iter(stripped), "")
-            full = next(key for key in state if key.endswith(example))
+        wanted = network.state_dict()
+        renamed = rename_parameters(strip_prefixes(state, wanted), wanted, name, path)
+        if renamed.keys() != state.keys():
+            example = next(iter(renamed))
+            full = next(key for key in state if state[key] is renamed[example])
             LOGGER.warning("%s: '%s' is read as '%s', and so on", path, full, example)
-        unused = load_strictly(network, stripped, path, f"the backbone '{name}'")
+        unused = load_strictly(network, renamed, path, f"the backbone '{name}'")
         log_unused(path, unused)
     return network
