@@ -12,7 +12,7 @@ from gcahng import __version__
 from gcahng.commands.ablate import ablate
 from gcahng.commands.benchmark import benchmark
 from gcahng.commands.checkpoints import export_checkpoint, import_checkpoint
-from gcahng.commands.data import show, verify
+from gcahng.commands.data import fetch, show, verify
 from gcahng.commands.demo import demo
 from gcahng.commands.embed import embed
 from gcahng.commands.evaluate import evaluate
@@ -66,7 +66,10 @@ for command in (
 app.command("import-checkpoint")(import_checkpoint)
 app.command("export-checkpoint")(export_checkpoint)
 
-data = typer.Typer(help="Look at and check data sets.", no_args_is_help=True, rich_markup_mode=None)
+data = typer.Typer(
+    help="Fetch, check and look at data sets.", no_args_is_help=True, rich_markup_mode=None
+)
+data.command()(fetch)
 data.command()(show)
 data.command()(verify)
 app.add_typer(data, name="data")

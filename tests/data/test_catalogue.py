@@ -11,18 +11,22 @@ from gcahng.data import (
     Cars,
     CSVFile,
     Digits,
+    Emoji,
     Folder,
     Glyphs,
     ImageDataset,
     InShop,
     build_dataset,
 )
+from gcahng.data.emoji.build import build_emoji
 from tests.data import trees
+from tests.data.emoji.drawn import four_packages
 
 PHOTOS = [
     ("cars", Cars, trees.cars_tree),
     ("csv", CSVFile, trees.csv_tree),
     ("cub", CUB, trees.cub_tree),
+    ("emoji", Emoji, lambda root: build_emoji(root, None, four_packages(root))),
     ("folder", Folder, trees.folder_tree),
     ("inshop", InShop, trees.inshop_tree),
     ("sop", SOP, trees.sop_tree),
