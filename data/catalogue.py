@@ -14,6 +14,7 @@ from gcahng.data.datasets import (
     InShop,
     Transform,
 )
+from gcahng.data.datasets.base import check_listing
 from gcahng.data.embedded import Digits, Glyphs
 from gcahng.registry import Registry
 
@@ -30,6 +31,7 @@ DATASETS: Registry[type[ImageDataset]] = Registry(
         "inshop": InShop,
         "sop": SOP,
     },
+    user_base=ImageDataset,
 )
 
 
@@ -43,7 +45,7 @@ def build_dataset(
     """Build the data set `name` of `DATASETS`.
 
     Args:
-        name: A key of `DATASETS`.
+        name: A key of `DATASETS`, or `module.path:ClassName` for an `ImageDataset` of your own.
         split: One of the data set's `SPLITS`.
         root: The folder that holds all data sets; None for data sets that need no files.
         transform: Applied to each raw image; None returns raw images.
@@ -51,7 +53,7 @@ def build_dataset(
 
     Raises:
         FileNotFoundError: If the data set's files are missing.
-        ValueError: If the name, the split or an argument is unknown.
+        ValueError: If the name, the split or an argument is unknown, or the data set is unfinished.
 
     Example:
         >>> dataset = build_dataset("digits", "train")
@@ -61,4 +63,8 @@ def build_dataset(
         >>> image.shape, image.dtype, dataset.classes[label]
         (torch.Size([1, 8, 8]), torch.uint8, 'digit 0')
     """
-    return DATASETS.build(name, root=root, split=split, transform=transform, **args)
+    dataset: ImageDataset = DATASETS.build(
+        name, root=root, split=split, transform=transform, **args
+    )
+    check_listing(name, dataset)
+    return dataset

@@ -9,7 +9,7 @@ import torch
 
 from gcahng.data.catalogue import DATASETS
 from gcahng.data.class_remarks import class_remarks
-from gcahng.data.datasets.base import ImageDataset
+from gcahng.data.datasets.base import ImageDataset, check_listing
 from gcahng.data.datasets.files import EmptySplitError, FileDataset, check_unreadable
 from gcahng.data.datasets.pictures import Examination, examine_all
 from gcahng.data.datasets.published_dataset import PublishedDataset, Size
@@ -132,6 +132,7 @@ def _open(
             continue
         try:
             splits.append(found(root=root, split=name, **args))
+            check_listing(str(dataset), splits[-1])
         except EmptySplitError as error:
             absent[name] = str(error)
     if not splits:

@@ -161,12 +161,15 @@ def check_call(what: str, make: Callable[..., Any], /, *args: Any, **settings: A
         **settings: Its keyword arguments.
 
     Raises:
-        ValueError: If it cannot; the message names the argument and lists the accepted ones.
+        ValueError: If it cannot; the message names the argument and lists the accepted ones, or
+            what the class lacks.
     """
     signature = inspect.signature(make)
     parameters = signature.parameters.values()
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):
         check_arguments(what, settings, [p.name for p in list(parameters)[len(args) :]])
+    if missing := sorted(getattr(make, "__abstractmethods__", ())):
+        raise ValueError(f"{what} is unfinished: its class must define {', '.join(missing)}")
     try:
         signature.bind(*args, **settings)
     except TypeError as error:

@@ -32,6 +32,7 @@ class ImageDataset(Dataset[tuple[Any, int]], ABC):
     Attributes:
         classes: Names of the `C` classes.
         labels: `[N]` int64 in `0..C-1`, indices into `classes`.
+        transform_name: The transform of an experiment that names none.
         is_query: `[N]` bool; None if every image is a query against all others.
 
     Example:
@@ -50,7 +51,7 @@ class ImageDataset(Dataset[tuple[Any, int]], ABC):
     """
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "test")
-    transform_name: ClassVar[str]
+    transform_name: ClassVar[str] = "imagenet"
 
     classes: list[str]
     labels: Tensor
@@ -93,6 +94,30 @@ class ImageDataset(Dataset[tuple[Any, int]], ABC):
         return (
             f"{type(self).__name__}(split={self.split!r}, classes={self.num_classes}, "
             f"images={len(self)})"
+        )
+
+
+def check_listing(name: str, dataset: ImageDataset) -> None:
+    """Raise unless a data set has the attributes that its class must set.
+
+    Args:
+        name: Its name, for error messages.
+        dataset: The data set.
+
+    Raises:
+        ValueError: If `classes` or `labels` is missing or not as `ImageDataset` says.
+    """
+    classes, labels = getattr(dataset, "classes", None), getattr(dataset, "labels", None)
+    if not isinstance(classes, list) or not all(isinstance(one, str) for one in classes):
+        raise ValueError(f"Expected data set {name!r} to set 'classes', a list of names.")
+    if not (
+        isinstance(labels, Tensor)
+        and (labels.dtype, labels.dim()) == (torch.int64, 1)
+        and _within(labels, len(classes))
+    ):
+        raise ValueError(
+            f"Expected data set {name!r} to set 'labels', a tensor of integers in "
+            f"0..{len(classes) - 1} (its number of classes), one for each image."
         )
 
 

@@ -162,7 +162,7 @@ def _training_images(config: ExperimentConfig) -> tuple[ImageDataset, str]:
     try:
         return open_split(config, "train", augment=True), "its own images"
     except FileNotFoundError:
-        benchmark = DATASETS[config.data.name]
+        benchmark = DATASETS.find(config.data.name)
         if not issubclass(benchmark, PublishedDataset):
             raise
         drawn = DrawnPhotos(benchmark.expected["train"].classes, config.batch.samples)
@@ -171,7 +171,7 @@ def _training_images(config: ExperimentConfig) -> tuple[ImageDataset, str]:
 
 
 def _steps_per_epoch(config: ExperimentConfig, dataset: ImageDataset) -> int:
-    images, benchmark = len(dataset), DATASETS[config.data.name]
+    images, benchmark = len(dataset), DATASETS.find(config.data.name)
     if isinstance(dataset, DrawnPhotos) and issubclass(benchmark, PublishedDataset):
         images = benchmark.expected["train"].images
     return max(1, images // (config.batch.classes * config.batch.samples))

@@ -145,7 +145,7 @@ def open_plain(config: ExperimentConfig, split: str) -> ImageDataset:
     Raises:
         ValueError: If there is no such split.
     """
-    known = dict.fromkeys([*DATASETS[config.data.name].SPLITS, "val"])
+    known = dict.fromkeys([*DATASETS.find(config.data.name).SPLITS, "val"])
     if split not in known:
         raise ValueError(f"--split: expected one of {', '.join(known)}, got {split!r}")
     if split not in ("train", "val"):

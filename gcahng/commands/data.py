@@ -45,7 +45,7 @@ def show(
 
     args = _arguments(name, settings)
     dataset = build_dataset(name, split, (root or default_root()).expanduser(), **args)
-    target = out or Path(f"{name}-{split}.png")
+    target = out or Path(f"{name.replace(':', '.')}-{split}.png")
     with atomic_write(target) as temporary:
         contact_sheet(dataset, classes=classes, seed=seed).save(temporary, format="PNG")
     console.print(f"{dataset}\nwrote {target}", highlight=False)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gcahng.commands.options import Last, Root, Source
+from gcahng.commands.options import Last, Root, Source, Trust
 from gcahng.commands.terminal import console, counting_bar
 
 
@@ -14,6 +14,7 @@ def evaluate(
     last: Last = False,
     split: Annotated[str, typer.Option(help="Which split: test, val or another.")] = "test",
     root: Root = None,
+    trust: Trust = False,
 ) -> None:
     """Measure retrieval with a trained embedder.
 
@@ -28,7 +29,7 @@ def evaluate(
     from gcahng.runs.loading import embed_split, load_run
     from gcahng.runs.record import read_record, selection_notes
 
-    run = load_run(source, last=last)
+    run = load_run(source, last=last, trust=trust)
     if root is not None:
         run = replace(run, config=with_data_root(run.config, root))
     with counting_bar("embed", console) as progress:

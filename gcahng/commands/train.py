@@ -230,7 +230,7 @@ def _fit(trainer: "Trainer", first: bool) -> None:
     except TrainingStopped as stopped:
         if first:
             print(
-                f"{stopped}, and saved; continue with: gcahng train --resume {trainer.folder.path}",
+                f"{stopped}, and saved; continue with: {_continuing(trainer)}",
                 file=sys.stderr,
             )
         raise SystemExit(EXIT_STATUS) from None
@@ -238,10 +238,18 @@ def _fit(trainer: "Trainer", first: bool) -> None:
         if first:
             console.print(
                 f"interrupted after epoch {trainer.progress.whole_epochs}; continue with: "
-                f"gcahng train --resume {trainer.folder.path}",
+                f"{_continuing(trainer)}",
                 soft_wrap=True,
             )
         raise SystemExit(INTERRUPTED) from None
+
+
+def _continuing(trainer: "Trainer") -> str:
+    """The command that continues a run."""
+    from gcahng.runs.loading import user_classes
+
+    trust = " --trust" if user_classes(trainer.config) else ""
+    return f"gcahng train --resume {trainer.folder.path}{trust}"
 
 
 def _report(trainer: "Trainer") -> None:

@@ -47,6 +47,7 @@ class DataConfig(Section):
     """Images and labels."""
 
     name: str
+    """A data set of `gcahng.data.DATASETS`, or `module.path:ClassName` for one of your own."""
     root: str | None = None
     """Folder of all data sets; null: the environment variable GCAHNG_DATA, else `datasets`."""
     args: Args = {}

@@ -1,6 +1,6 @@
 """Open a trained run."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,9 @@ from gcahng.models import Embedder
 from gcahng.runs.checkpoint import load_checkpoint
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.shared import WEIGHTS, read_shared_model
+
+# The sections of an experiment that can name classes of a user.
+SECTIONS = ("data", "embedder", "loss", "generator")
 
 
 @dataclass(frozen=True)
@@ -67,12 +70,13 @@ def load_run(path: str | Path, *, last: bool = False, trust: bool = False) -> Lo
         path: A run folder, of which the best epoch is opened, a checkpoint, or a shared
             `model.safetensors` with its `config.json` beside it.
         last: Open the last epoch of a run folder instead.
-        trust: Allow `load_generator` to import classes that the settings name, which runs their
-            code; only for runs whose origin you know.
+        trust: Allow the import of classes that the settings name, which runs their code; only for
+            runs whose origin you know.
 
     Raises:
         FileNotFoundError: If there is nothing at `path`, or no checkpoint in the folder.
-        ValueError: If the checkpoint is damaged or from another program.
+        ValueError: If the checkpoint is damaged or from another program, or its settings name a
+            backbone or a data set to import and it is not trusted.
 
     Example:
         >>> run = load_run("runs/digits-seed0", last=True)
@@ -85,7 +89,7 @@ def load_run(path: str | Path, *, last: bool = False, trust: bool = False) -> Lo
     path = checkpoint_path(path, last=last)
     if path.suffix == ".safetensors":
         config, weights = read_shared_model(path)
-        return _loaded(path, config, {"embedder": weights, "epoch": None})
+        return _loaded(path, config, {"embedder": weights, "epoch": None}, trust)
     state = load_checkpoint(path)
     return _loaded(path, parse_config(state["config"], str(path)), state, trust)
 
@@ -133,24 +137,47 @@ def load_generator(run: LoadedRun) -> NegativeGenerator | None:
     return generator.to(embedder.device, embedder.dtype).eval()
 
 
-def refuse_user_classes(path: Path, config: ExperimentConfig) -> None:
+def refuse_user_classes(
+    path: Path, config: ExperimentConfig, sections: Collection[str] = SECTIONS
+) -> None:
     """Raise if the settings in a file name classes as `module.path:ClassName`.
+
+    Args:
+        path: The file.
+        config: Its settings.
+        sections: Which of `SECTIONS` are to be used.
 
     Raises:
         ValueError: With the names, and how to allow their import.
     """
-    names = [config.loss.name]
-    if config.generator is not None:
-        graph = config.generator.graph
-        layers = graph.layers if isinstance(graph.layers, list) else []
-        names += [config.generator.name, graph.conv]
-        names += [layer if isinstance(layer, str) else layer.name for layer in layers]
-    if named := [name for name in names if ":" in name]:
+    if named := user_classes(config, sections):
         raise ValueError(
             f"'{path}' asks to import {', '.join(map(repr, named))}, which runs code that does not "
             "come with gcahng: if you know the origin of the file, allow it with --trust (in "
             "Python, trust=True)"
         )
+
+
+def user_classes(config: ExperimentConfig, sections: Collection[str] = SECTIONS) -> list[str]:
+    """Return the classes that some sections name as `module.path:ClassName`.
+
+    Example:
+        >>> from gcahng.config import load_config
+        >>> user_classes(load_config("digits", ["data.name=mine:Photos", "loss.name=mine:Loss"]))
+        ['mine:Photos', 'mine:Loss']
+    """
+    names = {
+        "data": [config.data.name],
+        "embedder": [config.embedder.backbone.name],
+        "loss": [config.loss.name],
+        "generator": [],
+    }
+    if config.generator is not None:
+        graph = config.generator.graph
+        layers = graph.layers if isinstance(graph.layers, list) else []
+        names["generator"] = [config.generator.name, graph.conv]
+        names["generator"] += [one if isinstance(one, str) else one.name for one in layers]
+    return [name for section in sections for name in names[section] if ":" in name]
 
 
 def checkpoint_path(path: str | Path, *, last: bool = False) -> Path:
@@ -174,8 +201,11 @@ def checkpoint_path(path: str | Path, *, last: bool = False) -> Path:
 
 
 def _loaded(
-    path: Path, config: ExperimentConfig, state: Mapping[str, Any], trust: bool = False
+    path: Path, config: ExperimentConfig, state: Mapping[str, Any], trust: bool
 ) -> LoadedRun:
+    if not trust:
+        # What an embedder needs: its network, and the images' transform, which the data set names.
+        refuse_user_classes(path, config, ("data", "embedder"))
     embedder = build_embedder(config, pretrained=False)
     _fill(embedder, state["embedder"], path, "embedder")
     return LoadedRun(

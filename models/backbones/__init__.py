@@ -48,6 +48,7 @@ BACKBONES: Registry[Callable[..., nn.Module]] = Registry(
         "resnet50": ResNet50,
         "small_conv": SmallConv,
     },
+    user_base=nn.Module,
     library=Library(
         _in_libraries,
         _library_names,
@@ -64,7 +65,8 @@ def build_backbone(name: str, *, untrained: bool = False, **args: Any) -> nn.Mod
 
     Args:
         name: A key of `BACKBONES`, or a model of torchvision or timm: `torchvision/NAME`,
-            `timm/NAME`, or the bare name, for which torchvision takes precedence.
+            `timm/NAME`, or the bare name, for which torchvision takes precedence; or
+            `module.path:ClassName` for one of your own, with an integer `out_channels`.
         untrained: Ignore `pretrained` and `weights` in `args` and use random weights, because
             other weights will be loaded afterwards.
         **args: Further arguments of the backbone.
@@ -72,7 +74,8 @@ def build_backbone(name: str, *, untrained: bool = False, **args: Any) -> nn.Mod
     Raises:
         ConnectionError: If pretrained weights cannot be downloaded.
         FileNotFoundError: If the file `weights` is missing.
-        ValueError: If the name or an argument is unknown, or `weights` does not fit.
+        ValueError: If the name or an argument is unknown, `weights` does not fit, or there is no
+            `out_channels`.
 
     Example:
         >>> import torch
@@ -83,9 +86,17 @@ def build_backbone(name: str, *, untrained: bool = False, **args: Any) -> nn.Mod
         torch.Size([2, 128])
     """
     parameters = inspect.signature(BACKBONES.find(name)).parameters
-    if untrained and "pretrained" in parameters:
-        args = {**args, "pretrained": False, "weights": None}
-    return BACKBONES.build(name, **args)
+    if untrained:
+        without = {"pretrained": False, "weights": None}
+        args = {**args, **{key: value for key, value in without.items() if key in parameters}}
+    backbone: nn.Module = BACKBONES.build(name, **args)
+    width = getattr(backbone, "out_channels", None)
+    if not isinstance(width, int):
+        raise ValueError(
+            f"Expected backbone {name!r} with an integer attribute 'out_channels', the width of "
+            f"its features (got {width!r})"
+        )
+    return backbone
 
 
 def image_settings(name: str) -> ImageSettings | None:

@@ -1,5 +1,6 @@
 """Opening runs and checkpoints, right and wrong."""
 
+import json
 import resource
 import shutil
 import signal
@@ -21,7 +22,7 @@ from gcahng.runs.checkpoint import (
     save_checkpoint,
 )
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.loading import load_generator, run_device
+from gcahng.runs.loading import embed_split, load_generator, run_device
 
 
 @pytest.fixture
@@ -133,6 +134,32 @@ def test_code_named_by_a_strangers_checkpoint_is_not_imported(
     assert not (tmp_path / "ran").exists()
     with pytest.raises(ValueError, match="has no class"):
         load_generator(load_run(tmp_path / "x.pt", trust=True))
+    assert (tmp_path / "ran").exists()
+    sys.modules.pop("evil")
+
+
+@pytest.mark.parametrize("section", ["data", "embedder"])
+@pytest.mark.parametrize("shared", [False, True])
+def test_no_embedder_is_opened_that_needs_a_strangers_code(
+    section: str, shared: bool, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "evil.py").write_text("import pathlib; pathlib.Path('ran').touch()")
+    monkeypatch.chdir(tmp_path)
+    state = load_checkpoint(run / "checkpoints" / "last.pt")
+    config = yaml.safe_load(state["config"])
+    component = config["data"] if section == "data" else config["embedder"]["backbone"]
+    component["name"] = "evil:Thing"
+    if shared:
+        shutil.copy(run / "model.safetensors", tmp_path)
+        (tmp_path / "config.json").write_text(json.dumps(config))
+    else:
+        save_checkpoint(tmp_path / "x.pt", {**state, "config": yaml.safe_dump(config)})
+    path = tmp_path / ("model.safetensors" if shared else "x.pt")
+    with pytest.raises(ValueError, match=r"' asks to import 'evil:Thing', which runs .*--trust"):
+        load_run(path)
+    assert not (tmp_path / "ran").exists()
+    with pytest.raises(ValueError, match="has no class 'Thing'"):
+        embed_split(load_run(path, trust=True))
     assert (tmp_path / "ran").exists()
     sys.modules.pop("evil")
 
