@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gcahng.ablation.changes import changed_settings
 from gcahng.ablation.grid_file import (
     EqualTime,
     GridFile,
@@ -15,11 +16,10 @@ from gcahng.ablation.grid_file import (
     read_file,
 )
 from gcahng.builders.blame import blame_setting
-from gcahng.builders.effect import check_effect
+from gcahng.builders.effect import check_effect, trained_parts
 from gcahng.builders.image_settings import adopt_image_settings
 from gcahng.builders.networks import build_generator, build_loss
-from gcahng.config import ExperimentConfig, differing_keys
-from gcahng.config.errors import show
+from gcahng.config import ExperimentConfig
 from gcahng.config.layers import EXPERIMENTS, GRIDS, Meant, find_config, load_layers
 from gcahng.config.validated import validated
 from gcahng.models import BACKBONES
@@ -36,11 +36,13 @@ class Cell:
         config: The experiment with the first seed.
         equal_time: The cell whose experiment this is and the cell whose training time it gets, in
             whole epochs; None for a cell that keeps its own number of epochs.
+        trains: Which of loss, graph and classifier have parameters.
     """
 
     name: str
     config: ExperimentConfig
     equal_time: EqualTime | None = None
+    trains: frozenset[str] = frozenset()
 
     @property
     def waits_for(self) -> tuple[str, ...]:
@@ -81,13 +83,13 @@ class Grid:
 
     def changes(self, cell: Cell) -> list[str]:
         """Settings in which the cell's experiment differs from the reference's, as `key=value`."""
-        config, reference = cell.config, self.cells[self.reference].config
-        keys = [key for key in differing_keys(reference, config) if key != "name"]
-        # An argument that only the reference's component has is not a change of this cell.
-        keys = [key for key in keys if _is_set(config, key)]
+        config, reference = cell.config, self.cells[self.reference]
+        alike: dict[str, Any] = {"name": reference.config.name}
         if cell.equal_time:
-            keys = [key for key in keys if key != "train.epochs"]
-        changes = [text for key in keys for text in _settings(key, _value(config, key))]
+            alike["train"] = reference.config.train
+        changes = changed_settings(
+            config.model_copy(update=alike), cell.trains, reference.config, reference.trains
+        )
         if cell.equal_time:
             changes.append(f"as long as {cell.equal_time.as_long_as}")
         return changes
@@ -116,13 +118,13 @@ def read_grid(path: str | Path, seeds: int | None = None) -> Grid:
     cells = {}
     for name, plan in plans.items():
         with mistakes.of(name):
-            config = _resolve(name, plan, file, found, source)
+            config, trains = _resolve(name, plan, file, found, source)
             if file.split == "val" and config.selects_on_test:
                 raise ValueError(
                     f"{source}: split: 'val' needs classes held out: data.validation above 0 and "
                     "quirks.select as 'corrected'"
                 )
-            cells[name] = Cell(name, config, plan.equal_time)
+            cells[name] = Cell(name, config, plan.equal_time, trains)
     mistakes.report()
     numbers = range(file.first_seed, file.first_seed + (seeds or file.seeds))
     title = file.title or found.stem
@@ -178,7 +180,10 @@ class _Mistakes:
             raise ValueError("\n".join(lines))
 
 
-def _resolve(name: str, plan: Plan, file: GridFile, grid: Path, source: str) -> ExperimentConfig:
+def _resolve(
+    name: str, plan: Plan, file: GridFile, grid: Path, source: str
+) -> tuple[ExperimentConfig, frozenset[str]]:
+    """Return a cell's experiment, and which of its parts have parameters."""
     layers, _ = load_layers(_base(plan.base, grid, source))
     for place, settings in (("settings", file.settings), *plan.layers):
         for key in {"name", "seed"} & settings.keys():
@@ -188,8 +193,8 @@ def _resolve(name: str, plan: Plan, file: GridFile, grid: Path, source: str) -> 
         layers.add(nested(settings, layers.values, f"{source}: {place}"), source, meant)
     layers.add({"name": name, "seed": file.first_seed}, source)
     config = validated(ExperimentConfig, layers)
-    _check_parts(config)
-    return adopt_image_settings(config)
+    trains = _check_parts(config)
+    return adopt_image_settings(config), trains
 
 
 def _base(base: str, grid: Path, source: str) -> Path:
@@ -202,41 +207,18 @@ def _base(base: str, grid: Path, source: str) -> Path:
         raise FileNotFoundError(f"{source}: base: {error}") from None
 
 
-def _check_parts(config: ExperimentConfig) -> None:
-    """Build the components that need no data, as if a batch had all classes."""
+def _check_parts(config: ExperimentConfig) -> frozenset[str]:
+    """Build the components that need no data, as if a batch had all classes.
+
+    Returns:
+        Which of loss, graph and classifier have parameters.
+    """
     with blame_setting("embedder.backbone.name"):
         BACKBONES.find(config.embedder.backbone.name)
     loss = build_loss(config, config.batch.classes)
-    check_effect(config, loss, build_generator(config, config.batch.classes))
-
-
-def _is_set(config: ExperimentConfig, dotted: str) -> bool:
-    """Whether a dotted key exists."""
-    value: Any = config.model_dump()
-    for key in dotted.split("."):
-        if not isinstance(value, dict) or key not in value:
-            return False
-        value = value[key]
-    return True
-
-
-def _value(config: ExperimentConfig, dotted: str) -> Any:
-    """The value of a dotted key; of a section, only the settings that are not the default."""
-    value: Any = config.model_dump()
-    short: Any = config.model_dump(exclude_defaults=True)
-    for key in dotted.split("."):
-        value = value.get(key)
-        short = short.get(key) if isinstance(short, dict) else None
-    return value if short is None else short
-
-
-def _settings(key: str, value: object) -> Iterator[str]:
-    """A value as `key=value`; one line for each setting of a section."""
-    if isinstance(value, dict) and value:
-        for name, inner in value.items():
-            yield from _settings(f"{key}.{name}", inner)
-    else:
-        yield f"{key}={show(value)}"
+    generator = build_generator(config, config.batch.classes)
+    check_effect(config, loss, generator)
+    return trained_parts(loss, generator)
 
 
 def _shown(path: Path) -> str:

@@ -31,18 +31,38 @@ def check_effect(
         raise ValueError(f"{setting} has no effect: {reason}")
 
 
+def trained_parts(loss: nn.Module, generator: NegativeGenerator | None) -> frozenset[str]:
+    """Return which of loss, graph and classifier have parameters, so that their rates count.
+
+    Example:
+        >>> from gcahng.generators import GENERATORS
+        >>> from gcahng.losses import NPairLoss, ProxyAnchorLoss
+        >>> trained_parts(NPairLoss(), None)
+        frozenset()
+        >>> generator = GENERATORS.build("gca_hng", 8, 5)
+        >>> sorted(trained_parts(ProxyAnchorLoss(5, 8), generator))
+        ['classifier', 'graph', 'loss']
+    """
+    parameters = {"loss": loss.parameters()}
+    if generator is not None:
+        parameters["graph"] = generator.head_parameters()
+        parameters["classifier"] = generator.classifier_parameters()
+    return frozenset(part for part, found in parameters.items() if any(True for _ in found))
+
+
 def _without_effect(
     config: ExperimentConfig, loss: nn.Module, generator: NegativeGenerator | None
 ) -> Iterator[tuple[str, str]]:
-    if _chosen(config.loss, {"lr"}) and not any(True for _ in loss.parameters()):
+    trains = trained_parts(loss, generator)
+    if _chosen(config.loss, {"lr"}) and "loss" not in trains:
         yield "loss.lr", f"metric loss {config.loss.name!r} has no trainable parameters"
     who = "generator is null" if config.generator is None else f"generator {config.generator.name}"
     optim = config.optim
     for name in _chosen(optim.graph, {"lr", "weight_decay"}):
-        if generator is None or not any(True for _ in generator.head_parameters()):
+        if "graph" not in trains:
             yield f"optim.graph.{name}", f"{who}: there is no graph network to train"
     for name in _chosen(optim.classifier, {"lr", "weight_decay"}):
-        if generator is None or not any(True for _ in generator.classifier_parameters()):
+        if "classifier" not in trains:
             yield f"optim.classifier.{name}", f"{who}: there is no classifier to train"
     schedules: dict[str, ScheduleConfig] = {
         "embedder": optim.embedder.schedule,

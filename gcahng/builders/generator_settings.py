@@ -78,6 +78,20 @@ def check_generator_settings(config: ExperimentConfig) -> None:
             raise ValueError(f"{SETTINGS[name]} has no effect: {reason}")
 
 
+def settings_with_effect(config: ExperimentConfig) -> set[str]:
+    """Return the keys in `SETTINGS` that have an effect with the experiment's generator.
+
+    Example:
+        >>> from gcahng.config import load_config
+        >>> settings_with_effect(load_config("digits", ["generator.name=unmoved"]))
+        {'generator.synthetic_weight'}
+    """
+    if config.generator is None:
+        return set()
+    known = argument_names(GENERATORS.find(config.generator.name))
+    return {path for name, path in SETTINGS.items() if name in known and not _unused(name, config)}
+
+
 def _chosen(config: ExperimentConfig) -> Iterator[str]:
     """Names of the arguments whose setting asks for something in this experiment."""
     for name, path in SETTINGS.items():

@@ -85,7 +85,13 @@ def test_changes_are_those_to_the_reference(write_grid: WriteGrid) -> None:
     grid = write_grid(TWO_CELLS + "equal_time: {long: {of: npair, as: full}}")
     assert grid.changes(grid.cells["npair"]) == []
     assert grid.changes(grid.cells["long"]) == ["as long as full"]
-    assert grid.changes(grid.cells["full"]) == ["generator.graph.layers=1", "generator.alpha=2.0"]
+    assert grid.changes(grid.cells["full"]) == [
+        "generator.name='gca_hng'",
+        "generator.graph.layers=1",
+        "generator.alpha=2.0",
+        "optim.graph.lr=0.001",
+        "optim.classifier.lr=0.01",
+    ]
 
 
 def test_dotted_keys_are_taken_apart_and_nothing_is_shared() -> None:
