@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gcahng.commands.options import Device, Last, Model, UnreadableFiles
+from gcahng.commands.options import Device, Last, Model, Trust, UnreadableFiles
 from gcahng.commands.terminal import console, counting_bar, print_unreadable
 
 
@@ -22,6 +22,7 @@ def embed(
     unreadable: UnreadableFiles = "skip",
     last: Last = False,
     device: Device = None,
+    trust: Trust = False,
 ) -> None:
     """Embed pictures and write the embeddings, with path and class of each.
 
@@ -35,7 +36,7 @@ def embed(
 
     check_output(out)
     files = find_pictures(paths)
-    embedder = load_embedder(model, last=last, device=device)
+    embedder = load_embedder(model, last=last, device=device, trust=trust)
     with counting_bar("embed", console) as progress:
         left_out = write_embeddings(
             embedder,

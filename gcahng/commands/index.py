@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gcahng.commands.options import Device, Last, Model, UnreadableFiles
+from gcahng.commands.options import Device, Last, Model, Trust, UnreadableFiles
 from gcahng.commands.terminal import console, counting_bar, print_unreadable
 
 
@@ -22,6 +22,7 @@ def index(
     unreadable: UnreadableFiles = "skip",
     last: Last = False,
     device: Device = None,
+    trust: Trust = False,
 ) -> None:
     """Embed the pictures of a folder into a store that gcahng search and serve use.
 
@@ -33,7 +34,7 @@ def index(
     from gcahng.inference.indexing import index_folder
     from gcahng.inference.recall import measure_recall
 
-    embedder = load_embedder(model, last=last, device=device)
+    embedder = load_embedder(model, last=last, device=device, trust=trust)
     with counting_bar("index", console) as progress:
         made, changes = index_folder(
             embedder,

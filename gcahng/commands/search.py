@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gcahng.commands.options import Device
+from gcahng.commands.options import Device, Trust
 from gcahng.commands.terminal import console
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def search(
         str | None, typer.Option(help="Where the store's model is now, if it has moved.")
     ] = None,
     device: Device = None,
+    trust: Trust = False,
 ) -> None:
     """Find the pictures of a store that are most similar to some pictures.
 
@@ -44,7 +45,7 @@ def search(
     opened = PictureStore(store)
     if exact and not opened.indexed():
         raise ValueError("--exact: the store has no index, so every search is exact")
-    embedder = load_store_model(opened, model, device=device)
+    embedder = load_store_model(opened, model, device=device, trust=trust)
     found = {}
     for picture in pictures:
         found[picture] = embedder.search(opened, picture, k, where=where, exact=exact)

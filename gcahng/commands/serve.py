@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from gcahng.commands.options import Device
+from gcahng.commands.options import Device, Trust
 from gcahng.commands.terminal import console
 
 
@@ -22,6 +22,7 @@ def serve(
         float, typer.Option(min=0.001, max=150, help="Largest picture that is decoded.")
     ] = 50,
     device: Device = None,
+    trust: Trust = False,
 ) -> None:
     """Find the pictures of a store on a web page of this machine.
 
@@ -37,7 +38,7 @@ def serve(
 
     opened = PictureStore(store)
     connection = listen(host, port)
-    embedder = load_store_model(opened, model, device=device)
+    embedder = load_store_model(opened, model, device=device, trust=trust)
     limits = Limits(int(most_mib * 2**20), int(most_megapixels * 10**6))
     app = build_app(Finder(opened, embedder, limits), only_local=is_loopback(connection))
     lines = [

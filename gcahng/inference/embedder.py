@@ -31,6 +31,7 @@ def load_embedder(
     device: str | torch.device | None = None,
     last: bool = False,
     revision: str | None = None,
+    trust: bool = False,
 ) -> "TrainedEmbedder":
     """Open a trained model to embed images.
 
@@ -41,6 +42,8 @@ def load_embedder(
         device: Where it runs; default: as in training, if this machine has such a device.
         last: Open the last epoch of a run folder instead.
         revision: Branch, tag or commit on the Hub.
+        trust: Allow the import of a backbone or data set that the settings name as
+            `module.path:ClassName`, which runs its code; only for models whose origin you know.
 
     Raises:
         FileNotFoundError: If there is no such model.
@@ -52,7 +55,7 @@ def load_embedder(
         >>> model.embed(torch.rand(3, 1, 8, 8), normalize=True).shape
         torch.Size([3, 8])
     """
-    run = _open(source, last, revision)
+    run = _open(source, last, revision, trust)
     model = TrainedEmbedder(run, str(source))
     if device is None:
         return model
@@ -64,7 +67,7 @@ def load_embedder(
         raise ValueError(f"--device: {str(device)!r} cannot be used: {reason}") from error
 
 
-def _open(source: str | Path, last: bool, revision: str | None) -> LoadedRun:
+def _open(source: str | Path, last: bool, revision: str | None, trust: bool) -> LoadedRun:
     path = Path(source).expanduser()
     # In a folder that exists, a missing run is a mistyped path.
     on_hub = not (path.exists() or path.parent.is_dir()) and is_hub_name(str(source))
@@ -74,7 +77,7 @@ def _open(source: str | Path, last: bool, revision: str | None) -> LoadedRun:
         path = download_model(str(source), revision)
     if path.suffix == ".pth":
         return load_published_run(path)
-    return load_run(path, last=last)
+    return load_run(path, last=last, trust=trust)
 
 
 def load_store_model(
@@ -82,6 +85,7 @@ def load_store_model(
     source: str | Path | None = None,
     *,
     device: str | torch.device | None = None,
+    trust: bool = False,
 ) -> "TrainedEmbedder":
     """Open the model that made the vectors of a store.
 
@@ -89,6 +93,7 @@ def load_store_model(
         store: The store.
         source: Where the model is now; default: where it was.
         device: As for `load_embedder`.
+        trust: As for `load_embedder`.
 
     Raises:
         FileNotFoundError: If the model is not there any more.
@@ -96,7 +101,7 @@ def load_store_model(
     """
     named = source or store.model.source
     try:
-        model = load_embedder(named, device=device)
+        model = load_embedder(named, device=device, trust=trust)
     except FileNotFoundError as error:
         if source is not None:
             raise

@@ -130,3 +130,21 @@ def test_revisions_are_of_the_hub(model_folder: Path) -> None:
 
 def test_repr_says_what_it_is(model: TrainedEmbedder) -> None:
     assert "dim=16" in repr(model)
+
+
+def test_a_backbone_of_a_users_needs_trust(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_shop_nets.py").write_text(
+        "import torch\n\n\nclass Net(torch.nn.Module):\n"
+        "    out_channels = 3\n\n    def forward(self, images):\n"
+        "        return images.mean(dim=(2, 3))\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    settings = ["embedder.backbone.name=my_shop_nets:Net", "embedder.backbone.args={}"]
+    write_model(tmp_path / "model", 0, *settings)
+    with pytest.raises(ValueError, match="asks to import 'my_shop_nets:Net', which runs code"):
+        load_embedder(tmp_path / "model")
+    model = load_embedder(tmp_path / "model", trust=True)
+    assert model.embed(torch.rand(3, 30, 30)).shape == (1, 16)
+    assert model.channels == 3
