@@ -259,6 +259,8 @@ class EvalConfig(Section):
     engine: Literal["torch", "faiss"] = "torch"
     select: str = "recall@1"
     """The metric that selects the best epoch."""
+    zero_shot: bool = True
+    """Whether to measure the backbone before training, as what a run should improve on."""
 
     @model_validator(mode="after")
     def _check_select_is_measured(self) -> "EvalConfig":

@@ -4,14 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Subset
 
 from gcahng.config import ExperimentConfig
 from gcahng.data import ImageDataset, ImageLoader
 from gcahng.evaluation.ranking import rankable
 from gcahng.evaluation.retrieval import retrieval_metrics
-from gcahng.models import Embedder
 from gcahng.processes import gather_rows, own_part, world_size
 
 BATCH_SIZE = 256
@@ -21,7 +20,7 @@ Progress = Callable[[int, int], None]
 
 @torch.inference_mode()
 def embed(
-    embedder: Embedder,
+    embedder: nn.Module,
     dataset: ImageDataset | Subset[Any],
     *,
     batch_size: int = BATCH_SIZE,
@@ -31,7 +30,7 @@ def embed(
     """Return the embeddings `[N, D]` of a data set, in order and on the embedder's device.
 
     Args:
-        embedder: Used in eval mode; its mode is restored afterwards.
+        embedder: An `Embedder` or a backbone; used in eval mode, which is restored afterwards.
         dataset: The images, with deterministic transforms.
         batch_size: Images per batch.
         workers: Data loading processes.
@@ -57,7 +56,11 @@ def embed(
 
 
 def embed_together(
-    embedder: Embedder, dataset: ImageDataset, *, workers: int = 0, progress: Progress | None = None
+    embedder: nn.Module,
+    dataset: ImageDataset,
+    *,
+    workers: int = 0,
+    progress: Progress | None = None,
 ) -> Tensor:
     """Embed a data set by all processes, each a part; the embeddings `[N, D]` on all of them.
 

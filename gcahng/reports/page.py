@@ -13,7 +13,7 @@ from gcahng.reports.curves import loss_panels, retrieval_panels
 from gcahng.reports.data_uri import data_uri
 from gcahng.reports.gallery import GalleryEntry
 from gcahng.reports.tables import Column
-from gcahng.runs.record import RunRecord
+from gcahng.runs.record import RunRecord, figures_after
 
 TITLES = {"map@r": "MAP@R [%]", "r_precision": "R-Prec. [%]"}
 COSTS = (
@@ -103,7 +103,7 @@ def write_report(
         run=run,
         results=_result_rows(run, keys),
         costs=[cost.show(run.results) for cost in COSTS],
-        curves=svg_images(retrieval_panels({run.name: run.history})),
+        curves=svg_images(retrieval_panels(_with_start(run))),
         losses=svg_images(loss_panels(run.history)),
         pictures=pictures,
         gallery=gallery,
@@ -126,16 +126,44 @@ def _figure_title(key: str) -> str:
     return TITLES.get(key, key.replace("recall@", "R@") + " [%]")
 
 
-def _result_rows(run: RunRecord, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The two rows of the table, as text: after the last epoch and after the best."""
+def _result_rows(run: RunRecord, keys: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of the table, as text: before training, after the last epoch and after the best."""
     last_epoch = run.history[-1].get("epoch") if run.history else None
-    epochs = {"last": last_epoch, "best": run.results.get("best_epoch")}
-    return {
-        which: {
-            "epoch": _epoch(which, epoch),
+    epochs = {
+        "zero_shot/features": "0, features",
+        "zero_shot/head": "0, head",
+        "last": _epoch("last", last_epoch),
+        "best": _epoch("best", run.results.get("best_epoch")),
+    }
+    return [
+        {
+            "epoch": epoch,
             "figures": [Column(f"{which}/{key}", "", "percent").show(run.results) for key in keys],
         }
         for which, epoch in epochs.items()
+        if which in ("last", "best") or figures_after(run, which)
+    ]
+
+
+def _with_start(run: RunRecord) -> dict[str, Sequence[Mapping[str, float]]]:
+    """The history of a run from before training on, and a level line for its backbone's features.
+
+    These are of the split that chooses the best epoch, as the history is.
+    """
+    begin = {"epoch": 0.0, "seconds": 0.0}
+    end = {key: max([row.get(key, 0.0) for row in run.history], default=0.0) for key in begin}
+    level: dict[str, float] = {}
+    start: dict[str, float] = {}
+    for split, prefix in (("test", "zero_shot"), ("val", "zero_shot/val")):
+        if any(key.startswith(f"{split}/") for row in run.history for key in row):
+            for figures, source in ((level, "features"), (start, "head")):
+                found = figures_after(run, f"{prefix}/{source}")
+                figures |= {f"{split}/{name}": value for name, value in found.items()}
+    if not level:
+        return {run.name: run.history}
+    return {
+        run.name: [begin | start, *run.history],
+        "features before training": [begin | level, end | level],
     }
 
 

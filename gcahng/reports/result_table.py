@@ -31,13 +31,18 @@ def result_columns(record: RunRecord) -> list[Column]:
 
 
 def result_rows(record: RunRecord) -> list[dict[str, Any]]:
-    """Two rows: test figures after the last epoch, and after the best epoch."""
+    """Test figures before training if measured, after the last epoch, and after the best epoch."""
     results = record.results
+    rows: list[dict[str, Any]] = [
+        {"epoch": f"0, {name}"} | figures
+        for name in ("features", "head")
+        if (figures := figures_after(record, f"zero_shot/{name}"))
+    ]
     last = {
-        "recipe": record.name,
         "epoch": f"last ({results['epochs']})",
         "seconds": results["seconds"],
         "peak_memory_mib": results["peak_memory_mib"],
     }
-    best = {"recipe": "", "epoch": f"best ({results['best_epoch']})"}
-    return [last | figures_after(record, "last"), best | figures_after(record, "best")]
+    best = {"epoch": f"best ({results['best_epoch']})"}
+    rows += [last | figures_after(record, "last"), best | figures_after(record, "best")]
+    return [{"recipe": "" if number else record.name} | row for number, row in enumerate(rows)]

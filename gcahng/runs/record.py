@@ -22,7 +22,8 @@ class RunRecord:
         name: In tables and legends; unique among the runs shown together.
         history: One mapping per epoch with `epoch`, cumulative `seconds` and `work_seconds`,
             `loss/…` and `val/…` or `test/…` figures, any of which may be missing or NaN.
-        results: `last/…` and `best/…` figures (fractions), `best_epoch`, `seconds`,
+        results: `last/…` and `best/…` figures (fractions), `zero_shot/features/…` and
+            `zero_shot/head/…` of the network before training, `best_epoch`, `seconds`,
             `work_seconds`, `peak_memory_mib`, any of which may be missing or NaN. A run that an
             earlier version began has no `work_seconds`, see `measured_work`.
         config: The resolved configuration, as text.
@@ -113,12 +114,31 @@ def selection_notes(records: Sequence[RunRecord]) -> list[str]:
         else:
             where = "the data set's validation split" if own else "held-out training classes"
             notes.append(f"Best epochs chosen by {metric} on {where}.")
+    notes += [note for record in records if (note := zero_shot_note(record))]
     closed = {
         closed_set_note(trained, r.results["test_classes"])
         for r in records
         if (trained := r.results.get("test_classes_trained_on"))
     }
     return [*notes, *sorted(closed)]
+
+
+def zero_shot_note(record: RunRecord) -> str | None:
+    """Say so if a run ends below the retrieval of its backbone before training, else None.
+
+    >>> results = {"selected_by": "map@r", "last/map@r": 0.2, "zero_shot/features/map@r": 0.3}
+    >>> print(zero_shot_note(RunRecord("a", [], results, "")))
+    a ends below its backbone before training, map@r 20.00 % against 30.00 % of the features: ...
+    """
+    metric = str(record.results.get("selected_by"))
+    before = record.results.get(f"zero_shot/features/{metric}")
+    after = record.results.get(f"last/{metric}")
+    if before is None or after is None or after >= before:
+        return None
+    return (
+        f"{record.name} ends below its backbone before training, {metric} {100 * after:.2f} % "
+        f"against {100 * before:.2f} % of the features: try more epochs or another learning rate."
+    )
 
 
 def closed_set_note(trained_on: float, test_classes: float) -> str:

@@ -21,6 +21,7 @@ class TrainingProgress:
         best: Number and value of the best epoch; None before there is one.
         step: Steps of the present epoch, if the training goes on within it; else 0.
         losses: Their losses, as `LossLog.state`.
+        zero_shot: Figures before training, as `Measurements.zero_shot`; empty if not measured.
     """
 
     clock: WorkClock
@@ -31,6 +32,7 @@ class TrainingProgress:
     best: dict[str, float] | None = None
     step: int = 0
     losses: dict[str, Any] = field(default_factory=dict)
+    zero_shot: dict[str, float] = field(default_factory=dict)
 
     @property
     def whole_epochs(self) -> int:
@@ -65,6 +67,7 @@ class TrainingProgress:
             "best": self.best,
             "step": self.step,
             "losses": self.losses,
+            "zero_shot": self.zero_shot,
         }
 
     @classmethod
@@ -74,5 +77,5 @@ class TrainingProgress:
         clock = WorkClock(device, state["seconds"], state.get("work_seconds"))
         hardness = state.get("hardness", [])
         memory, history = state["peak_memory_mib"], state["history"]
-        within = (state.get("step", 0), state.get("losses", {}))
+        within = (state.get("step", 0), state.get("losses", {}), state.get("zero_shot", {}))
         return cls(clock, state["epoch"], memory, history, hardness, state["best"], *within)

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric, seed_everything
 
-from gcahng.config import ExperimentConfig, data_root
+from gcahng.config import ExperimentConfig
 from gcahng.evaluation.ranking import ranked_by
 from gcahng.generators import HardNegatives
-from gcahng.processes import alone, copy_from_first, rank, wait_for_first
+from gcahng.processes import rank, wait_for_first
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import EvaluatedRun, LoadedRun
 from gcahng.runs.shared import write_shared_model
@@ -25,7 +25,7 @@ from gcahng.training.measurements import Measurements
 from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
 from gcahng.training.progress import TrainingProgress
 from gcahng.training.rehearsal import rehearse
-from gcahng.training.warm_start import warm_start
+from gcahng.training.warm_start import warm_start_embedder
 
 # Seconds between two reports of the losses. On a GPU each report waits for the device.
 REFRESH = 1.0
@@ -94,7 +94,7 @@ class Trainer:
         try:
             with Interruption(self.config.train.save_minutes) as interruption:
                 if self.progress.epoch == 0:
-                    self.warm_start()
+                    self.begin()
                 reset_peak_memory(self.fabric.device)
                 while not self.is_over:
                     self.end_epoch(self.train_epoch(interruption))
@@ -108,23 +108,11 @@ class Trainer:
             for logger in self.fabric.loggers:
                 logger.finalize("")
 
-    def warm_start(self) -> None:
-        """Train the backbone as a classifier of classes set aside, where that is configured."""
-        section, dataset = self.config.embedder.warm_start, self.experiment.warm_start_split
-        if section is None or dataset is None:
-            return
-        backbone = self.experiment.embedder.backbone
-        # Of several processes one trains; the others wait for its cache, or train the same.
-        with alone():
-            warm_start(
-                backbone,
-                dataset,
-                seed=self.config.seed,
-                steps=section.steps,
-                cache=data_root(self.config) / "warm_starts",
-                progress=self.display.warm_start,
-            )
-        copy_from_first([backbone])
+    def begin(self) -> None:
+        """Warm up the backbone where that is configured, and measure it before training."""
+        warm_start_embedder(self.experiment, self.display.warm_start)
+        if self.config.eval.zero_shot:
+            self.progress.zero_shot = self.measured.zero_shot()
 
     def train_epoch(self, interruption: Interruption | None = None) -> dict[str, float]:
         """Train on every batch of one epoch, or on the rest of one that was interrupted.
@@ -193,6 +181,7 @@ class Trainer:
             self.checkpoints.restore_best()
         best = self.measured.test(self.progress.best_epoch)
         results = {
+            **{f"zero_shot/{name}": value for name, value in self.progress.zero_shot.items()},
             **{f"last/{name}": value for name, value in last.figures.items()},
             **{f"best/{name}": value for name, value in best.figures.items()},
             "best_epoch": self.progress.best_epoch,

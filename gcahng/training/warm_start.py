@@ -15,15 +15,42 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import RandomSampler
 
+from gcahng.config import data_root
 from gcahng.data import ImageDataset, ImageLoader
 from gcahng.files import atomic_write
+from gcahng.processes import alone, copy_from_first
 from gcahng.runs.lock import file_lock
+from gcahng.training.experiment import Experiment
 
 WEIGHT_DECAY = 1e-4
 ACCURACY_STEPS = 50
 PROBED_IMAGES = 16
 
 Progress = Callable[[int, int, float], None]
+
+
+def warm_start_embedder(experiment: Experiment, progress: Progress | None = None) -> None:
+    """Train an experiment's backbone as a classifier of classes set aside, where configured.
+
+    Args:
+        experiment: Its embedder is trained in place; weights are cached with the data.
+        progress: As for `warm_start`.
+    """
+    config, dataset = experiment.config, experiment.warm_start_split
+    section, backbone = config.embedder.warm_start, experiment.embedder.backbone
+    if section is None or dataset is None:
+        return
+    # Of several processes one trains; the others wait for its cache, or train the same.
+    with alone():
+        warm_start(
+            backbone,
+            dataset,
+            seed=config.seed,
+            steps=section.steps,
+            cache=data_root(config) / "warm_starts",
+            progress=progress,
+        )
+    copy_from_first([backbone])
 
 
 def warm_start(

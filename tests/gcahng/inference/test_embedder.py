@@ -132,9 +132,7 @@ def test_repr_says_what_it_is(model: TrainedEmbedder) -> None:
     assert "dim=16" in repr(model)
 
 
-def test_a_backbone_of_a_users_needs_trust(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_backbone_of_a_users_needs_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_shop_nets.py").write_text(
         "import torch\n\n\nclass Net(torch.nn.Module):\n"
         "    out_channels = 3\n\n    def forward(self, images):\n"

@@ -25,7 +25,7 @@ def test_divergence_stops_with_the_terms_and_keeps_the_checkpoint(tmp_path: Path
 def test_divergence_in_the_last_batch_of_an_epoch_is_said_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer = _trainer(tmp_path)
+    trainer = _trainer(tmp_path, "eval.zero_shot=false")
     batch = next(iter(trainer.experiment.loader))
     last = (torch.full_like(batch[0], torch.nan), batch[1])
     monkeypatch.setattr(ImageLoader, "__iter__", lambda _: iter([batch, last]))

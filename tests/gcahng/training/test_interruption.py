@@ -41,6 +41,7 @@ def test_a_training_stopped_within_an_epoch_goes_on_exactly(
     whole.fit()
     first = _trainer(tmp_path / "halved", *settings)
     interruption = At(steps)
+    first.begin()
     with pytest.raises(TrainingStopped, match=r"stopped by a signal after step \d+ of epoch"):
         _train(first, interruption)
     assert first.folder.partial.exists()

@@ -112,7 +112,7 @@ def test_evaluation_is_shown_to_its_last_image(tmp_path: Path) -> None:
 def test_the_test_split_is_embedded_once_per_epoch_that_needs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two evaluated epochs, results and report: each image is loaded twice to be embedded."""
+    """Two evaluated epochs, results and report: each image is loaded three times."""
     loaded, opened, read = [], [], []
     monkeypatch.setattr(
         measurements, "embed_together", _counted(measurements.embed_together, loaded)
@@ -123,7 +123,7 @@ def test_the_test_split_is_embedded_once_per_epoch_that_needs_it(
     trainer = _trainer(tmp_path, "train.epochs=2")
     trainer.fit()
     report_run(trainer.folder, trainer.evaluated_run())
-    assert len(loaded) == 2
+    assert len(loaded) == 3, "before training, and after each epoch"
     assert [arguments[1] for arguments in opened] == ["train", "test"]
     assert len(read) == (trainer.progress.best_epoch != 2), "the best epoch, unless it is the last"
 
@@ -167,6 +167,7 @@ def test_other_seed_other_run(whole_run: RunFolder, tmp_path: Path) -> None:
 
 def test_resume_continues_exactly(whole_run: RunFolder, tmp_path: Path) -> None:
     first = _trainer(tmp_path)
+    first.begin()
     first.end_epoch(first.train_epoch())
     torch.manual_seed(123)
     second = _trainer(tmp_path)
