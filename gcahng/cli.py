@@ -16,9 +16,11 @@ from gcahng.commands.data import fetch, show, verify
 from gcahng.commands.demo import demo
 from gcahng.commands.embed import embed
 from gcahng.commands.evaluate import evaluate
+from gcahng.commands.export import export
 from gcahng.commands.index import index
 from gcahng.commands.search import search
 from gcahng.commands.serve import serve
+from gcahng.commands.share import share
 from gcahng.commands.train import train
 from gcahng.commands.visualize import visualize
 from gcahng.runs.failure import write_failure
@@ -58,6 +60,8 @@ for command in (
     index,
     search,
     serve,
+    share,
+    export,
     ablate,
     demo,
     benchmark,

@@ -46,6 +46,17 @@ class Splits:
         return sorted(set(self.train.classes) & set(self.test.classes))
 
     @property
+    def counts(self) -> dict[str, int]:
+        """Numbers of classes and images, for the results of a run."""
+        return {
+            "train_classes": self.train.num_classes,
+            "train_images": len(self.train),
+            "test_classes": self.test.num_classes,
+            "test_images": len(self.test),
+            "test_classes_trained_on": len(self.shared_classes),
+        }
+
+    @property
     def has_own_validation(self) -> bool:
         """Whether the validation images are the data set's own split, not held-out classes."""
         return self.validation is not None and self.validation.split == OWN_VALIDATION

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from gcahng.builders.images import build_test_transform
 from gcahng.config import ExperimentConfig
-from gcahng.inference.hub import download_model, is_hub_name
+from gcahng.inference.hub import download_model, names_repository
 from gcahng.inference.images import ImageLike, one_by_one, rgb_image, to_tensor
 from gcahng.inference.rows import Neighbour
+from gcahng.inference.share import push_model, save_model
 from gcahng.inference.store import PictureStore
 from gcahng.models import Embedder
 from gcahng.runs.loading import LoadedRun, load_run
@@ -69,8 +70,7 @@ def load_embedder(
 
 def _open(source: str | Path, last: bool, revision: str | None, trust: bool) -> LoadedRun:
     path = Path(source).expanduser()
-    # In a folder that exists, a missing run is a mistyped path.
-    on_hub = not (path.exists() or path.parent.is_dir()) and is_hub_name(str(source))
+    on_hub = names_repository(str(source))
     if revision is not None and not on_hub:
         raise ValueError(f"'revision' applies to a model on the Hub; '{source}' is not one")
     if on_hub:
@@ -271,3 +271,37 @@ class TrainedEmbedder:
             raise ValueError(f"Expected 'k' of at least 1 (got {k}).")
         (vector,) = self.embed(image)
         return store.search(vector, k, where=where, exact=exact)
+
+    def save_pretrained(self, folder: str | Path, *, license: str | None = None) -> None:
+        """Write the model into a folder, ready to share, as `gcahng share --to` does.
+
+        Args:
+            folder: New, empty, or with an earlier share, which is replaced.
+            license: What others may do with it, such as `mit`, for the model card.
+
+        Raises:
+            FileExistsError: If the folder holds something else.
+
+        Example:
+            >>> load_embedder("runs/digits-seed0").save_pretrained("shared/digits")
+            >>> load_embedder("shared/digits").dim
+            8
+        """
+        save_model(self.run, Path(folder), license)
+
+    def push_to_hub(self, name: str, *, private: bool = False, license: str | None = None) -> str:
+        """Upload the model to the Hugging Face Hub.
+
+        Args:
+            name: The repository, `user/repo`; it is created if missing.
+            private: Whether only you can see a repository that is created.
+            license: What others may do with it, such as `mit`, for the model card; default: as in
+                the card that is there.
+
+        Returns:
+            The address of the repository.
+
+        Raises:
+            ConnectionError: If the Hub refuses it or cannot be reached.
+        """
+        return push_model(self.run, name, private, license)

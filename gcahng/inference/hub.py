@@ -1,19 +1,23 @@
 """Models on the Hugging Face Hub: download one, or upload a folder."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
-from huggingface_hub import HfApi, hf_hub_download
+from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import (
     EntryNotFoundError,
     HfHubHTTPError,
+    HTTPError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
 
-from gcahng.runs.shared import SETTINGS, WEIGHTS
+from gcahng.runs.folder import library_version
+from gcahng.runs.shared import CARD, FIGURES, SETTINGS, WEIGHTS
 
+LIBRARY = "gcahng"
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -27,6 +31,19 @@ def is_hub_name(source: str) -> bool:
     return NAME.fullmatch(source) is not None
 
 
+def names_repository(name: str) -> bool:
+    """Whether this is meant as `user/repo` on the Hub: there is no such path, nor folder `user`.
+
+    In a folder that exists, a missing file or folder is a mistyped or a new one.
+
+    Example:
+        >>> names_repository("someone/photos"), names_repository("./photos")
+        (True, False)
+    """
+    path = Path(name).expanduser()
+    return not (path.exists() or path.parent.is_dir()) and is_hub_name(name)
+
+
 def download_model(name: str, revision: str | None = None) -> Path:
     """Download a shared model from the Hub, or find it in the cache.
 
@@ -35,17 +52,21 @@ def download_model(name: str, revision: str | None = None) -> Path:
         revision: Branch, tag or commit; default: the main branch.
 
     Returns:
-        The folder that contains `config.json` and `model.safetensors`.
+        The folder that contains `config.json` and `model.safetensors`, all files of one commit, and
+        the model card and the figures if the repository has them.
 
     Raises:
         FileNotFoundError: If the Hub has no such repository, revision or file.
         ConnectionError: If the Hub cannot be reached and the cache does not have it.
     """
     try:
-        files = [
-            hf_hub_download(name, file, revision=revision, library_name="gcahng")
-            for file in (SETTINGS, WEIGHTS)
-        ]
+        cached = not _is_reachable(name, SETTINGS, revision)
+        folder = _download(name, SETTINGS, revision, cached).parent
+        # The folder's name is the commit: all files are of the same, even if there is a newer one.
+        _download(name, WEIGHTS, folder.name, cached)
+        for file in (CARD, FIGURES):
+            with suppress(EntryNotFoundError):
+                _download(name, file, folder.name, cached)
     # Before the more general errors: missing from the cache while offline is one of them.
     except LocalEntryNotFoundError as error:
         raise ConnectionError(
@@ -64,10 +85,44 @@ def download_model(name: str, revision: str | None = None) -> Path:
             f"'{name}' on the Hub is not a model of gcahng: it needs {SETTINGS} and {WEIGHTS}"
         ) from error
     except (HfHubHTTPError, OSError) as error:
-        raise ConnectionError(
-            f"'{name}' cannot be downloaded: {str(error).splitlines()[0]}"
-        ) from error
-    return Path(files[1]).parent
+        raise ConnectionError(f"'{name}' cannot be downloaded: {_reason(error)}") from error
+    return folder
+
+
+def _is_reachable(name: str, file: str, revision: str | None = None) -> bool:
+    """Whether the Hub answers; unlike a download, this does not try again for half a minute.
+
+    Raises:
+        HfHubHTTPError: If it answers that there is no such repository, revision or file.
+    """
+    try:
+        get_hf_file_metadata(hf_hub_url(name, file, revision=revision))
+    except (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError):
+        raise
+    except (HTTPError, OSError):
+        return False
+    return True
+
+
+def _download(name: str, file: str, revision: str | None = None, cached: bool = False) -> Path:
+    return Path(
+        hf_hub_download(
+            name,
+            file,
+            revision=revision,
+            library_name=LIBRARY,
+            library_version=library_version("gcahng"),
+            local_files_only=cached,
+        )
+    )
+
+
+def earlier_card(name: str) -> Path | None:
+    """Download the model card of a repository; None if there is none or it cannot be read."""
+    with suppress(EntryNotFoundError, HTTPError, OSError):
+        if _is_reachable(name, CARD):
+            return _download(name, CARD)
+    return None
 
 
 def upload_folder(folder: Path, name: str, private: bool = False) -> str:
@@ -79,13 +134,20 @@ def upload_folder(folder: Path, name: str, private: bool = False) -> str:
     Raises:
         ConnectionError: If the Hub refuses it or cannot be reached.
     """
-    api = HfApi(library_name="gcahng")
+    api = HfApi(library_name=LIBRARY, library_version=library_version("gcahng"))
     try:
         api.create_repo(name, private=private, exist_ok=True)
         api.upload_folder(repo_id=name, folder_path=folder, commit_message="Upload gcahng model")
-    except (HfHubHTTPError, OSError) as error:
+    # Without a connection, the error is that of the HTTP library.
+    except (HTTPError, OSError) as error:
         raise ConnectionError(
-            f"'{name}' cannot be uploaded: {str(error).splitlines()[0]}; log in with "
-            "`hf auth login`, and check that you may write there"
+            f"'{name}' cannot be uploaded: {_reason(error)}; log in with `hf auth login`, and "
+            f"check the connection and that you may write there (a folder here is './{name}')"
         ) from error
     return f"{api.endpoint}/{name}"
+
+
+def _reason(error: Exception) -> str:
+    """The first line of a message that may have none."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -167,8 +168,9 @@ class RunFolder:
         write_text(self.hardness, f"[{lines}]\n")
 
     def write_results(self, results: Mapping[str, Any]) -> None:
-        """Write the final figures."""
-        write_text(self.results, json.dumps(results, indent=2) + "\n")
+        """Write the final figures, with today's date in UTC."""
+        today = datetime.now(timezone.utc).date().isoformat()
+        write_text(self.results, json.dumps({**results, "date": today}, indent=2) + "\n")
 
 
 def environment() -> dict[str, Any]:

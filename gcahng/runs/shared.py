@@ -14,6 +14,10 @@ from gcahng.runs.folder import library_version
 
 WEIGHTS = "model.safetensors"
 SETTINGS = "config.json"
+# These may stand beside the two, for people and other programs; opening a model needs none of them.
+CARD = "README.md"
+FIGURES = "figures.json"
+PREPROCESSOR = "preprocessor_config.json"
 
 
 def write_shared_model(folder: Path, embedder: nn.Module, config: ExperimentConfig) -> None:

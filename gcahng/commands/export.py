@@ -1,0 +1,54 @@
+"""`gcahng export`: a model for other programs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gcahng.commands.options import Last, Model
+from gcahng.commands.terminal import console
+
+
+def export(
+    model: Model,
+    onnx: Annotated[Path, typer.Option(help="The ONNX file to write.")],
+    images: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A picture, or a folder of them, to compare on; may be repeated. Default: test "
+            "images of the model's data set."
+        ),
+    ] = None,
+    last: Last = False,
+) -> None:
+    """Export a model to ONNX, compared with the original before the file is kept.
+
+    Example: gcahng export runs/photos-seed0 --onnx photos.onnx
+    """
+    from gcahng.inference.embedder import load_embedder
+    from gcahng.inference.onnx_export import TOLERANCE, export_onnx
+
+    found = load_embedder(model, device="cpu", last=last)
+    exported = export_onnx(found, onnx, _pictures(images or []))
+    sizes = ", ".join(map(str, exported.batch_sizes))
+    console.print(
+        f"wrote {exported.path}: {exported.size / 2**20:.1f} MiB\n"
+        f"compared on {exported.images} in batches of {sizes}: embeddings differ by at most "
+        f"{exported.difference:.1e} of their norm (allowed: {TOLERANCE:.0e})",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _pictures(paths: list[Path]) -> list[Path]:
+    """The files named, and some of each folder named."""
+    from gcahng.data.datasets.class_folders import picture_files
+    from gcahng.inference.onnx_export import COMPARED
+
+    found: list[Path] = []
+    for path in paths:
+        files = [Path(file) for file in picture_files(path)[0]] if path.is_dir() else [path]
+        if not files:
+            raise FileNotFoundError(f"--images: there are no pictures in '{path}'")
+        found += files[:COMPARED]
+    return found

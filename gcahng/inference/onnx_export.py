@@ -1,0 +1,225 @@
+"""Export a trained model to ONNX, and compare it with the original before the file is kept."""
+
+import copy
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from gcahng.builders.images import build_test_transform, open_plain
+from gcahng.files import atomic_write
+from gcahng.inference.embedder import TrainedEmbedder
+from gcahng.inference.images import ImageLike
+from gcahng.inference.preprocessing import preprocessing_of
+from gcahng.models import Embedder
+from gcahng.runs.folder import library_version
+
+EXTRA = ("onnx", "onnxscript", "onnxruntime")
+# Of ‖exported − original‖ / ‖original‖, the largest of all embeddings compared.
+TOLERANCE = 1e-4
+# Images compared, and how many of them go through the network together.
+COMPARED = 8
+BATCH_SIZES = (1, 3, COMPARED)
+# The export fixes a dimension that is 1 in its example.
+EXAMPLE_BATCH = 2
+# A file in ONNX's format, protobuf, cannot be larger.
+MOST_BYTES = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """An exported model and how it was compared.
+
+    Attributes:
+        path: The file.
+        size: Its size in bytes.
+        difference: The largest ‖exported − original‖ / ‖original‖ of an embedding.
+        images: Which images were compared.
+        batch_sizes: How many of them went through the network together.
+    """
+
+    path: Path
+    size: int
+    difference: float
+    images: str
+    batch_sizes: tuple[int, ...]
+
+
+def export_onnx(
+    model: TrainedEmbedder, path: str | Path, images: Sequence[ImageLike] = ()
+) -> ExportedModel:
+    """Write a model as one ONNX file: transformed images [N, C, H, W] to embeddings [N, D].
+
+    N is free; C, H and W are those of the transformed images. The metadata of the file contains
+    what to do to an image before. ONNX Runtime must give the embeddings of `model.embed` for some
+    images, else no file is written.
+
+    Args:
+        model: As from `load_embedder`.
+        path: The file to write.
+        images: The images to compare with; default: test images of its data set, if they are on
+            this machine, else drawn pictures.
+
+    Raises:
+        ImportError: If the packages of the extra `onnx` are missing.
+        ValueError: If the network cannot be exported, or the exported one gives other embeddings.
+
+    Example:
+        >>> from gcahng import load_embedder
+        >>> exported = export_onnx(load_embedder("runs/digits-seed0"), "digits.onnx")
+        >>> exported.images, exported.difference < 1e-4
+        ('test images of digits', True)
+    """
+    _check_extra()
+    what, inputs = _inputs(model, images)
+    network = copy.deepcopy(model.network).cpu().float().eval()
+    stored = sum(value.nbytes for value in network.state_dict().values())
+    if stored > MOST_BYTES:
+        raise ValueError(f"one ONNX file holds at most 2 GiB, and the weights are {stored:,} bytes")
+    with atomic_write(path) as temporary:
+        _export(network, inputs, metadata(model, inputs), temporary)
+        difference = _largest_difference(temporary, network, inputs)
+        if not difference <= TOLERANCE:
+            raise ValueError(
+                f"'{path}' is not written: the exported network gives other embeddings, by "
+                f"{difference:.1e} of their norm (allowed: {TOLERANCE:.0e}) for {what}"
+            )
+        size = temporary.stat().st_size
+    return ExportedModel(Path(path), size, difference, what, BATCH_SIZES)
+
+
+def metadata(model: TrainedEmbedder, inputs: Tensor) -> dict[str, str]:
+    """What the file says about itself; values that are not text are JSON.
+
+    Args:
+        model: The model.
+        inputs: Transformed images [N, C, H, W].
+    """
+    channels, *size = inputs.shape[1:]
+    steps = preprocessing_of(build_test_transform(model.config)[1])
+    values = {
+        "input_channels": channels,
+        "input_size": size,
+        "mean": list(steps.mean) or [0.0] * channels,
+        "std": list(steps.std) or [1.0] * channels,
+        "embedding_dim": model.dim,
+        "normalized": model.network.normalize,
+        "preprocessor_config": steps.huggingface(),
+    }
+    text = {"gcahng_version": library_version("gcahng") or "", "name": model.config.name}
+    return text | {key: json.dumps(value) for key, value in values.items()}
+
+
+def _check_extra() -> None:
+    missing = []
+    for name in EXTRA:
+        try:
+            __import__(name)
+        except ImportError:
+            missing.append(name)
+    if missing:
+        raise ImportError(
+            f"an export to ONNX needs {', '.join(missing)}: install with "
+            '`pip install "gcahng[onnx]"`'
+        )
+
+
+def _inputs(model: TrainedEmbedder, images: Sequence[ImageLike]) -> tuple[str, Tensor]:
+    """Which images to compare, and at least `COMPARED` of them transformed: [N, C, H, W]."""
+    what = "the images given"
+    if not images:
+        what, images = _own_images(model) or ("drawn pictures", drawn_pictures())
+    inputs = [model.transform(image) for image in images]
+    if len({one.shape for one in inputs}) > 1:
+        raise ValueError("the images must have one size, since this model does not resize them")
+    enough = max(COMPARED, len(inputs))
+    return what, torch.stack(list(islice(cycle(inputs), enough)))
+
+
+def _own_images(model: TrainedEmbedder) -> tuple[str, list[ImageLike]] | None:
+    """Test images of the model's data set, evenly spaced; None if it is not on this machine."""
+    with suppress(OSError, ValueError):
+        dataset = open_plain(model.config, "test")
+        chosen = np.linspace(0, len(dataset) - 1, COMPARED).astype(int)
+        return f"test images of {dataset.name}", [dataset.load(int(i)) for i in chosen]
+    return None
+
+
+def drawn_pictures(side: int = 320) -> list[ImageLike]:
+    """Ellipses on noise in random colours, always the same."""
+    random = np.random.default_rng(0)
+    pictures: list[ImageLike] = []
+    for _ in range(COMPARED):
+        low, high = sorted(random.integers(0, 256, 2))
+        pixels = random.integers(low, high + 1, (side, side, 3))
+        picture = Image.fromarray(pixels.astype(np.uint8))
+        for _ in range(6):
+            x, y, width, height = random.integers(0, side, 4).tolist()
+            colour = tuple(random.integers(0, 256, 3).tolist())
+            ImageDraw.Draw(picture).ellipse((x, y, x + width, y + height), fill=colour)
+        pictures.append(picture)
+    return pictures
+
+
+def _export(network: Embedder, inputs: Tensor, facts: dict[str, str], path: Path) -> None:
+    from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+
+    # The export stops on tensors made in inference mode, so it gets none of those.
+    example = torch.zeros(EXAMPLE_BATCH, *inputs.shape[1:])
+    with _quiet():
+        try:
+            program = torch.onnx.export(
+                network,
+                (example,),
+                dynamo=True,
+                verbose=False,
+                input_names=["images"],
+                output_names=["embeddings"],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+            )
+        # Torch has its own errors for each step, and passes on those of the network.
+        except Exception as error:
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise ValueError(f"torch cannot export this network to ONNX: {reason[0]}") from error
+        assert program is not None
+        # Every operator would name the source files of this machine that it comes from.
+        ClearMetadataAndDocStringPass()(program.model)
+        program.model.metadata_props.update(facts)
+        program.save(path, external_data=False)
+
+
+def _largest_difference(path: Path, network: Embedder, inputs: Tensor) -> float:
+    """The largest relative difference of an embedding over all batch sizes; NaN if one is NaN."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    largest = [0.0]
+    with torch.inference_mode():
+        expected = torch.cat([network(batch) for batch in inputs.split(1)])
+    for size in BATCH_SIZES:
+        parts = [session.run(None, {"images": batch.numpy()})[0] for batch in inputs.split(size)]
+        apart = (torch.from_numpy(np.concatenate(parts)) - expected).norm(dim=1)
+        largest.append(float((apart / expected.norm(dim=1)).max()))
+    return float(np.max(largest))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the terminal free of what torch's export reports about its own steps."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
