@@ -44,7 +44,7 @@ def model_card(
         >>> from gcahng.config import load_config
         >>> card = model_card(load_config("digits"), None, Preprocessing(), "me/digits", "mit")
         >>> card.splitlines()[:3]
-        ['---', 'license: mit', 'library_name: gcahng']
+        ['---', 'library_name: gcahng', 'license: mit']
     """
     # Markdown, so nothing is escaped; a missing value is an error.
     templates = Environment(
@@ -53,7 +53,7 @@ def model_card(
         keep_trailing_newline=True,
         autoescape=False,
     )
-    return templates.get_template("model_card.md").render(
+    return templates.get_template("model_card.md.jinja").render(
         front_matter=_front_matter(config, figures, license),
         config=config,
         data=_data(config, figures),

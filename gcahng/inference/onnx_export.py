@@ -5,8 +5,9 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from io import StringIO
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def export_onnx(
         >>> from gcahng import load_embedder
         >>> exported = export_onnx(load_embedder("runs/digits-seed0"), "digits.onnx")
         >>> exported.images, exported.difference < 1e-4
-        ('test images of digits', True)
+        ('test images of Digits', True)
     """
     _check_extra()
     what, inputs = _inputs(model, images)
@@ -186,9 +187,10 @@ def _export(network: Embedder, inputs: Tensor, facts: dict[str, str], path: Path
                 output_names=["embeddings"],
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
             )
-        # Torch has its own errors for each step, and passes on those of the network.
+        # Torch has its own errors for each step, with advice to programmers; the cause is shorter.
         except Exception as error:
-            reason = str(error).strip().splitlines() or [type(error).__name__]
+            cause = error.__cause__ or error
+            reason = str(cause).strip().splitlines() or [type(cause).__name__]
             raise ValueError(f"torch cannot export this network to ONNX: {reason[0]}") from error
         assert program is not None
         # Every operator would name the source files of this machine that it comes from.
@@ -218,7 +220,7 @@ def _quiet() -> Iterator[None]:
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

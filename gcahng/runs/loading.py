@@ -17,6 +17,7 @@ from gcahng.data import ImageDataset
 from gcahng.evaluation.evaluate import Progress, embed
 from gcahng.generators import NegativeGenerator
 from gcahng.models import Embedder
+from gcahng.models.weights import listed, load_strictly
 from gcahng.runs.checkpoint import load_checkpoint
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.shared import WEIGHTS, read_shared_model
@@ -220,12 +221,9 @@ def _loaded(
 
 
 def _fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path, what: str) -> None:
-    try:
-        module.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ValueError(
-            f"'{path}' does not fit the {what} of its configuration: {error}"
-        ) from error
+    what = f"the {what} of its configuration"
+    if unused := load_strictly(module, weights, path, what):
+        raise ValueError(f"'{path}' does not fit {what}, which has no {listed(unused)}")
 
 
 def run_device(config: ExperimentConfig) -> torch.device:

@@ -168,5 +168,5 @@ def test_another_generator_is_refused(run: Path, tmp_path: Path) -> None:
     state["config"] = state["config"].replace("layers: 1", "layers: 3")
     torch.save(state, copy / "checkpoints" / "best.pt")
     loaded = load_run(copy)
-    with pytest.raises(ValueError, match="does not fit the generator of its configuration"):
+    with pytest.raises(ValueError, match="does not hold the weights of the generator"):
         load_generator(loaded)

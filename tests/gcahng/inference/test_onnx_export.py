@@ -1,0 +1,201 @@
+"""An ONNX file gives the embeddings of the model, on images, in batches of any size."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from gcahng import load_embedder
+from gcahng.inference import onnx_export
+from gcahng.inference.embedder import TrainedEmbedder
+from gcahng.inference.onnx_export import drawn_pictures, export_onnx
+from tests.models.published_weights import synthetic_state
+
+
+@pytest.fixture
+def model(digits_run: Path) -> TrainedEmbedder:
+    return load_embedder(digits_run, device="cpu")
+
+
+def embed(path: Path, model: TrainedEmbedder, images: list[Any]) -> Tensor:
+    """Embed images with ONNX Runtime."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    inputs = torch.stack([model.transform(image) for image in images]).numpy()
+    return torch.from_numpy(session.run(["embeddings"], {"images": inputs})[0])
+
+
+def facts_of(path: Path) -> dict[str, str]:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.get_modelmeta().custom_metadata_map
+
+
+def test_export(model: TrainedEmbedder, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    exported = export_onnx(model, tmp_path / "model.onnx")
+    assert capfd.readouterr() == ("", "")
+    assert exported.images == "test images of Digits"
+    assert 0 < exported.difference < 1e-5
+    assert exported.batch_sizes == (1, 3, 8)
+    assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"], "one file"
+    assert exported.size == exported.path.stat().st_size
+    onnx.checker.check_model(exported.path, full_check=True)
+    for count in (1, 2, 5, 33):
+        images = list(torch.rand(count, 1, 8, 8))
+        found = embed(exported.path, model, images)
+        torch.testing.assert_close(found, model.embed(images), rtol=1e-5, atol=1e-5)
+
+
+def test_metadata(model: TrainedEmbedder, tmp_path: Path) -> None:
+    facts = facts_of(export_onnx(model, tmp_path / "model.onnx").path)
+    assert facts.pop("gcahng_version")
+    assert facts.pop("name") == "digits"
+    assert {name: json.loads(value) for name, value in facts.items()} == {
+        "input_channels": 1,
+        "input_size": [8, 8],
+        "mean": [0.0],
+        "std": [1.0],
+        "embedding_dim": 8,
+        "normalized": False,
+        "preprocessor_config": {
+            "image_processor_type": "CLIPImageProcessor",
+            "do_convert_rgb": False,
+            "do_resize": False,
+            "do_center_crop": False,
+            "do_rescale": True,
+            "rescale_factor": 1 / 255,
+            "do_normalize": False,
+        },
+    }
+
+
+def test_nothing_about_this_machine(model: TrainedEmbedder, tmp_path: Path) -> None:
+    content = export_onnx(model, tmp_path / "model.onnx").path.read_bytes()
+    for place in (Path(onnx_export.__file__).parents[1], Path(torch.__file__).parent, Path.home()):
+        assert str(place).encode() not in content
+
+
+def test_normalised_embeddings(model: TrainedEmbedder, tmp_path: Path) -> None:
+    model.network.normalize = True
+    path = export_onnx(model, tmp_path / "model.onnx").path
+    images = list(torch.rand(3, 1, 8, 8))
+    found = embed(path, model, images)
+    torch.testing.assert_close(found, model.embed(images), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found.norm(dim=1), torch.ones(3))
+    assert facts_of(path)["normalized"] == "true"
+
+
+def test_images_given(model: TrainedEmbedder, tmp_path: Path) -> None:
+    image = Image.new("L", (8, 8), 77)
+    assert export_onnx(model, tmp_path / "a.onnx", [image]).images == "the images given"
+    with pytest.raises(ValueError, match="must have one size, since this model does not resize"):
+        export_onnx(model, tmp_path / "b.onnx", [image, Image.new("L", (9, 8))])
+    with pytest.raises(FileNotFoundError, match=r"There is no image 'nowhere\.png'"):
+        export_onnx(model, tmp_path / "b.onnx", ["nowhere.png"])
+    assert [file.name for file in tmp_path.iterdir()] == ["a.onnx"]
+
+
+def test_drawn_pictures_differ_and_are_always_the_same() -> None:
+    pictures = [np.asarray(image) for image in drawn_pictures()]
+    assert all(np.array_equal(*pair) for pair in zip(pictures, drawn_pictures(), strict=True))
+    assert len({picture.tobytes() for picture in pictures}) == 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("backbone", "dim"), [("Resnet50", 512), ("Googlenet", 512), ("DINO", 384)]
+)
+def test_backbones(tmp_path: Path, backbone: str, dim: int) -> None:
+    torch.save(synthetic_state(backbone), tmp_path / "published.pth")
+    model = load_embedder(tmp_path / "published.pth", device="cpu")
+    exported = export_onnx(model, tmp_path / "model.onnx")
+    assert exported.images == "drawn pictures", "CUB-200-2011 is not here"
+    images = drawn_pictures(side=200)
+    expected = model.embed(images)
+    apart = (expected - expected.mean(0)).norm(dim=1).min()
+    assert apart > 0.01 * expected.norm(dim=1).max(), "the images have different embeddings"
+    difference = (embed(exported.path, model, images) - expected).norm(dim=1)
+    assert difference.max() < 1e-3 * apart
+    facts = facts_of(exported.path)
+    assert json.loads(facts["embedding_dim"]) == model.dim
+    assert json.loads(facts["input_size"]) == [224, 224]
+    assert json.loads(facts["mean"]) == [0.485, 0.456, 0.406]
+    assert json.loads(facts["std"]) == [0.229, 0.224, 0.225]
+
+
+class Off(nn.Module):
+    """A network that computes something else while it is exported."""
+
+    def __init__(self, network: nn.Module, error: float) -> None:
+        super().__init__()
+        self.network, self.error = network, error
+
+    def forward(self, images: Tensor) -> Tensor:
+        found = self.network(images)
+        return found * (1 + self.error) if torch.compiler.is_exporting() else found
+
+
+@pytest.mark.parametrize("error", [0.001, float("nan")])
+def test_a_mismatch_is_refused(
+    model: TrainedEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: float
+) -> None:
+    (tmp_path / "model.onnx").write_text("an earlier export")
+    monkeypatch.setattr(model.network, "backbone", Off(model.network.backbone, error))
+    monkeypatch.setattr(model.network.fc[0], "bias", None)
+    with pytest.raises(ValueError, match="is not written") as info:
+        export_onnx(model, tmp_path / "model.onnx")
+    assert "gives other embeddings, by " in str(info.value)
+    assert str(info.value).endswith("(allowed: 1e-04) for test images of Digits")
+    assert (tmp_path / "model.onnx").read_text() == "an earlier export"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_network_that_torch_cannot_export(
+    model: TrainedEmbedder, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Branch(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return images if images.sum() > 0 else -images
+
+    model.network.backbone = nn.Sequential(Branch(), model.network.backbone)
+    with pytest.raises(ValueError, match="torch cannot export this network to ONNX: ") as info:
+        export_onnx(model, tmp_path / "model.onnx")
+    assert "\n" not in str(info.value)
+    assert capfd.readouterr() == ("", ""), "torch prints the whole network"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_too_large_for_one_file(
+    model: TrainedEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_export, "MOST_BYTES", 1000)
+    with pytest.raises(ValueError, match="one ONNX file holds at most 2 GiB, and the weights are"):
+        export_onnx(model, tmp_path / "model.onnx")
+
+
+def test_missing_packages(
+    model: TrainedEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ImportError) as info:
+        export_onnx(model, tmp_path / "model.onnx")
+    assert str(info.value) == (
+        'an export to ONNX needs onnxscript, onnxruntime: install with `pip install "gcahng[onnx]"`'
+    )
+
+
+def test_the_model_stays_as_it_was(model: TrainedEmbedder, tmp_path: Path) -> None:
+    before = {name: value.clone() for name, value in model.network.state_dict().items()}
+    fingerprint, level = model.fingerprint, logging.root.manager.disable
+    export_onnx(model, tmp_path / "model.onnx")
+    assert all(torch.equal(value, before[n]) for n, value in model.network.state_dict().items())
+    assert TrainedEmbedder(model.run).fingerprint == fingerprint
+    assert logging.root.manager.disable == level

@@ -1,0 +1,228 @@
+"""A shared folder is whole, says nothing about this machine, and opens again."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from huggingface_hub import ModelCard
+from PIL import Image
+
+from gcahng import load_embedder
+from gcahng.config import load_config
+from gcahng.inference import share
+from gcahng.inference.share import public_settings
+from gcahng.runs.folder import RunFolder
+from tests.models.published_weights import synthetic_state
+
+FILES = ["README.md", "config.json", "figures.json", "model.safetensors"]
+ALL = [*FILES, "preprocessor_config.json"]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+@pytest.fixture
+def shared(digits_run: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "shared"
+    load_embedder(digits_run).save_pretrained(folder)
+    return folder
+
+
+def test_shared_folder(shared: Path, digits_run: Path) -> None:
+    assert names(shared) == ALL
+    images = torch.rand(4, 1, 8, 8)
+    expected = load_embedder(digits_run).embed(images)
+    for source in (shared, shared / "model.safetensors"):
+        assert torch.equal(load_embedder(source).embed(images), expected)
+    assert names(shared.parent) == ["shared"], "nothing else is left"
+    # As any new folder and file, not private as temporary ones.
+    (shared.parent / "new").mkdir()
+    assert shared.stat().st_mode == (shared.parent / "new").stat().st_mode
+
+
+def test_the_card(shared: Path) -> None:
+    text = (shared / "README.md").read_text()
+    figures = json.loads((shared / "figures.json").read_text())
+    card = ModelCard(text)
+    data = card.data.to_dict()
+    assert data["library_name"] == "gcahng"
+    assert data["pipeline_tag"] == "image-feature-extraction"
+    assert "license" not in data
+    (found,) = data["model-index"][0]["results"]
+    assert found["dataset"] == {"name": "digits", "type": "digits", "split": "test"}
+    assert {one["type"]: one["value"] for one in found["metrics"]} == figures["metrics"]
+    assert "# license: fill in what others may do with the model" in text
+    assert "Not stated yet. Fill in `license:` at the top of this file" in text
+    assert (
+        f"On the test split of digits, 5 classes and 896 images, measured on {figures['date']} "
+        "after epoch" in text
+    )
+    assert "ON THE TEST SPLIT: these figures are optimistic." in text
+    assert f" {100 * figures['metrics']['map@r']:.2f} |" in text
+    assert "| data | digits: 5 classes, 901 images |" in text
+    recipe = yaml.safe_load(re.findall("```yaml\n(.*?)```", text, re.DOTALL)[0])
+    assert recipe == json.loads((shared / "config.json").read_text())
+
+
+def test_the_card_tells_how_to_load(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = re.findall("```python\n(.*?)```", (shared / "README.md").read_text(), re.DOTALL)
+    assert len(code.strip().splitlines()) == 3
+    monkeypatch.chdir(shared.parent)
+    for name in ("first.jpg", "second.jpg"):
+        Image.new("L", (8, 8), 9).save(name)
+    space: dict[str, Any] = {}
+    exec(code, space)
+    assert space["embeddings"].shape == (2, 8)
+
+
+def test_license(digits_run: Path, shared: Path) -> None:
+    model = load_embedder(digits_run)
+    model.save_pretrained(shared, license="mit")
+    text = (shared / "README.md").read_text()
+    assert text.startswith("---\nlibrary_name: gcahng\nlicense: mit\n")
+    assert "# license:" not in text
+    assert text.endswith("## License\n\nmit\n")
+    # Another share keeps it.
+    model.save_pretrained(shared)
+    assert (shared / "README.md").read_text() == text
+
+
+def test_share_what_was_shared(shared: Path, tmp_path: Path) -> None:
+    card = shared / "README.md"
+    card.write_text(card.read_text() + "\nA remark of ours.\n")
+    model = load_embedder(shared)
+    model.save_pretrained(tmp_path / "copy")
+    assert names(tmp_path / "copy") == ALL
+    for name in ALL:
+        assert (tmp_path / "copy" / name).read_bytes() == (shared / name).read_bytes()
+    model.save_pretrained(shared, license="mit")
+    assert "A remark of ours." in card.read_text()
+    assert "\nlicense: mit\n" in card.read_text()
+    assert "Not stated yet" not in card.read_text()
+
+
+def test_share_a_checkpoint(digits_run: Path, tmp_path: Path) -> None:
+    load_embedder(digits_run / "checkpoints" / "last.pt").save_pretrained(tmp_path / "last")
+    assert json.loads((tmp_path / "last" / "figures.json").read_text())["epoch"] == 3
+
+
+def test_share_a_published_checkpoint(tmp_path: Path) -> None:
+    torch.save(synthetic_state("DINO"), tmp_path / "published.pth")
+    model = load_embedder(tmp_path / "published.pth", device="cpu")
+    model.save_pretrained(tmp_path / "shared")
+    assert names(tmp_path / "shared") == [name for name in ALL if name != "figures.json"]
+    text = (tmp_path / "shared" / "README.md").read_text()
+    assert "This model comes without figures." in text
+    assert "shorter side resized to 256 pixels, centre cropped to 224 × 224" in text
+    image = torch.rand(3, 40, 30)
+    again = load_embedder(tmp_path / "shared", device="cpu")
+    assert torch.equal(again.embed(image), model.embed(image))
+
+
+def test_nothing_about_this_machine(digits_run: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "home" / "alice"
+    run = RunFolder(Path(shutil.copytree(digits_run, secret / "run")))
+    model = load_embedder(run.path)
+    settings = model.config.model_dump()
+    settings["data"]["root"] = str(secret / "data")
+    settings["output"] = str(secret / "runs")
+    settings["embedder"]["backbone"]["args"]["weights"] = f"{secret}/start.pth"
+    object.__setattr__(model.run, "config", type(model.config).model_validate(settings))
+    share.save_model(model.run, tmp_path / "shared")
+    for file in (tmp_path / "shared").iterdir():
+        content = file.read_bytes()
+        for word in (b"alice", str(tmp_path).encode()):
+            assert word not in content, file.name
+    found = json.loads((tmp_path / "shared" / "config.json").read_text())
+    assert (found["data"]["root"], found["output"]) == (None, "runs")
+    assert found["embedder"]["backbone"]["args"]["weights"] == "start.pth"
+
+
+@pytest.mark.parametrize(
+    ("path", "public"),
+    [
+        ("/home/me/list.csv", "list.csv"),
+        ("~/list.csv", "list.csv"),
+        ("../me/list.csv", "list.csv"),
+        (r"C:\Users\me\list.csv", "list.csv"),
+        (r"\\server\me\list.csv", "list.csv"),
+        ("list.csv", "list.csv"),
+        ("lists/list.csv", "lists/list.csv"),
+    ],
+)
+def test_paths_in_arguments(path: str, public: str) -> None:
+    config = load_config("photos", ["data.name=csv", f"data.args.file={path}"])
+    found = public_settings(config)
+    assert found.data.args == {"file": public}
+    assert found.model_copy(update={"data": config.data}) == config
+
+
+def test_other_settings_stay() -> None:
+    config = load_config("quickstart", ["generator.graph.conv=m:MyConv", "output=/x"])
+    assert public_settings(config) == config.model_copy(update={"output": "runs"})
+
+
+def test_folder_of_something_else(digits_run: Path, tmp_path: Path) -> None:
+    model = load_embedder(digits_run)
+    run = Path(shutil.copytree(digits_run, tmp_path / "run"))
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "README.md").write_text("# Notes\n")
+    for folder in (run, tmp_path / "notes"):
+        before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+        with pytest.raises(FileExistsError) as info:
+            model.save_pretrained(folder)
+        assert str(info.value) == (
+            f"'{folder}' holds other files than a shared model: choose a new or an empty folder"
+        )
+        assert before == {f: f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+    with pytest.raises(NotADirectoryError, match="is a file: name a folder"):
+        model.save_pretrained(tmp_path / "notes" / "README.md")
+
+
+def test_an_earlier_share_is_replaced(shared: Path, digits_run: Path, tmp_path: Path) -> None:
+    (shared / "picture.png").write_bytes(b"")
+    other = load_embedder(digits_run)
+    other.network.fc[1].bias.data += 1
+    # Figures that were not measured with the new weights go.
+    object.__setattr__(other.run, "path", tmp_path / "elsewhere" / "x.pt")
+    other.save_pretrained(shared)
+    assert names(shared) == sorted({*ALL, "picture.png"} - {"figures.json"})
+    images = torch.rand(2, 1, 8, 8)
+    assert torch.equal(load_embedder(shared).embed(images), other.embed(images))
+
+
+def test_empty_folders_and_links(digits_run: Path, tmp_path: Path) -> None:
+    model = load_embedder(digits_run)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to("empty")
+    model.save_pretrained(tmp_path / "link")
+    assert names(tmp_path / "empty") == ALL
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_an_error_leaves_nothing(
+    digits_run: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object) -> str:
+        raise OSError("disk full")
+
+    model = load_embedder(digits_run)
+    before = {file.name: file.read_bytes() for file in shared.iterdir()}
+    monkeypatch.setattr(share, "model_card", fail)
+    for folder in (shared, shared.parent / "new"):
+        with pytest.raises(OSError, match="disk full"):
+            model.save_pretrained(folder)
+    assert {file.name: file.read_bytes() for file in shared.iterdir()} == before
+    assert names(shared.parent) == ["shared"]
+
+
+def test_a_damaged_card(shared: Path, digits_run: Path) -> None:
+    (shared / "README.md").write_text("---\na: [\n---\n")
+    with pytest.raises(ValueError, match=r"the metadata at the top of .*README\.md' cannot be"):
+        load_embedder(digits_run).save_pretrained(shared)
