@@ -277,7 +277,7 @@ class TrainedEmbedder:
 
         Args:
             folder: New, empty, or with an earlier share, which is replaced.
-            license: What others may do with it, such as `mit`, for the model card.
+            license: What others may do with it, such as `mit`; default: as in the earlier share.
 
         Raises:
             FileExistsError: If the folder holds something else.
@@ -290,16 +290,12 @@ class TrainedEmbedder:
         save_model(self.run, Path(folder), license)
 
     def push_to_hub(self, name: str, *, private: bool = False, license: str | None = None) -> str:
-        """Upload the model to the Hugging Face Hub.
+        """Upload the model to the Hugging Face Hub, and return the address.
 
         Args:
             name: The repository, `user/repo`; it is created if missing.
             private: Whether only you can see a repository that is created.
-            license: What others may do with it, such as `mit`, for the model card; default: as in
-                the card that is there.
-
-        Returns:
-            The address of the repository.
+            license: As for `save_pretrained`; default: as in the card that is there.
 
         Raises:
             ConnectionError: If the Hub refuses it or cannot be reached.

@@ -46,8 +46,8 @@ def save_model(run: LoadedRun, folder: Path, license: str | None = None) -> None
         ['README.md', 'config.json', 'figures.json', 'model.safetensors',
         'preprocessor_config.json']
     """
+    _check_free(folder.expanduser())
     folder = folder.expanduser().resolve()
-    _check_free(folder)
     license = license or license_of(folder / CARD)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, so that renaming is enough to put everything in place.

@@ -167,6 +167,19 @@ COMMANDS = [
     ("export-checkpoint garbage.pt x.pth", "'garbage.pt' cannot be read as a checkpoint"),
     ("export-checkpoint run x.pth", "The published format has the backbones"),
     ("export-checkpoint run", "Missing argument"),
+    ("share run", "Missing option '--to'"),
+    ("share nowhere --to ./x", "no checkpoint at 'nowhere'"),
+    ("share garbage.pt --to ./x", "'garbage.pt' cannot be read as a checkpoint"),
+    ("share run --to run", "'run' holds other files than a shared model: choose a new or an empty"),
+    ("share run --to .", "holds other files than a shared model"),
+    ("share run --to file.yaml", "file.yaml' is a file: name a folder"),
+    ("share run --to ./x --private", "--private applies to the Hub, and './x' is a folder"),
+    ("export run", "Missing option '--onnx'"),
+    ("export nowhere --onnx x.onnx", "no checkpoint at 'nowhere'"),
+    ("export run --onnx nothing", "cannot write 'nothing': it is a folder; name a file"),
+    ("export run --onnx x.onnx --images nowhere.png", "There is no image 'nowhere.png'"),
+    ("export run --onnx x.onnx --images file.yaml", "Cannot read the image 'file.yaml'"),
+    ("export run --onnx x.onnx --images nothing", "--images: there are no pictures in 'nothing'"),
 ]
 
 
