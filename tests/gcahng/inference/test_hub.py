@@ -132,6 +132,16 @@ def test_config_of_another_library(shared: Path) -> None:
         load_embedder(NAME)
 
 
+def test_no_code_runs(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "evil.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    settings = json.loads((shared / "config.json").read_text())
+    settings["embedder"]["backbone"]["name"] = "evil:Network"
+    (shared / "config.json").write_text(json.dumps(settings))
+    with pytest.raises(ValueError, match="asks to import 'evil:Network', which runs code"):
+        load_embedder(NAME)
+
+
 def test_model_without_card_and_figures(shared: Path) -> None:
     for name in ("README.md", "figures.json", "preprocessor_config.json"):
         (shared / name).unlink()
