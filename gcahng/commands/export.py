@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gcahng.commands.options import Last, Model
+from gcahng.commands.options import Last, Model, Trust
 from gcahng.commands.terminal import console
 
 
@@ -20,6 +20,7 @@ def export(
         ),
     ] = None,
     last: Last = False,
+    trust: Trust = False,
 ) -> None:
     """Export a model to ONNX, compared with the original before the file is kept.
 
@@ -28,7 +29,7 @@ def export(
     from gcahng.inference.embedder import load_embedder
     from gcahng.inference.onnx_export import TOLERANCE, export_onnx
 
-    found = load_embedder(model, device="cpu", last=last)
+    found = load_embedder(model, device="cpu", last=last, trust=trust)
     exported = export_onnx(found, onnx, _pictures(images or []))
     sizes = ", ".join(map(str, exported.batch_sizes))
     console.print(

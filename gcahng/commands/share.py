@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gcahng.commands.options import Last, Model
+from gcahng.commands.options import Last, Model, Trust
 from gcahng.commands.terminal import console
 
 
@@ -17,6 +17,7 @@ def share(
     ] = None,
     private: Annotated[bool, typer.Option("--private", help="If it is new on the Hub.")] = False,
     last: Last = False,
+    trust: Trust = False,
 ) -> None:
     """Share a model: weights, settings, image transform, figures and a model card.
 
@@ -27,7 +28,7 @@ def share(
     from gcahng.inference.embedder import load_embedder
     from gcahng.inference.hub import names_repository
 
-    found = load_embedder(model, device="cpu", last=last)
+    found = load_embedder(model, device="cpu", last=last, trust=trust)
     if names_repository(to):
         where = found.push_to_hub(to, private=private, license=license)
     elif private:

@@ -279,9 +279,6 @@ class TrainedEmbedder:
             folder: New, empty, or with an earlier share, which is replaced.
             license: What others may do with it, such as `mit`; default: as in the earlier share.
 
-        Raises:
-            FileExistsError: If the folder holds something else.
-
         Example:
             >>> load_embedder("runs/digits-seed0").save_pretrained("shared/digits")
             >>> load_embedder("shared/digits").dim
@@ -290,14 +287,11 @@ class TrainedEmbedder:
         save_model(self.run, Path(folder), license)
 
     def push_to_hub(self, name: str, *, private: bool = False, license: str | None = None) -> str:
-        """Upload the model to the Hugging Face Hub, and return the address.
+        """Upload the model to `user/repo` on the Hugging Face Hub, and return the address.
 
         Args:
-            name: The repository, `user/repo`; it is created if missing.
+            name: The repository; it is created if missing.
             private: Whether only you can see a repository that is created.
             license: As for `save_pretrained`; default: as in the card that is there.
-
-        Raises:
-            ConnectionError: If the Hub refuses it or cannot be reached.
         """
         return push_model(self.run, name, private, license)

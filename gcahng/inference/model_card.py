@@ -12,6 +12,7 @@ from gcahng.config import ExperimentConfig, dump_config
 from gcahng.inference.hub import LIBRARY
 from gcahng.inference.preprocessing import Preprocessing
 from gcahng.runs.folder import library_version
+from gcahng.runs.loading import user_classes
 
 TASK = "image-feature-extraction"
 NO_LICENSE = (
@@ -59,6 +60,7 @@ def model_card(
         data=_data(config, figures),
         figures=figures,
         input=_input(steps),
+        imported=user_classes(config, ("data", "embedder")),
         license=license,
         no_license=NO_LICENSE,
         recipe=dump_config(config).strip(),

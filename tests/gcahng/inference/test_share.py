@@ -15,6 +15,8 @@ from PIL import Image
 from gcahng import load_embedder
 from gcahng.config import load_config
 from gcahng.inference import share
+from gcahng.inference.model_card import model_card
+from gcahng.inference.preprocessing import Preprocessing
 from gcahng.inference.share import public_settings
 from gcahng.runs.folder import RunFolder
 from tests.models.published_weights import synthetic_state
@@ -79,6 +81,16 @@ def test_the_card_tells_how_to_load(shared: Path, monkeypatch: pytest.MonkeyPatc
     space: dict[str, Any] = {}
     exec(code, space)
     assert space["embeddings"].shape == (2, 8)
+
+
+def test_the_card_of_a_model_with_classes_of_the_user() -> None:
+    config = load_config("digits", ["embedder.backbone.name=nets:Mine", "loss.name=nets:Loss"])
+    text = model_card(config, None, Preprocessing(), "me/mine")
+    assert 'gcahng.load_embedder("me/mine", trust=True)' in text
+    assert (
+        " It needs nets:Mine, code which is not part of it: `trust=True` allows the import.\n"
+        in text
+    )
 
 
 def test_license(digits_run: Path, shared: Path) -> None:
