@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # conda's name → the name on PyPI, where the two differ.
 PYPI_NAMES = {
     "faiss-gpu": "faiss-cpu",
+    "huggingface_hub": "huggingface-hub",
     "pytorch": "torch",
     "pytorch_geometric": "torch-geometric",
     "pytorch_scatter": "torch-scatter",
