@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from gcahng.benchmark.workers import CPU, Job, work
 from gcahng.inference.reader import EmbeddedPicture, FileState, PictureFile
 from gcahng.inference.recall import measure_recall
-from gcahng.inference.store import PictureStore, StoreModel
+from gcahng.inference.rows import StoreModel
+from gcahng.inference.store import PictureStore
 from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
 
 TRANSACTION = 512

@@ -36,7 +36,8 @@ def embed(
         workers: Data loading processes.
         progress: Called after each batch with the number of embedded images and the total.
     """
-    parameter = next(embedder.parameters())
+    # A network without parameters, such as one that flattens images, runs on the CPU.
+    parameter = next(embedder.parameters(), torch.empty(0))
     # A separate generator, because the loader would otherwise advance the global random state.
     generator = torch.Generator().manual_seed(0)
     loader = ImageLoader(dataset, batch_size=batch_size, num_workers=workers, generator=generator)

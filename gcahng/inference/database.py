@@ -39,7 +39,13 @@ def open_table(uri: str) -> Any:
     database = connect(uri)
     if TABLE not in database.list_tables().tables:
         raise FileNotFoundError(f"no store at '{uri}': it holds no pictures of gcahng index")
-    return database.open_table(TABLE)
+    try:
+        return database.open_table(TABLE)
+    except ValueError as error:
+        # Its folder is there, but a process that made it was killed before the first version.
+        if "was not found" not in str(error):
+            raise
+        raise FileNotFoundError(f"no store at '{uri}': it was never completed") from error
 
 
 @contextmanager

@@ -1,6 +1,7 @@
-"""Embed picture files, with little memory however many there are."""
+"""Embed picture files, a batch at a time."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch.nn.functional as F
@@ -14,6 +15,52 @@ from gcahng.inference.reader import (
     Unreadable,
     read_pictures,
 )
+
+# A part is written at once: so many pictures, or what was embedded in so many seconds. A process
+# that is killed loses no more.
+PART, SECONDS = 512, 20.0
+
+Progress = Callable[[int, int], None]
+
+
+def in_parts(
+    pictures: Iterable[EmbeddedPicture | Unreadable],
+    unreadable: list[Unreadable],
+    *,
+    stop_at_unreadable: bool = False,
+    progress: Progress | None = None,
+    done: int = 0,
+    total: int = 0,
+) -> Iterator[list[EmbeddedPicture]]:
+    """Collect the pictures that were embedded in parts.
+
+    Args:
+        pictures: As from `embed_files`.
+        unreadable: Files that cannot be read are added to it.
+        stop_at_unreadable: Raise at such a file, after the part before it.
+        progress: Called with the number of files done, and of all.
+        done: How many were done before.
+        total: How many there are.
+
+    Raises:
+        ValueError: At a file that cannot be read, if asked for.
+    """
+    part: list[EmbeddedPicture] = []
+    began = time.monotonic()
+    for count, picture in enumerate(pictures, start=done + 1):
+        if isinstance(picture, EmbeddedPicture):
+            part.append(picture)
+        else:
+            unreadable.append(picture)
+            if stop_at_unreadable:
+                yield part
+                raise ValueError(f"{picture}; repair it, or use --unreadable skip")
+        if len(part) >= PART or time.monotonic() - began > SECONDS:
+            yield part
+            part, began = [], time.monotonic()
+        if progress is not None:
+            progress(count, total)
+    yield part
 
 
 def embed_files(
@@ -54,6 +101,9 @@ def _embed(
         found = EmbeddedPicture(picture.file, picture.state, None, picture.thumbnail)
         if picture.inputs is not None:
             vector = next(vectors)
+            if not (vector.isfinite().all() and vector.any()):
+                yield Unreadable(picture.file, "its embedding is not finite, or 0")
+                continue
             vector = F.normalize(vector, dim=0) if normalize else vector
             found = replace(found, vector=vector)
         yield found

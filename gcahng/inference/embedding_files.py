@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gcahng.files import atomic_write, check_folder, printable, write_text
-from gcahng.inference.embed_files import embed_files
+from gcahng.inference.embed_files import Progress, embed_files, in_parts
 from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.reader import (
     EmbeddedPicture,
@@ -27,11 +27,9 @@ from gcahng.inference.reader import (
 from gcahng.runs.csv_rows import csv_text
 from gcahng.runs.lock import exclusive_lock
 
-# A part of an unfinished run: so many pictures, or what was embedded in so many seconds.
-PART, SECONDS = 512, 20.0
+# The format allows 100 MB, which splits and commas share.
+MOST_HEADER_BYTES = 75 * 10**6
 COLUMNS = ("path", "label", "split")
-
-Progress = Callable[[int, int], None]
 
 
 def write_embeddings(
@@ -69,6 +67,12 @@ def write_embeddings(
     check_output(out)
     if not files:
         raise ValueError("there are no pictures at these paths")
+    header = sum(len(json.dumps(file.path)) + len(json.dumps(file.label)) for file in files)
+    if out.suffix == ".safetensors" and header > MOST_HEADER_BYTES:
+        raise ValueError(
+            f"--out: the paths of {len(files):,} pictures do not fit into a .safetensors file: "
+            "choose .npy or .parquet"
+        )
     key = {"model": model.fingerprint, "normalize": str(normalize)}
     unfinished = out.with_name(f".{out.name}.unfinished")
     with exclusive_lock(unfinished):
@@ -78,14 +82,20 @@ def write_embeddings(
             for file in files
             if file.path in done and not has_changed(file, done[file.path][0])
         }
-        unreadable = []
-        for part in _parts(model, files, done, normalize, progress):
-            pictures = [picture for picture in part if isinstance(picture, EmbeddedPicture)]
-            _write_part(unfinished, pictures, key)
-            done |= {p.file.path: (p.state, p.vector) for p in pictures if p.vector is not None}
-            unreadable += [picture for picture in part if isinstance(picture, Unreadable)]
-            if unreadable and stop_at_unreadable:
-                raise ValueError(f"{unreadable[0]}; repair it, or use --unreadable skip")
+        todo = [file for file in files if file.path not in done]
+        unreadable: list[Unreadable] = []
+        found = embed_files(model, todo, normalize=normalize)
+        parts = in_parts(
+            found,
+            unreadable,
+            stop_at_unreadable=stop_at_unreadable,
+            progress=progress,
+            done=len(done),
+            total=len(files),
+        )
+        for part in parts:
+            _write_part(unfinished, part, key)
+            done |= {p.file.path: (p.state, p.vector) for p in part if p.vector is not None}
         rows = [file for file in files if file.path in done]
         if not rows:
             raise ValueError(f"none of the {len(files)} files can be read, such as {unreadable[0]}")
@@ -100,6 +110,7 @@ def check_output(out: Path) -> None:
     Raises:
         ImportError: For `.parquet`, if pyarrow is not installed.
         OSError: If it cannot be written there.
+        FileExistsError: If a `.csv` that does not belong to it is beside a `.npy`.
         ValueError: If the ending is unknown.
     """
     if out.suffix not in (".npy", ".safetensors", ".parquet"):
@@ -109,28 +120,9 @@ def check_output(out: Path) -> None:
     if out.suffix == ".parquet":
         _import_pyarrow()
     check_folder(out.parent, "--out")
-
-
-def _parts(
-    model: TrainedEmbedder,
-    files: Sequence[PictureFile],
-    done: dict[str, Any],
-    normalize: bool,
-    progress: Progress | None,
-) -> Iterator[list[EmbeddedPicture | Unreadable]]:
-    """Embed what is not done yet, a part at a time."""
-    todo = [file for file in files if file.path not in done]
-    count, part, began = len(done), [], time.monotonic()
-    for picture in embed_files(model, todo, normalize=normalize):
-        part.append(picture)
-        count += 1
-        if progress is not None:
-            progress(count, len(files))
-        if len(part) == PART or time.monotonic() - began > SECONDS:
-            yield part
-            part, began = [], time.monotonic()
-    if part:
-        yield part
+    beside = out.with_suffix(".csv")
+    if out.suffix == ".npy" and beside.exists() and not out.exists():
+        raise FileExistsError(f"--out: '{beside}' is in the way: name another file")
 
 
 def _write_part(folder: Path, pictures: Sequence[EmbeddedPicture], key: dict[str, str]) -> None:

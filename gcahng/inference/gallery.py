@@ -23,10 +23,10 @@ def write_gallery(
         store: Gives the thumbnails.
         found: The neighbours of each query, by its file.
     """
-    rows = [
-        [_query(picture), *(_neighbour(store, near) for near in neighbours)]
-        for picture, neighbours in found.items()
-    ]
+    rows = []
+    for picture, neighbours in found.items():
+        thumbnails = store.thumbnails([near.id for near in neighbours])
+        rows.append([_query(picture), *(_neighbour(near, thumbnails) for near in neighbours)])
     write_text(path, render("search.html", title=f"Search in {printable(store.uri)}", rows=rows))
 
 
@@ -35,8 +35,8 @@ def _query(picture: Path) -> GalleryEntry:
     return GalleryEntry("query", printable(str(picture)), "query", source)
 
 
-def _neighbour(store: PictureStore, near: Neighbour) -> GalleryEntry:
+def _neighbour(near: Neighbour, thumbnails: Mapping[str, bytes]) -> GalleryEntry:
     caption = " ".join(filter(None, [f"{near.similarity:.3f}", near.label]))
     return GalleryEntry(
-        "found", near.path, caption, data_uri(store.thumbnail(near.id), "image/jpeg")
+        "found", near.path, caption, data_uri(thumbnails.get(near.id, b""), "image/jpeg")
     )

@@ -68,7 +68,10 @@ def rgb_image(image: ImageLike) -> Image.Image:
     if isinstance(image, str | os.PathLike):
         return read_image(Path(image))
     if isinstance(image, Image.Image):
-        return upright_rgb(image)
+        try:
+            return upright_rgb(image)
+        except OSError as error:  # Pillow reads the pixels of a file when they are needed.
+            raise ValueError(f"Cannot read the image {image!r} ({error})") from error
     if isinstance(image, Tensor):
         if image.ndim != 3 or len(image) not in (1, 3):
             raise ValueError(f"{EXPECTED}, got a tensor {list(image.shape)}")

@@ -5,15 +5,14 @@ killed has written whole transactions; the next one goes on from there.
 """
 
 import os
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gcahng.files import check_folder, printable
 from gcahng.inference.database import TABLE, is_local
-from gcahng.inference.embed_files import embed_files
+from gcahng.inference.embed_files import Progress, embed_files, in_parts
 from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.reader import (
     EmbeddedPicture,
@@ -23,17 +22,17 @@ from gcahng.inference.reader import (
     find_pictures,
     has_changed,
 )
-from gcahng.inference.store import PictureStore, StoreModel
-from gcahng.runs.lock import LOCK, exclusive_lock
+from gcahng.inference.rows import StoreModel
+from gcahng.inference.store import PictureStore
+from gcahng.runs.folder import RunFolder
+from gcahng.runs.lock import exclusive_lock
 
-# A transaction holds so many pictures, or what was embedded in so many seconds: more is not lost.
-TRANSACTION, SECONDS = 512, 20.0
 # A store in more pieces than this is compacted, as each costs time in every search.
 MOST_FRAGMENTS = 16
 # With fewer pictures, exact search takes milliseconds.
 FEWEST_FOR_ANN = 10_000
 
-Progress = Callable[[int, int], None]
+KnownFiles = Mapping[str, tuple[PictureFile, FileState]]
 
 
 @dataclass
@@ -96,38 +95,55 @@ def index_folder(
     if not files:
         # Not an empty store: a folder that is not mounted looks just like this.
         raise ValueError(f"'{folder}' has no pictures; the store is left as it is")
-    if ann and len(files) < FEWEST_FOR_ANN:
-        raise ValueError(
-            f"--ann: '{folder}' has {len(files):,} pictures, which exact search compares in "
-            f"milliseconds; an index serves {FEWEST_FOR_ANN:,} and more"
-        )
     if is_local(str(uri)):
         _check_place(Path(uri))
+    if ann:
+        _check_number(len(files), folder, uri)
     with _only_one(uri):
         about = StoreModel(_source(model), model.fingerprint, model.dim)
         store = PictureStore.create(uri, about)
         changes = _update(store, model, files, folder, stop_at_unreadable, progress)
         if store.fragments() > MOST_FRAGMENTS or (changes.added and store.indexed()):
             store.compact()
-        if ann:
+        if ann and len(store):
             store.build_index()
     return store, changes
 
 
 def _source(model: TrainedEmbedder) -> str:
-    """What opens the model from any folder."""
+    """What opens the model from any folder: of a run's last epoch, its checkpoint."""
     path = Path(model.source).expanduser()
-    return os.path.abspath(path) if path.exists() else model.source
+    if not path.exists():
+        return model.source
+    last = RunFolder(path).last
+    return os.path.abspath(last if model.run.path == last else path)
 
 
 def _check_place(store: Path) -> None:
     """Raise if a new store would be mixed with other files."""
     check_folder(store, "--store")
     inside = [entry.name for entry in store.iterdir()] if store.is_dir() else []
-    if not {f"{TABLE}.lance", LOCK} >= set(inside):
+    # Hidden files, such as the lock, are left by programs that show folders.
+    others = [name for name in inside if name != f"{TABLE}.lance" and not name.startswith(".")]
+    if others:
         raise ValueError(
-            f"--store: '{store}' holds other files, such as '{printable(min(inside))}': name a "
+            f"--store: '{store}' holds other files, such as '{printable(min(others))}': name a "
             "folder for the store alone"
+        )
+
+
+def _check_number(found: int, folder: Path, uri: str | Path) -> None:
+    """Raise if the store will have too few pictures for an index, with those of other folders."""
+    try:
+        paths = PictureStore(uri).files()
+    except FileNotFoundError:
+        paths = {}
+    root = os.path.join(os.path.abspath(folder), "")
+    total = found + sum(not path.startswith(root) for path in paths)
+    if total < FEWEST_FOR_ANN:
+        raise ValueError(
+            f"--ann: the store has {total:,} pictures, which exact search compares in "
+            f"milliseconds; an index serves {FEWEST_FOR_ANN:,} and more"
         )
 
 
@@ -144,33 +160,43 @@ def _update(
     stop_at_unreadable: bool,
     progress: Progress | None,
 ) -> IndexChanges:
-    changes, before = IndexChanges(), store.states()
-    changed = [file for file in files if has_changed(file, before.get(file.path))]
+    changes, known = IndexChanges(), store.files()
+    before = {path: state for path, (_, state) in known.items()}
+    files = [_with_earlier_class(file, known) for file in files]
+    changed = [file for file in files if _has_changed(file, known)]
     changes.unchanged = len(files) - len(changed)
     found = embed_files(model, changed, normalize=True, known=before, thumbnails=True)
-    part: list[EmbeddedPicture] = []
-    began = time.monotonic()
-    for done, picture in enumerate(found, start=changes.unchanged + 1):
-        if isinstance(picture, EmbeddedPicture):
-            part.append(picture)
-        else:
-            changes.unreadable.append(picture)
-            if stop_at_unreadable:
-                break
-        if len(part) == TRANSACTION or time.monotonic() - began > SECONDS:
-            _write(store, part, before, changes)
-            part, began = [], time.monotonic()
-        if progress is not None:
-            progress(done, len(files))
-    _write(store, part, before, changes)
-    if changes.unreadable and stop_at_unreadable:
-        raise ValueError(f"{changes.unreadable[0]}; repair it, or use --unreadable skip")
+    parts = in_parts(
+        found,
+        changes.unreadable,
+        stop_at_unreadable=stop_at_unreadable,
+        progress=progress,
+        done=len(files) - len(changed),
+        total=len(files),
+    )
+    for part in parts:
+        _write(store, part, before, changes)
     there = {file.path for file in files} - {bad.file.path for bad in changes.unreadable}
     root = os.path.join(os.path.abspath(folder), "")
     gone = [path for path in before if path.startswith(root) and path not in there]
     store.delete(gone)
     changes.deleted = len(gone)
     return changes
+
+
+def _with_earlier_class(file: PictureFile, known: KnownFiles) -> PictureFile:
+    """Keep the class and the split that a folder further up gave to a picture."""
+    if file.path not in known:
+        return file
+    before, _ = known[file.path]
+    return replace(file, label=file.label or before.label, split=file.split or before.split)
+
+
+def _has_changed(file: PictureFile, known: KnownFiles) -> bool:
+    if file.path not in known:
+        return True
+    before, state = known[file.path]
+    return file != before or has_changed(file, state)
 
 
 def _write(

@@ -1,5 +1,6 @@
 """The model card: what a shared model is, how good it is, and how to use it."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,15 @@ def with_license(path: Path, license: str | None) -> str:
     card = ModelCard(text)
     card.data["license"] = license
     return str(card).replace(NO_LICENSE, license)
+
+
+def with_source(card: str, source: str) -> str:
+    """The text of a model card that loads the model from where it is now.
+
+    >>> with_source('model = gcahng.load_embedder("photos")', "me/photos")
+    'model = gcahng.load_embedder("me/photos")'
+    """
+    return re.sub(r'load_embedder\("[^"]*"\)', lambda _: f'load_embedder("{source}")', card)
 
 
 def _metadata(path: Path) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from gcahng.data.datasets.folder import VALIDATION
 from gcahng.data.datasets.pictures import check_regular, decode_image
 from gcahng.files import printable
 
+# What cameras and browsers write. Pillow reads others with programs that were not made for files of
+# strangers, such as Ghostscript.
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
 THREADS = max(2, min(8, os.cpu_count() or 1))
 # Side of a thumbnail in pixels: twice what pages show, for screens of high resolution.
 THUMBNAIL = 192
@@ -201,13 +204,19 @@ def _read(
         state = FileState(status.st_size, status.st_mtime_ns, digest)
         if known is not None and known.digest == digest:
             return ReadPicture(file, state, None)
-        image = decode_image(content)
+        image = decode_image(content, formats=known_formats())
         small = thumbnail(image) if thumbnails else b""
         return ReadPicture(file, state, transform(image), small)
     except OSError as error:
         return Unreadable(file, error.strerror or str(error))
     except ValueError as error:
         return Unreadable(file, str(error))
+
+
+def known_formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that this Pillow reads."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def thumbnail(image: Image.Image) -> bytes:

@@ -9,9 +9,25 @@ from typing import Any
 import numpy as np
 
 from gcahng.files import printable
-from gcahng.inference.reader import EmbeddedPicture
+from gcahng.inference.reader import EmbeddedPicture, FileState, PictureFile
 
+FILE_COLUMNS = ("file", "label", "split", "size", "mtime_ns", "digest")
 SHOWN = ("id", "path", "label", "split")
+
+
+@dataclass(frozen=True)
+class StoreModel:
+    """The model that a store's vectors come from.
+
+    Attributes:
+        source: Where it was opened from: a path or a name on the Hub.
+        fingerprint: Of its weights and transform, see `TrainedEmbedder`.
+        dim: Dimension D of its embeddings.
+    """
+
+    source: str
+    fingerprint: str
+    dim: int
 
 
 @dataclass(frozen=True)
@@ -80,3 +96,9 @@ def arrow_rows(pictures: Sequence[EmbeddedPicture], dim: int) -> Any:
         "vector": pa.FixedSizeListArray.from_arrays(vectors, dim),
     }
     return pa.table(columns, schema=schema(dim, {}))
+
+
+def file_of(row: Mapping[str, Any]) -> tuple[PictureFile, FileState]:
+    """The file of a row with `FILE_COLUMNS`, and its state when it was indexed."""
+    state = FileState(row["size"], row["mtime_ns"], row["digest"])
+    return PictureFile(os.fsdecode(row["file"]), row["label"], row["split"]), state

@@ -12,7 +12,13 @@ from gcahng.config import ExperimentConfig
 from gcahng.files import check_folder, write_text
 from gcahng.inference.figures import figures_of
 from gcahng.inference.hub import earlier_card, is_hub_name, upload_folder
-from gcahng.inference.model_card import is_card, license_of, model_card, with_license
+from gcahng.inference.model_card import (
+    is_card,
+    license_of,
+    model_card,
+    with_license,
+    with_source,
+)
 from gcahng.inference.preprocessing import preprocessing_of
 from gcahng.runs.loading import LoadedRun
 from gcahng.runs.shared import (
@@ -29,7 +35,9 @@ PRIVATE = re.compile(r"[/~\\]|\.\.[/\\]|file:|[A-Za-z]:[/\\]")
 
 
 def save_model(run: LoadedRun, folder: Path, license: str | None = None) -> None:
-    """Write a model to share into a folder: either all of its files or none.
+    """Write a model to share into a folder.
+
+    A new or empty folder gets all files or none; an earlier share is replaced file by file.
 
     Args:
         run: The model.
@@ -134,7 +142,7 @@ def _write(run: LoadedRun, folder: Path, source: str, license: str | None) -> No
     given = run.path.with_name(CARD)
     if run.path.name == WEIGHTS and is_card(given):
         # People may have written more into the card of a shared model.
-        card = with_license(given, license)
+        card = with_source(with_license(given, license), source)
     else:
         card = model_card(config, figures, steps, source, license)
     write_text(folder / CARD, card)

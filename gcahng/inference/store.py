@@ -1,10 +1,9 @@
 """A searchable store of pictures: a LanceDB table with a row for each picture."""
 
 import json
-import os
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,28 +13,22 @@ from torch import Tensor
 
 from gcahng.inference.database import TABLE, connect, explain_condition, open_table
 from gcahng.inference.reader import EmbeddedPicture, FileState, PictureFile
-from gcahng.inference.rows import SHOWN, Neighbour, arrow_rows, picture_id, schema
+from gcahng.inference.rows import (
+    FILE_COLUMNS,
+    SHOWN,
+    Neighbour,
+    StoreModel,
+    arrow_rows,
+    file_of,
+    picture_id,
+    schema,
+)
 
 METADATA = b"gcahng"
 # A server that reads an older version of the table goes on with it for so long.
 KEPT_VERSIONS = timedelta(days=1)
 # Rows that are read, or deleted, at once.
 SCAN, AT_ONCE = 65536, 1000
-
-
-@dataclass(frozen=True)
-class StoreModel:
-    """The model that a store's vectors come from.
-
-    Attributes:
-        source: Where it was opened from: a path or a name on the Hub.
-        fingerprint: Of its weights and transform, see `TrainedEmbedder`.
-        dim: Dimension D of its embeddings.
-    """
-
-    source: str
-    fingerprint: str
-    dim: int
 
 
 class PictureStore:
@@ -57,10 +50,13 @@ class PictureStore:
     def __init__(self, uri: str | Path) -> None:
         self.uri = str(uri)
         self._table = open_table(self.uri)
+        self.model = self._read_model()
+
+    def _read_model(self) -> StoreModel:
         about = (self._table.schema.metadata or {}).get(METADATA)
         if about is None:
             raise ValueError(f"'{self.uri}' holds a table of another program, not pictures")
-        self.model = StoreModel(**json.loads(about))
+        return StoreModel(**json.loads(about))
 
     @classmethod
     def create(cls, uri: str | Path, model: StoreModel) -> "PictureStore":
@@ -69,31 +65,41 @@ class PictureStore:
         Raises:
             ValueError: If the store was made with another model.
         """
-        database = connect(str(uri))
-        if TABLE not in database.list_tables().tables:
+        try:
+            store = cls(uri)
+        except FileNotFoundError:
             metadata = {METADATA: json.dumps(asdict(model)).encode()}
-            database.create_table(TABLE, schema=schema(model.dim, metadata), exist_ok=True)
-        store = cls(uri)
+            table = schema(model.dim, metadata)
+            connect(str(uri)).create_table(TABLE, schema=table, exist_ok=True)
+            store = cls(uri)
         store.check_model(model.fingerprint, model.source)
         return store
 
     def check_model(self, fingerprint: str, source: str) -> None:
         """Raise unless a model is the one that made the store's vectors."""
         if fingerprint != self.model.fingerprint:
-            changed = source == self.model.source
+            if source == self.model.source:
+                problem = f"'{source}' is not the model any more that the store was made with"
+                advice = "make a new store"
+            else:
+                problem = f"the store was made with '{self.model.source}', not with '{source}'"
+                advice = "use that model, or make a new store"
             raise ValueError(
-                f"the store '{self.uri}' was made with "
-                + (f"'{source}' before it was trained again" if changed else self.model.source)
-                + ", and embeddings of different models cannot be compared: "
-                + ("make a new store" if changed else f"use that model instead of '{source}'")
+                f"{problem}, and embeddings of different models cannot be compared ('{self.uri}'): "
+                f"{advice}"
             )
 
     def __len__(self) -> int:
         return int(self._table.count_rows())
 
     def refresh(self) -> None:
-        """See what other processes have written since."""
+        """See what other processes have written since.
+
+        Raises:
+            ValueError: If the store was deleted, and made again with another model.
+        """
         self._table.checkout_latest()
+        self.check_model(self._read_model().fingerprint, self.model.source)
 
     @property
     def version(self) -> int:
@@ -111,23 +117,18 @@ class PictureStore:
 
     def labels(self) -> dict[str, int]:
         """The classes with their numbers of pictures, by name."""
-        counts: dict[str, int] = {}
-        for row in self._scan(["label"]):
-            if row["label"] is not None:
-                counts[row["label"]] = counts.get(row["label"], 0) + 1
-        return dict(sorted(counts.items()))
+        column = self._table.search().select(["label"]).limit(None).to_arrow()["label"]
+        counts = column.drop_null().value_counts().to_pylist()
+        return dict(sorted((entry["values"], entry["counts"]) for entry in counts))
 
     def ids(self) -> list[str]:
         """The ids of all rows, sorted."""
         return sorted(row["id"] for row in self._scan(["id"]))
 
-    def states(self) -> dict[str, FileState]:
-        """The state of each file when it was indexed, by path."""
-        columns = ["file", "size", "mtime_ns", "digest"]
-        return {
-            os.fsdecode(row["file"]): FileState(row["size"], row["mtime_ns"], row["digest"])
-            for row in self._scan(columns)
-        }
+    def files(self) -> dict[str, tuple[PictureFile, FileState]]:
+        """Each file, with its state when it was indexed, by path."""
+        rows = map(file_of, self._scan(FILE_COLUMNS))
+        return {file.path: (file, state) for file, state in rows}
 
     def _scan(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         table = self._table.search().select(list(columns)).limit(None).to_arrow()
@@ -193,9 +194,7 @@ class PictureStore:
         Raises:
             KeyError: If there is no such row.
         """
-        row = self.row(key, ["file", "label", "split", "size", "mtime_ns", "digest"])
-        state = FileState(row["size"], row["mtime_ns"], row["digest"])
-        return PictureFile(os.fsdecode(row["file"]), row["label"], row["split"]), state
+        return file_of(self.row(key, FILE_COLUMNS))
 
     def thumbnail(self, key: str) -> bytes:
         """Return the thumbnail of a row as JPEG.
@@ -214,6 +213,11 @@ class PictureStore:
             query = self._table.search().where(where).limit(k)
         rows: list[dict[str, Any]] = query.select(list(SHOWN)).to_list()
         return rows
+
+    def thumbnails(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """Return the thumbnails of several rows as JPEG, by id."""
+        rows = self._rows(keys, ["id", "thumbnail"]) if keys else []
+        return {row["id"]: bytes(row["thumbnail"]) for row in rows}
 
     def vector(self, key: str) -> Tensor:
         """Return the embedding [D] of a row.
@@ -239,6 +243,8 @@ class PictureStore:
         """
         if vector.shape != (self.model.dim,):
             raise ValueError(f"Expected an embedding [{self.model.dim}] (got {list(vector.shape)})")
+        if not (vector.isfinite().all() and vector.any()):
+            raise ValueError("the embedding of the picture is not finite, or 0: check the model")
         query = self._table.search(vector.numpy(), vector_column_name="vector")
         query = query.distance_type("cosine").limit(k).select([*SHOWN, "_distance"])
         if self.indexed():

@@ -89,10 +89,11 @@ def figures_after(record: RunRecord, epoch: str, split: Split = "test") -> dict[
 
 
 def selection_note(records: Sequence[RunRecord]) -> str:
-    """Say what the figures depend on (`selection_notes`), and what ranked the images."""
+    """Say what the figures depend on: `selection_notes`, `zero_shot_note`, and what ranked them."""
     engines = sorted({str(r.results["ranked_by"]) for r in records if "ranked_by" in r.results})
     ranked = [f"Ranked by {', '.join(engines)}."] if engines else []
-    return " ".join([*selection_notes(records), *ranked])
+    below = [note for record in records if (note := zero_shot_note(record))]
+    return " ".join([*selection_notes(records), *below, *ranked])
 
 
 def selection_notes(records: Sequence[RunRecord]) -> list[str]:
@@ -114,7 +115,6 @@ def selection_notes(records: Sequence[RunRecord]) -> list[str]:
         else:
             where = "the data set's validation split" if own else "held-out training classes"
             notes.append(f"Best epochs chosen by {metric} on {where}.")
-    notes += [note for record in records if (note := zero_shot_note(record))]
     closed = {
         closed_set_note(trained, r.results["test_classes"])
         for r in records

@@ -15,13 +15,10 @@ from starlette.exceptions import HTTPException
 
 from gcahng.data.datasets.pictures import TooManyPixels, decode_image
 from gcahng.inference.embedder import TrainedEmbedder
-from gcahng.inference.reader import FileState, PictureFile
+from gcahng.inference.reader import FileState, PictureFile, known_formats
 from gcahng.inference.rows import SHOWN
 from gcahng.inference.store import PictureStore, quoted
 
-# Formats of uploads: what cameras and browsers write. Pillow reads others with programs that were
-# not made for files of strangers, such as Ghostscript.
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")
 # Seconds after which a request looks for what other processes have written to the store.
 REFRESH = 2.0
 
@@ -58,8 +55,7 @@ class Finder:
         self._lock = Lock()
         self._refreshed = time.monotonic()
         self._counted: tuple[int, dict[str, int]] | None = None
-        Image.init()
-        self._formats = tuple(name for name in FORMATS if name in Image.OPEN)
+        self._formats = known_formats()
         # The first picture takes longer than those that follow.
         model.embed(Image.new("RGB", (64, 64)))
 

@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, Response
 
 from gcahng.data.datasets.pictures import decode_image
 from gcahng.files import printable
-from gcahng.inference.reader import FileState, PictureFile
+from gcahng.inference.reader import FileState, PictureFile, known_formats
 
 # Formats that browsers show, by Pillow's names; others are converted to JPEG.
 SHOWN_BY_BROWSERS = {
@@ -66,6 +66,6 @@ def original(file: PictureFile, state: FileState, most_pixels: int) -> Response:
 
 def _as_jpeg(path: str, most_pixels: int) -> bytes:
     content = io.BytesIO()
-    image = decode_image(Path(path).read_bytes(), most_pixels)
+    image = decode_image(Path(path).read_bytes(), most_pixels, known_formats())
     image.save(content, format="JPEG", quality=QUALITY)
     return content.getvalue()

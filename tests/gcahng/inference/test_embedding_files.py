@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from gcahng.inference import embedding_files
+from gcahng.inference import embed_files
 from gcahng.inference.embedder import TrainedEmbedder, load_embedder
 from gcahng.inference.embedding_files import write_embeddings
 from gcahng.inference.reader import find_pictures
@@ -54,7 +54,7 @@ class Stopped(Exception):
     pass
 
 
-def _stop_at(count: int, seen: list[int]) -> embedding_files.Progress:
+def _stop_at(count: int, seen: list[int]) -> embed_files.Progress:
     def progress(done: int, total: int) -> None:
         seen.append(done)
         if done == count:
@@ -66,8 +66,8 @@ def _stop_at(count: int, seen: list[int]) -> embedding_files.Progress:
 def test_goes_on_where_it_stopped(
     model: TrainedEmbedder, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedding_files, "PART", 4)
-    monkeypatch.setattr("gcahng.inference.embed_files.BATCH_SIZE", 4)
+    monkeypatch.setattr(embed_files, "PART", 4)
+    monkeypatch.setattr(embed_files, "BATCH_SIZE", 4)
     out, files = tmp_path / "found.npy", find_pictures([photos])
     with pytest.raises(Stopped):
         write_embeddings(model, files, out, progress=_stop_at(11, []))
@@ -95,7 +95,7 @@ def test_takes_nothing_from_another_run(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(embedding_files, "SECONDS", 0.0)
+    monkeypatch.setattr(embed_files, "SECONDS", 0.0)
     out, files = tmp_path / "found.npy", find_pictures([photos])
     with pytest.raises(Stopped):
         write_embeddings(model, files, out, progress=_stop_at(5, []))

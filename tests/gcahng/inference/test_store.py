@@ -8,8 +8,8 @@ import torch.nn.functional as F
 
 from gcahng.inference.database import TABLE
 from gcahng.inference.reader import EmbeddedPicture, FileState, PictureFile
-from gcahng.inference.rows import picture_id
-from gcahng.inference.store import PictureStore, StoreModel, quoted
+from gcahng.inference.rows import StoreModel, picture_id
+from gcahng.inference.store import PictureStore, quoted
 
 DIM, COUNT = 8, 200
 MODEL = StoreModel("runs/photos", "abc", DIM)
