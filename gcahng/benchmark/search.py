@@ -7,6 +7,7 @@ import torch
 from rich.console import Console
 
 from gcahng.benchmark import search_worker
+from gcahng.benchmark.drawn_vectors import CLASS_SIZE
 from gcahng.benchmark.measure import device_name
 from gcahng.benchmark.paths import write_benchmark
 from gcahng.benchmark.workers import CPU, parse_counts, run_workers
@@ -54,7 +55,7 @@ def run_search(
 
     notes = [
         f"{device_name(CPU)}, {torch.get_num_threads()} thread(s), LanceDB {lancedb.__version__}; "
-        f"D = {dim}, unit vectors around random centres, {search_worker.CLASS_SIZE} to a class, "
+        f"D = {dim}, unit vectors around random centres, {CLASS_SIZE} to a class, "
         f"thumbnails of {search_worker.THUMBNAIL_BYTES} bytes.",
         f"Write: in transactions of {search_worker.TRANSACTION}, without embedding. Searches: k = "
         "10, median. Recall: share of the 10 nearest that the index finds, mean over 200 pictures "

@@ -7,8 +7,8 @@ from statistics import median
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
+from gcahng.benchmark.drawn_vectors import draw_vectors
 from gcahng.benchmark.workers import CPU, Job, work
 from gcahng.inference.reader import EmbeddedPicture, FileState, PictureFile
 from gcahng.inference.recall import measure_recall
@@ -17,9 +17,6 @@ from gcahng.inference.store import PictureStore
 from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
 
 TRANSACTION = 512
-CLASS_SIZE = 50
-# Deviation of the vectors of a class from its centre, whose length is 1.
-SPREAD = 1.0
 # About what a picture's thumbnail takes.
 THUMBNAIL_BYTES = 6000
 QUERIES = 50
@@ -54,15 +51,6 @@ def measure(job: Job) -> dict[str, Any]:
         size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
         found["disk_mib"] = size / 2**20
     return found
-
-
-def draw_vectors(count: int, dim: int) -> torch.Tensor:
-    """Unit vectors [count, dim] around random class centres, as embeddings of pictures are."""
-    generator = torch.Generator().manual_seed(0)
-    classes = max(1, count // CLASS_SIZE)
-    centres = F.normalize(torch.randn(classes, dim, generator=generator))
-    noise = torch.randn(count, dim, generator=generator) * (SPREAD / dim**0.5)
-    return F.normalize(centres[torch.arange(count) % classes] + noise)
 
 
 def _pictures(vectors: torch.Tensor, start: int, end: int) -> list[EmbeddedPicture]:

@@ -20,13 +20,19 @@ Vectors = Annotated[
     str | None,
     typer.Option(help="Measure stores of these numbers of pictures, such as 10000,100000."),
 ]
+Embeddings = Annotated[
+    str | None,
+    typer.Option(help="Measure retrieval for these numbers of embeddings, such as 10000,60000."),
+]
 Experiments = Annotated[
     list[str] | None,
     typer.Option(help="Measure the whole step of an experiment instead; may be repeated."),
 ]
 Dim = Annotated[
     int,
-    typer.Option(min=8, max=65536, help="With --nodes or --vectors: channels of an embedding."),
+    typer.Option(
+        min=8, max=65536, help="With --nodes, --vectors or --retrieval: channels of an embedding."
+    ),
 ]
 
 
@@ -47,6 +53,7 @@ def benchmark(
     processes: Processes = None,
     nodes: Nodes = None,
     vectors: Vectors = None,
+    retrieval: Embeddings = None,
     dim: Dim = 512,
 ) -> None:
     """Compare the dense path with message passing over all edges, or time a training step.
@@ -60,10 +67,14 @@ def benchmark(
     Example: gcahng benchmark --nodes 81,162,324 --dim 128 --processes 1,2
 
     Example: gcahng benchmark --vectors 10000,100000
+
+    Example: gcahng benchmark --retrieval 10000,60000
     """
-    _check(out, overrides, experiment, several=bool(processes or nodes or vectors))
+    _check(out, overrides, experiment, several=bool(processes or nodes or vectors or retrieval))
     if vectors and (processes or nodes):
         raise ValueError("--vectors does not go together with --processes or --nodes")
+    if retrieval and (processes or nodes or vectors):
+        raise ValueError("--retrieval does not go together with --processes, --nodes or --vectors")
     # The profiler that counts memory logs every start and stop; it reads this when torch is
     # imported.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
@@ -76,6 +87,10 @@ def benchmark(
         from gcahng.benchmark.search import run_search
 
         run_search(vectors, dim, threads, out, console)
+    elif retrieval:
+        from gcahng.benchmark.retrieval import run_retrieval
+
+        run_retrieval(retrieval, dim, repetitions, threads, out, console, device)
     elif nodes:
         from gcahng.benchmark.scaling import run_scaling
 
@@ -99,4 +114,6 @@ def _check(
     if overrides and not experiment:
         raise ValueError(f"{overrides[0]!r} is a setting of an experiment: add --experiment NAME")
     if experiment and several:
-        raise ValueError("--experiment does not go together with --processes, --nodes or --vectors")
+        raise ValueError(
+            "--experiment does not go together with --processes, --nodes, --vectors or --retrieval"
+        )

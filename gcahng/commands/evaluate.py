@@ -21,8 +21,8 @@ def evaluate(
     Example: gcahng evaluate runs/quickstart-seed0
     """
     from gcahng.config import with_data_root
+    from gcahng.evaluation.engines import ranked_by
     from gcahng.evaluation.evaluate import retrieval_figures
-    from gcahng.evaluation.ranking import ranked_by
     from gcahng.reports.result_table import figure_columns
     from gcahng.reports.tables import results_table
     from gcahng.runs.folder import RunFolder

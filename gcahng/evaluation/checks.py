@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gcahng.evaluation.ranking import BLOCK
+from gcahng.evaluation.engines import BLOCK
 
 EXCLUSIONS = ("self", "first")
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gcahng.evaluation.checks import check_embeddings, check_labels, check_settings
-from gcahng.evaluation.ranking import Ranking
+from gcahng.evaluation.ranking import Ranking, unit_rows
 
 
 @torch.no_grad()
@@ -36,8 +36,8 @@ def retrieval_metrics(
         labels: `[N]`, integers.
         ks: The K of Recall@K; a K beyond the gallery size counts the whole gallery.
         is_query: Bool `[N]`: rank these against the rest, the gallery. None: all against all.
-        engine: `torch` (float64, on the embeddings' device) or `faiss` (float32, on its GPUs if it
-            has any), with equal results.
+        engine: `torch` (on the embeddings' device) or `faiss` (on its GPUs if it has any), with
+            equal results.
         exclude: Without `is_query`, what to remove from a query's ranking: `self`, the query; or
             `first`, the first item, as published, even if a duplicate ranks above the query.
         chunk: Number of queries ranked at once; None keeps temporaries near 64 MiB.
@@ -78,7 +78,7 @@ def nearest_neighbours(
         k: Number of neighbours, between 1 and the size of the gallery.
         is_query: Bool `[N]`; queries are compared with all other items, the gallery. None
             compares every item with all others.
-        engine: `torch` or `faiss`; the order is identical, similarities agree to 1e-6.
+        engine: `torch` or `faiss`, with equal results.
 
     Returns:
         Cosine similarities `[Q, k]` (float32, in [-1, 1]) and row indices into `embeddings`
@@ -103,9 +103,9 @@ def nearest_neighbours(
             f"Expected 'k' between 1 and {search.reach}, the size of the gallery (got {k})"
         )
     parts = search.queries.split(search.ranking.chunk(k))
-    found = [search.nearest(rows, k) for rows in parts]
-    similarities = torch.cat([values for values, _ in found]).float().clamp(-1, 1)
-    return similarities, search.gallery[torch.cat([indices for _, indices in found])]
+    indices = torch.cat([search.nearest(rows, k) for rows in parts])
+    exact = search.ranking.similarities(search.units[search.queries], indices)
+    return exact.float().clamp(-1, 1), search.gallery[indices]
 
 
 class _Search:
@@ -118,6 +118,7 @@ class _Search:
         exclude: As in `retrieval_metrics`.
 
     Attributes:
+        units: All embeddings `[N, D]` as `unit_rows`.
         queries: Row numbers `[Q]` of the queries.
         gallery: Row numbers `[G]` of the gallery.
         ranking: The ranked gallery.
@@ -127,7 +128,7 @@ class _Search:
     def __init__(
         self, embeddings: Tensor, is_query: Tensor | None, engine: str, exclude: str = "self"
     ) -> None:
-        self.embeddings = embeddings
+        self.units = unit_rows(embeddings)
         rows = torch.arange(len(embeddings), device=embeddings.device)
         self.queries, self.gallery = rows, rows
         if is_query is not None:
@@ -136,25 +137,31 @@ class _Search:
         # Without `is_query`, the gallery contains the query.
         self.drop = exclude if is_query is None else None
         self.reach = len(self.gallery) - int(is_query is None)
-        self.ranking = Ranking(embeddings if is_query is None else embeddings[~is_query], engine)
+        self.ranking = Ranking(self.units if is_query is None else self.units[~is_query], engine)
 
-    def nearest(self, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        """Return similarities and gallery indices `[Q, k]` of the k nearest items.
+    def nearest(
+        self, rows: Tensor, k: int, ordered: int | None = None, cuts: Sequence[int] = ()
+    ) -> Tensor:
+        """Return the gallery indices `[Q, k]` of the k nearest items.
 
         Args:
             rows: Row numbers `[Q]` of some queries.
             k: Number of items, between 1 and `reach`.
+            ordered: As in `Ranking.nearest`.
+            cuts: As in `Ranking.nearest`.
         """
         if self.drop is None:
-            return self.ranking.top(self.embeddings[rows], k)
-        similarities, indices = self.ranking.top(self.embeddings[rows], k + 1)
+            return self.ranking.nearest(self.units[rows], k, ordered, cuts)
+        # With and without the query, which need not be among the first.
+        cuts = [k, *cuts, *(cut + 1 for cut in cuts)]
+        ordered = None if ordered is None else ordered + 1
+        indices = self.ranking.nearest(self.units[rows], k + 1, ordered, cuts)
         is_self = indices == rows[:, None]
         # If k + 1 duplicates rank above the query itself, drop the last of them instead.
         is_self[:, -1] |= ~is_self.any(dim=1)
         dropped = is_self.int().argmax(dim=1, keepdim=True) if self.drop == "self" else 0
         columns = torch.arange(k, device=rows.device).expand(len(rows), k)
-        columns = columns + (columns >= dropped)
-        return similarities.gather(1, columns), indices.gather(1, columns)
+        return indices.gather(1, columns + (columns >= dropped))
 
 
 def _count_relevant(search: _Search, classes: Tensor) -> Tensor:
@@ -193,10 +200,12 @@ def _score_queries(
     # Process queries in order of R, so that a large class does not increase k for all queries.
     waiting = relevant.argsort(descending=True)
     while len(waiting):
-        k = min(search.reach, max(*ks, int(relevant[waiting[0]])))
+        # Recall@K counts a match anywhere among the K nearest; only the first R need an order.
+        ordered = int(relevant[waiting[0]])
+        k = min(search.reach, max(*ks, ordered))
         part, waiting = waiting.tensor_split([chunk or search.ranking.chunk(k)])
         rows = search.queries[part]
-        found = search.gallery[search.nearest(rows, k)[1]]
+        found = search.gallery[search.nearest(rows, k, ordered, ks)]
         hits = classes[found] == classes[rows][:, None]
         # On the CPU, where sums are taken in one order: the same figures from every device.
         scores[part.cpu()] = _scores(hits.cpu(), relevant[part].cpu(), ks)

@@ -7,7 +7,7 @@ import torch
 from lightning_fabric import Fabric, seed_everything
 
 from gcahng.config import ExperimentConfig
-from gcahng.evaluation.ranking import ranked_by
+from gcahng.evaluation.engines import ranked_by
 from gcahng.generators import HardNegatives
 from gcahng.processes import rank, wait_for_first
 from gcahng.runs.folder import RunFolder

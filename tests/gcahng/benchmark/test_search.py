@@ -5,7 +5,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from gcahng.benchmark import search_worker
+from gcahng.benchmark.drawn_vectors import draw_vectors
 from gcahng.benchmark.search import run_search
 
 REPOSITORY = Path(__file__).parents[3]
@@ -26,7 +26,7 @@ def test_rows_and_files(
 
 
 def test_drawn_vectors_form_classes() -> None:
-    vectors = search_worker.draw_vectors(500, 64)
+    vectors = draw_vectors(500, 64)
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(500))
     similarity = vectors @ vectors.T
     same = torch.arange(500) % 10 == (torch.arange(500) % 10)[:, None]

@@ -24,7 +24,7 @@ def golden_files():
 
 def loop_oracle(embeddings, labels, ks, is_query=None, exclude="self"):
     """The metrics computed from their definitions, query by query in float64."""
-    units = unit_rows(embeddings)
+    units = unit_rows(embeddings).double()
     items = range(len(labels))
     queries = [i for i in items if is_query is None or is_query[i]]
     recalls = dict.fromkeys(ks, 0)

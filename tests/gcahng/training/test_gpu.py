@@ -10,7 +10,7 @@ from torch import nn
 
 from gcahng import load_run
 from gcahng.evaluation.evaluate import retrieval_figures
-from gcahng.evaluation.ranking import Ranking
+from gcahng.evaluation.ranking import Ranking, unit_rows
 from gcahng.generators import GENERATORS
 from gcahng.losses import NPairLoss
 from gcahng.runs.loading import embed_split
@@ -113,8 +113,11 @@ def test_a_run_is_evaluated_where_it_was_trained(tmp_path: Path) -> None:
 
 
 def test_ranking_is_that_of_the_cpu() -> None:
-    embeddings = torch.randint(-2, 3, (500, 6), generator=torch.manual_seed(0)).float()
-    expected = Ranking(embeddings).top(embeddings, 20)
-    found = Ranking(embeddings.to(DEVICE)).top(embeddings.to(DEVICE), 20)
-    assert torch.equal(found[0].cpu(), expected[0])
-    assert torch.equal(found[1].cpu(), expected[1])
+    coarse = torch.randint(-2, 3, (500, 6), generator=torch.manual_seed(0)).float()
+    for embeddings, k in ((coarse, 20), (torch.randn(5000, 512), 9)):
+        units = unit_rows(embeddings)
+        assert torch.equal(unit_rows(embeddings.to(DEVICE)).cpu(), units)
+        found = Ranking(units.to(DEVICE)).nearest(units.to(DEVICE), k)
+        assert torch.equal(found.cpu(), Ranking(units).nearest(units, k))
+        exact = Ranking(units.to(DEVICE)).similarities(units.to(DEVICE), found)
+        assert torch.equal(exact.cpu(), Ranking(units).similarities(units, found.cpu()))
