@@ -24,9 +24,10 @@ class Correlation:
         coefficients: η in (0, 1): [B, B, D] for ordered pairs, or [M, D] for the pairs i ≤ j of
             the dense path.
         pairs: The pairs of the dense path, or None.
-        node_logits: [B, num_classes] class scores of the nodes.
+        class_features: [B, D] node features that the class head maps to class scores.
         x: [B, D] node features after the last layer.
         edge_attr: [B², D] or, on the dense path, [M, D] edge features after the last layer.
+        class_head: The linear map from `class_features` to class scores.
 
     Example:
         >>> z, labels = torch.randn(4, 8), torch.tensor([0, 1, 0, 1])
@@ -39,14 +40,20 @@ class Correlation:
 
     coefficients: Tensor
     pairs: Pairs | None
-    node_logits: Tensor
+    class_features: Tensor
     x: Tensor
     edge_attr: Tensor
+    class_head: nn.Module
 
     @property
     def channel_coefficients(self) -> Tensor:
         """η [B, B, D], one per ordered pair and channel; expanded on demand on the dense path."""
         return self.coefficients if self.pairs is None else self.pairs.to_dense(self.coefficients)
+
+    @property
+    def node_logits(self) -> Tensor:
+        """Class scores [B, num_classes] of the nodes, computed on demand."""
+        return self.class_head(self.class_features)
 
 
 class CorrelationNetwork(nn.Module):
@@ -125,8 +132,8 @@ class CorrelationNetwork(nn.Module):
             coefficients = coefficients.view(x.size(0), x.size(0), -1)
         if detach_coefficients:
             coefficients = coefficients.detach()
-        logits = self.class_head(self.class_norm(x))
-        return Correlation(coefficients, pairs, logits, x, edge_attr)
+        features = self.class_norm(x)
+        return Correlation(coefficients, pairs, features, x, edge_attr, self.class_head)
 
     def build_graph(self, embeddings: Tensor, labels: Tensor) -> Data | PairGraph:
         """Build the graph of the fastest path that this network supports in its current mode."""

@@ -48,15 +48,21 @@ class Shape:
     def __str__(self) -> str:
         return (
             f"{self.classes} classes × {self.samples}, D = {self.dim}, "
-            f"layers = {self.layers}, heads = {self.heads}"
+            f"layers = {self.layers}, heads = {self.heads}, {self.outputs} training classes"
         )
 
+    @property
+    def outputs(self) -> int:
+        """C, the number of outputs of the classifiers."""
+        return self.training_classes or 2 * self.classes
 
+
+# With the training classes of CUB-200-2011, Stanford Online Products and In-Shop.
 SHAPES = {
-    "A": Shape(27, 3, 512, 2, 4),
-    "B": Shape(40, 2, 512, 1, 2),
+    "A": Shape(27, 3, 512, 2, 4, training_classes=100),
+    "B": Shape(40, 2, 512, 1, 2, training_classes=11_318),
     # Message passing over the edges of 360 nodes would take about 25 s and 6.5 GiB, going by B.
-    "C": Shape(120, 3, 384, 1, 4, reference=False),
+    "C": Shape(120, 3, 384, 1, 4, reference=False, training_classes=3_997),
 }
 SMALL = Shape(4, 3, 16, 2, 2)
 
@@ -101,22 +107,25 @@ def matmul_flops(shape: Shape) -> float:
     Counted in D² multiply-adds, a layer needs 9 per pair i ≤ j (1 from edges to nodes, 8 in the
     feed-forward) and 16 per node. Backward takes twice as many, except where no gradient is needed:
     the last edge update and the head in the metric pass, the first edges in the generator pass.
-    Attention between nodes, interpolation and classifiers add about 1 % and are not counted.
+    The classifier of the negatives is fixed: it takes 2 D·C for each. Attention between nodes and
+    interpolation add about 1 % and are not counted.
     """
     layers = shape.layers
     forward = 9 * layers + 1
     metric = 2 * layers + 16 * (layers - 1)
     generated = 16 * layers + 2 * layers - 1 + 2
     per_pair = 2 * forward + metric + generated
-    return 2.0 * shape.dim**2 * shape.pairs * per_pair + node_flops(shape)
+    negatives = shape.nodes * shape.classes
+    classified = 2.0 * 2 * negatives * shape.dim * shape.outputs
+    return 2.0 * shape.dim**2 * shape.pairs * per_pair + classified + node_flops(shape)
 
 
 def node_flops(shape: Shape) -> float:
-    """The part of `matmul_flops` for nodes; the rest is for pairs."""
+    """The part of `matmul_flops` for nodes; the rest is for pairs and negatives."""
     layers = shape.layers
     # Of a layer's 16 maps of the nodes, 4 belong to the edge update.
     per_node = 2 * (16 * layers + 1) + 2 * (16 * layers - 4 + 1) + 2 * 16 * layers + 1
-    return 2.0 * shape.dim**2 * shape.nodes * per_node
+    return 2.0 * shape.dim * shape.nodes * (shape.dim * per_node + 3 * shape.outputs)
 
 
 def build_generator(shape: Shape, variant: Variant, device: torch.device) -> HardNegativeGenerator:
@@ -124,7 +133,7 @@ def build_generator(shape: Shape, variant: Variant, device: torch.device) -> Har
     torch.manual_seed(0)
     generator = HardNegativeGenerator(
         shape.dim,
-        shape.training_classes or 2 * shape.classes,
+        shape.outputs,
         layers=shape.layers,
         heads=shape.heads,
         edge_heads=1,

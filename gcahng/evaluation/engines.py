@@ -15,7 +15,7 @@ BUDGET = 2**23
 # A similarity computed individually costs about this many times as much as in a matrix product.
 PAIR_COST = 64
 # Sizes of the groups of columns in `largest`; outside of this range it gains nothing.
-SMALLEST_GROUP, LARGEST_GROUP = 4, 16
+SMALLEST_GROUP, LARGEST_GROUP = 4, 12
 # The most neighbours that an index on a GPU returns; more are searched on the CPU.
 FAISS_GPU_NEIGHBOURS = 2048
 
@@ -87,7 +87,7 @@ def largest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
         (tensor([[0.4000, 0.3000]]), tensor([[1, 3]]))
     """
     columns = scores.size(1)
-    size = min(LARGEST_GROUP, int((columns / count) ** 0.5))
+    size = min(LARGEST_GROUP, int((columns / (2 * count)) ** 0.5))
     if size < SMALLEST_GROUP:
         values, indices = scores.topk(count)
         return values, indices

@@ -14,6 +14,7 @@ from gcahng.generators.hardness import LossMeans
 from gcahng.generators.negatives import HardNegatives, Synthetic
 from gcahng.graph import BatchLayout, batch_layout
 from gcahng.graph.dense.own_anchors import OwnAnchors
+from gcahng.losses.linear_cross_entropy import linear_cross_entropy
 from gcahng.losses.synthetic_npair import synthetic_npair
 
 
@@ -81,7 +82,7 @@ class NegativeGenerator(nn.Module, ABC):
         self.normalize, self.temperature = normalize, temperature
         self.detach_anchor = detach_anchor
         self.hardness = LossMeans()
-        self.linear_head: nn.Module | None = None
+        self.linear_head: nn.Sequential | None = None
         if linear_ce_weight:
             self.linear_head = nn.Sequential(
                 nn.BatchNorm1d(embedding_dim), nn.Linear(embedding_dim, num_classes)
@@ -210,8 +211,11 @@ class NegativeGenerator(nn.Module, ABC):
     def _linear_ce(self, slots: Tensor, layout: BatchLayout) -> dict[str, Tensor]:
         if self.linear_head is None:
             return {}
-        logits = self.linear_head(slots.flatten(0, 1))
-        return {"linear_ce": self.linear_ce_weight * F.cross_entropy(logits, layout.labels)}
+        norm, linear = self.linear_head
+        assert isinstance(linear, nn.Linear)
+        inputs, targets = norm(slots.flatten(0, 1)), layout.labels
+        loss = linear_cross_entropy(inputs, linear.weight, linear.bias, targets, reduction="mean")
+        return {"linear_ce": self.linear_ce_weight * loss}
 
     def _layout(self, labels: Tensor, layout: BatchLayout | None) -> BatchLayout:
         if layout is not None:

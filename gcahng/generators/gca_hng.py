@@ -26,6 +26,7 @@ from gcahng.graph import (
 from gcahng.graph.dense.own_anchors import own_anchors, share_of
 from gcahng.graph.dense.pairs import Pairs
 from gcahng.losses.generator import anchor_similarity, diversity, negative_classification
+from gcahng.losses.linear_cross_entropy import linear_cross_entropy
 
 # Published weights of the classifier's cross entropy and of the diversity term.
 CLASSIFIER_WEIGHT = 10.0
@@ -165,7 +166,10 @@ class HardNegativeGenerator(NegativeGenerator):
         negatives, own = self._mix(slots, coefficients, pairs, draws), own_anchors(pairs)
         losses = {}
         if self.node_ce_weight:
-            node_ce = F.cross_entropy(correlation.node_logits, layout.labels)
+            head = self.graph.class_head
+            node_ce = linear_cross_entropy(
+                correlation.class_features, head.weight, head.bias, layout.labels, reduction="mean"
+            )
             losses["node_ce"] = self.node_ce_weight * node_ce
         losses |= self._linear_ce(slots, layout)
         losses = {name: share_of(value, own) for name, value in losses.items()}
@@ -180,8 +184,10 @@ class HardNegativeGenerator(NegativeGenerator):
     def classifier_loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """10 · cross entropy of the linear classifier on the detached embeddings."""
         embeddings = embeddings.detach()
-        logits = self.classifier(F.normalize(embeddings) if self.normalize else embeddings)
-        return CLASSIFIER_WEIGHT * F.cross_entropy(logits, labels.long())
+        embeddings = F.normalize(embeddings) if self.normalize else embeddings
+        weight, bias = self.classifier.weight, self.classifier.bias
+        loss = linear_cross_entropy(embeddings, weight, bias, labels.long(), reduction="mean")
+        return CLASSIFIER_WEIGHT * loss
 
     def generator_losses(
         self,
@@ -209,10 +215,11 @@ class HardNegativeGenerator(NegativeGenerator):
         # The classifier is trained on what the metric step uses: on the unit sphere if configured.
         negatives = self.normalize_if_configured(negatives)
         weight, bias = self.classifier.weight.detach(), self.classifier.bias.detach()
-        logits = F.linear(negatives, weight, bias)
+        generator_ce = negative_classification(
+            negatives, weight, bias, layout.classes, self.keep_own_class, own
+        )
         losses = {
-            "generator_ce": self.gamma
-            * negative_classification(logits, layout.classes, self.keep_own_class, own),
+            "generator_ce": self.gamma * generator_ce,
             "similarity": anchor_similarity(slots, negatives, self.misplaced_similarity_mask, own),
             "diversity": share_of(DIVERSITY_SCALE * diversity(coefficients, pairs), own),
         }

@@ -2,12 +2,12 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from gcahng.graph.dense.own_anchors import OwnAnchors
 from gcahng.graph.dense.pair_functions import pair_spread
 from gcahng.graph.dense.pairs import Pairs
 from gcahng.graph.precision import full_precision
+from gcahng.losses.linear_cross_entropy import linear_cross_entropy
 
 COSINE_EPS = 1e-8  # minimum length, as in torch's cosine_similarity
 
@@ -38,23 +38,29 @@ def misplaced_own_class(samples: int, classes: int, device: torch.device | None 
     return mask.view(samples, classes, classes)
 
 
-@full_precision
 def negative_classification(
-    logits: Tensor, classes: Tensor, keep_own_class: bool = False, own: OwnAnchors | None = None
+    negatives: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    classes: Tensor,
+    keep_own_class: bool = False,
+    own: OwnAnchors | None = None,
 ) -> Tensor:
     r"""Cross entropy of a linear classifier on the negatives, with target class b.
 
-    .. math:: \mathrm{mean}_{p,a,b \ne a} \, \mathrm{CE}(\mathrm{classifier}(\tilde n_{p,a,b}), b)
+    .. math:: \mathrm{mean}_{p,a,b \ne a} \, \mathrm{CE}(W \tilde n_{p,a,b} + w, b)
 
     Args:
-        logits: [P, S, S, num_classes], or [n, S, num_classes] of the anchors `own`.
+        negatives: [P, S, S, D], or [n, S, D] of the anchors `own`.
+        weight: W [C, D] of the classifier.
+        bias: w [C].
         classes: [S] labels of the sampled classes.
         keep_own_class: Include the entries b = a in the mean, as published.
         own: As in `synthetic_npair`; the result is then the part of these anchors.
     """
-    rows = logits.flatten(0, -2)
-    losses = F.cross_entropy(rows, classes.repeat(len(rows) // len(classes)), reduction="none")
-    losses = losses.view(-1, len(classes))
+    anchors = negatives.shape[:-2].numel()
+    losses = linear_cross_entropy(negatives, weight, bias, classes.repeat(anchors))
+    losses = losses.view(anchors, len(classes))
     if keep_own_class:
         return losses.sum() / (_total(losses, own) * len(classes))
     return _mean_of_others(losses, own)

@@ -7,6 +7,7 @@ from torch import Tensor
 from gcahng import HardNegativeGenerator
 from gcahng.generators import HardNegatives
 from gcahng.graph import batch_layout
+from gcahng.losses import linear_cross_entropy
 from tests.gcahng import oracle
 from tests.graph.oracle import assert_near
 
@@ -260,3 +261,25 @@ def test_state_carries_the_hardness() -> None:
     other.hardness.end_epoch()
     assert other.hardness.metric == 8
     assert other.hardness.generator == 9
+
+
+@both_paths
+@pytest.mark.parametrize("published", [True, False])
+def test_logits_in_chunks_give_the_same_step(
+    path: str, published: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    z, draws = batch()
+    found = []
+    for large in (linear_cross_entropy.LARGE, 0):
+        monkeypatch.setattr(linear_cross_entropy, "LARGE", large)
+        monkeypatch.setattr(linear_cross_entropy, "CHUNK", 4 * CLASSES)
+        generator = make(path=path, keep_own_class=published, linear_ce_weight=0.5)
+        added = generator(z, LABELS, draws=draws)
+        classifier = generator.classifier_loss(z, LABELS)
+        generated = generator.generator_losses(z, LABELS, draws=draws)
+        terms = {**added.losses, **generated.losses, "classifier": classifier}
+        leaves = [z, *(p for p in generator.parameters() if p.requires_grad)]
+        total = added.total + classifier + generated.total
+        found.append([*terms.values(), *_gradients(total, leaves)])
+    for whole, chunked in zip(*found, strict=True):
+        assert_near("term or gradient", chunked, whole, 1e-12)

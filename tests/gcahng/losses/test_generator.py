@@ -28,11 +28,19 @@ def coefficients(size: int = 6) -> Tensor:
     return torch.rand(size, size, 3, dtype=torch.float64)
 
 
+def classify(logits: Tensor, classes: Tensor, keep_own_class: bool = False) -> Tensor:
+    """The loss of given logits: their classifier is the identity."""
+    weight = torch.eye(logits.size(-1), dtype=logits.dtype)
+    return negative_classification(
+        logits, weight, weight.new_zeros(len(weight)), classes, keep_own_class
+    )
+
+
 @shapes
 @either
 def test_classification_equals_the_loop(samples: int, classes: int, published: bool) -> None:
     logits, labels = 3 * batch(samples, classes, 7)[1], torch.randperm(7)[:classes]
-    ours = negative_classification(logits, labels, published)
+    ours = classify(logits, labels, published)
     assert_near("loss", ours, oracle.negative_classification(logits, labels, published), 1e-13)
 
 
@@ -63,7 +71,7 @@ def test_diversity_by_pairs_is_that_of_the_symmetric_coefficients() -> None:
 @either
 def test_gradcheck(published: bool) -> None:
     logits, classes = batch(2, 3, 4)[1].requires_grad_(), torch.tensor([3, 0, 1])
-    torch.autograd.gradcheck(lambda x: negative_classification(x, classes, published), logits)
+    torch.autograd.gradcheck(lambda x: classify(x, classes, published), logits)
     leaves = tuple(tensor.requires_grad_() for tensor in batch(2, 3))
     torch.autograd.gradcheck(lambda z, n: anchor_similarity(z, n, published), leaves)
     torch.autograd.gradcheck(diversity, coefficients(3).requires_grad_())
@@ -106,8 +114,8 @@ def test_quirk_similarity_divides_by_all_entries() -> None:
 
 def test_quirk_classification_keeps_its_own_class() -> None:
     logits, classes = batch(SAMPLES, CLASSES, 6)[1].requires_grad_(), torch.tensor([5, 0, 2, 1])
-    corrected = negative_classification(logits, classes)
-    published = negative_classification(logits, classes, keep_own_class=True)
+    corrected = classify(logits, classes)
+    published = classify(logits, classes, keep_own_class=True)
     assert abs(corrected - published) > 1e-3
     assert _own_class_gradient(corrected, logits).max() == 0
     assert _own_class_gradient(published, logits).min() > 1e-3
@@ -117,8 +125,8 @@ def test_quirk_classification_keeps_its_own_class() -> None:
 def test_classes_may_be_permuted(published: bool) -> None:
     logits, labels = batch(SAMPLES, CLASSES, 6)[1], torch.tensor([5, 0, 2, 1])
     order = torch.tensor([2, 0, 3, 1])
-    permuted = negative_classification(logits[:, order][:, :, order], labels[order], published)
-    assert_near("loss", permuted, negative_classification(logits, labels, published), 1e-13)
+    permuted = classify(logits[:, order][:, :, order], labels[order], published)
+    assert_near("loss", permuted, classify(logits, labels, published), 1e-13)
 
 
 @either
@@ -128,7 +136,7 @@ def test_extreme_values_stay_finite(published: bool) -> None:
         z = (scale * slots.float()).requires_grad_()
         n = (scale * negatives.float()).requires_grad_()
         loss = anchor_similarity(z, n, published)
-        loss = loss + negative_classification(n, torch.arange(CLASSES), published)
+        loss = loss + classify(n, torch.arange(CLASSES), published)
         loss.backward()
         assert loss.isfinite()
         assert z.grad.isfinite().all()
