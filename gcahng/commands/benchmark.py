@@ -70,11 +70,8 @@ def benchmark(
 
     Example: gcahng benchmark --retrieval 10000,60000
     """
-    _check(out, overrides, experiment, several=bool(processes or nodes or vectors or retrieval))
-    if vectors and (processes or nodes):
-        raise ValueError("--vectors does not go together with --processes or --nodes")
-    if retrieval and (processes or nodes or vectors):
-        raise ValueError("--retrieval does not go together with --processes, --nodes or --vectors")
+    _check_settings(out, overrides, experiment)
+    _check_together(experiment, vectors, retrieval, nodes, processes)
     # The profiler that counts memory logs every start and stop; it reads this when torch is
     # imported.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
@@ -105,15 +102,19 @@ def benchmark(
         run_benchmark(names, repetitions, threads, out, console, device)
 
 
-def _check(
-    out: Path | None, overrides: list[str] | None, experiment: list[str] | None, several: bool
+def _check_settings(
+    out: Path | None, overrides: list[str] | None, experiment: list[str] | None
 ) -> None:
     from gcahng.files import check_folder
 
     check_folder(out, "--out")
     if overrides and not experiment:
         raise ValueError(f"{overrides[0]!r} is a setting of an experiment: add --experiment NAME")
-    if experiment and several:
-        raise ValueError(
-            "--experiment does not go together with --processes, --nodes, --vectors or --retrieval"
-        )
+
+
+def _check_together(*values: object) -> None:
+    """Refuse two options that say what to measure, except for --nodes and --processes."""
+    options = ("--experiment", "--vectors", "--retrieval", "--nodes", "--processes")
+    given = [option for option, value in zip(options, values, strict=True) if value]
+    if len(given) > 1 and given != ["--nodes", "--processes"]:
+        raise ValueError(f"{given[0]} does not go together with {given[1]}")
