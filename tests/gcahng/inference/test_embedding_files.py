@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from gcahng.inference import embed_files
+from gcahng.inference import embed_files, embedding_files
 from gcahng.inference.embedder import TrainedEmbedder, load_embedder
 from gcahng.inference.embedding_files import write_embeddings
 from gcahng.inference.reader import find_pictures
@@ -146,3 +146,20 @@ def test_parquet_without_pyarrow(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ImportError, match=r'pip install "gcahng\[search\]"'):
         write_embeddings(model, [], tmp_path / "found.parquet")
+
+
+def test_a_table_of_the_users_is_not_replaced(
+    model: TrainedEmbedder, photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "photos.csv").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"photos\.csv' is in the way: name another file"):
+        write_embeddings(model, find_pictures([photos]), tmp_path / "photos.npy")
+    assert (tmp_path / "photos.csv").read_text() == "mine"
+
+
+def test_too_many_paths_for_safetensors(
+    model: TrainedEmbedder, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding_files, "MOST_HEADER_BYTES", 100)
+    with pytest.raises(ValueError, match="the paths of 18 pictures do not fit"):
+        write_embeddings(model, find_pictures([photos]), tmp_path / "found.safetensors")

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from gcahng.inference import embed_files, indexing
-from gcahng.inference.embedder import TrainedEmbedder, load_embedder, load_store_model
+from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.indexing import index_folder
 from gcahng.inference.recall import measure_recall
 from gcahng.inference.store import PictureStore
 from gcahng.runs.lock import exclusive_lock
-from tests.gcahng.inference.conftest import draw, write_model
+from tests.gcahng.inference.conftest import draw
 
 ALL = 18
 
@@ -36,7 +36,7 @@ def counted(model: TrainedEmbedder, monkeypatch: pytest.MonkeyPatch) -> list[int
     return embedded
 
 
-def _index(
+def index(
     model: TrainedEmbedder, photos: Path, store: Path, **settings: bool
 ) -> tuple[PictureStore, str]:
     made, changes = index_folder(model, photos, store, **settings)  # type: ignore[arg-type]
@@ -44,7 +44,7 @@ def _index(
 
 
 def test_vectors_are_the_models(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
-    store, changes = _index(model, photos, tmp_path / "store")
+    store, changes = index(model, photos, tmp_path / "store")
     assert changes == "18 added, 0 replaced, 0 deleted, 0 unchanged"
     assert len(store) == ALL
     assert store.labels() == {"bowl": 6, "cup": 6, "lamp": 6}
@@ -64,17 +64,17 @@ def test_only_changes_are_embedded(
     model: TrainedEmbedder, photos: Path, tmp_path: Path, counted: list[int]
 ) -> None:
     store = tmp_path / "store"
-    _index(model, photos, store)
+    index(model, photos, store)
     assert sum(counted) == ALL
     counted.clear()
-    assert _index(model, photos, store)[1] == "0 added, 0 replaced, 0 deleted, 18 unchanged"
+    assert index(model, photos, store)[1] == "0 added, 0 replaced, 0 deleted, 18 unchanged"
     assert sum(counted) == 0
     draw(photos / "cup" / "new.png", "black", 1)
     shutil.copy(photos / "bowl" / "1.png", photos / "bowl" / "0.png")
     os.utime(photos / "bowl" / "2.png", ns=(1, 1))  # the same content at another time
     (photos / "lamp" / "0.png").unlink()
     shutil.rmtree(photos / "lamp")
-    made, changes = _index(model, photos, store)
+    made, changes = index(model, photos, store)
     assert changes == "1 added, 1 replaced, 6 deleted, 11 unchanged"
     assert sum(counted) == 2
     assert made.labels() == {"bowl": 6, "cup": 7}
@@ -82,14 +82,14 @@ def test_only_changes_are_embedded(
     assert first == pytest.approx(1)
     assert second == pytest.approx(1)
     counted.clear()
-    assert _index(model, photos, store)[1] == "0 added, 0 replaced, 0 deleted, 13 unchanged"
+    assert index(model, photos, store)[1] == "0 added, 0 replaced, 0 deleted, 13 unchanged"
     assert sum(counted) == 0
 
 
 def test_unreadable_files_are_listed_and_leave_the_store(
     model: TrainedEmbedder, photos: Path, tmp_path: Path
 ) -> None:
-    _index(model, photos, tmp_path / "store")
+    index(model, photos, tmp_path / "store")
     (photos / "cup" / "0.png").write_bytes(b"not any more")
     store, changes = index_folder(model, photos, tmp_path / "store")
     assert [Path(bad.file.path).name for bad in changes.unreadable] == ["0.png"]
@@ -99,8 +99,8 @@ def test_unreadable_files_are_listed_and_leave_the_store(
 
 
 def test_folders_share_a_store(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
-    _index(model, photos / "cup", tmp_path / "store")
-    store, changes = _index(model, photos / "lamp", tmp_path / "store")
+    index(model, photos / "cup", tmp_path / "store")
+    store, changes = index(model, photos / "lamp", tmp_path / "store")
     assert changes == "6 added, 0 replaced, 0 deleted, 0 unchanged"
     assert len(store) == 12
 
@@ -108,7 +108,7 @@ def test_folders_share_a_store(model: TrainedEmbedder, photos: Path, tmp_path: P
 def test_an_empty_folder_deletes_nothing(
     model: TrainedEmbedder, photos: Path, tmp_path: Path
 ) -> None:
-    _index(model, photos, tmp_path / "store")
+    index(model, photos, tmp_path / "store")
     shutil.rmtree(photos)
     photos.mkdir()
     with pytest.raises(ValueError, match="has no pictures; the store is left as it is"):
@@ -147,7 +147,7 @@ def test_a_killed_run_continues(
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert len(PictureStore(store)) == 8, "two whole transactions"
-    made, changes = _index(model, photos, store)
+    made, changes = index(model, photos, store)
     assert changes == "10 added, 0 replaced, 0 deleted, 8 unchanged"
     assert sum(counted) == 10
     assert len(made) == ALL
@@ -158,42 +158,11 @@ def test_slow_pictures_are_written_in_time(
 ) -> None:
     monkeypatch.setattr(embed_files, "SECONDS", 0.0)
     monkeypatch.setattr(indexing, "MOST_FRAGMENTS", 100)
-    store, _ = _index(model, photos, tmp_path / "store")
+    store, _ = index(model, photos, tmp_path / "store")
     assert store.fragments() == ALL
     monkeypatch.setattr(indexing, "MOST_FRAGMENTS", 5)
-    store, _ = _index(model, photos, tmp_path / "store")
+    store, _ = index(model, photos, tmp_path / "store")
     assert (store.fragments(), len(store)) == (1, ALL)
-
-
-def test_another_model_is_refused(
-    model: TrainedEmbedder, other_model_folder: Path, photos: Path, tmp_path: Path
-) -> None:
-    other, store = load_embedder(other_model_folder), tmp_path / "store"
-    _index(model, photos, store)
-    sentence = "embeddings of different models cannot be compared"
-    with pytest.raises(ValueError, match=sentence):
-        index_folder(other, photos, store)
-    with pytest.raises(ValueError, match=sentence):
-        other.search(store, photos / "cup" / "0.png")
-    with pytest.raises(ValueError, match=sentence):
-        load_store_model(PictureStore(store), other_model_folder)
-
-
-def test_the_model_is_found_from_anywhere_and_where_it_moved(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_model(tmp_path / "model", 2)
-    monkeypatch.chdir(tmp_path)
-    store, _ = _index(load_embedder("model"), photos, tmp_path / "store")
-    monkeypatch.chdir("/")
-    assert load_store_model(store).dim == 16
-    (tmp_path / "model").rename(tmp_path / "moved")
-    with pytest.raises(FileNotFoundError, match="say with --model where it is"):
-        load_store_model(store)
-    assert load_store_model(store, tmp_path / "moved").dim == 16
-    write_model(tmp_path / "model", 3)
-    with pytest.raises(ValueError, match="is not the model any more that the store was made with"):
-        load_store_model(store)
 
 
 @pytest.mark.parametrize("name", ["file.txt", "full"])
@@ -220,7 +189,7 @@ def test_index_for_approximate_search(
     with pytest.raises(ValueError, match="--ann: the store has 18 pictures, which exact"):
         index_folder(model, photos, tmp_path / "store", ann=True)
     monkeypatch.setattr(indexing, "FEWEST_FOR_ANN", 10)
-    store, _ = _index(model, photos, tmp_path / "store", ann=True)
+    store, _ = index(model, photos, tmp_path / "store", ann=True)
     assert store.indexed()
     recall = measure_recall(store, k=3)
     assert (recall.queries, recall.k) == (ALL, 3)
@@ -228,7 +197,7 @@ def test_index_for_approximate_search(
     assert "of the 3 nearest (mean over 18 pictures)" in str(recall)
     # New pictures are found, with the index and without.
     draw(photos / "cup" / "new.png", "black", 1)
-    store, _ = _index(model, photos, tmp_path / "store")
+    store, _ = index(model, photos, tmp_path / "store")
     for exact in (True, False):
         found = model.search(store, photos / "cup" / "new.png", k=1, exact=exact)
         assert found[0].path == str(photos / "cup" / "new.png")
@@ -239,12 +208,12 @@ def test_names_that_are_not_utf8(model: TrainedEmbedder, photos: Path, tmp_path:
     shutil.copy(photos / "cup" / "0.png", raw)
     quoted = photos / "cup" / 'a\'b "c" [d].png'
     shutil.copy(photos / "cup" / "1.png", quoted)
-    changes = _index(model, photos, tmp_path / "store")[1]
+    changes = index(model, photos, tmp_path / "store")[1]
     assert changes.startswith("20 added")
-    assert _index(model, photos, tmp_path / "store")[1].endswith("20 unchanged")
+    assert index(model, photos, tmp_path / "store")[1].endswith("20 unchanged")
     os.remove(raw)
     quoted.unlink()
-    assert _index(model, photos, tmp_path / "store")[1].startswith("0 added, 0 replaced, 2 del")
+    assert index(model, photos, tmp_path / "store")[1].startswith("0 added, 0 replaced, 2 del")
 
 
 def test_progress_reaches_the_total(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
@@ -256,9 +225,53 @@ def test_progress_reaches_the_total(model: TrainedEmbedder, photos: Path, tmp_pa
 def test_changes_by_another_process_are_seen(
     model: TrainedEmbedder, photos: Path, tmp_path: Path
 ) -> None:
-    store, _ = _index(model, photos, tmp_path / "store")
+    store, _ = index(model, photos, tmp_path / "store")
     time.sleep(0.01)
     (photos / "cup" / "0.png").unlink()
-    _index(model, photos, tmp_path / "store")
+    index(model, photos, tmp_path / "store")
     store.refresh()
     assert len(store) == ALL - 1
+
+
+def test_classes_follow_the_folder(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
+    (photos / "train").mkdir()
+    for name in ("bowl", "cup", "lamp"):
+        (photos / name).rename(photos / "train" / name)
+    store, _ = index(model, photos, tmp_path / "store")
+    assert store.labels() == {"train": ALL}
+    # A folder test/ makes train/ a split.
+    draw(photos / "test" / "vase" / "0.png", "black", 0)
+    store, changes = index(model, photos, tmp_path / "store")
+    assert changes == "1 added, 0 replaced, 0 deleted, 18 unchanged"
+    assert store.labels() == {"bowl": 6, "cup": 6, "lamp": 6, "vase": 1}
+    assert store.count("split = 'train'") == ALL
+    # The folder of one class says nothing about classes.
+    (photos / "train" / "cup" / "0.png").write_bytes(
+        (photos / "train" / "cup" / "1.png").read_bytes()
+    )
+    store, changes = index(model, photos / "train" / "cup", tmp_path / "store")
+    assert changes == "0 added, 1 replaced, 0 deleted, 5 unchanged"
+    assert store.labels()["cup"] == 6
+
+
+def test_embeddings_that_are_not_finite_are_left_out(
+    model: TrainedEmbedder, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = model.embed_each
+    broken = torch.full((16,), torch.nan)
+    monkeypatch.setattr(model, "embed_each", lambda inputs: [broken, *original(inputs)[1:]])
+    store, changes = index_folder(model, photos, tmp_path / "store")
+    assert [bad.reason for bad in changes.unreadable] == ["its embedding is not finite, or 0"]
+    assert len(store) == ALL - 1
+    with pytest.raises(ValueError, match="is not finite, or 0: check the model"):
+        store.search(torch.zeros(16))
+
+
+def test_a_store_that_was_never_completed_is_made(
+    model: TrainedEmbedder, photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "store" / "pictures.lance" / "data").mkdir(parents=True)
+    (tmp_path / "store" / ".DS_Store").touch()
+    with pytest.raises(FileNotFoundError, match="it was never completed"):
+        PictureStore(tmp_path / "store")
+    assert len(index(model, photos, tmp_path / "store")[0]) == ALL
