@@ -65,6 +65,29 @@ def check_folder(path: Path | None, what: str = "") -> None:
         raise PermissionError(f"{start}'{there}' is read-only: name another folder")
 
 
+def check_file(path: Path, option: str, endings: tuple[str, ...]) -> None:
+    """Raise if a file to write has another ending, or its folder cannot be written to.
+
+    This keeps a mistyped option from replacing a picture by a page.
+
+    Args:
+        path: The file.
+        option: The option that names it.
+        endings: Such as `.html`.
+
+    Raises:
+        OSError: As `check_folder`, or if the path is a folder.
+        ValueError: If it has another ending.
+    """
+    if path.suffix not in endings:
+        raise ValueError(
+            f"{option}: expected a file ending in {' or '.join(endings)}, got '{path}'"
+        )
+    if path.is_dir():
+        raise IsADirectoryError(f"{option}: '{path}' is a folder; name a file")
+    check_folder(path.parent, option)
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write text to a file atomically, as UTF-8 without converting line ends.
 

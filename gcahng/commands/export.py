@@ -16,7 +16,7 @@ def export(
         list[Path] | None,
         typer.Option(
             help="A picture, or a folder of them, to compare on; may be repeated. Default: test "
-            "images of the model's data set."
+            "images of the model's data set if they are here, else drawn ones."
         ),
     ] = None,
     last: Last = False,
@@ -26,9 +26,11 @@ def export(
 
     Example: gcahng export runs/photos-seed0 --onnx photos.onnx
     """
+    from gcahng.files import check_file
     from gcahng.inference.embedder import load_embedder
     from gcahng.inference.onnx_export import TOLERANCE, export_onnx
 
+    check_file(onnx, "--onnx", (".onnx",))
     found = load_embedder(model, device="cpu", last=last, trust=trust)
     exported = export_onnx(found, onnx, _pictures(images or []))
     sizes = ", ".join(map(str, exported.batch_sizes))

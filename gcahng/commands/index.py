@@ -19,6 +19,10 @@ def index(
         bool,
         typer.Option("--ann", help="Build an index for approximate search, and measure it."),
     ] = False,
+    forget: Annotated[
+        list[Path] | None,
+        typer.Option(help="Delete the pictures of a folder that is gone from the store."),
+    ] = None,
     unreadable: UnreadableFiles = "skip",
     last: Last = False,
     device: Device = None,
@@ -41,6 +45,7 @@ def index(
             folder,
             store,
             ann=ann,
+            forget=forget or [],
             stop_at_unreadable=unreadable == "stop",
             progress=progress,
         )

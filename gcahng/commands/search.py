@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gcahng.commands.options import Device, Trust
-from gcahng.commands.terminal import console
+from gcahng.commands.terminal import console, print_unreadable
 
 if TYPE_CHECKING:
     from gcahng.inference.rows import Neighbour
@@ -38,28 +38,37 @@ def search(
 
     Example: gcahng search photos.store new.jpg -k 5 --where "label = 'cup'" --html found.html
     """
+    from gcahng.files import check_file
     from gcahng.inference.embedder import load_store_model
     from gcahng.inference.gallery import write_gallery
     from gcahng.inference.store import PictureStore
 
+    if html is not None:
+        check_file(html, "--html", (".html", ".htm"))
     opened = PictureStore(store)
     if exact and not opened.indexed():
         raise ValueError("--exact: the store has no index, so every search is exact")
     embedder = load_store_model(opened, model, device=device, trust=trust)
-    found = {}
+    opened.count(where)  # A wrong condition is refused before the first picture.
+    found, unreadable = {}, []
     for picture in pictures:
-        found[picture] = embedder.search(opened, picture, k, where=where, exact=exact)
+        try:
+            vector = embedder.embed(picture)[0]
+        except (OSError, ValueError) as error:
+            unreadable.append(error)
+            continue
+        found[picture] = opened.search(vector, k, where=where, exact=exact)
         if as_json:
             print(_line(picture, found[picture]))
-        elif found[picture]:
-            _print_table(picture, found[picture])
         else:
-            nothing = f"No picture of the store satisfies {where}." if where else "No pictures."
-            console.print(nothing, highlight=False, soft_wrap=True, markup=False)
-    if html is not None:
+            _print_table(picture, found[picture], where)
+    if html is not None and found:
         write_gallery(html, opened, found)
         if not as_json:
             console.print(f"page: {html}", highlight=False, soft_wrap=True, markup=False)
+    print_unreadable(unreadable)
+    if unreadable:
+        raise typer.Exit(1)
 
 
 def _line(picture: Path, found: "list[Neighbour]") -> str:
@@ -69,10 +78,14 @@ def _line(picture: Path, found: "list[Neighbour]") -> str:
     return json.dumps({"picture": printable(str(picture)), "neighbours": neighbours})
 
 
-def _print_table(picture: Path, found: "list[Neighbour]") -> None:
+def _print_table(picture: Path, found: "list[Neighbour]", where: str | None) -> None:
     from gcahng.files import printable
     from gcahng.reports.tables import Column, results_table
 
+    if not found:
+        nothing = f"No picture of the store satisfies {where}." if where else "No pictures."
+        console.print(nothing, highlight=False, soft_wrap=True, markup=False)
+        return
     columns = (
         Column("similarity", "similarity", "number"),
         Column("label", "label"),

@@ -56,8 +56,40 @@ def explain_condition(where: str | None) -> Iterator[None]:
     except (ValueError, RuntimeError) as error:
         if where is None:
             raise
-        reason = str(error).splitlines()[0].removeprefix("Invalid input, ")
-        raise ValueError(
-            f"--where: {where!r} is not a condition on path, label, split, size such as "
-            f"\"label = 'cup'\" ({reason})"
-        ) from error
+        # The rest lists all columns, or where in its source LanceDB noticed it.
+        reason = str(error).splitlines()[0].removeprefix("Invalid input, ").partition(". ")[0]
+        raise _wrong_condition(where, reason if "/" not in reason else "") from error
+
+
+def whole_condition(where: str | None) -> str | None:
+    """Return a condition so that LanceDB reads all of it, as it ignores what follows an expression.
+
+    Raises:
+        ValueError: If it is empty, or closes a bracket that it did not open.
+
+    >>> whole_condition("label = 'cup'")
+    "(label = 'cup')"
+    """
+    if where is None:
+        return None
+    depth, quote = 0, ""
+    for character in where:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"`":
+            quote = character
+        else:
+            depth += (character == "(") - (character == ")")
+        if depth < 0:
+            break
+    if not where.strip() or depth < 0:
+        raise _wrong_condition(where, "it is empty" if depth == 0 else "a bracket too many")
+    return f"({where})"
+
+
+def _wrong_condition(where: str, reason: str) -> ValueError:
+    because = f" ({reason})" if reason else ""
+    return ValueError(
+        f"--where: {where!r} is not a condition on path, label, split, size such as "
+        f"\"label = 'cup'\"{because}"
+    )

@@ -64,8 +64,9 @@ def load_embedder(
         return model.to(device)
     # Torch checks a device's name in one place, and whether it is there in several.
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"--device: {str(device)!r} cannot be used: {reason}") from error
+        reason = str(error).partition(". ")[0]
+        because = "torch does not know it" if "device type" in reason else reason
+        raise ValueError(f"--device {device} cannot be used: {because}") from error
 
 
 def _open(source: str | Path, last: bool, revision: str | None, trust: bool) -> LoadedRun:
@@ -269,8 +270,10 @@ class TrainedEmbedder:
         store.check_model(self.fingerprint, self.source)
         if k < 1:
             raise ValueError(f"Expected 'k' of at least 1 (got {k}).")
-        (vector,) = self.embed(image)
-        return store.search(vector, k, where=where, exact=exact)
+        vectors = self.embed(image)
+        if len(vectors) != 1:
+            raise ValueError(f"Expected one image to search for (got {len(vectors)}).")
+        return store.search(vectors[0], k, where=where, exact=exact)
 
     def save_pretrained(self, folder: str | Path, *, license: str | None = None) -> None:
         """Write the model into a folder, ready to share, as `gcahng share --to` does.

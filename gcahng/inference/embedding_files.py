@@ -75,7 +75,7 @@ def write_embeddings(
         )
     key = {"model": model.fingerprint, "normalize": str(normalize)}
     unfinished = out.with_name(f".{out.name}.unfinished")
-    with exclusive_lock(unfinished):
+    with exclusive_lock(unfinished, out):
         done = _read_parts(unfinished, key)
         done = {
             file.path: done[file.path]

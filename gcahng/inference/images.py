@@ -58,6 +58,7 @@ def rgb_image(image: ImageLike) -> Image.Image:
 
     Raises:
         FileNotFoundError: If there is no such file.
+        IsADirectoryError: If it is a folder.
         TypeError: If it is none of these.
         ValueError: If the file cannot be read, or the shape or the numbers are others.
 
@@ -66,7 +67,12 @@ def rgb_image(image: ImageLike) -> Image.Image:
         (6, 4)
     """
     if isinstance(image, str | os.PathLike):
-        return read_image(Path(image))
+        path = Path(image)
+        if path.is_dir():
+            raise IsADirectoryError(f"'{path}' is a folder: name a picture")
+        if not path.exists():
+            raise FileNotFoundError(f"there is no picture '{path}'")
+        return read_image(path)
     if isinstance(image, Image.Image):
         try:
             return upright_rgb(image)

@@ -5,7 +5,7 @@ killed has written whole transactions; the next one goes on from there.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -64,6 +64,7 @@ def index_folder(
     uri: str | Path,
     *,
     ann: bool = False,
+    forget: Sequence[str | Path] = (),
     stop_at_unreadable: bool = False,
     progress: Progress | None = None,
 ) -> tuple[PictureStore, IndexChanges]:
@@ -77,6 +78,7 @@ def index_folder(
         folder: Searched with its subfolders, see `find_pictures`.
         uri: The store, made if missing.
         ann: Build an index for approximate search.
+        forget: Folders whose pictures are deleted from the store, though not from the disk.
         stop_at_unreadable: Raise at a file that cannot be read, instead of listing it.
         progress: Called with the number of pictures checked so far, and of all.
 
@@ -90,7 +92,10 @@ def index_folder(
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"no folder '{folder}'")
+        raise FileNotFoundError(
+            f"no folder '{folder}': if it was moved, index it where it is now with "
+            f"--forget '{folder}'"
+        )
     files = find_pictures([folder])
     if not files:
         # Not an empty store: a folder that is not mounted looks just like this.
@@ -102,7 +107,10 @@ def index_folder(
     with _only_one(uri):
         about = StoreModel(_source(model), model.fingerprint, model.dim)
         store = PictureStore.create(uri, about)
+        forgotten = [path for path in store.files() if _is_inside(path, forget)]
+        store.delete(forgotten)
         changes = _update(store, model, files, folder, stop_at_unreadable, progress)
+        changes.deleted += len(forgotten)
         if store.fragments() > MOST_FRAGMENTS or (changes.added and store.indexed()):
             store.compact()
         if ann and len(store):
@@ -138,13 +146,16 @@ def _check_number(found: int, folder: Path, uri: str | Path) -> None:
         paths = PictureStore(uri).files()
     except FileNotFoundError:
         paths = {}
-    root = os.path.join(os.path.abspath(folder), "")
-    total = found + sum(not path.startswith(root) for path in paths)
+    total = found + sum(not _is_inside(path, [folder]) for path in paths)
     if total < FEWEST_FOR_ANN:
         raise ValueError(
             f"--ann: the store has {total:,} pictures, which exact search compares in "
             f"milliseconds; an index serves {FEWEST_FOR_ANN:,} and more"
         )
+
+
+def _is_inside(path: str, folders: Sequence[str | Path]) -> bool:
+    return any(path.startswith(os.path.join(os.path.abspath(one), "")) for one in folders)
 
 
 def _only_one(uri: str | Path) -> AbstractContextManager[object]:
@@ -177,8 +188,7 @@ def _update(
     for part in parts:
         _write(store, part, before, changes)
     there = {file.path for file in files} - {bad.file.path for bad in changes.unreadable}
-    root = os.path.join(os.path.abspath(folder), "")
-    gone = [path for path in before if path.startswith(root) and path not in there]
+    gone = [path for path in before if _is_inside(path, [folder]) and path not in there]
     store.delete(gone)
     changes.deleted = len(gone)
     return changes

@@ -30,6 +30,7 @@ from gcahng.runs.shared import (
     write_shared_model,
 )
 
+EARLIER_CARD = "README.earlier.md"
 # How the paths start that say something about this machine or its user.
 PRIVATE = re.compile(r"[/~\\]|\.\.[/\\]|file:|[A-Za-z]:[/\\]")
 
@@ -37,7 +38,8 @@ PRIVATE = re.compile(r"[/~\\]|\.\.[/\\]|file:|[A-Za-z]:[/\\]")
 def save_model(run: LoadedRun, folder: Path, license: str | None = None) -> None:
     """Write a model to share into a folder.
 
-    A new or empty folder gets all files or none; an earlier share is replaced file by file.
+    A new or empty folder gets all files or none; an earlier share is replaced file by file. If the
+    card there has another text, it is kept as README.earlier.md.
 
     Args:
         run: The model.
@@ -66,6 +68,8 @@ def save_model(run: LoadedRun, folder: Path, license: str | None = None) -> None
             os.replace(made, folder)
             return
         names = {file.name for file in made.iterdir()}
+        if (folder / CARD).read_bytes() != (made / CARD).read_bytes():
+            os.replace(folder / CARD, folder / EARLIER_CARD)
         for name in names:
             os.replace(made / name, folder / name)
         if FIGURES not in names:

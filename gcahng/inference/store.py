@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gcahng.inference.database import TABLE, connect, explain_condition, open_table
+from gcahng.inference.database import TABLE, connect, explain_condition, open_table, whole_condition
 from gcahng.inference.reader import EmbeddedPicture, FileState, PictureFile
 from gcahng.inference.rows import (
     FILE_COLUMNS,
@@ -112,8 +112,9 @@ class PictureStore:
         Raises:
             ValueError: If the condition is wrong.
         """
+        condition = whole_condition(where)
         with explain_condition(where):
-            return int(self._table.count_rows(where))
+            return int(self._table.count_rows(condition))
 
     def labels(self) -> dict[str, int]:
         """The classes with their numbers of pictures, by name."""
@@ -249,8 +250,9 @@ class PictureStore:
         query = query.distance_type("cosine").limit(k).select([*SHOWN, "_distance"])
         if self.indexed():
             query = query.bypass_vector_index() if exact else query.refine_factor(4)
+        condition = whole_condition(where)
         with explain_condition(where):
-            rows = (query.where(where, prefilter=True) if where else query).to_list()
+            rows = (query.where(condition, prefilter=True) if condition else query).to_list()
         return [
             Neighbour(**{name: row[name] for name in SHOWN}, similarity=1 - row["_distance"])
             for row in rows

@@ -197,7 +197,9 @@ def checkpoint_path(path: str | Path, *, last: bool = False) -> Path:
     if not (last or folder.last.is_file()) and (path / WEIGHTS).is_file():
         return path / WEIGHTS
     if not found.is_file():
-        raise FileNotFoundError(f"no run in '{folder.path}': it has no {found.name}")
+        raise FileNotFoundError(
+            f"no run in '{folder.path}': it has neither checkpoints/{found.name} nor {WEIGHTS}"
+        )
     return found
 
 

@@ -9,7 +9,7 @@ LOCK = ".claim"
 
 
 @contextmanager
-def exclusive_lock(folder: Path) -> Iterator[int]:
+def exclusive_lock(folder: Path, name: Path | None = None) -> Iterator[int]:
     """Lock a folder for as long as this process, or a child that inherits the lock, lives.
 
     The lock is a file in the folder, which stays there; on a network file system it holds between
@@ -18,6 +18,7 @@ def exclusive_lock(folder: Path) -> Iterator[int]:
 
     Args:
         folder: Created if missing.
+        name: What the user knows it by; default: the folder.
 
     Yields:
         The file descriptor of the lock, to be passed on to child processes.
@@ -33,7 +34,8 @@ def exclusive_lock(folder: Path) -> Iterator[int]:
             handle = stack.enter_context(file_lock(folder / LOCK))
         except BlockingIOError:
             raise ValueError(
-                f"'{folder}' is in use by another process: wait until it has ended, or stop it"
+                f"'{name or folder}' is in use by another process: wait until it has ended, or "
+                "stop it"
             ) from None
         try:
             yield handle

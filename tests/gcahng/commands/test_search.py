@@ -93,3 +93,33 @@ def test_exact_needs_an_index(call: Call, model_folder: Path, photos: Path) -> N
     call("index", model_folder, photos, "--store", "shop")
     with pytest.raises(AssertionError, match="--exact: the store has no index"):
         call("search", "shop", photos / "cup" / "0.png", "--exact")
+
+
+def test_bad_queries_are_listed_and_the_others_searched(
+    call: Call,
+    model_folder: Path,
+    photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    call("index", model_folder, photos, "--store", "shop")
+    Path("broken.png").write_bytes(b"no picture")
+    queries = ["broken.png", str(photos / "cup" / "0.png"), "nowhere.png", str(photos)]
+    monkeypatch.setattr(sys, "argv", ["gcahng", "search", "shop", *queries, "--json"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    said = capsys.readouterr()
+    assert end.value.code == 1
+    assert [json.loads(line)["picture"] for line in said.out.splitlines()] == [queries[1]]
+    assert "there is no picture 'nowhere.png'" in said.err
+    assert "is a folder: name a picture" in said.err
+
+
+@pytest.mark.parametrize("option", ["--html", "--onnx"])
+def test_pictures_are_not_overwritten(call: Call, model_folder: Path, option: str) -> None:
+    Image.new("RGB", (30, 30)).save("mine.png")
+    before = Path("mine.png").read_bytes()
+    command = ("search", "shop", "mine.png") if option == "--html" else ("export", model_folder)
+    with pytest.raises(AssertionError, match=f"{option}: expected a file ending in"):
+        call(*command, option, "mine.png")
+    assert Path("mine.png").read_bytes() == before

@@ -90,7 +90,7 @@ def test_what_holds_no_images_is_refused(images: Any) -> None:
         (np.zeros((4, 4), np.int64), ValueError, "uint8 or as floats in [0, 1], got int64"),
         (torch.full((3, 4, 4), 2.5), ValueError, "got values from 2.5 to 2.5: give the raw image"),
         (torch.full((3, 4, 4), torch.nan), ValueError, "got values from nan to nan"),
-        ("nowhere.jpg", FileNotFoundError, "There is no image 'nowhere.jpg'"),
+        ("nowhere.jpg", FileNotFoundError, "there is no picture 'nowhere.jpg'"),
     ],
 )
 def test_other_input_is_refused(image: Any, error: type[Exception], sentence: str) -> None:

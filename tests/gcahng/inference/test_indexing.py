@@ -105,6 +105,18 @@ def test_folders_share_a_store(model: TrainedEmbedder, photos: Path, tmp_path: P
     assert len(store) == 12
 
 
+def test_a_folder_that_was_moved_can_be_forgotten(
+    model: TrainedEmbedder, photos: Path, tmp_path: Path
+) -> None:
+    store, _ = index(model, photos, tmp_path / "store")
+    photos.rename(tmp_path / "moved")
+    with pytest.raises(FileNotFoundError, match="index it where it is now with --forget"):
+        index_folder(model, photos, tmp_path / "store")
+    store, changes = index_folder(model, tmp_path / "moved", tmp_path / "store", forget=[photos])
+    assert str(changes) == "18 added, 0 replaced, 18 deleted, 0 unchanged"
+    assert len(store) == ALL
+
+
 def test_an_empty_folder_deletes_nothing(
     model: TrainedEmbedder, photos: Path, tmp_path: Path
 ) -> None:

@@ -97,7 +97,7 @@ def test_images_given(model: TrainedEmbedder, tmp_path: Path) -> None:
     assert export_onnx(model, tmp_path / "a.onnx", [image]).images == "the images given"
     with pytest.raises(ValueError, match="must have one size, since this model does not resize"):
         export_onnx(model, tmp_path / "b.onnx", [image, Image.new("L", (9, 8))])
-    with pytest.raises(FileNotFoundError, match=r"There is no image 'nowhere\.png'"):
+    with pytest.raises(FileNotFoundError, match=r"there is no picture 'nowhere\.png'"):
         export_onnx(model, tmp_path / "b.onnx", ["nowhere.png"])
     assert [file.name for file in tmp_path.iterdir()] == ["a.onnx"]
 

@@ -206,7 +206,8 @@ def test_an_earlier_share_is_replaced(shared: Path, digits_run: Path, tmp_path: 
     # Figures that were not measured with the new weights go.
     object.__setattr__(other.run, "path", tmp_path / "elsewhere" / "x.pt")
     other.save_pretrained(shared)
-    assert names(shared) == sorted({*ALL, "picture.png"} - {"figures.json"})
+    kept = {"picture.png", "README.earlier.md"}
+    assert names(shared) == sorted({*ALL, *kept} - {"figures.json"})
     images = torch.rand(2, 1, 8, 8)
     assert torch.equal(load_embedder(shared).embed(images), other.embed(images))
 

@@ -60,12 +60,20 @@ def test_conditions_hold_before_the_search(where: str, count: int, store: Pictur
     assert len(store.search(torch.ones(DIM), COUNT, where=where)) == count
 
 
-@pytest.mark.parametrize("where", ["lbel = 'cup'", "label = 'cup", "1 +", "label = 3 DROP"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        *("lbel = 'cup'", "label = 'cup", "1 +", "label = 3 DROP", "size = 'abc'", "label = cup"),
+        *("label = 'cup'; drop table pictures", "label = 'cup' banana 'x'", ""),
+    ],
+)
 def test_a_wrong_condition_is_one_sentence(where: str, store: PictureStore) -> None:
     for ask in (store.count, lambda text: store.search(torch.ones(DIM), where=text)):
         with pytest.raises(ValueError, match="is not a condition on path, label, split") as caught:
             ask(where)
         assert "\n" not in str(caught.value)
+        assert "cargo" not in str(caught.value)
+        assert "thumbnail" not in str(caught.value)
 
 
 def test_rows_come_back_by_id(store: PictureStore, vectors: torch.Tensor) -> None:
