@@ -13,6 +13,8 @@ from gcahng.commands.terminal import console, print_unreadable
 if TYPE_CHECKING:
     from gcahng.inference.rows import Neighbour
 
+Json = Annotated[bool, typer.Option("--json", help="Print a line of JSON for each picture.")]
+
 
 def search(
     store: Annotated[str, typer.Argument(help="What gcahng index made.")],
@@ -25,9 +27,7 @@ def search(
         bool, typer.Option("--exact", help="Compare with every picture in spite of an index.")
     ] = False,
     html: Annotated[Path | None, typer.Option(help="Write a page with the pictures.")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print a line of JSON for each picture.")
-    ] = False,
+    as_json: Json = False,
     model: Annotated[
         str | None, typer.Option(help="Where the store's model is now, if it has moved.")
     ] = None,

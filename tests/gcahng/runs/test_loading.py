@@ -69,9 +69,7 @@ def test_cut_off_checkpoint(run: Path, tmp_path: Path) -> None:
 
 
 def test_missing_run(tmp_path: Path) -> None:
-    with pytest.raises(
-        FileNotFoundError, match=r"no run in .*it has neither checkpoints/best\.pt nor"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"no run in .*neither checkpoints/best\.pt nor"):
         load_run(tmp_path)
     with pytest.raises(FileNotFoundError, match="no checkpoint at"):
         load_run(tmp_path / "nothing")
