@@ -26,7 +26,7 @@ from gcahng.data.datasets import (
 )
 from gcahng.data.download import download
 from gcahng.data.embedded import Digits, Glyphs
-from gcahng.data.loader import ImageLoader, TrainLoader
+from gcahng.data.loader import AugmentedView, FeatureLoader, ImageLoader, TrainLoader
 from gcahng.data.samplers import ClassBalancedBatchSampler
 from gcahng.data.transforms import TRANSFORMS, build_transform
 from gcahng.data.verification import Part, Verification, verify
@@ -37,12 +37,14 @@ __all__ = [
     "SOP",
     "TRANSFORMS",
     "Archive",
+    "AugmentedView",
     "CSVFile",
     "Cars",
     "ClassBalancedBatchSampler",
     "ClassSubset",
     "Digits",
     "Emoji",
+    "FeatureLoader",
     "FileDataset",
     "Folder",
     "Glyphs",

@@ -2,7 +2,7 @@
 
 import signal
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,3 +168,56 @@ class _Seeded(Dataset[Any]):
 
     def __len__(self) -> int:
         return len(self.dataset)
+
+
+class AugmentedView(Dataset[Any]):
+    """A data set under one augmentation of many: each image is always the same in a view.
+
+    Args:
+        dataset: Images and labels; its transform may draw from torch's global random state.
+        view: Number of the view, from 0; it and an image's place seed the image's augmentation.
+
+    Example:
+        >>> from gcahng.data import build_dataset, build_transform
+        >>> digits = build_dataset("digits", "train")
+        >>> digits.transform = build_transform("digits", train=True)
+        >>> first, second = AugmentedView(digits, 0), AugmentedView(digits, 1)
+        >>> torch.equal(first[5][0], first[5][0]), torch.equal(first[5][0], second[5][0])
+        (True, False)
+    """
+
+    def __init__(self, dataset: ImageDataset, view: int) -> None:
+        self.seeded = _Seeded(dataset)
+        # Without the seed of the training, so that trainings with any seed share the views.
+        rng = np.random.default_rng(view)
+        self.seeds = rng.integers(2**63, size=len(dataset)).tolist()
+
+    def __getitem__(self, index: int) -> Any:
+        return self.seeded[index, self.seeds[index]]
+
+    def __len__(self) -> int:
+        return len(self.seeded)
+
+
+class FeatureLoader(TrainLoader):
+    """The batches of a `TrainLoader` as features, each of one view of its image.
+
+    Args:
+        dataset: The images.
+        sampler: The batches; its seed and epoch also choose the views.
+        views: For each view the features `[N, width]` of all images.
+    """
+
+    def __init__(
+        self, dataset: ImageDataset, sampler: ClassBalancedBatchSampler, views: Sequence[Tensor]
+    ) -> None:
+        super().__init__(dataset, sampler)
+        self.views, self.own = views, _OwnSamples(self)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:  # type: ignore[override]
+        """Yield the features of this process [b, width] and the labels of the whole batch [B]."""
+        chosen = iter(self.own)
+        for number, indices in enumerate(self.batches):
+            if number >= self.first:
+                rows = [self.views[seed % len(self.views)][index] for index, seed in next(chosen)]
+                yield torch.stack(rows), self.labels[indices]

@@ -1,13 +1,15 @@
-"""The network from images to embeddings: a backbone and a linear layer."""
+"""The network from images to embeddings: a backbone and a last layer."""
 
 from collections.abc import Collection
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gcahng.models.heads import ResidualHead
+
 
 class Embedder(nn.Module):
-    """A backbone followed by BatchNorm and a linear layer.
+    """A backbone followed by BatchNorm and a linear layer, or by a `ResidualHead`.
 
     Args:
         backbone: Maps images to features of width `backbone.out_channels`.
@@ -15,16 +17,19 @@ class Embedder(nn.Module):
         normalize: Whether to scale embeddings to L2 norm 1.
         freeze: Any of `bn` (the backbone's BatchNorm2d layers stay in eval mode), `bn_affine`
             (their weights and biases are not trained) and `patch` (the patch embedding of a
-            vision transformer stays in eval mode, but is trained).
+            vision transformer stays in eval mode, but is trained); or `backbone` alone: all of
+            the backbone stays in eval mode and is not trained.
         init: Initialisation of the linear layer: `default` (PyTorch's) or `orthogonal` with zero
             bias, as published for DINO.
+        head: The last layer: `linear`, or `residual`, a `ResidualHead`, to be fitted to features.
 
     Shapes:
         `[N, C, H, W]` to `[N, D]`.
 
     Raises:
         ValueError: If the backbone has no integer `out_channels` or no layer for an entry of
-            `freeze`, `embedding_dim` is below 1, or `init` is unknown.
+            `freeze`, `embedding_dim` is below 1 or too large for the head, or `init` or `head` is
+            unknown.
 
     Example:
         >>> import torch
@@ -44,6 +49,7 @@ class Embedder(nn.Module):
         normalize: bool = False,
         freeze: Collection[str] = (),
         init: str = "default",
+        head: str = "linear",
     ) -> None:
         super().__init__()
         width = getattr(backbone, "out_channels", None)
@@ -55,17 +61,14 @@ class Embedder(nn.Module):
         if embedding_dim < 1:
             raise ValueError(f"Expected 'embedding_dim' of at least 1 (got {embedding_dim}).")
         self.backbone = backbone
-        linear = nn.Linear(width, embedding_dim)
-        self.fc = nn.Sequential(nn.BatchNorm1d(width), linear)
+        self.fc = _build_head(head, width, embedding_dim, init)
         self.embedding_dim = embedding_dim
         self.normalize = normalize
-        if init == "orthogonal":
-            nn.init.orthogonal_(linear.weight)
-            nn.init.zeros_(linear.bias)
-        elif init != "default":
-            raise ValueError(f"Expected 'init' as default or orthogonal (got {init!r}).")
+        if "backbone" in freeze and len(set(freeze)) > 1:
+            others = ", ".join(sorted(set(freeze) - {"backbone"}))
+            raise ValueError(f"Expected backbone alone, since it includes {others}.")
         frozen = {entry: _frozen_modules(backbone, entry) for entry in freeze}
-        affine = frozen.pop("bn_affine", [])
+        affine = [*frozen.pop("bn_affine", []), *frozen.get("backbone", [])]
         self._always_eval = [module for modules in frozen.values() for module in modules]
         self._untrained = [parameter for module in affine for parameter in module.parameters()]
         self._freeze_parameters()
@@ -80,7 +83,7 @@ class Embedder(nn.Module):
         return F.normalize(embeddings) if self.normalize else embeddings
 
     def train(self, mode: bool = True) -> "Embedder":
-        """Set training or eval mode; modules frozen by `bn` and `patch` stay in eval mode."""
+        """Set training or eval mode; what `bn`, `patch` or `backbone` names stays in eval mode."""
         super().train(mode)
         for module in self._always_eval:
             module.eval()
@@ -91,12 +94,12 @@ class Embedder(nn.Module):
 
         Args:
             trains: Whether the backbone's parameters are trained; false during the warm-up, which
-                trains only the linear layer.
+                trains only the last layer. A backbone that is frozen as a whole stays so.
             thaw: Also apply `trains` to the parameters frozen by `bn_affine`, as the published
                 code does at the end of the warm-up.
         """
         self.backbone.requires_grad_(trains)
-        if not thaw:
+        if not thaw or self.backbone in self._always_eval:
             self._freeze_parameters()
 
     def _freeze_parameters(self) -> None:
@@ -108,15 +111,34 @@ class Embedder(nn.Module):
         return f"normalize={self.normalize}"
 
 
+def _build_head(head: str, width: int, dim: int, init: str) -> nn.Module:
+    if head == "residual":
+        return ResidualHead(width, dim)
+    if head != "linear":
+        raise ValueError(f"Expected 'head' as linear or residual (got {head!r}).")
+    linear = nn.Linear(width, dim)
+    fc = nn.Sequential(nn.BatchNorm1d(width), linear)
+    if init == "orthogonal":
+        nn.init.orthogonal_(linear.weight)
+        nn.init.zeros_(linear.bias)
+    elif init != "default":
+        raise ValueError(f"Expected 'init' as default or orthogonal (got {init!r}).")
+    return fc
+
+
 def _frozen_modules(backbone: nn.Module, entry: str) -> list[nn.Module]:
     """Return the backbone's modules that an entry of `freeze` refers to."""
     found: list[nn.Module]
     if entry in ("bn", "bn_affine"):
         found = [m for m in backbone.modules() if isinstance(m, nn.BatchNorm2d)]
+    elif entry == "backbone":
+        found = [backbone]
     elif entry == "patch":
         found = [m for name, m in backbone.named_modules() if name.split(".")[-1] == "patch_embed"]
     else:
-        raise ValueError(f"Expected 'freeze' to name bn, bn_affine or patch (got {entry!r}).")
+        raise ValueError(
+            f"Expected 'freeze' to name backbone, bn, bn_affine or patch (got {entry!r})."
+        )
     if not found:
         raise ValueError(
             f"The backbone {type(backbone).__name__} has no layer for freeze={entry!r}; remove the "

@@ -104,8 +104,10 @@ def published_state(
         classifier: State of the linear classifier on embeddings; None leaves it out.
 
     Raises:
-        ValueError: If the published code has no such backbone or graph layer.
+        ValueError: If the published code has no such backbone, last layer or graph layer.
     """
+    if "fc.0.weight" not in embedder:
+        raise ValueError("The published format has no other last layer than embedder.head=linear")
     if backbone not in BACKBONE_NAMES.values():
         known = ", ".join(sorted(BACKBONE_NAMES.values()))
         raise ValueError(f"The published format has the backbones {known} (got {backbone!r})")

@@ -15,7 +15,7 @@ _SCHEDULES = {"step": {"gamma", "every"}, "exponential": {"gamma"}}
 def check_effect(
     config: ExperimentConfig, loss: nn.Module, generator: NegativeGenerator | None
 ) -> None:
-    """Raise if a setting of the loss, an optimizer or the validation split has no effect.
+    """Raise if a setting outside of the generator was chosen and has no effect.
 
     Settings of the generator are checked where it is built.
 
@@ -77,6 +77,20 @@ def _without_effect(
             )
     if _chosen(config.data, {"validation_seed"}) and config.data.validation == 0:
         yield "data.validation_seed", "data.validation is 0, so no classes are held out"
+    yield from _of_the_embedder(config)
+
+
+def _of_the_embedder(config: ExperimentConfig) -> Iterator[tuple[str, str]]:
+    if "backbone" in config.embedder.freeze:
+        reason = "the backbone is frozen (embedder.freeze), and its features are computed before"
+        for key in ("batch.chunk", "train.warmup_epochs"):
+            section, _, name = key.partition(".")
+            if _chosen(getattr(config, section), {name}):
+                yield key, reason
+    elif _chosen(config.data, {"views"}):
+        yield "data.views", "only embedder.freeze=[backbone] keeps views; others are drawn anew"
+    if _chosen(config.embedder, {"init"}) and config.embedder.head != "linear":
+        yield "embedder.init", f"a {config.embedder.head} head starts in its own way"
 
 
 def asks_for_something(section: Section, name: str) -> bool:

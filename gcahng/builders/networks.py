@@ -16,7 +16,7 @@ from gcahng.registry import check_call
 
 
 def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedder:
-    """Build the backbone and the linear layer.
+    """Build the backbone and the last layer.
 
     Args:
         config: The experiment.
@@ -26,8 +26,8 @@ def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedde
     Raises:
         ConnectionError: If pretrained weights cannot be downloaded.
         FileNotFoundError: If a file of weights is missing.
-        ValueError: If the backbone or an argument is unknown, or an entry of `freeze` does not
-            apply to it; the message starts with the setting.
+        ValueError: If the backbone or an argument is unknown, an entry of `freeze` does not apply
+            to it, or `dim` does not fit it; the message starts with the setting.
     """
     section = config.embedder
     with blame_setting("embedder.backbone.name"):
@@ -41,8 +41,16 @@ def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedde
             raise ValueError(
                 f"{name!r} cannot be built: {type(error).__name__}: {error}"
             ) from error
+    width = int(backbone.out_channels)  # type: ignore[arg-type]
+    if section.head == "residual" and section.dim > width:
+        raise ValueError(
+            f"embedder.dim: expected at most {width}, the width of the backbone's features, for "
+            f"embedder.head=residual, got {section.dim}"
+        )
     with blame_setting("embedder.freeze"):
-        return Embedder(backbone, section.dim, section.normalize, section.freeze, section.init)
+        return Embedder(
+            backbone, section.dim, section.normalize, section.freeze, section.init, section.head
+        )
 
 
 def build_loss(config: ExperimentConfig, num_classes: int) -> nn.Module:

@@ -37,6 +37,7 @@ class TerminalDisplay:
         self.best = ""
         self.task = progress.add_task("starting", total=epochs, title=title)
         self.warm: TaskID | None = None
+        self.kept: TaskID | None = None
 
     def warm_start(self, step: int, steps: int, loss: float) -> None:
         """Advance the bar of the warm start."""
@@ -46,6 +47,16 @@ class TerminalDisplay:
         self.progress.update(self.warm, completed=step, description=text)
         if step == steps:
             self.progress.remove_task(self.warm)
+
+    def features(self, done: int, images: int) -> None:
+        """Advance the bar of the features that are computed once."""
+        if self.kept is None:
+            self.kept = self.progress.add_task("", total=images, title="features")
+        text = f"image {done}/{images}"
+        self.progress.update(self.kept, completed=done, total=images, description=text)
+        if done == images:
+            self.progress.remove_task(self.kept)
+            self.kept = None
 
     def step(self, epoch: int, step: int, steps: int, losses: dict[str, float]) -> None:
         """Advance the bar within an epoch."""

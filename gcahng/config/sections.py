@@ -56,6 +56,8 @@ class DataConfig(Section):
     validation_seed: AtLeast0 = 0
     workers: Annotated[int, Field(ge=0, le=512)] = 0
     """Data loading processes; the result does not depend on their number."""
+    views: AtLeast1 = 4
+    """Augmented views of each training image that a frozen backbone embeds once."""
     transform: TransformConfig = TransformConfig()
 
 
@@ -88,10 +90,13 @@ class EmbedderConfig(Section):
     backbone: ComponentConfig
     dim: Annotated[int, Field(ge=1, le=65_536)]
     normalize: bool = False
-    freeze: list[Literal["bn", "bn_affine", "patch"]] = []
-    """`bn`: BatchNorm statistics; `bn_affine`: its weights and biases; `patch`: ViT patches."""
+    freeze: list[Literal["backbone", "bn", "bn_affine", "patch"]] = []
+    """`bn`: BatchNorm statistics; `bn_affine`: its weights and biases; `patch`: ViT patches;
+    `backbone`: all of it, so that its features are computed once and kept."""
+    head: Literal["linear", "residual"] = "linear"
+    """The last layer; residual: starts at the backbone's own similarity (`ResidualHead`)."""
     init: Literal["default", "orthogonal"] = "default"
-    """Initialisation of the final linear layer."""
+    """Initialisation of the linear head."""
     warm_start: WarmStartConfig | None = None
 
 

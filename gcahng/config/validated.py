@@ -26,6 +26,10 @@ REASONS: dict[str, tuple[str, ...]] = {
     "optim.graph.schedule": ("optim.graph.schedule.name",),
     "optim.classifier.schedule": ("optim.classifier.schedule.name",),
     "data.validation_seed": ("data.validation",),
+    "data.views": ("embedder.freeze",),
+    "batch.chunk": ("embedder.freeze",),
+    "train.warmup_epochs": ("embedder.freeze",),
+    "embedder.init": ("embedder.head",),
 }
 
 

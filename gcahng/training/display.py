@@ -9,6 +9,9 @@ class Display(Protocol):
     def warm_start(self, step: int, steps: int, loss: float) -> None:
         """Called after each step of the warm start."""
 
+    def features(self, done: int, images: int) -> None:
+        """Called while features are computed once, with the number of images done and of all."""
+
     def step(self, epoch: int, step: int, steps: int, losses: dict[str, float]) -> None:
         """Called about once a second with the mean losses of the epoch so far."""
 

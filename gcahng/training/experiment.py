@@ -62,8 +62,9 @@ class Experiment:
         return modules if self.generator is None else {**modules, "generator": self.generator}
 
     def to_device(self, images: Tensor) -> Tensor:
-        """Bring a batch of images [B, C, H, W] to the networks' device and number format."""
-        layout = torch.channels_last if self.config.fabric.channels_last else torch.preserve_format
+        """Bring images [B, C, H, W] or features to the networks' device and number format."""
+        channels_last = self.config.fabric.channels_last and images.dim() == 4
+        layout = torch.channels_last if channels_last else torch.preserve_format
         dtype = _dtype(self.config)
         return images.to(self.device, dtype, non_blocking=True, memory_format=layout)
 
@@ -108,8 +109,9 @@ def build_experiment(
     if config.fabric.channels_last:
         embedder.to(memory_format=torch.channels_last)
     if config.fabric.compile:
-        # Chunks and several processes call the backbone and the head one by one.
-        whole = config.batch.chunk is None and world_size() == 1
+        # Chunks, several processes and cached features call backbone and head one by one.
+        one_by_one = config.batch.chunk is not None or "backbone" in config.embedder.freeze
+        whole = world_size() == 1 and not one_by_one
         (embedder if whole else embedder.backbone).compile()
     # After the networks have reached their device: optimizers hold on to the parameters.
     optimizers = build_optimizers(config, embedder, loss, generator)

@@ -1,6 +1,6 @@
 """Evaluations during a training, each done once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,7 @@ from gcahng.evaluation.evaluate import embed_together, retrieval_figures
 from gcahng.processes import from_first, rank
 from gcahng.training.experiment import Experiment
 
-# Features that go through the linear layer together.
+# Features that go through the last layer together.
 ROWS = 4096
 
 
@@ -34,22 +34,24 @@ class Measurements:
     Args:
         experiment: Its embedder is evaluated in its present state.
         progress: Called with the number of images embedded, and of all images.
+
+    Attributes:
+        features: By split, the features of its images where they are known already.
     """
 
     def __init__(self, experiment: Experiment, progress: Callable[[int, int], None]) -> None:
         self.experiment, self.progress = experiment, progress
+        self.features: Mapping[str, Tensor] = {}
         self._test: dict[int, Measurement] = {}
 
     def validation(self) -> Measurement:
         """Measure the validation classes."""
-        dataset = self.experiment.splits.validation
-        assert dataset is not None
-        return self._measure(dataset)
+        return self._measure("validation")
 
     def test(self, epoch: int) -> Measurement:
         """Measure the test split, or return what was measured in this epoch before."""
         if epoch not in self._test:
-            self._test[epoch] = self._measure(self.experiment.splits.test)
+            self._test[epoch] = self._measure("test")
         return self._test[epoch]
 
     def zero_shot(self) -> dict[str, float]:
@@ -57,44 +59,59 @@ class Measurements:
 
         Returns:
             `features/…`, figures of the backbone's features, and `head/…`, those of the embeddings
-            by the untrained linear layer, of the test split; `val/features/…` and `val/head/…`.
+            by the untrained last layer, of the test split; `val/features/…` and `val/head/…`.
         """
-        splits = self.experiment.splits
-        figures = self._before_training(splits.test)
-        if splits.validation is not None:
-            found = self._before_training(splits.validation)
+        figures = self._before_training("test")
+        if self.experiment.splits.validation is not None:
+            found = self._before_training("validation")
             figures |= {f"val/{name}": value for name, value in found.items()}
         return figures
 
-    @torch.inference_mode()
-    def _before_training(self, dataset: ImageDataset) -> dict[str, float]:
-        embedder = self.experiment.embedder
-        was_training = embedder.training
-        embedder.eval()
-        features = self._embed(embedder.backbone, dataset)
-        head = torch.cat([embedder.head(rows) for rows in features.split(ROWS)])
-        embedder.train(was_training)
-        outputs = {"features": features, "head": head}
+    def _before_training(self, split: str) -> dict[str, float]:
+        features = self.features.get(split)
+        if features is None:
+            features = self._embed(self.experiment.embedder.backbone, split)
+        outputs = {"features": features, "head": self._head(features)}
         return {
             f"{name}/{metric}": value
             for name, output in outputs.items()
-            for metric, value in self._figures(output, dataset).items()
+            for metric, value in self._figures(output, split).items()
         }
 
     def keep(self, *epochs: int) -> None:
         """Forget all other epochs: their embeddings take memory."""
         self._test = {epoch: found for epoch, found in self._test.items() if epoch in epochs}
 
-    def _measure(self, dataset: ImageDataset) -> Measurement:
-        embeddings = self._embed(self.experiment.embedder, dataset)
-        return Measurement(self._figures(embeddings, dataset), embeddings.cpu())
+    def _measure(self, split: str) -> Measurement:
+        features = self.features.get(split)
+        if features is None:
+            embeddings = self._embed(self.experiment.embedder, split)
+        else:
+            embeddings = self._head(features)
+        return Measurement(self._figures(embeddings, split), embeddings.cpu())
 
-    def _embed(self, network: nn.Module, dataset: ImageDataset) -> Tensor:
+    def _embed(self, network: nn.Module, split: str) -> Tensor:
         workers = self.experiment.config.data.workers
+        dataset = self._dataset(split)
         return embed_together(network, dataset, workers=workers, progress=self.progress)
 
-    def _figures(self, embeddings: Tensor, dataset: ImageDataset) -> dict[str, float]:
+    @torch.inference_mode()
+    def _head(self, features: Tensor) -> Tensor:
+        """Embeddings of features, in eval mode, on the networks' device."""
+        embedder, device = self.experiment.embedder, self.experiment.device
+        was_training = embedder.training
+        embedder.eval()
+        embeddings = [embedder.head(rows.to(device)) for rows in features.split(ROWS)]
+        embedder.train(was_training)
+        return torch.cat(embeddings)
+
+    def _figures(self, embeddings: Tensor, split: str) -> dict[str, float]:
         figures = {}
         if rank() == 0:
-            figures = retrieval_figures(embeddings, dataset, self.experiment.config)
+            dataset, config = self._dataset(split), self.experiment.config
+            figures = retrieval_figures(embeddings, dataset, config)
         return from_first(figures)
+
+    def _dataset(self, split: str) -> ImageDataset:
+        dataset: ImageDataset = getattr(self.experiment.splits, split)
+        return dataset

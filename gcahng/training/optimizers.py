@@ -43,17 +43,17 @@ def build_optimizers(
 
     Args:
         config: Learning rates and weight decay.
-        embedder: Its backbone and its linear layer are two groups of the first optimizer.
+        embedder: Its backbone, unless it is frozen, and its last layer are two groups of the first
+            optimizer.
         loss: Its parameters, if any, are a third group of the first optimizer.
         generator: Trained by the second optimizer and, if it has losses of its own, its
             classifier by the third; None: no generator.
     """
     section = config.optim
     lr = section.embedder.lr
-    groups = [
-        {"params": list(embedder.backbone.parameters()), "lr": lr},
-        {"params": list(embedder.fc.parameters()), "lr": lr * section.embedder.fc_lr_ratio},
-    ]
+    groups = [{"params": list(embedder.fc.parameters()), "lr": lr * section.embedder.fc_lr_ratio}]
+    if "backbone" not in config.embedder.freeze:
+        groups.insert(0, {"params": list(embedder.backbone.parameters()), "lr": lr})
     if any(True for _ in loss.parameters()):
         groups.append({"params": list(loss.parameters()), "lr": config.loss.lr or lr})
     metric = _adamw(groups, lr, section.embedder.weight_decay)
@@ -85,6 +85,13 @@ def build_schedules(
         for optimizer, schedule in pairs
         if optimizer is not None
     ]
+
+
+def learning_rates(schedules: list[lr_scheduler.LRScheduler]) -> dict[str, float]:
+    """The present rate of each optimizer's first group, for the history of a run."""
+    names = ("lr/embedder", "lr/graph", "lr/classifier")
+    pairs = zip(names, schedules, strict=False)
+    return {name: float(schedule.get_last_lr()[0]) for name, schedule in pairs}
 
 
 def _schedule(

@@ -18,10 +18,12 @@ from gcahng.training.clock import WorkClock
 from gcahng.training.display import Display
 from gcahng.training.experiment import Experiment, build_experiment, build_step
 from gcahng.training.fabric import build_fabric
+from gcahng.training.frozen_backbone import embed_once, fit_head
 from gcahng.training.hardness_log import hardness_row
 from gcahng.training.interruption import Interruption, TrainingStopped
 from gcahng.training.loss_log import LossLog
 from gcahng.training.measurements import Measurements
+from gcahng.training.optimizers import learning_rates
 from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
 from gcahng.training.progress import TrainingProgress
 from gcahng.training.rehearsal import rehearse
@@ -50,6 +52,7 @@ class Trainer:
         self.checkpoints = Checkpoints(experiment, folder)
         self.progress = TrainingProgress(WorkClock(fabric.device))
         self.measured = Measurements(experiment, display.evaluation)
+        self.loader = experiment.loader
 
     @classmethod
     def set_up(
@@ -95,6 +98,8 @@ class Trainer:
             with Interruption(self.config.train.save_minutes) as interruption:
                 if self.progress.epoch == 0:
                     self.begin()
+                else:
+                    self.embed_once()
                 reset_peak_memory(self.fabric.device)
                 while not self.is_over:
                     self.end_epoch(self.train_epoch(interruption))
@@ -111,8 +116,16 @@ class Trainer:
     def begin(self) -> None:
         """Warm up the backbone where that is configured, and measure it before training."""
         warm_start_embedder(self.experiment, self.display.warm_start)
+        fit_head(self.experiment, self.display.features)
+        self.embed_once()
         if self.config.eval.zero_shot:
             self.progress.zero_shot = self.measured.zero_shot()
+
+    def embed_once(self) -> None:
+        """Go on with features in place of images, if the backbone is frozen."""
+        if (found := embed_once(self.experiment, self.display.features)) is not None:
+            self.loader, self.step.embedder = found.loader, found.head
+            self.measured.features = found.evaluated
 
     def train_epoch(self, interruption: Interruption | None = None) -> dict[str, float]:
         """Train on every batch of one epoch, or on the rest of one that was interrupted.
@@ -123,9 +136,9 @@ class Trainer:
         Returns:
             A row of the history: epoch, seconds, learning rates and mean losses.
         """
-        experiment, loader = self.experiment, self.experiment.loader
+        experiment, loader = self.experiment, self.loader
         log = self._begin_epoch()
-        rates = {f"lr/{name}": rate for name, rate in self._learning_rates().items()}
+        rates = learning_rates(experiment.schedules)
         shown = time.perf_counter()
         self.progress.clock.start()
         for number, (images, labels) in enumerate(loader, start=loader.first + 1):
@@ -244,7 +257,7 @@ class Trainer:
         interrupted = self.progress.step > 0
         before = self.progress.epoch - interrupted
         self.experiment.sampler.set_epoch(before)
-        self.experiment.loader.first = self.progress.step
+        self.loader.first = self.progress.step
         warmup = self.config.train.warmup_epochs
         # Without a warm-up, the published code has no end of one either.
         thaw_norms = 0 < warmup <= before and self.config.quirks.bn_affine == "faithful"
@@ -278,10 +291,3 @@ class Trainer:
         # Of a batch that is not finite the loss log says what happened.
         if negatives is not None and negatives.isfinite().all():
             self.progress.hardness.append(hardness_row(self.progress.epoch, made, negatives))
-
-    def _learning_rates(self) -> dict[str, float]:
-        names = ("embedder", "graph", "classifier")
-        return {
-            name: float(schedule.get_last_lr()[0])
-            for name, schedule in zip(names, self.experiment.schedules, strict=False)
-        }

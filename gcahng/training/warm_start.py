@@ -4,22 +4,20 @@ import hashlib
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.utils.data import RandomSampler
 
 from gcahng.config import data_root
 from gcahng.data import ImageDataset, ImageLoader
-from gcahng.files import atomic_write
 from gcahng.processes import alone, copy_from_first
-from gcahng.runs.lock import file_lock
+from gcahng.training.cache import computed_by, keep, kept, locked, weights_of
 from gcahng.training.experiment import Experiment
 
 WEIGHT_DECAY = 1e-4
@@ -40,6 +38,8 @@ def warm_start_embedder(experiment: Experiment, progress: Progress | None = None
     section, backbone = config.embedder.warm_start, experiment.embedder.backbone
     if section is None or dataset is None:
         return
+    if "backbone" in config.embedder.freeze:
+        backbone.requires_grad_(True)
     # Of several processes one trains; the others wait for its cache, or train the same.
     with alone():
         warm_start(
@@ -51,6 +51,8 @@ def warm_start_embedder(experiment: Experiment, progress: Progress | None = None
             progress=progress,
         )
     copy_from_first([backbone])
+    if "backbone" in config.embedder.freeze:
+        backbone.requires_grad_(False)
 
 
 def warm_start(
@@ -153,58 +155,37 @@ def _train(
 def _digest(backbone: nn.Module, dataset: ImageDataset, *settings: float) -> str:
     """Hash everything that determines the trained weights, the initial weights included."""
     device = next(backbone.parameters()).device
-    computed_by = (torch.__version__, _processor(device))
-    facts = (backbone, dataset, dataset.transform, settings, WEIGHT_DECAY, computed_by)
+    by = computed_by(device)
+    facts = (backbone, dataset, dataset.transform, settings, WEIGHT_DECAY, by)
     digest = hashlib.sha256(repr(facts).encode())
     digest.update(dataset.labels.numpy().tobytes())
     # A few images, because data sets of the same name and size may differ.
     for index in range(0, len(dataset), max(1, len(dataset) // PROBED_IMAGES)):
         digest.update(np.asarray(dataset.load(index)).tobytes())
-    for name, weight in _weights(backbone).items():
+    for name, weight in weights_of(backbone).items():
         digest.update(name.encode() + weight.numpy().tobytes())
     return digest.hexdigest()[:16]
 
 
-def _processor(device: torch.device) -> str:
-    """The kind of processor: the same training on another one rounds differently."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def _weights(backbone: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().cpu() for name, value in backbone.state_dict().items()}
-
-
 def _cached(path: Path, backbone: nn.Module, train: Callable[[], float]) -> float:
     """Load the weights, or train and store them; other processes wait for the one that trains."""
-    with ExitStack() as stack:
-        # Without a lock two processes would train the same; `_store` says if it cannot write.
-        with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(file_lock(path.with_suffix(".lock"), wait=True))
+    with locked(path):
         accuracy = _restore(backbone, path)
         if accuracy is None:
             accuracy = train()
-            _store(backbone, accuracy, path)
+            weights = dict(weights_of(backbone))
+            keep(path, weights, "the warm start", accuracy=repr(accuracy))
         return accuracy
-
-
-def _store(backbone: nn.Module, accuracy: float, path: Path) -> None:
-    """Keep trained weights for the next run; a full disk or a read-only folder is a warning."""
-    try:
-        with atomic_write(path) as temporary:
-            save_file(_weights(backbone), temporary, {"accuracy": repr(accuracy)})
-    except OSError as error:
-        warnings.warn(f"the warm start could not be kept in '{path.parent}': {error}", stacklevel=3)
 
 
 def _restore(backbone: nn.Module, path: Path) -> float | None:
     """Load cached weights and return their accuracy, or None (with a warning if damaged)."""
-    if not path.exists():
-        return None
     try:
-        with safe_open(path, "pt") as stored:
-            accuracy = float(stored.metadata()["accuracy"])
-        backbone.load_state_dict(load_file(path))
+        if (found := kept(path)) is None:
+            return None
+        weights, facts = found
+        accuracy = float(facts["accuracy"])
+        backbone.load_state_dict(weights)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         warnings.warn(f"Training the warm start '{path}' again: {error}.", stacklevel=3)
         return None

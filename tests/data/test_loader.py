@@ -9,6 +9,7 @@ from torch import Tensor
 from gcahng.data import (
     ClassBalancedBatchSampler,
     Digits,
+    FeatureLoader,
     ImageDataset,
     ImageLoader,
     TrainLoader,
@@ -98,3 +99,37 @@ def test_processes_load_their_parts_of_the_same_batch(
         parts.append(images)
         assert torch.equal(labels, whole[1])
     assert torch.equal(torch.cat(parts), whole[0])
+
+
+def _feature_loader() -> FeatureLoader:
+    """Features that tell image and view: [number of the image, number of the view]."""
+    dataset = Digits(transform=build_transform("digits", train=True))
+    sampler = ClassBalancedBatchSampler(dataset.labels, 3, 3, seed=4)
+    places = torch.arange(len(dataset)).double()
+    views = [torch.stack([places, torch.full_like(places, view)], dim=1) for view in range(4)]
+    return FeatureLoader(dataset, sampler, views)
+
+
+def test_features_come_in_the_batches_of_the_images() -> None:
+    loader, images = _feature_loader(), _train_loader()
+    assert len(loader) == len(images)
+    drawn = []
+    for (rows, labels), indices, (_, same) in zip(loader, images.batches, images, strict=True):
+        assert rows[:, 0].tolist() == indices
+        assert torch.equal(labels, same)
+        drawn += rows[:, 1].tolist()
+    counts = [drawn.count(view) for view in range(4)]
+    assert min(counts) > len(drawn) / 5, "each view has its share"
+    loader.batches.set_epoch(1)
+    assert next(iter(loader))[0][:, 1].tolist() != drawn[:9]
+
+
+def test_features_of_a_later_batch_and_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches, loader = list(_feature_loader()), _feature_loader()
+    loader.first = 5
+    rest = list(loader)
+    assert all(torch.equal(x[0], y[0]) for x, y in zip(rest, batches[5:], strict=True))
+    monkeypatch.setattr("gcahng.data.loader.own_part", lambda total: slice(5, total))
+    part, labels = next(iter(_feature_loader()))
+    assert torch.equal(part, batches[0][0][5:])
+    assert torch.equal(labels, batches[0][1])

@@ -59,6 +59,24 @@ WRONG = [
         "optim.embedder.schedule.every has no effect: a cosine schedule does not use it",
     ),
     (["optim.classifier.schedule.gamma=0.3"], "optim.classifier.schedule.gamma has no effect"),
+    (
+        ["embedder.freeze=[backbone]", "batch.chunk=4"],
+        "batch.chunk has no effect: the backbone is frozen (embedder.freeze), and its features are "
+        "computed before",
+    ),
+    (
+        ["embedder.freeze=[backbone]", "train.warmup_epochs=1"],
+        "train.warmup_epochs has no effect: the backbone is frozen (embedder.freeze)",
+    ),
+    (
+        ["embedder.freeze=[bn]", "data.views=2"],
+        "data.views has no effect: only embedder.freeze=[backbone] keeps views; others are drawn "
+        "anew",
+    ),
+    (
+        ["embedder.head=residual", "embedder.init=orthogonal"],
+        "embedder.init has no effect: a residual head starts in its own way",
+    ),
     (["data.validation_seed=1"], "data.validation_seed has no effect: data.validation is 0"),
 ]
 
@@ -86,6 +104,7 @@ def test_it_is_refused(overrides: list[str], sentence: str) -> None:
         ["optim.embedder.schedule={name: step, every: 3, gamma: 0.1}"],
         ["generator.name=class_loss", "optim.graph.lr=0.1"],
         ["data.validation=0.4", "data.validation_seed=1"],
+        ["embedder.freeze=[backbone]", "data.views=2"],
     ],
 )
 def test_what_has_an_effect_or_is_inherited_is_not(overrides: list[str]) -> None:
@@ -99,6 +118,12 @@ def test_a_resolved_configuration_may_hold_everything(tmp_path: Path) -> None:
     check(parse_config(dump_config(config), "config.yaml"))
     with pytest.raises(ValueError, match=r"generator\.beta has no effect"):
         check(load_config(tmp_path / "config.yaml", ["generator.beta=2.0"]))
+
+
+def test_a_file_of_a_trained_backbone_with_another_one_frozen() -> None:
+    config = load_config("photos", ["embedder.freeze=[backbone]"])
+    assert config.train.warmup_epochs == 1
+    check(config)
 
 
 def test_a_file_that_builds_on_another_generator(tmp_path: Path) -> None:

@@ -147,13 +147,13 @@ def test_data_root(minimal: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (
             "embedder.freeze=[bn, pach]",
-            "override: embedder.freeze[1]: expected 'bn' or 'bn_affine' or 'patch', got 'pach' "
-            "(did you mean 'patch'?)",
+            "override: embedder.freeze[1]: expected 'backbone' or 'bn' or 'bn_affine' or "
+            "'patch', got 'pach' (did you mean 'patch'?)",
         ),
         (
             "embedder.freeze=bn",
-            "override: embedder.freeze: expected a list of 'bn' or 'bn_affine' or 'patch', "
-            "got 'bn'",
+            "override: embedder.freeze: expected a list of 'backbone' or 'bn' or 'bn_affine' or "
+            "'patch', got 'bn'",
         ),
         ("eval.ks=[]", "override: eval.ks: expected a non-empty list of integers ≥ 1, got []"),
         ("eval.ks=[1, 0]", "override: eval.ks[1]: expected an integer ≥ 1, got 0"),

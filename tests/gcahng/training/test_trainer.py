@@ -42,6 +42,9 @@ class Quiet:
     def step(self, epoch: int, step: int, steps: int, losses: dict[str, float]) -> None:
         assert 0 < step <= steps
 
+    def features(self, done: int, images: int) -> None:
+        assert 0 < done <= images
+
     def evaluation(self, done: int, images: int) -> None:
         assert 0 < done <= images
         self.evaluated = done

@@ -136,6 +136,6 @@ def test_cache_is_not_shared_by_another_torch_or_processor(
     if other == "torch":
         monkeypatch.setattr(torch, "__version__", "2.0.0")
     else:
-        monkeypatch.setattr("gcahng.training.warm_start._processor", lambda device: "another GPU")
+        monkeypatch.setattr("gcahng.training.cache._processor", lambda device: "another GPU")
     warm_start(backbone(), digits(), seed=0, steps=3, batch_size=8, cache=tmp_path)
     assert len(list(tmp_path.glob("*.safetensors"))) == 2

@@ -1,0 +1,139 @@
+"""Features of images by a backbone that is not trained, computed once and kept with the data."""
+
+import hashlib
+import inspect
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from gcahng.data import AugmentedView, ClassSubset, FileDataset, ImageDataset
+from gcahng.evaluation.evaluate import embed
+from gcahng.training.cache import computed_by, keep, kept, locked, weights_of
+
+Progress = Callable[[int, int], None]
+NAME = "features"
+
+
+class FeatureCache:
+    """Compute features, or read those that an earlier run kept in a folder.
+
+    A file holds the features of one data set, as it is or in one augmented view. Its name depends
+    on the backbone, its weights, the transform, and path, size and time of each image file (of
+    images that are not files: their content), so what has changed is computed again.
+
+    Args:
+        backbone: Maps images to features; used in eval mode.
+        folder: Where the files are kept.
+        settings: Further settings that features depend on.
+        workers: Data loading processes.
+        progress: Called with the number of images that are done, and of all images.
+        images: Number of all images, for `progress`.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        folder: Path,
+        settings: Any = (),
+        workers: int = 0,
+        progress: Progress | None = None,
+        images: int = 0,
+    ) -> None:
+        self.backbone, self.folder, self.workers = backbone, folder, workers
+        self.progress, self.images, self.done = progress, images, 0
+        kind = next(backbone.parameters())
+        facts = (backbone, settings, kind.dtype, computed_by(kind.device))
+        self._start = hashlib.sha256(repr(facts).encode() + _code(backbone))
+        for name, weight in weights_of(backbone).items():
+            self._start.update(name.encode() + weight.contiguous().numpy().tobytes())
+
+    def features(self, dataset: ImageDataset, views: Sequence[int | None]) -> list[Tensor]:
+        """Features `[N, width]` on the CPU, for each view; None is the data set as it is."""
+        digest = self._start.copy()
+        digest.update(repr(dataset.transform).encode())
+        for part in _identity(dataset):
+            digest.update(part)
+        return [self._view(dataset, view, digest.copy()) for view in views]
+
+    def _view(self, dataset: ImageDataset, view: int | None, digest: "hashlib._Hash") -> Tensor:
+        digest.update(repr(view).encode())
+        path = self.folder / f"{NAME}-{digest.hexdigest()[:16]}.safetensors"
+        with locked(path):
+            found = _restore(path, len(dataset))
+            if found is None:
+                found = self._compute(dataset if view is None else AugmentedView(dataset, view))
+                keep(path, {NAME: found}, "the features")
+        self.done += len(dataset)
+        self._report(0)
+        return found
+
+    def _compute(self, images: Any) -> Tensor:
+        found = embed(
+            self.backbone,
+            images,
+            workers=self.workers,
+            progress=lambda done, total: self._report(done),
+        )
+        # A copy, because tensors of inference mode cannot be trained on.
+        return found.cpu().clone()
+
+    def _report(self, more: int) -> None:
+        if self.progress is not None:
+            self.progress(self.done + more, self.images)
+
+
+def _restore(path: Path, rows: int) -> Tensor | None:
+    """Read features, or return None (with a warning if the file is damaged)."""
+    try:
+        found = kept(path)
+        if found is None:
+            return None
+        features = found[0][NAME]
+        if features.dim() != 2 or len(features) != rows:
+            raise ValueError(f"expected {rows} rows, got {list(features.shape)}")
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        warnings.warn(f"Computing the features '{path}' again: {error}.", stacklevel=4)
+        return None
+    return features
+
+
+def _identity(dataset: ImageDataset) -> Iterator[bytes]:
+    """What identifies the images of a data set, in order."""
+    chosen = np.arange(len(dataset))
+    while isinstance(dataset, ClassSubset):
+        chosen, dataset = dataset.indices.numpy()[chosen], dataset.dataset
+    yield _code(dataset)
+    for index in chosen.tolist():
+        if isinstance(dataset, FileDataset):
+            yield _file_identity(dataset, index)
+        else:
+            image = np.asarray(dataset.load(index))
+            yield f"{image.shape} {image.dtype}".encode() + image.tobytes()
+
+
+def _file_identity(dataset: FileDataset, index: int) -> bytes:
+    path = dataset.paths[index]
+    try:
+        found = os.stat(path)
+    except OSError:
+        dataset.load(index)  # says in one sentence what is wrong
+        raise
+    with suppress(ValueError):
+        # Relative, so that a folder of data sets may move.
+        path = str(Path(path).relative_to(dataset.folder))
+    facts = (found.st_size, found.st_mtime_ns, dataset.boxes[index])
+    return os.fsencode(path) + repr(facts).encode()
+
+
+def _code(thing: object) -> bytes:
+    """The source file of an object's class: of a user's own class it may have changed."""
+    with suppress(OSError, TypeError):
+        return Path(inspect.getfile(type(thing))).read_bytes()
+    return b""

@@ -1,0 +1,110 @@
+"""Train on features that are computed once, where the backbone is frozen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from gcahng.builders.blame import blame_setting
+from gcahng.builders.images import transform_of
+from gcahng.config import ExperimentConfig, data_root
+from gcahng.data import ClassSubset, FeatureLoader, ImageDataset
+from gcahng.models import Embedder, ResidualHead
+from gcahng.processes import alone, copy_from_first
+from gcahng.training.cached_features import FeatureCache
+from gcahng.training.experiment import Experiment
+
+Progress = Callable[[int, int], None]
+# Arguments of a backbone that say where its weights are from; the weights themselves count.
+ORIGINS = ("weights", "pretrained")
+
+
+@dataclass(frozen=True)
+class EmbeddedOnce:
+    """What replaces the images of an experiment whose backbone is frozen.
+
+    Attributes:
+        loader: Class-balanced batches of features.
+        head: Maps them to embeddings, in place of the embedder.
+        evaluated: Features of the validation and the test images, by the name of the split.
+    """
+
+    loader: FeatureLoader
+    head: nn.Module
+    evaluated: dict[str, Tensor]
+
+
+class HeadOfEmbedder(nn.Module):
+    """The last layer of an embedder as an embedder of features."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        super().__init__()
+        self.backbone, self.embedder = nn.Identity(), embedder
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features `[N, width]` to embeddings `[N, D]`."""
+        return self.embedder.head(features)
+
+    head = forward
+
+
+def embed_once(experiment: Experiment, progress: Progress | None = None) -> EmbeddedOnce | None:
+    """Compute or read all features of an experiment with a frozen backbone; None for others.
+
+    Args:
+        experiment: Its backbone must have its final weights.
+        progress: Called with the number of images that are done, and of all images.
+    """
+    config, splits = experiment.config, experiment.splits
+    if "backbone" not in config.embedder.freeze:
+        return None
+    plain: dict[str, ImageDataset] = {"test": splits.test}
+    if splits.validation is not None:
+        plain["validation"] = splits.validation
+    views = config.data.views
+    images = views * len(splits.train) + sum(map(len, plain.values()))
+    # Of several processes one computes; the others wait for its files, or compute the same.
+    with alone():
+        cache = _cache(experiment, progress, images)
+        of_train = cache.features(splits.train, range(views))
+        evaluated = {name: cache.features(split, [None])[0] for name, split in plain.items()}
+    loader = FeatureLoader(splits.train, experiment.sampler, of_train)
+    return EmbeddedOnce(loader, HeadOfEmbedder(experiment.embedder), evaluated)
+
+
+def fit_head(experiment: Experiment, progress: Progress | None = None) -> None:
+    """Fit a residual head to the features of the training images without augmentation.
+
+    Arguments as of `embed_once`. Other heads need nothing.
+
+    Raises:
+        ValueError: If features are not finite; the message starts with the setting.
+    """
+    head, train = experiment.embedder.fc, experiment.splits.train
+    if not isinstance(head, ResidualHead):
+        return
+    with alone():
+        images = _without_augmentation(experiment.config, train)
+        (features,) = _cache(experiment, progress, len(images)).features(images, [None])
+        with blame_setting("embedder.head"):
+            head.fit(features)
+    copy_from_first([head])
+
+
+def _without_augmentation(config: ExperimentConfig, dataset: ImageDataset) -> ImageDataset:
+    plain = transform_of(config, dataset, augment=False)
+    return ClassSubset(dataset, range(dataset.num_classes), plain)
+
+
+def _cache(experiment: Experiment, progress: Progress | None, images: int) -> FeatureCache:
+    config = experiment.config
+    backbone, data = config.embedder.backbone, config.data
+    args = {key: value for key, value in backbone.args.items() if key not in ORIGINS}
+    return FeatureCache(
+        experiment.embedder.backbone,
+        data_root(config) / "features",
+        settings=(backbone.name, args, data.name, data.args),
+        workers=data.workers,
+        progress=progress,
+        images=images,
+    )

@@ -1,0 +1,215 @@
+"""A frozen backbone embeds each image once, and the training is as if it did so in every step."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from gcahng.data import AugmentedView
+from gcahng.inference.embedder import load_embedder
+from gcahng.runs.checkpoint import load_checkpoint
+from gcahng.runs.loading import load_run
+from gcahng.runs.published import export_checkpoint
+from gcahng.training.interruption import Interruption, TrainingStopped
+from gcahng.training.trainer import Trainer
+from tests.gcahng.training.test_trainer import _trainer
+
+FROZEN = (
+    *("embedder.freeze=[backbone]", "data.validation=0.4", "batch.classes=3", "batch.samples=8"),
+    "generator.graph.layers=0",
+)
+RESIDUAL = "embedder.head=residual"
+
+
+def frozen(folder: Path, *overrides: str) -> Trainer:
+    """A training on digits with a frozen backbone; the cache is beside the run's folder."""
+    return _trainer(folder, f"data.root={folder.parent}", *FROZEN, *overrides)
+
+
+def weights(trainer: Trainer) -> dict[str, Tensor]:
+    state = trainer.experiment.embedder.state_dict()
+    return {name: value.clone() for name, value in state.items()}
+
+
+def calls_of(trainer: Trainer) -> list[int]:
+    """Counts of images that the backbone is given from now on."""
+    counts: list[int] = []
+    backbone = trainer.experiment.embedder.backbone
+    backbone.register_forward_hook(lambda module, args, output: counts.append(len(output)))
+    return counts
+
+
+def train_two_epochs(trainer: Trainer) -> None:
+    for _ in range(2):
+        trainer.end_epoch(trainer.train_epoch())
+
+
+class OneView:
+    """Batches of images, of which each has always the same augmentation."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.loader, self.first = trainer.loader, 0
+        self.view = AugmentedView(trainer.experiment.splits.train, 0)
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for indices in self.loader.batches:
+            images = torch.stack([self.view[index][0] for index in indices])
+            yield images, self.loader.labels[indices]
+
+
+@pytest.mark.parametrize("case", ["no augmentation", "one view"])
+def test_the_result_is_that_of_embedding_in_every_step(tmp_path: Path, case: str) -> None:
+    settings = ["data.views=1", "fabric.precision=64-true"]
+    if case == "no augmentation":
+        settings = ["data.transform.train={shift: 0}", "data.views=2", *settings[1:]]
+    always = frozen(tmp_path / "always", *settings)
+    before = weights(always)
+    if case == "one view":
+        always.loader = OneView(always)  # type: ignore[assignment]
+    train_two_epochs(always)
+    kept = frozen(tmp_path / "kept", *settings)
+    kept.embed_once()
+    counts = calls_of(kept)
+    train_two_epochs(kept)
+    assert counts == []
+    expected = weights(always)
+    for name, value in weights(kept).items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-6, atol=1e-9)
+        assert torch.equal(value, before[name]) == name.startswith("backbone."), name
+    for row, same in zip(kept.progress.history, always.progress.history, strict=True):
+        assert row["val/recall@1"] == same["val/recall@1"]
+        assert row["loss/total"] == pytest.approx(same["loss/total"], rel=1e-9)
+
+
+@pytest.mark.parametrize("head", ["linear", "residual"])
+def test_a_second_run_embeds_nothing_and_gives_the_same(tmp_path: Path, head: str) -> None:
+    settings = ("train.epochs=2", f"embedder.head={head}")
+    first = frozen(tmp_path / "a", *settings)
+    counts = calls_of(first)
+    first.fit()
+    splits = first.experiment.splits
+    images = 4 * len(splits.train) + len(splits.validation) + len(splits.test)
+    assert sum(counts) == images + (len(splits.train) if head == "residual" else 0)
+    second = frozen(tmp_path / "b", *settings)
+    none = calls_of(second)
+    second.fit()
+    assert none == [], "neither before the training nor after it"
+    assert all(torch.equal(v, weights(second)[k]) for k, v in weights(first).items())
+    assert first.progress.zero_shot == second.progress.zero_shot
+
+
+def test_other_seeds_and_more_views_share_the_files(tmp_path: Path) -> None:
+    state = frozen(tmp_path / "a").experiment.embedder.backbone.state_dict()
+    added = []
+    for settings in (["data.views=2"], ["seed=1", "data.views=2"], ["data.views=3"]):
+        trainer = frozen(tmp_path / "b", *settings)
+        trainer.experiment.embedder.backbone.load_state_dict(state)
+        counts, size = calls_of(trainer), len(trainer.experiment.splits.train)
+        trainer.embed_once()
+        added.append(sum(counts) / size)
+    assert added[1:] == [0, 1]
+
+
+def test_resuming_gives_the_same_after_an_epoch_and_within_one(tmp_path: Path) -> None:
+    whole = frozen(tmp_path / "whole", RESIDUAL)
+    expected = whole.fit()
+    stopped = frozen(tmp_path / "stopped", RESIDUAL)
+    stopped.begin()
+    stopped.end_epoch(stopped.train_epoch())
+
+    class AfterThreeSteps(Interruption):
+        steps = 0
+
+        def ask(self) -> tuple[bool, bool]:
+            self.steps += 1
+            return self.steps == 3, self.steps == 3
+
+    with pytest.raises(TrainingStopped, match="after step 3 of epoch 2"):
+        stopped.train_epoch(AfterThreeSteps(None))
+    for file in (tmp_path / "features").glob("*.safetensors"):
+        file.unlink()  # computed again
+    resumed = frozen(tmp_path / "stopped", RESIDUAL)
+    resumed.resume()
+    assert (resumed.progress.epoch, resumed.progress.step) == (2, 3)
+    found = resumed.fit()
+    assert all(torch.equal(v, weights(resumed)[k]) for k, v in weights(whole).items())
+    measured = [name for name in expected if name.startswith(("zero_shot/", "last/", "best/"))]
+    assert len(measured) > 20
+    assert all(found[name] == expected[name] for name in measured)
+
+
+def test_a_residual_head_starts_at_the_features_and_needs_no_data_later(tmp_path: Path) -> None:
+    trainer = frozen(tmp_path / "run", RESIDUAL, "embedder.dim=64", "train.epochs=1")
+    trainer.fit()
+    before = trainer.progress.zero_shot
+    for metric in ("recall@1", "map@r"):
+        assert before[f"head/{metric}"] == pytest.approx(before[f"features/{metric}"], abs=1e-3)
+    run, shared = load_run(trainer.folder.path), load_embedder(trainer.folder.model)
+    images = torch.rand(2, 1, 8, 8)
+    with torch.no_grad():
+        expected = trainer.experiment.embedder.eval()(images)
+        assert torch.equal(run.embedder(images), expected)
+        assert torch.equal(shared.network(images), expected)
+    with pytest.raises(ValueError, match=r"no other last layer than embedder\.head=linear"):
+        export_checkpoint(trainer.folder.path, tmp_path / "published.pth")
+
+
+def test_a_residual_head_on_a_backbone_that_is_trained(tmp_path: Path) -> None:
+    settings = ("train.epochs=1", f"data.root={tmp_path}", RESIDUAL, "embedder.freeze=[]")
+    trainer = frozen(tmp_path / "run", *settings)
+    before = weights(trainer)
+    trainer.fit()
+    after = weights(trainer)
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert changed >= {"fc.projection", "fc.mean", "fc.scale", "fc.linear.weight"}
+    assert any(name.startswith("backbone.") for name in changed)
+    assert len(list((tmp_path / "features").glob("*.safetensors"))) == 1
+
+
+def test_the_optimizer_and_the_checkpoint_know_no_backbone_to_train(tmp_path: Path) -> None:
+    trainer = frozen(tmp_path / "run", "train.epochs=1", "optim.embedder.fc_lr_ratio=2.0")
+    (group,) = trainer.experiment.optimizers.embedder.param_groups
+    assert {id(p) for p in group["params"]} == {
+        id(p) for p in trainer.experiment.embedder.fc.parameters()
+    }
+    row = trainer.train_epoch()
+    assert row["lr/embedder"] == pytest.approx(2 * trainer.config.optim.embedder.lr)
+    trainer.end_epoch(row)
+    assert any(k.startswith("backbone.") for k in load_checkpoint(trainer.folder.last)["embedder"])
+
+
+def test_the_warm_start_trains_a_backbone_that_is_frozen_afterwards(tmp_path: Path) -> None:
+    from gcahng.config import load_config
+    from gcahng.runs.folder import RunFolder
+    from gcahng.training.warm_start import warm_start_embedder
+
+    glyphs = [f"data.root={tmp_path}", "embedder.warm_start.steps=2", "embedder.freeze=[backbone]"]
+    config = load_config("quickstart", glyphs)
+    trainer = Trainer.set_up(config, RunFolder(tmp_path / "run"), _Silent())
+    before = weights(trainer)
+    warm_start_embedder(trainer.experiment)
+    after = weights(trainer)
+    backbone = trainer.experiment.embedder.backbone
+    changed = [name for name, _ in backbone.named_parameters() if name.endswith("weight")]
+    assert all(not torch.equal(before[f"backbone.{k}"], after[f"backbone.{k}"]) for k in changed)
+    assert not any(p.requires_grad for p in backbone.parameters())
+    assert not backbone.training
+
+
+class _Silent:
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args: None
+
+
+def test_bf16_and_channels_last_take_features(tmp_path: Path) -> None:
+    settings = ("fabric.precision=bf16-mixed", "fabric.channels_last=true", "train.epochs=1")
+    trainer = frozen(tmp_path / "run", *settings, RESIDUAL)
+    trainer.fit()
+    assert json.loads(trainer.folder.results.read_text())["epochs"] == 1
