@@ -206,6 +206,15 @@ class FeatureLoader(TrainLoader):
         dataset: The images.
         sampler: The batches; its seed and epoch also choose the views.
         views: For each view the features `[N, width]` of all images.
+
+    Example:
+        >>> from gcahng.data import ClassBalancedBatchSampler, build_dataset
+        >>> dataset = build_dataset("digits", "train")
+        >>> views = [torch.rand(len(dataset), 16) for _ in range(4)]
+        >>> sampler = ClassBalancedBatchSampler(dataset.labels, 3, 2)
+        >>> features, labels = next(iter(FeatureLoader(dataset, sampler, views)))
+        >>> features.shape, labels.shape
+        (torch.Size([6, 16]), torch.Size([6]))
     """
 
     def __init__(
