@@ -53,7 +53,8 @@ class Correlation:
     @property
     def node_logits(self) -> Tensor:
         """Class scores [B, num_classes] of the nodes, computed on demand."""
-        return self.class_head(self.class_features)
+        # The features may be of lower precision than the head, if they come from autocast.
+        return self.class_head(self.class_features.to(next(self.class_head.parameters()).dtype))
 
 
 class CorrelationNetwork(nn.Module):
