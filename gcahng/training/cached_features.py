@@ -14,11 +14,14 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from gcahng.data import AugmentedView, ClassSubset, FileDataset, ImageDataset
-from gcahng.evaluation.evaluate import embed
+from gcahng.evaluation.evaluate import BATCH_SIZE, embed
 from gcahng.training.cache import computed_by, keep, kept, locked, weights_of
 
 Progress = Callable[[int, int], None]
 NAME = "features"
+# Images per batch on a CPU: larger activations than those of a few images cost it twice the time,
+# since the system then hands out fresh memory for every layer.
+ON_CPU = 16
 
 
 class FeatureCache:
@@ -75,9 +78,11 @@ class FeatureCache:
         return found
 
     def _compute(self, images: Any) -> Tensor:
+        on_cpu = next(self.backbone.parameters()).device.type == "cpu"
         found = embed(
             self.backbone,
             images,
+            batch_size=ON_CPU if on_cpu else BATCH_SIZE,
             workers=self.workers,
             progress=lambda done, total: self._report(done),
         )
