@@ -1,5 +1,6 @@
 """The page of a store in a real browser."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,18 @@ class Visit:
         self.page.wait_for_selector("#found[aria-busy=false]", state="attached")
 
     def wait_for(self, text: str, where: str = "#heading") -> None:
-        self.page.wait_for_function(
+        self.wait_until(
             "([where, text]) => document.querySelector(where).innerText.includes(text)",
-            arg=[where, text],
+            [where, text],
         )
         self.wait()
+
+    def wait_until(self, condition: str, argument: Any = None) -> None:
+        """Not `wait_for_function`, whose repeated evaluation the page's policy forbids."""
+        until = time.monotonic() + 10
+        while not self.page.evaluate(condition, argument):
+            assert time.monotonic() < until, condition
+            self.page.wait_for_timeout(20)
 
     @property
     def names(self) -> list[str]:
@@ -94,7 +102,7 @@ def test_a_chosen_picture_finds_similar_ones(visit: Any, photos: Path) -> None:
     assert "Your picture" in opened.caption
     assert "× lamp" in opened.page.inner_text("#summary")
     assert opened.page.evaluate("byId('shown').naturalWidth") == 120
-    opened.page.wait_for_function("[...document.images].every((one) => one.naturalWidth)")
+    opened.wait_until("[...document.images].every((one) => one.naturalWidth)")
 
 
 def test_a_result_is_searched_with_and_back_again(visit: Any) -> None:
