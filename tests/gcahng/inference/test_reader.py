@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from gcahng.inference import reader
 from gcahng.inference.reader import (
     FileState,
     PictureFile,
@@ -91,10 +92,18 @@ def test_known_content_is_not_decoded(photos: Path) -> None:
         assert (picture.inputs is None) == (picture.file != changed)
 
 
-def test_a_consumer_may_stop_early(photos: Path) -> None:
-    pictures = read_pictures(find_pictures([photos]), _brightness)
+def test_a_consumer_may_stop_early(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "THREADS", 1)
+    transformed: list[torch.Tensor] = []
+
+    def count(image: Image.Image) -> torch.Tensor:
+        transformed.append(_brightness(image))
+        return transformed[-1]
+
+    pictures = read_pictures(find_pictures([photos]), count)
     next(pictures)
     pictures.close()  # type: ignore[attr-defined]
+    assert 1 <= len(transformed) <= 4, "those read ahead, not all 18"
 
 
 def test_changes_are_seen_by_size_and_time(tmp_path: Path) -> None:
