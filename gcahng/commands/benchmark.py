@@ -8,6 +8,14 @@ import typer
 
 from gcahng.commands.terminal import console
 
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="With --experiment: settings, each key.path=value.")
+]
+Threads = Annotated[int, typer.Option(min=1, max=1024, help="Processor threads of PyTorch.")]
+Out = Annotated[Path | None, typer.Option(help="Folder for the table, as Markdown and CSV.")]
+Gpu = Annotated[
+    bool, typer.Option("--gpu", help="Measure ResNet-50 steps of these shapes on a GPU.")
+]
 Processes = Annotated[
     str | None,
     typer.Option(help="Compare these numbers of processes on one batch instead, such as 1,2."),
@@ -37,23 +45,18 @@ Dim = Annotated[
 
 
 def benchmark(
-    overrides: Annotated[
-        list[str] | None, typer.Argument(help="With --experiment: settings, each key.path=value.")
-    ] = None,
+    overrides: Overrides = None,
     shapes: Annotated[str, typer.Option(help="Batch shapes, comma-separated: A, B, C.")] = "A,B",
     repetitions: Annotated[int, typer.Option(min=1, help="Timed runs of each variant.")] = 7,
-    threads: Annotated[
-        int, typer.Option(min=1, max=1024, help="Processor threads of PyTorch.")
-    ] = 1,
+    threads: Threads = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the table, as Markdown and CSV.")
-    ] = None,
+    out: Out = None,
     experiment: Experiments = None,
     processes: Processes = None,
     nodes: Nodes = None,
     vectors: Vectors = None,
     retrieval: Embeddings = None,
+    gpu: Gpu = False,
     dim: Dim = 512,
 ) -> None:
     """Compare the dense path with message passing over all edges, or time a training step.
@@ -69,9 +72,11 @@ def benchmark(
     Example: gcahng benchmark --vectors 10000,100000
 
     Example: gcahng benchmark --retrieval 10000,60000
+
+    Example: gcahng benchmark --gpu --shapes A,B,C
     """
     _check_settings(out, overrides, experiment)
-    _check_together(experiment, vectors, retrieval, nodes, processes)
+    _check_together(experiment, vectors, retrieval, gpu, nodes, processes)
     # The profiler that counts memory logs every start and stop; it reads this when torch is
     # imported.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
@@ -88,6 +93,10 @@ def benchmark(
         from gcahng.benchmark.retrieval import run_retrieval
 
         run_retrieval(retrieval, dim, repetitions, threads, out, console, device)
+    elif gpu:
+        from gcahng.benchmark.gpu import run_gpu
+
+        run_gpu(names, repetitions, out, console)
     elif nodes:
         from gcahng.benchmark.scaling import run_scaling
 
@@ -114,7 +123,7 @@ def _check_settings(
 
 def _check_together(*values: object) -> None:
     """Refuse two options that say what to measure, except for --nodes and --processes."""
-    options = ("--experiment", "--vectors", "--retrieval", "--nodes", "--processes")
+    options = ("--experiment", "--vectors", "--retrieval", "--gpu", "--nodes", "--processes")
     given = [option for option, value in zip(options, values, strict=True) if value]
     if len(given) > 1 and given != ["--nodes", "--processes"]:
         raise ValueError(f"{given[0]} does not go together with {given[1]}")

@@ -105,6 +105,7 @@ _CIRCUMSTANCES = {
     "train.save_minutes",
     "fabric.accelerator",
     "fabric.devices",
+    "fabric.cuda_graphs",
     "fabric.deterministic",
     "fabric.num_nodes",
     "batch.chunk",

@@ -292,3 +292,6 @@ class FabricConfig(Section):
     exactly the same result there. On a CPU it always does."""
     compile: bool = False
     channels_last: bool = False
+    cuda_graphs: bool = False
+    """Replay the passes of gca_hng as CUDA graphs: faster, since many small kernels need no launch
+    of their own."""

@@ -21,8 +21,9 @@ from gcahng.generators import NegativeGenerator
 from gcahng.models import Embedder
 from gcahng.models.batch_statistics import use_global_statistics
 from gcahng.processes import copy_from_first, world_size
+from gcahng.training.cuda_graph import Autocast, check_replay
 from gcahng.training.optimizers import Optimizers, build_optimizers, build_schedules
-from gcahng.training.step import Autocast, Backward, TrainingStep
+from gcahng.training.step import Backward, TrainingStep
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ def build_experiment(
     loss = build_loss(config, num_classes)
     generator = build_generator(config, num_classes)
     check_effect(config, loss, generator)
+    if config.fabric.cuda_graphs:
+        check_replay(generator, torch.device(device))
     for module in (embedder, loss, *([] if generator is None else [generator])):
         module.to(device, _dtype(config))
     size = config.batch.classes * config.batch.samples
@@ -151,6 +154,7 @@ def build_step(
         backward=backward or Tensor.backward,
         autocast=autocast or nullcontext,
         chunk=config.batch.chunk,
+        cuda_graphs=config.fabric.cuda_graphs,
     )
 
 

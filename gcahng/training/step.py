@@ -1,8 +1,7 @@
 """One training iteration, in the published order."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +10,11 @@ from torch.optim import Optimizer
 from gcahng.generators import HardNegatives, NegativeGenerator
 from gcahng.graph import BatchLayout, batch_layout
 from gcahng.processes import sum_gradients, sum_over_processes, world_size
+from gcahng.training.cuda_graph import Autocast, Pass, ReplayedPass
 from gcahng.training.embedding import Finish, embed_batch
 from gcahng.training.optimizers import Optimizers
 
 Backward = Callable[[Tensor], None]
-Autocast = Callable[[], AbstractContextManager[Any]]
 Observe = Callable[[HardNegatives], None]
 
 
@@ -46,6 +45,7 @@ class TrainingStep:
         autocast: Returns the context for the forward passes; losses, norms and distances stay in
             float32 in it.
         chunk: The most images that the backbone takes at a time (`embed_batch`); None: all.
+        cuda_graphs: Replay the generator's passes as CUDA graphs (`ReplayedPass`).
 
     Source: GCA-HNG (IJCV 2025), training procedure.
     """
@@ -61,6 +61,7 @@ class TrainingStep:
         backward: Backward = _backward,
         autocast: Autocast = nullcontext,
         chunk: int | None = None,
+        cuda_graphs: bool = False,
     ) -> None:
         if clip_by not in ("value", "norm"):
             raise ValueError(f"Expected 'clip_by' as value or norm (got {clip_by!r})")
@@ -69,6 +70,12 @@ class TrainingStep:
         self.clip, self.clip_by = clip, clip_by
         self.backward, self.autocast = backward, autocast
         self.chunk = chunk
+        self.passes: tuple[Pass, Pass] | None = None
+        if generator is not None and cuda_graphs:
+            metric_pass = ReplayedPass(generator, "forward", autocast)
+            self.passes = metric_pass, ReplayedPass(generator, "generator_losses", autocast)
+        elif generator is not None:
+            self.passes = generator, generator.generator_losses
         # Of the next step: seeds the random numbers that processes do not share.
         self.number = 0
         self._loss_takes_layout = getattr(metric_loss, "takes_layout", False)
@@ -133,9 +140,9 @@ class TrainingStep:
         metric = metric / world_size()
         losses = {"metric": metric}
         total = metric
-        if self.generator is not None:
+        if self.passes is not None:
             with self.autocast():
-                negatives = self.generator(
+                negatives = self.passes[0](
                     embeddings, labels, layout=layout, draws=draws[0] if draws else None
                 )
             if observe is not None:
@@ -164,6 +171,7 @@ class TrainingStep:
         """Step the classifier, then the graph with J_gen."""
         generator, optimizers = self.generator, self.optimizers
         assert generator is not None
+        assert self.passes is not None
         assert optimizers.graph is not None
         assert optimizers.classifier is not None
         _zero(optimizers.classifier)
@@ -174,7 +182,7 @@ class TrainingStep:
 
         _zero(optimizers.graph)
         with self.autocast():
-            generated = generator.generator_losses(
+            generated = self.passes[1](
                 embeddings, labels, layout=layout, draws=draws[1] if draws else None
             )
         share = _share(generated)

@@ -158,6 +158,7 @@ COMMANDS = [
     ("benchmark --vectors 9 --nodes 9", "--vectors does not go together with --nodes"),
     ("benchmark --retrieval ten", "--retrieval: expected whole numbers from 1"),
     ("benchmark --retrieval 1", "--retrieval: expected at least 100 embeddings"),
+    ("benchmark --gpu --nodes 9", "--gpu does not go together with --nodes"),
     ("benchmark --retrieval 100 --nodes 9", "--retrieval does not go together with --nodes"),
     ("benchmark --device gpu", "--device: expected cpu or cuda, got 'gpu'"),
     ("benchmark --experiment digits --device tpu", "--device: expected cpu or cuda"),

@@ -1,0 +1,194 @@
+"""Replay a generator's passes as CUDA graphs: one launch instead of hundreds of small ones."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from gcahng.generators import HardNegativeGenerator, HardNegatives, NegativeGenerator
+from gcahng.graph import BatchLayout
+from gcahng.graph.dense.pairs import Pairs
+from gcahng.processes import world_size
+
+Autocast = Callable[[], AbstractContextManager[Any]]
+Pass = Callable[..., HardNegatives]
+# Runs before the recording, in which libraries choose and load their kernels.
+WARM_UP = 3
+
+
+def check_replay(generator: NegativeGenerator | None, device: torch.device) -> None:
+    """Raise if a training cannot replay its generator's passes.
+
+    Raises:
+        ValueError: The message starts with the setting.
+    """
+    if not isinstance(generator, HardNegativeGenerator):
+        raise ValueError("fabric.cuda_graphs has no effect: only gca_hng has passes to replay")
+    if device.type != "cuda":
+        raise ValueError(f"fabric.cuda_graphs: expected a CUDA device, got {device.type}")
+    if generator.path != "dense":
+        raise ValueError("fabric.cuda_graphs: expected generator.args.path dense, got sparse")
+    if world_size() > 1:
+        raise ValueError(f"fabric.cuda_graphs: expected one process, got {world_size()}")
+
+
+class ReplayedPass:
+    """One pass of a generator, recorded at the first batch and replayed at every later one.
+
+    Forward and backward are recorded together, with dropout, folding scalars and running
+    statistics; the result is that of the pass itself. Each shape of a batch is recorded once.
+
+    Args:
+        generator: On a CUDA device; the shapes in its passes depend on the batch's shape alone.
+        method: `forward` or `generator_losses`.
+        autocast: Returns the context of the forward pass.
+
+    Source: CUDA graphs in PyTorch, `torch.cuda.graph`.
+    """
+
+    def __init__(self, generator: NegativeGenerator, method: str, autocast: Autocast) -> None:
+        self.tensors = _Tensors(generator, method)
+        self.autocast = autocast
+        self.recordings: dict[tuple[torch.Size, ...], _Recording] = {}
+
+    def __call__(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        *,
+        layout: BatchLayout,
+        draws: Tensor | None = None,
+    ) -> HardNegatives:
+        """As `NegativeGenerator.forward`.
+
+        Raises:
+            ValueError: If folding scalars are given: the recording draws its own.
+        """
+        if draws is not None:
+            raise ValueError("Expected no 'draws': a recorded pass draws its own")
+        arguments = (embeddings, layout.order, layout.classes)
+        key = tuple(argument.shape for argument in arguments)
+        if key not in self.recordings:
+            self.recordings[key] = _Recording(self.tensors, arguments, self.autocast)
+        recording = self.recordings[key]
+        total = _Replay.apply(recording, *arguments, *recording.parameters)
+        # The next replay overwrites what this one computed.
+        negatives, slots, coefficients, *losses = (kept.clone() for kept in recording.kept)
+        named = dict(zip(self.tensors.names, losses, strict=True))
+        pairs = self.tensors.pairs
+        return HardNegatives(negatives, layout, named, total, slots, coefficients, pairs)
+
+
+class _Recording:
+    """A CUDA graph of one pass, forward and backward, with the memory that it reads and writes.
+
+    Attributes:
+        parameters: The trained parameters of the generator.
+        total: The pass's loss.
+        kept: Its other results.
+        gradients: Of `total`, for the embeddings and the parameters; None where there is none.
+    """
+
+    def __init__(
+        self, tensors: "_Tensors", arguments: tuple[Tensor, ...], autocast: Autocast
+    ) -> None:
+        self.tensors, self.autocast = tensors, autocast
+        trained = {name: p for name, p in tensors.named_parameters() if p.requires_grad}
+        self.parameters = list(trained.values())
+        # Other leaves on the same memory: autograd ties the parameters to the stream they are
+        # used on elsewhere, and a recording must not wait for another stream.
+        self.leaves = {name: p.detach().requires_grad_() for name, p in trained.items()}
+        self.inputs = [argument.detach().clone() for argument in arguments]
+        self.inputs[0].requires_grad_(arguments[0].requires_grad)
+        tensors.samples_per_class = arguments[1].numel() // arguments[2].numel()
+        self._warm_up()
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self.total, self.kept, self.gradients = self._compute()
+
+    def replay(self, *arguments: Tensor) -> None:
+        """Run the recorded work on other inputs."""
+        with torch.no_grad():
+            for recorded, argument in zip(self.inputs, arguments, strict=True):
+                recorded.copy_(argument)
+        self.graph.replay()
+
+    def _warm_up(self) -> None:
+        """Run the pass a few times; random state and buffers are as before afterwards."""
+        device = self.inputs[0].device
+        buffers = [(buffer, buffer.clone()) for buffer in self.tensors.buffers()]
+        stream = torch.cuda.Stream(device)
+        stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.random.fork_rng([device]), torch.cuda.stream(stream):
+            for _ in range(WARM_UP):
+                self._compute()
+        torch.cuda.current_stream(device).wait_stream(stream)
+        for buffer, before in buffers:
+            buffer.copy_(before)
+
+    def _compute(self) -> tuple[Tensor, list[Tensor], list[Tensor | None]]:
+        cached = torch.is_autocast_cache_enabled()
+        with torch.enable_grad(), self.autocast():
+            # The cache would keep a half-precision copy of a weight, which never changes.
+            torch.set_autocast_cache_enabled(False)
+            try:
+                total, *kept = torch.func.functional_call(
+                    self.tensors, self.leaves, tuple(self.inputs)
+                )
+            finally:
+                torch.set_autocast_cache_enabled(cached)
+        sources = [self.inputs[0], *self.leaves.values()]
+        wanted = [source for source in sources if source.requires_grad]
+        found = iter(torch.autograd.grad(total, wanted, allow_unused=True))
+        gradients = [next(found) if source.requires_grad else None for source in sources]
+        return total.detach(), kept, gradients
+
+
+class _Replay(torch.autograd.Function):
+    """A replayed pass as a function of embeddings and parameters."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        recording: _Recording,
+        embeddings: Tensor,
+        order: Tensor,
+        classes: Tensor,
+        *parameters: Tensor,
+    ) -> Tensor:
+        recording.replay(embeddings, order, classes)
+        ctx.recording = recording
+        return recording.total.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        gradients = ctx.recording.gradients
+        there = [gradient for gradient in gradients if gradient is not None]
+        scaled = iter(torch._foreach_mul(there, grad))
+        embeddings, *parameters = (None if g is None else next(scaled) for g in gradients)
+        return None, embeddings, None, None, *parameters
+
+
+class _Tensors(nn.Module):
+    """A pass with only tensors as arguments and results."""
+
+    def __init__(self, generator: NegativeGenerator, method: str) -> None:
+        super().__init__()
+        self.generator, self.method = generator, method
+        self.samples_per_class = 0
+        self.names: list[str] = []
+        self.pairs: Pairs | None = None
+
+    def forward(self, embeddings: Tensor, order: Tensor, classes: Tensor) -> tuple[Tensor, ...]:
+        layout = BatchLayout(order, classes, self.samples_per_class)
+        compute: Pass = getattr(self.generator, self.method)
+        made = compute(embeddings, layout.labels, layout=layout)
+        self.names, self.pairs = list(made.losses), made.pairs
+        assert made.negatives is not None
+        assert made.coefficients is not None
+        kept = (made.negatives, made.slots, made.coefficients, *made.losses.values())
+        return made.total, *(tensor.detach() for tensor in kept)
