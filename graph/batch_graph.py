@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.data import Data
 
+from gcahng.graph.dense.pair_functions import endpoint_product
 from gcahng.graph.dense.pairs import Pairs, complete_edges, own_pairs
 from gcahng.graph.precision import full_precision
 
@@ -137,8 +138,7 @@ def pair_graph(embeddings: Tensor, labels: Tensor) -> PairGraph:
     _check_nodes(embeddings, labels)
     pairs = own_pairs(embeddings.size(0), embeddings.device)
     vectors = correlation_vectors(embeddings)
-    edge_attr = vectors.index_select(0, pairs.row) * vectors.index_select(0, pairs.col)
-    return PairGraph(embeddings, pairs, edge_attr, labels)
+    return PairGraph(embeddings, pairs, endpoint_product(vectors, pairs), labels)
 
 
 def _check_nodes(embeddings: Tensor, labels: Tensor) -> None:

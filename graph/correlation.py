@@ -1,6 +1,6 @@
 """The correlation network: projection, layers, coefficient head and class head."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -112,13 +112,20 @@ class CorrelationNetwork(nn.Module):
         self.coefficient_norm.bias.requires_grad_(False)
         self.class_norm.bias.requires_grad_(False)
 
-    def forward(self, graph: Data | PairGraph, detach_coefficients: bool = False) -> Correlation:
+    def forward(
+        self,
+        graph: Data | PairGraph,
+        detach_coefficients: bool = False,
+        on_class_features: Callable[[Tensor], None] | None = None,
+    ) -> Correlation:
         """Run the network on one batch graph.
 
         Args:
             graph: From `batch_graph` (reference) or `pair_graph` (dense path).
             detach_coefficients: Compute the coefficients, and on the dense path the last edge
                 update, without gradient; running statistics are still updated.
+            on_class_features: Called with the class features as soon as they are known: on the
+                dense path before the last edge update, so that little memory is in use.
 
         Raises:
             ValueError: If a `Data` is not a complete batch graph (`check_batch_graph`), or a layer
@@ -126,14 +133,16 @@ class CorrelationNetwork(nn.Module):
         """
         pairs = graph.pairs if isinstance(graph, PairGraph) else None
         if isinstance(graph, PairGraph):
-            x, edge_attr, coefficients = self._on_pairs(graph, detach_coefficients)
+            x, edge_attr, features = self._on_pairs(graph, detach_coefficients, on_class_features)
+            with torch.no_grad() if detach_coefficients else nullcontext():
+                coefficients = self._pair_coefficients(edge_attr, graph.pairs)
         else:
             check_batch_graph(graph)
             x, edge_attr, coefficients = self._on_edges(graph)
             coefficients = coefficients.view(x.size(0), x.size(0), -1)
+            features = self._class_features(x, on_class_features)
         if detach_coefficients:
             coefficients = coefficients.detach()
-        features = self.class_norm(x)
         return Correlation(coefficients, pairs, features, x, edge_attr, self.class_head)
 
     def build_graph(self, embeddings: Tensor, labels: Tensor) -> Data | PairGraph:
@@ -147,9 +156,20 @@ class CorrelationNetwork(nn.Module):
             x, edge_attr = layer(x, graph.edge_index, edge_attr, graph.y)
         return x, edge_attr, self.coefficient_head(self.coefficient_norm(edge_attr)).sigmoid()
 
-    def _on_pairs(self, graph: PairGraph, detach: bool) -> tuple[Tensor, Tensor, Tensor]:
+    def _class_features(self, x: Tensor, call: Callable[[Tensor], None] | None) -> Tensor:
+        features: Tensor = self.class_norm(x)
+        if call is not None:
+            call(features)
+        return features
+
+    def _on_pairs(
+        self, graph: PairGraph, detach: bool, call: Callable[[Tensor], None] | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return nodes, edges and class features."""
         x, edge_attr, pairs = self.projection(graph.x), graph.edge_attr, graph.pairs
         layer: Any
+        if not self.layers:
+            return x, edge_attr, self._class_features(x, call)
         for depth, layer in enumerate(self.layers, start=1):
             if not hasattr(layer, "pair_nodes"):
                 raise ValueError(
@@ -157,10 +177,12 @@ class CorrelationNetwork(nn.Module):
                     "instead of pair_graph"
                 )
             x = layer.pair_nodes(x, pairs, edge_attr, graph.y)
-            with torch.no_grad() if detach and depth == len(self.layers) else nullcontext():
+            last = depth == len(self.layers)
+            if last:
+                features = self._class_features(x, call)
+            with torch.no_grad() if detach and last else nullcontext():
                 edge_attr = layer.pair_edges(x, pairs, edge_attr)
-        with torch.no_grad() if detach else nullcontext():
-            return x, edge_attr, self._pair_coefficients(edge_attr, pairs)
+        return x, edge_attr, features
 
     def _pair_coefficients(self, edge_attr: Tensor, pairs: Pairs) -> Tensor:
         """Apply the coefficient head to pairs; the norm's affine map folds into the linear map."""

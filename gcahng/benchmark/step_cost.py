@@ -1,6 +1,6 @@
 """Cost of one training step of an experiment, part by part, and an estimate for a whole run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ from torch import Tensor
 from gcahng.benchmark.drawn_photos import PHOTO_SIZE, DrawnPhotos
 from gcahng.benchmark.measure import Work, device_name, find_device, median_seconds, torch_threads
 from gcahng.benchmark.paths import write_benchmark
+from gcahng.benchmark.workloads import differentiate
 from gcahng.builders.image_settings import adopt_image_settings
 from gcahng.builders.images import Splits, open_split, transform_of
 from gcahng.config import ExperimentConfig, load_config
 from gcahng.data import DATASETS, ImageDataset, PublishedDataset
-from gcahng.generators import HardNegatives, NegativeGenerator
+from gcahng.generators import NegativeGenerator
 from gcahng.graph import batch_layout
 from gcahng.graph.precision import half_to_float32
 from gcahng.reports.tables import Column, results_table
@@ -36,9 +37,9 @@ COLUMNS = (
 NOTES = (
     "Seconds: medians of interleaved runs in one process, after a warm-up. data: load, crop and "
     "normalise one batch in this process. embedder, metric loss, hard negatives (both graph "
-    "passes): forward and backward of each alone. step: the whole training step without data. "
-    "rest: the step minus these three, mainly the optimizers (a difference of medians, so noise "
-    "can make it negative).",
+    "passes, or the only one): forward and backward of each alone. step: the whole training step "
+    "without data. rest: the step minus these three, mainly the optimizers (a difference of "
+    "medians, so noise can make it negative).",
     "Peak MiB: of the process on a CPU, allocated on a GPU. The networks are untrained, which does "
     "not change the cost of a step. It does change the distances: they show what the formulas do "
     "to a batch, not what happens during training.",
@@ -199,13 +200,7 @@ def _hard_negatives(
 ) -> Work:
     def run() -> None:
         generator.zero_grad(set_to_none=True)
-        passes: list[Callable[..., HardNegatives]] = [generator]
-        if generator.has_generator_losses:
-            passes.append(generator.generator_losses)
-        for compute in passes:
-            with step.autocast():
-                total = compute(embeddings.detach().requires_grad_(), labels).total
-            total.backward()
+        differentiate(generator, embeddings.detach().requires_grad_(), labels, step.autocast)
 
     return run
 

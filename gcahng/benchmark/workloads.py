@@ -1,13 +1,17 @@
 """What the benchmark measures: sizes, variants, and their work on a fixed batch."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import AdamW
 
 from gcahng.benchmark.measure import Work
-from gcahng.generators import HardNegativeGenerator
+from gcahng.generators import HardNegativeGenerator, NegativeGenerator
 from gcahng.losses import NPairLoss
 from gcahng.processes import own_part
 from gcahng.training.step import Optimizers, TrainingStep
@@ -77,6 +81,7 @@ class Variant:
         path: `dense` or `sparse` (message passing).
         memory: Memory mode of the dense path.
         bfloat16: Compute in bfloat16 autocast, which is inexact.
+        passes: Graph passes of a step: `two` or `one`.
     """
 
     title: str
@@ -84,6 +89,7 @@ class Variant:
     path: str = "dense"
     memory: str = "auto"
     bfloat16: bool = False
+    passes: str = "two"
 
 
 VARIANTS = (
@@ -94,6 +100,7 @@ VARIANTS = (
     Variant(
         "dense, balanced, bfloat16 autocast (inexact)", "off", memory="balanced", bfloat16=True
     ),
+    Variant("dense, balanced, one pass", "off", memory="balanced", passes="one"),
 )
 STEPS = (
     Variant("whole step, message passing", "off", "sparse"),
@@ -101,30 +108,34 @@ STEPS = (
 )
 
 
-def matmul_flops(shape: Shape) -> float:
-    r"""Least number of floating-point operations for the linear maps of both passes.
+def matmul_flops(shape: Shape, passes: str = "two") -> float:
+    r"""Least number of floating-point operations for the linear maps of both passes, or of one.
 
     Counted in D² multiply-adds, a layer needs 9 per pair i ≤ j (1 from edges to nodes, 8 in the
     feed-forward) and 16 per node. Backward takes twice as many, except where no gradient is needed:
     the last edge update and the head in the metric pass, the first edges in the generator pass.
     The classifier of the negatives is fixed: it takes 2 D·C for each. Attention between nodes and
-    interpolation add about 1 % and are not counted.
+    interpolation add about 1 % and are not counted. With one pass, forward runs once, and the
+    metric step needs gradients of the inputs only.
     """
     layers = shape.layers
     forward = 9 * layers + 1
     metric = 2 * layers + 16 * (layers - 1)
     generated = 16 * layers + 2 * layers - 1 + 2
     per_pair = 2 * forward + metric + generated
+    if passes == "one":
+        per_pair = forward + metric // 2 + generated
     negatives = shape.nodes * shape.classes
     classified = 2.0 * 2 * negatives * shape.dim * shape.outputs
-    return 2.0 * shape.dim**2 * shape.pairs * per_pair + classified + node_flops(shape)
+    return 2.0 * shape.dim**2 * shape.pairs * per_pair + classified + node_flops(shape, passes)
 
 
-def node_flops(shape: Shape) -> float:
+def node_flops(shape: Shape, passes: str = "two") -> float:
     """The part of `matmul_flops` for nodes; the rest is for pairs and negatives."""
     layers = shape.layers
     # Of a layer's 16 maps of the nodes, 4 belong to the edge update.
-    per_node = 2 * (16 * layers + 1) + 2 * (16 * layers - 4 + 1) + 2 * 16 * layers + 1
+    first = 16 * layers + 1 + 16 * layers - 4 + 1
+    per_node = (2 if passes == "two" else 1) * first + 2 * 16 * layers + 1
     return 2.0 * shape.dim * shape.nodes * (shape.dim * per_node + 3 * shape.outputs)
 
 
@@ -140,6 +151,7 @@ def build_generator(shape: Shape, variant: Variant, device: torch.device) -> Har
         edge_dropout=variant.dropout,
         path=variant.path,  # type: ignore[arg-type]
         memory=variant.memory,
+        passes=variant.passes,  # type: ignore[arg-type]
     ).to(device)
     # Values as after some epochs, so that the synthetic term has weight.
     generator.hardness.metric.fill_(2.0)
@@ -164,15 +176,35 @@ def hard_negatives(
     embeddings = torch.randn(shape.nodes, shape.dim, device=device)
     labels = torch.arange(shape.classes).repeat(shape.samples).to(device)
     embeddings.mul_(0.5).requires_grad_()
+    autocast = partial(torch.autocast, device.type, torch.bfloat16, enabled=variant.bfloat16)
 
     def run() -> None:
         generator.zero_grad(set_to_none=not keep_gradients)
-        for compute in (generator, generator.generator_losses):
-            with torch.autocast(device.type, torch.bfloat16, enabled=variant.bfloat16):
-                total = compute(embeddings, labels).total
-            total.backward()
+        differentiate(generator, embeddings, labels, autocast)
 
     return run
+
+
+def differentiate(
+    generator: NegativeGenerator,
+    embeddings: Tensor,
+    labels: Tensor,
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> None:
+    """Forward and backward of both generator passes, or of the one, as in a training step."""
+    with autocast():
+        made = generator(embeddings, labels)
+    total, graph_pass = made.total, made.graph_pass
+    del made
+    if total.requires_grad:
+        total.backward()
+    if not generator.has_generator_losses:
+        return
+    known: dict[str, Any] = {} if graph_pass is None else {"graph_pass": graph_pass}
+    with autocast():
+        total = generator.generator_losses(embeddings.detach(), labels, **known).total
+    trained = [p for p in generator.head_parameters() if p.requires_grad]
+    total.backward(inputs=trained)
 
 
 def training_step(shape: Shape, variant: Variant, device: torch.device) -> Work:

@@ -20,7 +20,7 @@ SETTINGS = {
     **{
         name: f"generator.{name}"
         for name in (
-            *("alpha", "beta", "gamma", "synthetic_weight"),
+            *("passes", "alpha", "beta", "gamma", "synthetic_weight"),
             *("similarity_weight", "diversity_weight", "node_ce_weight"),
         )
     },
@@ -105,8 +105,15 @@ def _chosen(config: ExperimentConfig) -> Iterator[str]:
 
 def _unused(name: str, config: ExperimentConfig) -> str:
     """Why the graph does not use a setting; empty if it does."""
-    assert config.generator is not None
-    graph = config.generator.graph
+    section = config.generator
+    assert section is not None
+    graph = section.graph
+    trains = section.gamma or section.similarity_weight or section.diversity_weight
+    if name == "passes" and not trains:
+        return (
+            "generator.gamma, similarity_weight and diversity_weight are 0, so there is no second "
+            "pass"
+        )
     if name == "conv" and (isinstance(graph.layers, list) or graph.layers == 0):
         return f"generator.graph.layers {'is 0' if graph.layers == 0 else 'lists the layers'}"
     if name == "memory" and graph.path == "sparse":

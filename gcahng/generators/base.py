@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import get_type_hints, is_typeddict
 
+from gcahng.generators.graph_pass import GraphPass
 from gcahng.generators.hardness import LossMeans
 from gcahng.generators.negatives import HardNegatives, Synthetic
 from gcahng.graph import BatchLayout, batch_layout
@@ -164,8 +165,11 @@ class NegativeGenerator(nn.Module, ABC):
         *,
         layout: BatchLayout | None = None,
         draws: Tensor | None = None,
+        graph_pass: GraphPass | None = None,
     ) -> HardNegatives:
         """Losses that train the generator itself.
+
+        Arguments as in `forward`; `graph_pass` is that of its result, if it has one.
 
         Raises:
             TypeError: If this generator is not trained.

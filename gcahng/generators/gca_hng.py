@@ -15,6 +15,7 @@ from gcahng.generators.base import (
     Synthetic,
     draw_fold_scalars,
 )
+from gcahng.generators.graph_pass import GraphPass, pass_gradient_on
 from gcahng.graph import (
     BatchLayout,
     Correlation,
@@ -23,6 +24,7 @@ from gcahng.graph import (
     batch_graph,
     synthetic_negatives,
 )
+from gcahng.graph.convs.parts import check_choice
 from gcahng.graph.dense.own_anchors import own_anchors, share_of
 from gcahng.graph.dense.pairs import Pairs
 from gcahng.losses.generator import anchor_similarity, diversity, negative_classification
@@ -49,6 +51,10 @@ class HardNegativeGenerator(NegativeGenerator):
     implements this in the published order. The batch must be class-balanced (S ≥ 2 classes with
     P ≥ 2 samples each), in any order.
 
+    With `passes="one"` the graph runs once. The first backward pass then trains the embedder alone.
+    `generator_losses(embeddings, labels, graph_pass=negatives.graph_pass)` rates the same negatives
+    again, and its backward pass gives the graph the gradients of both steps: step it only there.
+
     Args:
         embedding_dim: D; divisible by `heads`.
         num_classes: Number of training classes; labels lie in [0, num_classes).
@@ -61,6 +67,8 @@ class HardNegativeGenerator(NegativeGenerator):
         dropout: Dropout rate of the edge attention.
         path: "dense" (fast) or "sparse" (message-passing reference).
         memory: What the dense path saves for backward: "auto", "balanced" or "low".
+        passes: Graph passes in an iteration: "two" (published), or "one", whose coefficients serve
+            both steps, which is faster.
         alpha: α in the strength exp(-α/J̄) of the coefficients, J̄ the mean metric loss.
         beta: β in the weight 1 - exp(-β/J_gen) of the synthetic term; None: weight 1.
         gamma: Weight of the classifier's cross entropy on the negatives.
@@ -102,6 +110,7 @@ class HardNegativeGenerator(NegativeGenerator):
         dropout: float = 0.1,
         path: Literal["dense", "sparse"] = "dense",
         memory: str = "auto",
+        passes: Literal["two", "one"] = "two",
         alpha: float = 5.0,
         beta: float | None = 20.0,
         gamma: float = 20.0,
@@ -115,8 +124,8 @@ class HardNegativeGenerator(NegativeGenerator):
         **settings: Unpack[GeneratorArguments],
     ) -> None:
         super().__init__(embedding_dim, num_classes, **settings)
-        if path not in ("dense", "sparse"):
-            raise ValueError(f"Expected 'path' as dense or sparse (got {path!r})")
+        check_choice("path", path, ("dense", "sparse"))
+        check_choice("passes", passes, ("two", "one"))
         conv_args: dict[str, Any] = {
             "heads": heads,
             "edge_heads": heads if edge_heads is None else edge_heads,
@@ -126,7 +135,7 @@ class HardNegativeGenerator(NegativeGenerator):
         }
         self.graph = CorrelationNetwork(embedding_dim, num_classes, layers, conv, **conv_args)
         self.classifier = nn.Linear(embedding_dim, num_classes)
-        self.path = path
+        self.path, self.passes = path, passes
         self.alpha, self.beta, self.gamma = alpha, beta, gamma
         self.similarity_weight, self.diversity_weight = similarity_weight, diversity_weight
         self.node_ce_weight = node_ce_weight
@@ -155,31 +164,49 @@ class HardNegativeGenerator(NegativeGenerator):
         The coefficients are detached: the synthetic term trains the embedder only, the node cross
         entropy J_gce trains embedder and graph.
 
+        With `passes="one"` all of this trains the embedder only. `graph_pass` of the result keeps
+        the coefficients and J_gce, with gradient to the graph, for `generator_losses`.
+
         Arguments and errors as `NegativeGenerator.forward`.
         """
         layout = self._layout(labels, layout).to(embeddings.device)
         slots = self.to_slots(embeddings, layout)
         # Coefficients are detached, so only the node cross entropy reaches the embedder this way.
         nodes = slots if self.node_ce_reaches_embedder else slots.detach()
-        correlation = self._correlate(nodes, layout, detach_coefficients=True)
-        coefficients, pairs = correlation.coefficients, correlation.pairs
+        once = self.passes == "one" and self.has_generator_losses and torch.is_grad_enabled()
+        if once:
+            # A leaf, so that the graph's backward pass can wait until the embedder's is over.
+            reaches = nodes.requires_grad and bool(self.node_ce_weight)
+            nodes = nodes.detach().requires_grad_(reaches)
+        losses, node_ce = {}, None
+
+        def add_node_ce(features: Tensor) -> None:
+            nonlocal node_ce
+            node_ce = self._node_ce(features, layout)
+            if node_ce is not None:
+                losses["node_ce"] = pass_gradient_on(node_ce, nodes, slots) if once else node_ce
+
+        correlation = self._correlate(
+            nodes, layout, detach_coefficients=not once, on_class_features=add_node_ce
+        )
+        attached, pairs = correlation.coefficients, correlation.pairs
+        # Free the remaining outputs.
+        del correlation
+        coefficients, draws = attached.detach(), draw_fold_scalars(slots, draws)
         negatives, own = self._mix(slots, coefficients, pairs, draws), own_anchors(pairs)
-        losses = {}
-        if self.node_ce_weight:
-            head = self.graph.class_head
-            node_ce = linear_cross_entropy(
-                correlation.class_features, head.weight, head.bias, layout.labels, reduction="mean"
-            )
-            losses["node_ce"] = self.node_ce_weight * node_ce
         losses |= self._linear_ce(slots, layout)
         losses = {name: share_of(value, own) for name, value in losses.items()}
+        kept = None if node_ce is None else share_of(node_ce, own)
+        graph_pass = GraphPass(attached, pairs, draws, kept) if once else None
         if self.synthetic_weight:
             synthetic = self._synthetic_term(slots, Synthetic(negatives), own)
-            weight = self.synthetic_weight * self._synthetic_ramp().to(synthetic.dtype)
-            losses = {"synthetic": weight * synthetic, **losses}
+            ramp = self.hardness.synthetic_weight(self.beta).to(synthetic.dtype)
+            losses = {"synthetic": self.synthetic_weight * ramp * synthetic, **losses}
         total = sum(losses.values(), slots.new_zeros(()))
         negatives = self.normalize_if_configured(negatives)
-        return HardNegatives(negatives, layout, losses, total, slots, coefficients, pairs, own)
+        return HardNegatives(
+            negatives, layout, losses, total, slots, coefficients, pairs, own, graph_pass
+        )
 
     def classifier_loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """10 · cross entropy of the linear classifier on the detached embeddings."""
@@ -196,6 +223,7 @@ class HardNegativeGenerator(NegativeGenerator):
         *,
         layout: BatchLayout | None = None,
         draws: Tensor | None = None,
+        graph_pass: GraphPass | None = None,
     ) -> HardNegatives:
         r"""Losses that train the graph to create good negatives, on detached embeddings.
 
@@ -204,13 +232,19 @@ class HardNegativeGenerator(NegativeGenerator):
 
         `losses` holds the cross entropy times γ, the unweighted similarity term and the diversity
         term times 0.01. The classifier is fixed. Arguments as in `forward`.
+
+        With a `graph_pass` of `forward`, its coefficients and draws make the negatives, and the
+        graph does not run again. `total` has the value of J_gen, but the gradient of J_gen + J_gce.
         """
         layout = self._layout(labels, layout).to(embeddings.device)
-        slots = self.to_slots(embeddings.detach(), layout)
-        correlation = self._correlate(slots, layout)
-        coefficients, pairs = correlation.coefficients, correlation.pairs
-        # Free the remaining outputs before backward.
-        del correlation
+        slots, node_ce = self.to_slots(embeddings.detach(), layout), None
+        if graph_pass is None:
+            correlation = self._correlate(slots, layout)
+            coefficients, pairs = correlation.coefficients, correlation.pairs
+            # Free the remaining outputs before backward.
+            del correlation
+        else:
+            coefficients, pairs, draws, node_ce = graph_pass.take()
         negatives, own = self._mix(slots, coefficients, pairs, draws), own_anchors(pairs)
         # The classifier is trained on what the metric step uses: on the unit sphere if configured.
         negatives = self.normalize_if_configured(negatives)
@@ -228,6 +262,8 @@ class HardNegativeGenerator(NegativeGenerator):
             + self.similarity_weight * losses["similarity"]
             + self.diversity_weight * losses["diversity"]
         )
+        if node_ce is not None:
+            total = total + (node_ce - node_ce.detach())
         return HardNegatives(negatives, layout, losses, total, slots, coefficients, pairs, own)
 
     def make_negatives(self, slots: Tensor, layout: BatchLayout, draws: Tensor | None) -> Synthetic:
@@ -235,21 +271,22 @@ class HardNegativeGenerator(NegativeGenerator):
         correlation = self._correlate(slots.detach(), layout, detach_coefficients=True)
         return Synthetic(self._mix(slots, correlation.coefficients, correlation.pairs, draws))
 
-    def _synthetic_ramp(self) -> Tensor:
-        """Current weight 1 - exp(-β/J_gen) of the synthetic term."""
-        if self.beta is None:
-            return torch.ones_like(self.hardness.generator)
-        return self.hardness.synthetic_weight(self.beta)
+    def _node_ce(self, features: Tensor, layout: BatchLayout) -> Tensor | None:
+        """J_gce with its weight; None without it."""
+        if not self.node_ce_weight:
+            return None
+        head, labels = self.graph.class_head, layout.labels
+        loss = linear_cross_entropy(features, head.weight, head.bias, labels, reduction="mean")
+        return self.node_ce_weight * loss
 
-    def _correlate(
-        self, slots: Tensor, layout: BatchLayout, detach_coefficients: bool = False
-    ) -> Correlation:
+    def _correlate(self, slots: Tensor, layout: BatchLayout, **settings: Any) -> Correlation:
+        """Run the graph network; `settings` as in its `forward`."""
         nodes = slots.flatten(0, 1)
         if self.path == "sparse":
             graph = batch_graph(nodes, layout.labels)
         else:
             graph = self.graph.build_graph(nodes, layout.labels)
-        return self.graph(graph, detach_coefficients)
+        return self.graph(graph, **settings)
 
     def _mix(
         self, slots: Tensor, coefficients: Tensor, pairs: Pairs | None, draws: Tensor | None

@@ -71,6 +71,8 @@ class LossMeans(nn.Module):
         r""":math:`e^{-\alpha / \bar J}` in (0, 1]: the factor of η in the interpolation."""
         return torch.exp(-alpha / self.metric)
 
-    def synthetic_weight(self, beta: float) -> Tensor:
-        r""":math:`1 - e^{-\beta / J_{gen}}` in [0, 1): the weight of the synthetic term."""
+    def synthetic_weight(self, beta: float | None) -> Tensor:
+        r""":math:`1 - e^{-\beta / J_{gen}}` in [0, 1): weight of the synthetic term; None: 1."""
+        if beta is None:
+            return torch.ones_like(self.generator)
         return 1 - torch.exp(-beta / self.generator)

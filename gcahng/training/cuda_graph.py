@@ -31,6 +31,8 @@ def check_replay(generator: NegativeGenerator | None, device: torch.device) -> N
         raise ValueError(f"fabric.cuda_graphs: expected a CUDA device, got {device.type}")
     if generator.path != "dense":
         raise ValueError("fabric.cuda_graphs: expected generator.args.path dense, got sparse")
+    if generator.passes == "one":
+        raise ValueError("fabric.cuda_graphs: expected generator.passes two, got one")
     if world_size() > 1:
         raise ValueError(f"fabric.cuda_graphs: expected one process, got {world_size()}")
 

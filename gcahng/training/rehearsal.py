@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.utils.data import default_collate
@@ -89,7 +90,9 @@ def _compute_losses(experiment: Experiment) -> None:
         return  # Not every class of a user can be copied; what is wrong shows in the first batch.
     with torch.enable_grad():
         with blame_setting("loss.args" if config.loss.args else "loss.name"):
-            known = {"layout": layout} if getattr(loss, "takes_layout", False) else {}
+            known: dict[str, Any] = (
+                {"layout": layout} if getattr(loss, "takes_layout", False) else {}
+            )
             metric = loss(embeddings, labels, **known)
             if metric.dim():
                 shape = list(metric.shape)
@@ -97,9 +100,10 @@ def _compute_losses(experiment: Experiment) -> None:
         if generator is None or config.generator is None:
             return
         with blame_setting("generator.args" if config.generator.args else "generator"):
-            generator(embeddings, labels, layout=layout)
+            graph_pass = generator(embeddings, labels, layout=layout).graph_pass
             if generator.has_generator_losses:
-                generator.generator_losses(embeddings.detach(), labels, layout=layout)
+                known = {} if graph_pass is None else {"graph_pass": graph_pass}
+                generator.generator_losses(embeddings.detach(), labels, layout=layout, **known)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ Nearly all of the method's cost is here, and pairs are independent of each other
 chunks of pairs and saves only the costly activations; backward recomputes the rest.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -11,7 +12,13 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from gcahng.graph.dense.memory import Memory, add_product, autocast_state, saves_hidden
+from gcahng.graph.dense.memory import (
+    Memory,
+    add_product,
+    autocast_state,
+    needed_gradients,
+    saves_hidden,
+)
 from gcahng.graph.dense.pairs import Pairs
 from gcahng.graph.precision import full_precision, half_to_float32
 
@@ -146,11 +153,17 @@ class _EdgeUpdate(torch.autograd.Function):
         count = len(EdgeInputs._fields)
         t = EdgeInputs(*ctx.saved_tensors[:count])
         dropout_mask, *saved = ctx.saved_tensors[count:]
-        needed = ctx.needs_input_grad[-count:]
+        needed = needed_gradients(ctx)[-count:]
+        first_parameter = EdgeInputs._fields.index("gamma")
+        trained = any(needed[first_parameter:])
         outputs, hiddens = saved[: len(ctx.chunks)], saved[len(ctx.chunks) :]
-        # Allocate the [M, D] gradient of the edges only if it is needed.
+        # Allocate the large gradients only if they are needed.
         edges = torch.empty_like(t.edge_attr) if needed[0] else t.edge_attr
-        total = EdgeInputs(edges, *(torch.zeros_like(tensor) for tensor in t[1:]))
+        nodes = [torch.zeros_like(tensor) for tensor in t[1:first_parameter]]
+        parameters = t[first_parameter:]
+        if trained:
+            parameters = tuple(torch.zeros_like(tensor) for tensor in parameters)
+        total = EdgeInputs(edges, *nodes, *parameters)
         with ctx.autocast():
             for number, chunk in enumerate(ctx.chunks):
                 leaves = _leaves(*_rows(t, ctx.pairs, chunk), t.gamma, t.beta)
@@ -161,13 +174,13 @@ class _EdgeUpdate(torch.autograd.Function):
                     attended = activate_norm(sums, *leaves[-2:])
                 hidden = hiddens[number] if hiddens else None
                 flow = _feed_forward_backward(
-                    t, total, attended.detach(), outputs[number], hidden, grad[chunk]
+                    t, total, attended.detach(), outputs[number], hidden, grad[chunk], trained
                 )
-                wanted = leaves if needed[0] else leaves[1:]
-                found = torch.autograd.grad(attended, wanted, flow)
+                wanted = leaves[0 if needed[0] else 1 : None if trained else -2]
+                found = list(torch.autograd.grad(attended, wanted, flow))
                 if needed[0]:
-                    total.edge_attr[chunk] = found[0]
-                _add_attention(total, ctx.pairs, chunk, *found[-6:])
+                    total.edge_attr[chunk] = found.pop(0)
+                _add_attention(total, ctx.pairs, chunk, *found)
         gradients = (g if need else None for g, need in zip(total, needed, strict=True))
         return None, None, None, *gradients
 
@@ -185,16 +198,14 @@ def _add_attention(
     offset: Tensor,
     first: Tensor,
     second: Tensor,
-    gamma: Tensor,
-    beta: Tensor,
+    *norm: Tensor,
 ) -> None:
-    """Add the gradients of one chunk's attention and norm to `total`."""
+    """Add the gradients of one chunk's attention and, if it is trained, norm to `total`."""
     row, col = pairs.row[chunk], pairs.col[chunk]
     total.folded.index_add_(0, row, difference).index_add_(0, col, difference, alpha=-1)
     total.value.index_add_(0, row, first).index_add_(0, col, second)
     total.offset[chunk] = offset
-    total.gamma.add_(gamma)
-    total.beta.add_(beta)
+    _add((total.gamma, total.beta), norm)
 
 
 def _rows(t: EdgeInputs, pairs: Pairs, chunk: slice) -> tuple[Tensor, ...]:
@@ -215,25 +226,36 @@ def _feed_forward_backward(
     output: Tensor,
     hidden: Tensor | None,
     grad: Tensor,
+    trained: bool,
 ) -> Tensor:
-    """Map the gradient of e' to that of a, both [m, D]; add parameter gradients to `total`."""
+    """Map the gradient of e' to that of a, both [m, D].
+
+    If the parameters are trained, their gradients are added to `total`.
+    """
+    wanted = slice(None if trained else 1)
     leaves = _leaves(output + attended, t.gamma, t.beta)
     with torch.enable_grad():
         result = activate_norm(*leaves)
-    flow, gamma, beta = torch.autograd.grad(result, leaves, grad)
-    total.gamma.add_(gamma)
-    total.beta.add_(beta)
-    total.b2.add_(flow.sum(0))
+    flow, *norm = torch.autograd.grad(result, leaves[wanted], grad)
+    _add((total.gamma, total.beta), norm)
 
     if hidden is None:
         hidden = F.linear(attended, t.w1, t.b1)
     leaves = _leaves(hidden, t.inner_gamma, t.inner_beta)
     with torch.enable_grad():
         normed = _activate_hidden(*leaves)
-    add_product(total.w2, flow.t(), normed.detach())
-    inner, gamma, beta = torch.autograd.grad(normed, leaves, (flow @ t.w2).to(normed.dtype))
-    total.inner_gamma.add_(gamma)
-    total.inner_beta.add_(beta)
-    total.b1.add_(inner.sum(0))
-    add_product(total.w1, inner.t(), attended)
+    if trained:
+        total.b2.add_(flow.sum(0))
+        add_product(total.w2, flow.t(), normed.detach())
+    inner, *norm = torch.autograd.grad(normed, leaves[wanted], (flow @ t.w2).to(normed.dtype))
+    _add((total.inner_gamma, total.inner_beta), norm)
+    if trained:
+        total.b1.add_(inner.sum(0))
+        add_product(total.w1, inner.t(), attended)
     return add_product(flow, inner, t.w1)
+
+
+def _add(totals: Sequence[Tensor], found: Sequence[Tensor]) -> None:
+    """Add gradients to their totals, if there are any."""
+    for total, gradient in zip(totals, found, strict=False):
+        total.add_(gradient)

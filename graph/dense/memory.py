@@ -1,4 +1,4 @@
-"""Helpers of the chunked autograd functions: what to save, how to accumulate."""
+"""Helpers of the chunked autograd functions: what to save and compute, how to accumulate."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -22,6 +22,23 @@ def saves_hidden(memory: Memory, edge_attr: Tensor, width: int) -> bool:
     if memory == "auto":
         return edge_attr.size(0) * width * edge_attr.element_size() <= LARGE_HIDDEN
     return memory == "balanced"
+
+
+def needed_gradients(ctx: Any) -> tuple[bool, ...]:
+    """`ctx.needs_input_grad` without what `inputs=` of the current backward pass leaves out.
+
+    PyTorch leaves it out of its own operations only. Where it cannot tell, in `autograd.grad`, the
+    gradient counts as needed.
+    """
+    nodes = (node for node, _ in ctx.next_functions if node is not None)
+    return tuple(need and _is_wanted(next(nodes)) for need in ctx.needs_input_grad)
+
+
+def _is_wanted(node: Any) -> bool:
+    try:
+        return bool(torch._C._will_engine_execute_node(node))
+    except RuntimeError:
+        return True
 
 
 def zeros_for_sum(like: Tensor, *shape: int) -> Tensor:

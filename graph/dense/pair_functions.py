@@ -14,11 +14,41 @@ from gcahng.graph.dense.memory import (
     Memory,
     add_product,
     autocast_state,
+    needed_gradients,
     saves_hidden,
     zeros_for_sum,
 )
 from gcahng.graph.dense.pairs import Pairs
 from gcahng.graph.precision import full_precision
+
+
+def endpoint_product(nodes: Tensor, pairs: Pairs) -> Tensor:
+    r""":math:`n_i \odot n_j` of both endpoints: [B, D] → [M, D]; saves the nodes only."""
+    return _EndpointProduct.apply(nodes, pairs)
+
+
+class _EndpointProduct(torch.autograd.Function):
+    """`endpoint_product`; plain autograd would save both factors [M, D]."""
+
+    @staticmethod
+    def forward(ctx: Any, nodes: Tensor, pairs: Pairs) -> Tensor:
+        ctx.save_for_backward(nodes)
+        ctx.pairs = pairs
+        result = nodes.new_empty(pairs.row.numel(), nodes.size(1))
+        for chunk in pairs.chunks():
+            torch.mul(*pairs.gather_endpoints(nodes, chunk), out=result[chunk])
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (nodes,), pairs = ctx.saved_tensors, ctx.pairs
+        of_first, of_second = torch.zeros_like(nodes), torch.zeros_like(nodes)
+        for chunk in pairs.chunks():
+            first, second = pairs.gather_endpoints(nodes, chunk)
+            of_first.index_add_(0, pairs.row[chunk], second.mul_(grad[chunk]))
+            of_second.index_add_(0, pairs.col[chunk], first.mul_(grad[chunk]))
+        return of_first.add_(of_second), None
 
 
 def gelu_sum(
@@ -59,7 +89,8 @@ class _GeluSum(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         edge_attr, weight, bias, *saved = ctx.saved_tensors
-        grad_edges = torch.empty_like(edge_attr) if ctx.needs_input_grad[0] else None
+        needs_edges, *trained, _, _ = needed_gradients(ctx)
+        grad_edges = torch.empty_like(edge_attr) if needs_edges else None
         grad_weight, grad_bias = zeros_for_sum(weight), zeros_for_sum(bias)
         with ctx.autocast():
             for number, chunk in enumerate(ctx.chunks):
@@ -71,8 +102,9 @@ class _GeluSum(torch.autograd.Function):
                 first, second = ctx.pairs.gather_endpoints(grad, chunk)
                 upstream = first.addcmul_(second, ctx.pairs.off_diagonal(chunk, grad.dtype))
                 (flow,) = torch.autograd.grad(active, leaf, upstream)
-                add_product(grad_weight, flow.t(), rows)
-                grad_bias += flow.sum(0)
+                if any(trained):
+                    add_product(grad_weight, flow.t(), rows)
+                    grad_bias += flow.sum(0)
                 if grad_edges is not None:
                     grad_edges[chunk] = flow @ weight
         return grad_edges, grad_weight, grad_bias, None, None

@@ -127,24 +127,38 @@ def added_to_metric(
     generator: HardNegativeGenerator, z: Tensor, labels: Tensor, draws: Tensor
 ) -> dict[str, Tensor]:
     """Weighted synthetic term (η detached) and node cross entropy, a slot-major batch."""
+    return one_pass(generator, z, labels, draws)[0]
+
+
+def one_pass(
+    generator: HardNegativeGenerator, z: Tensor, labels: Tensor, draws: Tensor
+) -> tuple[dict[str, Tensor], Tensor]:
+    """The terms of `added_to_metric`, and η with gradient."""
+    if generator.normalize:
+        z = z / z.norm(dim=1, keepdim=True)
     slots, hardness = to_slots(z, labels), generator.hardness
     eta, logits = graph_oracle.network(generator.graph, z, labels)
     strength = math.exp(-generator.alpha / float(hardness.metric))
     negatives = graph_oracle.negatives(slots, eta.detach(), strength, draws)
     weight = 1 - math.exp(-generator.beta / float(hardness.generator))
     synthetic = weight * synthetic_npair(slots, negatives)
-    return {"synthetic": synthetic, "node_ce": node_ce(logits, labels)}
+    return {"synthetic": synthetic, "node_ce": node_ce(logits, labels)}, eta
 
 
 def generator_loss(
-    generator: HardNegativeGenerator, z: Tensor, labels: Tensor, draws: Tensor
+    generator: HardNegativeGenerator,
+    z: Tensor,
+    labels: Tensor,
+    draws: Tensor,
+    eta: Tensor | None = None,
 ) -> Tensor:
-    """J_gen on detached embeddings, a slot-major batch."""
+    """J_gen on detached embeddings, a slot-major batch; η from the graph unless given."""
     z = z.detach()
     if generator.normalize:
         z = z / z.norm(dim=1, keepdim=True)
     slots = to_slots(z, labels)
-    eta, _ = graph_oracle.network(generator.graph, z, labels)
+    if eta is None:
+        eta, _ = graph_oracle.network(generator.graph, z, labels)
     strength = math.exp(-generator.alpha / float(generator.hardness.metric))
     negatives = graph_oracle.negatives(slots, eta, strength, draws)
     if generator.normalize:

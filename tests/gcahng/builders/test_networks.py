@@ -31,7 +31,7 @@ def test_settings_and_arguments_reach_it() -> None:
     made = generator("generator.beta=null", "generator.args={shared_channels: true}")
     assert isinstance(made, HardNegativeGenerator)
     assert made.shared_channels
-    assert made._synthetic_ramp() == 1
+    assert made.hardness.synthetic_weight(made.beta) == 1
 
 
 def test_layers_are_mixed_and_ones_own_is_found(

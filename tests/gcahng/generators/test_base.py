@@ -27,7 +27,15 @@ OWN = {
     "embedding_expansion": ["points_between"],
     "gca_hng": [
         *("conv", "layers", "heads", "edge_heads", "edge_dropout", "dropout", "path", "memory"),
-        *("alpha", "beta", "gamma", "similarity_weight", "diversity_weight", "node_ce_weight"),
+        *(
+            "passes",
+            "alpha",
+            "beta",
+            "gamma",
+            "similarity_weight",
+            "diversity_weight",
+            "node_ce_weight",
+        ),
         *("node_ce_reaches_embedder", "shared_channels", "misplaced_similarity_mask"),
         "keep_own_class",
     ],

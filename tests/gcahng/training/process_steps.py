@@ -44,6 +44,16 @@ SETUPS: dict[str, Setup] = {
     "unit sphere": ("gca_hng", GRAPH | {"normalize": True, "temperature": 0.2}, "npair", {}),
     "detached anchor": ("gca_hng", GRAPH | {"detach_anchor": True}, "npair", {}),
     "shared channels": ("gca_hng", GRAPH | {"shared_channels": True}, "npair", {}),
+    "one pass": ("gca_hng", GRAPH | {"passes": "one"}, "npair", {}),
+    "one sparse pass": ("gca_hng", GRAPH | {"passes": "one", "path": "sparse"}, "npair", {}),
+    "one pass, all terms": (
+        "gca_hng",
+        GRAPH
+        | {"passes": "one", "memory": "low", "edge_dropout": "tied", "linear_ce_weight": 0.5}
+        | {"normalize": True, "node_ce_reaches_embedder": False},
+        "npair",
+        {},
+    ),
     "no node loss": ("gca_hng", GRAPH | {"node_ce_weight": 0.0}, "npair", {}),
     "linear class loss": ("gca_hng", GRAPH | {"linear_ce_weight": 0.5}, "npair", {}),
     "published": (
@@ -140,6 +150,9 @@ def all_steps() -> dict[str, dict[str, Tensor]]:
     """Every set-up and every golden."""
     found = {name: take_steps(setup) for name, setup in SETUPS.items()}
     found["in chunks"] = take_steps(SETUPS["dense"], ["bn"], 2 if world_size() > 1 else None)
+    found["one pass in chunks"] = take_steps(
+        SETUPS["one pass"], ["bn"], 2 if world_size() > 1 else None
+    )
     found["dropout"] = dropped_entries()
     for parameter in method_golden_files():
         found[str(parameter.id)] = golden_steps(load_golden(parameter.values[0]))

@@ -36,6 +36,8 @@ ON_DEVICE = f"fabric.accelerator={DEVICE}"
         {"path": "dense", "memory": "low", "edge_heads": 2},
         {"path": "sparse"},
         {"normalize": True},
+        {"passes": "one"},
+        {"passes": "one", "memory": "low", "edge_heads": 2},
         {"node_ce_weight": 0.0},
         {"linear_ce_weight": 0.5},
     ],

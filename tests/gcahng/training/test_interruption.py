@@ -31,12 +31,14 @@ def _train(trainer: Trainer, interruption: Interruption) -> None:
         trainer.end_epoch(trainer.train_epoch(interruption))
 
 
-@pytest.mark.parametrize("generator", ["gca_hng", "das"])
+@pytest.mark.parametrize(
+    "generator", ["{name: gca_hng}", "{name: gca_hng, passes: one}", "{name: das}"]
+)
 @pytest.mark.parametrize("steps", [1, 75])
 def test_a_training_stopped_within_an_epoch_goes_on_exactly(
     tmp_path: Path, steps: int, generator: str
 ) -> None:
-    settings = ("train.epochs=2", f"generator={{name: {generator}}}")
+    settings = ("train.epochs=2", f"generator={generator}")
     whole = _trainer(tmp_path / "whole", *settings)
     whole.fit()
     first = _trainer(tmp_path / "halved", *settings)

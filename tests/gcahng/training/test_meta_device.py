@@ -22,6 +22,7 @@ GENERATOR_SETTINGS = {
     **{f"gca_hng {path}": ("gca_hng", {"path": path}) for path in ("dense", "sparse")},
     **{f"gca_hng {d}": ("gca_hng", {"edge_dropout": d}) for d in ("off", "tied", "independent")},
     "no node loss": ("gca_hng", {"node_ce_weight": 0.0}),
+    "one pass": ("gca_hng", {"passes": "one"}),
     "no synthetic term": ("gca_hng", {"synthetic_weight": 0.0}),
     "no generator losses": ("gca_hng", dict.fromkeys(WEIGHTS, 0.0)),
     "unit sphere": ("gca_hng", {"normalize": True}),

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from gcahng.graph.convs import GCAConv
 from gcahng.graph.dense.edge_update import EdgeInputs, update_edges
@@ -176,3 +177,28 @@ def test_query_folds_into_the_nodes(edge_heads: int) -> None:
         for node, key in enumerate(keys):
             expected = query[part] @ key[part] / width**0.5
             assert_near("score", e @ folded[node, head] + bias[node, head], expected, 1e-13)
+
+
+@memories
+@pytest.mark.parametrize("wanted", [slice(0, 1), slice(1, 4), slice(0, 4), slice(4, 12)])
+def test_only_the_wanted_gradients_are_computed(
+    wanted: slice, memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the edges, of the nodes, of both, and of the parameters."""
+    # Torch's counter knows no products in place.
+    name = "gcahng.graph.dense.edge_update.add_product"
+    monkeypatch.setattr(name, lambda total, left, right: total.add_(left @ right))
+    t = inputs()
+    out = update_edges(t, make_pairs(), dropout(), memory).square().sum()
+    whole = torch.autograd.grad(out, t, retain_graph=True)
+    products = []
+    for chosen in (t, t[wanted]):
+        with FlopCounterMode(display=False) as counter:
+            out.backward(inputs=list(chosen), retain_graph=True)
+        products.append(counter.get_total_flops())
+        for tensor, gradient in zip(
+            chosen, whole[wanted] if chosen is not t else whole, strict=True
+        ):
+            assert torch.equal(tensor.grad, gradient)
+            tensor.grad = None
+    assert (products[1] < products[0]) == (wanted.start < 4)

@@ -4,7 +4,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gcahng.graph.dense.pair_functions import gelu_sum, pair_spread, pair_standardize
+from gcahng.graph.dense.pair_functions import (
+    endpoint_product,
+    gelu_sum,
+    pair_spread,
+    pair_standardize,
+)
 from gcahng.graph.dense.pairs import Pairs, unordered_pairs
 from tests.graph.oracle import assert_near, gelu
 
@@ -26,6 +31,32 @@ def gelu_inputs() -> tuple[Tensor, Tensor, Tensor]:
     torch.manual_seed(4)
     weight, bias = torch.randn(2, CHANNELS).double(), torch.randn(2).double()
     return values().requires_grad_(), weight.requires_grad_(), bias.requires_grad_()
+
+
+def test_endpoint_product_equals_plain_autograd_to_the_last_bit() -> None:
+    pairs = make_pairs()
+    torch.manual_seed(5)
+    nodes = torch.randn(SIZE, CHANNELS, requires_grad=True)
+    weights, found = torch.randn(len(pairs.row), CHANNELS), []
+    for out in (
+        endpoint_product(nodes, pairs),
+        nodes.index_select(0, pairs.row) * nodes.index_select(0, pairs.col),
+    ):
+        found.append((out, *torch.autograd.grad((out * weights).sum(), nodes)))
+    assert all(map(torch.equal, *found))
+
+
+@pytest.mark.parametrize("wanted", [(0,), (1, 2), (2,)])
+def test_gelu_sum_computes_the_wanted_gradients_only(wanted: tuple[int, ...]) -> None:
+    pairs, tensors = make_pairs(), gelu_inputs()
+    out = gelu_sum(*tensors, pairs).square().sum()
+    whole = torch.autograd.grad(out, tensors, retain_graph=True)
+    out.backward(inputs=[tensors[number] for number in wanted])
+    for number, (tensor, gradient) in enumerate(zip(tensors, whole, strict=True)):
+        if number in wanted:
+            assert torch.equal(tensor.grad, gradient)
+        else:
+            assert tensor.grad is None
 
 
 @memories
