@@ -1,5 +1,6 @@
 """Figures of a grid's finished runs over the seeds, and paired differences between cells."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -155,9 +156,11 @@ def span(values: Sequence[float]) -> str:
 
 @cache
 def _parameters(folder: RunFolder, config: str) -> Parameters:
-    """Count them in newly built networks; the number of classes is in the checkpoint."""
+    """Count them in newly built networks, so that a run needs no checkpoint any more."""
     parsed = parse_config(config, str(folder.config))
-    num_classes = load_checkpoint(folder.last)["num_classes"]
+    results = json.loads(folder.results.read_text(encoding="utf-8"))
+    # Runs of the first versions have it only in the checkpoint.
+    num_classes = results.get("train_classes") or load_checkpoint(folder.last)["num_classes"]
     embedder = build_embedder(parsed, pretrained=False)
     generator = build_generator(parsed, num_classes)
     trained = []
