@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torch_geometric.data import Data
 
 from gcahng.graph.dense.pair_functions import endpoint_product
-from gcahng.graph.dense.pairs import Pairs, complete_edges, own_pairs
+from gcahng.graph.dense.pairs import Pairs, complete_edges, own_pairs, unordered_pairs
 from gcahng.graph.precision import full_precision
 
 
@@ -123,12 +123,12 @@ class PairGraph:
     y: Tensor
 
 
-def pair_graph(embeddings: Tensor, labels: Tensor) -> PairGraph:
+def pair_graph(embeddings: Tensor, labels: Tensor, share: bool = True) -> PairGraph:
     """Build the graph of `batch_graph` for the dense path, each unordered pair stored once.
 
-    With several processes, each has all nodes and its own part of the pairs.
+    With several processes, each has all nodes and, if `share`, only its own part of the pairs.
 
-    Arguments and errors as `batch_graph`.
+    Other arguments and errors as `batch_graph`.
 
     Example:
         >>> graph = pair_graph(torch.randn(4, 2), labels=torch.tensor([0, 1, 0, 1]))
@@ -136,7 +136,7 @@ def pair_graph(embeddings: Tensor, labels: Tensor) -> PairGraph:
         (torch.Size([10, 2]), torch.Size([4, 4, 2]))
     """
     _check_nodes(embeddings, labels)
-    pairs = own_pairs(embeddings.size(0), embeddings.device)
+    pairs = (own_pairs if share else unordered_pairs)(embeddings.size(0), embeddings.device)
     vectors = correlation_vectors(embeddings)
     return PairGraph(embeddings, pairs, endpoint_product(vectors, pairs), labels)
 

@@ -21,9 +21,9 @@ class Correlation:
     """Output of the network for one batch.
 
     Attributes:
-        coefficients: η in (0, 1): [B, B, D] for ordered pairs, or [M, D] for the pairs i ≤ j of
+        coefficients: η in (0, 1): [B, B, D] for ordered pairs, or [M, D] for the rows `pairs` of
             the dense path.
-        pairs: The pairs of the dense path, or None.
+        pairs: The pairs of the dense path after the last layer, or None.
         class_features: [B, D] node features that the class head maps to class scores.
         x: [B, D] node features after the last layer.
         edge_attr: [B², D] or, on the dense path, [M, D] edge features after the last layer.
@@ -131,11 +131,13 @@ class CorrelationNetwork(nn.Module):
             ValueError: If a `Data` is not a complete batch graph (`check_batch_graph`), or a layer
                 does not run on pairs.
         """
-        pairs = graph.pairs if isinstance(graph, PairGraph) else None
+        pairs = None
         if isinstance(graph, PairGraph):
-            x, edge_attr, features = self._on_pairs(graph, detach_coefficients, on_class_features)
+            x, edge_attr, features, pairs = self._on_pairs(
+                graph, detach_coefficients, on_class_features
+            )
             with torch.no_grad() if detach_coefficients else nullcontext():
-                coefficients = self._pair_coefficients(edge_attr, graph.pairs)
+                coefficients = self._pair_coefficients(edge_attr, pairs)
         else:
             check_batch_graph(graph)
             x, edge_attr, coefficients = self._on_edges(graph)
@@ -147,8 +149,11 @@ class CorrelationNetwork(nn.Module):
 
     def build_graph(self, embeddings: Tensor, labels: Tensor) -> Data | PairGraph:
         """Build the graph of the fastest path that this network supports in its current mode."""
-        runs_on_pairs = all(getattr(layer, "runs_on_pairs", False) for layer in self.layers)
-        return (pair_graph if runs_on_pairs else batch_graph)(embeddings, labels)
+        if not all(hasattr(layer, "pair_nodes") for layer in self.layers):
+            return batch_graph(embeddings, labels)
+        # How many rows pairs need that are separated is known too late to share them.
+        separates = any(getattr(layer, "separates_pairs", False) for layer in self.layers)
+        return pair_graph(embeddings, labels, share=not separates)
 
     def _on_edges(self, graph: Data) -> tuple[Tensor, Tensor, Tensor]:
         x, edge_attr = self.projection(graph.x), graph.edge_attr
@@ -164,12 +169,12 @@ class CorrelationNetwork(nn.Module):
 
     def _on_pairs(
         self, graph: PairGraph, detach: bool, call: Callable[[Tensor], None] | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return nodes, edges and class features."""
+    ) -> tuple[Tensor, Tensor, Tensor, Pairs]:
+        """Return nodes, edges and class features, and the pairs of the edges."""
         x, edge_attr, pairs = self.projection(graph.x), graph.edge_attr, graph.pairs
         layer: Any
         if not self.layers:
-            return x, edge_attr, self._class_features(x, call)
+            return x, edge_attr, self._class_features(x, call), pairs
         for depth, layer in enumerate(self.layers, start=1):
             if not hasattr(layer, "pair_nodes"):
                 raise ValueError(
@@ -181,8 +186,8 @@ class CorrelationNetwork(nn.Module):
             if last:
                 features = self._class_features(x, call)
             with torch.no_grad() if detach and last else nullcontext():
-                edge_attr = layer.pair_edges(x, pairs, edge_attr)
-        return x, edge_attr, features
+                edge_attr, pairs = layer.pair_edges(x, pairs, edge_attr)
+        return x, edge_attr, features, pairs
 
     def _pair_coefficients(self, edge_attr: Tensor, pairs: Pairs) -> Tensor:
         """Apply the coefficient head to pairs; the norm's affine map folds into the linear map."""

@@ -136,9 +136,9 @@ def _shares(
 class _PairMixing(torch.autograd.Function):
     r""":math:`\sum_n A_{(p,a),(n,b)} \, \eta \odot (z_{n,b} - z_{p,a})` with η stored per pair.
 
-    A pair (i, j) contributes A_ij η ⊙ (z_j - z_i) to anchor i and the class of j, and
-    A_ji η ⊙ (z_i - z_j) to anchor j and the class of i. Self pairs contribute 0. With
-    `detach_anchor`, no gradient flows to the anchor of a contribution.
+    A row (i, j) contributes A_ij η ⊙ (z_j - z_i) to anchor i and the class of j; if it stands for
+    (j, i) too, also A_ji η ⊙ (z_i - z_j) to anchor j and the class of i. Self pairs contribute 0.
+    With `detach_anchor`, no gradient flows to the anchor of a contribution.
 
     Shapes: slots [P, S, D], η [R, D], A [n, B] of the anchors `own` → [n, S, D].
     """
@@ -193,8 +193,10 @@ class _PairMixing(torch.autograd.Function):
                 grad_nodes.index_add_(0, col, upstream).index_add_(0, row, upstream, alpha=-1)
             if grad_share is not None:
                 step = difference.mul_(eta[chunk])
-                _set_share(grad_share, col, row, flow_back.mul_(step).sum(-1).neg_(), own)
-                _set_share(grad_share, row, col, flow_there.mul_(step).sum(-1), own)
+                mirrored = pairs.mirrored(chunk, step.dtype)
+                back = flow_back.mul_(step).sum(-1, keepdim=True).mul_(mirrored)
+                _add_share(grad_share, row, col, flow_there.mul_(step).sum(-1), own)
+                _add_share(grad_share, col, row, back[:, 0].neg_(), own)
         return (
             None if grad_nodes is None else grad_nodes.view_as(slots),
             *(grad_eta, grad_share, None, None, None),
@@ -206,13 +208,14 @@ def _directions(
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Rows of the result (anchor, negative class) and shares [m, 1], for i → j and j → i.
 
-    A direction whose anchor belongs to another process has share 0.
+    A direction whose anchor belongs to another process, or for which a row does not stand, has
+    share 0.
     """
     row, col = pairs.row[chunk], pairs.col[chunk]
     (first, here), (second, there) = (_local(anchor, share, own) for anchor in (row, col))
     targets = first * classes + col % classes, second * classes + row % classes
     to, fro = share[first, col] * here, share[second, row] * there
-    return targets, (to.unsqueeze(1), fro.unsqueeze(1))
+    return targets, (to.unsqueeze(1), fro.unsqueeze(1) * pairs.mirrored(chunk, fro.dtype))
 
 
 def _local(anchor: Tensor, share: Tensor, own: slice) -> tuple[Tensor, Tensor | int]:
@@ -223,10 +226,7 @@ def _local(anchor: Tensor, share: Tensor, own: slice) -> tuple[Tensor, Tensor | 
     return (anchor - own.start).masked_fill(~owned, 0), owned.to(share.dtype)
 
 
-def _set_share(grad: Tensor, anchor: Tensor, other: Tensor, values: Tensor, own: slice) -> None:
-    """Set the gradient of A at (anchor, other), if the anchor is an own one."""
+def _add_share(grad: Tensor, anchor: Tensor, other: Tensor, values: Tensor, own: slice) -> None:
+    """Add to the gradient of A at (anchor, other), if the anchor is an own one."""
     local, owned = _local(anchor, grad, own)
-    if isinstance(owned, Tensor):  # several foreign anchors share row 0
-        grad.index_put_((local, other), values * owned, accumulate=True)
-    else:
-        grad[local, other] = values
+    grad.index_put_((local, other), values * owned, accumulate=True)

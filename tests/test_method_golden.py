@@ -40,7 +40,7 @@ def test_layers_golden(path: Path) -> None:
     upper = pairs.row * data.num_nodes + pairs.col
     for number, layer in enumerate(network.layers):
         dense_x = layer.pair_nodes(x, pairs, edge_attr[upper], data.y)
-        dense_edges = pairs.to_dense(layer.pair_edges(dense_x, pairs, edge_attr[upper]))
+        dense_edges = pairs.to_dense(layer.pair_edges(dense_x, pairs, edge_attr[upper])[0])
         x, edge_attr = layer(x, data.edge_index, edge_attr, data.y)
         for kind, nodes, edges in (("sparse", x, edge_attr), ("dense", dense_x, dense_edges)):
             name = f"component.layer{number}"

@@ -94,6 +94,8 @@ class Variant:
 
 VARIANTS = (
     Variant("message passing, as published", "independent", "sparse"),
+    Variant("dense, distinct edges, balanced", "independent", memory="balanced"),
+    Variant("dense, distinct edges, low", "independent", memory="low"),
     Variant("message passing", "off", "sparse"),
     Variant("dense, balanced", "off", memory="balanced"),
     Variant("dense, low", "off", memory="low"),

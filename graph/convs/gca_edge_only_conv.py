@@ -9,9 +9,10 @@ from torch.nn import functional as F
 from torch_geometric.nn import MessagePassing
 
 from gcahng.graph.convs.parts import check_choice, check_divisible, feed_forward, reset_maps
+from gcahng.graph.dense.dropout import endpoint_dropout_mask, independent_mask, tied_mask
 from gcahng.graph.dense.edge_update import EdgeInputs, update_edges
 from gcahng.graph.dense.memory import Memory
-from gcahng.graph.dense.pairs import Pairs, endpoint_dropout_mask, pairs_of_edges
+from gcahng.graph.dense.pairs import Pairs, pairs_of_edges
 
 EdgeDropout = Literal["tied", "independent", "off"]
 
@@ -21,9 +22,10 @@ class GCAEdgeHalf(MessagePassing):
 
     The same update has two implementations. `sparse_edges` gathers endpoints on any graph;
     `pair_edges` runs once per unordered pair i ≤ j, which is exact because e_ij = e_ji at every
-    depth. Attention over two keys is a sigmoid of the score difference, and the edge query folds
-    into the nodes, q(e)·k_i = e·(W_qᵀ k_i) + b_q·k_i, so no projection per edge remains.
-    Independent dropout of (i, j) and (j, i) breaks the symmetry, so it has no dense path.
+    depth. Independent dropout of (i, j) and (j, i) breaks this symmetry where the two masks differ;
+    only these pairs then have a row for each direction. Attention over two keys is a sigmoid of the
+    score difference, and the edge query folds into the nodes,
+    q(e)·k_i = e·(W_qᵀ k_i) + b_q·k_i, so no projection per edge remains.
     """
 
     def add_edge_half(
@@ -87,33 +89,37 @@ class GCAEdgeHalf(MessagePassing):
         return self.edge_norm(F.gelu(self.edge_ffn(edge_attr) + edge_attr))
 
     @property
-    def runs_on_pairs(self) -> bool:
-        """True if edges stay symmetric in the current mode, which the dense path requires."""
-        return not (self.drops_edges and self.edge_dropout == "independent")
+    def separates_pairs(self) -> bool:
+        """True if edges (i, j) and (j, i) may become different in the current mode."""
+        return self.drops_edges and self.edge_dropout == "independent"
 
-    def pair_edges(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> Tensor:
-        """Update the edges of a complete graph, one per pair i ≤ j: edge_attr [M, D] → [M, D].
+    def pair_edges(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> tuple[Tensor, Pairs]:
+        """Update the edges of a complete graph by rows: edge_attr [M, D] → [M, D].
+
+        Returns:
+            The edges and the pairs of their rows: those given, or with independent dropout more.
 
         Raises:
-            ValueError: If the current mode makes edges asymmetric (`runs_on_pairs`).
+            ValueError: If several processes share pairs that become different.
         """
-        if not self.runs_on_pairs:
-            raise ValueError(
-                "Expected edge_dropout 'tied' or 'off' on a pair graph (got 'independent', which "
-                "makes edges asymmetric); use batch_graph instead of pair_graph"
-            )
         ends = F.gelu(self.node_to_edge(x))
         folded, bias = self.fold_query(self.edge_key(ends))
-        offset = bias.index_select(0, pairs.row) - bias.index_select(0, pairs.col)
         mask = None
-        if self.drops_edges:
-            # Drawn for all pairs, so that the mask does not depend on how they are split.
-            mask = endpoint_dropout_mask(pairs.total, self.edge_heads, self.dropout, offset)
-            mask = mask if pairs.part is None else mask[pairs.part]
+        if self.separates_pairs:
+            if pairs.part is not None:
+                raise ValueError(
+                    "Expected all pairs for edge_dropout 'independent' (got those of one process); "
+                    "use pair_graph(..., share=False)"
+                )
+            mask, pairs, source = independent_mask(pairs, self.edge_heads, self.dropout, bias)
+            edge_attr = edge_attr.index_select(0, source)
+        elif self.drops_edges:
+            mask = tied_mask(pairs, self.edge_heads, self.dropout, bias)
+        offset = bias.index_select(0, pairs.row) - bias.index_select(0, pairs.col)
         value = self.edge_value(ends).view(-1, self.edge_heads, self.edge_dim // self.edge_heads)
         parameters = (*self.edge_norm.parameters(), *self.edge_ffn.parameters())
         inputs = EdgeInputs(edge_attr, folded, offset, value, *parameters)
-        return update_edges(inputs, pairs, mask, self.memory)
+        return update_edges(inputs, pairs, mask, self.memory), pairs
 
     def fold_query(self, key: Tensor) -> tuple[Tensor, Tensor]:
         """Fold the edge query into each node: f and b with q(e)·k/√d = e·f + b.

@@ -89,7 +89,9 @@ class GCANodeHalf(MessagePassing):
         alpha = torch.cat([score, empty_slot], dim=-1).softmax(dim=-1)[..., :-1]
         attended = (alpha.to(value.dtype) @ value).transpose(0, 1).flatten(1)
         linear = self.edge_to_node
-        from_edges = gelu_sum(edge_attr, linear.weight, linear.bias, pairs, self.memory)
+        # Node j sums over the edges (i, j) that it receives.
+        received = pairs.transposed()
+        from_edges = gelu_sum(edge_attr, linear.weight, linear.bias, received, self.memory)
         return self.update_nodes(x, attended, from_edges)
 
 
@@ -114,8 +116,6 @@ class GCANodeOnlyConv(GCANodeHalf):
         - **output:** x [N, in_channels], edge_attr [E, edge_dim].
     """
 
-    runs_on_pairs = True
-
     def __init__(
         self, in_channels: int, edge_dim: int, heads: int = 4, memory: Memory = "auto"
     ) -> None:
@@ -134,9 +134,9 @@ class GCANodeOnlyConv(GCANodeHalf):
         """Run the layer on any graph by message passing."""
         return self.sparse_nodes(x, edge_index, edge_attr, y), edge_attr
 
-    def pair_edges(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> Tensor:
+    def pair_edges(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> tuple[Tensor, Pairs]:
         """Return the edges unchanged."""
-        return edge_attr
+        return edge_attr, pairs
 
     def __repr__(self) -> str:
         return (

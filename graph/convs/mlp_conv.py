@@ -27,8 +27,6 @@ class MLPConv(nn.Module):
         - **output:** x [N, in_channels], edge_attr [E, edge_dim].
     """
 
-    runs_on_pairs = True
-
     def __init__(self, in_channels: int, edge_dim: int) -> None:
         super().__init__()
         self.in_channels, self.edge_dim = in_channels, edge_dim
@@ -59,9 +57,9 @@ class MLPConv(nn.Module):
         """Update the nodes of a complete graph: x [B, C] → [B, C]."""
         return self.update_nodes(x)
 
-    def pair_edges(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> Tensor:
-        """Update the edges of a complete graph, one per pair i ≤ j: edge_attr [M, D] → [M, D]."""
-        return self.update_edges(edge_attr)
+    def pair_edges(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> tuple[Tensor, Pairs]:
+        """Update the edges of a complete graph by rows: edge_attr [M, D] → [M, D]."""
+        return self.update_edges(edge_attr), pairs
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}({self.in_channels}, edge_dim={self.edge_dim})"

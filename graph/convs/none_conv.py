@@ -18,8 +18,6 @@ class NoneConv(nn.Module):
         - **output:** x [N, in_channels], edge_attr [E, edge_dim].
     """
 
-    runs_on_pairs = True
-
     def __init__(self, in_channels: int, edge_dim: int) -> None:
         super().__init__()
         self.in_channels, self.edge_dim = in_channels, edge_dim
@@ -34,9 +32,9 @@ class NoneConv(nn.Module):
         """Return the nodes unchanged."""
         return x
 
-    def pair_edges(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> Tensor:
+    def pair_edges(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> tuple[Tensor, Pairs]:
         """Return the edges unchanged."""
-        return edge_attr
+        return edge_attr, pairs
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}({self.in_channels}, edge_dim={self.edge_dim})"

@@ -91,9 +91,9 @@ class PyGConv(nn.Module):
         return self.norm(F.gelu(x + self.operator(x, edge_index, **args)))
 
     @property
-    def runs_on_pairs(self) -> bool:
-        """True if edges stay symmetric in the current mode, which the dense path requires."""
-        return self.edge_half.runs_on_pairs
+    def separates_pairs(self) -> bool:
+        """True if edges (i, j) and (j, i) may become different in the current mode."""
+        return self.edge_half.separates_pairs
 
     def pair_nodes(self, x: Tensor, pairs: Pairs, edge_attr: Tensor, y: Tensor) -> Tensor:
         """Update the nodes from all B² directed edges, as operators require: x [B, C] → [B, C]."""
@@ -101,8 +101,8 @@ class PyGConv(nn.Module):
         edges = pairs.to_dense(edge_attr).flatten(0, 1) if self.takes_edges else edge_attr
         return self.update_nodes(x, edge_index, edges)
 
-    def pair_edges(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> Tensor:
-        """Update the edges of a complete graph, one per pair i ≤ j: edge_attr [M, D] → [M, D]."""
+    def pair_edges(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> tuple[Tensor, Pairs]:
+        """Update the edges of a complete graph, as `GCAEdgeHalf`."""
         return self.edge_half.pair_edges(x, pairs, edge_attr)
 
     def __repr__(self) -> str:

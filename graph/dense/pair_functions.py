@@ -100,7 +100,7 @@ class _GeluSum(torch.autograd.Function):
                 with torch.enable_grad():
                     active = F.gelu(leaf.to(grad.dtype))
                 first, second = ctx.pairs.gather_endpoints(grad, chunk)
-                upstream = first.addcmul_(second, ctx.pairs.off_diagonal(chunk, grad.dtype))
+                upstream = first.addcmul_(second, ctx.pairs.mirrored(chunk, grad.dtype))
                 (flow,) = torch.autograd.grad(active, leaf, upstream)
                 if any(trained):
                     add_product(grad_weight, flow.t(), rows)
@@ -201,7 +201,7 @@ class _Spread(torch.autograd.Function):
         for chunk in pairs.chunks():
             first, second = pairs.gather_endpoints(mean, chunk)
             total += first.sub_(values[chunk]).square_().sum()
-            second.sub_(values[chunk]).mul_(pairs.off_diagonal(chunk, values.dtype))
+            second.sub_(values[chunk]).mul_(pairs.mirrored(chunk, values.dtype))
             total += second.square_().sum()
         spread = pairs.sum_over_parts(total).sqrt()
         ctx.save_for_backward(values, mean, spread)
@@ -221,6 +221,6 @@ class _Spread(torch.autograd.Function):
             first, second = ctx.pairs.gather_endpoints(mean, chunk)
             deviation = torch.sub(values[chunk], first)
             second.neg_().add_(values[chunk])
-            deviation.addcmul_(second, ctx.pairs.off_diagonal(chunk, values.dtype))
+            deviation.addcmul_(second, ctx.pairs.mirrored(chunk, values.dtype))
             torch.mul(deviation, factor, out=grad_values[chunk])
         return grad_values, None

@@ -1,14 +1,12 @@
-"""Unordered pairs of the nodes of a complete graph."""
+"""The rows that store the edges of a complete graph: one for each pair, or one per direction."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from gcahng.graph.precision import half_to_float32
 from gcahng.processes import gather_rows, own_part, sum_over_processes, world_size
 
 # Pairs per chunk. On a CPU the 4D-wide hidden layer of a chunk should fit the cache; a GPU needs
@@ -21,11 +19,15 @@ DEVICE_CHUNK = 8192
 class Pairs:
     """All pairs i ≤ j of B nodes, sorted by (i, j); M = B(B+1)/2.
 
+    A pair's row stands for both of its edges, (i, j) and (j, i). Once they differ, it stands for
+    (i, j) only, and a row for (j, i) follows those of the pairs (`separate`): R ≥ M rows.
+
     Attributes:
-        row: [M] the smaller node i.
-        col: [M] the larger node j.
-        weight: [M] number of directed edges of a pair: 2 off the diagonal, 1 on it.
-        index: [B, B] index in [0, M) of each ordered pair; symmetric.
+        row: [R] the first node i, the smaller one in the first M rows.
+        col: [R] the second node j.
+        weight: [R] number of directed edges of a row: 2, or 1 on the diagonal and where the two
+            directions have a row each.
+        index: [B, B] row of each ordered pair; symmetric unless pairs are separated.
         part: The range of the M pairs that is stored here, if several processes share them
             (`own_pairs`): row, col and weight then hold only these; None: all.
 
@@ -67,14 +69,55 @@ class Pairs:
         """Gather node values at both endpoints of each pair: [B, …] → two of [m, …]."""
         return nodes.index_select(0, self.row[chunk]), nodes.index_select(0, self.col[chunk])
 
-    def off_diagonal(self, chunk: slice, dtype: torch.dtype) -> Tensor:
-        """Indicator of i ≠ j for the pairs of a chunk: 1 or 0, [m, 1]."""
+    def mirrored(self, chunk: slice, dtype: torch.dtype) -> Tensor:
+        """1 for rows of a chunk that stand for two edges, (i, j) and (j, i), else 0: [m, 1]."""
         return (self.weight[chunk] - 1).unsqueeze(1).to(dtype)
 
     def scatter_to_endpoints(self, nodes: Tensor, values: Tensor, chunk: slice) -> None:
-        """Add pair values [m, D] to both endpoints in nodes [B, D], in place; self pairs once."""
+        """Add the value of each edge (i, j) to its node i, values [m, D] to nodes [B, D], in place.
+
+        A row that stands for (j, i) too is added to both endpoints.
+        """
         nodes.index_add_(0, self.row[chunk], values)
-        nodes.index_add_(0, self.col[chunk], values * self.off_diagonal(chunk, values.dtype))
+        nodes.index_add_(0, self.col[chunk], values * self.mirrored(chunk, values.dtype))
+
+    def transposed(self) -> "Pairs":
+        """The same rows with (j, i) in place of (i, j), to add values up by second node."""
+        directed = self.weight == 1
+        return replace(
+            self,
+            row=torch.where(directed, self.col, self.row),
+            col=torch.where(directed, self.row, self.col),
+            index=self.index.t(),
+        )
+
+    def separate(self, differs: Tensor) -> tuple["Pairs", Tensor]:
+        """Give (j, i) a row of its own where it now differs from (i, j).
+
+        Args:
+            differs: bool [B, B], symmetric.
+
+        Returns:
+            The new pairs, and for each of their rows the present one, whose value it inherits. A
+            GPU makes the host wait for their number.
+
+        Example:
+            >>> pairs = unordered_pairs(2, torch.device("cpu"))
+            >>> pairs, source = pairs.separate(torch.tensor([[False, True], [True, False]]))
+            >>> pairs.row, pairs.col
+            (tensor([0, 0, 1, 1]), tensor([0, 1, 1, 0]))
+            >>> pairs.weight, source
+            (tensor([1, 1, 1, 1]), tensor([0, 1, 2, 1]))
+        """
+        chosen = (differs[self.row, self.col] & (self.weight == 2)).nonzero()[:, 0]
+        count = self.row.numel()
+        source = torch.cat([torch.arange(count, device=chosen.device), chosen])
+        row = torch.cat([self.row, self.col[chosen]])
+        col = torch.cat([self.col, self.row[chosen]])
+        weight = torch.cat([self.weight.index_fill(0, chosen, 1), torch.ones_like(chosen)])
+        index = self.index.clone()
+        index[row[count:], col[count:]] = torch.arange(count, row.numel(), device=chosen.device)
+        return Pairs(row, col, weight, index), source
 
     def sum_over_parts(self, value: Tensor) -> Tensor:
         """Sum a tensor over the processes that share the pairs, with gradient."""
@@ -140,11 +183,3 @@ def pairs_of_edges(edge_index: Tensor, num_nodes: int) -> tuple[int, Tensor]:
     low, high = edge_index.min(dim=0).values, edge_index.max(dim=0).values
     found, pair_of_edge = (low * num_nodes + high).unique(return_inverse=True)
     return found.numel(), pair_of_edge
-
-
-def endpoint_dropout_mask(num_pairs: int, heads: int, rate: float, like: Tensor) -> Tensor:
-    """Scaled dropout mask of both endpoint weights: 0 or 1/(1-rate), [M, 2, heads].
-
-    At least float32: in bfloat16, 1/(1-0.1) would be 1.109 instead of 1.111.
-    """
-    return F.dropout(half_to_float32(like.new_ones(num_pairs, 2, heads)), rate)

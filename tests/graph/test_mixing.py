@@ -3,9 +3,12 @@ import torch
 from torch import Tensor
 
 from gcahng.graph import synthetic_negatives
-from gcahng.graph.dense.pairs import unordered_pairs
+from gcahng.graph.dense.pairs import Pairs
 from gcahng.graph.mixing import anchor_distances, fold_weights
 from tests.graph import oracle
+from tests.graph.pair_samples import every_kind
+
+every_pairs = pytest.mark.parametrize("kind", ["symmetric", "some", "all"])
 
 
 def batch(samples: int, classes: int, channels: int = 4) -> tuple[Tensor, Tensor, Tensor]:
@@ -37,10 +40,11 @@ def test_gradients_reach_embeddings_and_distances_as_in_the_loop() -> None:
 
 
 @pytest.mark.parametrize(("samples", "classes"), [(2, 2), (3, 4), (4, 3)])
+@every_pairs
 @pytest.mark.usefixtures("chunk")
-def test_symmetric_coefficients_by_pairs_give_the_same(samples: int, classes: int) -> None:
+def test_coefficients_by_pairs_give_the_same(samples: int, classes: int, kind: str) -> None:
     slots, _, draws = batch(samples, classes)
-    pairs = unordered_pairs(samples * classes, torch.device("cpu"))
+    pairs = every_kind(samples * classes)[kind]
     by_pair = torch.rand(pairs.row.numel(), 4, dtype=torch.float64)
     weights = torch.randn(samples, classes, classes, 4, dtype=torch.float64)
     strength, found = torch.tensor(0.4, dtype=torch.float64), []
@@ -53,18 +57,19 @@ def test_symmetric_coefficients_by_pairs_give_the_same(samples: int, classes: in
         oracle.assert_near(name, ours, full, 1e-12)
 
 
+@every_pairs
 @pytest.mark.usefixtures("chunk")
-def test_gradcheck_by_pairs() -> None:
+def test_gradcheck_by_pairs(kind: str) -> None:
     slots, _, draws = batch(2, 2, 3)
-    pairs = unordered_pairs(4, torch.device("cpu"))
-    leaves = slots.requires_grad_(), torch.rand(10, 3, dtype=torch.float64, requires_grad=True)
+    pairs = every_kind(4)[kind]
+    eta = torch.rand(pairs.row.numel(), 3, dtype=torch.float64, requires_grad=True)
+    leaves = slots.requires_grad_(), eta
     torch.autograd.gradcheck(lambda z, e: synthetic_negatives(z, e, 0.4, draws, pairs), leaves)
 
 
-@pytest.mark.parametrize("by_pairs", [True, False])
-def test_a_detached_anchor_keeps_the_value_and_passes_no_gradient(by_pairs: bool) -> None:
+@pytest.mark.parametrize("pairs", [None, *every_kind(9).values()], ids=["none", *every_kind(9)])
+def test_a_detached_anchor_keeps_the_value_and_passes_no_gradient(pairs: Pairs | None) -> None:
     slots, eta, draws = batch(3, 3)
-    pairs = unordered_pairs(9, torch.device("cpu")) if by_pairs else None
     if pairs is not None:
         by_pair = eta.flatten(0, 1)[: pairs.row.numel()]
         eta = pairs.to_dense(by_pair)

@@ -219,11 +219,23 @@ def test_quirks_of_the_generator_terms_show(quirk: str) -> None:
     assert abs(totals[0] - totals[1]) > 1e-3
 
 
-@both_paths
-def test_independent_dropout_runs_on_either_path(path: str) -> None:
-    generator, (z, draws) = make(path=path, edge_dropout="independent", dropout=0.5), batch()
-    eta = generator.generator_losses(z, LABELS, draws=draws).channel_coefficients
-    assert (eta - eta.transpose(0, 1)).abs().max() > 1e-4
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+@pytest.mark.parametrize("call", ["forward", "generator_losses"])
+@pytest.mark.parametrize("memory", ["balanced", "low"])
+def test_independent_dropout_is_the_same_on_both_paths(rate: float, call: str, memory: str) -> None:
+    found = []
+    settings = {"edge_dropout": "independent", "dropout": rate, "memory": memory, "layers": 2}
+    for path in ("dense", "sparse"):
+        generator, (z, draws) = make(path=path, **settings), batch()
+        torch.manual_seed(4)
+        out = getattr(generator, call)(z, LABELS, draws=draws)
+        gradients = _gradients(out.total, [z, *_trainable(generator)])
+        buffers = [buffer.double() for buffer in generator.buffers()]
+        eta = out.channel_coefficients
+        assert (eta - eta.transpose(0, 1)).abs().max() > 1e-4
+        found.append([out.negatives, eta, *out.losses.values(), *gradients, *buffers])
+    for dense, sparse in zip(*found, strict=True):
+        assert_near("output", dense, sparse)
 
 
 def test_weights_of_the_terms() -> None:

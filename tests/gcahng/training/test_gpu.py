@@ -61,6 +61,23 @@ def test_three_steps_are_those_of_the_cpu(settings: dict[str, Any]) -> None:
     steps.assert_same_state(generators[1], generators[0], 1e-8)
 
 
+@pytest.mark.parametrize("memory", ["balanced", "low"])
+def test_independent_dropout_is_that_of_message_passing(memory: str) -> None:
+    found = []
+    for path in ("dense", "sparse"):
+        settings = {"edge_dropout": "independent", "dropout": 0.3, "memory": memory}
+        made = steps.generator(path=path, **settings).to(DEVICE)
+        images, labels, draws = steps.batch()
+        embeddings = steps.embedder()(images).detach().to(DEVICE).requires_grad_()
+        torch.manual_seed(3)
+        out = made.generator_losses(embeddings, labels, draws=draws[1].to(DEVICE))
+        out.total.backward()
+        gradients = [p.grad for p in made.graph.parameters() if p.grad is not None]
+        found.append([out.channel_coefficients, *out.losses.values(), *gradients])
+    for dense, sparse in zip(*found, strict=True):
+        torch.testing.assert_close(dense, sparse, rtol=1e-9, atol=1e-10)
+
+
 @pytest.mark.parametrize("name", sorted(GENERATORS))
 def test_every_generator_takes_a_step(name: str) -> None:
     torch.manual_seed(0)

@@ -86,9 +86,15 @@ def test_every_parameter_has_a_finite_gradient(name: str) -> None:
 @every_layer
 @pytest.mark.parametrize("training", [True, False])
 def test_dense_path_equals_the_reference(name: str, training: bool) -> None:
-    net = moved(network(name, 2)).train(training)
-    assert all(layer.runs_on_pairs for layer in net.layers)
-    assert_paths_agree(net, 3, 2)
+    assert_paths_agree(moved(network(name, 2)).train(training), 3, 2)
+
+
+@every_layer
+def test_dense_path_equals_the_reference_where_mirrored_edges_differ(name: str) -> None:
+    torch.manual_seed(0)
+    layers = [("gca", {"edge_dropout": "independent", "dropout": 0.5}), name]
+    net = CorrelationNetwork(WIDTH, 3, layers, heads=2, edge_dropout="independent")
+    assert_paths_agree(moved(net), 3, 2)
 
 
 @every_layer

@@ -1,14 +1,15 @@
+import dataclasses
+
 import pytest
 import torch
 from torch import Tensor
-from torch_geometric.data import Data
 
 from gcahng.graph import CorrelationNetwork, PairGraph, batch_graph, pair_graph
 from tests.graph.oracle import assert_near
 from tests.graph.paths import CHANNELS, assert_paths_agree, batch
 
 
-def make(layers: int = 1, **args: object) -> CorrelationNetwork:
+def make(layers: object = 1, **args: object) -> CorrelationNetwork:
     torch.manual_seed(0)
     args = {"heads": 2, "edge_dropout": "off", **args}
     net = CorrelationNetwork(CHANNELS, 7, layers, **args).double()
@@ -19,25 +20,39 @@ def make(layers: int = 1, **args: object) -> CorrelationNetwork:
 
 
 @pytest.mark.parametrize(("classes", "samples"), [(2, 2), (5, 3), (6, 2), (4, 4)])
-@pytest.mark.parametrize("edge_dropout", ["off", "tied"])
+@pytest.mark.parametrize("edge_dropout", ["off", "tied", "independent"])
 @pytest.mark.usefixtures("chunk")
 def test_equals_the_reference(classes: int, samples: int, edge_dropout: str) -> None:
     assert_paths_agree(make(2, edge_dropout=edge_dropout, dropout=0.4), classes, samples)
 
 
-@pytest.mark.parametrize("layers", [0, 1, 2])
+@pytest.mark.parametrize("layers", [0, 1, 2, 3])
 @pytest.mark.parametrize(("heads", "edge_heads"), [(1, 1), (4, 1), (2, 4)])
+@pytest.mark.parametrize("edge_dropout", ["tied", "independent"])
 @pytest.mark.parametrize("training", [True, False])
 def test_equals_the_reference_in_every_setting(
-    layers: int, heads: int, edge_heads: int, training: bool
+    layers: int, heads: int, edge_heads: int, edge_dropout: str, training: bool
 ) -> None:
-    net = make(layers, heads=heads, edge_heads=edge_heads, edge_dropout="tied", dropout=0.4)
+    heads_and_dropout = {"edge_heads": edge_heads, "edge_dropout": edge_dropout, "dropout": 0.4}
+    net = make(layers, heads=heads, **heads_and_dropout)
     assert_paths_agree(net.train(training), 3, 2)
 
 
 @pytest.mark.parametrize("memory", ["balanced", "low"])
-def test_equals_the_reference_at_every_memory_setting(memory: str) -> None:
-    assert_paths_agree(make(2, memory=memory), 3, 2)
+@pytest.mark.parametrize("edge_dropout", ["off", "independent"])
+def test_equals_the_reference_at_every_memory_setting(memory: str, edge_dropout: str) -> None:
+    assert_paths_agree(make(2, memory=memory, edge_dropout=edge_dropout), 3, 2)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.5, 0.99])
+@pytest.mark.usefixtures("chunk")
+def test_independent_dropout_equals_the_reference_at_every_rate(rate: float) -> None:
+    assert_paths_agree(make(3, edge_dropout="independent", dropout=rate), 5, 3)
+
+
+def test_layers_with_other_dropout_follow_independent_ones() -> None:
+    layers = [("gca", {"edge_dropout": kind}) for kind in ("independent", "tied", "off")]
+    assert_paths_agree(make([*layers, "gca_node_only", "mlp"], dropout=0.4), 4, 2)
 
 
 def test_tied_dropout_does_drop() -> None:
@@ -46,30 +61,32 @@ def test_tied_dropout_does_drop() -> None:
     assert (outs[0].channel_coefficients - outs[1].channel_coefficients).abs().max() > 1e-3
 
 
-def test_independent_dropout_has_no_dense_path() -> None:
-    z, labels = batch(3, 2)
-    net = make(edge_dropout="independent", dropout=0.1)
-    with pytest.raises(ValueError, match="use batch_graph instead of pair_graph"):
-        net(pair_graph(z, labels))
-    net.eval()(pair_graph(z, labels))
+def test_independent_dropout_stores_equal_edges_once() -> None:
+    torch.manual_seed(0)
+    z, labels = batch(10, 3)
+    net = make(2, edge_dropout="independent", dropout=0.1)
+    torch.manual_seed(3)
+    out = net(net.build_graph(z, labels))
+    torch.manual_seed(3)
+    edges = net(batch_graph(z, labels)).channel_coefficients
+    mirrored = (edges - edges.transpose(0, 1)).abs().amax(-1) < 1e-12
+    assert len(out.coefficients) == 30**2 - mirrored.triu(1).sum()
+    assert 465 < len(out.coefficients) < 900
 
 
-@pytest.mark.parametrize(
-    ("edge_dropout", "dropout", "training", "kind"),
-    [
-        ("independent", 0.1, True, Data),
-        ("independent", 0.1, False, PairGraph),
-        ("independent", 0.0, True, PairGraph),
-        ("tied", 0.1, True, PairGraph),
-        ("off", 0.1, True, PairGraph),
-    ],
-)
-def test_network_chooses_the_graph(
-    edge_dropout: str, dropout: float, training: bool, kind: type
-) -> None:
-    net = make(edge_dropout=edge_dropout, dropout=dropout).train(training)
+def test_pairs_that_separate_are_not_shared_between_processes() -> None:
+    graph = pair_graph(*batch(3, 2))
+    graph = dataclasses.replace(graph, pairs=dataclasses.replace(graph.pairs, part=slice(0, 21)))
+    with pytest.raises(ValueError, match=r"those of one process\); use pair_graph\(.*share=False"):
+        make(edge_dropout="independent")(graph)
+
+
+@pytest.mark.parametrize("edge_dropout", ["independent", "tied", "off"])
+@pytest.mark.parametrize("training", [True, False])
+def test_network_runs_on_pairs(edge_dropout: str, training: bool) -> None:
+    net = make(edge_dropout=edge_dropout).train(training)
     graph = net.build_graph(*batch(3, 2))
-    assert isinstance(graph, kind)
+    assert isinstance(graph, PairGraph)
     assert net(graph).channel_coefficients.shape == (6, 6, CHANNELS)
 
 

@@ -131,10 +131,10 @@ def test_heads_divide_the_width(name: str) -> None:
         PyGConv(name, 8, 8, heads=3)
 
 
-def test_independent_dropout_has_no_dense_path() -> None:
+def test_independent_dropout_separates_pairs() -> None:
     conv = PyGConv("gat", 8, 8, edge_dropout="independent")
-    assert not conv.runs_on_pairs
-    assert conv.eval().runs_on_pairs
+    assert conv.separates_pairs
+    assert not conv.eval().separates_pairs
 
 
 def test_repr() -> None:

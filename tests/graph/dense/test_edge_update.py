@@ -4,8 +4,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from gcahng.graph.convs import GCAConv
+from gcahng.graph.dense.dropout import endpoint_dropout_mask
 from gcahng.graph.dense.edge_update import EdgeInputs, update_edges
-from gcahng.graph.dense.pairs import Pairs, endpoint_dropout_mask, unordered_pairs
+from gcahng.graph.dense.pairs import Pairs, unordered_pairs
 from tests.graph.oracle import activate_and_norm, assert_near, gelu, layer_norm
 
 SIZE, WIDTH, HEADS = 6, 4, 2

@@ -12,29 +12,31 @@ from gcahng.graph.dense.pair_functions import (
 )
 from gcahng.graph.dense.pairs import Pairs, unordered_pairs
 from tests.graph.oracle import assert_near, gelu
+from tests.graph.pair_samples import every_kind
 
 SIZE, CHANNELS = 5, 3
 memories = pytest.mark.parametrize("memory", ["balanced", "low", "auto"])
 pytestmark = pytest.mark.usefixtures("chunk")
 
 
-def make_pairs() -> Pairs:
-    return unordered_pairs(SIZE, torch.device("cpu"))
+@pytest.fixture(params=every_kind(SIZE).values(), ids=every_kind(SIZE))
+def pairs(request: pytest.FixtureRequest) -> Pairs:
+    return request.param
 
 
-def values(scale: float = 2.0) -> Tensor:
+def values(pairs: Pairs, scale: float = 2.0) -> Tensor:
     torch.manual_seed(0)
-    return torch.randn(SIZE * (SIZE + 1) // 2, CHANNELS, dtype=torch.float64) * scale + 1
+    return torch.randn(pairs.row.numel(), CHANNELS, dtype=torch.float64) * scale + 1
 
 
-def gelu_inputs() -> tuple[Tensor, Tensor, Tensor]:
+def gelu_inputs(pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:
     torch.manual_seed(4)
     weight, bias = torch.randn(2, CHANNELS).double(), torch.randn(2).double()
-    return values().requires_grad_(), weight.requires_grad_(), bias.requires_grad_()
+    return values(pairs).requires_grad_(), weight.requires_grad_(), bias.requires_grad_()
 
 
 def test_endpoint_product_equals_plain_autograd_to_the_last_bit() -> None:
-    pairs = make_pairs()
+    pairs = unordered_pairs(SIZE, torch.device("cpu"))
     torch.manual_seed(5)
     nodes = torch.randn(SIZE, CHANNELS, requires_grad=True)
     weights, found = torch.randn(len(pairs.row), CHANNELS), []
@@ -47,8 +49,10 @@ def test_endpoint_product_equals_plain_autograd_to_the_last_bit() -> None:
 
 
 @pytest.mark.parametrize("wanted", [(0,), (1, 2), (2,)])
-def test_gelu_sum_computes_the_wanted_gradients_only(wanted: tuple[int, ...]) -> None:
-    pairs, tensors = make_pairs(), gelu_inputs()
+def test_gelu_sum_computes_the_wanted_gradients_only(
+    pairs: Pairs, wanted: tuple[int, ...]
+) -> None:
+    tensors = gelu_inputs(pairs)
     out = gelu_sum(*tensors, pairs).square().sum()
     whole = torch.autograd.grad(out, tensors, retain_graph=True)
     out.backward(inputs=[tensors[number] for number in wanted])
@@ -60,8 +64,8 @@ def test_gelu_sum_computes_the_wanted_gradients_only(wanted: tuple[int, ...]) ->
 
 
 @memories
-def test_gelu_sum_equals_the_loop(memory: str) -> None:
-    pairs, (edges, weight, bias) = make_pairs(), gelu_inputs()
+def test_gelu_sum_equals_the_loop(pairs: Pairs, memory: str) -> None:
+    edges, weight, bias = gelu_inputs(pairs)
     dense = pairs.to_dense(gelu(edges @ weight.t() + bias))
     expected = torch.stack([sum(dense[i, j] for j in range(SIZE)) for i in range(SIZE)])
     found, weights = [], torch.randn_like(expected)
@@ -72,12 +76,12 @@ def test_gelu_sum_equals_the_loop(memory: str) -> None:
 
 
 @memories
-def test_gelu_sum_under_autocast_adds_up_in_single(memory: str) -> None:
-    pairs, inputs = make_pairs(), [x.detach().float().requires_grad_() for x in gelu_inputs()]
+def test_gelu_sum_under_autocast_adds_up_in_single(pairs: Pairs, memory: str) -> None:
+    inputs = [x.detach().float().requires_grad_() for x in gelu_inputs(pairs)]
     with torch.autocast("cpu", torch.bfloat16):
         total = gelu_sum(*inputs, pairs, memory)
     assert total.dtype == torch.float32
-    assert_near("sum", total.double(), gelu_sum(*gelu_inputs(), pairs), 0.02)
+    assert_near("sum", total.double(), gelu_sum(*gelu_inputs(pairs), pairs), 0.02)
     gradients = torch.autograd.grad(total.sum(), inputs)
     expected = torch.autograd.grad(gelu_sum(*inputs, pairs).sum(), inputs)
     for number, (half, full) in enumerate(zip(gradients, expected, strict=True)):
@@ -85,16 +89,16 @@ def test_gelu_sum_under_autocast_adds_up_in_single(memory: str) -> None:
         assert_near(str(number), half, full, 0.05)
 
 
-def test_gelu_sum_leaves_edges_without_gradient_alone() -> None:
-    edges, weight, bias = gelu_inputs()
-    gelu_sum(edges.detach(), weight, bias, make_pairs()).sum().backward()
+def test_gelu_sum_leaves_edges_without_gradient_alone(pairs: Pairs) -> None:
+    edges, weight, bias = gelu_inputs(pairs)
+    gelu_sum(edges.detach(), weight, bias, pairs).sum().backward()
     assert edges.grad is None
-    expected = torch.autograd.grad(gelu_sum(edges, weight, bias, make_pairs()).sum(), weight)
+    expected = torch.autograd.grad(gelu_sum(edges, weight, bias, pairs).sum(), weight)
     assert_near("weight", weight.grad, expected[0])
 
 
-def test_spread_equals_the_loop() -> None:
-    pairs, v = make_pairs(), values()
+def test_spread_equals_the_loop(pairs: Pairs) -> None:
+    v = values(pairs)
     total, dense = 0.0, pairs.to_dense(v)
     for i in range(SIZE):
         mean = sum(dense[i, j] for j in range(SIZE)) / SIZE
@@ -102,19 +106,21 @@ def test_spread_equals_the_loop() -> None:
     assert_near("spread", pair_spread(v, pairs), total.sqrt(), 1e-13)
 
 
-def test_spread_of_equal_values_has_a_finite_gradient() -> None:
-    v = torch.full((15, CHANNELS), 0.5).requires_grad_()
-    spread = pair_spread(v, make_pairs())
+def test_spread_of_equal_values_has_a_finite_gradient(pairs: Pairs) -> None:
+    v = torch.full_like(values(pairs), 0.5).requires_grad_()
+    spread = pair_spread(v, pairs)
     spread.backward()
     assert spread == 0
     assert v.grad.eq(0).all()
 
 
-def test_gradcheck() -> None:
-    pairs, norm = make_pairs(), nn.BatchNorm1d(CHANNELS).double()
-    torch.autograd.gradcheck(lambda *x: gelu_sum(*x, pairs, "low"), gelu_inputs())
-    torch.autograd.gradcheck(lambda v: pair_spread(v, pairs), values().requires_grad_())
-    torch.autograd.gradcheck(lambda v: pair_standardize(norm, v, pairs), values().requires_grad_())
+def test_gradcheck(pairs: Pairs) -> None:
+    norm = nn.BatchNorm1d(CHANNELS).double()
+    torch.autograd.gradcheck(lambda *x: gelu_sum(*x, pairs, "low"), gelu_inputs(pairs))
+    torch.autograd.gradcheck(lambda v: pair_spread(v, pairs), values(pairs).requires_grad_())
+    torch.autograd.gradcheck(
+        lambda v: pair_standardize(norm, v, pairs), values(pairs).requires_grad_()
+    )
 
 
 def _affine(norm: nn.BatchNorm1d, standardized: Tensor) -> Tensor:
@@ -123,13 +129,15 @@ def _affine(norm: nn.BatchNorm1d, standardized: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("scale", [2.0, 1e-3])
-def test_standardize_equals_batch_norm_over_all_edges(training: bool, scale: float) -> None:
+def test_standardize_equals_batch_norm_over_all_edges(
+    pairs: Pairs, training: bool, scale: float
+) -> None:
     torch.manual_seed(1)
-    ours, pairs = nn.BatchNorm1d(CHANNELS).double().train(training), make_pairs()
+    ours = nn.BatchNorm1d(CHANNELS).double().train(training)
     for tensor in (ours.weight, ours.bias, ours.running_mean, ours.running_var):
         tensor.data.uniform_(0.5, 1.5)
     plain = copy.deepcopy(ours)
-    half, full = values(scale).requires_grad_(), values(scale).requires_grad_()
+    half, full = (values(pairs, scale).requires_grad_() for _ in range(2))
     weights = torch.randn(SIZE**2, CHANNELS, dtype=torch.float64)
     for _ in range(2):
         out = _affine(ours, pair_standardize(ours, half, pairs))
@@ -145,8 +153,8 @@ def test_standardize_equals_batch_norm_over_all_edges(training: bool, scale: flo
     assert ours.num_batches_tracked == plain.num_batches_tracked == (2 if training else 0)
 
 
-def test_standardize_of_half_precision_is_done_in_single() -> None:
-    pairs, v = make_pairs(), values().bfloat16()
+def test_standardize_of_half_precision_is_done_in_single(pairs: Pairs) -> None:
+    v = values(pairs).bfloat16()
     out = pairs.to_dense(pair_standardize(nn.BatchNorm1d(CHANNELS), v, pairs))
     expected = nn.BatchNorm1d(CHANNELS)(pairs.to_dense(v.float()).flatten(0, 1))
     torch.testing.assert_close(out.flatten(0, 1), expected, rtol=1e-5, atol=1e-6)

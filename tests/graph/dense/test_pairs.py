@@ -2,13 +2,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from gcahng.graph.dense.pairs import (
-    complete_edges,
-    endpoint_dropout_mask,
-    pairs_of_edges,
-    unordered_pairs,
-)
+from gcahng.graph.dense.pairs import Pairs, complete_edges, pairs_of_edges, unordered_pairs
 from tests.graph.oracle import assert_near
+from tests.graph.pair_samples import every_kind, separated
 
 SIZE = 5
 CPU = torch.device("cpu")
@@ -58,7 +54,7 @@ def test_ends_of_a_chunk_equal_the_loop(chunk: int) -> None:
     total, expected = nodes.clone(), nodes.clone()
     for part in pairs.chunks():
         ends = pairs.gather_endpoints(nodes, part)
-        apart = pairs.off_diagonal(part, torch.float64)
+        apart = pairs.mirrored(part, torch.float64)
         for place, (i, j) in enumerate(PAIRS[part]):
             assert torch.equal(ends[0][place], nodes[i])
             assert torch.equal(ends[1][place], nodes[j])
@@ -79,15 +75,6 @@ def test_pairs_first_made_in_inference_mode_serve_training() -> None:
     assert v.grad[:2, 0].tolist() == [1, 2]
 
 
-def test_endpoint_dropout_mask_draws_each_weight_at_the_rate() -> None:
-    torch.manual_seed(0)
-    mask = endpoint_dropout_mask(4000, 3, 0.1, torch.zeros(1, dtype=torch.float64))
-    assert mask.shape == (4000, 2, 3)
-    assert mask.dtype == torch.float64
-    assert set(mask.unique().tolist()) == {0.0, 1 / 0.9}
-    torch.testing.assert_close(mask.mean((0,)), torch.ones(2, 3).double(), atol=0.03, rtol=0)
-
-
 def test_pairs_of_the_batch_graph_are_those_of_any_graph() -> None:
     edges = complete_edges(5, torch.device("cpu"))
     count, known = pairs_of_edges(edges, 5)
@@ -99,7 +86,47 @@ def test_pairs_of_the_batch_graph_are_those_of_any_graph() -> None:
     assert found.tolist() == [0, 0, 1, 2]
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_dropout_factors_are_not_rounded_to_half_precision(dtype: torch.dtype) -> None:
-    mask = endpoint_dropout_mask(200, 2, 0.1, torch.empty(0, dtype=dtype))
-    assert mask.unique().tolist() == [0.0, pytest.approx(1 / 0.9, rel=1e-6)]
+def test_separated_pairs_have_a_row_for_each_direction() -> None:
+    differs = torch.zeros(SIZE, SIZE, dtype=torch.bool)
+    for i, j in [(0, 2), (1, 4), (3, 3)]:
+        differs[i, j] = differs[j, i] = True
+    whole = unordered_pairs(SIZE, CPU)
+    pairs, source = whole.separate(differs)
+    ends = list(zip(pairs.row.tolist(), pairs.col.tolist(), strict=True))
+    assert ends == [*PAIRS, (2, 0), (4, 1)]
+    assert [PAIRS[number] for number in source] == [*PAIRS, (0, 2), (1, 4)]
+    single = [i == j or (i, j) in [(0, 2), (1, 4), (2, 0), (4, 1)] for i, j in ends]
+    assert pairs.weight.tolist() == [1 if one else 2 for one in single]
+    assert pairs.total == len(PAIRS)
+    for i in range(SIZE):
+        for j in range(SIZE):
+            own = (i, j) if (i, j) in ends else (j, i)
+            assert ends[int(pairs.index[i, j])] == own
+    assert whole.index.equal(whole.index.t())
+
+
+def test_pairs_are_separated_once() -> None:
+    first, second = separated(SIZE, 0.3), torch.ones(SIZE, SIZE, dtype=torch.bool)
+    pairs, source = first.separate(second)
+    assert pairs.weight.eq(1).all()
+    assert sorted(zip(pairs.row.tolist(), pairs.col.tolist(), strict=True)) == [
+        (i, j) for i in range(SIZE) for j in range(SIZE)
+    ]
+    dense = pairs.to_dense(source.unsqueeze(1))
+    assert torch.equal(dense[..., 0], first.index)
+    again, source = pairs.separate(second)
+    assert torch.equal(again.row, pairs.row)
+    assert source.tolist() == list(range(SIZE**2))
+
+
+@pytest.mark.parametrize("pairs", every_kind(SIZE).values(), ids=every_kind(SIZE))
+def test_values_are_added_up_by_first_or_second_node(pairs: Pairs) -> None:
+    torch.manual_seed(0)
+    rows = torch.randn(pairs.row.numel(), 3, dtype=torch.float64)
+    dense = pairs.to_dense(rows)
+    for by, axis in ((pairs, 1), (pairs.transposed(), 0)):
+        total = torch.zeros(SIZE, 3, dtype=torch.float64)
+        for chunk in by.chunks():
+            by.scatter_to_endpoints(total, rows[chunk], chunk)
+        assert_near("sum", total, dense.sum(axis), 1e-14)
+    assert_near("dense", pairs.transposed().to_dense(rows), dense.transpose(0, 1), 1e-14)
