@@ -51,11 +51,12 @@ NOTES = (
     "× faster, × leaner: the figure of the first message-passing row with the same dropout and "
     "scope, divided by that of the row. Both paths are this project's own code.",
     "% of floor: the least time for the matrix products that the algebra needs, at the rate of "
-    "plain float32 products measured in turn with the variants, divided by the time taken.",
+    "plain float32 products measured in turn with the variants, divided by the time taken; each "
+    "pair counts once.",
     "one pass: `generator.passes: one`, a variant of the method that is not the published one; its "
     "floor counts the products of that variant.",
-    "Independent dropout: the dense path computes an edge and its mirror once if their masks agree "
-    "in all layers so far.",
+    "With independent dropout, the dense path computes an edge and its mirror once while their "
+    "masks agree, and each of them afterwards.",
     "Peak MiB: largest memory of tensors beyond parameters, their gradients and the batch, from a "
     "separate run.",
 )
