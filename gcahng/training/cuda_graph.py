@@ -31,6 +31,11 @@ def check_replay(generator: NegativeGenerator | None, device: torch.device) -> N
         raise ValueError(f"fabric.cuda_graphs: expected a CUDA device, got {device.type}")
     if generator.path != "dense":
         raise ValueError("fabric.cuda_graphs: expected generator.args.path dense, got sparse")
+    if any(getattr(layer, "separates_pairs", False) for layer in generator.graph.layers):
+        raise ValueError(
+            "fabric.cuda_graphs: expected generator.graph.dropout tied or off, got independent: "
+            "how many edges differ would change from batch to batch"
+        )
     if generator.passes == "one":
         raise ValueError("fabric.cuda_graphs: expected generator.passes two, got one")
     if world_size() > 1:

@@ -111,6 +111,7 @@ def test_it_draws_the_folding_scalars_itself(recordings: list[object]) -> None:
         (GENERATORS["unmoved"](8, 5), "cuda", "has no effect: only gca_hng"),
         (steps.generator(), "cpu", "fabric.cuda_graphs: expected a CUDA device, got cpu"),
         (steps.generator(path="sparse"), "cuda", "expected generator.args.path dense, got sparse"),
+        (steps.generator(edge_dropout="independent"), "cuda", "dropout tied or off"),
         (steps.generator(passes="one"), "cuda", "expected generator.passes two, got one"),
     ],
 )

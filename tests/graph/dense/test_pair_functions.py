@@ -49,9 +49,7 @@ def test_endpoint_product_equals_plain_autograd_to_the_last_bit() -> None:
 
 
 @pytest.mark.parametrize("wanted", [(0,), (1, 2), (2,)])
-def test_gelu_sum_computes_the_wanted_gradients_only(
-    pairs: Pairs, wanted: tuple[int, ...]
-) -> None:
+def test_gelu_sum_computes_the_wanted_gradients_only(pairs: Pairs, wanted: tuple[int, ...]) -> None:
     tensors = gelu_inputs(pairs)
     out = gelu_sum(*tensors, pairs).square().sum()
     whole = torch.autograd.grad(out, tensors, retain_graph=True)
