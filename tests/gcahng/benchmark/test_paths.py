@@ -100,7 +100,9 @@ def test_peak_counts_what_is_alive_at_once() -> None:
 @pytest.mark.parametrize("dropout", ["off", "independent"])
 def test_low_memory_is_low(dropout: str) -> None:
     shape = Shape(10, 3, 64, 2, 2)
-    variants = [v for v in VARIANTS if v.dropout == dropout and not v.bfloat16]
+    variants = [
+        v for v in VARIANTS if v.dropout == dropout and v.passes == "two" and not v.bfloat16
+    ]
     peaks = [peak_mib(hard_negatives(shape, v, CPU), CPU) for v in variants]
     sparse, balanced, low = peaks
     assert low < balanced < sparse
