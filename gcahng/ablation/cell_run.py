@@ -35,6 +35,7 @@ class CellRun:
         split: Split whose figures are reported.
         waits_for: Runs with the same seed that must finish first. For a cell of equal time: the run
             of the same experiment, then the run whose training time it gets.
+        reports: Whether it writes a report of its own, which takes seconds and few people open.
     """
 
     cell: Cell
@@ -42,6 +43,7 @@ class CellRun:
     home: Path
     split: Split
     waits_for: tuple["CellRun", ...] = ()
+    reports: bool = False
 
     @property
     def name(self) -> str:
@@ -111,10 +113,11 @@ class CellRun:
         config = self.config()
         assert config is not None
         self.failure.unlink(missing_ok=True)
+        options = [] if self.reports else ["--no-report"]
         if self.folder.begun:
-            return ["--resume", str(self.folder.path), "--trust"]
+            return ["--resume", str(self.folder.path), "--trust", *options]
         write_text(self.settings, dump_config(config))
-        return [str(self.settings), "--run", str(self.folder.path)]
+        return [str(self.settings), *options, "--run", str(self.folder.path)]
 
     def fail(self, sentence: str) -> None:
         """Mark it as failed, with the reason."""
@@ -135,6 +138,7 @@ def grid_runs(grid: Grid) -> list[CellRun]:
         with_seed: dict[str, CellRun] = {}
         for cell in sorted(grid.cells.values(), key=lambda cell: cell.equal_time is not None):
             waits_for = tuple(with_seed[name] for name in cell.waits_for)
-            with_seed[cell.name] = CellRun(cell, seed, grid.folder, grid.split, waits_for)
+            shown = cell.name == grid.show
+            with_seed[cell.name] = CellRun(cell, seed, grid.folder, grid.split, waits_for, shown)
         runs += (with_seed[name] for name in grid.cells)
     return runs

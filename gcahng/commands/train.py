@@ -38,6 +38,9 @@ def train(
     run: Annotated[
         Path | None, typer.Option(help="Run folder; default OUTPUT/NAME-seedSEED.")
     ] = None,
+    report: Annotated[
+        bool, typer.Option(help="Write report.html at the end; --resume RUN writes it later.")
+    ] = True,
     trust: Trust = False,
 ) -> None:
     """Train one experiment and evaluate it.
@@ -51,7 +54,7 @@ def train(
         if run is not None or (config is not None and "=" not in config):
             raise ValueError("--resume takes a run folder and settings: no config and no --run")
         changes = [*([] if config is None else [config]), *(overrides or [])]
-        resume_run(RunFolder(Path(resume)), root, changes, trust=trust)
+        resume_run(RunFolder(Path(resume)), root, changes, trust=trust, report=report)
         return
     if root is not None:
         raise ValueError("--root goes with --resume RUN; with a config, set data.root=FOLDER")
@@ -60,9 +63,9 @@ def train(
     settings = load_config(config, overrides or [])
     folder = RunFolder(run or default_folder(settings))
     if resume == AUTO:
-        start_or_resume_run(settings, folder)
+        start_or_resume_run(settings, folder, report)
     else:
-        start_run(settings, folder)
+        start_run(settings, folder, report)
 
 
 def default_folder(config: "ExperimentConfig") -> Path:
@@ -70,7 +73,9 @@ def default_folder(config: "ExperimentConfig") -> Path:
     return Path(config.output) / f"{config.name}-seed{config.seed}"
 
 
-def start_or_resume_run(config: "ExperimentConfig", folder: "RunFolder") -> None:
+def start_or_resume_run(
+    config: "ExperimentConfig", folder: "RunFolder", report: bool = True
+) -> None:
     """Start a run, continue it, or show its figures if it has finished: for requeued jobs.
 
     Raises:
@@ -82,7 +87,7 @@ def start_or_resume_run(config: "ExperimentConfig", folder: "RunFolder") -> None
     from gcahng.training.place import is_first
 
     if not folder.begun:
-        start_run(config, folder)
+        start_run(config, folder, report)
         return
     there = read_config(folder.config)
     if changed := changed_experiment(adopt_image_settings(config), there):
@@ -90,15 +95,16 @@ def start_or_resume_run(config: "ExperimentConfig", folder: "RunFolder") -> None
             f"'{folder.path}' holds a run with other settings ({', '.join(changed)}): choose "
             "another folder with --run, or another 'name' or 'seed'"
         )
-    # The report is written last.
-    if not folder.report.is_file():
+    # Written last.
+    last = folder.report if report else folder.model
+    if not last.is_file():
         folder.check_trained_here()
-        _run(with_circumstances(there, config), folder, new=False)
+        _run(with_circumstances(there, config), folder, new=False, report=report)
     elif is_first():
-        _show(folder)
+        _show(config, folder)
 
 
-def start_run(config: "ExperimentConfig", folder: "RunFolder") -> None:
+def start_run(config: "ExperimentConfig", folder: "RunFolder", report: bool = True) -> None:
     """Train a configuration in a new run folder.
 
     Raises:
@@ -110,7 +116,7 @@ def start_run(config: "ExperimentConfig", folder: "RunFolder") -> None:
 
     if is_first():
         folder.check_free()
-    _run(adopt_image_settings(config), folder, new=True)
+    _run(adopt_image_settings(config), folder, new=True, report=report)
 
 
 def resume_run(
@@ -119,6 +125,7 @@ def resume_run(
     changes: Sequence[str] = (),
     *,
     trust: bool = False,
+    report: bool = True,
 ) -> None:
     """Continue a run after the last state that it saved.
 
@@ -128,6 +135,7 @@ def resume_run(
         changes: `key.path=value` settings that do not change what the training computes, such as
             the device or the time limit.
         trust: Whether classes that its settings name as `module.path:ClassName` may be imported.
+        report: Whether to write the run's report; one that has finished gets it now.
 
     Raises:
         FileNotFoundError: If there is no run in the folder.
@@ -157,10 +165,10 @@ def resume_run(
         config = with_circumstances(config, given)
     if root is not None:
         config = with_data_root(config, root)
-    _run(config, folder, new=False)
+    _run(config, folder, new=False, report=report)
 
 
-def _run(config: "ExperimentConfig", folder: "RunFolder", new: bool) -> None:
+def _run(config: "ExperimentConfig", folder: "RunFolder", new: bool, report: bool) -> None:
     """Train to the end in a locked folder, by one process or by several, and report."""
     from gcahng.processes import alone, leave
     from gcahng.runs.lock import exclusive_lock
@@ -190,12 +198,12 @@ def _run(config: "ExperimentConfig", folder: "RunFolder", new: bool) -> None:
         elif first:
             folder.write_config(config)
         _fit(trainer, first)
-        if first:
+        if first and report:
             with alone():
                 _report(trainer)
         leave()
     if first:
-        _show(folder)
+        _show(config, folder)
 
 
 def _display(config: "ExperimentConfig", first: bool) -> AbstractContextManager[TerminalDisplay]:
@@ -225,31 +233,29 @@ def _fit(trainer: "Trainer", first: bool) -> None:
 
     if first:
         _note_before(trainer)
+    continuing = _continuing(trainer.config, trainer.folder)
     try:
         trainer.fit()
     except TrainingStopped as stopped:
         if first:
-            print(
-                f"{stopped}, and saved; continue with: {_continuing(trainer)}",
-                file=sys.stderr,
-            )
+            print(f"{stopped}, and saved; continue with: {continuing}", file=sys.stderr)
         raise SystemExit(EXIT_STATUS) from None
     except KeyboardInterrupt:
         if first:
             console.print(
                 f"interrupted after epoch {trainer.progress.whole_epochs}; continue with: "
-                f"{_continuing(trainer)}",
+                f"{continuing}",
                 soft_wrap=True,
             )
         raise SystemExit(INTERRUPTED) from None
 
 
-def _continuing(trainer: "Trainer") -> str:
+def _continuing(config: "ExperimentConfig", folder: "RunFolder") -> str:
     """The command that continues a run."""
     from gcahng.runs.loading import user_classes
 
-    trust = " --trust" if user_classes(trainer.config) else ""
-    return f"gcahng train --resume {trainer.folder.path}{trust}"
+    trust = " --trust" if user_classes(config) else ""
+    return f"gcahng train --resume {folder.path}{trust}"
 
 
 def _report(trainer: "Trainer") -> None:
@@ -259,8 +265,8 @@ def _report(trainer: "Trainer") -> None:
     report_run(trainer.folder, trainer.evaluated_run())
 
 
-def _show(folder: "RunFolder") -> None:
-    """Print a run's figures and where its report is."""
+def _show(config: "ExperimentConfig", folder: "RunFolder") -> None:
+    """Print a run's figures and where its report is, or what writes it."""
     from gcahng.reports.result_table import result_columns, result_rows
     from gcahng.reports.tables import results_table
     from gcahng.runs.record import read_record, selection_note
@@ -268,4 +274,6 @@ def _show(folder: "RunFolder") -> None:
     record = read_record(folder, folder.path.name)
     console.print(results_table(result_rows(record), result_columns(record), "Test split, %"))
     console.print(selection_note([record]), soft_wrap=True, highlight=False)
-    console.print(f"report: {folder.report}", soft_wrap=True, highlight=False)
+    there = folder.report.is_file()
+    where = folder.report if there else f"not written; {_continuing(config, folder)} writes it"
+    console.print(f"report: {where}", soft_wrap=True, highlight=False)

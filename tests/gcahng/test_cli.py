@@ -49,6 +49,24 @@ def test_train_shows_figures(
     assert "report.html" in shown
 
 
+def test_a_report_can_wait(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    begin = ["train", "digits", *SMALL, "--no-report", "--run", folder]
+    # A job that is queued again finds the run finished.
+    for arguments in (begin, [*begin, "--resume", "auto"]):
+        assert _run(monkeypatch, *arguments) == 0
+        assert not (folder / "report.html").exists()
+        said = f"report: not written; gcahng train --resume {folder} writes it\n"
+        assert capsys.readouterr().out.endswith(said)
+    figures = json.loads((folder / "results.json").read_text())
+    assert _run(monkeypatch, "train", "--resume", folder) == 0
+    assert "Nearest neighbours" in (folder / "report.html").read_text(encoding="utf-8")
+    assert json.loads((folder / "results.json").read_text()) == figures
+    assert capsys.readouterr().out.endswith(f"report: {folder / 'report.html'}\n")
+
+
 def test_evaluate_repeats_the_figures(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,13 +48,22 @@ def test_other_settings_are_named(write_grid: WriteGrid) -> None:
 def test_a_run_begins_with_its_settings_and_goes_on_without(write_grid: WriteGrid) -> None:
     run = grid_runs(write_grid())[3]
     begun = run.arguments()
-    assert begun == [str(run.settings), "--run", "runs/ablations/grid/full-seed1"]
+    assert begun == [str(run.settings), "--no-report", "--run", "runs/ablations/grid/full-seed1"]
     assert load_config(run.settings) == run.config()
     finish(run, 0.5)
-    assert run.arguments() == ["--resume", "runs/ablations/grid/full-seed1", "--trust"]
+    again = ["--resume", "runs/ablations/grid/full-seed1", "--trust", "--no-report"]
+    assert run.arguments() == again
     # Stopped within its first epoch.
     run.folder.last.rename(run.folder.partial)
-    assert run.arguments() == ["--resume", "runs/ablations/grid/full-seed1", "--trust"]
+    assert run.arguments() == again
+
+
+def test_only_runs_of_the_shown_cell_write_reports(write_grid: WriteGrid) -> None:
+    runs = grid_runs(write_grid(TWO_CELLS + "show: full"))
+    told = {run.name: "--no-report" in run.arguments() for run in runs}
+    assert told == {"npair-seed0": True, "full-seed0": False, "npair-seed1": True} | {
+        "full-seed1": False
+    }
 
 
 @pytest.mark.parametrize(("seconds", "epochs"), [(35.0, 4), (1.0, 1)])

@@ -18,7 +18,7 @@ SHORT = ["train.epochs=1", "batch.samples=3", "embedder.dim=8"]
 # Stands in for `gcahng train`: copies a run that is trained already.
 COPY = """
 import json, pathlib, re, shutil, sys
-config, folder = map(pathlib.Path, sys.argv[1::2])
+config, folder = map(pathlib.Path, (sys.argv[1], sys.argv[-1]))
 text = config.read_text()
 shutil.copytree("npair" if "generator: null" in text else "full", folder)
 shutil.copy(config, folder / "config.yaml")
