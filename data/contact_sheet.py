@@ -1,14 +1,13 @@
 """A contact sheet of a data set: one image with a row per class."""
 
 import textwrap
-from pathlib import Path
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torchvision.transforms.v2.functional import to_pil_image
 
 from gcahng.data.datasets.base import ImageDataset, RawImage
+from gcahng.data.embedded.characters import font_path
 
 TILE = 72
 GAP = 4
@@ -96,5 +95,4 @@ def _tile(image: RawImage) -> Image.Image:
 
 
 def _font(size: int, style: str = "") -> ImageFont.FreeTypeFont:
-    folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
-    return ImageFont.truetype(folder / f"DejaVuSans{style}.ttf", size)
+    return ImageFont.truetype(font_path(f"DejaVuSans{style}"), size)

@@ -4,9 +4,7 @@ import unicodedata
 from functools import lru_cache
 from pathlib import Path
 
-import matplotlib
 import numpy as np
-from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 # Each family's upright regular style comes first.
@@ -31,6 +29,9 @@ MAX_SIMILARITY = 0.97
 
 def font_path(font: str) -> Path:
     """Return the file of one of `FONTS`."""
+    # Imported only to draw, because it takes 0.2 seconds.
+    import matplotlib
+
     return Path(matplotlib.get_data_path(), "fonts", "ttf", f"{font}.ttf")
 
 
@@ -68,6 +69,8 @@ def distinct_characters() -> tuple[str, ...]:
 
 
 def _shared_characters() -> tuple[str, ...]:
+    from matplotlib.ft2font import FT2Font
+
     code_points = set.intersection(*(set(FT2Font(font_path(f)).get_charmap()) for f in FONTS))
     return tuple(c for c in map(chr, sorted(code_points)) if _is_candidate(c))
 

@@ -1,13 +1,13 @@
 """Glyphs: rendered characters in sixteen typefaces, a retrieval task that needs no download."""
 
 import hashlib
+import importlib.metadata
 import unicodedata
 import warnings
 import zipfile
 import zlib
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import PIL
 import torch
@@ -120,7 +120,8 @@ def _choose_fonts(split: str, rng: np.random.Generator) -> np.ndarray:
 
 def cache_path(root: Path, split: str, seed: int) -> Path:
     """Return the cache file of a split; its name depends on everything that affects the images."""
-    versions = (matplotlib.__version__, PIL.__version__, unicodedata.unidata_version)
+    fonts = importlib.metadata.version("matplotlib")
+    versions = (fonts, PIL.__version__, unicodedata.unidata_version)
     recipe = (RECIPE_VERSION, FONTS, versions)
     digest = hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]
     return root / "glyphs" / f"{split}-seed{seed}-{digest}.npz"

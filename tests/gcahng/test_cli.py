@@ -162,6 +162,17 @@ def test_help_has_examples_and_does_not_load_torch() -> None:
     assert "Example: gcahng train quickstart" in answer.stdout
 
 
+def test_libraries_that_only_reports_need_are_loaded_with_them() -> None:
+    code = (
+        "import sys, gcahng.training.trainer, gcahng.inference.indexing, gcahng.inference.store\n"
+        "print(*{'matplotlib', 'networkx', 'scipy', 'sklearn'} & set(sys.modules))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == ""
+
+
 def test_the_version_is_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
