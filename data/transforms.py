@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
@@ -43,6 +44,16 @@ class Jitter(nn.Module):
     def extra_repr(self) -> str:
         """Show contrast and brightness."""
         return f"contrast={self.contrast}, brightness={self.brightness}"
+
+
+class RGB(v2.RGB):
+    """Convert to RGB as torchvision does, but do not copy a PIL image that is RGB already."""
+
+    def forward(self, image: Image.Image | Tensor) -> Image.Image | Tensor:
+        """Convert a grey or RGB image."""
+        if isinstance(image, Image.Image) and image.mode == "RGB":
+            return image
+        return super().forward(image)
 
 
 class DivideBy255(nn.Module):
@@ -128,7 +139,7 @@ def imagenet(
     crop: list[nn.Module] = [ResizeAndCrop(resize, size)]
     if train:
         crop = [v2.RandomResizedCrop(size, tuple(scale)), v2.RandomHorizontalFlip()]
-    return v2.Compose([v2.RGB(), *crop, v2.PILToTensor(), DivideBy255(), v2.Normalize(mean, std)])
+    return v2.Compose([RGB(), *crop, v2.PILToTensor(), DivideBy255(), v2.Normalize(mean, std)])
 
 
 TRANSFORMS: Registry[Callable[..., Transform]] = Registry(

@@ -59,7 +59,7 @@ def read_image(path: str | Path, advice: str = "repair it or choose another") ->
     try:
         check_regular(path)
         with Image.open(path) as image:
-            return upright_rgb(image)
+            return _decode(image)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"There is no image '{path}'; {advice}.") from error
     # Pillow's decoders raise many exception types, from SyntaxError to struct.error.
@@ -96,7 +96,7 @@ def decode_image(
             width, height = image.size
             if most_pixels is not None and width * height > most_pixels:
                 raise TooManyPixels(f"{width} × {height} pixels, more than {most_pixels:,}")
-            return upright_rgb(image)
+            return _decode(image)
     except TooManyPixels:
         raise
     except Image.DecompressionBombError as error:
@@ -112,6 +112,21 @@ def upright_rgb(image: Image.Image) -> Image.Image:
         ValueError: If its mode has no known range.
     """
     return _turn(_rgb(image), _orientation(image))
+
+
+def _decode(image: Image.Image) -> Image.Image:
+    """As `upright_rgb`, of a file that nobody else uses: a JPEG in RGB is not copied.
+
+    The copy takes a fifth of the time of reading a photo of 12 megapixels.
+    """
+    if image.mode != "RGB" or image.format not in ("JPEG", "MPO"):
+        return upright_rgb(image)
+    image.load()
+    upright = _turn(image, _orientation(image))
+    # As in `_rgb`.
+    upright.info = {}
+    upright.getexif().pop(ExifTags.Base.Orientation, None)
+    return upright
 
 
 @dataclass(frozen=True)

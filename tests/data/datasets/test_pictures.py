@@ -14,7 +14,9 @@ from gcahng.data.datasets.pictures import (
     decode_image,
     examine,
     examine_all,
+    upright_rgb,
 )
+from gcahng.data.transforms import RGB
 from tests.data.trees import photo
 
 ORIENTATION = 0x0112
@@ -39,6 +41,24 @@ def test_an_upright_rgb_picture_is_read_as_it_is(jpeg: Path) -> None:
     image = read_image(str(jpeg))
     assert image.mode == "RGB"
     assert image.tobytes() == Image.open(jpeg).tobytes()
+
+
+@pytest.mark.parametrize("orientation", [None, 1, 6, 99])
+@pytest.mark.parametrize("suffix", ["jpg", "mpo"])
+def test_a_photo_is_decoded_without_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, orientation: int | None
+) -> None:
+    path, exif = tmp_path / f"photo.{suffix}", Image.Exif()
+    if orientation is not None:
+        exif[ORIENTATION] = orientation
+    noisy().save(path, exif=exif, icc_profile=b"profile")
+    copied = upright_rgb(Image.open(path))
+    monkeypatch.setattr(Image.Image, "convert", None)
+    for image in (read_image(path), decode_image(path.read_bytes())):
+        assert (image.mode, image.size, image.info) == ("RGB", copied.size, {})
+        assert image.tobytes() == copied.tobytes()
+        assert ORIENTATION not in image.getexif()
+        assert RGB()(image) is image
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
