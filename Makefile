@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.stamp
 
-.PHONY: demo test lint check format benchmark-quickstart clean
+.PHONY: demo test lint check format docs dist benchmark-quickstart clean
 
 demo: $(READY)
 	$(BIN)/python -m gcahng demo
@@ -23,6 +23,14 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
+dist: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+
 benchmark-quickstart: $(READY)
 	$(BIN)/python -m gcahng demo --seeds 5 --out docs/results
 
@@ -35,5 +43,5 @@ $(READY): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist site *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
