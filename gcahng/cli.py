@@ -18,6 +18,7 @@ from gcahng.commands.embed import embed
 from gcahng.commands.evaluate import evaluate
 from gcahng.commands.export import export
 from gcahng.commands.index import index
+from gcahng.commands.listing import list_components
 from gcahng.commands.search import search
 from gcahng.commands.serve import serve
 from gcahng.commands.share import share
@@ -67,6 +68,7 @@ for command in (
     benchmark,
 ):
     app.command()(command)
+app.command("list")(list_components)
 app.command("import-checkpoint")(import_checkpoint)
 app.command("export-checkpoint")(export_checkpoint)
 

@@ -1,0 +1,96 @@
+"""`gcahng list`: the packaged experiments and the components that they can name, a line each."""
+
+import importlib
+import inspect
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from gcahng.registry import Registry
+
+EXPERIMENTS = "experiments"
+# Kind → module and name of its registry; imported when asked for.
+REGISTRIES = {
+    "layers": ("gcahng.graph", "CONVS"),
+    "generators": ("gcahng.generators", "GENERATORS"),
+    "losses": ("gcahng.losses", "LOSSES"),
+    "backbones": ("gcahng.models", "BACKBONES"),
+    "data": ("gcahng.data", "DATASETS"),
+    "transforms": ("gcahng.data", "TRANSFORMS"),
+}
+KINDS = (EXPERIMENTS, *REGISTRIES)
+# The end of a sentence, or of a line that introduces a list.
+_END = re.compile(r"[.;:](\n|$)|\.(?= )")
+# The title of a paper in PyG's docstrings.
+_TITLE = re.compile(r'"([^"]+)"')
+
+
+def list_components(
+    kind: Annotated[str | None, typer.Argument(help=f"{', '.join(KINDS)}; default: all.")] = None,
+) -> None:
+    """List experiments and the components that they can name, with a sentence about each.
+
+    Example: gcahng list generators
+    """
+    from gcahng.registry import lookup
+
+    if kind is not None:
+        lookup(dict.fromkeys(KINDS), kind, "kind")
+    for name in KINDS if kind is None else (kind,):
+        lines = _experiments() if name == EXPERIMENTS else _components(name)
+        if kind is None:
+            lines = [f"{name}:", *(f"  {line}" for line in lines), ""]
+        print("\n".join(lines))
+
+
+def _experiments() -> list[str]:
+    from gcahng.config.layers import find_config, packaged_experiments
+
+    texts = {name: find_config(name).read_text(encoding="utf-8") for name in packaged_experiments()}
+    return _aligned({name: _first_sentence(_first_comment(text)) for name, text in texts.items()})
+
+
+def _components(kind: str) -> list[str]:
+    module, name = REGISTRIES[kind]
+    registry: Registry[Any] = getattr(importlib.import_module(module), name)
+    lines = _aligned({name: _about(registry[name]) for name in sorted(registry)})
+    if registry.library is not None:
+        lines.append(f"or {registry.library.described}")
+    if registry.user_base is not None:
+        lines.append("or a class of your own as module.path:ClassName")
+    return lines
+
+
+def _aligned(sentences: dict[str, str]) -> list[str]:
+    width = max(map(len, sentences))
+    return [f"{name:{width}}  {sentence}" for name, sentence in sentences.items()]
+
+
+def _about(component: Any) -> str:
+    """The first sentence about a component; of an operator of PyG its name and its paper."""
+    if not isinstance(component, partial):
+        return _first_sentence(inspect.getdoc(component) or "")
+    operator = type(component(8, 8).operator)
+    title = _TITLE.search(" ".join((inspect.getdoc(operator) or "").split()))
+    return f"PyTorch Geometric's {operator.__name__}" + (f", {title[0]}." if title else ".")
+
+
+def _first_comment(text: str) -> str:
+    """The lines of the first comment of a YAML file, without the one that names its schema."""
+    lines = []
+    for line in text.splitlines():
+        if line.startswith("# yaml-language-server:"):
+            continue
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("# "))
+    return "\n".join(lines)
+
+
+def _first_sentence(text: str) -> str:
+    """The text up to the end of its first sentence, in one line."""
+    end = _END.search(text)
+    return " ".join((text[: end.start()] if end else text).split()) + "."
