@@ -12,6 +12,7 @@ from gcahng import __version__
 from gcahng.commands.ablate import ablate
 from gcahng.commands.benchmark import benchmark
 from gcahng.commands.checkpoints import export_checkpoint, import_checkpoint
+from gcahng.commands.config import config
 from gcahng.commands.data import fetch, show, verify
 from gcahng.commands.demo import demo
 from gcahng.commands.embed import embed
@@ -66,6 +67,7 @@ for command in (
     ablate,
     demo,
     benchmark,
+    config,
 ):
     app.command()(command)
 app.command("list")(list_components)

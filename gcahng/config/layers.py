@@ -57,7 +57,7 @@ class Layers:
                 something other than a mapping.
         """
         if isinstance(mapping.get("quirks"), dict) and "quirks" in self.values:
-            self.values = {**self.values, "quirks": each_quirk(self.values["quirks"])}
+            self._expand_quirks()
         self._refuse_hidden(self.values, mapping)
         self.values = merge(self.values, mapping)
         whole = ExperimentConfig.model_fields.keys() <= mapping.keys()
@@ -67,6 +67,15 @@ class Layers:
             self.origins[path] = source
             if not isinstance(value, dict):
                 self.numbers[path] = number
+
+    def _expand_quirks(self) -> None:
+        """Put every quirk in the place of a single word for all of them."""
+        word = self.values["quirks"]
+        expanded = each_quirk(word)
+        if expanded is not word:
+            origin = self.origin(("quirks",))
+            self.origins |= {("quirks", quirk): origin for quirk in expanded}
+            self.values = {**self.values, "quirks": expanded}
 
     def _refuse_hidden(
         self, values: dict[str, Any], mapping: dict[str, Any], outer: tuple[str, ...] = ()

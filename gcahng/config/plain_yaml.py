@@ -82,6 +82,13 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+class _FlowDumper(_Dumper):
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        # In single quotes, a line break would stay one.
+        style = '"' if len(text.splitlines()) > 1 else None
+        return self.represent_scalar(f"{_TAG}str", text, style)
+
+
 def _construct_int(loader: _Loader, node: yaml.ScalarNode) -> int:
     text = loader.construct_scalar(node)
     if len(text) > _MOST_DIGITS:
@@ -96,7 +103,8 @@ def _construct_float(loader: _Loader, node: yaml.ScalarNode) -> float:
 
 _Loader.add_implicit_resolver(f"{_TAG}null", _NULL, ["n", "N", "~", ""])
 _Loader.add_implicit_resolver(f"{_TAG}bool", _BOOL, list("tTfF"))
-for _class in (_Loader, _Dumper):
+_FlowDumper.add_representer(str, _FlowDumper.represent_text)
+for _class in (_Loader, _Dumper, _FlowDumper):
     # Integers first, because the pattern of floats also matches them.
     _class.add_implicit_resolver(f"{_TAG}int", _INT, _DIGITS)
     _class.add_implicit_resolver(f"{_TAG}float", _FLOAT, _DIGITS)
@@ -150,3 +158,16 @@ def _explained(source: str) -> Iterator[None]:
 def to_yaml(values: dict[str, Any]) -> str:
     """Return block-style YAML in the given key order; `parse_yaml` reads it back unchanged."""
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def flow_entry(key: str, *value: Any) -> str:
+    """Return `key: value` in one line, in flow style where it is a list; without a value `key:`.
+
+    >>> flow_entry("ks", [1, 2]), flow_entry("note", "a: b"), flow_entry("data")
+    ('ks: [1, 2]', "note: 'a: b'", 'data:')
+    """
+    options: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": float("inf")}
+    given = {key: value[0] if value else None}
+    text = yaml.dump(given, Dumper=_FlowDumper, default_flow_style=True, **options)
+    entry = text.strip()[1:-1]
+    return entry if value else entry.removesuffix(" null")

@@ -1,0 +1,57 @@
+"""`gcahng config`: what it prints is an experiment again; mistakes are one sentence."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from gcahng import cli
+from gcahng.builders.image_settings import adopt_image_settings
+from gcahng.config import load_config
+
+
+def _run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["gcahng", "config", *arguments])
+    with pytest.raises(SystemExit) as info:
+        cli.main()
+    return int(info.value.code or 0)
+
+
+def test_what_is_printed_is_what_a_training_uses(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    given = ["embedder.backbone.name=timm/vit_tiny_patch16_224", "embedder.freeze=[]", "seed=3"]
+    assert _run(monkeypatch, "photos", *given) == 0
+    text = capsys.readouterr().out
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    expected = adopt_image_settings(load_config("photos", given))
+    assert load_config(tmp_path / "mine.yaml") == expected
+    assert adopt_image_settings(load_config(tmp_path / "mine.yaml")) == expected
+    assert text.count("# expected by the backbone") == 4
+    assert text.count("# command line") == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("quikstart", "no config file 'quikstart'; close to it: quickstart, quickstart/npair"),
+        (
+            "seed=1",
+            "'seed=1' is a setting: name an experiment before it, as in 'quick",
+        ),
+        ("digits train.epoch=2", "override: unknown key 'train.epoch' (did you mean 'train.ep"),
+        ("photos embedder.backbone.name=timm/nope", "embedder.backbone.name: unknown backbone"),
+        ("ablations/quickstart", "unknown key 'title'"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    arguments: str,
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert _run(monkeypatch, *arguments.split()) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert sentence in shown.err
+    assert "Traceback" not in shown.err
