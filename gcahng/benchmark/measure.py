@@ -3,7 +3,6 @@
 import json
 import platform
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,8 @@ from statistics import median
 
 import torch
 from torch.profiler import ProfilerActivity, profile
+
+from gcahng.training.clock import timed
 
 Work = Callable[[], None]
 MIB = 2**20
@@ -47,21 +48,8 @@ def median_seconds(
     seconds: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(repetitions):
         for name, run in work.items():
-            seconds[name].append(_seconds(run, device))
+            seconds[name].append(timed(run, device)[0])
     return {name: median(found) for name, found in seconds.items()}
-
-
-def _seconds(run: Work, device: torch.device) -> float:
-    _synchronize(device)
-    start = time.perf_counter()
-    run()
-    _synchronize(device)
-    return time.perf_counter() - start
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def peak_mib(run: Work, device: torch.device) -> float:

@@ -42,17 +42,24 @@ def train(
         bool, typer.Option(help="Write report.html at the end; --resume RUN writes it later.")
     ] = True,
     trust: Trust = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only print sizes, a step, and the run's time and memory."),
+    ] = False,
 ) -> None:
     """Train one experiment and evaluate it.
 
     Example: gcahng train quickstart train.epochs=5 seed=1
     """
+    from gcahng.commands.dry_run import try_run
     from gcahng.config import load_config
     from gcahng.runs.folder import RunFolder
 
     if resume is not None and resume != AUTO:
         if run is not None or (config is not None and "=" not in config):
             raise ValueError("--resume takes a run folder and settings: no config and no --run")
+        if dry_run:
+            raise ValueError("--dry-run is for a new run: name its config, without --resume RUN")
         changes = [*([] if config is None else [config]), *(overrides or [])]
         resume_run(RunFolder(Path(resume)), root, changes, trust=trust, report=report)
         return
@@ -62,7 +69,9 @@ def train(
         raise ValueError("name a config to train, or a run to continue with --resume")
     settings = load_config(config, overrides or [])
     folder = RunFolder(run or default_folder(settings))
-    if resume == AUTO:
+    if dry_run:
+        try_run(settings, folder, new=resume is None)
+    elif resume == AUTO:
         start_or_resume_run(settings, folder, report)
     else:
         start_run(settings, folder, report)

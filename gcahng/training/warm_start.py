@@ -21,6 +21,7 @@ from gcahng.training.cache import computed_by, keep, kept, locked, weights_of
 from gcahng.training.experiment import Experiment
 
 WEIGHT_DECAY = 1e-4
+BATCH_SIZE = 64
 ACCURACY_STEPS = 50
 PROBED_IMAGES = 16
 
@@ -61,7 +62,7 @@ def warm_start(
     *,
     seed: int,
     steps: int = 500,
-    batch_size: int = 64,
+    batch_size: int = BATCH_SIZE,
     lr: float = 4e-3,
     cache: str | Path | None = None,
     progress: Progress | None = None,

@@ -1,0 +1,221 @@
+"""Try an experiment without training it: sizes, one step, and what the whole run would cost."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import ceil
+from statistics import median
+
+import torch
+from lightning_fabric import seed_everything
+from torch import Tensor, nn
+from torch.utils.data import default_collate
+
+from gcahng.config import ExperimentConfig
+from gcahng.data import ImageDataset
+from gcahng.training.clock import timed
+from gcahng.training.experiment import Experiment, build_experiment, build_step
+from gcahng.training.fabric import make_fabric
+from gcahng.training.frozen_backbone import HeadOfEmbedder
+from gcahng.training.launch import number_of_devices
+from gcahng.training.loss_log import LossLog
+from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
+from gcahng.training.rehearsal import rehearse
+from gcahng.training.step import TrainingStep
+from gcahng.training.warm_start import BATCH_SIZE as WARM_START_IMAGES
+
+# Steps after the first one, which is slower; fewer if they take longer than this.
+STEPS, MOST_SECONDS = 5, 10.0
+# Images that are embedded to find the time of an evaluation.
+IMAGES = 32
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a dry run found.
+
+    Attributes:
+        splits: By the name of a split, its numbers of classes and images.
+        parameters: By part, the number of its parameters, and of those that are trained.
+        batch: Shape of a batch of images.
+        losses: Of the first step.
+        costs: Seconds of the run's parts, by name, in their order; an estimate.
+        step_seconds: Of one step, without loading its images.
+        data_seconds: To load one batch in one process.
+        steps: Steps of an epoch.
+        peak_memory_mib: Of the process, on a GPU of the tensors on it.
+        device: Where the step ran.
+        processes: How many processes a run would have; the dry run has one.
+    """
+
+    splits: Mapping[str, tuple[int, int]]
+    parameters: Mapping[str, tuple[int, int]]
+    batch: tuple[int, ...]
+    losses: Mapping[str, float]
+    costs: Mapping[str, float]
+    step_seconds: float
+    data_seconds: float
+    steps: int
+    peak_memory_mib: float
+    device: torch.device
+    processes: int
+
+
+def dry_run(config: ExperimentConfig) -> DryRun:
+    """Build an experiment, take a few steps, and estimate the cost of a run; writes no run.
+
+    Raises:
+        ValueError: If the settings do not fit the data or the machine, or a batch does not fit
+            the device.
+        NonFiniteLossError: If a loss is not finite.
+    """
+    processes = number_of_devices(config.fabric) * config.fabric.num_nodes
+    devices = config.fabric.devices
+    fabric = make_fabric(config.fabric, devices[:1] if isinstance(devices, list) else 1, 1)
+    if config.fabric.threads is not None:
+        torch.set_num_threads(config.fabric.threads)
+    seed_everything(config.seed, verbose=False)
+    # Loading is timed in this process.
+    data = config.data.model_copy(update={"workers": 0})
+    here = config.model_copy(update={"data": data})
+    experiment = build_experiment(here, fabric.device)
+    rehearse(experiment)
+    step = build_step(experiment, backward=fabric.backward, autocast=fabric.autocast)
+    try:
+        return _measure(config, experiment, step, processes)
+    except torch.OutOfMemoryError as error:
+        size = config.batch.classes * config.batch.samples
+        raise ValueError(
+            f"batch: a step with {size} images does not fit the memory of {fabric.device}: set "
+            "batch.chunk, or fewer batch.classes or batch.samples"
+        ) from error
+
+
+def _measure(
+    config: ExperimentConfig, experiment: Experiment, step: TrainingStep, processes: int
+) -> DryRun:
+    device, frozen = experiment.device, "backbone" in config.embedder.freeze
+    reset_peak_memory(device)
+    data_seconds, (images, labels) = timed(lambda: next(iter(experiment.loader)), device)
+    shape = tuple(images.shape)
+    images = experiment.to_device(images)
+    warm_start = _warm_start_seconds(config, experiment, images, data_seconds)
+    image_seconds = _image_seconds(config, experiment)
+    if frozen:
+        with torch.no_grad():
+            images = experiment.embedder.backbone(images)
+        step.embedder = HeadOfEmbedder(experiment.embedder)
+    log = LossLog(epoch=1)
+    log.add(step(images, labels))
+    step_seconds = _step_seconds(step, images, labels, device)
+    counts = {name: len(split) for name, split in _splits(experiment).items()}
+    steps = len(experiment.loader)
+    loading = 0.0 if frozen else data_seconds
+    training = steps * config.train.epochs * _together(step_seconds, loading, config.data.workers)
+    costs = {
+        "warm start": warm_start,
+        **_embedding_costs(config, counts, image_seconds),
+        "training": min(training, config.train.max_seconds or training),
+    }
+    return DryRun(
+        splits={name: (s.num_classes, len(s)) for name, s in _splits(experiment).items()},
+        parameters=_parameters(experiment),
+        batch=shape,
+        losses=log.means(),
+        costs={name: seconds for name, seconds in costs.items() if seconds},
+        step_seconds=step_seconds,
+        data_seconds=data_seconds,
+        steps=steps,
+        peak_memory_mib=peak_memory_mib(device),
+        device=device,
+        processes=processes,
+    )
+
+
+def _splits(experiment: Experiment) -> dict[str, ImageDataset]:
+    splits = experiment.splits
+    named = {
+        "warm start": experiment.warm_start_split,
+        "train": splits.train,
+        "validation": splits.validation,
+        "test": splits.test,
+    }
+    return {name: split for name, split in named.items() if split is not None}
+
+
+def _parameters(experiment: Experiment) -> dict[str, tuple[int, int]]:
+    """All parameters of each part, and those that an optimizer has."""
+    generator = experiment.generator
+    parts: dict[str, Iterable[nn.Parameter]] = {
+        "backbone": experiment.embedder.backbone.parameters(),
+        "last layer": experiment.embedder.fc.parameters(),
+        "loss": experiment.loss.parameters(),
+    }
+    if generator is not None:
+        parts["graph network"] = generator.head_parameters()
+        parts["classifier"] = generator.classifier_parameters()
+    owned = {id(p) for o in experiment.optimizers for g in o.param_groups for p in g["params"]}
+    found = {}
+    for name, parameters in parts.items():
+        sizes = [(p.numel(), p.requires_grad and id(p) in owned) for p in parameters]
+        found[name] = (sum(n for n, _ in sizes), sum(n for n, trained in sizes if trained))
+    return found
+
+
+def _step_seconds(
+    step: TrainingStep, images: Tensor, labels: Tensor, device: torch.device
+) -> float:
+    """Median of a few steps, after the first one, which is slower."""
+    found: list[float] = []
+    while len(found) < STEPS and sum(found) < MOST_SECONDS:
+        found.append(timed(lambda: step(images, labels), device)[0])
+    return median(found)
+
+
+def _image_seconds(config: ExperimentConfig, experiment: Experiment) -> float:
+    """Seconds to load and to embed one image for an evaluation."""
+    dataset, embedder = experiment.splits.test, experiment.embedder
+    count = min(IMAGES, len(dataset))
+    loading, loaded = timed(lambda: [dataset[i][0] for i in range(count)], experiment.device)
+    images = experiment.to_device(default_collate(loaded))
+    with torch.inference_mode():
+        embedder.eval()(images)
+        seconds, _ = timed(lambda: embedder(images), experiment.device)
+    embedder.train()
+    return _together(seconds, loading, config.data.workers) / count
+
+
+def _warm_start_seconds(
+    config: ExperimentConfig, experiment: Experiment, images: Tensor, data_seconds: float
+) -> float:
+    """Seconds of the warm start, if there is one; its result may be kept from an earlier run."""
+    section, backbone = config.embedder.warm_start, experiment.embedder.backbone
+    if section is None:
+        return 0.0
+
+    def classify() -> None:
+        backbone(images).sum().backward()
+        backbone.zero_grad(set_to_none=True)
+
+    classify()
+    seconds, _ = timed(classify, experiment.device)
+    return section.steps * WARM_START_IMAGES / len(images) * (seconds + data_seconds)
+
+
+def _embedding_costs(
+    config: ExperimentConfig, counts: Mapping[str, int], image_seconds: float
+) -> dict[str, float]:
+    """Seconds to embed the images of the splits, for features or evaluations."""
+    validation, test = counts.get("validation", 0), counts["test"]
+    if "backbone" in config.embedder.freeze:
+        images = config.data.views * counts["train"] + validation + test
+        return {"features": images * image_seconds}
+    evaluations = ceil(config.train.epochs / config.eval.every)
+    # The last and the best epoch are measured on the test split, unless they have been already.
+    images = evaluations * test if config.selects_on_test else evaluations * validation + 2 * test
+    before = config.eval.zero_shot * (validation + test)
+    return {"before training": before * image_seconds, "evaluation": images * image_seconds}
+
+
+def _together(computing: float, loading: float, workers: int) -> float:
+    """Seconds of work whose images are loaded before it, or meanwhile by other processes."""
+    return max(computing, loading / workers) if workers else computing + loading
