@@ -114,6 +114,7 @@ _CIRCUMSTANCES = {
     "data.root",
     "output",
     "train.max_seconds",
+    "train.patience",
     "train.keep_every",
     "train.save_minutes",
     "fabric.accelerator",

@@ -249,6 +249,11 @@ class TrainConfig(Section):
     """Also keep the checkpoint of every n-th epoch."""
     save_minutes: Positive | None = 10.0
     """Save within an epoch as well, after so many minutes; null: after whole epochs only."""
+    patience: AtLeast1 | None = None
+    """Stop after so many evaluations in a row without a better value of `eval.select`."""
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay, per step, of an exponential moving average of the embedder's weights, which is
+    evaluated and saved in place of the weights as trained; null: no average."""
 
     @model_validator(mode="after")
     def _check_warmup_ends(self) -> "TrainConfig":

@@ -89,11 +89,14 @@ def figures_after(record: RunRecord, epoch: str, split: Split = "test") -> dict[
 
 
 def selection_note(records: Sequence[RunRecord]) -> str:
-    """Say what the figures depend on: `selection_notes`, `zero_shot_note`, and what ranked them."""
+    """Say what the figures depend on, and what ranked them.
+
+    All of `selection_notes`, `early_stop_note` and `zero_shot_note`.
+    """
     engines = sorted({str(r.results["ranked_by"]) for r in records if "ranked_by" in r.results})
     ranked = [f"Ranked by {', '.join(engines)}."] if engines else []
-    below = [note for record in records if (note := zero_shot_note(record))]
-    return " ".join([*selection_notes(records), *below, *ranked])
+    notes = (note(record) for record in records for note in (early_stop_note, zero_shot_note))
+    return " ".join([*selection_notes(records), *filter(None, notes), *ranked])
 
 
 def selection_notes(records: Sequence[RunRecord]) -> list[str]:
@@ -121,6 +124,21 @@ def selection_notes(records: Sequence[RunRecord]) -> list[str]:
         if (trained := r.results.get("test_classes_trained_on"))
     }
     return [*notes, *sorted(closed)]
+
+
+def early_stop_note(record: RunRecord) -> str | None:
+    """Say so if a run was stopped because its figures did not improve any more, else None.
+
+    >>> results = {"ended_by": "patience", "epochs": 7, "best_epoch": 4}
+    >>> early_stop_note(RunRecord("a", [], results, ""))
+    'a stopped early, after epoch 7, since none after epoch 4 was better (train.patience).'
+    """
+    if record.results.get("ended_by") != "patience":
+        return None
+    return (
+        f"{record.name} stopped early, after epoch {record.results['epochs']}, since none after "
+        f"epoch {record.results['best_epoch']} was better (train.patience)."
+    )
 
 
 def zero_shot_note(record: RunRecord) -> str | None:

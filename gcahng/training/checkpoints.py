@@ -83,6 +83,8 @@ class Checkpoints:
         experiment = self.experiment
         for name, module in experiment.modules.items():
             module.load_state_dict(state[name])
+        if experiment.average is not None:
+            experiment.average.n_averaged.fill_(state["averaged_steps"])
         for optimizer, saved in zip(experiment.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         for schedule, saved in zip(experiment.schedules, state["schedules"], strict=True):
@@ -92,14 +94,15 @@ class Checkpoints:
     def restore_best(self) -> None:
         """Load embedder and generator as they were after the best epoch."""
         state = load_checkpoint(self.folder.best)
-        self.experiment.embedder.load_state_dict(state["embedder"])
+        self.experiment.evaluated.load_state_dict(state["embedder"])
         if self.experiment.generator is not None:
             self.experiment.generator.load_state_dict(state["generator"])
 
     def _state(self, progress: TrainingProgress) -> dict[str, Any]:
-        experiment = self.experiment
+        experiment, average = self.experiment, self.experiment.average
         return {
             **{name: module.state_dict() for name, module in experiment.modules.items()},
+            **({} if average is None else {"averaged_steps": int(average.n_averaged)}),
             "optimizers": [optimizer.state_dict() for optimizer in experiment.optimizers],
             "schedules": [schedule.state_dict() for schedule in experiment.schedules],
             "config": dump_config(experiment.config),

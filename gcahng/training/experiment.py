@@ -2,11 +2,14 @@
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from gcahng.builders.blame import blame_setting
 from gcahng.builders.effect import check_effect
 from gcahng.builders.images import (
     Splits,
@@ -42,6 +45,7 @@ class Experiment:
         generator: The source of hard negatives, or None.
         optimizers: Of these three.
         schedules: One learning-rate schedule for each optimizer, in the same order.
+        average: The moving average of the embedder with `train.ema`, or None.
     """
 
     config: ExperimentConfig
@@ -55,12 +59,28 @@ class Experiment:
     generator: NegativeGenerator | None
     optimizers: Optimizers
     schedules: list[LRScheduler]
+    average: AveragedModel | None = None
+
+    @property
+    def evaluated(self) -> Embedder:
+        """The embedder that is evaluated and saved: the average, if there is one."""
+        if self.average is None:
+            return self.embedder
+        averaged: Any = self.average.module
+        return averaged
 
     @property
     def modules(self) -> dict[str, nn.Module]:
         """The networks by the names that they have in a checkpoint."""
-        modules = {"embedder": self.embedder, "loss": self.loss}
-        return modules if self.generator is None else {**modules, "generator": self.generator}
+        modules: dict[str, nn.Module] = {"embedder": self.evaluated, "loss": self.loss}
+        if self.generator is not None:
+            modules["generator"] = self.generator
+        return modules if self.average is None else {**modules, "trained_embedder": self.embedder}
+
+    def follow(self) -> None:
+        """Let the average of the embedder, if there is one, follow a step of the training."""
+        if self.average is not None:
+            self.average.update_parameters(self.embedder)
 
     def to_device(self, images: Tensor) -> Tensor:
         """Bring images [B, C, H, W] or features to the networks' device and number format."""
@@ -130,6 +150,7 @@ def build_experiment(
         generator,
         optimizers,
         build_schedules(config, optimizers),
+        _average(config.train.ema, embedder),
     )
 
 
@@ -156,6 +177,17 @@ def build_step(
         chunk=config.batch.chunk,
         cuda_graphs=config.fabric.cuda_graphs,
     )
+
+
+def _average(decay: float | None, embedder: Embedder) -> AveragedModel | None:
+    """The average of the embedder's weights and BatchNorm statistics, from the first step on."""
+    if decay is None:
+        return None
+    with blame_setting("train.ema"):
+        average = AveragedModel(
+            embedder, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True
+        )
+    return average.eval()
 
 
 def _dtype(config: ExperimentConfig) -> torch.dtype:

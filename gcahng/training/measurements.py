@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gcahng.data import ImageDataset
 from gcahng.evaluation.evaluate import embed_together, retrieval_figures
+from gcahng.models import Embedder
 from gcahng.processes import from_first, rank
 from gcahng.training.experiment import Experiment
 
@@ -32,7 +33,7 @@ class Measurements:
     """Evaluate an experiment, and remember what was measured on the test split in which epoch.
 
     Args:
-        experiment: Its embedder is evaluated in its present state.
+        experiment: What it evaluates, the embedder or its average, is taken in its present state.
         progress: Called with the number of images embedded, and of all images.
 
     Attributes:
@@ -71,7 +72,7 @@ class Measurements:
         features = self.features.get(split)
         if features is None:
             features = self._embed(self.experiment.embedder.backbone, split)
-        outputs = {"features": features, "head": self._head(features)}
+        outputs = {"features": features, "head": self._head(self.experiment.embedder, features)}
         return {
             f"{name}/{metric}": value
             for name, output in outputs.items()
@@ -85,9 +86,9 @@ class Measurements:
     def _measure(self, split: str) -> Measurement:
         features = self.features.get(split)
         if features is None:
-            embeddings = self._embed(self.experiment.embedder, split)
+            embeddings = self._embed(self.experiment.evaluated, split)
         else:
-            embeddings = self._head(features)
+            embeddings = self._head(self.experiment.evaluated, features)
         return Measurement(self._figures(embeddings, split), embeddings.cpu())
 
     def _embed(self, network: nn.Module, split: str) -> Tensor:
@@ -96,9 +97,9 @@ class Measurements:
         return embed_together(network, dataset, workers=workers, progress=self.progress)
 
     @torch.inference_mode()
-    def _head(self, features: Tensor) -> Tensor:
+    def _head(self, embedder: Embedder, features: Tensor) -> Tensor:
         """Embeddings of features, in eval mode, on the networks' device."""
-        embedder, device = self.experiment.embedder, self.experiment.device
+        device = self.experiment.device
         was_training = embedder.training
         embedder.eval()
         embeddings = [embedder.head(rows.to(device)) for rows in features.split(ROWS)]

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from gcahng.config.sections import TrainConfig
 from gcahng.training.clock import WorkClock
 
 
@@ -48,6 +49,23 @@ class TrainingProgress:
     def best_value(self) -> float | None:
         """The best value so far; None before there is one."""
         return None if self.best is None else self.best["value"]
+
+    def ended_by(self, limits: TrainConfig, figure: str) -> str | None:
+        """Which of the limits ends the training after the present epoch; None if it goes on.
+
+        Args:
+            limits: The settings of `train`.
+            figure: Key, in the rows of the history, of the figure that chooses the best epoch.
+        """
+        if self.step:  # an epoch was interrupted
+            return None
+        in_vain = sum(figure in row and row["epoch"] > self.best_epoch for row in self.history)
+        reached = {"epochs": self.epoch, "max_seconds": self.clock.seconds, "patience": in_vain}
+        for name, value in reached.items():
+            limit = getattr(limits, name)
+            if limit is not None and value >= limit:
+                return name
+        return None
 
     def improves(self, value: float | None) -> bool:
         """Whether the present epoch is the best so far; if so, remember it."""

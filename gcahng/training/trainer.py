@@ -144,6 +144,7 @@ class Trainer:
         for number, (images, labels) in enumerate(loader, start=loader.first + 1):
             observe = self._keep_hardness if number == len(loader) else None
             log.add(self.step(experiment.to_device(images), labels, observe=observe))
+            experiment.follow()
             if time.perf_counter() - shown > REFRESH:
                 shown = time.perf_counter()
                 self.display.step(self.progress.epoch, number, len(loader), log.means())
@@ -167,7 +168,7 @@ class Trainer:
         if self.progress.epoch % self.config.eval.every == 0 or self.is_over:
             row |= self.evaluate_for_selection()
         self.progress.history.append(row)
-        improved = self.progress.improves(row.get(f"{self.selected_on}/{self.config.eval.select}"))
+        improved = self.progress.improves(row.get(self.selected_figure))
         self.measured.keep(self.progress.epoch, self.progress.best_epoch)
         if rank() == 0:
             self.fabric.log_dict(row, step=self.progress.epoch)
@@ -204,12 +205,13 @@ class Trainer:
             "ranked_by": ranked_by(self.config.eval.engine, self.fabric.device),
             "own_validation": self.experiment.splits.has_own_validation,
             "epochs": self.progress.epoch,
+            "ended_by": self.progress.ended_by(self.config.train, self.selected_figure),
             **self.progress.clock.state(),
             "peak_memory_mib": self.progress.peak_memory_mib,
         }
         if rank() == 0:
             self.folder.write_results(results)
-            write_shared_model(self.folder.path, self.experiment.embedder, self.config)
+            write_shared_model(self.folder.path, self.experiment.evaluated, self.config)
         return results
 
     def evaluated_run(self) -> EvaluatedRun:
@@ -219,7 +221,7 @@ class Trainer:
         run = LoadedRun(
             self.folder.best,
             self.config,
-            experiment.embedder.eval(),
+            experiment.evaluated.eval(),
             self.progress.best_epoch,
             num_classes=experiment.splits.train.num_classes,
             generator_state=None if generator is None else generator.state_dict(),
@@ -238,19 +240,18 @@ class Trainer:
 
     @property
     def is_over(self) -> bool:
-        """Whether all epochs are trained, or the time is up."""
-        section = self.config.train
-        limit = section.max_seconds
-        if self.progress.step:  # an epoch was interrupted
-            return False
-        return self.progress.epoch >= section.epochs or (
-            limit is not None and self.progress.clock.seconds >= limit
-        )
+        """Whether all epochs are trained, the time is up, or nothing improves any more."""
+        return self.progress.ended_by(self.config.train, self.selected_figure) is not None
 
     @property
     def selected_on(self) -> str:
         """The split that chooses the best epoch: `val` or `test`."""
         return "test" if self.config.selects_on_test else "val"
+
+    @property
+    def selected_figure(self) -> str:
+        """The key, in the rows of the history, of the figure that chooses the best epoch."""
+        return f"{self.selected_on}/{self.config.eval.select}"
 
     def _begin_epoch(self) -> LossLog:
         """Choose the epoch's batches, and freeze or thaw the backbone."""
