@@ -53,9 +53,23 @@ def _experiments() -> list[str]:
     return _aligned({name: _first_sentence(_first_comment(text)) for name, text in texts.items()})
 
 
-def _components(kind: str) -> list[str]:
+def component_names(kind: str) -> list[str]:
+    """The names of a kind of components.
+
+    >>> component_names("losses")
+    ['npair', 'proxy_anchor']
+    """
+    return sorted(_registry(kind))
+
+
+def _registry(kind: str) -> "Registry[Any]":
     module, name = REGISTRIES[kind]
-    registry: Registry[Any] = getattr(importlib.import_module(module), name)
+    found: Registry[Any] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def _components(kind: str) -> list[str]:
+    registry = _registry(kind)
     lines = _aligned({name: _about(registry[name]) for name in sorted(registry)})
     if registry.library is not None:
         lines.append(f"or {registry.library.described}")
