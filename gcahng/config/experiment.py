@@ -115,6 +115,7 @@ _CIRCUMSTANCES = {
     "output",
     "train.max_seconds",
     "train.patience",
+    "train.loggers",
     "train.keep_every",
     "train.save_minutes",
     "fabric.accelerator",

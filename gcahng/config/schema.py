@@ -16,8 +16,8 @@ from gcahng.config.sections import (
     QuirksConfig,
     Section,
     Seed,
-    TrainConfig,
 )
+from gcahng.config.training import TrainConfig
 
 
 class ExperimentConfig(Section):

@@ -21,7 +21,7 @@ from gcahng.runs.lock import LOCK
 # All that a run leaves if it is stopped in its first epoch.
 FIRST_FILES = {
     *("config.yaml", "environment.json", "tensorboard", "checkpoints"),
-    *("metrics.csv", "hardness.json"),
+    *("metrics.csv", "hardness.json", "trackers.json", "wandb"),
 }
 LIBRARIES = ("gcahng", "torch", "torch-geometric", "torchvision", "timm", "numpy")
 
@@ -91,6 +91,11 @@ class RunFolder:
     def tensorboard(self) -> Path:
         """Events for TensorBoard."""
         return self.path / "tensorboard"
+
+    @property
+    def trackers(self) -> Path:
+        """The numbers by which services such as MLflow know the run."""
+        return self.path / "trackers.json"
 
     @property
     def model(self) -> Path:

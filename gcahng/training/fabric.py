@@ -2,16 +2,18 @@
 
 import logging
 import os
+from collections.abc import Sequence
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.loggers import TensorBoardLogger
+from lightning_fabric.loggers import Logger
 from lightning_fabric.plugins.environments import LightningEnvironment
 from lightning_fabric.strategies import DDPStrategy
 
 from gcahng.config import ExperimentConfig
 from gcahng.config.sections import FabricConfig
 from gcahng.runs.folder import RunFolder
+from gcahng.training.loggers import build_loggers
 from gcahng.training.place import launched_elsewhere, place
 
 # Which of Lightning's strategies mean the one that is built in here.
@@ -30,13 +32,13 @@ def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:
     section = config.fabric
     if section.deterministic:
         use_deterministic_algorithms()
-    logger = TensorBoardLogger(folder.path, name=folder.tensorboard.name, version="")
+    loggers = build_loggers(config, folder)
     found = place()
     devices: int | str | list[int] = section.devices
     nodes = section.num_nodes
     if found is not None:
         devices, nodes = _launched_devices(section, found.local_size), found.nodes
-    fabric = make_fabric(section, devices, nodes, logger)
+    fabric = make_fabric(section, devices, nodes, loggers)
     started = 1 if found is None else found.size
     if fabric.world_size != started:
         raise ValueError(
@@ -60,7 +62,7 @@ def make_fabric(
     section: FabricConfig,
     devices: int | str | list[int],
     nodes: int,
-    logger: TensorBoardLogger | None = None,
+    loggers: Sequence[Logger] = (),
 ) -> Fabric:
     """Create the Fabric of the settings for some devices.
 
@@ -79,7 +81,7 @@ def make_fabric(
             num_nodes=nodes,
             strategy=strategy,
             precision=section.precision,
-            loggers=logger,
+            loggers=list(loggers),
             plugins=None if launched_elsewhere() else LightningEnvironment(),
         )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from gcahng.config.sections import TrainConfig
+from gcahng.config.training import TrainConfig
 from gcahng.training.clock import WorkClock
 
 

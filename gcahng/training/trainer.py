@@ -21,6 +21,7 @@ from gcahng.training.fabric import build_fabric
 from gcahng.training.frozen_backbone import embed_once, fit_head
 from gcahng.training.hardness_log import hardness_row
 from gcahng.training.interruption import Interruption, TrainingStopped
+from gcahng.training.loggers import close_loggers, log_results, start_loggers
 from gcahng.training.loss_log import LossLog
 from gcahng.training.measurements import Measurements
 from gcahng.training.optimizers import learning_rates
@@ -94,7 +95,9 @@ class Trainer:
             NonFiniteLossError: If a loss or gradient is not finite; the last checkpoint is kept.
             TrainingStopped: If a signal asked for it; the training was saved.
         """
+        finished = False
         try:
+            start_loggers(self.fabric.loggers)
             with Interruption(self.config.train.save_minutes) as interruption:
                 if self.progress.epoch == 0:
                     self.begin()
@@ -107,11 +110,11 @@ class Trainer:
                         raise TrainingStopped(
                             f"stopped by a signal after epoch {self.progress.epoch}"
                         )
-                return self.finish()
+                results = self.finish()
+                finished = True
+                return results
         finally:
-            # TensorBoard's writer is a thread that would outlive the training.
-            for logger in self.fabric.loggers:
-                logger.finalize("")
+            close_loggers(self.fabric.loggers, finished)
 
     def begin(self) -> None:
         """Warm up the backbone where that is configured, and measure it before training."""
@@ -211,6 +214,7 @@ class Trainer:
         }
         if rank() == 0:
             self.folder.write_results(results)
+            log_results(self.fabric.loggers, results)
             write_shared_model(self.folder.path, self.experiment.evaluated, self.config)
         return results
 

@@ -177,7 +177,8 @@ MISTAKES = [
     (
         HEAD + "cells: {npair: {train.epoch: 3}}",
         "cell 'npair': grid.yaml: unknown key 'train.epoch' (did you mean 'train.epochs'?); "
-        "allowed here: epochs, warmup_epochs, max_seconds, keep_every, save_minutes, patience, ema",
+        "allowed here: epochs, warmup_epochs, max_seconds, keep_every, save_minutes, patience, "
+        "ema, loggers",
     ),
     (
         HEAD + "cells: {npair: {generator: null, generator.alpha: 3.0}}",

@@ -112,7 +112,7 @@ def test_data_root(minimal: str, monkeypatch: pytest.MonkeyPatch) -> None:
             "train.epoch=3",
             "override: unknown key 'train.epoch' (did you mean 'train.epochs'?); "
             "allowed here: epochs, warmup_epochs, max_seconds, keep_every, save_minutes, "
-            "patience, ema",
+            "patience, ema, loggers",
         ),
         (
             "batch.epochs=3",
@@ -209,7 +209,8 @@ def test_mistakes_name_the_file_they_are_in(write: Write) -> None:
         "child.yaml: loss.lr: expected a number > 0 or null, got -1",
         "child.yaml: train.epochs: expected an integer ≥ 1, got 0",
         "child.yaml: unknown key 'train.epoch' (did you mean 'train.epochs'?); "
-        "allowed here: epochs, warmup_epochs, max_seconds, keep_every, save_minutes, patience, ema",
+        "allowed here: epochs, warmup_epochs, max_seconds, keep_every, save_minutes, patience, "
+        "ema, loggers",
         "override: eval.every: expected an integer ≥ 1, got 0",
         "parent.yaml: seed: expected an integer ≥ 0 and ≤ 4294967295, got 'one'",
     ]
@@ -222,7 +223,7 @@ def test_missing_keys_are_the_experiments_own_mistake(write: Write) -> None:
     assert str(info.value).splitlines() == [
         "x.yaml: missing key 'batch.samples'; expected an integer ≥ 2 and ≤ 10000",
         "x.yaml: missing key 'train'; expected a mapping (keys: epochs, warmup_epochs, "
-        "max_seconds, keep_every, save_minutes, patience, ema)",
+        "max_seconds, keep_every, save_minutes, patience, ema, loggers)",
     ]
 
 

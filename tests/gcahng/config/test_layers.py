@@ -198,7 +198,7 @@ def test_a_wrong_section_does_not_hide_behind_an_override(write: Write) -> None:
         load_layers(path, ["train.epochs=2"])
     assert str(info.value) == (
         "x.yaml: train: expected a mapping (keys: epochs, warmup_epochs, max_seconds, keep_every, "
-        "save_minutes, patience, ema), got [1]"
+        "save_minutes, patience, ema, loggers), got [1]"
     )
     with pytest.raises(ValueError, match=r"override 'train\.epochs=2': train was set to 5 before"):
         load_layers(write("x.yaml", ""), ["train=5", "train.epochs=2"])
