@@ -7,6 +7,7 @@ from gcahng.data.datasets.cub import CUB
 from gcahng.data.datasets.emoji import Emoji
 from gcahng.data.datasets.files import FileDataset
 from gcahng.data.datasets.folder import Folder
+from gcahng.data.datasets.huggingface import HuggingFace
 from gcahng.data.datasets.inshop import InShop
 from gcahng.data.datasets.listing import Listing
 from gcahng.data.datasets.pictures import read_image
@@ -23,6 +24,7 @@ __all__ = [
     "Emoji",
     "FileDataset",
     "Folder",
+    "HuggingFace",
     "ImageDataset",
     "InShop",
     "Listing",

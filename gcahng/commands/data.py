@@ -72,7 +72,7 @@ def fetch(
 def verify(
     name: Annotated[
         str,
-        typer.Argument(help="cub, cars, sop, inshop, emoji, folder, csv, digits or glyphs."),
+        typer.Argument(help="A data set of gcahng list data, such as folder or cub."),
     ],
     settings: DataSettings = None,
     root: DataRoot = None,

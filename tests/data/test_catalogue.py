@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from gcahng.data import (
     Emoji,
     Folder,
     Glyphs,
+    HuggingFace,
     ImageDataset,
     InShop,
     build_dataset,
@@ -28,6 +30,10 @@ PHOTOS = [
     ("cub", CUB, trees.cub_tree),
     ("emoji", Emoji, lambda root: build_emoji(root, None, four_packages(root))),
     ("folder", Folder, trees.folder_tree),
+    pytest.param(
+        *("huggingface", HuggingFace, trees.hugging_face),
+        marks=pytest.mark.skipif(find_spec("datasets") is None, reason="needs gcahng[hf]"),
+    ),
     ("inshop", InShop, trees.inshop_tree),
     ("sop", SOP, trees.sop_tree),
 ]
@@ -48,14 +54,15 @@ def test_every_photo_data_set_is_built_by_name(
     built = build_dataset(name, "test", tmp_path, transform=lambda image: image.mode)
     assert type(built) is dataset
     assert built[0] == ("RGB", int(built.labels[0]))
-    with pytest.raises(ValueError, match=rf"'{name}' takes no 'unredable' .*takes root, split, tr"):
+    with pytest.raises(ValueError, match=rf"'{name}' takes no 'unredable'.*takes root, split, tr"):
         build_dataset(name, "train", tmp_path, unredable="skip")
     with pytest.raises(ValueError, match=r"reads its images from files: set 'root'"):
         build_dataset(name, "train")
 
 
 def test_all_data_sets_are_tested_here() -> None:
-    assert {name for name, _, _ in PHOTOS} | {"digits", "glyphs"} == set(DATASETS)
+    photos = (getattr(photo, "values", photo) for photo in PHOTOS)
+    assert {name for name, _, _ in photos} | {"digits", "glyphs"} == set(DATASETS)
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values())

@@ -1,0 +1,230 @@
+"""Hugging Face data sets: made here, saved to disk, read as any other data set."""
+
+import io
+import pickle
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from gcahng import cli
+from gcahng.config import load_config
+from gcahng.data import HuggingFace, build_dataset, verify
+from gcahng.training.experiment import build_experiment
+from tests.data.trees import hugging_face
+
+hf = pytest.importorskip("datasets", reason='pip install "gcahng[hf]"')
+NAMES = ["ant", "bee", "cat", "dog"]
+COLUMNS = {"image": "picture", "label": "kind"}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four classes of three images, saved as one data set."""
+    folder = tmp_path_factory.mktemp("hf")
+    hugging_face(folder / "animals", NAMES)
+    return folder
+
+
+def test_classes_are_split_at_random_as_wholes(saved: Path) -> None:
+    train = HuggingFace(saved, path="animals")
+    test = HuggingFace(saved, "test", path="animals")
+    assert sorted(train.classes + test.classes) == NAMES
+    assert (len(train), len(test), train.SPLITS) == (6, 6, ("train", "test"))
+    assert train.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert train.classes == HuggingFace(saved / "animals").classes
+    others = [HuggingFace(saved / "animals", seed=seed).classes for seed in range(1, 6)]
+    assert any(classes != train.classes for classes in others)
+    assert (train.name, train.is_query) == ("animals", None)
+
+
+def test_images_are_upright_rgb_of_their_row(saved: Path) -> None:
+    train = HuggingFace(saved, path="animals")
+    for index in (0, 4):
+        image, label = train[index]
+        assert (image.mode, image.size) == ("RGB", (12, 8))
+        # The red of a pixel counts the rows of the whole data set.
+        assert image.getpixel((0, 0))[0] == train.indices[index]
+        assert NAMES[train.indices[index] // 3] == train.classes[label]
+
+
+def test_a_worker_process_gets_the_same_images(saved: Path) -> None:
+    train = HuggingFace(saved, path="animals")
+    copy = pickle.loads(pickle.dumps(train))
+    assert [copy[i][1] for i in range(6)] == train.labels.tolist()
+    assert copy[5][0].tobytes() == train[5][0].tobytes()
+
+
+@pytest.mark.parametrize("parts", [{}, {"train": "train", "test": "test"}])
+def test_several_splits_are_taken_together_or_as_they_are(
+    tmp_path: Path, parts: dict[str, str]
+) -> None:
+    both = {"train": NAMES[:2], "test": NAMES[2:], "validation": NAMES[1:3]}
+    hugging_face(tmp_path, both)
+    train, test = HuggingFace(tmp_path, **parts), HuggingFace(tmp_path, "test", **parts)
+    if parts:
+        assert (train.classes, test.classes) == (NAMES[:2], NAMES[2:])
+        own = HuggingFace(tmp_path, "val", validation="validation", **parts)
+        assert own.classes == NAMES[1:3]
+        assert own.SPLITS == ("train", "test", "val")
+    else:
+        assert not set(train.classes) & set(test.classes)
+        assert len(train) + len(test) == 18
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [(["x", "x", "b", "b"], ["b", "x"]), ([10, 10, 9, 9], ["9", "10"])],
+)
+def test_labels_may_be_texts_or_integers(
+    tmp_path: Path, labels: Sequence[Any], classes: list[str]
+) -> None:
+    images = [Image.new("L", (4, 4))] * 4
+    kind = hf.Value("string" if "x" in labels else "int64")
+    features = hf.Features({"picture": hf.Image(), "kind": kind})
+    hf.Dataset.from_dict({"picture": images, "kind": labels}, features).save_to_disk(tmp_path / "a")
+    hf.DatasetDict({"one": hf.load_from_disk(tmp_path / "a")}).save_to_disk(tmp_path / "b")
+    found = HuggingFace(tmp_path, path="b", train="one", test="one", **COLUMNS)
+    assert (found.classes, found.labels.tolist()) == (classes, [1, 1, 0, 0])
+
+
+def _broken(folder: Path) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (40, 40), "red").save(file, format="PNG")
+    whole, half = {"bytes": file.getvalue(), "path": None}, {"bytes": b"half", "path": None}
+    features = hf.Features({"image": hf.Image(), "label": hf.ClassLabel(names=NAMES)})
+    rows = {"image": [whole, half, whole, None] * 2, "label": [0, 0, 1, 1, 2, 2, 3, 3]}
+    hf.Dataset.from_dict(rows, features).save_to_disk(folder)
+
+
+def test_verify_decodes_every_image(saved: Path, tmp_path: Path) -> None:
+    found = verify("huggingface", saved / "animals")
+    sizes = [(part.name, part.size.images) for part in found.parts]
+    assert sizes == [("train", 6), ("test", 6)]
+    assert found.problems == []
+    _broken(tmp_path / "broken")
+    problems = verify("huggingface", tmp_path / "broken").problems
+    assert len(problems) == 2
+    assert "row 1 (not an image in a known format)" in "".join(problems)
+    assert "row 3 (it is empty)" in "".join(problems)
+    splits = [HuggingFace(tmp_path / "broken", split) for split in ("train", "test")]
+    found = next(split for split in splits if 1 in split.indices)
+    with pytest.raises(ValueError, match=r"^Cannot read the image in row 1 of '.*broken' \(not an"):
+        found[found.indices.index(1)]
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (
+            {"path": "none"},
+            "There is no folder '{root}/none': expected one written by save_to_disk",
+        ),
+        (
+            {"path": "."},
+            "'{root}' was not written by save_to_disk: set 'path' to such a folder, or",
+        ),
+        (
+            {"image": "images"},
+            "'{a}' has no column 'images' (did you mean 'image'?): set 'image' to ",
+        ),
+        ({"label": "kind"}, "'{a}' has no column 'kind': set 'label' to one of image, label."),
+        ({"image": "label"}, "Column 'label' of '{a}' has no images but ClassLabel(names=['ant',"),
+        ({"label": "image"}, "Column 'image' has <PIL."),
+        ({"train": "x"}, "Expected both 'train' and 'test', or neither for a class split."),
+        ({"train": "x", "test": "y"}, "'{a}' has no split 'x'; it has: none, so leave out 'train'"),
+        ({"test_share": 0.9}, "A test share of 0.9 of 4 classes gives 4 for test and 0"),
+    ],
+)
+def test_mistakes_are_one_sentence(saved: Path, args: dict[str, Any], sentence: str) -> None:
+    args = {"path": "animals", **args}
+    with pytest.raises((ValueError, FileNotFoundError)) as info:
+        build_dataset("huggingface", "train", saved, **args)
+    expected = sentence.format(root=saved, a=saved / "animals")
+    assert str(info.value).startswith(expected)
+
+
+def test_a_split_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
+    hugging_face(tmp_path, {"train": NAMES[:2], "test": NAMES[2:]})
+    with pytest.raises(ValueError, match=r"no split 'tset' \(did you mean 'test'\?\); it has: "):
+        HuggingFace(tmp_path, "test", train="train", test="tset")
+    with pytest.raises(ValueError, match="There is no 'val' split: set 'validation'"):
+        HuggingFace(tmp_path, "val", train="train", test="test")
+
+
+def test_a_row_without_a_label_is_refused(tmp_path: Path) -> None:
+    features = hf.Features({"image": hf.Image(), "label": hf.ClassLabel(names=NAMES)})
+    rows = {"image": [Image.new("L", (4, 4))] * 3, "label": [0, -1, 1]}
+    hf.Dataset.from_dict(rows, features).save_to_disk(tmp_path)
+    with pytest.raises(ValueError, match=r"^Column 'label' has no label in row 1\.$"):
+        HuggingFace(tmp_path)
+
+
+def test_a_data_set_of_the_hub_is_loaded_by_name(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def load(name: str, config: str | None, revision: str | None) -> Any:
+        asked.append((name, config, revision))
+        return hf.DatasetDict({"train": hf.load_from_disk(saved / "animals")})
+
+    monkeypatch.setattr(hf, "load_dataset", load)
+    found = HuggingFace(None, hub="someone/animals", config="small", revision="v2")
+    assert (found.name, found.num_classes) == ("animals", 2)
+    assert asked == [("someone/animals", "small", "v2")]
+
+    def unreachable(*_: Any, **__: Any) -> None:
+        raise ConnectionError("Couldn't reach 'someone/animals' on the Hub.\nmore")
+
+    monkeypatch.setattr(hf, "load_dataset", unreachable)
+    message = r"^The data set 'someone/animals' cannot be loaded: Couldn't reach .* on the Hub\.$"
+    with pytest.raises(FileNotFoundError, match=message):
+        HuggingFace(None, hub="someone/animals")
+
+
+def test_a_missing_package_is_one_sentence(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(ImportError) as info:
+        HuggingFace(saved, path="animals")
+    assert str(info.value) == (
+        "the data set huggingface needs the package datasets, which is not installed: "
+        'pip install "gcahng[hf]"'
+    )
+
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def command(*arguments: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["gcahng", *map(str, arguments)])
+        with pytest.raises(SystemExit) as info:
+            cli.main()
+        assert not info.value.code
+        return capsys.readouterr().out
+
+    return command
+
+
+def test_it_is_shown_verified_and_trained_on(saved: Path, tmp_path: Path, run: Run) -> None:
+    root = saved / "animals"
+    assert "No problems found." in run("data", "verify", "huggingface", "--root", root)
+    sheet = tmp_path / "sheet.png"
+    shown = ("data", "show", "huggingface", "--root", saved, "path=animals")
+    assert "wrote" in run(*shown, "--out", sheet)
+    settings = [
+        *("data.name=huggingface", f"data.root={saved}", "data.args={path: animals}", "seed=1"),
+        *("data.validation=0", "data.transform.train.size=16", "data.transform.test.size=16"),
+        "embedder.backbone={name: small_conv, args: {in_channels: 3, channels: [8], strides: [4]}}",
+        *("embedder.freeze=[]", "train={epochs: 2, warmup_epochs: 0}", "embedder.dim=8"),
+        *("batch={classes: 2, samples: 2}", "generator.graph.layers=1", "data.workers=1"),
+    ]
+    assert "best (" in run("train", "photos", *settings, "--run", tmp_path / "run")
+    assert "R@1" in run("evaluate", tmp_path / "run")
+    sampler = build_experiment(load_config("photos", settings)).sampler
+    assert all(len(batch) == 4 for batch in sampler)
