@@ -204,18 +204,18 @@ class MLflowLogger(Tracker):
 
         now = int(1000 * time.time())
         metrics = [Metric(_allowed(key), value, now, step) for key, value in figures.items()]
-        self.client.log_batch(self.number, metrics=metrics)
+        self.client.log_batch(str(self.number), metrics=metrics)
 
     def send_results(self, results: Mapping[str, Any]) -> None:
         """Log numbers as metrics and words as tags."""
         numbers = {key: v for key, v in results.items() if isinstance(v, int | float)}
         self.send(numbers, int(results["epochs"]))
         for key in results.keys() - numbers.keys():
-            self.client.set_tag(self.number, _allowed(key), str(results[key]))
+            self.client.set_tag(str(self.number), _allowed(key), str(results[key]))
 
     def close(self, finished: bool) -> None:
         """End the run."""
-        self.client.set_terminated(self.number, "FINISHED" if finished else "KILLED")
+        self.client.set_terminated(str(self.number), "FINISHED" if finished else "KILLED")
 
 
 TRACKERS: dict[str, type[Tracker]] = {"mlflow": MLflowLogger, "wandb": WandbLogger}
