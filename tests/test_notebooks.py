@@ -1,5 +1,7 @@
 """The notebooks run from top to bottom, and are small."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ def test_a_notebook_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     notebook = nbformat.read(path, as_version=4)
     shown = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
     monkeypatch.setenv("PYTHONPATH", str(DOCS.parent))
+    # The cells call `python`, as in an environment that is active.
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     settings = {"metadata": {"path": str(tmp_path)}}
     nbclient.NotebookClient(notebook, timeout=600, resources=settings).execute()
     made = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]

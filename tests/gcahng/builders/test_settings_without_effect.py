@@ -133,8 +133,8 @@ def test_a_resolved_configuration_may_hold_everything(tmp_path: Path) -> None:
 
 
 def test_a_file_of_a_trained_backbone_with_another_one_frozen() -> None:
-    config = load_config("photos", ["embedder.freeze=[backbone]"])
-    assert config.train.warmup_epochs == 1
+    config = load_config("paper/cub_resnet50", ["embedder.freeze=[backbone]"])
+    assert config.train.warmup_epochs == 2
     check(config)
 
 
