@@ -70,6 +70,7 @@ def nearest_neighbours(
     *,
     is_query: Tensor | None = None,
     engine: str = "torch",
+    exclude: str = "self",
 ) -> tuple[Tensor, Tensor]:
     """Return the k most similar gallery items of every query, best first, without the query.
 
@@ -79,13 +80,14 @@ def nearest_neighbours(
         is_query: Bool `[N]`; queries are compared with all other items, the gallery. None
             compares every item with all others.
         engine: `torch` or `faiss`, with equal results.
+        exclude: As in `retrieval_metrics`.
 
     Returns:
         Cosine similarities `[Q, k]` (float32, in [-1, 1]) and row indices into `embeddings`
         `[Q, k]`.
 
     Raises:
-        ValueError: If an input is malformed or non-finite, or `k` is out of range.
+        ValueError: If an input is malformed, non-finite or unknown, or `k` is out of range.
         ImportError: If `engine` is `faiss` and faiss is not installed.
 
     Example:
@@ -97,7 +99,8 @@ def nearest_neighbours(
         tensor([0.8000, 0.8000, 0.6000])
     """
     check_embeddings(embeddings, is_query)
-    search = _Search(embeddings, is_query, engine)
+    check_settings((k,), exclude, None)
+    search = _Search(embeddings, is_query, engine, exclude)
     if not 1 <= k <= search.reach:
         raise ValueError(
             f"Expected 'k' between 1 and {search.reach}, the size of the gallery (got {k})"
