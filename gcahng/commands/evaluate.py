@@ -1,46 +1,111 @@
-"""`gcahng evaluate`: retrieval figures of a trained embedder."""
+"""`gcahng evaluate`: retrieval figures of a trained embedder or of a pretrained backbone."""
 
-from dataclasses import replace
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gcahng.commands.options import Last, Root, Source, Trust
+from gcahng.commands.options import Last, Root, Trust
 from gcahng.commands.terminal import console, counting_bar
+
+if TYPE_CHECKING:
+    from gcahng.runs.loading import EvaluatedRun
+
+# Rows of the tables of classes that the terminal shows.
+SHOWN = 10
+ModelOrBackbone = Annotated[
+    str,
+    typer.Argument(
+        help="A run folder, checkpoint, shared model, published .pth, user/repo; or a backbone "
+        "without training: timm/NAME, torchvision/NAME."
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="Folder for a page, all classes and pairs as CSV, and the figures."),
+]
 
 
 def evaluate(
-    source: Source,
-    last: Last = False,
-    split: Annotated[str, typer.Option(help="Which split: test, val or another.")] = "test",
+    model: ModelOrBackbone,
+    data: Annotated[
+        str | None, typer.Option(help="Another data set, such as folder; default as in training.")
+    ] = None,
     root: Root = None,
+    split: Annotated[str, typer.Option(help="Which split: test, val or another.")] = "test",
+    classes: Annotated[
+        bool, typer.Option("--classes", help="Also recall by class, and the confused classes.")
+    ] = False,
+    clustering: Annotated[
+        bool, typer.Option("--clustering", help="Also NMI, AMI (k-means, seed 0), precision@1.")
+    ] = False,
+    out: Out = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Weights of a backbone: a file, or package:NAME.")
+    ] = None,
+    last: Last = False,
     trust: Trust = False,
 ) -> None:
-    """Measure retrieval with a trained embedder.
+    """Measure retrieval with a trained embedder, or with a backbone that is not trained further.
 
-    Example: gcahng evaluate runs/quickstart-seed0
+    Example: gcahng evaluate timm/resnet18 --data folder --root photos --classes
     """
-    from gcahng.config import with_data_root
-    from gcahng.evaluation.engines import ranked_by
-    from gcahng.evaluation.evaluate import retrieval_figures
+    from gcahng.evaluation.evaluate import figures_of_clustering, retrieval_figures
+    from gcahng.files import check_folder
+    from gcahng.inference.baseline import open_model_or_baseline
+    from gcahng.inference.judge import embed_data
     from gcahng.reports.result_table import figure_columns
     from gcahng.reports.tables import results_table
+
+    check_folder(out, "--out")
+    run = open_model_or_baseline(model, data, weights, last=last, trust=trust)
+    with counting_bar("embed", console) as progress:
+        found = embed_data(run, data, root, split, progress=progress)
+    measured = found.embeddings, found.dataset, found.run.config
+    figures = retrieval_figures(*measured)
+    if clustering:
+        figures |= figures_of_clustering(*measured)
+    epoch = "" if run.epoch is None else f", epoch {run.epoch}"
+    where = f"{split} split of {found.dataset.name}"
+    size = f"{found.dataset.num_classes} classes, {len(found.dataset)} images"
+    console.print(f"{run.path}{epoch}; {where}, {size}, %", soft_wrap=True, markup=False)
+    console.print(results_table([figures], figure_columns(figures)))
+    if classes:
+        _print_classes(found)
+    notes = _notes(found, selected=split == "test" and data is None)
+    console.print(*notes, highlight=False, soft_wrap=True)
+    if out is not None:
+        from gcahng.reports.evaluation import write_evaluation
+
+        write_evaluation(out, found, f"{run.path} on the {where}", figures, notes)
+        console.print(f"page: {out / 'evaluation.html'}", highlight=False, soft_wrap=True)
+
+
+def _print_classes(found: "EvaluatedRun") -> None:
+    """Print the classes with the lowest recall, and the most confused pairs."""
+    from gcahng.reports.class_tables import tables_of
+    from gcahng.reports.tables import results_table
+
+    tables = tables_of(found)
+    for rows, columns in (
+        (tables.classes, tables.class_columns),
+        (tables.pairs, tables.pair_columns),
+    ):
+        console.print("", results_table(rows[:SHOWN], columns), sep="\n")
+        if len(rows) > SHOWN:
+            console.print(f"… and {len(rows) - SHOWN} more", highlight=False)
+    console.print()
+
+
+def _notes(found: "EvaluatedRun", selected: bool) -> list[str]:
+    """How the epoch was chosen if the figures are those of a run, and what ranked the images."""
+    from gcahng.evaluation.engines import ranked_by
     from gcahng.runs.folder import RunFolder
-    from gcahng.runs.loading import embed_split, load_run
     from gcahng.runs.record import read_record, selection_notes
 
-    run = load_run(source, last=last, trust=trust)
-    if root is not None:
-        run = replace(run, config=with_data_root(run.config, root))
-    with counting_bar("embed", console) as progress:
-        found = embed_split(run, split, progress=progress)
-    figures = retrieval_figures(found.embeddings, found.dataset, run.config)
-    epoch = "" if run.epoch is None else f", epoch {run.epoch}"
-    console.print(f"{run.path}{epoch}; {split} split of {found.dataset.name}, %", soft_wrap=True)
-    console.print(results_table([figures], figure_columns(figures)))
-    engine = ranked_by(run.config.eval.engine, found.embeddings.device)
-    folder = RunFolder(run.path.parent.parent)
+    folder = RunFolder(found.run.path.parent.parent)
     notes = []
-    if split == "test" and folder.results.is_file():
+    if selected and folder.results.is_file():
         notes = selection_notes([read_record(folder, folder.path.name)])
-    console.print(*notes, f"Ranked by {engine}.", highlight=False, soft_wrap=True)
+    engine = ranked_by(found.run.config.eval.engine, found.embeddings.device)
+    return [*notes, f"Ranked by {engine}."]

@@ -9,6 +9,8 @@ from torch.utils.data import Subset
 
 from gcahng.config import ExperimentConfig
 from gcahng.data import ImageDataset, ImageLoader
+from gcahng.evaluation.classes import ClassFigures, class_figures
+from gcahng.evaluation.clustering import clustering_figures
 from gcahng.evaluation.ranking import rankable
 from gcahng.evaluation.retrieval import retrieval_metrics
 from gcahng.processes import gather_rows, own_part, world_size
@@ -87,11 +89,27 @@ def retrieval_figures(
     Returns:
         `recall@K`, `map@r` and `r_precision`, as fractions.
     """
-    return retrieval_metrics(
-        rankable(embeddings),
-        dataset.labels,
-        config.eval.ks,
-        is_query=dataset.is_query,
-        engine=config.eval.engine,
-        exclude="first" if config.quirks.evaluation == "faithful" else "self",
-    )
+    protocol = _protocol(dataset, config)
+    return retrieval_metrics(rankable(embeddings), dataset.labels, config.eval.ks, **protocol)
+
+
+def figures_by_class(
+    embeddings: Tensor, dataset: ImageDataset, config: ExperimentConfig
+) -> ClassFigures:
+    """Recall of every class and the confused pairs, measured as `retrieval_figures` does."""
+    return class_figures(rankable(embeddings), dataset.labels, **_protocol(dataset, config))
+
+
+def figures_of_clustering(
+    embeddings: Tensor, dataset: ImageDataset, config: ExperimentConfig
+) -> dict[str, float]:
+    """NMI, AMI and precision@1, measured as `retrieval_figures` does."""
+    return clustering_figures(rankable(embeddings), dataset.labels, **_protocol(dataset, config))
+
+
+def _protocol(dataset: ImageDataset, config: ExperimentConfig) -> dict[str, Any]:
+    return {
+        "is_query": dataset.is_query,
+        "engine": config.eval.engine,
+        "exclude": "first" if config.quirks.evaluation == "faithful" else "self",
+    }

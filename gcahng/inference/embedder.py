@@ -13,14 +13,13 @@ from torch import Tensor, nn
 
 from gcahng.builders.images import build_test_transform
 from gcahng.config import ExperimentConfig
-from gcahng.inference.hub import download_model, names_repository
-from gcahng.inference.images import ImageLike, one_by_one, rgb_image, to_tensor
+from gcahng.inference.images import FromAnyImage, ImageLike, one_by_one
 from gcahng.inference.rows import Neighbour
 from gcahng.inference.share import push_model, save_model
+from gcahng.inference.sources import open_model
 from gcahng.inference.store import PictureStore
 from gcahng.models import Embedder
-from gcahng.runs.loading import LoadedRun, load_run
-from gcahng.runs.published import load_published_run
+from gcahng.runs.loading import LoadedRun
 
 # Images that go through the network together.
 BATCH_SIZE = 32
@@ -56,7 +55,7 @@ def load_embedder(
         >>> model.embed(torch.rand(3, 1, 8, 8), normalize=True).shape
         torch.Size([3, 8])
     """
-    run = _open(source, last, revision, trust)
+    run = open_model(source, last, revision, trust)
     model = TrainedEmbedder(run, str(source))
     if device is None:
         return model
@@ -67,18 +66,6 @@ def load_embedder(
         reason = str(error).partition(". ")[0]
         because = "torch does not know it" if "device type" in reason else reason
         raise ValueError(f"--device {device} cannot be used: {because}") from error
-
-
-def _open(source: str | Path, last: bool, revision: str | None, trust: bool) -> LoadedRun:
-    path = Path(source).expanduser()
-    on_hub = names_repository(str(source))
-    if revision is not None and not on_hub:
-        raise ValueError(f"'revision' applies to a model on the Hub; '{source}' is not one")
-    if on_hub:
-        path = download_model(str(source), revision)
-    if path.suffix == ".pth":
-        return load_published_run(path)
-    return load_run(path, last=last, trust=trust)
 
 
 def load_store_model(
@@ -186,10 +173,14 @@ class TrainedEmbedder:
             TypeError: If it is not an image.
             ValueError: If it cannot be read.
         """
-        image = rgb_image(image)
+        return self.image_transform(image)
+
+    @cached_property
+    def image_transform(self) -> FromAnyImage:
+        """The test transform of the training, for raw images of every kind."""
         # Data sets in files give PIL images, the embedded ones tensors.
         from_files = self._transform_name == "imagenet"
-        return self._transform(image if from_files else to_tensor(image, self.channels))
+        return FromAnyImage(self._transform, None if from_files else self.channels)
 
     @torch.inference_mode()
     def embed_each(self, inputs: Sequence[Tensor]) -> list[Tensor]:

@@ -1,7 +1,8 @@
 """Images as users have them: files, PIL images, arrays or tensors, one or many."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -85,6 +86,29 @@ def rgb_image(image: ImageLike) -> Image.Image:
     if not isinstance(image, np.ndarray):
         raise TypeError(f"{EXPECTED}, got {type(image).__name__}")
     return Image.fromarray(_three_channels(_eight_bits(image)))
+
+
+@dataclass(frozen=True)
+class FromAnyImage:
+    """A test transform for images of every kind.
+
+    Attributes:
+        transform: Takes an RGB image, or a uint8 tensor if `channels` is set.
+        channels: Number of channels of that tensor, 1 or 3; None: the transform takes an image.
+
+    Example:
+        >>> from gcahng.data import build_transform
+        >>> FromAnyImage(build_transform("glyphs", train=False), 1)(torch.rand(3, 32, 32)).shape
+        torch.Size([1, 32, 32])
+    """
+
+    transform: Callable[..., Tensor]
+    channels: int | None = None
+
+    def __call__(self, image: ImageLike) -> Tensor:
+        """Convert the image as `rgb_image` does, and transform it."""
+        image = rgb_image(image)
+        return self.transform(image if self.channels is None else to_tensor(image, self.channels))
 
 
 def _three_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

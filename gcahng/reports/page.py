@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gcahng.files import write_text
+from gcahng.reports.class_tables import ClassTables
 from gcahng.reports.curves import loss_panels, retrieval_panels
 from gcahng.reports.data_uri import data_uri
 from gcahng.reports.gallery import GalleryEntry
@@ -83,6 +84,7 @@ def write_report(
     gallery: Sequence[Sequence[GalleryEntry]] | None = None,
     notes: Sequence[str] = (),
     pictures: BatchPictures | None = None,
+    classes: ClassTables | None = None,
 ) -> None:
     """Write the page about a finished run: results, curves, pictures and configuration.
 
@@ -93,6 +95,7 @@ def write_report(
         gallery: Rows of `retrieval_gallery`; left out by default.
         notes: Sentences below the heading.
         pictures: Pictures of one batch; left out by default.
+        classes: Recall by class of the best epoch, and confused classes; left out by default.
     """
     keys = _figure_keys(run)
     page = render(
@@ -107,6 +110,7 @@ def write_report(
         losses=svg_images(loss_panels(run.history)),
         pictures=pictures,
         gallery=gallery,
+        classes=classes,
     )
     write_text(path, page)
 

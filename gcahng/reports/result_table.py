@@ -13,7 +13,8 @@ def figure_columns(figures: Iterable[str]) -> list[Column]:
     >>> [column.title for column in figure_columns(["recall@1", "map@r"])]
     ['R@1', 'MAP@R']
     """
-    titles = {"map@r": "MAP@R", "r_precision": "R-Prec"}
+    titles = {"map@r": "MAP@R", "r_precision": "R-Prec", "precision@1": "P@1"}
+    titles |= {"nmi": "NMI", "ami": "AMI"}
     return [
         Column(name, titles.get(name, name.replace("recall@", "R@")), "percent") for name in figures
     ]

@@ -10,6 +10,7 @@ from gcahng.data import ImageDataset
 from gcahng.evaluation.ranking import rankable
 from gcahng.evaluation.retrieval import nearest_neighbours
 from gcahng.reports.batch_pictures import TITLES, Selection, draw_batch
+from gcahng.reports.class_tables import tables_of
 from gcahng.reports.data_uri import data_uri
 from gcahng.reports.gallery import GalleryEntry, retrieval_gallery
 from gcahng.reports.page import BatchPictures, PageImage, write_report
@@ -39,6 +40,7 @@ def report_run(folder: RunFolder, evaluated: EvaluatedRun | None = None) -> None
         f"Run {folder.path.name}",
         record,
         gallery=gallery_of(evaluated),
+        classes=tables_of(evaluated),
         notes=[selection_note([record])],
         pictures=pictures_of(evaluated, folder),
     )

@@ -12,9 +12,12 @@ from gcahng.models.backbones.googlenet import googlenet
 from gcahng.models.backbones.libraries import (
     ImageSettings,
     timm_backbone,
+    timm_has_weights,
     timm_image_settings,
+    timm_transform,
     torchvision_backbone,
     torchvision_models,
+    torchvision_transform,
 )
 from gcahng.models.backbones.resnet50 import ResNet50
 from gcahng.models.backbones.small_conv import SmallConv
@@ -57,7 +60,15 @@ BACKBONES: Registry[Callable[..., nn.Module]] = Registry(
     ),
 )
 
-__all__ = ["BACKBONES", "ResNet50", "SmallConv", "build_backbone", "image_settings"]
+__all__ = [
+    "BACKBONES",
+    "ResNet50",
+    "SmallConv",
+    "build_backbone",
+    "has_pretrained_weights",
+    "image_settings",
+    "own_transform",
+]
 
 
 def build_backbone(name: str, *, untrained: bool = False, **args: Any) -> nn.Module:
@@ -121,3 +132,46 @@ def image_settings(name: str) -> ImageSettings | None:
     if isinstance(found, partial) and found.func is timm_backbone:
         return timm_image_settings(*found.args)
     return None
+
+
+def own_transform(name: str) -> Callable[..., Any] | None:
+    """Return the transform with which a library evaluates its pretrained model.
+
+    Args:
+        name: As in `build_backbone`.
+
+    Returns:
+        A function from a PIL image in RGB to `[3, H, W]`; None for a backbone of this project,
+        which takes the transform `imagenet`.
+
+    Raises:
+        ValueError: If the name is unknown.
+
+    Example:
+        >>> from PIL import Image
+        >>> own_transform("timm/tf_efficientnet_lite0")(Image.new("RGB", (500, 400))).shape
+        torch.Size([3, 224, 224])
+        >>> own_transform("resnet50") is None
+        True
+    """
+    found = BACKBONES.find(name)
+    if not isinstance(found, partial):
+        return None
+    own = timm_transform if found.func is timm_backbone else torchvision_transform
+    return own(*found.args)
+
+
+def has_pretrained_weights(name: str) -> bool:
+    """Whether a backbone can start from pretrained weights of its library.
+
+    Raises:
+        ValueError: If the name is unknown.
+
+    Example:
+        >>> has_pretrained_weights("timm/resnet18"), has_pretrained_weights("small_conv")
+        (True, False)
+    """
+    found = BACKBONES.find(name)
+    if isinstance(found, partial) and found.func is timm_backbone:
+        return timm_has_weights(*found.args)
+    return "pretrained" in inspect.signature(found).parameters

@@ -1,6 +1,6 @@
 """Image classifiers of torchvision and timm without their classification heads."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,29 @@ def timm_image_settings(model: str) -> ImageSettings | None:
         return None
     size = settings.input_size[-1]
     return ImageSettings(size, settings.mean, settings.std, settings.fixed_input_size)
+
+
+def timm_transform(model: str) -> Callable[..., Any]:
+    """Return timm's own transform of a PIL image for the evaluation of a model."""
+    import timm
+    from timm.data import create_transform, resolve_data_config
+
+    settings = timm.get_pretrained_cfg(model)
+    known = {} if settings is None else settings.to_dict()
+    return create_transform(**resolve_data_config(pretrained_cfg=known))
+
+
+def torchvision_transform(model: str) -> Callable[..., Any]:
+    """Return torchvision's own transform of a PIL image for a model with its default weights."""
+    return torchvision.models.get_model_weights(model).DEFAULT.transforms()
+
+
+def timm_has_weights(model: str) -> bool:
+    """Whether timm knows pretrained weights of a model."""
+    import timm
+
+    settings = timm.get_pretrained_cfg(model)
+    return settings is not None and settings.has_weights
 
 
 def torchvision_models() -> list[str]:

@@ -20,6 +20,18 @@ from gcahng.models.weights import (
 )
 
 
+class UnreachableError(ConnectionError):
+    """Pretrained weights that are neither cached nor downloadable.
+
+    Attributes:
+        failure: What could not be downloaded and why, without the alternatives.
+    """
+
+    def __init__(self, failure: str, alternatives: str) -> None:
+        super().__init__(f"{failure}: {alternatives}")
+        self.failure = failure
+
+
 @contextmanager
 def fetching(name: str, host: str) -> Iterator[None]:
     """Context manager that turns a failed download into an error that names the alternatives.
@@ -56,12 +68,12 @@ def check_reachable(name: str, host: str) -> None:
         raise _unreachable(name, host, "the address does not resolve") from error
 
 
-def _unreachable(name: str, host: str, reason: str) -> ConnectionError:
-    return ConnectionError(
-        f"the pretrained weights of '{name}' could not be downloaded from {host} ({reason}): "
+def _unreachable(name: str, host: str, reason: str) -> UnreachableError:
+    return UnreachableError(
+        f"the pretrained weights of '{name}' could not be downloaded from {host} ({reason})",
         "connect to the internet once (they are cached), load a file with "
         "embedder.backbone.args.weights=PATH, or use random weights with "
-        "embedder.backbone.args.pretrained=false"
+        "embedder.backbone.args.pretrained=false",
     )
 
 

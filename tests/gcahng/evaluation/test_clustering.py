@@ -47,7 +47,9 @@ def test_agrees_with_the_calculator_of_pytorch_metric_learning(split):
         expected = calculator.get_accuracy(units, labels)
     else:
         rest = ~is_query
-        expected = calculator.get_accuracy(units[is_query], labels[is_query], units[rest], labels[rest])
+        expected = calculator.get_accuracy(
+            units[is_query], labels[is_query], units[rest], labels[rest]
+        )
     figures = clustering_figures(embeddings, labels, is_query=is_query)
     assert figures["nmi"] == pytest.approx(expected["NMI"], abs=1e-12)
     assert figures["ami"] == pytest.approx(expected["AMI"], abs=1e-12)

