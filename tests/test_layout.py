@@ -120,7 +120,7 @@ def _owner(name: str, files: dict[str, Path]) -> str | None:
     return name or None
 
 
-@pytest.mark.parametrize("folder", [*CODE, "tests"])
+@pytest.mark.parametrize("folder", [*CODE, "examples", "tests"])
 def test_everything_is_imported_from_gcahng(folder: str) -> None:
     wrong = {
         str(file.relative_to(ROOT)): found
@@ -165,7 +165,7 @@ def _docstring_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 def test_files_and_functions_can_be_read_in_one_sitting() -> None:
     long = []
-    for file in (file for folder in (*CODE, "tests") for file in _files(folder)):
+    for file in (file for folder in (*CODE, "examples", "tests") for file in _files(folder)):
         text, name = file.read_text(encoding="utf-8"), file.relative_to(ROOT)
         long += [f"{name}: {lines} lines"] if (lines := text.count("\n")) > MOST_LINES else []
         # A test may tell a long story.
