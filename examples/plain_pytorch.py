@@ -21,7 +21,6 @@ def main(epochs: int = 5) -> float:
     test = build_dataset("digits", "test", transform=build_transform("digits", train=False))
     sampler = ClassBalancedBatchSampler(train.labels, classes_per_batch=5, samples_per_class=4)
     loader = TrainLoader(train, sampler)
-
     backbone = build_backbone("small_conv", in_channels=1, channels=[32, 64], strides=[1, 2])
     embedder = Embedder(backbone, embedding_dim=32).to(device)
     metric_loss = LOSSES.build("npair")
@@ -64,10 +63,8 @@ def main(epochs: int = 5) -> float:
             generator.hardness.record(loss.detach(), generated.total.detach())
         generator.hardness.end_epoch()  # negatives harden as the metric loss falls
         print(f"epoch {epoch + 1}: loss {float(loss):.3f}")
-    recall = retrieval_metrics(embed(embedder, test), test.labels)["recall@1"]
-    print(f"Recall@1 {recall:.4f}")
-    return recall
+    return retrieval_metrics(embed(embedder, test), test.labels)["recall@1"]
 
 
 if __name__ == "__main__":
-    main()
+    print(f"Recall@1 {main():.4f}")

@@ -63,7 +63,7 @@ def timm_has_weights(model: str) -> bool:
     import timm
 
     settings = timm.get_pretrained_cfg(model)
-    return settings is not None and settings.has_weights
+    return settings is not None and bool(settings.has_weights)
 
 
 def torchvision_models() -> list[str]:

@@ -50,7 +50,7 @@ COMMANDS = [
     ("train --resume run seed=1", "--resume: seed would change the experiment"),
     ("train digits --resume run", "--resume takes a run folder and settings: no config"),
     ("train --resume run --root nowhere", "--root: there is no folder 'nowhere'"),
-    ("evaluate nowhere", "no checkpoint at 'nowhere'"),
+    ("evaluate nowhere", "there is no file or folder 'nowhere', and unknown backbone"),
     ("evaluate nothing", "no run in 'nothing'"),
     ("evaluate file.yaml", "'file.yaml' cannot be read as a checkpoint"),
     ("evaluate empty.yaml", "'empty.yaml' cannot be read as a checkpoint"),
