@@ -1,7 +1,7 @@
 """Train the unfinished runs of a grid, and write its report."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from rich.console import Console
 
 from gcahng.ablation.cell_run import CellRun, State, grid_runs
 from gcahng.ablation.grid import Grid
+from gcahng.ablation.launchers import start_process, submitit_launcher
 from gcahng.ablation.pool import Pool, default_jobs
 from gcahng.ablation.progress import GridProgress
 from gcahng.ablation.report import (
@@ -18,10 +19,11 @@ from gcahng.ablation.report import (
     table_columns,
     table_rows,
 )
+from gcahng.ablation.schedule import Schedule
 from gcahng.ablation.summary import summarize
 from gcahng.registry import lookup
 from gcahng.reports.tables import Column, results_table
-from gcahng.runs.lock import exclusive_lock
+from gcahng.runs.claim import claim_holder, take_claim
 
 # Columns that fit a terminal.
 SHOWN = ("cell", "n", "recall@1", "map@r", "Δ map@r", "seconds", "work")
@@ -36,8 +38,12 @@ def run_grid(
     jobs: int | None = None,
     out: str | Path | None = None,
     fresh: bool = False,
+    slurm: Mapping[str, str] | None = None,
 ) -> bool:
     """Train every run that has not finished, write the report and print its table.
+
+    Several processes, also on several machines, may do so in one folder at the same time: each run
+    is trained by one of them, and all return when the last has finished.
 
     Args:
         grid: The grid.
@@ -46,38 +52,41 @@ def run_grid(
         jobs: How many runs to train at a time; default as many as fill the cores.
         out: Folder of the report; default the folder of the runs.
         fresh: Delete the runs first; with `only`, the runs of those cells.
+        slurm: Train each run as a job of SLURM with these options, see `submitit_launcher`; None
+            trains on this machine.
 
     Returns:
         Whether all runs have finished; a run that fails does not stop the others.
 
     Raises:
-        ValueError: If a cell is unknown, a run was trained with other settings, or another process
-            is working on the grid.
+        ValueError: If a cell is unknown, a run was trained with other settings, or one to delete is
+            being trained.
         SystemExit: If it is interrupted.
     """
     runs = _selected(grid, only)
-    at_a_time = jobs or default_jobs(grid)
-    with exclusive_lock(grid.folder) as lock:
-        for run in runs:
-            # Keep the cells that the named ones depend on.
-            if fresh and run.cell.name in (only or grid.cells):
-                run.remove()
-        _refuse_changed(runs)
-        todo = [run for run in runs if not run.finished]
-        finished = len(runs) - len(todo)
-        if finished:
-            again = "use --fresh to train again"
-            _print(console, f"{finished} of {len(runs)} runs finished before; {again}")
-        progress = GridProgress(todo, finished, at_a_time, console)
-        try:
-            with progress.bars, closing(Pool(at_a_time, lock)) as pool:
-                _train(todo, pool, progress, lambda: report_grid(grid, out, details=False))
-        except KeyboardInterrupt:
-            written = report_grid(grid, out, details=False)
-            again = command(grid, *_options(only, jobs, out))
-            _print(console, f"interrupted; report so far: {written}; continue with: {again}")
-            raise SystemExit(130) from None
-        written = report_grid(grid, out)
+    launch = start_process if slurm is None else submitit_launcher(grid.folder / "slurm", slurm)
+    # A cluster has its own queue.
+    at_a_time = jobs or (default_jobs(grid) if slurm is None else len(runs))
+    if fresh:
+        # Keep the cells that the named ones depend on.
+        _remove([run for run in runs if run.cell.name in (only or grid.cells)])
+    _refuse_changed(runs)
+    todo = [run for run in runs if not run.finished]
+    finished = len(runs) - len(todo)
+    if finished:
+        again = "use --fresh to train again"
+        _print(console, f"{finished} of {len(runs)} runs finished before; {again}")
+    progress = GridProgress(todo, finished, at_a_time, console)
+    try:
+        with progress.bars, closing(Pool(at_a_time, launch)) as pool:
+            schedule = Schedule(todo, pool, progress)
+            _train(schedule, lambda: report_grid(grid, out, details=False))
+    except KeyboardInterrupt:
+        written = report_grid(grid, out, details=False)
+        again = command(grid, *_options(only, jobs, out, slurm))
+        _print(console, f"interrupted; report so far: {written}; continue with: {again}")
+        raise SystemExit(130) from None
+    written = report_grid(grid, out)
     return _show_results(grid, runs, written, console)
 
 
@@ -110,9 +119,16 @@ def _print(console: Console, line: str) -> None:
     console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-def _options(only: Sequence[str], jobs: int | None, out: str | Path | None) -> list[str]:
+def _options(
+    only: Sequence[str],
+    jobs: int | None,
+    out: str | Path | None,
+    slurm: Mapping[str, str] | None,
+) -> list[str]:
     options = [word for name in only for word in ("--only", name)]
     options += [] if jobs is None else ["--jobs", str(jobs)]
+    options += [] if slurm is None else ["--launcher", "submitit"]
+    options += [word for pair in (slurm or {}).items() for word in ("--slurm", "=".join(pair))]
     return options if out is None else [*options, "--out", str(out)]
 
 
@@ -145,36 +161,30 @@ def _refuse_changed(runs: Sequence[CellRun]) -> None:
         raise ValueError("\n".join(lines))
 
 
-def _train(
-    todo: Sequence[CellRun], pool: Pool, progress: GridProgress, report: Callable[[], object]
-) -> None:
-    """Train runs until none is left; a run of equal time starts after those it waits for."""
-    waiting, reported, news = list(todo), time.monotonic(), False
-    while waiting or pool.running:
-        for run in pool.collect():
-            progress.ended(run)
-            news = True
-        for run in [run for run in waiting if not _must_wait(run, waiting, pool)]:
-            if len(pool.running) < pool.jobs:
-                waiting.remove(run)
-                _start(run, pool, progress)
-        progress.update()
+def _remove(runs: Sequence[CellRun]) -> None:
+    """Delete runs, none if one of them is being trained."""
+    claims = {run: take_claim(run.claim) for run in runs}
+    try:
+        for run, claim in claims.items():
+            if claim is None:
+                raise ValueError(
+                    f"--fresh: '{run.folder.path}' is being trained by {claim_holder(run.claim)}: "
+                    "wait until it has ended, or stop it"
+                )
+        for run in runs:
+            run.remove()
+    finally:
+        for claim in claims.values():
+            if claim is not None:
+                claim.release()
+
+
+def _train(schedule: Schedule, report: Callable[[], object]) -> None:
+    """Train runs until none is left, with reports in between."""
+    reported, news = time.monotonic(), False
+    while schedule.busy:
+        news |= schedule.advance()
         if news and time.monotonic() - reported > REPORT:
             report()
             reported, news = time.monotonic(), False
         time.sleep(POLL)
-
-
-def _must_wait(run: CellRun, waiting: Sequence[CellRun], pool: Pool) -> bool:
-    return any(other in waiting or other in pool.running for other in run.waits_for)
-
-
-def _start(run: CellRun, pool: Pool, progress: GridProgress) -> None:
-    missing = [other.name for other in run.waits_for if not other.finished]
-    if missing:
-        run.fail(f"its training time depends on {' and '.join(missing)}, not finished")
-    if missing or run.status()[0] in (State.FINISHED, State.CHANGED):
-        progress.ended(run)
-    else:
-        pool.start(run)
-        progress.started(run)

@@ -70,6 +70,18 @@ class CellRun:
         """The reason why it failed, if it did."""
         return self.settings.with_suffix(".failed")
 
+    @property
+    def claim(self) -> Path:
+        """What the claims on it are named after, see `take_claim`."""
+        return self.home / "claims" / self.name
+
+    def failed_at(self) -> int | None:
+        """When it failed, as the file system has it; None if it has not."""
+        try:
+            return self.failure.stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+
     def config(self) -> ExperimentConfig | None:
         """The experiment; None while its number of epochs depends on unfinished runs."""
         config = self.cell.config.model_copy(update={"seed": self.seed})

@@ -2,12 +2,13 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 
 from gcahng.ablation.cell_run import CellRun
 from gcahng.ablation.grid import Grid
+from gcahng.ablation.launchers import Launcher, Started, start_process
+from gcahng.runs.claim import CLAIM_FILE, Claim
 from gcahng.runs.failure import FAILURE_FILE
 from gcahng.runs.loading import run_device
 
@@ -21,12 +22,13 @@ class Pool:
 
     Args:
         jobs: The largest number of processes.
-        lock: A file descriptor that the processes inherit, see `exclusive_lock`.
+        launch: What starts a process; default on this machine.
     """
 
-    def __init__(self, jobs: int, lock: int) -> None:
-        self.jobs, self.lock = jobs, lock
-        self.running: dict[CellRun, subprocess.Popen[bytes]] = {}
+    def __init__(self, jobs: int, launch: Launcher = start_process) -> None:
+        self.jobs, self.launch = jobs, launch
+        self.running: dict[CellRun, Started] = {}
+        self.claims: dict[CellRun, Claim] = {}
 
     def close(self) -> None:
         """Stop every process: wait, interrupt it, then kill it."""
@@ -38,30 +40,30 @@ class Pool:
         for process in self.running.values():
             process.kill()
             process.wait()
+        for claim in self.claims.values():
+            claim.release()
 
-    def start(self, run: CellRun) -> None:
-        """Start a run, or continue it."""
-        arguments = run.arguments()
+    def start(self, run: CellRun, claim: Claim) -> None:
+        """Start a run, or continue it; the claim is released when its process has ended."""
+        # First, so that it is released also if the process cannot be started.
+        self.claims[run] = claim
+        command = [*COMMAND, *run.arguments()]
         run.log.parent.mkdir(parents=True, exist_ok=True)
-        with run.log.open("wb") as log:
-            self.running[run] = subprocess.Popen(
-                [*COMMAND, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=self._environment(run),
-                pass_fds=[self.lock],
-            )
+        self.running[run] = self.launch(run.name, command, self._environment(run, claim), run.log)
 
     def collect(self) -> list[CellRun]:
-        """Return the runs whose processes have ended since the last call, marking failed ones."""
+        """Return the runs whose processes have ended since the last call, marking failed ones.
+
+        A run that another process has taken over is not marked.
+        """
         runs = [run for run, process in self.running.items() if process.poll() is not None]
         for run in runs:
-            status = self.running.pop(run).returncode
-            failed = status != 0 or not run.folder.results.exists()
+            process, claim = self.running.pop(run), self.claims.pop(run)
+            failed = process.returncode != 0 or not run.folder.results.exists()
             # A process writes its own reason, unless it was killed or crashed.
-            if failed and not run.failure.exists():
-                run.fail(_reason(run, status))
+            if failed and not run.failure.exists() and not claim.lost:
+                run.fail(_reason(run, process))
+            claim.release()
         return runs
 
     def _wait(self, seconds: float) -> None:
@@ -70,19 +72,19 @@ class Pool:
             self.running = {run: p for run, p in self.running.items() if p.poll() is None}
             time.sleep(0.02)
 
-    def _environment(self, run: CellRun) -> dict[str, str]:
-        """The environment of a run's process: where to write a failure, and its threads.
+    def _environment(self, run: CellRun, claim: Claim) -> dict[str, str]:
+        """What to add to the environment of a run's process: its claim, and its threads.
 
         Libraries beside torch count the cores too, so the number of threads goes there as well; a
-        run without a setting gets an equal share of the cores.
+        run on this machine without a setting gets an equal share of the cores.
         """
-        added = {FAILURE_FILE: str(run.failure)}
+        added = {FAILURE_FILE: str(run.failure), CLAIM_FILE: str(claim.file)}
         threads = run.cell.config.fabric.threads
-        if threads is None and self.jobs > 1:
+        if threads is None and self.jobs > 1 and self.launch is start_process:
             threads = max(1, _cores() // self.jobs)
         if threads is not None:
             added["OMP_NUM_THREADS"] = str(threads)
-        return {**os.environ, **added}
+        return added
 
 
 def default_jobs(grid: Grid) -> int:
@@ -101,10 +103,13 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _reason(run: CellRun, status: int) -> str:
+def _reason(run: CellRun, process: Started) -> str:
     """Describe how a process ended that left no reason: its signal, or its last line of output."""
-    if status < 0:
+    status = process.returncode
+    if status is not None and status < 0:
         return f"its process was ended by signal {-status} ({signal.strsignal(-status)})"
-    lines = run.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    lines = []
+    if run.log.exists():
+        lines = run.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     last = lines[-1] if lines else f"its process ended with status {status}"
     return f"{last}; see '{run.log}'"

@@ -1,7 +1,7 @@
 """`gcahng ablate`: a grid of experiments over seeds."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -24,11 +24,19 @@ def ablate(
         Path | None, typer.Option(help="Folder of the results; default the runs' own.")
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Delete the runs first.")] = False,
+    launcher: Annotated[
+        Literal["here", "submitit"], typer.Option(help="Train on this machine, or as SLURM jobs.")
+    ] = "here",
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="partition, gpus, cpus, minutes …; repeatable."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells, train none.")] = False,
 ) -> None:
     """Train a grid of experiments over seeds; compare them in a table and a plot.
 
-    Finished runs are not trained again, and interrupted ones continue.
+    Finished runs are not trained again, and interrupted ones continue. Started several times, also
+    on several machines that share the folder, the processes divide the runs among themselves.
 
     Example: gcahng ablate ablations/generators --seeds 5 --out docs/results
     """
@@ -36,8 +44,24 @@ def ablate(
     from gcahng.files import check_folder
 
     check_folder(out, "--out")
+    jobs_options = _slurm_options(launcher, slurm or [])
     read = read_grid(grid, seeds)
     if dry_run:
         show_grid(read, console, only or [])
-    elif not run_grid(read, console, only or [], jobs, out, fresh):
+    elif not run_grid(read, console, only or [], jobs, out, fresh, jobs_options):
         raise typer.Exit(1)
+
+
+def _slurm_options(launcher: str, given: list[str]) -> dict[str, str] | None:
+    """The options of the jobs by name; None without the launcher."""
+    if launcher == "here":
+        if given:
+            raise ValueError("--slurm goes with --launcher submitit")
+        return None
+    options: dict[str, str] = {}
+    for word in given:
+        key, equals, value = word.partition("=")
+        if not (key and equals and value):
+            raise ValueError(f"--slurm: expected KEY=VALUE such as minutes=90, got {word!r}")
+        options[key] = value
+    return options

@@ -180,6 +180,7 @@ def resume_run(
 def _run(config: "ExperimentConfig", folder: "RunFolder", new: bool, report: bool) -> None:
     """Train to the end in a locked folder, by one process or by several, and report."""
     from gcahng.processes import alone, leave
+    from gcahng.runs.claim import keep_claim
     from gcahng.runs.lock import exclusive_lock
     from gcahng.training.fabric import build_fabric
     from gcahng.training.launch import start_others
@@ -192,6 +193,7 @@ def _run(config: "ExperimentConfig", folder: "RunFolder", new: bool, report: boo
     continues = not new and folder.begun
     with ExitStack() as stack:
         if first:
+            stack.enter_context(keep_claim())
             stack.enter_context(exclusive_lock(folder.path))
         else:
             warnings.simplefilter("ignore")

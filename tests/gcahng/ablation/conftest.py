@@ -37,6 +37,8 @@ if sys.argv[1] != "--resume":
     shutil.copy(sys.argv[1], folder / "config.yaml")
 text = (folder / "config.yaml").read_text()
 shutil.copy("last.pt", folder / "checkpoints" / "last.pt")
+with open("trained", "a") as file:
+    print(folder.name, file=file)
 print("told", *sys.argv[1:], "with threads:", os.environ["OMP_NUM_THREADS"], flush=True)
 rate = float(re.search("embedder:\\n    lr: (.*)", text)[1])
 if rate == 1e30:

@@ -12,6 +12,7 @@ from gcahng.ablation.cell_run import CellRun, State, grid_runs
 from gcahng.ablation.grid import Grid
 from gcahng.ablation.pool import default_jobs
 from gcahng.ablation.progress import GridProgress
+from gcahng.runs.claim import claim_holder, take_claim
 from gcahng.runs.lock import exclusive_lock
 from tests.gcahng.ablation.conftest import HEAD, TWO_CELLS, WriteGrid, finish, results_of
 
@@ -193,8 +194,7 @@ def test_an_interrupted_grid_goes_on(
     report = Path("runs/ablations/grid/grid.md").read_text(encoding="utf-8")
     assert "1 of 2 runs have finished" in report
     assert "## Failed" not in report
-    with exclusive_lock(grid.folder):
-        pass
+    assert all(claim_holder(run.claim) is None for run in (npair, slow))
     assert run_grid(grid, console)
     assert _told(slow).startswith("told --resume")
 
@@ -219,15 +219,6 @@ def test_reports_are_written_as_the_grid_goes(
     assert len(counts) > 2
 
 
-def test_a_grid_is_not_worked_on_twice(write_grid: WriteGrid, console: Console) -> None:
-    grid = write_grid()
-    with (
-        exclusive_lock(grid.folder),
-        pytest.raises(ValueError, match="in use by another process"),
-    ):
-        run_grid(grid, console)
-
-
 def test_windows_has_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fcntl", None)
     with pytest.raises(OSError, match="cannot be locked on Windows"), exclusive_lock(tmp_path):
@@ -241,7 +232,10 @@ def test_jobs_fill_the_cores(write_grid: WriteGrid, monkeypatch: pytest.MonkeyPa
     assert default_jobs(write_grid(text)) == 2
     grid = write_grid(HEAD + "cells: {npair: {fabric.threads: null}}")
     assert default_jobs(grid) == 1
-    share = pool.Pool(2, 0)._environment(grid_runs(grid)[0])
+    run = grid_runs(grid)[0]
+    claim = take_claim(run.claim)
+    assert claim is not None
+    share = pool.Pool(2)._environment(run, claim)
     assert share["OMP_NUM_THREADS"] == "4"
 
 

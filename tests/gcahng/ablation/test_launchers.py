@@ -1,0 +1,100 @@
+"""Runs as jobs of SLURM, here with the executor of submitit that stays on this machine."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from gcahng import cli
+from gcahng.ablation.ablate import run_grid
+from gcahng.ablation.cell_run import grid_runs
+from gcahng.ablation.launchers import submitit_launcher
+from gcahng.runs.claim import claim_holder
+from tests.gcahng.ablation.conftest import TWO_CELLS, WriteGrid
+
+LOCAL = {"cluster": "local"}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fake_train")
+def test_runs_are_jobs(write_grid: WriteGrid, console: Console) -> None:
+    pytest.importorskip("submitit")
+    text = TWO_CELLS.replace("full: {}", "bad: {optim.embedder.lr: 1e30}")
+    grid = write_grid(text.replace("npair: {g", "killed: {optim.embedder.lr: 9.0}, npair: {g"), 1)
+    assert not run_grid(grid, console, slurm={**LOCAL, "minutes": "5", "partition": "gpu"})
+    killed, npair, bad = grid_runs(grid)
+    assert npair.finished
+    assert bad.status()[1] == "training diverged in step 2"
+    assert killed.status()[1] == "its process was ended by signal 9 (Killed)"
+    assert list((grid.folder / "slurm").glob("*_result.pkl"))
+    assert all(claim_holder(run.claim) is None for run in (killed, npair, bad))
+
+
+@pytest.mark.slow
+def test_a_job_without_a_result_says_how_it_ended(tmp_path: Path) -> None:
+    pytest.importorskip("submitit")
+    launch = submitit_launcher(tmp_path, LOCAL)
+    log = tmp_path / "log"
+    job = launch("name", [sys.executable, "-c", "import time; time.sleep(60)"], {}, log)
+    while not log.exists():
+        assert job.poll() is None
+    job.kill()
+    assert job.wait() == 1
+    assert log.read_text().splitlines()[-1].startswith("its job ")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            ["--slurm", "minutes=90"],
+            "--slurm goes with --launcher submitit",
+        ),
+        (
+            ["--launcher", "submitit", "--slurm", "minutes"],
+            "--slurm: expected KEY=VALUE such as minutes=90, got 'minutes'",
+        ),
+        (
+            ["--launcher", "submitit", "--slurm", "minutes=1.5"],
+            "--slurm: minutes: expected a whole number above 0, got '1.5'",
+        ),
+        (
+            ["--launcher", "submitit", "--slurm", "partiton=gpu"],
+            "--slurm: unknown option 'partiton' (did you mean 'partition'?); choose from: "
+            "account, comment, constraint, cpus, exclude, gpus, gres, memory, minutes, nodelist, "
+            "partition, qos",
+        ),
+        (
+            ["--launcher", "submitit", "--slurm", "cluster=moon"],
+            "--slurm: cluster: expected one of slurm, local, got 'moon'",
+        ),
+        (
+            ["--launcher", "submitit"],
+            "--launcher submitit: there is no SLURM on this machine (no command 'srun')",
+        ),
+    ],
+)
+def test_mistakes(
+    options: list[str],
+    sentence: str,
+    write_grid: WriteGrid,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("submitit")
+    if shutil.which("srun"):
+        pytest.skip("there is a SLURM")
+    write_grid()
+    monkeypatch.setattr(sys, "argv", ["gcahng", "ablate", "grid.yaml", *options])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capsys.readouterr().err == f"error: {sentence}\n"
+    assert not Path("runs").exists()
+
+
+def test_without_submitit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(ImportError, match=r"install it with pip install 'gcahng\[slurm\]'$"):
+        submitit_launcher(tmp_path, LOCAL)

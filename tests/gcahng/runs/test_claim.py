@@ -1,0 +1,186 @@
+"""One process at a time has a claim, on any machine, and one that died loses it."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from gcahng.runs import claim as module
+from gcahng.runs.claim import CLAIM_FILE, Claim, claim_holder, keep_claim, take_claim
+
+HOLD = (
+    "import sys, time; from pathlib import Path; from gcahng.runs import claim\n"
+    "claim.PERIOD = 0.1\n"
+    "assert claim.take_claim(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
+)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PERIOD", 0.1)
+    monkeypatch.setattr(module, "PATIENCE", 1.0)
+
+
+def test_one_holder_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "claims" / "a.b-seed0"
+    first = take_claim(path)
+    assert first is not None
+    assert take_claim(path) is None
+    other = take_claim(path.with_name("a.b-seed1"))
+    assert other is not None
+    assert (claim_holder(path) or "").endswith(f", process {os.getpid()}")
+    first.release()
+    assert claim_holder(path) is None
+    again = take_claim(path)
+    assert again is not None
+    assert [file.name for file in sorted(path.parent.glob("a.b-seed0*"))] == [
+        "a.b-seed0.1",
+        "a.b-seed0.2",
+    ]
+    again.release()
+    other.release()
+
+
+def test_a_living_holder_keeps_it_and_a_dead_one_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "work"
+    command = [sys.executable, "-c", HOLD, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        time.sleep(1.5)
+        assert take_claim(path) is None
+        process.kill()
+        process.wait()
+    assert take_claim(path) is None, "its holder may be alive"
+    deadline = time.monotonic() + 20
+    while (taken := take_claim(path)) is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert taken is not None
+    taken.release()
+
+
+def test_age_goes_by_the_clock_of_the_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = take_claim(tmp_path / "work")
+    assert held is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: 4e9)
+        assert take_claim(tmp_path / "work") is None
+    held.release()
+
+
+def test_of_many_that_take_over_one_wins(tmp_path: Path) -> None:
+    path = tmp_path / "work"
+    for _ in range(5):
+        barrier, taken = threading.Barrier(8), []
+
+        def contend(barrier: threading.Barrier = barrier, taken: list[Claim] = taken) -> None:
+            barrier.wait()
+            if claim := take_claim(path):
+                taken.append(claim)
+
+        threads = [threading.Thread(target=contend) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(taken) == 1
+        # As if its holder had died long ago.
+        taken[0].stop()
+        os.utime(taken[0].file, (1.0, 1.0))
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_who_was_held_up_after_looking_loses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, link = tmp_path / "work", os.link
+
+    def late(candidate: Path, file: Path) -> None:
+        monkeypatch.setattr(os, "link", link)
+        first = take_claim(path)
+        assert first is not None
+        first.release()
+        link(candidate, file)
+
+    monkeypatch.setattr(os, "link", late)
+    assert take_claim(path) is None
+
+
+def test_a_lost_answer_of_the_network_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = os.link
+
+    def twice(candidate: Path, file: Path) -> None:
+        link(candidate, file)
+        link(candidate, file)
+
+    monkeypatch.setattr(os, "link", twice)
+    claim = take_claim(tmp_path / "work")
+    assert claim is not None
+    claim.release()
+
+
+def test_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(candidate: Path, file: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(OSError, match="without hard links") as info:
+        take_claim(tmp_path / "work")
+    assert str(info.value) == (
+        f"'{tmp_path}' is on a file system without hard links (Operation not permitted), which "
+        "sharing work needs: use another folder with output=FOLDER"
+    )
+
+
+def test_a_training_keeps_the_claim_of_who_started_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "work"
+    claim = take_claim(path)
+    assert claim is not None
+    claim.stop()
+    monkeypatch.setenv(CLAIM_FILE, str(claim.file))
+    with keep_claim():
+        time.sleep(1.5)
+        assert take_claim(path) is None
+    os.utime(claim.file, (1.0, 1.0))
+    other = take_claim(path)
+    assert other is not None
+    with (
+        pytest.raises(ValueError, match=r"^another process has taken this run over$"),
+        keep_claim(),
+    ):
+        pass
+    other.release()
+
+
+def test_a_training_ends_when_its_claim_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "work"
+    claim = take_claim(path)
+    assert claim is not None
+    claim.stop()
+    code = (
+        "import time; from gcahng.runs import claim\nclaim.PERIOD = 0.1\n"
+        "with claim.keep_claim(): print('kept', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, CLAIM_FILE: str(claim.file)},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "kept\n"
+        (tmp_path / "work.2").touch()
+        _, error = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert error == "error: another process has taken this run over\n"
