@@ -24,6 +24,7 @@ from gcahng.commands.search import search
 from gcahng.commands.serve import serve
 from gcahng.commands.share import share
 from gcahng.commands.train import train
+from gcahng.commands.tune import tune
 from gcahng.commands.visualize import visualize
 from gcahng.runs.failure import write_failure
 
@@ -65,6 +66,7 @@ for command in (
     share,
     export,
     ablate,
+    tune,
     demo,
     benchmark,
     config,

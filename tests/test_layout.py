@@ -56,6 +56,7 @@ def _ours(file: Path) -> set[str]:
 ROOMS = (
     ("cli",),
     ("commands",),
+    ("tuning",),
     ("ablation", "benchmark", "server"),
     ("inference",),
     ("reports", "training"),

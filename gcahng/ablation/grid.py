@@ -111,10 +111,10 @@ def read_grid(path: str | Path, seeds: int | None = None) -> Grid:
     ('1 layer', range(0, 2), 7)
     """
     found = _find(path)
-    source = _shown(found)
+    source = shown_path(found)
     file = read_file(found, source)
     plans = plan_cells(file, source)
-    mistakes = _Mistakes(len(plans))
+    mistakes = Mistakes(len(plans))
     cells = {}
     for name, plan in plans.items():
         with mistakes.of(name):
@@ -152,11 +152,16 @@ def _find(path: str | Path) -> Path:
         ) from None
 
 
-class _Mistakes:
-    """Error sentences, each with the cells that it applies to."""
+class Mistakes:
+    """Error sentences, each with the cells that it applies to.
 
-    def __init__(self, cells: int) -> None:
-        self.cells = cells
+    Args:
+        cells: How many cells there are.
+        kind: What to call them.
+    """
+
+    def __init__(self, cells: int, kind: str = "cell") -> None:
+        self.cells, self.kind = cells, kind
         self.found: dict[str, list[str]] = {}
 
     @contextmanager
@@ -174,7 +179,8 @@ class _Mistakes:
         for sentence, cells in self.found.items():
             named = ", ".join(map(repr, cells))
             whole = len(cells) == self.cells > 1
-            who = "every cell" if whole else f"cell{'s' * (len(cells) > 1)} {named}"
+            plural = "s" * (len(cells) > 1)
+            who = f"every {self.kind}" if whole else f"{self.kind}{plural} {named}"
             lines.append(f"{who}: {sentence}")
         if lines:
             raise ValueError("\n".join(lines))
@@ -184,7 +190,7 @@ def _resolve(
     name: str, plan: Plan, file: GridFile, grid: Path, source: str
 ) -> tuple[ExperimentConfig, frozenset[str]]:
     """Return a cell's experiment, and which of its parts have parameters."""
-    layers, _ = load_layers(_base(plan.base, grid, source))
+    layers, _ = load_layers(find_base(plan.base, grid, source))
     for place, settings in (("settings", file.settings), *plan.layers):
         for key in {"name", "seed"} & settings.keys():
             raise ValueError(f"{source}: {place}.{key}: the grid gives each run its {key}")
@@ -193,11 +199,12 @@ def _resolve(
         layers.add(nested(settings, layers.values, f"{source}: {place}"), source, meant)
     layers.add({"name": name, "seed": file.first_seed}, source)
     config = validated(ExperimentConfig, layers)
-    trains = _check_parts(config)
+    trains = check_parts(config)
     return adopt_image_settings(config), trains
 
 
-def _base(base: str, grid: Path, source: str) -> Path:
+def find_base(base: str, grid: Path, source: str) -> Path:
+    """Find the experiment that a grid's file names: beside it, or packaged."""
     beside = grid.parent / base
     if beside.is_file():
         return beside
@@ -207,7 +214,7 @@ def _base(base: str, grid: Path, source: str) -> Path:
         raise FileNotFoundError(f"{source}: base: {error}") from None
 
 
-def _check_parts(config: ExperimentConfig) -> frozenset[str]:
+def check_parts(config: ExperimentConfig) -> frozenset[str]:
     """Build the components that need no data, as if a batch had all classes.
 
     Returns:
@@ -221,8 +228,8 @@ def _check_parts(config: ExperimentConfig) -> frozenset[str]:
     return trained_parts(loss, generator)
 
 
-def _shown(path: Path) -> str:
-    """The path as a user would write it: relative, or the name of a packaged grid."""
+def shown_path(path: Path) -> str:
+    """The path as a user would write it: relative, or the name of a packaged file."""
     here = Path.cwd()
     if path.is_relative_to(here):
         return str(path.relative_to(here))

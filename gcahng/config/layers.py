@@ -21,8 +21,8 @@ from gcahng.registry import did_you_mean
 
 # By its package: in a build, and where links cannot be made, it is not beside this one.
 EXPERIMENTS = Path(str(files("gcahng.experiments"))).resolve()
-# The subfolder of `experiments` with grids over experiments.
-GRIDS = "ablations"
+# Subfolders of `experiments` with grids over experiments, and with searches for settings.
+GRIDS, STUDIES = "ablations", "studies"
 
 
 # Which settings of a layer its author chose for just this experiment: each one; those beside a
@@ -169,7 +169,7 @@ def packaged_experiments() -> list[str]:
     return sorted(
         name.as_posix()
         for name in names
-        if not name.name.startswith("_") and name.parts[0] != GRIDS
+        if not name.name.startswith("_") and name.parts[0] not in (GRIDS, STUDIES)
     )
 
 

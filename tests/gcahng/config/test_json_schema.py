@@ -10,11 +10,13 @@ import pytest
 from gcahng import cli
 from gcahng.commands.config import schema_of_experiments
 from gcahng.config import dump_config, load_config
-from gcahng.config.layers import EXPERIMENTS, GRIDS, packaged_experiments
+from gcahng.config.layers import EXPERIMENTS, GRIDS, STUDIES, packaged_experiments
 from gcahng.config.plain_yaml import parse_yaml
 
 jsonschema = pytest.importorskip("jsonschema")
-FILES = sorted(file for file in EXPERIMENTS.rglob("*.yaml") if file.parent.name != GRIDS)
+FILES = sorted(
+    file for file in EXPERIMENTS.rglob("*.yaml") if file.parent.name not in (GRIDS, STUDIES)
+)
 SCHEMA = EXPERIMENTS / "schema.json"
 
 

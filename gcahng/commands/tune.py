@@ -1,0 +1,44 @@
+"""`gcahng tune`: search for the best settings of experiments."""
+
+from typing import Annotated
+
+import typer
+
+from gcahng.commands.terminal import console
+
+
+def tune(
+    study: Annotated[
+        str, typer.Argument(help="A study's YAML file, or the name of a packaged one.")
+    ],
+    trials: Annotated[
+        int | None,
+        typer.Option(min=1, max=100_000, help="Trials of each rival; default as the study says."),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="A file, or postgresql:// or mysql:// URL; default in the study's folder."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what is varied.")] = False,
+) -> None:
+    """Search for the best settings with Optuna, by a figure on validation classes.
+
+    Continues where it stopped. Started several times, also on several machines that share the
+    folder, the processes divide the trials among themselves.
+
+    Example: gcahng tune studies/glyphs --trials 20
+    """
+    try:
+        from gcahng.tuning import read_study, show_study
+        from gcahng.tuning import tune as work
+    except ModuleNotFoundError as error:
+        if error.name != "optuna":
+            raise
+        raise ImportError(f"{error}; install it with pip install 'gcahng[tune]'") from None
+    read = read_study(study, trials)
+    if dry_run:
+        show_study(read, console)
+    elif not work(read, console, storage):
+        raise typer.Exit(1)

@@ -1,0 +1,78 @@
+"""Studies of digits, and trainings that end at once."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from gcahng.ablation import pool
+from gcahng.tuning import trial_run
+from gcahng.tuning.study import Study, read_study
+
+STUDY = """\
+base: digits
+trials: 6
+settings:
+  train.epochs: 2
+  generator: null
+  data.validation: 0.4
+  batch: {classes: 3, samples: 3}
+  embedder.dim: 8
+search:
+  optim.embedder.lr: {low: 1e-4, high: 1e-2, log: true}
+"""
+
+# Stands in for `gcahng train`: the learning rate 1e-3 is best. It fails above `fail_above`.
+FAKE_TRAIN = """
+import json, math, os, pathlib, re, sys, time
+settings = pathlib.Path(sys.argv[1])
+folder = pathlib.Path(sys.argv[3])
+text = settings.read_text()
+with open("trained", "a") as file:
+    print(folder, file=file)
+rate = float(re.search("embedder:\\\\n    lr: (.*)", text)[1])
+if rate > float(pathlib.Path("fail_above").read_text()):
+    pathlib.Path(os.environ["GCAHNG_FAILURE_FILE"]).write_text("training diverged")
+    sys.exit(1)
+(folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+(folder / "checkpoints" / "last.pt").touch()
+(folder / "model.safetensors").touch()
+pause = float(pathlib.Path("pause").read_text())
+value = 1 - abs(math.log10(rate) + 3) / 4
+for epoch in (1, 2, 3):
+    rows = [f"{e},{value * e / 3}" for e in range(1, epoch + 1)]
+    (folder / "metrics.csv").write_text("\\\\n".join(["epoch,val/map@r", *rows, ""]))
+    time.sleep(pause)
+(folder / "results.json").write_text("{}")
+"""
+
+WriteStudy = Callable[..., Study]
+
+
+@pytest.fixture
+def write_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteStudy:
+    """Write a study into a fresh current folder, so that error sentences have short paths."""
+    monkeypatch.chdir(tmp_path)
+
+    def _write(text: str = STUDY, trials: int | None = None) -> Study:
+        Path("study.yaml").write_text(text, encoding="utf-8")
+        return read_study("study.yaml", trials)
+
+    return _write
+
+
+@pytest.fixture
+def fake_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_study: WriteStudy) -> None:
+    (tmp_path / "fake_train.py").write_text(FAKE_TRAIN.replace("\\\\", "\\"))
+    (tmp_path / "fail_above").write_text("inf")
+    (tmp_path / "pause").write_text("0")
+    monkeypatch.setattr(pool, "COMMAND", (sys.executable, "-S", "-E", "fake_train.py"))
+    monkeypatch.setattr(trial_run, "POLL", 0.02)
+    monkeypatch.setattr("gcahng.tuning.work.LOOK", 0.1)
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(width=110)
