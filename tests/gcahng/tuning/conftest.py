@@ -1,5 +1,6 @@
 """Studies of digits, and trainings that end at once."""
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +49,20 @@ for epoch in (1, 2, 3):
 (folder / "results.json").write_text("{}")
 """
 
+# A second process on the same study, as the fixtures set up the first one.
+SECOND = """
+import sys
+from rich.console import Console
+from gcahng.ablation import pool
+from gcahng.runs import claim
+from gcahng.tuning import read_study, trial_run, tune, work
+pool.COMMAND = (sys.executable, "-S", "-E", "fake_train.py")
+trial_run.POLL, claim.PERIOD, claim.PATIENCE = 0.02, 0.2, 3.0
+work.LOOK = 0.1
+print("ready", flush=True)
+sys.exit(not tune(read_study("study.yaml"), Console(width=110), *sys.argv[1:]))
+"""
+
 WriteStudy = Callable[..., Study]
 
 
@@ -76,3 +91,16 @@ def fake_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_study: Wri
 @pytest.fixture
 def console() -> Console:
     return Console(width=110)
+
+
+def start_second(*arguments: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SECOND, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process

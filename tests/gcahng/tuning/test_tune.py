@@ -4,7 +4,6 @@ import csv
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,34 +16,9 @@ from gcahng.config import load_config
 from gcahng.runs import claim as claims
 from gcahng.tuning.study import Study
 from gcahng.tuning.work import tune
-from tests.gcahng.tuning.conftest import STUDY, WriteStudy
+from tests.gcahng.tuning.conftest import STUDY, WriteStudy, start_second
 
 FOLDER = Path("runs/studies/study")
-SECOND = """
-import sys
-from rich.console import Console
-from gcahng.ablation import pool
-from gcahng.runs import claim
-from gcahng.tuning import read_study, trial_run, tune, work
-pool.COMMAND = (sys.executable, "-S", "-E", "fake_train.py")
-trial_run.POLL, claim.PERIOD, claim.PATIENCE = 0.02, 0.2, 3.0
-work.LOOK = 0.1
-print("ready", flush=True)
-sys.exit(not tune(read_study("study.yaml"), Console(width=110), *sys.argv[1:]))
-"""
-
-
-def _second(*arguments: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", SECOND, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
 
 
 def _rows() -> list[dict[str, str]]:
@@ -160,7 +134,7 @@ def test_two_processes_share_a_journal(
 ) -> None:
     Path("pause").write_text("0.1")
     study = write_study(STUDY.replace("trials", "prune: false\ntrials"))
-    with _second(*where) as other:
+    with start_second(*where) as other:
         assert tune(study, console, *where)
         theirs, _ = other.communicate(timeout=60)
     assert other.returncode == 0, theirs
@@ -177,7 +151,7 @@ def test_what_a_killed_process_leaves_is_finished(
 ) -> None:
     Path("pause").write_text("30")
     study = write_study(trials=2)
-    with _second() as other:
+    with start_second() as other:
         while not Path("trained").exists():
             time.sleep(0.02)
         os.killpg(other.pid, signal.SIGKILL)
