@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import optuna
@@ -69,12 +70,12 @@ def rival_rows(study: Study, trials: Mapping[str, optuna.Study]) -> list[dict[st
         found = _of_budget(study, one)
         states = [trial.state for trial in found]
         finished = _finished(found)
-        figures = sorted(trial.value for trial in finished if trial.value is not None)
+        figures = [trial.value for trial in finished if trial.value is not None]
         rows.append(
             {
                 "rival": name,
-                "best": figures[-1] if figures else None,
-                "median": figures[len(figures) // 2] if figures else None,
+                "best": figures[0] if figures else None,
+                "median": median(figures) if figures else None,
                 "finished": len(finished),
                 "pruned": states.count(TrialState.PRUNED),
                 "failed": states.count(TrialState.FAIL),

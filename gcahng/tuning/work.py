@@ -50,8 +50,7 @@ def tune(study: Study, console: Console, storage: str | None = None) -> bool:
             time.sleep(LOOK)
     except KeyboardInterrupt:
         written = report_study(study, trials)
-        again = f"gcahng tune {study.source}"
-        _print(console, f"interrupted; report so far: {written}; continue with: {again}")
+        _print(console, f"interrupted; report so far: {written}; the same command continues it")
         raise SystemExit(130) from None
     written = report_study(study, trials)
     rows = rival_rows(study, trials)

@@ -146,13 +146,31 @@ def test_two_processes_share_a_journal(
 
 
 @pytest.mark.usefixtures("fake_train")
+def test_an_interrupted_study_says_how_to_go_on(write_study: WriteStudy, console: Console) -> None:
+    Path("pause").write_text("30")
+    write_study(trials=1)
+    with start_second() as other:
+        while other.poll() is None and not Path("trained").exists():
+            time.sleep(0.02)
+        other.send_signal(signal.SIGINT)
+        shown, _ = other.communicate(timeout=60)
+    assert other.returncode == 130
+    assert shown.splitlines()[-1] == (
+        "interrupted; report so far: runs/studies/study/study.md; the same command continues it"
+    )
+    Path("pause").write_text("0")
+    assert tune(write_study(trials=1), console)
+    assert [row["state"] for row in _rows()] == ["complete"]
+
+
+@pytest.mark.usefixtures("fake_train")
 def test_what_a_killed_process_leaves_is_finished(
     write_study: WriteStudy, console: Console
 ) -> None:
     Path("pause").write_text("30")
     study = write_study(trials=2)
     with start_second() as other:
-        while not Path("trained").exists():
+        while other.poll() is None and not Path("trained").exists():
             time.sleep(0.02)
         os.killpg(other.pid, signal.SIGKILL)
     Path("pause").write_text("0")
