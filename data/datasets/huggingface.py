@@ -71,6 +71,7 @@ class HuggingFace(ImageDataset):
         seed: int = 0,
     ) -> None:
         super().__init__(root, split, transform)
+        _check_used(path=path, hub=hub, config=config, revision=revision)
         given = {"train": train, "test": test, "val": validation}
         parts = {key: part for key, part in given.items() if part is not None}
         if parts and not {"train", "test"} <= parts.keys():
@@ -136,6 +137,19 @@ class HuggingFace(ImageDataset):
             ) from error
 
 
+def _check_used(
+    path: str | None, hub: str | None, config: str | None, revision: str | None
+) -> None:
+    """Refuse arguments that would have no effect."""
+    if hub == "":
+        raise ValueError("Expected 'hub' as the name of a data set of the Hub (got '').")
+    if hub is not None and path is not None:
+        raise ValueError("Expected 'path' of a folder or 'hub', not both.")
+    for name, value in (("config", config), ("revision", revision)):
+        if hub is None and value is not None:
+            raise ValueError(f"'{name}' has no effect without 'hub'.")
+
+
 def _folder(root: str | Path | None, path: str | None) -> Path:
     if root is None:
         raise ValueError("HuggingFace reads its images from files: set 'root' to their folder.")
@@ -165,11 +179,19 @@ def _load(source: str, on_disk: bool, config: str | None, revision: str | None) 
                 f"'{source}' was not written by save_to_disk: set 'path' to such a folder, or "
                 "'hub' for a data set of the Hub."
             ) from error
+        except (OSError, ValueError) as error:  # of JSON and of Arrow
+            raise ValueError(f"'{source}' is damaged ({_reason(error)}): save it again.") from error
     try:
         return load_dataset(source, config, revision=revision)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = _reason(error)
         raise FileNotFoundError(f"The data set '{source}' cannot be loaded: {reason}.") from error
+
+
+def _reason(error: Exception) -> str:
+    """The message of an error on one line; names of configurations follow on the next ones."""
+    text = " ".join(str(error).split())[:300].rstrip(".")
+    return text or type(error).__name__
 
 
 def _rows(loaded: Any, part: str | None, source: str) -> Any:

@@ -24,9 +24,12 @@ def try_run(config: "ExperimentConfig", folder: "RunFolder", new: bool = True) -
     """
     from gcahng.builders.image_settings import adopt_image_settings
     from gcahng.training.dry_run import dry_run
+    from gcahng.training.loggers import build_loggers
 
     if new:
         folder.check_free()
+    # Whether they can be built: nothing is written before they start.
+    build_loggers(config, folder)
     found = dry_run(adopt_image_settings(config))
     splits = {name: [classes, images] for name, (classes, images) in found.splits.items()}
     _print_counts(["split", "classes", "images"], splits)
@@ -34,7 +37,8 @@ def try_run(config: "ExperimentConfig", folder: "RunFolder", new: bool = True) -
     _print_counts(["part", "parameters", "trained"], parameters)
     for line in (_step(found), _run(config, found), _memory(found)):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
-    console.print(f"nothing was written to '{folder.path}'", soft_wrap=True, highlight=False)
+    last = f"nothing was written to '{folder.path}'"
+    console.print(last, soft_wrap=True, highlight=False, markup=False)
 
 
 def _print_counts(titles: list[str], counts: dict[str, list[int]]) -> None:

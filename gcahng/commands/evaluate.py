@@ -78,7 +78,8 @@ def evaluate(
         from gcahng.reports.evaluation import write_evaluation
 
         write_evaluation(out, found, f"{run.path} on the {where}", figures, notes)
-        console.print(f"page: {out / 'evaluation.html'}", highlight=False, soft_wrap=True)
+        page = f"page: {out / 'evaluation.html'}"
+        console.print(page, highlight=False, soft_wrap=True, markup=False)
 
 
 def _print_classes(found: "EvaluatedRun") -> None:

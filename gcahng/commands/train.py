@@ -287,4 +287,4 @@ def _show(config: "ExperimentConfig", folder: "RunFolder") -> None:
     console.print(selection_note([record]), soft_wrap=True, highlight=False)
     there = folder.report.is_file()
     where = folder.report if there else f"not written; {_continuing(config, folder)} writes it"
-    console.print(f"report: {where}", soft_wrap=True, highlight=False)
+    console.print(f"report: {where}", soft_wrap=True, highlight=False, markup=False)

@@ -43,6 +43,13 @@ class TrainConfig(Section):
     {name, args}; `wandb` and `mlflow` are extras."""
 
     @model_validator(mode="after")
+    def _check_loggers_differ(self) -> "TrainConfig":
+        names = [one if isinstance(one, str) else one.name for one in self.loggers]
+        if len(set(names)) < len(names):
+            broken_rule(("loggers",), "each logger once", names)
+        return self
+
+    @model_validator(mode="after")
     def _check_warmup_ends(self) -> "TrainConfig":
         if self.warmup_epochs >= self.epochs:
             expected = f"fewer than train.epochs ({self.epochs})"

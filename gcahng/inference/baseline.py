@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gcahng.builders.blame import blame_setting
 from gcahng.config import load_config
+from gcahng.config.layers import EXPERIMENTS
 from gcahng.inference.sources import open_model
 from gcahng.models import BACKBONES, Embedder, build_backbone
 from gcahng.models.backbones import has_pretrained_weights, own_transform
@@ -118,7 +119,10 @@ def load_baseline(name: str, weights: str | None = None) -> Baseline:
     embedder = Embedder(backbone, int(backbone.out_channels))  # type: ignore[arg-type]
     embedder.fc = nn.Identity()
     settings = ["generator=null", "embedder.freeze=[]", f"embedder.dim={embedder.embedding_dim}"]
-    config = load_config("photos", [*settings, f"embedder.backbone.name={name}"])
+    # The packaged file: a user's folder may have a photos.yaml of its own.
+    config = load_config(
+        str(EXPERIMENTS / "photos.yaml"), [*settings, f"embedder.backbone.name={name}"]
+    )
     embedder = embedder.to(run_device(config)).eval()
     return Baseline(Path(name), config, embedder, None, transform=own_transform(name))
 

@@ -99,8 +99,9 @@ def push_model(run: LoadedRun, name: str, private: bool = False, license: str | 
 def public_settings(config: ExperimentConfig) -> ExperimentConfig:
     """The settings to publish: without the folders of this machine.
 
-    `data.root` and `output` get their default. Of any other absolute path, such as that of a file
-    with weights, only the last part is kept.
+    `data.root`, `output` and `train.loggers` get their default: addresses of services may contain
+    passwords. Of any other absolute path, such as that of a file with weights, only the last part
+    is kept.
 
     Example:
         >>> from gcahng.config import load_config
@@ -111,6 +112,7 @@ def public_settings(config: ExperimentConfig) -> ExperimentConfig:
     values = _without_folders(config.model_dump())
     values["data"]["root"] = None
     values["output"] = ExperimentConfig.model_fields["output"].default
+    del values["train"]["loggers"]
     return ExperimentConfig.model_validate(values)
 
 

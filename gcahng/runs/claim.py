@@ -24,6 +24,8 @@ CLAIM_FILE = "GCAHNG_CLAIM_FILE"
 # system may show another machine's touches up to a minute late.
 PERIOD, PATIENCE = 10.0, 90.0
 
+TAKEN_OVER = "error: another process has taken this run over"
+
 
 class Claim:
     """A claim that this process holds or keeps alive, until it is released or the process ends.
@@ -60,7 +62,7 @@ class Claim:
     def _touch(self) -> None:
         while not self.released.wait(PERIOD):
             if self.end_if_lost and self.lost:
-                print("error: another process has taken this run over", file=sys.stderr, flush=True)
+                print(TAKEN_OVER, file=sys.stderr, flush=True)
                 os._exit(1)
             try:
                 # Without a time of ours, the file gets that of the file system's own clock.
@@ -115,7 +117,8 @@ def keep_claim() -> Iterator[None]:
     So a run stays claimed for as long as it is trained, also if the process that started it dies.
 
     Raises:
-        ValueError: If another process has taken it over before this one could start.
+        SystemExit: If another process has taken it over before this one could start. This is not a
+            failure of the run, which the other one trains.
     """
     name = os.environ.get(CLAIM_FILE)
     if name is None:
@@ -124,7 +127,8 @@ def keep_claim() -> Iterator[None]:
     claim = Claim(Path(name), end_if_lost=True)
     try:
         if claim.lost:
-            raise ValueError("another process has taken this run over")
+            print(TAKEN_OVER, file=sys.stderr)
+            raise SystemExit(1)
         yield
     finally:
         claim.stop()

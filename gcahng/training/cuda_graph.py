@@ -31,6 +31,8 @@ def check_replay(generator: NegativeGenerator | None, device: torch.device) -> N
         raise ValueError(f"fabric.cuda_graphs: expected a CUDA device, got {device.type}")
     if generator.path != "dense":
         raise ValueError("fabric.cuda_graphs: expected generator.args.path dense, got sparse")
+    if not all(hasattr(layer, "pair_nodes") for layer in generator.graph.layers):
+        raise ValueError("fabric.cuda_graphs: expected layers that run on pairs, as gca does")
     if any(getattr(layer, "separates_pairs", False) for layer in generator.graph.layers):
         raise ValueError(
             "fabric.cuda_graphs: expected generator.graph.dropout tied or off, got independent: "
@@ -84,8 +86,8 @@ class ReplayedPass:
         total = _Replay.apply(recording, *arguments, *recording.parameters)
         # The next replay overwrites what this one computed.
         negatives, slots, coefficients, *losses = (kept.clone() for kept in recording.kept)
-        named = dict(zip(self.tensors.names, losses, strict=True))
-        pairs = self.tensors.pairs
+        named = dict(zip(recording.names, losses, strict=True))
+        pairs = recording.pairs
         return HardNegatives(negatives, layout, named, total, slots, coefficients, pairs)
 
 
@@ -97,6 +99,8 @@ class _Recording:
         total: The pass's loss.
         kept: Its other results.
         gradients: Of `total`, for the embeddings and the parameters; None where there is none.
+        names: Of the losses, the last of `kept`.
+        pairs: The pairs of the batch graph.
     """
 
     def __init__(
@@ -115,6 +119,8 @@ class _Recording:
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):
             self.total, self.kept, self.gradients = self._compute()
+        # The recording reads the pairs' indices: they must live as long as it does.
+        self.names, self.pairs = tensors.names, tensors.pairs
 
     def replay(self, *arguments: Tensor) -> None:
         """Run the recorded work on other inputs."""

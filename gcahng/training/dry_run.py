@@ -189,15 +189,19 @@ def _warm_start_seconds(
 ) -> float:
     """Seconds of the warm start, if there is one; its result may be kept from an earlier run."""
     section, backbone = config.embedder.warm_start, experiment.embedder.backbone
-    if section is None:
+    if section is None or experiment.warm_start_split is None:
         return 0.0
 
     def classify() -> None:
         backbone(images).sum().backward()
         backbone.zero_grad(set_to_none=True)
 
+    # A frozen backbone is trained by its warm start.
+    frozen = "backbone" in config.embedder.freeze
+    backbone.requires_grad_(True) if frozen else None
     classify()
     seconds, _ = timed(classify, experiment.device)
+    backbone.requires_grad_(False) if frozen else None
     return section.steps * WARM_START_IMAGES / len(images) * (seconds + data_seconds)
 
 

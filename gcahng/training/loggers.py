@@ -49,6 +49,12 @@ class Tracker(Logger):
         check_arguments(f"train.loggers: {self.service}", self.args, self.arguments())
         self.number: str | None = None
 
+    def settings(self) -> dict[str, Any]:
+        """The experiment as shown with the run, without the loggers: addresses have passwords."""
+        values: dict[str, Any] = self.config.model_dump()
+        del values["train"]["loggers"]
+        return values
+
     @abstractmethod
     def arguments(self) -> list[str]:
         """The arguments that a user may give."""
@@ -147,7 +153,7 @@ class WandbLogger(Tracker):
             id=number,
             resume="allow",
             dir=str(self.folder.path),
-            config=self.config.model_dump(),
+            config=self.settings(),
             settings=wandb.Settings(console="off", silent=True),
             **given,
         )
@@ -193,9 +199,13 @@ class MLflowLogger(Tracker):
         title = self.args.get("run_name", self.folder.path.name)
         run = self.client.create_run(experiment, run_name=title, tags=self.args.get("tags"))
         found = str(run.info.run_id)
-        settings = [Param(key, str(value)) for key, value in _flat(self.config.model_dump())]
-        for start in range(0, len(settings), MOST_SETTINGS):
-            self.client.log_batch(found, params=settings[start : start + MOST_SETTINGS])
+        settings = [Param(key, str(value)) for key, value in _flat(self.settings())]
+        try:
+            for start in range(0, len(settings), MOST_SETTINGS):
+                self.client.log_batch(found, params=settings[start : start + MOST_SETTINGS])
+        except Exception:
+            self.client.set_terminated(found, "FAILED")
+            raise
         return found
 
     def send(self, figures: Mapping[str, float], step: int) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -181,7 +182,7 @@ def test_a_data_set_of_the_hub_is_loaded_by_name(
         raise ConnectionError("Couldn't reach 'someone/animals' on the Hub.\nmore")
 
     monkeypatch.setattr(hf, "load_dataset", unreachable)
-    message = r"^The data set 'someone/animals' cannot be loaded: Couldn't reach .* on the Hub\.$"
+    message = r"^The data set 'someone/animals' cannot be loaded: Couldn't reach .* on the Hub\. more\.$"
     with pytest.raises(FileNotFoundError, match=message):
         HuggingFace(None, hub="someone/animals")
 
@@ -222,9 +223,23 @@ def test_it_is_shown_verified_and_trained_on(saved: Path, tmp_path: Path, run: R
         *("data.validation=0", "data.transform.train.size=16", "data.transform.test.size=16"),
         "embedder.backbone={name: small_conv, args: {in_channels: 3, channels: [8], strides: [4]}}",
         *("embedder.freeze=[]", "train={epochs: 2, warmup_epochs: 0}", "embedder.dim=8"),
-        *("batch={classes: 2, samples: 2}", "generator.graph.layers=1", "data.workers=1"),
+        *("batch={classes: 2, samples: 2}", "generator=null", "data.workers=1"),
     ]
     assert "best (" in run("train", "photos", *settings, "--run", tmp_path / "run")
     assert "R@1" in run("evaluate", tmp_path / "run")
     sampler = build_experiment(load_config("photos", settings)).sampler
     assert all(len(batch) == 4 for batch in sampler)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"config": "small"}, "'config' has no effect without 'hub'."),
+        ({"revision": "main"}, "'revision' has no effect without 'hub'."),
+        ({"path": "a", "hub": "b/c"}, "Expected 'path' of a folder or 'hub', not both."),
+        ({"hub": ""}, "Expected 'hub' as the name of a data set of the Hub (got '')."),
+    ],
+)
+def test_arguments_without_effect_are_refused(arguments: dict[str, str], sentence: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        HuggingFace("saved", **arguments)

@@ -13,7 +13,7 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from gcahng import load_embedder
-from gcahng.config import load_config
+from gcahng.config import dump_config, load_config
 from gcahng.inference import share
 from gcahng.inference.model_card import model_card
 from gcahng.inference.preprocessing import Preprocessing
@@ -241,3 +241,10 @@ def test_a_damaged_card(shared: Path, digits_run: Path) -> None:
     (shared / "README.md").write_text("---\na: [\n---\n")
     with pytest.raises(ValueError, match=r"the metadata at the top of .*README\.md' cannot be"):
         load_embedder(digits_run).save_pretrained(shared)
+
+
+def test_arguments_of_loggers_are_not_published() -> None:
+    secret = "https://me:secret@host"
+    loggers = [{"name": "mlflow", "args": {"tracking_uri": secret}}]
+    config = load_config("digits", [f"train.loggers={json.dumps(loggers)}"])
+    assert secret not in dump_config(public_settings(config))

@@ -35,6 +35,7 @@ def recordings(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         for kept, argument in zip(recording.inputs, arguments, strict=True):
             kept.data.copy_(argument)
         recording.total, recording.kept, recording.gradients = recording._compute()
+        recording.names, recording.pairs = recording.tensors.names, recording.tensors.pairs
 
     monkeypatch.setattr(cuda_graph._Recording, "_compute", record_or_compute)
     monkeypatch.setattr(cuda_graph._Recording, "replay", replay)

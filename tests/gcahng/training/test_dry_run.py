@@ -1,6 +1,7 @@
 """A dry run: sizes, one step, an estimate; and nothing is written."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,7 @@ def test_the_warm_start_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
         update={"embedder": config.embedder.model_copy(update={"warm_start": section})}
     )
     experiment = build_experiment(config)
+    experiment = replace(experiment, warm_start_split=experiment.splits.train)
     images = experiment.to_device(next(iter(experiment.loader))[0])
     monkeypatch.setattr(room, "timed", lambda work, device: (2.0, work()))
     # 500 steps of 64 images, where 15 images take 2 seconds and 1 more to load.
@@ -141,6 +143,25 @@ def test_a_batch_that_does_not_fit_is_one_sentence(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(TrainingStep, "__call__", full)
     with pytest.raises(ValueError, match=r"^batch: a step with 15 images does not fit the memory"):
         dry_run(load_config("digits", SMALL))
+
+
+def test_the_warm_start_of_a_frozen_backbone_is_counted() -> None:
+    """It trains the backbone, which the steps then leave as it is."""
+    config = load_config("quickstart", ["embedder.freeze=[backbone]", "generator=null"])
+    experiment = build_experiment(config)
+    images = torch.rand(2, 1, 32, 32)
+    assert room._warm_start_seconds(config, experiment, images, 0.0) > 0
+    assert not any(p.requires_grad for p in experiment.embedder.backbone.parameters())
+
+
+def test_loggers_are_checked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(monkeypatch, "digits", "--dry-run", "train.loggers=[tensorboard,tensorboard]") == 1
+    assert "train.loggers: expected each logger once" in capsys.readouterr().err
+    unknown = "train.loggers=[{name: tensorboard, args: {a: 1}}]"
+    assert _run(monkeypatch, "digits", "--dry-run", unknown) == 1
+    assert "train.loggers: tensorboard" in capsys.readouterr().err
 
 
 def test_durations_have_the_unit_that_fits() -> None:
