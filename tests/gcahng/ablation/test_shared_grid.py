@@ -16,6 +16,7 @@ from gcahng.runs import claim as claims
 from gcahng.runs.claim import take_claim
 from tests.gcahng.ablation.conftest import HEAD, TWO_CELLS, WriteGrid
 
+ROOT = Path(__file__).resolve().parents[3]
 # A second process on the same grid, as the fixtures set up the first one.
 SECOND = """
 import sys
@@ -47,6 +48,7 @@ def _second() -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
