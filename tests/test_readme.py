@@ -194,3 +194,15 @@ def test_gains_are_those_measured(grid: str, reference: str, shown: list[tuple[s
         assert float(figure) == pytest.approx(mean[cell] - mean[reference], abs=0.00501), cell
     if grid == "moved_proxy_anchor":
         assert f"Proxy-Anchor alone, {mean[reference]:.2f} MAP@R" in RESULTS
+
+
+def test_emoji_figures_are_those_measured() -> None:
+    rows = _last_epochs("emoji_npair")
+    shown = re.findall(r"^\| .*`(.+)`.* \| (\d+\.\d) \| (\d+\.\d) \|$", README, re.M)
+    assert {cell for cell, *_ in shown} == {row["cell"] for row in rows}
+    for cell, *figures in shown:
+        for metric, figure in zip(("recall@1", "map@r"), figures, strict=True):
+            mean = statistics.mean(100 * float(row[metric]) for row in rows if row["cell"] == cell)
+            assert figure == f"{mean:.1f}", (cell, metric)
+    seeds = {row["seed"] for row in rows}
+    assert f"mean of {len(seeds)} seeds" in " ".join(README.split())

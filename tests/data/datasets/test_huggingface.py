@@ -182,7 +182,9 @@ def test_a_data_set_of_the_hub_is_loaded_by_name(
         raise ConnectionError("Couldn't reach 'someone/animals' on the Hub.\nmore")
 
     monkeypatch.setattr(hf, "load_dataset", unreachable)
-    message = r"^The data set 'someone/animals' cannot be loaded: Couldn't reach .* on the Hub\. more\.$"
+    message = (
+        r"^The data set 'someone/animals' cannot be loaded: Couldn't reach .* on the Hub\. more\.$"
+    )
     with pytest.raises(FileNotFoundError, match=message):
         HuggingFace(None, hub="someone/animals")
 

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -36,10 +37,13 @@ def test_runs_are_jobs(write_grid: WriteGrid, console: Console) -> None:
 def test_a_job_without_a_result_says_how_it_ended(tmp_path: Path) -> None:
     pytest.importorskip("submitit")
     launch = submitit_launcher(tmp_path, LOCAL)
-    log = tmp_path / "log"
-    job = launch("name", [sys.executable, "-c", "import time; time.sleep(60)"], {}, log)
-    while not log.exists():
+    log, started = tmp_path / "log", tmp_path / "started"
+    code = f"import time; open({str(started)!r}, 'w').close(); time.sleep(60)"
+    job = launch("name", [sys.executable, "-c", code], {}, log)
+    # To cancel it before it has begun may have no effect.
+    while not started.exists():
         assert job.poll() is None
+        time.sleep(0.05)
     job.kill()
     assert job.wait() == 1
     assert log.read_text().splitlines()[-1].startswith("its job ")

@@ -97,12 +97,12 @@ def test_without_a_finished_trial(write_study: WriteStudy, console: Console) -> 
 
 @pytest.mark.usefixtures("fake_train")
 def test_what_falls_behind_is_stopped(write_study: WriteStudy, console: Console) -> None:
-    Path("pause").write_text("0.3")
+    Path("pause").write_text("0.5")
     assert tune(write_study(trials=10), console)
     pruned = [row for row in _rows() if row["state"] == "pruned"]
-    assert pruned
-    folder = FOLDER / "trials" / f"study-{int(pruned[0]['trial']):04d}"
-    assert not (folder / "seed0" / "results.json").exists()
+    folders = [FOLDER / "trials" / f"study-{int(row['trial']):04d}" for row in pruned]
+    # On a busy machine some end by themselves before they are stopped.
+    assert not all((folder / "seed0" / "results.json").exists() for folder in folders)
 
 
 @pytest.mark.usefixtures("fake_train")
@@ -152,6 +152,7 @@ def test_an_interrupted_study_says_how_to_go_on(write_study: WriteStudy, console
     with start_second() as other:
         while other.poll() is None and not Path("trained").exists():
             time.sleep(0.02)
+        time.sleep(1)  # until it watches the training
         other.send_signal(signal.SIGINT)
         shown, _ = other.communicate(timeout=60)
     assert other.returncode == 130
