@@ -1,6 +1,7 @@
 """Runs as jobs of SLURM, here with the executor of submitit that stays on this machine."""
 
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -39,7 +40,12 @@ def test_a_job_without_a_result_says_how_it_ended(tmp_path: Path) -> None:
     launch = submitit_launcher(tmp_path, LOCAL)
     log, started = tmp_path / "log", tmp_path / "started"
     code = f"import time; open({str(started)!r}, 'w').close(); time.sleep(60)"
-    job = launch("name", [sys.executable, "-c", code], {}, log)
+    # A job is cancelled by the signal that tests in the background ignore, and pass on.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        job = launch("name", [sys.executable, "-c", code], {}, log)
+    finally:
+        signal.signal(signal.SIGINT, before)
     # To cancel it before it has begun may have no effect.
     while not started.exists():
         assert job.poll() is None

@@ -1,5 +1,6 @@
 """Studies of digits, and trainings that end at once."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -100,6 +101,8 @@ def start_second(*arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # A process that a shell put in the background ignores Ctrl-C, and so would this one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
