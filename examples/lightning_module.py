@@ -71,8 +71,9 @@ def main(epochs: int = 5, **settings: Any) -> float:
     sampler = ClassBalancedBatchSampler(train.labels, classes_per_batch=5, samples_per_class=4)
     module = HardNegativesModule(train.num_classes, sampler)
     settings = {"precision": "bf16-mixed", "use_distributed_sampler": False, **settings}
-    settings = {"logger": False, "enable_checkpointing": False, **settings}
-    lightning.Trainer(max_epochs=epochs, **settings).fit(module, TrainLoader(train, sampler))
+    lightning.Trainer(max_epochs=epochs, logger=False, enable_checkpointing=False, **settings).fit(
+        module, TrainLoader(train, sampler)
+    )
     return retrieval_metrics(embed(module.embedder, test), test.labels)["recall@1"]
 
 
