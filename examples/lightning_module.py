@@ -70,10 +70,9 @@ def main(epochs: int = 5, **settings: Any) -> float:
     test = build_dataset("digits", "test", transform=build_transform("digits", train=False))
     sampler = ClassBalancedBatchSampler(train.labels, classes_per_batch=5, samples_per_class=4)
     module = HardNegativesModule(train.num_classes, sampler)
-    settings = {"precision": "bf16-mixed", "use_distributed_sampler": False, **settings}
-    lightning.Trainer(max_epochs=epochs, logger=False, enable_checkpointing=False, **settings).fit(
-        module, TrainLoader(train, sampler)
-    )
+    given = {"logger": False, "enable_checkpointing": False, "precision": "bf16-mixed", **settings}
+    trainer = lightning.Trainer(max_epochs=epochs, use_distributed_sampler=False, **given)
+    trainer.fit(module, TrainLoader(train, sampler))
     return retrieval_metrics(embed(module.embedder, test), test.labels)["recall@1"]
 
 
