@@ -13,7 +13,7 @@ from torch.optim import AdamW
 
 from gcahng.benchmark.drawn_vectors import CLASS_SIZE, draw_vectors
 from gcahng.benchmark.measure import MIB, Work, device_name, median_seconds
-from gcahng.benchmark.paths import write_benchmark
+from gcahng.benchmark.report import report_benchmark
 from gcahng.benchmark.retrieval import KS, SPREAD
 from gcahng.benchmark.workloads import SHAPES, Shape, Variant, build_generator
 from gcahng.evaluation.retrieval import retrieval_metrics
@@ -21,7 +21,7 @@ from gcahng.graph import batch_layout
 from gcahng.losses import NPairLoss
 from gcahng.models import Embedder, ResNet50
 from gcahng.registry import lookup
-from gcahng.reports.tables import Column, results_table
+from gcahng.reports.tables import Column
 from gcahng.training.cuda_graph import ReplayedPass
 from gcahng.training.step import Autocast, Optimizers, TrainingStep
 
@@ -95,10 +95,7 @@ def run_gpu(
         f"{_retrieval_seconds(repetitions, device):.2f} s.",
         *NOTES,
     ]
-    console.print(results_table(rows, COLUMNS, TITLE))
-    console.print("\n".join(notes), highlight=False)
-    if out is not None:
-        write_benchmark(out, "gpu", TITLE, rows, COLUMNS, notes)
+    report_benchmark(console, out, "gpu", TITLE, rows, COLUMNS, notes)
     return rows
 
 

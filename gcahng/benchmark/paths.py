@@ -15,6 +15,7 @@ from gcahng.benchmark.measure import (
     plain_products,
     torch_threads,
 )
+from gcahng.benchmark.report import report_benchmark
 from gcahng.benchmark.workloads import (
     SHAPES,
     SMALL,
@@ -27,10 +28,8 @@ from gcahng.benchmark.workloads import (
     matmul_flops,
     training_step,
 )
-from gcahng.files import write_text
 from gcahng.registry import lookup
-from gcahng.reports.tables import Column, markdown_table, results_table
-from gcahng.runs.csv_rows import csv_text
+from gcahng.reports.tables import Column
 
 TITLE = "Hard negatives, forward and backward"
 COLUMNS = (
@@ -103,10 +102,7 @@ def run_benchmark(
         f"{difference:.1e} of their size.",
         *NOTES,
     ]
-    console.print(results_table(rows, COLUMNS, TITLE))
-    console.print("\n".join(notes), highlight=False)
-    if out is not None:
-        write_benchmark(out, "benchmark", TITLE, rows, COLUMNS, notes)
+    report_benchmark(console, out, "benchmark", TITLE, rows, COLUMNS, notes)
     return rows
 
 
@@ -170,26 +166,3 @@ def largest_difference(shape: Shape = SMALL) -> float:
         for variant, losses in found.items()
         for ours, reference in zip(losses, found[_reference(variant)], strict=True)
     )
-
-
-def write_benchmark(
-    out: Path,
-    name: str,
-    title: str,
-    rows: Sequence[dict[str, Any]],
-    columns: Sequence[Column],
-    notes: Sequence[str],
-) -> None:
-    """Write a table with its notes as `<name>.md`, and its rows as `<name>.csv`.
-
-    Args:
-        out: Folder to write into.
-        name: Of both files.
-        title: Heading of the table.
-        rows: One mapping per line.
-        columns: Columns of both files.
-        notes: Paragraphs below the table.
-    """
-    lines = [f"# {title}\n", markdown_table(rows, columns)]
-    write_text(out / f"{name}.md", "\n".join([*lines, *(f"{note}\n" for note in notes)]))
-    write_text(out / f"{name}.csv", csv_text(rows, [column.key for column in columns]))

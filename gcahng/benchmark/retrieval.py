@@ -14,11 +14,11 @@ from torch import Tensor
 
 from gcahng.benchmark.drawn_vectors import CLASS_SIZE, draw_vectors
 from gcahng.benchmark.measure import device_name, find_device, torch_threads
-from gcahng.benchmark.paths import write_benchmark
+from gcahng.benchmark.report import report_benchmark
 from gcahng.benchmark.workers import parse_counts
 from gcahng.evaluation.engines import BUDGET, full_float32
 from gcahng.evaluation.retrieval import retrieval_metrics
-from gcahng.reports.tables import Column, results_table
+from gcahng.reports.tables import Column
 
 TITLE = "Retrieval metrics"
 KS = (1, 2, 4, 8)
@@ -89,10 +89,7 @@ def run_retrieval(
         "pytorch-metric-learning: its AccuracyCalculator with its own search by faiss, "
         "Recall@1 only.",
     ]
-    console.print(results_table(rows, COLUMNS, TITLE))
-    console.print("\n".join(notes), highlight=False)
-    if out is not None:
-        write_benchmark(out, "retrieval", TITLE, rows, COLUMNS, notes)
+    report_benchmark(console, out, "retrieval", TITLE, rows, COLUMNS, notes)
     return rows
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from gcahng.benchmark import scaling_worker
 from gcahng.benchmark.measure import MIB, device_name, find_device
 from gcahng.benchmark.memory_formula import LIMITS, WALL_COLUMNS, Formula, walls
-from gcahng.benchmark.paths import write_benchmark
+from gcahng.benchmark.report import write_benchmark
 from gcahng.benchmark.scaling_plot import save_scaling
 from gcahng.benchmark.workers import check_processes, parse_counts, run_workers
 from gcahng.benchmark.workloads import Shape

@@ -9,9 +9,9 @@ from rich.console import Console
 from gcahng.benchmark import search_worker
 from gcahng.benchmark.drawn_vectors import CLASS_SIZE
 from gcahng.benchmark.measure import device_name
-from gcahng.benchmark.paths import write_benchmark
+from gcahng.benchmark.report import report_benchmark
 from gcahng.benchmark.workers import CPU, parse_counts, run_workers
-from gcahng.reports.tables import Column, results_table
+from gcahng.reports.tables import Column
 
 TITLE = "Searching a store of pictures"
 COLUMNS = (
@@ -61,8 +61,5 @@ def run_search(
         "10, median. Recall: share of the 10 nearest that the index finds, mean over 200 pictures "
         "of the store. Memory: by how much writing and exact search let the process grow.",
     ]
-    console.print(results_table(rows, COLUMNS, TITLE))
-    console.print("\n".join(notes), highlight=False)
-    if out is not None:
-        write_benchmark(out, "search", TITLE, rows, COLUMNS, notes)
+    report_benchmark(console, out, "search", TITLE, rows, COLUMNS, notes)
     return rows

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gcahng.benchmark.drawn_photos import PHOTO_SIZE, DrawnPhotos
 from gcahng.benchmark.measure import Work, device_name, find_device, median_seconds, torch_threads
-from gcahng.benchmark.paths import write_benchmark
+from gcahng.benchmark.report import report_benchmark
 from gcahng.benchmark.workloads import differentiate
 from gcahng.builders.image_settings import adopt_image_settings
 from gcahng.builders.images import Splits, open_split, transform_of
@@ -20,7 +20,7 @@ from gcahng.data import DATASETS, ImageDataset, PublishedDataset
 from gcahng.generators import NegativeGenerator
 from gcahng.graph import batch_layout
 from gcahng.graph.precision import half_to_float32
-from gcahng.reports.tables import Column, results_table
+from gcahng.reports.tables import Column
 from gcahng.training.experiment import Experiment, build_experiment, build_step
 from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
 from gcahng.training.step import TrainingStep
@@ -87,10 +87,7 @@ def run_step_cost(
         f"{repetitions} repetitions."
     )
     notes = [machine, *(note for _, note in found), *NOTES]
-    console.print(results_table(rows, COLUMNS, "One training step"))
-    console.print("\n".join(notes), highlight=False)
-    if out is not None:
-        write_benchmark(out, "step_cost", "One training step", rows, COLUMNS, notes)
+    report_benchmark(console, out, "step_cost", "One training step", rows, COLUMNS, notes)
     return rows
 
 

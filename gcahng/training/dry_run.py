@@ -196,12 +196,12 @@ def _warm_start_seconds(
         backbone(images).sum().backward()
         backbone.zero_grad(set_to_none=True)
 
-    # A frozen backbone is trained by its warm start.
-    frozen = "backbone" in config.embedder.freeze
-    backbone.requires_grad_(True) if frozen else None
+    if "backbone" in config.embedder.freeze:
+        # The warm start trains it all the same.
+        backbone.requires_grad_(True)
     classify()
     seconds, _ = timed(classify, experiment.device)
-    backbone.requires_grad_(False) if frozen else None
+    experiment.embedder.train_backbone(True)
     return section.steps * WARM_START_IMAGES / len(images) * (seconds + data_seconds)
 
 
