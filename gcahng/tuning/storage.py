@@ -5,13 +5,15 @@ from pathlib import Path
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from gcahng.config import ExperimentConfig
 from gcahng.files import check_folder
 from gcahng.tuning.study import Rival, Study
 
 DATABASES = ("postgresql", "mysql", "mariadb")
+# Seconds after which the lock of a process that died is freed; writing takes milliseconds.
+LOCK_PATIENCE = 30
 
 
 def open_storage(study: Study, where: str | None) -> BaseStorage:
@@ -33,8 +35,10 @@ def open_storage(study: Study, where: str | None) -> BaseStorage:
             raise ValueError(f"--storage: '{file}' is a folder; name a file")
         check_folder(file.parent, "--storage")
         file.parent.mkdir(parents=True, exist_ok=True)
-        # Its lock is a symbolic link, which works on NFS too.
-        return JournalStorage(JournalFileBackend(str(file)))
+        # Optuna's other lock, a link to the journal, is never freed after its holder died if the
+        # path means nothing in the link's folder, or on another machine.
+        lock = JournalFileOpenLock(str(file), grace_period=LOCK_PATIENCE)
+        return JournalStorage(JournalFileBackend(str(file), lock_obj=lock))
     kind = where.partition(":")[0].partition("+")[0]
     if kind not in DATABASES:
         raise ValueError(

@@ -165,6 +165,17 @@ def test_an_interrupted_study_says_how_to_go_on(write_study: WriteStudy, console
 
 
 @pytest.mark.usefixtures("fake_train")
+def test_a_journal_that_a_killed_process_locked_is_freed(
+    write_study: WriteStudy, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gcahng.tuning.storage.LOCK_PATIENCE", 3)
+    FOLDER.mkdir(parents=True)
+    (FOLDER / "journal.log.lock").touch()
+    assert tune(write_study(trials=1), console)
+    assert [row["state"] for row in _rows()] == ["complete"]
+
+
+@pytest.mark.usefixtures("fake_train")
 def test_what_a_killed_process_leaves_is_finished(
     write_study: WriteStudy, console: Console
 ) -> None:
