@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from gcahng.runs.loading import load_run
     from gcahng.runs.published import load_published_checkpoint
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "HardNegativeGenerator",
