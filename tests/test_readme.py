@@ -231,3 +231,13 @@ def test_the_gain_of_lasting_coefficients_is_that_measured() -> None:
     text = " ".join(README.split())
     assert f"gain {gains[0]:.2f} MAP@R over mixed real negatives" in text
     assert f"trained for as long, gains {gains[1]:.2f}" in text
+
+
+def test_figures_of_tuned_rivals_are_those_measured() -> None:
+    mean, text = _means("rivals"), " ".join(RESULTS.split())
+    for cell, sentence in (
+        ("proxy_anchor", "Proxy-Anchor is ahead of N-pair by {:.2f} MAP@R"),
+        ("gca_hng", "does not differ from it ({:+.2f})"),
+        ("npair, as long as gca_hng", "for as long as GCA-HNG takes, gains {:.2f}"),
+    ):
+        assert sentence.format(mean[cell] - mean["npair"]) in text
