@@ -19,8 +19,8 @@ from gcahng.training.cache import computed_by, keep, kept, locked, weights_of
 
 Progress = Callable[[int, int], None]
 NAME = "features"
-# Images per batch on a CPU: larger activations than those of a few images cost it twice the time,
-# since the system then hands out fresh memory for every layer.
+# Images per batch on a CPU. Larger batches take twice the time, because the system then hands out
+# fresh memory for the activations of every layer.
 ON_CPU = 16
 
 

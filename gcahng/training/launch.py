@@ -80,7 +80,7 @@ def start_others(section: FabricConfig) -> Iterator[None]:
 
 
 def _end_with(others: list[subprocess.Popen[bytes]]) -> None:
-    """End this process if another has failed before they watch each other, or unnoticed."""
+    """End this process if another one fails and no `Watchdog` has noticed it."""
     while not any(other.poll() for other in others):
         time.sleep(1)
     time.sleep(UNNOTICED_SECONDS)

@@ -264,7 +264,7 @@ class Trainer:
         self.experiment.sampler.set_epoch(before)
         self.loader.first = self.progress.step
         warmup = self.config.train.warmup_epochs
-        # Without a warm-up, the published code has no end of one either.
+        # The published code thaws them as the warm-up ends, so never without a warm-up.
         thaw_norms = 0 < warmup <= before and self.config.quirks.bn_affine == "faithful"
         self.experiment.embedder.train_backbone(before >= warmup, thaw_norms)
         self.experiment.embedder.train()
@@ -293,6 +293,6 @@ class Trainer:
     def _keep_hardness(self, made: HardNegatives) -> None:
         """Record how hard the negatives of the epoch's last batch are."""
         negatives = made.all_negatives()
-        # Of a batch that is not finite the loss log says what happened.
+        # If the batch is not finite, the loss log raises an error that says so.
         if negatives is not None and negatives.isfinite().all():
             self.progress.hardness.append(hardness_row(self.progress.epoch, made, negatives))
