@@ -138,7 +138,7 @@ def _file_identity(dataset: FileDataset, index: int) -> bytes:
 
 
 def _code(thing: object) -> bytes:
-    """The source file of an object's class: of a user's own class it may have changed."""
+    """The source file of an object's class, since users may change that of a class of their own."""
     with suppress(OSError, TypeError):
         return Path(inspect.getfile(type(thing))).read_bytes()
     return b""

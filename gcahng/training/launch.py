@@ -14,7 +14,7 @@ from gcahng.training.fabric import make_fabric
 from gcahng.training.place import place
 
 GRACE_SECONDS = 10.0
-# More than `Watchdog` needs.
+# Seconds in which `Watchdog` would have ended this process.
 UNNOTICED_SECONDS = 40.0
 
 

@@ -152,7 +152,7 @@ class Trainer:
                 shown = time.perf_counter()
                 self.display.step(self.progress.epoch, number, len(loader), log.means())
             if interruption is not None and number < len(loader):
-                self._heed(interruption, number, log)
+                self._save_or_stop(interruption, number, log)
         self.progress.step, self.progress.losses = 0, {}
         losses = {f"loss/{name}": value for name, value in log.means().items()}
         self.progress.clock.stop()
@@ -275,7 +275,7 @@ class Trainer:
             log.restore(self.progress.losses)
         return log
 
-    def _heed(self, interruption: Interruption, step: int, log: LossLog) -> None:
+    def _save_or_stop(self, interruption: Interruption, step: int, log: LossLog) -> None:
         """Save within the epoch if it is time to, and stop if a signal asks for it."""
         save, stop = interruption.ask()
         if save:
