@@ -8,7 +8,7 @@ from torchvision.transforms.v2 import functional
 
 # From this ratio of its sides on, a narrow image is resized in part.
 ELONGATED = 8
-# Of the fixed-point weights of Pillow's filters for 8-bit images.
+# Pillow's filters for 8-bit images have fixed-point weights of this precision.
 PRECISION_BITS = 22
 
 

@@ -78,7 +78,7 @@ class ImageLoader(DataLoader[Any]):
 
 
 def _ignore_signals(worker: int) -> None:
-    """Leave it to the training what a signal to all its processes means."""
+    """Ignore signals to all processes of a training: its main process decides what they mean."""
     for name in ("SIGTERM", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)

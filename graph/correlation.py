@@ -77,6 +77,9 @@ class CorrelationNetwork(nn.Module):
         **settings: Arguments shared by the layers (`gcahng.graph.SETTINGS`); each layer gets those
             that it accepts.
 
+    Raises:
+        ValueError: If a layer or one of its arguments is unknown or does not fit the width.
+
     Source: GCA-HNG (IJCV 2025), globally correlation learning.
 
     Example:
@@ -151,7 +154,7 @@ class CorrelationNetwork(nn.Module):
         """Build the graph of the fastest path that this network supports in its current mode."""
         if not all(hasattr(layer, "pair_nodes") for layer in self.layers):
             return batch_graph(embeddings, labels)
-        # How many rows pairs need that are separated is known too late to share them.
+        # Separated pairs cannot be shared: how many rows they need is known only in the layer.
         separates = any(getattr(layer, "separates_pairs", False) for layer in self.layers)
         return pair_graph(embeddings, labels, share=not separates)
 

@@ -25,10 +25,10 @@ def use_global_statistics(module: nn.Module) -> None:
     """
     for layer in module.modules():
         if isinstance(layer, _BatchNorm) and not isinstance(layer, _GlobalStatistics):
-            # A new class and not a new layer, because others hold on to the layer.
+            # Change the class instead of the layer, because other objects refer to the layer.
             kind = type(layer)
             if kind not in _CLASSES:
-                # Under the same name: what is printed of a network tells others which one it is.
+                # Keep the name, because caches identify a network by its `repr`.
                 _CLASSES[kind] = type(kind.__name__, (_GlobalStatistics, kind), {})
             layer.__class__ = _CLASSES[kind]
 

@@ -127,9 +127,4 @@ def assert_close(name: str, ours: Tensor, golden: Tensor, bound: float) -> None:
     assert error <= limit, f"{name}: off by {error:.3g}, allowed {limit:.3g}"
 
 
-def clones(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """An independent copy of a state dict."""
-    return {name: value.detach().clone() for name, value in state.items()}
-
-
 torch.set_num_threads(1)

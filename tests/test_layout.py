@@ -66,7 +66,7 @@ ROOMS = (
     ("config", "losses"),
     ("data", "graph", "models"),
     ("files", "processes", "registry"),
-    ("arguments",),
+    ("arguments", "reasons"),
 )
 
 

@@ -47,7 +47,7 @@ class IconSet:
 
     @cached_property
     def other_names(self) -> dict[str, list[str]]:
-        """Further names of a drawing; an alias that also turns or flips it is no such name."""
+        """Further names of each drawing, without aliases that also turn or flip it."""
         found: dict[str, list[str]] = {}
         for alias, change in self.icons.get("aliases", {}).items():
             if change.keys() == {"parent"}:
@@ -79,7 +79,7 @@ def read_icon_set(path: Path, name: str) -> IconSet:
     """Read a package without unpacking it.
 
     Raises:
-        ValueError: If it is no package of drawings.
+        ValueError: If it is not a package of drawings.
     """
     try:
         with tarfile.open(path, "r:gz") as archive:

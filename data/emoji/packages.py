@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Progress = Callable[[int, int | None], None]
-# npm itself gives up earlier; this ends a registry that sends a byte a minute.
+# Seconds. npm gives up earlier by itself, unless a registry keeps sending a byte a minute.
 TIMEOUT = 600.0
 
 

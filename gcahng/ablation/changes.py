@@ -14,7 +14,7 @@ from gcahng.config.sections import (
     QuirksConfig,
 )
 
-# Settings that begin so have an effect only if this part of the experiment has parameters.
+# Start of a setting's key → the part of the experiment that must have parameters for an effect.
 OPTIMIZED = {"loss.lr": "loss", "optim.graph.": "graph", "optim.classifier.": "classifier"}
 
 
@@ -26,8 +26,8 @@ def changed_settings(
 ) -> list[str]:
     """List the settings that differ from the reference's, as `key=value`.
 
-    A setting that has an effect in this experiment alone, such as those of a generator that the
-    reference has not, is listed unless it has its default; the generator's name always is.
+    A setting without effect in the reference, such as one of a generator that the reference does
+    not have, is listed unless it has its default; the generator's name is always listed.
 
     Args:
         config: The experiment.
@@ -79,7 +79,8 @@ def _defaults() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for prefix, section in sections.items():
         found.update(_flat(section.model_dump(), prefix))
-    del found["generator.name"]  # It says that there is a generator.
+    # A reader has to see that there is a generator, even if it is the default one.
+    del found["generator.name"]
     return found
 
 

@@ -99,7 +99,7 @@ def submitit_launcher(folder: Path, options: Mapping[str, str]) -> Launcher:
         name: str, command: Sequence[str], environment: Mapping[str, str], log: Path
     ) -> Started:
         executor.update_parameters(name=name)
-        # These words need nothing of ours in the job, which would load torch a second time.
+        # A plain command: a function of this package would load torch in the job a second time.
         added = [f"{key}={value}" for key, value in environment.items()]
         words = ["env", *added, "sh", "-c", 'exec "$@" > "$0" 2>&1', str(log), *command]
         job = executor.submit(subprocess.call, words, cwd=os.getcwd(), stdin=subprocess.DEVNULL)

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 from gcahng.ablation.cell_run import CellRun
 from gcahng.ablation.grid import Grid
@@ -62,7 +63,7 @@ class Pool:
             failed = process.returncode != 0 or not run.folder.results.exists()
             # A process writes its own reason, unless it was killed or crashed.
             if failed and not run.failure.exists() and not claim.lost:
-                run.fail(_reason(run, process))
+                run.fail(exit_reason(process.returncode, run.log))
             claim.release()
         return runs
 
@@ -103,13 +104,12 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _reason(run: CellRun, process: Started) -> str:
+def exit_reason(status: int | None, log: Path) -> str:
     """Describe how a process ended that left no reason: its signal, or its last line of output."""
-    status = process.returncode
     if status is not None and status < 0:
         return f"its process was ended by signal {-status} ({signal.strsignal(-status)})"
     lines = []
-    if run.log.exists():
-        lines = run.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    if log.exists():
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     last = lines[-1] if lines else f"its process ended with status {status}"
-    return f"{last}; see '{run.log}'"
+    return f"{last}; see '{log}'"

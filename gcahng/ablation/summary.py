@@ -156,7 +156,7 @@ def span(values: Sequence[float]) -> str:
 
 @cache
 def _parameters(folder: RunFolder, config: str) -> Parameters:
-    """Count them in newly built networks, so that a run needs no checkpoint any more."""
+    """Count them in newly built networks, which needs no checkpoint."""
     parsed = parse_config(config, str(folder.config))
     results = json.loads(folder.results.read_text(encoding="utf-8"))
     # Runs of the first versions have it only in the checkpoint.

@@ -83,7 +83,7 @@ def _measure(shape: Shape, part: str, repetitions: int) -> dict[str, Any]:
 
 
 def _ways() -> list[str]:
-    """What this process takes part in."""
+    """The ways of computing that this process takes part in."""
     first = ["alone"] if rank() == 0 else []
     return [*first, "together"] if world_size() > 1 else first
 

@@ -8,7 +8,7 @@ from gcahng.benchmark.workloads import Shape, matmul_flops, node_flops
 from gcahng.graph.dense.own_anchors import rows_sent_in_step
 from gcahng.reports.tables import Column
 
-# Exchanges whose volume does not depend on how pairs lie on the processes are all-reduces.
+# Kinds of exchanges that are all-reduces: their volume does not depend on who has which pairs.
 ALL_REDUCED = ("sums", "features", "gradients")
 PAIRS = "coefficients"
 

@@ -23,7 +23,7 @@ from gcahng.reports.tables import Column, markdown_table, results_table
 TITLE = "Hard negatives of large batches"
 TABLE = "scaling"
 LAYERS, HEADS = 2, 4
-# Of the training set; fixed, so that the classifier costs each pair the same.
+# Classes of the training set: a fixed number, so that the classifier costs the same per pair.
 TRAINING_CLASSES = 300
 # Batches with more pairs are measured once.
 MANY_PAIRS = 100_000

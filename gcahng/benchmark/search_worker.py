@@ -17,7 +17,7 @@ from gcahng.inference.store import PictureStore
 from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
 
 TRANSACTION = 512
-# About what a picture's thumbnail takes.
+# Size of a typical thumbnail.
 THUMBNAIL_BYTES = 6000
 QUERIES = 50
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gcahng.reasons import first_line
+
 
 @contextmanager
 def blame_setting(path: str) -> Iterator[None]:
@@ -22,5 +24,4 @@ def blame_setting(path: str) -> Iterator[None]:
         reason = str(error).partition("\nException raised from")[0]
         raise ValueError(f"{path}: {' '.join(reason.split())}") from error
     except (RuntimeError, AssertionError, ArithmeticError) as error:
-        lines = str(error).strip().splitlines()[:1] or [type(error).__name__]
-        raise ValueError(f"{path}: {lines[0]}") from error
+        raise ValueError(f"{path}: {first_line(error)}") from error

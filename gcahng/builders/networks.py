@@ -37,7 +37,7 @@ def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedde
         try:
             backbone = build_backbone(name, untrained=not pretrained, **args)
         except (AttributeError, LookupError) as error:
-            # The libraries look their arguments' values up without checking them.
+            # The libraries use some arguments as keys or attribute names without checking them.
             raise ValueError(
                 f"{name!r} cannot be built: {type(error).__name__}: {error}"
             ) from error

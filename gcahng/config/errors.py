@@ -50,7 +50,7 @@ def explain(
     messages: dict[tuple[Path, str], str] = {}
     for item in error.errors(include_url=False):
         path, kind = _follow(schema, item["loc"])
-        # A key of something that need not be a mapping, as one choice of several, has no name.
+        # Where a mapping is only one of several choices, the value is reported, not its keys.
         forbidden = item["type"] == "extra_forbidden" and _fields(_plain(kind)[0])
         unknown = str(item["loc"][-1]) if forbidden else ""
         if (path, unknown) in messages:

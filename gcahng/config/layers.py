@@ -24,10 +24,11 @@ EXPERIMENTS = Path(str(files("gcahng.experiments"))).resolve()
 # Subfolders of `experiments` with grids over experiments, and with searches for settings.
 GRIDS, STUDIES = "ablations", "studies"
 
-
-# Which settings of a layer its author chose for just this experiment: each one; those beside a
-# component that the layer chooses too, as in the common settings of a grid; none, as in the
-# complete configuration of a run, which also has the settings that have no effect.
+# Which settings of a layer count as chosen for just this experiment:
+# - each: all of them.
+# - beside: those of a component that the layer names too, as in the common settings of a grid.
+# - none: no setting, as in the complete configuration of a run, which also lists
+#   settings without effect.
 Meant = Literal["each", "beside", "none"]
 
 

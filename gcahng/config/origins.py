@@ -81,7 +81,11 @@ class _Origins:
 
 
 def _reach(values: Any, path: KeyPath) -> tuple[KeyPath | None, Any]:
-    """The value at a path and that path; shorter where a word stands for a section; else None."""
+    """Follow a path as far as there are mappings, for a single word may stand for a section.
+
+    Returns:
+        The path that was reached and the value there; None and None where a key is missing.
+    """
     for depth, key in enumerate(path):
         if not isinstance(values, dict):
             return path[:depth], values

@@ -78,7 +78,7 @@ def _reached(found: Any, path: Path, text: str, schema: type[BaseModel] | None) 
 
 
 def _value(text: str, path: Path, source: str, schema: type[BaseModel] | None) -> Any:
-    """Read a value as its key needs it: `photos #2` and `2021` are text where text is due."""
+    """Read a value as its key needs it: `photos #2` and `2021` are text if the key takes text."""
     if "\0" in text:
         raise ValueError(f"{source}: the value contains a NUL character")
     kind = None if schema is None else field_at(schema, path)

@@ -10,7 +10,7 @@ from gcahng.registry import did_you_mean
 AtLeast0 = Annotated[int, Field(ge=0)]
 # What numpy and torch both accept.
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
-# Of a grid, each of whose runs is listed before the first one starts.
+# The most seeds of a grid, which lists all its runs before the first one starts.
 MOST_SEEDS = 1000
 AtLeast1 = Annotated[int, Field(ge=1)]
 AtLeast2 = Annotated[int, Field(ge=2)]

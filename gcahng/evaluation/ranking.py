@@ -56,7 +56,7 @@ def unit_rows(embeddings: Tensor) -> Tensor:
 
 
 def rankable(embeddings: Tensor) -> Tensor:
-    """Return embeddings on a device that has float64: Apple's GPUs have not."""
+    """Return embeddings on a device that has float64, which Apple's GPUs lack."""
     return embeddings.cpu() if embeddings.device.type == "mps" else embeddings
 
 

@@ -50,6 +50,9 @@ class NegativeGenerator(nn.Module, ABC):
         detach_anchor: Stop gradients through the anchor of each synthetic negative, for generators
             that interpolate between anchor and negative.
 
+    Raises:
+        ValueError: If `temperature` is not positive.
+
     Example:
         >>> class Midpoint(NegativeGenerator):
         ...     def make_negatives(self, slots, layout, draws):

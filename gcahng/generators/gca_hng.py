@@ -67,21 +67,21 @@ class HardNegativeGenerator(NegativeGenerator):
         dropout: Dropout rate of the edge attention.
         path: "dense" (fast) or "sparse" (message-passing reference).
         memory: What the dense path saves for backward: "auto", "balanced" or "low".
-        passes: Graph passes in an iteration: "two" (published), or "one", whose coefficients serve
-            both steps, which is faster.
+        passes: Graph passes in an iteration: "two" (published) or "one", which is faster.
         alpha: α in the strength exp(-α/J̄) of the coefficients, J̄ the mean metric loss.
         beta: β in the weight 1 - exp(-β/J_gen) of the synthetic term; None: weight 1.
         gamma: Weight of the classifier's cross entropy on the negatives.
         similarity_weight: w_sim.
         diversity_weight: w_div.
         node_ce_weight: Weight of the node cross entropy in the metric step (published: 1).
-        node_ce_reaches_embedder: If False, the node cross entropy trains the graph but not the
-            embedder (published: True).
-        shared_channels: Replace the coefficients of a pair by their mean over channels: a learned
-            scalar, to compare with channel-wise interpolation.
+        node_ce_reaches_embedder: Whether J_gce trains the embedder beside the graph, as published.
+        shared_channels: Replace the coefficients of a pair by their mean over channels.
         misplaced_similarity_mask: As published, see `anchor_similarity`.
         keep_own_class: As published, see `negative_classification`.
         **settings: As `NegativeGenerator`.
+
+    Raises:
+        ValueError: If the layer or a choice is unknown, or `heads` does not divide `embedding_dim`.
 
     Source: Peng et al., GCA-HNG (IJCV 2025).
 

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gcahng.reasons import first_line
+
 TABLE = "pictures"
 
 
@@ -57,7 +59,7 @@ def explain_condition(where: str | None) -> Iterator[None]:
         if where is None:
             raise
         # The rest lists all columns, or where in its source LanceDB noticed it.
-        reason = str(error).splitlines()[0].removeprefix("Invalid input, ").partition(". ")[0]
+        reason = first_line(error).removeprefix("Invalid input, ").partition(". ")[0]
         raise _wrong_condition(where, reason if "/" not in reason else "") from error
 
 

@@ -16,8 +16,8 @@ from gcahng.inference.reader import (
     read_pictures,
 )
 
-# A part is written at once: so many pictures, or what was embedded in so many seconds. A process
-# that is killed loses no more.
+# Pictures, or seconds of embedding, after which a part is complete and can be written: this is
+# the most that a process loses if it is killed.
 PART, SECONDS = 512, 20.0
 
 Progress = Callable[[int, int], None]

@@ -27,7 +27,7 @@ from gcahng.inference.reader import (
 from gcahng.runs.csv_rows import csv_text
 from gcahng.runs.lock import exclusive_lock
 
-# The format allows 100 MB, which splits and commas share.
+# The format allows 100 MB; the rest is for splits and commas.
 MOST_HEADER_BYTES = 75 * 10**6
 COLUMNS = ("path", "label", "split")
 

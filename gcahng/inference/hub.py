@@ -14,6 +14,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from gcahng.reasons import first_line
 from gcahng.runs.folder import library_version
 from gcahng.runs.shared import CARD, FIGURES, SETTINGS, WEIGHTS
 
@@ -85,7 +86,7 @@ def download_model(name: str, revision: str | None = None) -> Path:
             f"'{name}' on the Hub is not a model of gcahng: it needs {SETTINGS} and {WEIGHTS}"
         ) from error
     except (HfHubHTTPError, OSError) as error:
-        raise ConnectionError(f"'{name}' cannot be downloaded: {_reason(error)}") from error
+        raise ConnectionError(f"'{name}' cannot be downloaded: {first_line(error)}") from error
     return folder
 
 
@@ -141,13 +142,7 @@ def upload_folder(folder: Path, name: str, private: bool = False) -> str:
     # Without a connection, the error is that of the HTTP library.
     except (HTTPError, OSError) as error:
         raise ConnectionError(
-            f"'{name}' cannot be uploaded: {_reason(error)}; log in with `hf auth login`, and "
+            f"'{name}' cannot be uploaded: {first_line(error)}; log in with `hf auth login`, and "
             f"check the connection and that you may write there (a folder here is './{name}')"
         ) from error
     return f"{api.endpoint}/{name}"
-
-
-def _reason(error: Exception) -> str:
-    """The first line of a message that may have none."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

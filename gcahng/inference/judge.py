@@ -32,7 +32,7 @@ def embed_data(
 
     Args:
         run: The model.
-        data: The data set; None: that of the training, which a backbone has not.
+        data: The data set; None: that of the training, which a backbone does not have.
         root: Folder of all data sets; None: as in training, and for other data the default.
         split: Which split.
         progress: As for `embed`.

@@ -22,6 +22,7 @@ from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.images import ImageLike
 from gcahng.inference.preprocessing import preprocessing_of
 from gcahng.models import Embedder
+from gcahng.reasons import first_line
 from gcahng.runs.folder import library_version
 
 EXTRA = ("onnx", "onnxscript", "onnxruntime")
@@ -189,9 +190,8 @@ def _export(network: Embedder, inputs: Tensor, facts: dict[str, str], path: Path
             )
         # Torch has its own errors for each step, with advice to programmers; the cause is shorter.
         except Exception as error:
-            cause = error.__cause__ or error
-            reason = str(cause).strip().splitlines() or [type(cause).__name__]
-            raise ValueError(f"torch cannot export this network to ONNX: {reason[0]}") from error
+            reason = first_line(error.__cause__ or error)
+            raise ValueError(f"torch cannot export this network to ONNX: {reason}") from error
         assert program is not None
         # Every operator would name the source files of this machine that it comes from.
         ClearMetadataAndDocStringPass()(program.model)

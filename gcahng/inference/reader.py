@@ -18,8 +18,8 @@ from gcahng.data.datasets.folder import VALIDATION
 from gcahng.data.datasets.pictures import check_regular, decode_image
 from gcahng.files import printable
 
-# What cameras and browsers write. Pillow reads others with programs that were not made for files of
-# strangers, such as Ghostscript.
+# What cameras and browsers write. For some other formats Pillow runs programs that are not safe for
+# files of strangers, such as Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
 THREADS = max(2, min(8, os.cpu_count() or 1))
 # Side of a thumbnail in pixels: twice what pages show, for screens of high resolution.

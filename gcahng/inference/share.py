@@ -31,7 +31,7 @@ from gcahng.runs.shared import (
 )
 
 EARLIER_CARD = "README.earlier.md"
-# How the paths start that say something about this machine or its user.
+# The beginning of a path that may tell something about this machine or its user.
 PRIVATE = re.compile(r"[/~\\]|\.\.[/\\]|file:|[A-Za-z]:[/\\]")
 
 
@@ -147,7 +147,7 @@ def _write(run: LoadedRun, folder: Path, source: str, license: str | None) -> No
         write_text(folder / FIGURES, json.dumps(figures, indent=2) + "\n")
     given = run.path.with_name(CARD)
     if run.path.name == WEIGHTS and is_card(given):
-        # People may have written more into the card of a shared model.
+        # Keep what people may have added to the card of a shared model.
         card = with_source(with_license(given, license), source)
     else:
         card = model_card(config, figures, steps, source, license)

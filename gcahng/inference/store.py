@@ -25,7 +25,7 @@ from gcahng.inference.rows import (
 )
 
 METADATA = b"gcahng"
-# A server that reads an older version of the table goes on with it for so long.
+# How long old versions of the table are kept, for servers that still read them.
 KEPT_VERSIONS = timedelta(days=1)
 # Rows that are read, or deleted, at once.
 SCAN, AT_ONCE = 65536, 1000

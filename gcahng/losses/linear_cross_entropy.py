@@ -21,7 +21,7 @@ def linear_cross_entropy(
     r"""Cross entropy of the logits :math:`x W^\top + b`.
 
     Up to `LARGE` logits it is PyTorch's, in two steps. More are computed chunk by chunk and never
-    stored: of a fixed classifier, forward computes the gradient of the inputs, too; of a trained
+    stored: for a fixed classifier, forward also computes the gradient of the inputs; for a trained
     one, backward computes the logits again. The result is the same up to rounding.
 
     Args:

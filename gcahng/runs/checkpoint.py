@@ -9,6 +9,7 @@ import torch
 
 from gcahng.files import atomic_write
 from gcahng.models.weights import read_torch
+from gcahng.reasons import first_line
 
 FORMAT = 1
 
@@ -25,7 +26,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
             torch.save({"format": FORMAT, "random": random_states(), **state}, temporary)
     # Torch's writer raises RuntimeError where the system refuses to write.
     except (OSError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         if reason.startswith("["):  # torch's own words about its archive
             reason = "the system did not take all of it, as on a full disk"
         raise OSError(

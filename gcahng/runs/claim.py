@@ -65,7 +65,7 @@ class Claim:
                 print(TAKEN_OVER, file=sys.stderr, flush=True)
                 os._exit(1)
             try:
-                # Without a time of ours, the file gets that of the file system's own clock.
+                # Without an explicit time, the file system uses its own clock.
                 os.utime(self.file)
             except OSError:
                 # A network file system may be away for a moment.

@@ -74,7 +74,7 @@ class RunFolder:
 
     @property
     def best(self) -> Path:
-        """The same, after the epoch that was best on the split that chooses."""
+        """The same, after the epoch that was best on the split for selection."""
         return self.path / "checkpoints" / "best.pt"
 
     @property

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from gcahng.reasons import first_line
 from gcahng.server.finder import Finder
 from gcahng.server.guard import Guard
 from gcahng.server.originals import original
@@ -76,9 +77,9 @@ class Pages:
         """`/health`: whether searches work, and in what."""
         try:
             return _json(await run_in_threadpool(self._finder.health))
-        # Whatever a store raises that was deleted, or that is not reached.
+        # A store that was deleted or cannot be reached raises many kinds of errors.
         except Exception as error:
-            sentence = f"the store cannot be read: {str(error).partition(chr(10))[0]}"
+            sentence = f"the store cannot be read: {first_line(error)}"
             return _json({"status": "error", "error": sentence}, 503)
 
     async def labels(self, request: Request) -> Response:
@@ -137,7 +138,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     sentence = error.detail
     if sentence == HTTPStatus(error.status_code).phrase:
-        # Of the router.
+        # An error of the router, which gives no reason.
         sentence = {
             404: f"there is nothing at {request.url.path}",
             405: f"{request.url.path} does not take {request.method}",
@@ -173,5 +174,5 @@ def build_app(finder: Finder, *, only_local: bool = True) -> ASGIApp:
         lifespan=pages.lifespan,
     )
     app.router.redirect_slashes = False
-    # Around everything, also around the answer to a failure.
+    # Outermost, so that it also guards the answers to failures.
     return Guard(app, only_local)

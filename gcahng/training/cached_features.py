@@ -19,8 +19,8 @@ from gcahng.training.cache import computed_by, keep, kept, locked, weights_of
 
 Progress = Callable[[int, int], None]
 NAME = "features"
-# Images per batch on a CPU: larger activations than those of a few images cost it twice the time,
-# since the system then hands out fresh memory for every layer.
+# Images per batch on a CPU. Larger batches take twice the time, because the system then hands out
+# fresh memory for the activations of every layer.
 ON_CPU = 16
 
 
@@ -138,7 +138,7 @@ def _file_identity(dataset: FileDataset, index: int) -> bytes:
 
 
 def _code(thing: object) -> bytes:
-    """The source file of an object's class: of a user's own class it may have changed."""
+    """The source file of an object's class, since users may change that of a class of their own."""
     with suppress(OSError, TypeError):
         return Path(inspect.getfile(type(thing))).read_bytes()
     return b""

@@ -197,7 +197,7 @@ def _warm_start_seconds(
         backbone.zero_grad(set_to_none=True)
 
     if "backbone" in config.embedder.freeze:
-        # The warm start trains it all the same.
+        # The warm start also trains a backbone that is frozen afterwards.
         backbone.requires_grad_(True)
     classify()
     seconds, _ = timed(classify, experiment.device)

@@ -12,6 +12,7 @@ from lightning_fabric.strategies import DDPStrategy
 
 from gcahng.config import ExperimentConfig
 from gcahng.config.sections import FabricConfig
+from gcahng.reasons import first_line
 from gcahng.runs.folder import RunFolder
 from gcahng.training.loggers import build_loggers
 from gcahng.training.place import launched_elsewhere, place
@@ -91,7 +92,7 @@ def make_fabric(
             return made
         return fabric(DDPStrategy(process_group_backend=BACKENDS.get(made.device.type)))
     except (ImportError, RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise ValueError(
             f"fabric: accelerator {section.accelerator!r} with devices {devices!r} and "
             f"strategy {section.strategy!r} does not work on this machine: {reason}"

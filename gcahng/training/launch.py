@@ -14,7 +14,7 @@ from gcahng.training.fabric import make_fabric
 from gcahng.training.place import place
 
 GRACE_SECONDS = 10.0
-# More than `Watchdog` needs.
+# Seconds in which `Watchdog` would have ended this process.
 UNNOTICED_SECONDS = 40.0
 
 
@@ -80,7 +80,7 @@ def start_others(section: FabricConfig) -> Iterator[None]:
 
 
 def _end_with(others: list[subprocess.Popen[bytes]]) -> None:
-    """End this process if another has failed before they watch each other, or unnoticed."""
+    """End this process if another one fails and no `Watchdog` has noticed it."""
     while not any(other.poll() for other in others):
         time.sleep(1)
     time.sleep(UNNOTICED_SECONDS)

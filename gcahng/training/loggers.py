@@ -15,6 +15,7 @@ from lightning_fabric.loggers import Logger, TensorBoardLogger
 from gcahng.config import ExperimentConfig
 from gcahng.config.training import LoggerConfig
 from gcahng.files import write_text
+from gcahng.reasons import first_line
 from gcahng.registry import check_arguments
 from gcahng.runs.folder import RunFolder
 from gcahng.training.place import is_first
@@ -39,7 +40,7 @@ class Tracker(Logger):
         self, config: ExperimentConfig, folder: RunFolder, args: Mapping[str, Any]
     ) -> None:
         spec = find_spec(self.service)
-        # Without an origin it is only a folder of that name.
+        # A folder of that name in the current one has a spec too, but no origin.
         if spec is None or spec.origin is None:
             raise ImportError(
                 f"train.loggers: {self.service} is not installed: "
@@ -96,11 +97,11 @@ class Tracker(Logger):
         known = numbers.get(self.service)
         try:
             self.number = self.open(known)
-        except Exception as error:  # of the service's many kinds
+        except Exception as error:  # a service raises many kinds
             hint = f"; to begin another one, delete '{file}'" if known else ""
             raise ValueError(
                 f"train.loggers: {self.service} cannot {'go on with' if known else 'begin'} a run "
-                f"({_reason(error)}){hint}"
+                f"({first_line(error).rstrip('.')}){hint}"
             ) from error
         write_text(file, json.dumps({**numbers, self.service: self.number}, indent=2) + "\n")
 
@@ -126,7 +127,7 @@ class Tracker(Logger):
         except Exception as error:  # a server that does not answer must not end a training
             warnings.warn(
                 f"{self.service} did not take figures, which '{self.folder.metrics}' has "
-                f"({_reason(error)})",
+                f"({first_line(error).rstrip('.')})",
                 stacklevel=2,
             )
 
@@ -285,8 +286,3 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 def _allowed(name: str) -> str:
     """A name without the sign that MLflow does not allow."""
     return name.replace("@", "_at_")
-
-
-def _reason(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__

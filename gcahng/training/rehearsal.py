@@ -14,15 +14,17 @@ from gcahng.builders.blame import blame_setting
 from gcahng.data import ImageDataset
 from gcahng.graph import batch_layout
 from gcahng.processes import alone
+from gcahng.reasons import first_line
 from gcahng.runs.checkpoint import random_states, restore_random_states
 from gcahng.runs.shared import write_shared_model
 from gcahng.training.experiment import Experiment
 
 
 def rehearse(experiment: Experiment) -> None:
-    """Embed an image of each split, compute the losses of a batch, write the shared model away.
+    """Embed images of each split, compute the losses of a batch, and write the model to share.
 
-    Networks and random states are left as they were. Of several processes each does it alone.
+    Networks and random states are left as they were, and the written files are deleted. Each of
+    several processes does all of this alone.
 
     Raises:
         ValueError: If images of a split do not fit each other or the backbone, a loss cannot be
@@ -47,9 +49,9 @@ def _embed_two(experiment: Experiment, dataset: ImageDataset) -> None:
     try:
         images = [dataset[0][0], dataset[len(dataset) - 1][0]]
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[0]
         raise ValueError(
-            f"data.transform: the images of the {dataset.split} split cannot be made ({reason})"
+            f"data.transform: the images of the {dataset.split} split cannot be made "
+            f"({first_line(error)})"
         ) from error
     shapes = ", ".join(str(list(image.shape)) for image in images)
     try:
@@ -63,7 +65,7 @@ def _embed_two(experiment: Experiment, dataset: ImageDataset) -> None:
     try:
         shape = list(experiment.embedder(batch).shape)
     except (RuntimeError, TypeError, AttributeError, AssertionError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = first_line(error)
         raise ValueError(
             f"embedder.backbone: {name!r} cannot embed images of shape {list(batch.shape[1:])}, as "
             f"data.transform makes them ({reason}): choose another backbone, its arguments in "
@@ -87,7 +89,7 @@ def _compute_losses(experiment: Experiment) -> None:
     try:
         loss, generator = deepcopy((experiment.loss, experiment.generator))
     except RuntimeError:
-        return  # Not every class of a user can be copied; what is wrong shows in the first batch.
+        return  # A user's class that cannot be copied is tried by the first batch instead.
     with torch.enable_grad():
         with blame_setting("loss.args" if config.loss.args else "loss.name"):
             known: dict[str, Any] = (

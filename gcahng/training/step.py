@@ -85,7 +85,7 @@ class TrainingStep:
             self.passes = metric_pass, ReplayedPass(generator, "generator_losses", autocast)
         elif generator is not None:
             self.passes = generator, generator.generator_losses
-        # Of the next step: seeds the random numbers that processes do not share.
+        # Number of the next step, which seeds the random numbers that processes do not share.
         self.number = 0
         self._loss_takes_layout = getattr(metric_loss, "takes_layout", False)
 

@@ -152,7 +152,7 @@ class Trainer:
                 shown = time.perf_counter()
                 self.display.step(self.progress.epoch, number, len(loader), log.means())
             if interruption is not None and number < len(loader):
-                self._heed(interruption, number, log)
+                self._save_or_stop(interruption, number, log)
         self.progress.step, self.progress.losses = 0, {}
         losses = {f"loss/{name}": value for name, value in log.means().items()}
         self.progress.clock.stop()
@@ -264,7 +264,7 @@ class Trainer:
         self.experiment.sampler.set_epoch(before)
         self.loader.first = self.progress.step
         warmup = self.config.train.warmup_epochs
-        # Without a warm-up, the published code has no end of one either.
+        # The published code thaws them as the warm-up ends, so never without a warm-up.
         thaw_norms = 0 < warmup <= before and self.config.quirks.bn_affine == "faithful"
         self.experiment.embedder.train_backbone(before >= warmup, thaw_norms)
         self.experiment.embedder.train()
@@ -275,7 +275,7 @@ class Trainer:
             log.restore(self.progress.losses)
         return log
 
-    def _heed(self, interruption: Interruption, step: int, log: LossLog) -> None:
+    def _save_or_stop(self, interruption: Interruption, step: int, log: LossLog) -> None:
         """Save within the epoch if it is time to, and stop if a signal asks for it."""
         save, stop = interruption.ask()
         if save:
@@ -293,6 +293,6 @@ class Trainer:
     def _keep_hardness(self, made: HardNegatives) -> None:
         """Record how hard the negatives of the epoch's last batch are."""
         negatives = made.all_negatives()
-        # Of a batch that is not finite the loss log says what happened.
+        # If the batch is not finite, the loss log raises an error that says so.
         if negatives is not None and negatives.isfinite().all():
             self.progress.hardness.append(hardness_row(self.progress.epoch, made, negatives))

@@ -66,7 +66,7 @@ class Watchdog:
             self.store.set(f"failed/{self.number}", "1")
             if self.number:
                 error.args = (f"process {self.number}: {error}",)
-            # Until the others have seen it.
+            # Stay alive until the others have seen it.
             time.sleep(3 * PERIOD)
             self.ended.set()
 
@@ -78,14 +78,14 @@ class Watchdog:
             time.sleep(PERIOD / 10)
 
     def _watch(self) -> None:
-        """Until the end: show this process to be alive, and check the others."""
+        """Show until the end that this process is alive, and check the others."""
         beats = 0
         last = {other: ("", time.monotonic()) for other in self.others}
         round_began = time.monotonic()
         while not self.ended.wait(PERIOD):
             beats += 1
             if time.monotonic() - round_began > PATIENCE / 2:
-                # This process stood still, as after Ctrl-Z; so may have the others.
+                # This process was suspended, for instance by Ctrl-Z; the others may have been too.
                 last = {other: (beat, time.monotonic()) for other, (beat, _) in last.items()}
             round_began = time.monotonic()
             try:
@@ -98,7 +98,7 @@ class Watchdog:
                     os._exit(INTERRUPTED)
                 dead = self._dead(last)
             except RuntimeError:
-                # The store went with process 0.
+                # Process 0 keeps the store, so it has ended.
                 dead = [0]
             if self.ended.is_set():
                 return

@@ -147,7 +147,4 @@ def _stop(process: Started) -> None:
 def _reason(status: int | None, failure: Path, log: Path) -> str:
     if failure.is_file():
         return " ".join(failure.read_text(encoding="utf-8").split())
-    if status is not None and status < 0:
-        return f"its process was ended by signal {-status} ({signal.strsignal(-status)})"
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return f"{lines[-1] if lines else f'its process ended with status {status}'}; see '{log}'"
+    return pool.exit_reason(status, log)

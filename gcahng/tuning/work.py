@@ -124,7 +124,7 @@ def _ask(study: Study, rival: Rival, trials: optuna.Study) -> tuple[TrialRun, Tr
 
 
 def _train(run: TrialRun, trial: Trial, claim: Claim, console: Console) -> None:
-    """Train a trial and tell its storage how it ended; a failure takes nothing along."""
+    """Train a trial and tell its storage how it ended; if it fails, the study goes on."""
     try:
         try:
             value = run.train(trial, claim)

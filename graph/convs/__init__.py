@@ -100,7 +100,7 @@ def build_conv(
     make = CONVS.find(name)
     takes = layer_arguments(name)
     if name in OPERATORS:
-        # Their signature is open; PyG's own names the arguments.
+        # These layers take `**args`; the signature of PyG's layer tells which ones are valid.
         check_arguments(f"layer {name!r}", args, takes)
     arguments = {key: value for key, value in settings.items() if key in takes} | dict(args)
     check_call(f"layer {name!r}", make, in_channels, edge_dim, **arguments)

@@ -82,7 +82,7 @@ def rows_sent_in_step(num_nodes: int, processes: int) -> int:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Which of the own pairs go where, and which come back from where."""
+    """Which own pairs are sent to each process, and which pairs of others are received."""
 
     chosen: Tensor
     sent: list[int]
@@ -97,7 +97,7 @@ def _plan(num_nodes: int, device: torch.device, process: int, processes: int) ->
         nodes, parts = bounds(num_nodes, processes), bounds(whole.row.numel(), processes)
         own = slice(parts[process], parts[process + 1])
         wanted = [_touching(whole, nodes, other)[own] for other in range(processes)]
-        wanted[process].zero_()  # what is here already
+        wanted[process].zero_()  # these need not be sent
         chosen = [rows.nonzero()[:, 0] for rows in wanted]
         mine = _touching(whole, nodes, process)
         mine[own] = False

@@ -43,9 +43,8 @@ def draw_matrices(graph: Data) -> Figure:
     Column i of row j is the weight of edge i → j, so a row of attention shows what image j attends
     to. Images are sorted by class, with lines between classes, so diagonal blocks are pairs of the
     same class; if the layer masks these, they are grey. The heads of a layer share a colour scale,
-    which is clipped at the 99.5 % quantile. Missing attributes are
-    omitted: a graph from `batch_graph` has correlations only, and layers without attention have no
-    row.
+    which is clipped at the 99.5 % quantile. Missing attributes are omitted: a graph from
+    `batch_graph` has correlations only, and layers without attention have no row.
 
     Args:
         graph: From `learned_graph`; up to ten classes are named along the matrices.

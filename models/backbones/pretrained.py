@@ -18,6 +18,7 @@ from gcahng.models.weights import (
     read_weights,
     strip_prefixes,
 )
+from gcahng.reasons import first_line
 
 
 class UnreachableError(ConnectionError):
@@ -46,7 +47,7 @@ def fetching(name: str, host: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = str(getattr(error, "reason", error)).strip().splitlines()[0]
+        reason = first_line(getattr(error, "reason", None) or error)
         raise _unreachable(name, host, reason) from error
 
 

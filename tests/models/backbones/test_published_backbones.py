@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gcahng.models import ResNet50, build_backbone
+from gcahng.models.backbones.pretrained import fetching
 from gcahng.models.weights import read_weights
 
 IMAGES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -180,3 +181,12 @@ def test_weights_one_level_down_and_of_another_width(tmp_path: Path) -> None:
         ValueError, match=r"'conv1.weight' has shape \(32, 3, 7, 7\), expected \(64"
     ):
         build_backbone("resnet18", weights=tmp_path / "narrow.pth")
+
+
+def test_a_download_that_ends_without_a_message_names_the_kind_of_error() -> None:
+    sentence = r"from example\.org \(TimeoutError\): "
+    with (
+        pytest.raises(ConnectionError, match=sentence),
+        fetching("resnet50", "example.org"),
+    ):
+        raise TimeoutError
