@@ -1,4 +1,7 @@
-"""GCA-HNG as a LightningModule, with mixed precision and one graph over all devices."""
+"""GCA-HNG as a LightningModule, with mixed precision and one graph over all devices.
+
+python examples/lightning_module.py    # after: pip install lightning
+"""
 
 from typing import Any
 

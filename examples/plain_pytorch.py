@@ -62,7 +62,7 @@ def main(epochs: int = 5) -> float:
             scaler.update()
             generator.hardness.record(loss.detach(), generated.total.detach())
         generator.hardness.end_epoch()  # negatives harden as the metric loss falls
-        print(f"epoch {epoch + 1}: loss {float(loss):.3f}")
+        print(f"epoch {epoch + 1}: loss {loss.item():.3f}")
     return retrieval_metrics(embed(embedder, test), test.labels)["recall@1"]
 
 

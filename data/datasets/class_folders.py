@@ -152,16 +152,20 @@ def _ignored_notes(
             f"{count} {suffix or 'without suffix'}" for suffix, count in others.items()
         )
         yield (
-            f"{others.total()} files in '{folder}' are ignored because their format is not "
-            f"supported ({kinds}); convert those that are images."
+            f"{_ignored(others.total(), 'file', folder)}, in formats that are not supported "
+            f"({kinds}); convert those that are images."
         )
     if empty:
         yield (
-            f"{len(empty)} folders in '{folder}' are ignored because they contain no image: "
-            f"{shorten(empty, SHOWN)}."
+            f"{_ignored(len(empty), 'folder', folder)}, without an image: {shorten(empty, SHOWN)}."
         )
     if links:
         yield (
-            f"{len(links)} links in '{folder}' are ignored because they lead to images of other "
-            f"classes: {shorten(links, SHOWN)}."
+            f"{_ignored(len(links), 'link', folder)}, leading to images of other classes: "
+            f"{shorten(links, SHOWN)}."
         )
+
+
+def _ignored(number: int, what: str, folder: Path) -> str:
+    many, verb = ("", "is") if number == 1 else ("s", "are")
+    return f"{number} {what}{many} in '{folder}' {verb} ignored"

@@ -23,6 +23,8 @@ from gcahng.data import (
 
 # The name of a validation split that is part of a data set.
 OWN_VALIDATION = "val"
+# Two classes to train on and two to hold out.
+FEWEST = 4
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,11 @@ def build_splits(config: ExperimentConfig) -> Splits:
             check_findable(own, "validation")
         return Splits(whole, own, test)
     with blame_setting("data.validation"):
+        if whole.num_classes < FEWEST:
+            raise ValueError(
+                f"of {whole.num_classes} training classes none can be held out: set it to 0, and "
+                f"batch.classes to at most {whole.num_classes}"
+            )
         kept, held_out = split_classes(
             whole.num_classes, config.data.validation, config.data.validation_seed
         )

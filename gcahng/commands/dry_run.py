@@ -10,24 +10,20 @@ if TYPE_CHECKING:
     from gcahng.training.dry_run import DryRun
 
 
-def try_run(config: "ExperimentConfig", folder: "RunFolder", new: bool = True) -> None:
+def try_run(config: "ExperimentConfig", folder: "RunFolder") -> None:
     """Print the sizes of an experiment, one step of it, and time and memory of a run.
 
     Args:
         config: The experiment.
         folder: Where a run of it would go; nothing is written to it.
-        new: Whether the folder must be free for a new run.
 
     Raises:
-        FileExistsError: If it must be, and is not.
         ValueError: If the settings do not fit the data or the machine.
     """
     from gcahng.builders.image_settings import adopt_image_settings
     from gcahng.training.dry_run import dry_run
     from gcahng.training.loggers import build_loggers
 
-    if new:
-        folder.check_free()
     # Whether they can be built: nothing is written before they start.
     build_loggers(config, folder)
     found = dry_run(adopt_image_settings(config))

@@ -70,7 +70,7 @@ def train(
     settings = load_config(config, overrides or [])
     folder = RunFolder(run or default_folder(settings))
     if dry_run:
-        try_run(settings, folder, new=resume is None)
+        try_run(settings, folder)
     elif resume == AUTO:
         start_or_resume_run(settings, folder, report)
     else:

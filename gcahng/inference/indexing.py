@@ -93,8 +93,8 @@ def index_folder(
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(
-            f"no folder '{folder}': if it was moved, index it where it is now with "
-            f"--forget '{folder}'"
+            f"no folder '{folder}'; if it is indexed already and was moved, index it where it is "
+            f"now with --forget '{folder}'"
         )
     files = find_pictures([folder])
     if not files:

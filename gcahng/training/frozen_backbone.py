@@ -102,7 +102,7 @@ def _cache(experiment: Experiment, progress: Progress | None, images: int) -> Fe
     args = {key: value for key, value in backbone.args.items() if key not in ORIGINS}
     return FeatureCache(
         experiment.embedder.backbone,
-        data_root(config) / "features",
+        data_root(config) / ".features",
         settings=(backbone.name, args, data.name, data.args),
         workers=data.workers,
         progress=progress,

@@ -28,7 +28,7 @@ def test_class_folders_pass_over_what_is_hidden_loose_or_empty(tmp_path: Path) -
     listing = class_folders(tmp_path)
     assert (listing.paths, listing.names) == ([f"{tmp_path}/a/0.jpg"], ["a"])
     assert len(listing.notes) == 1
-    assert listing.notes[0].endswith("are ignored because they contain no image: empty.")
+    assert listing.notes[0].endswith("is ignored, without an image: empty.")
 
 
 def test_pictures_are_found_by_suffix_in_order(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_link_to_other_classes_is_not_followed(tmp_path: Path, target: str) ->
     dataset = Folder(tmp_path)
     assert dataset.labels.bincount().tolist() == [2, 2, 2]
     assert verify("folder", tmp_path).notes == [
-        f"1 links in '{tmp_path}/train' are ignored because they lead to images of other classes: "
+        f"1 link in '{tmp_path}/train' is ignored, leading to images of other classes: "
         f"{tmp_path}/train/a/up."
     ]
 

@@ -110,3 +110,14 @@ def test_a_validation_folder_that_is_not_used_is_mentioned(tmp_path: Path) -> No
         "The data set's validation split is not used, because data.validation is 0."
     )
     assert build_splits(load_config("digits")).validation_note is None
+
+
+def test_too_few_classes_to_hold_any_out_say_the_remedy(tmp_path: Path) -> None:
+    folder_tree(tmp_path / "photos", "abcde", images=3)
+    config = load_config("photos", [f"data.root={tmp_path / 'photos'}"])
+    sentence = (
+        "^data.validation: of 3 training classes none can be held out: "
+        "set it to 0, and batch.classes to at most 3$"
+    )
+    with pytest.raises(ValueError, match=sentence):
+        build_splits(config)

@@ -133,7 +133,7 @@ def test_resuming_gives_the_same_after_an_epoch_and_within_one(tmp_path: Path) -
 
     with pytest.raises(TrainingStopped, match="after step 3 of epoch 2"):
         stopped.train_epoch(AfterThreeSteps(None))
-    for file in (tmp_path / "features").glob("*.safetensors"):
+    for file in (tmp_path / ".features").glob("*.safetensors"):
         file.unlink()  # computed again
     resumed = frozen(tmp_path / "stopped", RESIDUAL)
     resumed.resume()
@@ -170,7 +170,7 @@ def test_a_residual_head_on_a_backbone_that_is_trained(tmp_path: Path) -> None:
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed >= {"fc.projection", "fc.mean", "fc.scale", "fc.linear.weight"}
     assert any(name.startswith("backbone.") for name in changed)
-    assert len(list((tmp_path / "features").glob("*.safetensors"))) == 1
+    assert len(list((tmp_path / ".features").glob("*.safetensors"))) == 1
 
 
 def test_the_optimizer_and_the_checkpoint_know_no_backbone_to_train(tmp_path: Path) -> None:

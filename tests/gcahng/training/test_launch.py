@@ -109,7 +109,7 @@ def test_processes_share_the_features_of_a_frozen_backbone(tmp_path: Path) -> No
     frozen = ("embedder.freeze=[backbone]", "embedder.head=residual", "train.epochs=2")
     for name, *devices in (("one",), ("two", TWO)):
         finished(train(tmp_path / name, *frozen, f"data.root={tmp_path / name}", *devices))
-        files = (tmp_path / name / "features").glob("*.safetensors")
+        files = (tmp_path / name / ".features").glob("*.safetensors")
         assert len(list(files)) == 6, "the images as they are, four views, the test images"
     assert_same_run(run_of(tmp_path / "two"), run_of(tmp_path / "one"))
 
