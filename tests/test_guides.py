@@ -1,0 +1,109 @@
+"""The code and the commands that the guides show do what they say."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gcahng import cli
+from gcahng.inference.embedder import load_embedder
+from gcahng.inference.indexing import index_folder
+from tests.gcahng.inference.conftest import draw, write_model
+from tests.test_docs import LINES
+from tests.test_readme import PAGES
+
+PYTHON = re.findall(r"```python\n(.*?)```", PAGES, re.S)
+SEARCHING = [code for code in PYTHON if "load_embedder" in code]
+PARTS = [code for code in PYTHON if "HardNegativeGenerator" in code]
+FUNCTIONS = [code for code in PYTHON if code not in [*SEARCHING, *PARTS]]
+
+
+@pytest.mark.parametrize("code", PARTS)
+def test_python_shown_runs(code: str) -> None:
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert names["negatives"].negatives.shape == (3, 4, 4, 64)
+    assert names["generator"].hardness.metric < 1e6
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a trained model, a store, and pictures to search for."""
+    folder = tmp_path_factory.mktemp("shop")
+    write_model(folder / "runs" / "photos-seed0", 0, "data.root=photos")
+    for number in range(6):
+        draw(folder / "photos" / "cup" / f"{number}.png", "red", number)
+    for name in ("a", "b", "new"):
+        draw(folder / f"{name}.jpg", "green", 0)
+    model = load_embedder(folder / "runs" / "photos-seed0")
+    index_folder(model, folder / "photos", folder / "photos.store")
+    return folder
+
+
+@pytest.mark.parametrize("code", SEARCHING)
+def test_python_that_searches_runs(
+    code: str, shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    if "nearest" in names:
+        assert len(names["nearest"]) == 5
+        assert names["embeddings"].shape == (2, 16)
+    else:
+        assert capsys.readouterr().out.count(" cup ") == 5
+
+
+def test_there_is_python_of_every_kind() -> None:
+    assert (len(SEARCHING), len(PARTS), len(FUNCTIONS)) == (2, 1, 1)
+
+
+@pytest.mark.parametrize("code", FUNCTIONS)
+def test_python_of_the_guides_runs(code: str) -> None:
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert names["figure"].axes
+    assert names["graph"].coefficients.shape == (144, 64)
+    assert names["nodes_and_edges"].number_of_nodes() == 12
+
+
+# What runs offline in seconds; trainings with embedded data only take their first step.
+RUN = re.compile(
+    r"data verify folder|(?:embed|index|search|share|export) |config |list$|tune .* --dry-run$"
+    r"|evaluate runs/photos-seed0|train (?!--resume|paper|photos|quikstart|.*train\.epoch)"
+)
+CODE = """from gcahng.graph import GCAConv
+
+
+class MyConv(GCAConv):
+    pass
+"""
+
+
+def test_commands_shown_run(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    monkeypatch.setattr(sys, "path", [str(shop), *sys.path])
+    (shop / "my_layers.py").write_text(CODE)
+    for name in ("photos", "other_photos"):
+        for number, colour in enumerate(("blue", "black", "orange", "purple")):
+            for image in range(2):
+                draw(shop / name / f"class{number}" / f"{image}.png", colour, image)
+    lines = [shlex.split(line, comments=True) for line in LINES]
+    commands = [words[words.index("gcahng") + 1 :] for words in lines]
+    chosen = [words for words in commands if RUN.match(" ".join(words))]
+    assert len(chosen) > 20
+    for words in chosen:
+        files = (sorted(map(str, Path().glob(w))) if "*" in w else [w] for w in words)
+        run = [word for group in files for word in group]
+        dry = ["--dry-run"] if words[0] == "train" and "--dry-run" not in words else []
+        monkeypatch.setattr(sys, "argv", ["gcahng", *run, *dry])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert not ended.value.code, (words, *capsys.readouterr())
+    for made in ("photos.npy", "photos.onnx", "found.html", "shared/photos", "schema.json"):
+        assert (shop / made).exists(), made
