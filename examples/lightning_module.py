@@ -1,7 +1,4 @@
-"""GCA-HNG as a LightningModule, with mixed precision and one graph over all devices.
-
-python examples/lightning_module.py    # after: pip install lightning
-"""
+"""GCA-HNG as a LightningModule, with mixed precision and one graph over all devices."""
 
 from typing import Any
 
