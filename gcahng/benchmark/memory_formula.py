@@ -62,10 +62,13 @@ class Formula(NamedTuple):
         Example:
             >>> Formula(pair=100, node=30).largest(5800)
             10
+            >>> Formula(pair=0, node=30).largest(300)  # as fitted to small batches alone
+            10
         """
         linear = self.pair / 2 + self.node
-        root = math.sqrt(linear**2 + 2 * self.pair * limit) - linear
-        return math.floor(root / self.pair + 1e-9)
+        # The root of a quadratic, in the form that does not divide by its first coefficient.
+        root = math.sqrt(linear**2 + 2 * self.pair * limit)
+        return math.floor(2 * limit / (linear + root) + 1e-9)
 
 
 def walls(formulas: Mapping[int, Formula], layers: int, heads: int) -> list[dict[str, Any]]:
