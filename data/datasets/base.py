@@ -15,6 +15,16 @@ RawImage = Image.Image | Tensor
 Transform = Callable[[Any], Tensor]
 
 
+def shortest_side(transform: Transform | None) -> int | None:
+    """The fewest pixels that the shorter side of a large image needs for a transform.
+
+    It is the transform's attribute `shortest_side`. None: the transform has none, and takes images
+    as they are.
+    """
+    side: int | None = getattr(transform, "shortest_side", None)
+    return side
+
+
 class ImageDataset(Dataset[tuple[Any, int]], ABC):
     """Labelled images of one split.
 
@@ -83,12 +93,24 @@ class ImageDataset(Dataset[tuple[Any, int]], ABC):
     def load(self, index: int) -> RawImage:
         """Return the raw image: a PIL image, or a uint8 tensor `[channels, height, width]`."""
 
+    def load_reduced(self, index: int, shortest: int) -> RawImage:
+        """Return the raw image, or a smaller version of it that takes less time to read.
+
+        For transforms that reduce large images (`shortest_side`).
+
+        Args:
+            index: Of the image.
+            shortest: The fewest pixels of its shorter side, if the raw image has more.
+        """
+        return self.load(index)
+
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
-        image = self.load(index)
-        return image if self.transform is None else self.transform(image), int(self.labels[index])
+        label, shortest = int(self.labels[index]), shortest_side(self.transform)
+        image = self.load(index) if shortest is None else self.load_reduced(index, shortest)
+        return image if self.transform is None else self.transform(image), label
 
     def __repr__(self) -> str:
         return (
@@ -171,6 +193,10 @@ class ClassSubset(ImageDataset):
     def load(self, index: int) -> RawImage:
         """Return the raw image of the underlying data set."""
         return self.dataset.load(int(self.indices[index]))
+
+    def load_reduced(self, index: int, shortest: int) -> RawImage:
+        """Return the raw image of the underlying data set, or a smaller version of it."""
+        return self.dataset.load_reduced(int(self.indices[index]), shortest)
 
 
 def _within(ids: Tensor, count: int) -> bool:

@@ -131,12 +131,24 @@ class FileDataset(ImageDataset):
             FileNotFoundError: If the file is missing.
             ValueError: If the file cannot be decoded, or its box reaches beyond it.
         """
+        return self._read(index)
+
+    def load_reduced(self, index: int, shortest: int) -> Image.Image:
+        """Return the image as `load` does; a large JPEG without a box is decoded at a reduced size.
+
+        See `read_image`.
+        """
+        return self._read(index, shortest)
+
+    def _read(self, index: int, shortest: int | None = None) -> Image.Image:
+        box = self.boxes[index]
         image = read_image(
             self.paths[index],
             "repair or remove it, or skip unreadable images with unreadable=skip (in an "
             "experiment: data.args.unreadable=skip)",
+            # A box is in pixels of the whole image.
+            shortest if box is None else None,
         )
-        box = self.boxes[index]
         if box is None:
             return image
         if problem := box_problem(box, image.size):

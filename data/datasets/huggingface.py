@@ -122,14 +122,21 @@ class HuggingFace(ImageDataset):
             FileNotFoundError: If it is a file that is missing.
             ValueError: If it cannot be decoded.
         """
+        return self._read(index)
+
+    def load_reduced(self, index: int, shortest: int) -> Image.Image:
+        """Return the image as `load` does; a large JPEG is decoded at a reduced size."""
+        return self._read(index, shortest)
+
+    def _read(self, index: int, shortest: int | None = None) -> Image.Image:
         row = self.indices[index]
         cell: dict[str, Any] = self.images[row][self.column] or {}
         if cell.get("bytes") is None and cell.get("path") is not None:
-            return read_image(cell["path"])
+            return read_image(cell["path"], shortest=shortest)
         try:
             if cell.get("bytes") is None:
                 raise ValueError("it is empty")
-            return decode_image(cell["bytes"])
+            return decode_image(cell["bytes"], shortest=shortest)
         except ValueError as error:
             raise ValueError(
                 f"Cannot read the image in row {row} of '{self.source}' ({error}); leave it out of "

@@ -32,7 +32,9 @@ THREADS = max(2, min(8, os.cpu_count() or 1))
 BATCH = 1024
 
 
-def read_image(path: str | Path, advice: str = "repair it or choose another") -> Image.Image:
+def read_image(
+    path: str | Path, advice: str = "repair it or choose another", shortest: int | None = None
+) -> Image.Image:
     """Read an image file as upright 8-bit RGB.
 
     The image is rotated according to its EXIF orientation (if the EXIF block is intact),
@@ -42,6 +44,8 @@ def read_image(path: str | Path, advice: str = "repair it or choose another") ->
     Args:
         path: A file in any format that Pillow reads; of an animation, the first frame is used.
         advice: Ends the error message with what the user can do.
+        shortest: Decode a JPEG at 1/2, 1/4 or 1/8 of its size, the smallest at which its shorter
+            side has at least so many pixels; None: as it is. Other formats are decoded as they are.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -59,7 +63,7 @@ def read_image(path: str | Path, advice: str = "repair it or choose another") ->
     try:
         check_regular(path)
         with Image.open(path) as image:
-            return _decode(image)
+            return _decode(image, shortest)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"There is no image '{path}'; {advice}.") from error
     # Pillow's decoders raise many exception types, from SyntaxError to struct.error.
@@ -72,7 +76,10 @@ class TooManyPixels(ValueError):
 
 
 def decode_image(
-    content: bytes, most_pixels: int | None = None, formats: tuple[str, ...] | None = None
+    content: bytes,
+    most_pixels: int | None = None,
+    formats: tuple[str, ...] | None = None,
+    shortest: int | None = None,
 ) -> Image.Image:
     """Decode the content of an image file as upright 8-bit RGB, as `read_image` does.
 
@@ -80,6 +87,7 @@ def decode_image(
         content: The bytes of the file.
         most_pixels: Refuse images of more pixels before they are decoded.
         formats: Read only these, by Pillow's names; default: all that Pillow reads.
+        shortest: As for `read_image`.
 
     Raises:
         TooManyPixels: If it is larger than `most_pixels`, or than Pillow decodes.
@@ -96,7 +104,7 @@ def decode_image(
             width, height = image.size
             if most_pixels is not None and width * height > most_pixels:
                 raise TooManyPixels(f"{width} × {height} pixels, more than {most_pixels:,}")
-            return _decode(image)
+            return _decode(image, shortest)
     except TooManyPixels:
         raise
     except Image.DecompressionBombError as error:
@@ -114,11 +122,14 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     return _turn(_rgb(image), _orientation(image))
 
 
-def _decode(image: Image.Image) -> Image.Image:
+def _decode(image: Image.Image, shortest: int | None) -> Image.Image:
     """As `upright_rgb`, but an RGB image from a JPEG is changed in place instead of copied.
 
     A copy takes a fifth of the time of reading a photo of 12 megapixels.
     """
+    if shortest is not None:
+        # Only for a JPEG, whose decoder combines pixels before it computes them.
+        image.draft(None, (shortest, shortest))
     if image.mode != "RGB" or image.format not in ("JPEG", "MPO"):
         return upright_rgb(image)
     image.load()

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from gcahng.data import ImageDataset
+from gcahng.data.datasets.pictures import decode_image
 
 # A common size of the photographs in the four data sets.
 PHOTO_SIZE = (500, 375)
@@ -31,7 +32,14 @@ class DrawnPhotos(ImageDataset):
 
     def load(self, index: int) -> Image.Image:
         """Decode a JPEG file."""
-        return Image.open(io.BytesIO(self.files[index % len(self.files)])).convert("RGB")
+        return decode_image(self._content(index))
+
+    def load_reduced(self, index: int, shortest: int) -> Image.Image:
+        """Decode a JPEG file, at a reduced size if it is large."""
+        return decode_image(self._content(index), shortest=shortest)
+
+    def _content(self, index: int) -> bytes:
+        return self.files[index % len(self.files)]
 
 
 def _jpeg(rng: np.random.Generator) -> bytes:

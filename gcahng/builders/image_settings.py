@@ -30,7 +30,7 @@ def adopt_image_settings(config: ExperimentConfig) -> ExperimentConfig:
         >>> from gcahng.config import load_config
         >>> config = load_config("photos", ["embedder.backbone.name=timm/vit_tiny_patch16_224"])
         >>> adopt_image_settings(config).data.transform.test
-        {'mean': [0.5, 0.5, 0.5], 'std': [0.5, 0.5, 0.5]}
+        {'mean': [0.5, 0.5, 0.5], 'std': [0.5, 0.5, 0.5], 'reduced_jpeg': True}
     """
     transform, backbone = config.data.transform, config.embedder.backbone
     with blame_setting("data.name"):

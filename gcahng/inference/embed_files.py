@@ -81,7 +81,7 @@ def embed_files(
         thumbnails: Whether to make them.
     """
     waiting: list[ReadPicture | Unreadable] = []
-    for picture in read_pictures(files, model.transform, known=known, thumbnails=thumbnails):
+    for picture in read_pictures(files, model.image_transform, known=known, thumbnails=thumbnails):
         waiting.append(picture)
         if len(waiting) == BATCH_SIZE:
             yield from _embed(model, waiting, normalize)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from gcahng.data.datasets.base import shortest_side
 from gcahng.data.datasets.pictures import read_image, upright_rgb
 
 ImageLike: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any] | Tensor
@@ -49,13 +50,14 @@ def one_by_one(images: ImageLike | Iterable[ImageLike]) -> Iterator[ImageLike]:
         raise TypeError(f"{EXPECTED}, got {type(images).__name__}")
 
 
-def rgb_image(image: ImageLike) -> Image.Image:
+def rgb_image(image: ImageLike, shortest: int | None = None) -> Image.Image:
     """Return an image as upright 8-bit RGB.
 
     Args:
         image: A path; a PIL image, which is rotated by its EXIF orientation and composited on white
             as a file is; an array [H, W], [H, W, 1] or [H, W, 3]; a tensor [1, H, W] or [3, H, W].
             Numbers are uint8, or floats in [0, 1].
+        shortest: As for `read_image`.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -73,7 +75,7 @@ def rgb_image(image: ImageLike) -> Image.Image:
             raise IsADirectoryError(f"'{path}' is a folder: name a picture")
         if not path.exists():
             raise FileNotFoundError(f"there is no picture '{path}'")
-        return read_image(path)
+        return read_image(path, shortest=shortest)
     if isinstance(image, Image.Image):
         try:
             return upright_rgb(image)
@@ -105,9 +107,14 @@ class FromAnyImage:
     transform: Callable[..., Tensor]
     channels: int | None = None
 
+    @property
+    def shortest_side(self) -> int | None:
+        """That of `transform`, see `gcahng.data.datasets.base.shortest_side`."""
+        return shortest_side(self.transform)
+
     def __call__(self, image: ImageLike) -> Tensor:
         """Convert the image as `rgb_image` does, and transform it."""
-        image = rgb_image(image)
+        image = rgb_image(image, self.shortest_side)
         return self.transform(image if self.channels is None else to_tensor(image, self.channels))
 
 

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from PIL import Image
 from torch import Tensor
 
+from gcahng.data.datasets.base import shortest_side
 from gcahng.data.datasets.class_folders import picture_files
 from gcahng.data.datasets.folder import VALIDATION
 from gcahng.data.datasets.pictures import check_regular, decode_image
@@ -204,7 +205,8 @@ def _read(
         state = FileState(status.st_size, status.st_mtime_ns, digest)
         if known is not None and known.digest == digest:
             return ReadPicture(file, state, None)
-        image = decode_image(content, formats=known_formats())
+        shortest = shortest_side(transform)
+        image = decode_image(content, formats=known_formats(), shortest=shortest)
         small = thumbnail(image) if thumbnails else b""
         return ReadPicture(file, state, transform(image), small)
     except OSError as error:

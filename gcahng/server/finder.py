@@ -55,7 +55,7 @@ class Finder:
         self._lock = Lock()
         self._refreshed = time.monotonic()
         self._counted: tuple[int, dict[str, int]] | None = None
-        self._formats = known_formats()
+        self._formats, self._shortest = known_formats(), model.image_transform.shortest_side
         # The first picture takes longer than those that follow.
         model.embed(Image.new("RGB", (64, 64)))
 
@@ -90,7 +90,7 @@ class Finder:
         """Find the pictures that are most similar to an uploaded file."""
         where = self._condition(label)
         try:
-            image = decode_image(content, self.limits.most_pixels, self._formats)
+            image = decode_image(content, self.limits.most_pixels, self._formats, self._shortest)
         except TooManyPixels as error:
             raise HTTPException(413, f"the picture is too large: {error}") from error
         except ValueError as error:

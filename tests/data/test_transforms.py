@@ -1,10 +1,15 @@
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torchvision import transforms as v1
+from torchvision.transforms import v2
 
-from gcahng.data import TRANSFORMS, build_transform
+from gcahng.data import TRANSFORMS, build_transform, read_image
+from gcahng.data.datasets.base import shortest_side
 from gcahng.data.transforms import Jitter
 
 
@@ -100,6 +105,46 @@ def test_photos_of_another_size_and_scale() -> None:
     expected = theirs(raw)
     torch.manual_seed(0)
     assert torch.equal(ours(raw), expected)
+
+
+def test_a_reduced_photo_gives_nearly_the_same_pixels(tmp_path: Path) -> None:
+    path = tmp_path / "large.jpg"
+    coarse = np.asarray(photo(40, 30).resize((1600, 1200), Image.Resampling.BICUBIC), np.int16)
+    levels = coarse + np.random.default_rng(0).integers(-20, 21, coarse.shape)
+    Image.fromarray(levels.clip(0, 255).astype(np.uint8)).save(path, quality=90)
+    args = {"size": 128, "mean": [0.0] * 3, "std": [1 / 255] * 3}
+    plain = build_transform("imagenet", train=False, **args)
+    reduced = build_transform("imagenet", train=False, **args, reduced_jpeg=True)
+    assert shortest_side(plain) is None
+    large, small = read_image(path), read_image(path, shortest=shortest_side(reduced))
+    assert small.size == (400, 300)
+    difference = (reduced(small) - plain(large)).abs()
+    assert 0 < float(difference.mean()) < 0.5
+    assert float(difference.max()) < 3.5
+    # The key of cached features contains the transform's text.
+    assert "shortest_side=292" in repr(reduced)
+    # A crop for training; its place is drawn in pixels of the image, so a seed gives another one.
+    crops = [
+        v2.functional.resized_crop(image, 100 // step, 200 // step, 700 // step, 600 // step, [128])
+        for image, step in ((large, 1), (small, 4))
+    ]
+    pixels = [np.asarray(crop, np.float64) for crop in crops]
+    assert 0 < np.abs(pixels[0] - pixels[1]).mean() < 1
+
+
+@pytest.mark.parametrize(
+    ("train", "args", "expected"),
+    [
+        (False, {}, 2 * 256),
+        (False, {"size": 32}, 192),
+        (True, {}, 915),  # 224 / √(0.08 · 3/4)
+        (True, {"size": 96, "scale": [0.5, 1.0]}, 192),
+    ],
+)
+def test_the_shorter_side_that_a_reduced_photo_needs(
+    train: bool, args: dict[str, Any], expected: int
+) -> None:
+    assert shortest_side(build_transform("imagenet", train, **args, reduced_jpeg=True)) == expected
 
 
 def test_other_modes_become_photos() -> None:

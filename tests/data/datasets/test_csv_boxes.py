@@ -28,6 +28,13 @@ def test_images_are_cut_to_their_boxes_when_asked(tmp_path: Path) -> None:
     assert cut.load(0).tobytes() == whole.load(0).crop((5, 3, 25, 20)).tobytes()
 
 
+def test_boxes_are_in_pixels_of_the_whole_image(tmp_path: Path) -> None:
+    photo(tmp_path / "1.jpg", 1, size=(400, 320))
+    table(tmp_path, BOXED, "1.jpg,a,train,50,250,30,200", "1.jpg,b,train,0,9,0,9")
+    cut = CSVFile(tmp_path, crop=True)
+    assert cut.load_reduced(0, shortest=50).tobytes() == cut.load(0).tobytes()
+
+
 def test_boxes_are_those_of_the_upright_picture(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

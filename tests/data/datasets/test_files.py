@@ -147,6 +147,25 @@ def test_a_subset_reads_its_own_images(root: Path) -> None:
     assert subset.load(1).tobytes() == Given(root).load(2).tobytes()
 
 
+def test_large_photos_are_reduced_for_a_transform(tmp_path: Path) -> None:
+    for i, name in enumerate("bab"):
+        photo(tmp_path / name / f"{i}.jpg", ord(name), i, size=(640, 480))
+
+    class Size:
+        def __init__(self, shortest_side: int | None) -> None:
+            self.shortest_side = shortest_side
+
+        def __call__(self, image: Image.Image) -> torch.Tensor:
+            return torch.tensor(image.size)
+
+    dataset = Given(tmp_path, transform=Size(200))
+    assert dataset[0][0].tolist() == [320, 240]
+    # A subset follows its own transform.
+    for shortest, expected in ((100, [160, 120]), (None, [640, 480])):
+        assert ClassSubset(dataset, [1], Size(shortest))[0][0].tolist() == expected
+    assert ClassSubset(dataset, [1])[0][0].size == dataset.load(0).size == (640, 480)
+
+
 def test_a_contact_sheet_shows_photos(root: Path) -> None:
     dataset = Given(root)
     sheet = np.asarray(contact_sheet(dataset, per_class=1)).astype(int)

@@ -15,7 +15,7 @@ from gcahng import cli
 from gcahng.config import load_config
 from gcahng.data import HuggingFace, build_dataset, verify
 from gcahng.training.experiment import build_experiment
-from tests.data.trees import hugging_face
+from tests.data.trees import hugging_face, photo
 
 hf = pytest.importorskip("datasets", reason='pip install "gcahng[hf]"')
 NAMES = ["ant", "bee", "cat", "dog"]
@@ -50,6 +50,24 @@ def test_images_are_upright_rgb_of_their_row(saved: Path) -> None:
         # The red of a pixel counts the rows of the whole data set.
         assert image.getpixel((0, 0))[0] == train.indices[index]
         assert NAMES[train.indices[index] // 3] == train.classes[label]
+
+
+def test_large_jpegs_are_reduced(tmp_path: Path) -> None:
+    for number in range(8):
+        photo(tmp_path / f"{number}.jpg", number, size=(400, 320))
+    columns = {
+        "image": [str(tmp_path / f"{number}.jpg") for number in range(8)],
+        "label": [0, 0, 1, 1, 2, 2, 3, 3],
+    }
+    features = hf.Features({"image": hf.Image(), "label": hf.ClassLabel(names=NAMES)})
+    made = hf.Dataset.from_dict(columns, features)
+    made.save_to_disk(tmp_path / "paths")
+    bytes_of = [{"bytes": Path(path).read_bytes(), "path": None} for path in columns["image"]]
+    hf.Dataset.from_dict(columns | {"image": bytes_of}, features).save_to_disk(tmp_path / "bytes")
+    for name in ("paths", "bytes"):
+        train = HuggingFace(tmp_path, path=name)
+        assert train.load(0).size == (400, 320)
+        assert train.load_reduced(0, shortest=100).size == (200, 160)
 
 
 def test_a_worker_process_gets_the_same_images(saved: Path) -> None:

@@ -18,11 +18,13 @@ def _adopted(backbone: str, *overrides: str) -> tuple[dict[str, Any], dict[str, 
     settings = [f"embedder.backbone.name={backbone}", "embedder.freeze=[]", *overrides]
     config = adopt_image_settings(load_config("photos", settings))
     assert adopt_image_settings(parse_config(dump_config(config), "config.yaml")) == config
-    return (
-        config.data.transform.train,
-        config.data.transform.test,
-        config.embedder.backbone.args.get("img_size"),
+    transform = config.data.transform
+    # The recipe's own setting is none of the backbone's.
+    train, test = (
+        {key: value for key, value in args.items() if key != "reduced_jpeg"}
+        for args in (transform.train, transform.test)
     )
+    return train, test, config.embedder.backbone.args.get("img_size")
 
 
 @pytest.mark.parametrize(

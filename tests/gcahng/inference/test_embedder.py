@@ -6,8 +6,12 @@ import torch
 from PIL import Image
 
 import gcahng
+from gcahng.data.transforms import RGB
+from gcahng.inference.embed_files import embed_files
 from gcahng.inference.embedder import TrainedEmbedder, load_embedder
+from gcahng.inference.reader import EmbeddedPicture, PictureFile
 from gcahng.runs.loading import embed_split, load_run
+from tests.data.trees import photo
 from tests.gcahng.inference.conftest import write_model
 from tests.models.published_weights import synthetic_state
 
@@ -30,10 +34,32 @@ def test_embeds_files_exactly_as_the_evaluation_does(model_folder: Path, photos:
     run = replace(run, config=with_data_root(run.config, photos))
     for name in ("a", "b"):
         shutil.copytree(photos / "cup", photos / name)
+    for number, folder in enumerate(photos.iterdir()):
+        photo(folder / "large.jpg", number, size=(1000, 800))
     evaluated = embed_split(run)
     paths = evaluated.dataset.paths  # type: ignore[attr-defined]
-    found = load_embedder(model_folder).embed(paths, batch_size=256)
-    assert torch.equal(found, evaluated.embeddings)
+    assert any(path.endswith("large.jpg") for path in paths)
+    model = load_embedder(model_folder)
+    assert torch.equal(model.embed(paths, batch_size=256), evaluated.embeddings)
+    files = embed_files(model, [PictureFile(path) for path in paths])
+    for picture, expected in zip(files, evaluated.embeddings, strict=True):
+        assert isinstance(picture, EmbeddedPicture)
+        torch.testing.assert_close(picture.vector, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_large_jpegs_are_reduced_everywhere(
+    model: TrainedEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, seen = tmp_path / "large.jpg", []
+    photo(path, 1, size=(1000, 800))
+    convert = RGB.forward
+    monkeypatch.setattr(
+        RGB, "forward", lambda step, image: (seen.append(image.size), convert(step, image))[1]
+    )
+    model.embed(path)
+    list(embed_files(model, [PictureFile(str(path))], thumbnails=True))
+    model.embed(Image.open(path))
+    assert seen == [(250, 200), (250, 200), (1000, 800)]
 
 
 def test_one_image_is_a_row(model: TrainedEmbedder, photos: Path) -> None:

@@ -16,6 +16,7 @@ from gcahng.inference.rows import picture_id
 from gcahng.inference.store import PictureStore
 from gcahng.server import finder as finder_module
 from gcahng.server.finder import Finder
+from tests.data.trees import photo
 from tests.gcahng.server.conftest import EACH, MADE, QUOTED, client_of, draw, find_in, index
 
 
@@ -60,6 +61,16 @@ def test_an_upload_finds_what_the_command_line_finds(
         "split": None,
         "similarity": pytest.approx(1, abs=1e-5),
     }
+
+
+def test_a_large_upload_is_read_as_the_index_reads_it(
+    client: TestClient, model: Path, store: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "large.jpg"
+    photo(file, 1, size=(1000, 800))
+    found = client.post("/search?k=3", content=file.read_bytes()).json()["neighbours"]
+    expected = load_embedder(model).search(PictureStore(store), file, 3)
+    assert [one["similarity"] for one in found] == [near.similarity for near in expected]
 
 
 def test_an_indexed_picture_finds_others(client: TestClient, photos: Path, store: Path) -> None:
