@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from gcahng.builders.images import open_plain
@@ -234,6 +233,11 @@ def run_device(config: ExperimentConfig) -> torch.device:
     Where the device is missing, such as `devices: [1]` on a machine with one GPU: the first of the
     same kind, else the CPU.
     """
+    if config.fabric.accelerator == "cpu" or not torch.accelerator.is_available():
+        return torch.device("cpu")
+    # Its import takes as long as that of torch.
+    from lightning_fabric import Fabric
+
     for devices in (config.fabric.devices, 1):
         with suppress(RuntimeError, TypeError, ValueError):
             return Fabric(accelerator=config.fabric.accelerator, devices=devices).device

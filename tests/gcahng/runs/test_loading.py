@@ -199,9 +199,11 @@ def test_a_run_is_opened_on_its_configured_device(
                 raise ValueError("no such device")
             self.device = torch.device("cuda", chosen[0])
 
-    monkeypatch.setattr("gcahng.runs.loading.Fabric", Machine)
+    monkeypatch.setattr("lightning_fabric.Fabric", Machine)
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: there > 0)
     config = load_config("digits", [f"fabric.devices={devices}"])
     assert run_device(config) == torch.device(expected)
+    assert run_device(load_config("digits", ["fabric.accelerator=cpu"])) == torch.device("cpu")
 
 
 def test_code_named_by_a_run_is_not_imported_to_continue_it(
