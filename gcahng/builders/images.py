@@ -151,8 +151,16 @@ def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageData
     with blame_setting("data.args"):
         for name in {"name", "root", "split", "transform"} & config.data.args.keys():
             raise ValueError(f"{name!r} is not an argument of the data set here; see data.{name}")
-    with blame_setting("data.args" if config.data.args else "data"):
-        dataset = build_dataset(config.data.name, split, data_root(config), **config.data.args)
+    root = data_root(config)
+    try:
+        with blame_setting("data.args" if config.data.args else "data"):
+            dataset = build_dataset(config.data.name, split, root, **config.data.args)
+    except FileNotFoundError as error:
+        if config.data.root is not None:
+            raise
+        raise FileNotFoundError(
+            f"{error} data.root is not set, so data sets are looked for in '{root}'."
+        ) from error
     dataset.transform = transform_of(config, dataset, augment)
     return dataset
 

@@ -254,7 +254,10 @@ class PictureStore:
         with explain_condition(where):
             rows = (query.where(condition, prefilter=True) if condition else query).to_list()
         return [
-            Neighbour(**{name: row[name] for name in SHOWN}, similarity=1 - row["_distance"])
+            # Rounding leaves a distance of -1e-7 between a vector and itself.
+            Neighbour(
+                **{name: row[name] for name in SHOWN}, similarity=1 - max(0, row["_distance"])
+            )
             for row in rows
         ]
 

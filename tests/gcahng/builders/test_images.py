@@ -48,6 +48,15 @@ def test_a_closed_set_is_said_everywhere(
     assert (results["test_classes_trained_on"], results["test_classes"]) == (2, 3)
 
 
+def test_a_forgotten_root_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GCAHNG_DATA", str(tmp_path / "x"))
+    said = rf"^There is no folder '{tmp_path}/x': expected one folder of images per class, .*\."
+    with pytest.raises(FileNotFoundError, match=rf"{said} data\.root is not set, so .* '.*/x'\.$"):
+        build_splits(load_config("photos"))
+    with pytest.raises(FileNotFoundError, match=rf"{said}$"):
+        build_splits(load_config("photos", [f"data.root={tmp_path / 'x'}"]))
+
+
 def test_disjoint_classes_are_not_mentioned() -> None:
     assert build_splits(load_config("digits")).shared_classes == []
 

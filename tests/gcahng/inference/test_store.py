@@ -45,6 +45,13 @@ def test_finds_what_a_loop_finds(k: int, store: PictureStore, vectors: torch.Ten
     torch.testing.assert_close(measured, expected[order], atol=1e-5, rtol=0)
 
 
+def test_a_vector_is_no_more_than_equal_to_itself(
+    store: PictureStore, vectors: torch.Tensor
+) -> None:
+    found = [store.search(vector, 1)[0].similarity for vector in vectors]
+    assert 1 - 1e-6 < min(found) <= max(found) <= 1
+
+
 @pytest.mark.parametrize(
     ("where", "count"),
     [
