@@ -77,10 +77,12 @@ class Pages:
         """`/health`: whether searches work, and in what."""
         try:
             return _json(await run_in_threadpool(self._finder.health))
+        except HTTPException as error:
+            sentence = error.detail
         # A store that was deleted or cannot be reached raises many kinds of errors.
         except Exception as error:
             sentence = f"the store cannot be read: {first_line(error)}"
-            return _json({"status": "error", "error": sentence}, 503)
+        return _json({"status": "error", "error": sentence}, 503)
 
     async def labels(self, request: Request) -> Response:
         """`/labels`: the classes with their numbers of pictures."""

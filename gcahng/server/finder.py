@@ -18,6 +18,7 @@ from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.reader import FileState, PictureFile, known_formats
 from gcahng.inference.rows import SHOWN
 from gcahng.inference.store import PictureStore, quoted
+from gcahng.reasons import first_line
 
 # Seconds after which a request looks for what other processes have written to the store.
 REFRESH = 2.0
@@ -63,7 +64,12 @@ class Finder:
         """The store as it is now, or was a moment ago."""
         with self._lock:
             if time.monotonic() - self._refreshed >= REFRESH:
-                self._store.refresh()
+                try:
+                    self._store.refresh()
+                # One that was deleted or cannot be reached raises many kinds of errors.
+                except Exception as error:
+                    sentence = f"the store cannot be read: {first_line(error)}"
+                    raise HTTPException(503, sentence) from error
                 self._refreshed = time.monotonic()
         return self._store
 

@@ -1,6 +1,7 @@
 """What each address answers."""
 
 import io
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from gcahng.inference.store import PictureStore
 from gcahng.server import finder as finder_module
 from gcahng.server.finder import Finder
 from tests.data.trees import photo
+from tests.gcahng.inference.conftest import write_model
 from tests.gcahng.server.conftest import EACH, MADE, QUOTED, client_of, draw, find_in, index
 
 
@@ -146,6 +148,28 @@ def test_a_store_indexed_meanwhile_is_seen(
         assert client.get("/labels").json() == {"labels": [{"label": "pan", "pictures": 1}]}
         assert client.get(f"/thumbnail/{_id(photos, 'cup/1.jpg')}").status_code == 404
         assert client.get("/health").json()["pictures"] == 1
+
+
+def test_a_store_made_anew_with_another_model(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, store, other = tmp_path / "photos", tmp_path / "store", tmp_path / "other"
+    draw(photos / "cup" / "1.jpg", "red")
+    index(photos, model, store)
+    monkeypatch.setattr(finder_module, "REFRESH", 0.0)
+    with client_of(find_in(store)) as client:
+        write_model(other, 1)
+        shutil.rmtree(store)
+        index(photos, other, store)
+        answers = [
+            client.get("/health"),
+            client.get("/labels"),
+            client.get(f"/search?id={_id(photos, 'cup/1.jpg')}"),
+            client.post("/search", content=(photos / "cup" / "1.jpg").read_bytes()),
+        ]
+    assert {answer.status_code for answer in answers} == {503}
+    (sentence,) = {answer.json()["error"] for answer in answers}
+    assert sentence.startswith("the store cannot be read: ")
 
 
 def test_a_store_without_pictures(tmp_path: Path, model: Path) -> None:
