@@ -22,7 +22,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 PUBLISHED_RESIZE_RATIO = 256 / 224
 # The narrowest crop of torchvision's random resized crop is three quarters as wide as high.
 NARROWEST = 3 / 4
-# Enough for a thumbnail, of which some are made from the same reading.
+# At least the side of a thumbnail (`gcahng.inference.reader`), which is made from the same decoded
+# image when photos are indexed.
 LEAST_SIDE = 192
 
 
@@ -77,7 +78,7 @@ class ReducedPhoto(v2.Compose):
 
     Args:
         steps: The transforms, applied in turn.
-        shortest_side: The fewest pixels that the shorter side of a large photo needs.
+        shortest_side: Minimum length of the shorter side of a large photo, in pixels.
     """
 
     def __init__(self, steps: Sequence[nn.Module], shortest_side: int) -> None:
@@ -145,8 +146,8 @@ def imagenet(
         mean: Mean of each channel, for values in [0, 1].
         std: Standard deviation of each channel, for values in [0, 1].
         reduced_jpeg: Decode a large JPEG file at 1/2, 1/4 or 1/8 of its size, which takes a
-            fraction of the time: the smallest at which the image to be resized for testing still
-            has twice the pixels across, and the smallest training crop as many as the output.
+            fraction of the time. For testing, the shorter side keeps at least twice `resize`
+            pixels; for training, the smallest crop keeps at least `size`; never below 192.
 
     Returns:
         A transform from a PIL image or a uint8 tensor to float32 `[3, size, size]`.

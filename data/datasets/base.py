@@ -16,10 +16,10 @@ Transform = Callable[[Any], Tensor]
 
 
 def shortest_side(transform: Transform | None) -> int | None:
-    """The fewest pixels that the shorter side of a large image needs for a transform.
+    """The length that the shorter side of a large image needs for a transform, in pixels.
 
-    It is the transform's attribute `shortest_side`. None: the transform has none, and takes images
-    as they are.
+    It is the transform's attribute `shortest_side`. None: it has none, and images are read at full
+    size.
     """
     side: int | None = getattr(transform, "shortest_side", None)
     return side
@@ -96,21 +96,25 @@ class ImageDataset(Dataset[tuple[Any, int]], ABC):
     def load_reduced(self, index: int, shortest: int) -> RawImage:
         """Return the raw image, or a smaller version of it that takes less time to read.
 
-        For transforms that reduce large images (`shortest_side`).
+        Called instead of `load` if the transform has a `shortest_side`. Override it if your files
+        are large JPEGs (`read_image`); by default, the image has its full size.
 
         Args:
             index: Of the image.
-            shortest: The fewest pixels of its shorter side, if the raw image has more.
+            shortest: Minimum length of its shorter side; a smaller image is returned unchanged.
         """
         return self.load(index)
+
+    def load_for(self, index: int, shortest: int | None) -> RawImage:
+        """Return the raw image for a transform with this `shortest_side`."""
+        return self.load(index) if shortest is None else self.load_reduced(index, shortest)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
-        label, shortest = int(self.labels[index]), shortest_side(self.transform)
-        image = self.load(index) if shortest is None else self.load_reduced(index, shortest)
-        return image if self.transform is None else self.transform(image), label
+        image = self.load_for(index, shortest_side(self.transform))
+        return image if self.transform is None else self.transform(image), int(self.labels[index])
 
     def __repr__(self) -> str:
         return (

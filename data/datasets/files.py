@@ -136,8 +136,10 @@ class FileDataset(ImageDataset):
     def load_reduced(self, index: int, shortest: int) -> Image.Image:
         """Return the image as `load` does; a large JPEG without a box is decoded at a reduced size.
 
-        See `read_image`.
+        See `read_image`. A subclass that overrides `load` alone gets images of full size.
         """
+        if type(self).load is not FileDataset.load:
+            return self.load(index)
         return self._read(index, shortest)
 
     def _read(self, index: int, shortest: int | None = None) -> Image.Image:

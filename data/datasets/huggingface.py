@@ -125,7 +125,12 @@ class HuggingFace(ImageDataset):
         return self._read(index)
 
     def load_reduced(self, index: int, shortest: int) -> Image.Image:
-        """Return the image as `load` does; a large JPEG is decoded at a reduced size."""
+        """Return the image as `load` does; a large JPEG is decoded at a reduced size.
+
+        A subclass that overrides `load` alone gets images of full size.
+        """
+        if type(self).load is not HuggingFace.load:
+            return self.load(index)
         return self._read(index, shortest)
 
     def _read(self, index: int, shortest: int | None = None) -> Image.Image:

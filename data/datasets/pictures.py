@@ -45,7 +45,7 @@ def read_image(
         path: A file in any format that Pillow reads; of an animation, the first frame is used.
         advice: Ends the error message with what the user can do.
         shortest: Decode a JPEG at 1/2, 1/4 or 1/8 of its size, the smallest at which its shorter
-            side has at least so many pixels; None: as it is. Other formats are decoded as they are.
+            side has at least so many pixels. None, and other formats: at full size.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -128,7 +128,7 @@ def _decode(image: Image.Image, shortest: int | None) -> Image.Image:
     A copy takes a fifth of the time of reading a photo of 12 megapixels.
     """
     if shortest is not None:
-        # Only for a JPEG, whose decoder combines pixels before it computes them.
+        # It has an effect on JPEGs only, whose decoder can compute a smaller image directly.
         image.draft(None, (shortest, shortest))
     if image.mode != "RGB" or image.format not in ("JPEG", "MPO"):
         return upright_rgb(image)

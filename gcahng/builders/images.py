@@ -156,10 +156,10 @@ def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageData
         with blame_setting("data.args" if config.data.args else "data"):
             dataset = build_dataset(config.data.name, split, root, **config.data.args)
     except FileNotFoundError as error:
-        if config.data.root is not None:
+        if config.data.root is not None or f"'{root}" not in str(error):
             raise
         raise FileNotFoundError(
-            f"{error} data.root is not set, so data sets are looked for in '{root}'."
+            f"{error} data.root (or --root) is not set, so data sets are looked for in '{root}'."
         ) from error
     dataset.transform = transform_of(config, dataset, augment)
     return dataset

@@ -118,7 +118,14 @@ def load_baseline(name: str, weights: str | None = None) -> Baseline:
         ) from error
     embedder = Embedder(backbone, int(backbone.out_channels))  # type: ignore[arg-type]
     embedder.fc = nn.Identity()
-    settings = ["generator=null", "embedder.freeze=[]", f"embedder.dim={embedder.embedding_dim}"]
+    settings = [
+        "generator=null",
+        "embedder.freeze=[]",
+        f"embedder.dim={embedder.embedding_dim}",
+        # As the backbones of timm and torchvision, and as published.
+        "data.transform.train.reduced_jpeg=false",
+        "data.transform.test.reduced_jpeg=false",
+    ]
     # The packaged file: a user's folder may have a photos.yaml of its own.
     config = load_config(
         str(EXPERIMENTS / "photos.yaml"), [*settings, f"embedder.backbone.name={name}"]

@@ -155,7 +155,7 @@ def _data(config: ExperimentConfig, figures: dict[str, Any] | None) -> str:
 
 def _input(steps: Preprocessing) -> str:
     """The image transform in words."""
-    words = []
+    words = [] if steps.shortest_side is None else ["large JPEGs decoded at a reduced size"]
     if steps.resize is not None:
         words.append(f"shorter side resized to {steps.resize} pixels")
     if steps.size is not None:

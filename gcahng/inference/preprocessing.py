@@ -6,6 +6,7 @@ from typing import Any
 
 from torchvision.transforms import v2
 
+from gcahng.data.datasets.base import shortest_side
 from gcahng.data.elongated import ResizeAndCrop
 
 # Pillow's number of the filter with which `ResizeAndCrop` resizes.
@@ -22,6 +23,8 @@ class Preprocessing:
         size: Side of the crop; None: not cropped.
         mean: Of each channel, subtracted from values in [0, 1]; empty: not normalised.
         std: Of each channel, divided by afterwards; empty: not normalised.
+        shortest_side: Length that the shorter side keeps where large JPEGs are decoded at a reduced
+            size; None: they are not. `preprocessor_config.json` cannot say it.
     """
 
     rgb: bool = False
@@ -29,6 +32,7 @@ class Preprocessing:
     size: int | None = None
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    shortest_side: int | None = None
 
     def huggingface(self) -> dict[str, Any]:
         """The same as the content of a `preprocessor_config.json`.
@@ -61,7 +65,7 @@ def preprocessing_of(transform: Callable[..., Any]) -> Preprocessing:
     Example:
         >>> from gcahng.data import build_transform
         >>> preprocessing_of(build_transform("glyphs", train=False))
-        Preprocessing(rgb=False, resize=None, size=32, mean=(), std=())
+        Preprocessing(rgb=False, resize=None, size=32, mean=(), std=(), shortest_side=None)
     """
     steps = transform.transforms if isinstance(transform, v2.Compose) else [transform]
     rgb = any(isinstance(step, v2.RGB) for step in steps)
@@ -75,4 +79,4 @@ def preprocessing_of(transform: Callable[..., Any]) -> Preprocessing:
             size = step.size[0]
         elif isinstance(step, v2.Normalize):
             mean, std = tuple(step.mean), tuple(step.std)
-    return Preprocessing(rgb, resize, size, mean, std)
+    return Preprocessing(rgb, resize, size, mean, std, shortest_side(transform))

@@ -256,7 +256,7 @@ class PictureStore:
         return [
             # Rounding leaves a distance of -1e-7 between a vector and itself.
             Neighbour(
-                **{name: row[name] for name in SHOWN}, similarity=1 - max(0, row["_distance"])
+                **{name: row[name] for name in SHOWN}, similarity=min(1 - row["_distance"], 1.0)
             )
             for row in rows
         ]

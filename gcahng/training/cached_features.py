@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from gcahng.data import AugmentedView, ClassSubset, FileDataset, ImageDataset
+from gcahng.data.datasets.base import shortest_side
 from gcahng.evaluation.evaluate import BATCH_SIZE, embed
 from gcahng.training.cache import computed_by, keep, kept, locked, weights_of
 
@@ -111,7 +112,7 @@ def _restore(path: Path, rows: int) -> Tensor | None:
 
 def _identity(dataset: ImageDataset) -> Iterator[bytes]:
     """What identifies the images of a data set, in order."""
-    chosen = np.arange(len(dataset))
+    chosen, shortest = np.arange(len(dataset)), shortest_side(dataset.transform)
     while isinstance(dataset, ClassSubset):
         chosen, dataset = dataset.indices.numpy()[chosen], dataset.dataset
     yield _code(dataset)
@@ -119,7 +120,7 @@ def _identity(dataset: ImageDataset) -> Iterator[bytes]:
         if isinstance(dataset, FileDataset):
             yield _file_identity(dataset, index)
         else:
-            image = np.asarray(dataset.load(index))
+            image = np.asarray(dataset.load_for(index, shortest))
             yield f"{image.shape} {image.dtype}".encode() + image.tobytes()
 
 

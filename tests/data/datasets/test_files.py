@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from gcahng.data import ClassSubset, FileDataset, Listing, build_transform, contact_sheet
 from gcahng.data.contact_sheet import GAP, HEADER, TILE
+from gcahng.data.datasets.base import shortest_side
 from gcahng.data.datasets.listing import shorten
 from tests.data.trees import photo
 
@@ -164,6 +165,22 @@ def test_large_photos_are_reduced_for_a_transform(tmp_path: Path) -> None:
     for shortest, expected in ((100, [160, 120]), (None, [640, 480])):
         assert ClassSubset(dataset, [1], Size(shortest))[0][0].tolist() == expected
     assert ClassSubset(dataset, [1])[0][0].size == dataset.load(0).size == (640, 480)
+
+
+def test_a_subclass_with_its_own_images_keeps_them(tmp_path: Path) -> None:
+    class Black(Given):
+        def load(self, index: int) -> Image.Image:
+            return Image.new("RGB", super().load(index).size)
+
+    for i, name in enumerate("bab"):
+        photo(tmp_path / name / f"{i}.jpg", ord(name), i, size=(640, 480))
+    black = build_transform("imagenet", train=False, size=32, mean=[0.0] * 3, reduced_jpeg=True)
+    assert not Black(tmp_path, transform=black)[0][0].any()
+    assert Given(tmp_path, transform=black)[0][0].any()
+    # As a worker process gets it.
+    again = pickle.loads(pickle.dumps(black))
+    assert torch.equal(again(Given(tmp_path).load(0)), black(Given(tmp_path).load(0)))
+    assert shortest_side(again) == 192
 
 
 def test_a_contact_sheet_shows_photos(root: Path) -> None:

@@ -72,13 +72,21 @@ def test_a_photo_is_decoded_without_a_copy(
         (1, (40, 30)),
     ],
 )
-@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize(
+    ("mode", "suffix", "progressive"),
+    [("RGB", "jpg", False), ("L", "jpg", False), ("CMYK", "jpg", True), ("RGB", "mpo", False)],
+)
 def test_a_jpeg_is_decoded_at_a_reduced_size(
-    tmp_path: Path, shortest: int | None, size: tuple[int, int], mode: str
+    tmp_path: Path,
+    shortest: int | None,
+    size: tuple[int, int],
+    mode: str,
+    suffix: str,
+    progressive: bool,
 ) -> None:
-    path, exif = tmp_path / "photo.jpg", Image.Exif()
+    path, exif = tmp_path / f"photo.{suffix}", Image.Exif()
     exif[ORIENTATION] = 6
-    noisy(320, 240).convert(mode).save(path, exif=exif)
+    noisy(320, 240).convert(mode).save(path, exif=exif, progressive=progressive)
     turned = size[::-1]
     for image in (
         read_image(path, shortest=shortest),

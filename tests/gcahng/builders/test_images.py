@@ -51,10 +51,19 @@ def test_a_closed_set_is_said_everywhere(
 def test_a_forgotten_root_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GCAHNG_DATA", str(tmp_path / "x"))
     said = rf"^There is no folder '{tmp_path}/x': expected one folder of images per class, .*\."
-    with pytest.raises(FileNotFoundError, match=rf"{said} data\.root is not set, so .* '.*/x'\.$"):
+    with pytest.raises(
+        FileNotFoundError, match=rf"{said} data\.root \(or --root\) is not set, so .* '.*/x'\.$"
+    ):
         build_splits(load_config("photos"))
     with pytest.raises(FileNotFoundError, match=rf"{said}$"):
         build_splits(load_config("photos", [f"data.root={tmp_path / 'x'}"]))
+
+    def from_the_hub(*_: object, **__: object) -> None:
+        raise FileNotFoundError("The data set 'user/repo' cannot be loaded.")
+
+    monkeypatch.setattr("gcahng.builders.images.build_dataset", from_the_hub)
+    with pytest.raises(FileNotFoundError, match=r"^The data set 'user/repo' cannot be loaded\.$"):
+        build_splits(load_config("photos"))
 
 
 def test_disjoint_classes_are_not_mentioned() -> None:

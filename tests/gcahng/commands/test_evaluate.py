@@ -13,6 +13,7 @@ from PIL import Image
 from gcahng import cli, load_embedder, retrieval_metrics
 from gcahng.data import build_dataset
 from gcahng.evaluation.evaluate import embed
+from gcahng.inference.baseline import load_baseline
 from gcahng.models import build_backbone
 from tests.models.published_weights import synthetic_state
 
@@ -126,6 +127,11 @@ def test_shared_and_published_models_are_judged(
     status, said = call(published, "--data", "folder", "--root", photos)
     assert status == 0, said
     assert f"{published}; test split of {photos.name}, 4 classes, 12 images, %" in said
+
+
+def test_a_backbone_of_ours_reads_photos_at_full_size() -> None:
+    test = load_baseline(LITE, WEIGHTS).config.data.transform.test
+    assert test["reduced_jpeg"] is False
 
 
 @pytest.mark.parametrize(

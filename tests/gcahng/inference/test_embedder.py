@@ -6,10 +6,10 @@ import torch
 from PIL import Image
 
 import gcahng
-from gcahng.data.transforms import RGB
+from gcahng.data.transforms import LEAST_SIDE, RGB
 from gcahng.inference.embed_files import embed_files
 from gcahng.inference.embedder import TrainedEmbedder, load_embedder
-from gcahng.inference.reader import EmbeddedPicture, PictureFile
+from gcahng.inference.reader import THUMBNAIL, EmbeddedPicture, PictureFile
 from gcahng.runs.loading import embed_split, load_run
 from tests.data.trees import photo
 from tests.gcahng.inference.conftest import write_model
@@ -60,6 +60,8 @@ def test_large_jpegs_are_reduced_everywhere(
     list(embed_files(model, [PictureFile(str(path))], thumbnails=True))
     model.embed(Image.open(path))
     assert seen == [(250, 200), (250, 200), (1000, 800)]
+    # The thumbnail is made from the same decoded image.
+    assert LEAST_SIDE >= THUMBNAIL
 
 
 def test_one_image_is_a_row(model: TrainedEmbedder, photos: Path) -> None:

@@ -23,6 +23,11 @@ from gcahng.inference.preprocessing import Preprocessing, preprocessing_of
             {"size": 64, "resize": 70, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]},
             Preprocessing(True, 70, 64, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)),
         ),
+        (
+            "imagenet",
+            {"size": 98, "resize": 100, "mean": [0.5], "std": [0.2], "reduced_jpeg": True},
+            Preprocessing(True, 100, 98, (0.5,), (0.2,), shortest_side=200),
+        ),
     ],
 )
 def test_steps_of_every_transform(name: str, args: dict[str, Any], steps: Preprocessing) -> None:

@@ -93,6 +93,14 @@ def test_the_card_of_a_model_with_classes_of_the_user() -> None:
     )
 
 
+def test_the_card_tells_that_jpegs_are_reduced() -> None:
+    sentence = "large JPEGs decoded at a reduced size"
+    for shortest in (None, 192):
+        steps = Preprocessing(shortest_side=shortest)
+        card = model_card(load_config("photos"), None, steps, "me/mine")
+        assert (sentence in card) == (shortest is not None)
+
+
 def test_license(digits_run: Path, shared: Path) -> None:
     model = load_embedder(digits_run)
     model.save_pretrained(shared, license="mit")

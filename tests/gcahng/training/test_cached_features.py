@@ -28,11 +28,12 @@ class Mean(nn.Module):
         return self.factor * images.mean(dim=(2, 3))
 
 
-def photos(root: Path, *, size: int = 16) -> ImageDataset:
+def photos(root: Path, *, size: int = 16, reduced_jpeg: bool = False) -> ImageDataset:
     if not root.exists():
         for number in range(12):
             photo(root / f"class {number % 4}" / f"{number}.jpg", number)
-    return Folder(root, "train", build_transform("imagenet", train=False, size=size))
+    transform = build_transform("imagenet", train=False, size=size, reduced_jpeg=reduced_jpeg)
+    return Folder(root, "train", transform)
 
 
 def computed(
@@ -87,6 +88,7 @@ def test_so_are_other_weights_transforms_settings_and_images(tmp_path: Path) -> 
     assert computed(tmp_path, dataset, Mean(2.0)) == whole
     assert computed(tmp_path, dataset, Mean().double()) == whole
     assert computed(tmp_path, photos(tmp_path / "photos", size=8)) == whole
+    assert computed(tmp_path, photos(tmp_path / "photos", reduced_jpeg=True)) == whole
     assert computed(tmp_path, dataset, settings={"pooling": "max"}) == whole
     part = ClassSubset(dataset, [0], dataset.transform)
     assert computed(tmp_path, part) == 3 * len(part)
