@@ -37,7 +37,8 @@ class Claim:
     """
 
     def __init__(self, file: Path, end_if_lost: bool = False) -> None:
-        self.file, self.end_if_lost = file, end_if_lost
+        # Absolute, so that it stays the same file if the process changes its folder.
+        self.file, self.end_if_lost = file.absolute(), end_if_lost
         self.released = threading.Event()
         self.thread = threading.Thread(target=self._touch, daemon=True)
         self.thread.start()

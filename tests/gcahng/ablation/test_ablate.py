@@ -236,6 +236,7 @@ def test_jobs_fill_the_cores(write_grid: WriteGrid, monkeypatch: pytest.MonkeyPa
     claim = take_claim(run.claim)
     assert claim is not None
     share = pool.Pool(2)._environment(run, claim)
+    claim.release()
     assert share["OMP_NUM_THREADS"] == "4"
 
 
