@@ -129,7 +129,7 @@ def test_shared_and_published_models_are_judged(
     assert f"{published}; test split of {photos.name}, 4 classes, 12 images, %" in said
 
 
-def test_a_backbone_of_ours_reads_photos_at_full_size() -> None:
+def test_a_backbone_is_judged_on_photos_at_full_size() -> None:
     test = load_baseline(LITE, WEIGHTS).config.data.transform.test
     assert test["reduced_jpeg"] is False
 
