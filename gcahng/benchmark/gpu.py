@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim import AdamW
 
 from gcahng.benchmark.drawn_vectors import CLASS_SIZE, draw_vectors
-from gcahng.benchmark.measure import MIB, Work, device_name, median_seconds
+from gcahng.benchmark.measure import MIB, Work, device_name, median_times, time_in_turn
 from gcahng.benchmark.report import report_benchmark
 from gcahng.benchmark.retrieval import KS, SPREAD
 from gcahng.benchmark.workloads import SHAPES, Shape, Variant, build_generator
@@ -119,7 +119,7 @@ def _retrieval_seconds(repetitions: int, device: torch.device) -> float:
     def run() -> None:
         retrieval_metrics(embeddings, labels, KS)
 
-    return median_seconds({"retrieval": run}, repetitions, device)["retrieval"]
+    return median_times(time_in_turn({"retrieval": run}, repetitions, device)["retrieval"]).seconds
 
 
 def _measure(
@@ -137,7 +137,8 @@ def _measure(
     labels = torch.arange(shape.classes).repeat(shape.samples)
     parts = _parts(steps["step"], shape, images, labels, autocast)
     whole = {name: partial(_take, step, images, labels) for name, step in steps.items()}
-    seconds = median_seconds({**parts, **whole}, repetitions, device)
+    times = time_in_turn({**parts, **whole}, repetitions, device)
+    seconds = {name: median_times(found).seconds for name, found in times.items()}
     before = torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)
     steps["step"](images, labels)

@@ -3,10 +3,12 @@
 import json
 import platform
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -15,6 +17,7 @@ from gcahng.training.clock import timed
 
 Work = Callable[[], None]
 MIB = 2**20
+CPU = torch.device("cpu")
 
 
 @contextmanager
@@ -28,10 +31,26 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def median_seconds(
-    work: Mapping[str, Work], repetitions: int, device: torch.device
-) -> dict[str, float]:
-    """Median run time of several functions, after one warm-up run each.
+class Times(NamedTuple):
+    """How long one run of a function, or the median run, took."""
+
+    seconds: float
+    """By the wall clock."""
+    cpu: float
+    """CPU time of this process over all its threads, in seconds."""
+
+
+def time_once(run: Work, device: torch.device = CPU) -> Times:
+    """Measure one run, a device's part included."""
+    cpu = time.process_time()
+    seconds, _ = timed(run, device)
+    return Times(seconds, time.process_time() - cpu)
+
+
+def time_in_turn(
+    work: Mapping[str, Work], repetitions: int, device: torch.device, warm_up: bool = True
+) -> dict[str, list[Times]]:
+    """Measure several functions.
 
     The functions take turns, so that a machine that slows down affects all of them equally.
 
@@ -39,17 +58,43 @@ def median_seconds(
         work: Functions by name.
         repetitions: Timed runs of each.
         device: Device to synchronize with.
+        warm_up: Whether to run each once before; default True.
 
     Returns:
-        Seconds by name.
+        The times of each run, by name.
     """
-    for run in work.values():
-        run()
-    seconds: dict[str, list[float]] = {name: [] for name in work}
+    if warm_up:
+        for run in work.values():
+            run()
+    times: dict[str, list[Times]] = {name: [] for name in work}
     for _ in range(repetitions):
         for name, run in work.items():
-            seconds[name].append(timed(run, device)[0])
-    return {name: median(found) for name, found in seconds.items()}
+            times[name].append(time_once(run, device))
+    return times
+
+
+def median_times(times: Sequence[Times]) -> Times:
+    """Median of the seconds, and of the CPU seconds.
+
+    Example:
+        >>> median_times([Times(1, 1), Times(2, 4), Times(9, 3)])
+        Times(seconds=2, cpu=3)
+    """
+    return Times(*(median(values) for values in zip(*times, strict=True)))
+
+
+def median_ratio(above: Sequence[Times], below: Sequence[Times], device: torch.device) -> float:
+    """Median of the ratios of runs that were measured in turn.
+
+    On a CPU it is the ratio of CPU seconds, which other programs on the machine change little; on
+    a GPU of the seconds, since the CPU time would not include the GPU.
+
+    Example:
+        >>> median_ratio([Times(1, 4), Times(1, 6)], [Times(2, 2), Times(2, 2)], CPU)
+        2.5
+    """
+    clock = "cpu" if device.type == "cpu" else "seconds"
+    return median(getattr(a, clock) / getattr(b, clock) for a, b in zip(above, below, strict=True))
 
 
 def peak_mib(run: Work, device: torch.device) -> float:

@@ -10,9 +10,11 @@ from rich.console import Console
 from gcahng.benchmark.measure import (
     device_name,
     find_device,
-    median_seconds,
+    median_ratio,
+    median_times,
     peak_mib,
     plain_products,
+    time_in_turn,
     torch_threads,
 )
 from gcahng.benchmark.report import report_benchmark
@@ -37,6 +39,7 @@ COLUMNS = (
     Column("variant", "variant"),
     Column("dropout", "dropout"),
     Column("seconds", "seconds", "number"),
+    Column("cpu", "CPU s", "number"),
     Column("speedup", "× faster", "number"),
     Column("floor", "% of floor", "percent"),
     Column("mib", "peak MiB", "mib"),
@@ -44,14 +47,16 @@ COLUMNS = (
 )
 
 NOTES = (
-    "Seconds: median over interleaved runs in one process. Measured is the hard-negative part of a "
-    "training step, forward and backward of both graph passes; 'whole step' adds three optimizers "
-    "and a linear embedder.",
+    "Seconds, CPU s (of all threads): medians of interleaved runs in one process. Measured is the "
+    "hard-negative part of a training step, forward and backward of both graph passes; 'whole "
+    "step' adds three optimizers and a linear embedder.",
     "× faster, × leaner: the figure of the first message-passing row with the same dropout and "
     "scope, divided by that of the row. Both paths are this project's own code.",
     "% of floor: the least time for the matrix products that the algebra needs, at the rate of "
     "plain float32 products measured in turn with the variants, divided by the time taken; each "
     "pair counts once.",
+    "× faster and % of floor are medians of ratios of runs that follow one another, on a CPU of "
+    "their CPU seconds.",
     "one pass: `generator.passes: one`, a variant of the method that is not the published one; its "
     "floor counts the products of that variant.",
     "With independent dropout, the dense path computes an edge and its mirror once while their "
@@ -126,26 +131,23 @@ def _measure(
         for v in variants
     }
     products, flops = plain_products(device)
-    seconds = median_seconds({**work, "products": products}, repetitions, device)
-    rate = flops / seconds["products"]
+    times = time_in_turn({**work, "products": products}, repetitions, device)
     rows: dict[Variant, dict[str, Any]] = {}
     for v in variants:
-        row: dict[str, Any] = {
-            "variant": v.title,
-            "dropout": v.dropout,
-            "seconds": seconds[v.title],
-        }
+        found = times[v.title]
+        row = {"variant": v.title, "dropout": v.dropout, **median_times(found)._asdict()}
         if v not in STEPS:
             row["mib"] = peak_mib(work[v.title], device)
         if v not in STEPS and not v.bfloat16:
-            row["floor"] = matmul_flops(shape, v.passes) / rate / seconds[v.title]
+            needed = matmul_flops(shape, v.passes) / flops
+            row["floor"] = needed * median_ratio(times["products"], found, device)
         rows[v] = row
         reference = rows.get(_reference(v))
         if reference is not None:
-            row["speedup"] = reference["seconds"] / row["seconds"]
+            row["speedup"] = median_ratio(times[_reference(v).title], found, device)
             if "mib" in row:
                 row["leaner"] = reference["mib"] / row["mib"]
-    return list(rows.values()), rate
+    return list(rows.values()), flops / median_times(times["products"]).seconds
 
 
 def _reference(variant: Variant) -> Variant:

@@ -4,7 +4,6 @@ Process 0 computes the whole batch alone while the others wait, then all compute
 turn, so that a machine that slows down affects both equally.
 """
 
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -13,8 +12,8 @@ from typing import Any
 import torch
 from torch import distributed as dist
 
-from gcahng.benchmark.measure import Work, peak_mib
-from gcahng.benchmark.workers import CPU, Job, work
+from gcahng.benchmark.measure import CPU, Times, Work, peak_mib, time_once
+from gcahng.benchmark.workers import Job, work
 from gcahng.benchmark.workloads import (
     SMALL,
     Shape,
@@ -70,10 +69,10 @@ def _measure(shape: Shape, part: str, repetitions: int) -> dict[str, Any]:
             if name not in works:
                 continue
             TRAFFIC.clear()
-            wall, cpu = _time(works[name], name)
+            times = _time(works[name], name)
             if repetition:  # the first is the warm-up
-                found[name]["seconds"].append(wall)
-                found[name]["cpu"].append(cpu)
+                found[name]["seconds"].append(times.seconds)
+                found[name]["cpu"].append(times.cpu)
     found["bytes"], found["exchanges"] = dict(TRAFFIC.bytes), TRAFFIC.exchanges
     if make is _graph_part:
         for name in works:
@@ -97,14 +96,11 @@ def _wait_for_all() -> None:
         dist.barrier()
 
 
-def _time(run: Work, name: str) -> tuple[float, float]:
-    """Wall-clock and CPU seconds of one run."""
+def _time(run: Work, name: str) -> Times:
     # All processes have the same random numbers, as they have in a training.
     torch.manual_seed(0)
     with _way(name):
-        wall, cpu = time.perf_counter(), time.process_time()
-        run()
-        return time.perf_counter() - wall, time.process_time() - cpu
+        return time_once(run)
 
 
 if __name__ == "__main__":

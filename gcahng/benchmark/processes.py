@@ -10,10 +10,10 @@ import torch
 from rich.console import Console
 
 from gcahng.benchmark import process_worker, projection
-from gcahng.benchmark.measure import device_name
+from gcahng.benchmark.measure import CPU, device_name
 from gcahng.benchmark.process_worker import PARTS, STEP
 from gcahng.benchmark.report import write_benchmark
-from gcahng.benchmark.workers import CPU, check_processes, parse_counts, run_workers
+from gcahng.benchmark.workers import check_processes, parse_counts, run_workers
 from gcahng.benchmark.workloads import SHAPES, Shape
 from gcahng.registry import lookup
 from gcahng.reports.tables import Column, markdown_table, results_table

@@ -1,11 +1,9 @@
 """Time of the retrieval metrics, beside a per-query loop and pytorch-metric-learning."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
@@ -13,7 +11,14 @@ from rich.console import Console
 from torch import Tensor
 
 from gcahng.benchmark.drawn_vectors import CLASS_SIZE, draw_vectors
-from gcahng.benchmark.measure import device_name, find_device, torch_threads
+from gcahng.benchmark.measure import (
+    device_name,
+    find_device,
+    median_ratio,
+    median_times,
+    time_in_turn,
+    torch_threads,
+)
 from gcahng.benchmark.report import report_benchmark
 from gcahng.benchmark.workers import parse_counts
 from gcahng.evaluation.engines import BUDGET, full_float32
@@ -113,29 +118,27 @@ def _measure(count: int, dim: int, repetitions: int, device: torch.device) -> li
     for method in methods.values():  # warm up
         method(embeddings[small], labels[small] % 2)
     runs = repetitions if count <= MANY else 1
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in methods}
-    figures = {}
-    for _ in range(runs):
-        for name, method in methods.items():
-            wall, cpu = time.perf_counter(), time.process_time()
-            figures[name] = method(embeddings, labels)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            times[name].append((time.perf_counter() - wall, time.process_time() - cpu))
-    clock = 1 if device.type == "cpu" else 0
+    figures: dict[str, float | None] = {}
+
+    def run(name: str) -> None:
+        figures[name] = methods[name](embeddings, labels)
+
+    work = {name: partial(run, name) for name in methods}
+    times = time_in_turn(work, runs, device, warm_up=False)
     rows = []
     for name, found in times.items():
-        ratios = {
-            column: median(a[clock] / b[clock] for a, b in zip(above, below, strict=True))
-            for column, above, below in (
-                ("speedup", times[LOOP], found),
-                ("products", found, times[PRODUCTS]),
-            )
-        }
-        seconds, cpu = (median(values) for values in zip(*found, strict=True))
-        figure = figures[name]
-        row = {"embeddings": count, "method": name, "runs": runs, "seconds": seconds, "cpu": cpu}
-        rows.append(row | ratios | {"map@r": None if figure is None else f"{figure:.12f}"})
+        figure, middle = figures[name], median_times(found)
+        rows.append(
+            {
+                "embeddings": count,
+                "method": name,
+                "runs": runs,
+                **middle._asdict(),
+                "speedup": median_ratio(times[LOOP], found, device),
+                "products": median_ratio(found, times[PRODUCTS], device),
+                "map@r": None if figure is None else f"{figure:.12f}",
+            }
+        )
     return rows
 
 

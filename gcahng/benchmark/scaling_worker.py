@@ -1,11 +1,11 @@
 """One of the processes that `gcahng benchmark --nodes` starts for a batch size."""
 
-import time
 from typing import Any
 
 import torch
 from torch import distributed as dist
 
+from gcahng.benchmark.measure import time_once
 from gcahng.benchmark.workers import Job, work
 from gcahng.benchmark.workloads import Shape, Variant, build_generator, hard_negatives
 from gcahng.processes import world_size
@@ -35,12 +35,9 @@ def measure(job: Job) -> dict[str, Any]:
             dist.barrier()
         reset_peak_memory(device)
         before = peak_memory_mib(device)
-        wall, cpu = time.perf_counter(), time.process_time()
-        run()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        found["seconds"].append(time.perf_counter() - wall)
-        found["cpu"].append(time.process_time() - cpu)
+        times = time_once(run, device)
+        found["seconds"].append(times.seconds)
+        found["cpu"].append(times.cpu)
         if repetition == 0:
             found["mib"] = peak_memory_mib(device) - before
     return found

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from gcahng.benchmark import search_worker
 from gcahng.benchmark.drawn_vectors import CLASS_SIZE
-from gcahng.benchmark.measure import device_name
+from gcahng.benchmark.measure import CPU, device_name
 from gcahng.benchmark.report import report_benchmark
-from gcahng.benchmark.workers import CPU, parse_counts, run_workers
+from gcahng.benchmark.workers import parse_counts, run_workers
 from gcahng.reports.tables import Column
 
 TITLE = "Searching a store of pictures"

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from gcahng.benchmark.drawn_vectors import draw_vectors
-from gcahng.benchmark.workers import CPU, Job, work
+from gcahng.benchmark.measure import CPU
+from gcahng.benchmark.workers import Job, work
 from gcahng.inference.reader import EmbeddedPicture, FileState, PictureFile
 from gcahng.inference.recall import measure_recall
 from gcahng.inference.rows import StoreModel

@@ -10,7 +10,15 @@ from rich.console import Console
 from torch import Tensor
 
 from gcahng.benchmark.drawn_photos import PHOTO_SIZE, DrawnPhotos
-from gcahng.benchmark.measure import Work, device_name, find_device, median_seconds, torch_threads
+from gcahng.benchmark.measure import (
+    Times,
+    Work,
+    device_name,
+    find_device,
+    median_times,
+    time_in_turn,
+    torch_threads,
+)
 from gcahng.benchmark.report import report_benchmark
 from gcahng.benchmark.workloads import differentiate
 from gcahng.builders.image_settings import adopt_image_settings
@@ -25,21 +33,26 @@ from gcahng.training.experiment import Experiment, build_experiment, build_step
 from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
 from gcahng.training.step import TrainingStep
 
-PARTS = ("data", "embedder", "metric loss", "hard negatives", "rest", "step")
+SEPARATE = ("embedder", "metric loss", "hard negatives")
+PARTS = ("data", *SEPARATE, "rest", "step")
 COLUMNS = (
     Column("experiment", "experiment"),
-    *(Column(part, f"{part} s", "number") for part in PARTS),
+    Column("part", "part"),
+    Column("seconds", "seconds", "number"),
+    Column("cpu", "CPU s", "number"),
+    Column("share", "% of step", "percent"),
     Column("mib", "peak MiB", "mib"),
     Column("steps", "steps/epoch", "integer"),
     Column("epochs", "epochs", "integer"),
     Column("hours", "hours", "seconds"),
 )
 NOTES = (
-    "Seconds: medians of interleaved runs in one process, after a warm-up. data: load, crop and "
-    "normalise one batch in this process. embedder, metric loss, hard negatives (both graph "
-    "passes, or the only one): forward and backward of each alone. step: the whole training step "
-    "without data. rest: the step minus these three, mainly the optimizers (a difference of "
-    "medians, so noise can make it negative).",
+    "Seconds, CPU s (of all threads): medians of interleaved runs in one process, after a "
+    "warm-up. data: load, crop and normalise one batch in this process. embedder, metric loss, "
+    "hard negatives (both graph passes, or the only one): forward and backward of each alone. "
+    "step: the whole training step without data. rest: the step minus these three, mainly the "
+    "optimizers (a difference of medians, so noise can make it negative). % of step: of the "
+    "seconds.",
     "Peak MiB: of the process on a CPU, allocated on a GPU. The networks are untrained, which does "
     "not change the cost of a step. It does change the distances: they show what the formulas do "
     "to a batch, not what happens during training.",
@@ -71,7 +84,7 @@ def run_step_cost(
         device: `cpu` or `cuda`; default `cpu`.
 
     Returns:
-        One row per experiment, keyed as in `COLUMNS`.
+        One row per experiment and part, keyed as in `COLUMNS`.
 
     Raises:
         FileNotFoundError: If an experiment does not exist.
@@ -81,7 +94,7 @@ def run_step_cost(
     target = find_device(device)
     with torch_threads(threads):
         found = [_measure(config, repetitions, target) for config in settings]
-    rows = [row for row, _ in found]
+    rows = [row for part_rows, _ in found for row in part_rows]
     machine = (
         f"{device_name(target)}, {threads} thread(s), torch {torch.__version__}, "
         f"{repetitions} repetitions."
@@ -93,7 +106,7 @@ def run_step_cost(
 
 def _measure(
     config: ExperimentConfig, repetitions: int, device: torch.device
-) -> tuple[dict[str, Any], str]:
+) -> tuple[list[dict[str, Any]], str]:
     dataset, source = _training_images(config)
     experiment = _experiment(config, dataset, device)
     mixed = config.fabric.precision == "bf16-mixed"
@@ -112,21 +125,24 @@ def _measure(
     }
     if step.generator is not None:
         work["hard negatives"] = _hard_negatives(step, step.generator, embeddings, classes)
-    seconds = median_seconds(work, repetitions, device)
-    separate = [
-        seconds[part] for part in ("embedder", "metric loss", "hard negatives") if part in work
-    ]
-    seconds["rest"] = seconds["step"] - sum(separate)
+    found = time_in_turn(work, repetitions, device)
+    times = {part: median_times(runs) for part, runs in found.items()}
+    times["rest"] = _rest(times)
     reset_peak_memory(device)
     step(images, labels)
-    steps = _steps_per_epoch(config, dataset)
-    row = {
-        "experiment": config.name,
-        **seconds,
+    steps, seconds = _steps_per_epoch(config, dataset), times["step"].seconds
+    rows: list[dict[str, Any]] = [
+        {"experiment": config.name, "part": part, **times[part]._asdict()}
+        for part in PARTS
+        if part in times
+    ]
+    for row in rows[1:]:
+        row["share"] = row["seconds"] / seconds
+    rows[-1] |= {
         "mib": peak_memory_mib(device),
         "steps": steps,
         "epochs": config.train.epochs,
-        "hours": seconds["step"] * steps * config.train.epochs / 3600,
+        "hours": seconds * steps * config.train.epochs / 3600,
     }
     note = (
         f"{config.name}: {config.batch.classes} classes × {config.batch.samples} images "
@@ -134,7 +150,14 @@ def _measure(
     )
     if step.generator is not None:
         note += " " + _hardness(step.generator, embeddings, classes)
-    return row, note
+    return rows, note
+
+
+def _rest(times: dict[str, Times]) -> Times:
+    """What the step takes beyond the parts that were measured alone."""
+    parts = [times[part] for part in SEPARATE if part in times]
+    together = (sum(values) for values in zip(*parts, strict=True))
+    return Times(*(whole - part for whole, part in zip(times["step"], together, strict=True)))
 
 
 def _experiment(

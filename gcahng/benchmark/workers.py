@@ -19,7 +19,6 @@ from torch import distributed as dist
 Job = dict[str, Any]
 Measure = Callable[[Job], dict[str, Any]]
 
-CPU = torch.device("cpu")
 POLL_SECONDS = 0.1
 # The others wait while one process measures alone.
 TIMEOUT = timedelta(hours=6)

@@ -43,6 +43,7 @@ def test_rows_files_and_restored_threads(
         if "message passing" in row["variant"]:
             assert row["speedup"] == 1
         assert row["seconds"] > 0
+        assert row["cpu"] > 0
         assert row["speedup"] > 0
     assert "dense, low" in capsys.readouterr().out
     text = (tmp_path / "benchmark.md").read_text(encoding="utf-8")

@@ -1,6 +1,7 @@
 """The cost of a step, part by part."""
 
 import csv
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -20,16 +21,21 @@ def test_parts_add_up_and_hours_follow(tmp_path: Path) -> None:
     console = Console(record=True, width=200)
     experiments = ["paper/cub_googlenet", "paper/inshop_googlenet"]
     rows = run_step_cost(experiments, SMALL, 1, 1, tmp_path, console)
-    assert [row["experiment"] for row in rows] == ["cub_googlenet", "inshop_googlenet"]
-    for row in rows:
-        assert row["step"] == pytest.approx(
-            row["embedder"] + row["metric loss"] + row["hard negatives"] + row["rest"]
+    names = ["cub_googlenet", "inshop_googlenet"]
+    assert [(row["experiment"], row["part"]) for row in rows] == list(product(names, PARTS))
+    assert all(row["seconds"] > 0 and row["cpu"] > 0 for row in rows if row["part"] != "rest")
+    for name in names:
+        data, *parts, step = (row for row in rows if row["experiment"] == name)
+        assert "share" not in data, "data are loaded beside the step"
+        for clock in ("seconds", "cpu"):
+            assert step[clock] == pytest.approx(sum(row[clock] for row in parts))
+        assert sum(row["share"] for row in parts) == pytest.approx(step["share"]) == 1
+        assert step["hours"] == pytest.approx(
+            step["seconds"] * step["steps"] * step["epochs"] / 3600
         )
-        assert all(row[part] > 0 for part in PARTS if part != "rest")
-        assert row["hours"] == pytest.approx(row["step"] * row["steps"] * row["epochs"] / 3600)
-        assert row["mib"] > 100
+        assert step["mib"] > 100
     # 5,864 images in batches of 3 × 3, 25,882 in batches of 3 × 2.
-    assert [row["steps"] for row in rows] == [651, 4313]
+    assert [row["steps"] for row in rows if row["part"] == "step"] == [651, 4313]
     page = (tmp_path / "step_cost.md").read_text(encoding="utf-8")
     assert "drawn JPEGs" in page
     assert "ESTIMATE" in page
@@ -42,9 +48,10 @@ def test_an_experiments_own_images_and_settings(tmp_path: Path) -> None:
     console = Console(record=True, width=200)
     settings = [*SMALL, f"data.root={tmp_path / 'photos'}", "fabric.precision=bf16-mixed"]
     settings += ["generator=null", "fabric.channels_last=true"]
-    (row,) = run_step_cost(["photos"], settings, 1, 1, None, console)
-    assert "hard negatives" not in row
-    assert row["steps"] == 16 // 9, "half of the eight classes are to train on"
+    rows = run_step_cost(["photos"], settings, 1, 1, None, console)
+    parts = [row["part"] for row in rows]
+    assert parts == ["data", "embedder", "metric loss", "rest", "step"]
+    assert rows[-1]["steps"] == 16 // 9, "half of the eight classes are to train on"
     assert "bf16-mixed, its own images" in console.export_text()
 
 
@@ -56,5 +63,6 @@ def test_ones_own_folder_must_be_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
 def test_precisions(precision: str) -> None:
     settings = ["batch.samples=2", f"fabric.precision={precision}"]
-    (row,) = run_step_cost(["digits"], settings, 1, 1, None, Console(record=True))
-    assert row["step"] > 0
+    rows = run_step_cost(["digits"], settings, 1, 1, None, Console(record=True))
+    assert rows[-1]["part"] == "step"
+    assert rows[-1]["seconds"] > 0
