@@ -2,7 +2,8 @@
 
 Later layers take precedence. Mappings are merged key by key; any other value, null included,
 replaces the earlier one. Two exceptions: a layer that changes a component's `name` discards the
-`args` of the previous component, and the `name` of the experiment is not inherited.
+arguments of the previous component (`args`; `train` and `test` of a transform), and the `name` of
+the experiment is not inherited.
 """
 
 import difflib
@@ -174,15 +175,26 @@ def packaged_experiments() -> list[str]:
     )
 
 
-def merge(base: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
-    """Return a new mapping: `base` updated recursively with `layer`."""
+def merge(
+    base: dict[str, Any], layer: dict[str, Any], section: str | None = None
+) -> dict[str, Any]:
+    """Return a new mapping: `base` updated recursively with `layer`.
+
+    Args:
+        base: The earlier values.
+        layer: The later values.
+        section: Key of both mappings in the mapping around them; None at the top.
+    """
     merged = dict(base)
     if "name" in layer and layer["name"] != base.get("name"):
         merged.pop("args", None)
+        if section == "transform" and base.get("name") is not None:
+            merged.pop("train", None)
+            merged.pop("test", None)
     for key, value in layer.items():
         old: Any = merged.get(key)
         inner = isinstance(old, dict) and isinstance(value, dict)
-        merged[key] = merge(old, value) if inner else value
+        merged[key] = merge(old, value, key) if inner else value
     return merged
 
 

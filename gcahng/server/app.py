@@ -17,7 +17,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from gcahng.reasons import first_line
 from gcahng.server.finder import Finder
 from gcahng.server.guard import Guard
 from gcahng.server.originals import original
@@ -78,11 +77,7 @@ class Pages:
         try:
             return _json(await run_in_threadpool(self._finder.health))
         except HTTPException as error:
-            sentence = error.detail
-        # A store that was deleted or cannot be reached raises many kinds of errors.
-        except Exception as error:
-            sentence = f"the store cannot be read: {first_line(error)}"
-        return _json({"status": "error", "error": sentence}, 503)
+            return _json({"status": "error", "error": error.detail}, error.status_code)
 
     async def labels(self, request: Request) -> Response:
         """`/labels`: the classes with their numbers of pictures."""

@@ -60,37 +60,38 @@ class Finder:
         # The first picture takes longer than those that follow.
         model.embed(Image.new("RGB", (64, 64)))
 
-    def store(self) -> PictureStore:
-        """The store as it is now, or was a moment ago."""
-        with self._lock:
-            if time.monotonic() - self._refreshed >= REFRESH:
-                try:
+    @contextmanager
+    def _reading(self) -> Iterator[PictureStore]:
+        """The store as it is now, or was a moment ago, for a block that only reads it."""
+        try:
+            with self._lock:
+                if time.monotonic() - self._refreshed >= REFRESH:
                     self._store.refresh()
-                # One that was deleted or cannot be reached raises many kinds of errors.
-                except Exception as error:
-                    sentence = f"the store cannot be read: {first_line(error)}"
-                    raise HTTPException(503, sentence) from error
-                self._refreshed = time.monotonic()
-        return self._store
+                    self._refreshed = time.monotonic()
+            yield self._store
+        # What LanceDB raises for one that was deleted or cannot be reached.
+        except (OSError, RuntimeError, ValueError) as error:
+            sentence = f"the store cannot be read: {first_line(error)}"
+            raise HTTPException(503, sentence) from error
 
     def health(self) -> dict[str, Any]:
         """Describe the store, the model and the limits."""
-        store = self.store()
-        return {
-            "status": "ok",
-            "store": Path(store.uri).name or store.uri,
-            "pictures": len(store),
-            "model": store.model.source,
-            **asdict(self.limits),
-        }
+        with self._reading() as store:
+            return {
+                "status": "ok",
+                "store": Path(store.uri).name or store.uri,
+                "pictures": len(store),
+                "model": store.model.source,
+                **asdict(self.limits),
+            }
 
     def labels(self) -> dict[str, int]:
         """The classes with their numbers of pictures, by name."""
-        store = self.store()
-        version, counted = store.version, self._counted
-        if counted is None or counted[0] != version:
-            counted = self._counted = (version, store.labels())
-        return counted[1]
+        with self._reading() as store:
+            version, counted = store.version, self._counted
+            if counted is None or counted[0] != version:
+                counted = self._counted = (version, store.labels())
+            return counted[1]
 
     def like_upload(self, content: bytes, k: int, label: str | None) -> dict[str, Any]:
         """Find the pictures that are most similar to an uploaded file."""
@@ -102,7 +103,8 @@ class Finder:
         except ValueError as error:
             raise HTTPException(422, f"the picture cannot be read: {error}") from error
         (vector,) = self._model.embed(image)
-        found = self.store().search(vector, k, where=where)
+        with self._reading() as store:
+            found = store.search(vector, k, where=where)
         return {"query": None, "neighbours": [asdict(near) for near in found]}
 
     def like_indexed(self, key: str, k: int, label: str | None) -> dict[str, Any]:
@@ -117,7 +119,8 @@ class Finder:
     def some(self, k: int, label: str | None) -> dict[str, Any]:
         """Pictures to start from: a random sample, or the first ones of a label."""
         where = self._condition(label)
-        return {"pictures": self.store().some(k, where)}
+        with self._reading() as store:
+            return {"pictures": store.some(k, where)}
 
     def thumbnail(self, key: str) -> bytes:
         """Return the thumbnail of a picture as JPEG."""
@@ -135,7 +138,8 @@ class Finder:
         try:
             if not re.fullmatch("[0-9a-f]{32}", key):
                 raise KeyError(key)
-            yield self.store()
+            with self._reading() as store:
+                yield store
         except KeyError as error:
             raise HTTPException(404, "the store has no picture with this id") from error
 

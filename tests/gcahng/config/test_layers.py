@@ -28,6 +28,19 @@ def test_merge_drops_the_arguments_of_another_component() -> None:
     }
 
 
+def test_merge_drops_the_arguments_of_another_transform() -> None:
+    base = {"transform": {"name": "imagenet", "train": {"size": 96}, "test": {"size": 96}}}
+    assert merge(base, {"transform": {"name": "digits", "test": {}}}) == {
+        "transform": {"name": "digits", "test": {}}
+    }
+    same = {"transform": {"name": "imagenet", "train": {"scale": [0.5, 1]}}}
+    merged = merge(base, same)["transform"]
+    assert merged["train"] == {"size": 96, "scale": [0.5, 1]}
+    # Without a name it is the data set's own, which may be the one named.
+    unnamed = {"transform": {"train": {"size": 96}}}
+    assert merge(unnamed, same)["transform"]["train"] == {"size": 96, "scale": [0.5, 1]}
+
+
 def test_bases_are_relative_to_their_file_and_reach_any_depth(write: Write) -> None:
     write("grand.yaml", "a: 1\nb: 1\nc: 1\n")
     write("sub/parent.yaml", "base: ../grand.yaml\nb: 2\nc: 2\n")

@@ -172,6 +172,25 @@ def test_a_store_made_anew_with_another_model(
     assert sentence.startswith("the store cannot be read: ")
 
 
+@pytest.mark.parametrize("refresh", [0.0, 1e9])
+def test_a_store_that_was_deleted(
+    tmp_path: Path, model: Path, refresh: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, store = tmp_path / "photos", tmp_path / "store"
+    draw(photos / "cup" / "1.jpg", "red")
+    index(photos, model, store)
+    monkeypatch.setattr(finder_module, "REFRESH", refresh)
+    key, content = _id(photos, "cup/1.jpg"), (photos / "cup" / "1.jpg").read_bytes()
+    with client_of(find_in(store)) as client:
+        shutil.rmtree(store)
+        answers = [
+            *(client.get(path) for path in (f"/search?id={key}", f"/thumbnail/{key}", "/pictures")),
+            client.post("/search", content=content),
+        ]
+    assert [answer.status_code for answer in answers] == [503] * len(answers)
+    assert all("the store cannot be read: " in answer.json()["error"] for answer in answers)
+
+
 def test_a_store_without_pictures(tmp_path: Path, model: Path) -> None:
     photos, store = tmp_path / "photos", tmp_path / "store"
     draw(photos / "cup" / "1.jpg", "red")

@@ -199,10 +199,15 @@ def test_a_store_that_is_gone(
         "status": "error",
         "error": "the store cannot be read: Table 'pictures' was not found",
     }
-    monkeypatch.setattr(PictureStore, "search", gone)
     key = picture_id("x")
     refused(client.get(f"/search?id={key}"), 404, "the store has no picture with this id")
-    answer = client.post("/search", content=_jpeg())
-    refused(answer, 500, "the server failed: its terminal says why")
     monkeypatch.undo()
     assert client.get("/health").json()["pictures"] == MADE
+
+
+def test_a_fault_of_the_server_is_told_from_a_store_that_is_gone(
+    finder: Finder, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PictureStore, "search", lambda self: None)
+    answer = client.post("/search", content=_jpeg())
+    refused(answer, 500, "the server failed: its terminal says why")
