@@ -7,7 +7,9 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import default_collate
 
 from gcahng.builders.blame import blame_setting
@@ -48,11 +50,18 @@ def _embed_two(experiment: Experiment, dataset: ImageDataset) -> None:
     """Embed the first and the last image as one batch."""
     try:
         images = [dataset[0][0], dataset[len(dataset) - 1][0]]
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, AttributeError) as error:
         raise ValueError(
             f"data.transform: the images of the {dataset.split} split cannot be made "
             f"({first_line(error)})"
         ) from error
+    kinds = {type(image).__name__ for image in images if not isinstance(image, Tensor | np.ndarray)}
+    if kinds:
+        raise ValueError(
+            f"data.transform: the images of the {dataset.split} split are no tensors but of type "
+            f"{', '.join(sorted(kinds))}: choose a transform that makes tensors, such as "
+            "data.transform.name=imagenet"
+        )
     shapes = ", ".join(str(list(image.shape)) for image in images)
     try:
         batch = experiment.to_device(default_collate(images))
