@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -32,12 +32,12 @@ def torch_threads(count: int) -> Iterator[None]:
 
 
 class Times(NamedTuple):
-    """How long one run of a function, or the median run, took."""
+    """How long a run of a function took, or the medians of several runs."""
 
     seconds: float
     """By the wall clock."""
     cpu: float
-    """CPU time of this process over all its threads, in seconds."""
+    """CPU time of this process over all its threads, in seconds; waiting for a GPU counts too."""
 
 
 def time_once(run: Work, device: torch.device = CPU) -> Times:
@@ -50,7 +50,7 @@ def time_once(run: Work, device: torch.device = CPU) -> Times:
 def time_in_turn(
     work: Mapping[str, Work], repetitions: int, device: torch.device, warm_up: bool = True
 ) -> dict[str, list[Times]]:
-    """Measure several functions.
+    """Time several functions, round after round.
 
     The functions take turns, so that a machine that slows down affects all of them equally.
 
@@ -83,17 +83,26 @@ def median_times(times: Sequence[Times]) -> Times:
     return Times(*(median(values) for values in zip(*times, strict=True)))
 
 
-def median_ratio(above: Sequence[Times], below: Sequence[Times], device: torch.device) -> float:
-    """Median of the ratios of runs that were measured in turn.
+Clock = Literal["seconds", "cpu"]
+RATIOS = "of CPU seconds with one thread on a CPU, else of seconds"
 
-    On a CPU it is the ratio of CPU seconds, which other programs on the machine change little; on
-    a GPU of the seconds, since the CPU time would not include the GPU.
+
+def clock_of_ratios(device: torch.device) -> Clock:
+    """What ratios are made of, as `RATIOS` says.
+
+    Other programs on the machine change CPU seconds less than seconds. But those of several
+    threads do not show how well a function uses them, and do not include a GPU.
+    """
+    return "cpu" if device.type == "cpu" and torch.get_num_threads() == 1 else "seconds"
+
+
+def median_ratio(above: Sequence[Times], below: Sequence[Times], clock: Clock) -> float:
+    """Median over the rounds of `time_in_turn` of the ratio of two functions.
 
     Example:
-        >>> median_ratio([Times(1, 4), Times(1, 6)], [Times(2, 2), Times(2, 2)], CPU)
+        >>> median_ratio([Times(1, 4), Times(1, 6)], [Times(2, 2), Times(2, 2)], "cpu")
         2.5
     """
-    clock = "cpu" if device.type == "cpu" else "seconds"
     return median(getattr(a, clock) / getattr(b, clock) for a, b in zip(above, below, strict=True))
 
 

@@ -8,6 +8,8 @@ import torch
 from rich.console import Console
 
 from gcahng.benchmark.measure import (
+    RATIOS,
+    clock_of_ratios,
     device_name,
     find_device,
     median_ratio,
@@ -55,8 +57,7 @@ NOTES = (
     "% of floor: the least time for the matrix products that the algebra needs, at the rate of "
     "plain float32 products measured in turn with the variants, divided by the time taken; each "
     "pair counts once.",
-    "× faster and % of floor are medians of ratios of runs that follow one another, on a CPU of "
-    "their CPU seconds.",
+    f"× faster and % of floor are medians of the ratios of each round, {RATIOS}.",
     "one pass: `generator.passes: one`, a variant of the method that is not the published one; its "
     "floor counts the products of that variant.",
     "With independent dropout, the dense path computes an edge and its mirror once while their "
@@ -132,6 +133,7 @@ def _measure(
     }
     products, flops = plain_products(device)
     times = time_in_turn({**work, "products": products}, repetitions, device)
+    clock = clock_of_ratios(device)
     rows: dict[Variant, dict[str, Any]] = {}
     for v in variants:
         found = times[v.title]
@@ -140,14 +142,14 @@ def _measure(
             row["mib"] = peak_mib(work[v.title], device)
         if v not in STEPS and not v.bfloat16:
             needed = matmul_flops(shape, v.passes) / flops
-            row["floor"] = needed * median_ratio(times["products"], found, device)
+            row["floor"] = needed * median_ratio(times["products"], found, clock)
         rows[v] = row
         reference = rows.get(_reference(v))
         if reference is not None:
-            row["speedup"] = median_ratio(times[_reference(v).title], found, device)
+            row["speedup"] = median_ratio(times[_reference(v).title], found, clock)
             if "mib" in row:
                 row["leaner"] = reference["mib"] / row["mib"]
-    return list(rows.values()), flops / median_times(times["products"]).seconds
+    return list(rows.values()), flops / getattr(median_times(times["products"]), clock)
 
 
 def _reference(variant: Variant) -> Variant:

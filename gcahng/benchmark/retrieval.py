@@ -12,6 +12,8 @@ from torch import Tensor
 
 from gcahng.benchmark.drawn_vectors import CLASS_SIZE, draw_vectors
 from gcahng.benchmark.measure import (
+    RATIOS,
+    clock_of_ratios,
     device_name,
     find_device,
     median_ratio,
@@ -88,7 +90,7 @@ def run_retrieval(
         f"unit vectors around random centres, {CLASS_SIZE} to a class; Recall@K for K = "
         f"{', '.join(map(str, KS))}, MAP@R and R-Precision.",
         f"Medians of interleaved runs in one process; more than {MANY} embeddings are measured "
-        "once. × faster, × products: ratios of CPU seconds (on a GPU, of seconds).",
+        f"once. × faster, × products: medians of the ratios of each round, {RATIOS}.",
         f"The loop takes the steps of the published evaluation: float32 products, the "
         f"{LOOP_NEIGHBOURS} nearest, then Recall@K, MAP@R and R-Precision query by query. "
         "pytorch-metric-learning: its AccuracyCalculator with its own search by faiss, "
@@ -125,7 +127,7 @@ def _measure(count: int, dim: int, repetitions: int, device: torch.device) -> li
 
     work = {name: partial(run, name) for name in methods}
     times = time_in_turn(work, runs, device, warm_up=False)
-    rows = []
+    clock, rows = clock_of_ratios(device), []
     for name, found in times.items():
         figure, middle = figures[name], median_times(found)
         rows.append(
@@ -134,8 +136,8 @@ def _measure(count: int, dim: int, repetitions: int, device: torch.device) -> li
                 "method": name,
                 "runs": runs,
                 **middle._asdict(),
-                "speedup": median_ratio(times[LOOP], found, device),
-                "products": median_ratio(found, times[PRODUCTS], device),
+                "speedup": median_ratio(times[LOOP], found, clock),
+                "products": median_ratio(found, times[PRODUCTS], clock),
                 "map@r": None if figure is None else f"{figure:.12f}",
             }
         )

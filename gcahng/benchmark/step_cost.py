@@ -136,14 +136,16 @@ def _measure(
         for part in PARTS
         if part in times
     ]
-    for row in rows[1:]:
-        row["share"] = row["seconds"] / seconds
-    rows[-1] |= {
-        "mib": peak_memory_mib(device),
-        "steps": steps,
-        "epochs": config.train.epochs,
-        "hours": seconds * steps * config.train.epochs / 3600,
-    }
+    for row in rows:
+        if row["part"] != "data":
+            row["share"] = row["seconds"] / seconds
+        if row["part"] == "step":
+            row |= {
+                "mib": peak_memory_mib(device),
+                "steps": steps,
+                "epochs": config.train.epochs,
+                "hours": seconds * steps * config.train.epochs / 3600,
+            }
     note = (
         f"{config.name}: {config.batch.classes} classes × {config.batch.samples} images "
         f"{tuple(images.shape[1:])}, {config.fabric.precision}, {source}."
