@@ -2,7 +2,7 @@
 
 Later layers take precedence. Mappings are merged key by key; any other value, null included,
 replaces the earlier one. Two exceptions: a layer that changes a component's `name` discards the
-arguments of the previous component (`args`; `train` and `test` of a transform), and the `name` of
+arguments of the previous component (`args`; of a transform `train` and `test`), and the `name` of
 the experiment is not inherited.
 """
 
@@ -24,6 +24,7 @@ from gcahng.registry import did_you_mean
 EXPERIMENTS = Path(str(files("gcahng.experiments"))).resolve()
 # Subfolders of `experiments` with grids over experiments, and with searches for settings.
 GRIDS, STUDIES = "ablations", "studies"
+TRANSFORM = ("data", "transform")
 
 # Which settings of a layer count as chosen for just this experiment:
 # - each: all of them.
@@ -176,25 +177,26 @@ def packaged_experiments() -> list[str]:
 
 
 def merge(
-    base: dict[str, Any], layer: dict[str, Any], section: str | None = None
+    base: dict[str, Any], layer: dict[str, Any], path: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     """Return a new mapping: `base` updated recursively with `layer`.
 
     Args:
         base: The earlier values.
         layer: The later values.
-        section: Key of both mappings in the mapping around them; None at the top.
+        path: Keys that lead to both mappings; none at the top.
     """
     merged = dict(base)
-    if "name" in layer and layer["name"] != base.get("name"):
-        merged.pop("args", None)
-        if section == "transform" and base.get("name") is not None:
-            merged.pop("train", None)
-            merged.pop("test", None)
+    if "name" in layer:
+        # Without a name it is the data set's own transform, which for photos is this one.
+        unnamed = "imagenet" if path == TRANSFORM else None
+        if (layer["name"] or unnamed) != (base.get("name") or unnamed):
+            for key in ("train", "test") if path == TRANSFORM else ("args",):
+                merged.pop(key, None)
     for key, value in layer.items():
         old: Any = merged.get(key)
         inner = isinstance(old, dict) and isinstance(value, dict)
-        merged[key] = merge(old, value, key) if inner else value
+        merged[key] = merge(old, value, (*path, key)) if inner else value
     return merged
 
 

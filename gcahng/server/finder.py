@@ -62,17 +62,31 @@ class Finder:
 
     @contextmanager
     def _reading(self) -> Iterator[PictureStore]:
-        """The store as it is now, or was a moment ago, for a block that only reads it."""
+        """The store as it is now, or was a moment ago.
+
+        If the block fails because the store is gone meanwhile, that is the error.
+        """
+        self._refresh(REFRESH)
         try:
-            with self._lock:
-                if time.monotonic() - self._refreshed >= REFRESH:
-                    self._store.refresh()
-                    self._refreshed = time.monotonic()
             yield self._store
-        # What LanceDB raises for one that was deleted or cannot be reached.
-        except (OSError, RuntimeError, ValueError) as error:
-            sentence = f"the store cannot be read: {first_line(error)}"
-            raise HTTPException(503, sentence) from error
+        except HTTPException:
+            raise
+        except Exception:
+            self._refresh(0)
+            raise
+
+    def _refresh(self, age: float) -> None:
+        """See what other processes have written, if the last time was so many seconds ago."""
+        with self._lock:
+            if time.monotonic() - self._refreshed < age:
+                return
+            try:
+                self._store.refresh()
+            # A store that was deleted or cannot be reached raises many kinds of errors.
+            except Exception as error:
+                sentence = f"the store cannot be read: {first_line(error)}"
+                raise HTTPException(503, sentence) from error
+            self._refreshed = time.monotonic()
 
     def health(self) -> dict[str, Any]:
         """Describe the store, the model and the limits."""
@@ -135,13 +149,13 @@ class Finder:
     @contextmanager
     def _store_with(self, key: str) -> Iterator[PictureStore]:
         """The store, in which the block reads a picture; one that is not there is 404."""
-        try:
-            if not re.fullmatch("[0-9a-f]{32}", key):
-                raise KeyError(key)
-            with self._reading() as store:
+        with self._reading() as store:
+            try:
+                if not re.fullmatch("[0-9a-f]{32}", key):
+                    raise KeyError(key)
                 yield store
-        except KeyError as error:
-            raise HTTPException(404, "the store has no picture with this id") from error
+            except KeyError as error:
+                raise HTTPException(404, "the store has no picture with this id") from error
 
     def _condition(self, label: str | None) -> str | None:
         if not label:

@@ -29,16 +29,21 @@ def test_merge_drops_the_arguments_of_another_component() -> None:
 
 
 def test_merge_drops_the_arguments_of_another_transform() -> None:
-    base = {"transform": {"name": "imagenet", "train": {"size": 96}, "test": {"size": 96}}}
-    assert merge(base, {"transform": {"name": "digits", "test": {}}}) == {
-        "transform": {"name": "digits", "test": {}}
-    }
-    same = {"transform": {"name": "imagenet", "train": {"scale": [0.5, 1]}}}
-    merged = merge(base, same)["transform"]
-    assert merged["train"] == {"size": 96, "scale": [0.5, 1]}
+    def merged(base: str | None, layer: str | None) -> dict[str, Any]:
+        before = {"data": {"transform": {"name": base, "train": {"size": 96}, "test": {}}}}
+        after = {"data": {"transform": {"name": layer, "train": {"scale": 1}}}}
+        transform: dict[str, Any] = merge(before, after)["data"]["transform"]
+        assert transform.pop("name") == layer
+        return transform
+
+    dropped, kept = {"train": {"scale": 1}}, {"train": {"size": 96, "scale": 1}, "test": {}}
+    assert merged("imagenet", "digits") == merged("glyphs", None) == dropped
     # Without a name it is the data set's own, which may be the one named.
-    unnamed = {"transform": {"train": {"size": 96}}}
-    assert merge(unnamed, same)["transform"]["train"] == {"size": 96, "scale": [0.5, 1]}
+    assert merged(None, "digits") == dropped
+    assert merged(None, "imagenet") == merged("imagenet", None) == merged(None, None) == kept
+    elsewhere = {"loss": {"transform": {"name": "a", "train": 1}}}
+    renamed = {"loss": {"transform": {"name": "b"}}}
+    assert merge(elsewhere, renamed)["loss"]["transform"] == {"name": "b", "train": 1}
 
 
 def test_bases_are_relative_to_their_file_and_reach_any_depth(write: Write) -> None:

@@ -186,9 +186,15 @@ def test_a_store_that_was_deleted(
         answers = [
             *(client.get(path) for path in (f"/search?id={key}", f"/thumbnail/{key}", "/pictures")),
             client.post("/search", content=content),
+            client.post("/search?label=cup", content=content),
         ]
+        if not refresh:
+            answers += [client.get("/health"), client.get("/labels")]
     assert [answer.status_code for answer in answers] == [503] * len(answers)
-    assert all("the store cannot be read: " in answer.json()["error"] for answer in answers)
+    for answer in answers:
+        sentence = answer.json()["error"]
+        assert sentence.startswith("the store cannot be read: ")
+        assert ".rs:" not in sentence
 
 
 def test_a_store_without_pictures(tmp_path: Path, model: Path) -> None:

@@ -193,21 +193,25 @@ def test_a_store_that_is_gone(
         raise RuntimeError("Table 'pictures' was not found\nCaused by: …")
 
     monkeypatch.setattr(PictureStore, "__len__", gone)
+    monkeypatch.setattr(PictureStore, "refresh", gone)
     answer = client.get("/health")
     assert answer.status_code == 503
     assert answer.json() == {
         "status": "error",
         "error": "the store cannot be read: Table 'pictures' was not found",
     }
-    key = picture_id("x")
-    refused(client.get(f"/search?id={key}"), 404, "the store has no picture with this id")
     monkeypatch.undo()
     assert client.get("/health").json()["pictures"] == MADE
+    key = picture_id("x")
+    refused(client.get(f"/search?id={key}"), 404, "the store has no picture with this id")
 
 
 def test_a_fault_of_the_server_is_told_from_a_store_that_is_gone(
     finder: Finder, client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(PictureStore, "search", lambda self: None)
+    def fail(self: PictureStore, *args: Any, **more: Any) -> None:
+        raise RuntimeError("a fault of the program")
+
+    monkeypatch.setattr(PictureStore, "search", fail)
     answer = client.post("/search", content=_jpeg())
     refused(answer, 500, "the server failed: its terminal says why")
