@@ -1,6 +1,7 @@
 """The tree keeps its shape: imports flow one way, and every package is listed and complete."""
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,6 +153,14 @@ def test_packages_listed_are_the_packages_there() -> None:
 def test_every_python_folder_is_a_package() -> None:
     folders = {file.parent for name in (*CODE, "experiments", "tests") for file in _files(name)}
     assert sorted(path for path in folders if not (path / "__init__.py").exists()) == []
+
+
+def test_nothing_else_is_committed_at_the_top() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode or not listed.stdout:
+        pytest.skip("not a checkout that git reads")
+    folders = {line.split("/")[0] for line in listed.stdout.splitlines() if "/" in line}
+    assert folders == {*CODE, "experiments", "tests", "docs", "examples", ".ci", ".github"}
 
 
 def test_experiments_hold_no_code() -> None:
