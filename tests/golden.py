@@ -25,14 +25,14 @@ def golden_folders() -> list[Path]:
     return folders
 
 
-def method_golden_files() -> list[Any]:
-    """Every file that holds a recorded training, as pytest parameters."""
+def method_golden_files(key: str = "component.embeddings") -> list[Any]:
+    """Every file that holds `key`, by default a recorded training, as pytest parameters."""
     files = []
     for folder in golden_folders():
         for path in sorted(folder.glob("*.safetensors")):
             with safe_open(path, "pt") as file:
                 recorded = "meta" in (file.metadata() or {})
-                if recorded and "component.embeddings" in file.keys():  # noqa: SIM118
+                if recorded and key in file.keys():  # noqa: SIM118
                     files.append(pytest.param(path, id=f"{folder.name}/{path.stem}"))
     return files
 
@@ -119,11 +119,11 @@ def load_golden(path: Path) -> Golden:
 def assert_close(name: str, ours: Tensor, golden: Tensor, bound: float) -> None:
     """Largest difference over the golden's largest entry, at most `bound`."""
     # Adding the same constant to both scores of the edge attention changes nothing, so this
-    # gradient is exactly zero and the recorded one rounding noise.
+    # gradient is exactly zero; ours and the recorded one are rounding noise of some processor.
     absolute = name.endswith(("edge_key.bias", "edge_model.att.k_linear.bias"))
     scale = 1.0 if absolute else golden.abs().max().item()
     error = (ours.detach().reshape(golden.shape) - golden).abs().max().item()
-    limit = (1e-12 if absolute else bound) * scale
+    limit = (1e-11 if absolute else bound) * scale
     assert error <= limit, f"{name}: off by {error:.3g}, allowed {limit:.3g}"
 
 

@@ -7,7 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from gcahng.graph import batch_graph, batch_layout, pair_graph, synthetic_negatives
+from gcahng.graph import (
+    CorrelationNetwork,
+    batch_graph,
+    batch_layout,
+    pair_graph,
+    synthetic_negatives,
+)
 from gcahng.losses import NPairLoss, ProxyAnchorLoss, synthetic_npair
 from gcahng.losses.generator import diversity
 from gcahng.losses.npair import npair
@@ -18,6 +24,7 @@ from tests.golden import Golden, assert_close, load_golden, method_golden_files
 COMPONENT, STATE = 1e-11, 1e-10
 
 golden_files = pytest.mark.parametrize("path", method_golden_files())
+dropout_files = pytest.mark.parametrize("path", method_golden_files("dropout.embeddings"))
 graph_paths = pytest.mark.parametrize("graph_path", ["sparse", "dense"])
 
 
@@ -96,6 +103,52 @@ def test_negatives_losses_and_gradients_golden(path: Path, graph_path: str) -> N
             assert_close(name, gradient, golden[key], COMPONENT)
             compared += 1
     assert compared == sum(p.requires_grad for p in network.parameters())
+
+
+@dropout_files
+@graph_paths
+def test_independent_dropout_golden(
+    path: Path, graph_path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    golden = load_golden(path)
+    meta = golden.meta
+    network = CorrelationNetwork(
+        meta["embedding_dim"],
+        meta["num_classes"],
+        meta["layers"],
+        heads=meta["heads"],
+        dropout=meta["dropout"],
+        edge_dropout="independent",
+    ).double()
+    network.load_state_dict(golden.published("init.").graph)
+    masks = [
+        golden[f"dropout.layer{number}.mask"].unsqueeze(-1) for number in range(meta["layers"])
+    ]
+    monkeypatch.setattr(torch.nn.functional, "dropout", lambda ones, rate: ones * masks.pop(0))
+    embeddings = golden["dropout.embeddings"].clone().requires_grad_()
+    build = batch_graph if graph_path == "sparse" else pair_graph
+    out = network(build(embeddings, golden["dropout.labels"]))
+    assert not masks
+    last = f"dropout.layer{meta['layers'] - 1}"
+    edges = out.edge_attr if out.pairs is None else out.pairs.to_dense(out.edge_attr)
+    eta, logits = out.channel_coefficients, out.node_logits
+    assert_close("nodes", out.x, golden[f"{last}.nodes"], COMPONENT)
+    assert_close("edges", edges, golden[f"{last}.edges"], COMPONENT)
+    assert_close("coefficients", eta, golden["dropout.channel_coefficients"], COMPONENT)
+    assert_close("node logits", logits, golden["dropout.node_logits"], COMPONENT)
+
+    of_eta = golden["dropout.upstream.channel_coefficients"].view_as(eta)
+    of_logits = golden["dropout.upstream.node_logits"]
+    ((eta * of_eta).sum() + (logits * of_logits).sum()).backward()
+    gradients = {
+        graph_name(key.removeprefix("dropout.grad.gnn.")): golden[key]
+        for key in golden.tensors
+        if key.startswith("dropout.grad.gnn.")
+    }
+    assert gradients.keys() == {n for n, p in network.named_parameters() if p.requires_grad}
+    for name, gradient in gradients.items():
+        assert_close(name, network.get_parameter(name).grad, gradient, COMPONENT)
+    assert_close("embeddings", embeddings.grad, golden["dropout.grad.embeddings"], COMPONENT)
 
 
 @golden_files

@@ -20,11 +20,15 @@ class GCAConv(GCANodeHalf, GCAEdgeHalf):
         \alpha_{ij} &= \frac{\exp s_{ij}}{1 + \sum_i \exp s_{ij}}, \quad
             s_{ij} = q_j^\top k_i / \sqrt d, \quad \text{same class masked out} \\
         h_j &\leftarrow N(h_j + W_o \textstyle\sum_i \alpha_{ij} v_i) \\
-        h_j &\leftarrow N(h_j + \textstyle\sum_i \mathrm{GELU}(W_{e \to n} e_{ij} + b)) \\
+        h_i &\leftarrow N(h_i + \textstyle\sum_j \mathrm{GELU}(W_{e \to n} e_{ij} + b)) \\
         h_j &\leftarrow N(h_j + W_2 \mathrm{GELU}(W_1 h_j)) \\
         e_{ij} &\leftarrow N(\mathrm{attention}(e_{ij}, \{u_i, u_j\}) + e_{ij}), \quad
             u_i = \mathrm{GELU}(W_{n \to e} h_i + b) \\
         e_{ij} &\leftarrow N(\mathrm{FFN}(e_{ij}) + e_{ij})
+
+    Attention goes from i to j. The edges are summed by their first node, as in the published code,
+    so node i sums those that it sends; this differs from the ones that it receives once
+    :math:`e_{ij} \ne e_{ji}`, that is after independent dropout.
 
     `forward` is the message-passing reference for any graph. `pair_nodes` and `pair_edges` compute
     the same on a complete batch graph, once per unordered pair, with the same parameters.

@@ -12,6 +12,7 @@ from gcahng.graph.convs.parts import check_choice, check_divisible, feed_forward
 from gcahng.graph.dense.memory import Memory
 from gcahng.graph.dense.pair_functions import gelu_sum
 from gcahng.graph.dense.pairs import Pairs
+from gcahng.graph.precision import half_to_float32
 
 
 class GCANodeHalf(MessagePassing):
@@ -47,10 +48,12 @@ class GCANodeHalf(MessagePassing):
         """Update the nodes of any graph by message passing: x [N, C] → [N, C]."""
         alpha = self.node_attention(x, edge_index, y)
         value = self.node_value(x).view(-1, self.heads, self.in_channels // self.heads)
-        edge_message = F.gelu(self.edge_to_node(edge_attr))
-        # propagate_type: (alpha: Tensor, value: Tensor, edge_message: Tensor)
-        received = self.propagate(edge_index, alpha=alpha, value=value, edge_message=edge_message)
-        return self.update_nodes(x, *received.split(self.in_channels, dim=-1))
+        # propagate_type: (alpha: Tensor, value: Tensor)
+        attended = self.propagate(edge_index, alpha=alpha, value=value)
+        active = F.gelu(half_to_float32(self.edge_to_node(edge_attr)))
+        # As published: a node attends to the edges that it receives and sums those that it sends.
+        from_edges = scatter(active, edge_index[0], 0, x.size(0), reduce="sum")
+        return self.update_nodes(x, attended, from_edges)
 
     def node_attention(self, x: Tensor, edge_index: Tensor, y: Tensor | None) -> Tensor:
         """Softmax over senders and one empty slot of score 0 ("attend to nothing"): [E, heads]."""
@@ -67,9 +70,9 @@ class GCANodeHalf(MessagePassing):
         total = scatter(weight, receiver, 0, x.size(0), reduce="sum") + (-shift).exp()
         return weight / total[receiver]
 
-    def message(self, alpha: Tensor, value_j: Tensor, edge_message: Tensor) -> Tensor:
-        """Message of an edge: attended value and edge message, concatenated: [E, 2C]."""
-        return torch.cat([(alpha.unsqueeze(-1) * value_j).flatten(1), edge_message], dim=-1)
+    def message(self, alpha: Tensor, value_j: Tensor) -> Tensor:
+        """Weigh the value of each edge's sender: [E, C]."""
+        return (alpha.unsqueeze(-1) * value_j).flatten(1)
 
     def update_nodes(self, x: Tensor, attended: Tensor, from_edges: Tensor) -> Tensor:
         """Apply the three residual updates, which share one LayerNorm."""
@@ -89,9 +92,7 @@ class GCANodeHalf(MessagePassing):
         alpha = torch.cat([score, empty_slot], dim=-1).softmax(dim=-1)[..., :-1]
         attended = (alpha.to(value.dtype) @ value).transpose(0, 1).flatten(1)
         linear = self.edge_to_node
-        # Node j sums over the edges (i, j) that it receives.
-        received = pairs.transposed()
-        from_edges = gelu_sum(edge_attr, linear.weight, linear.bias, received, self.memory)
+        from_edges = gelu_sum(edge_attr, linear.weight, linear.bias, pairs, self.memory)
         return self.update_nodes(x, attended, from_edges)
 
 
@@ -100,7 +101,7 @@ class GCANodeOnlyConv(GCANodeHalf):
 
     .. math::
         h_j &\leftarrow N(h_j + W_o \textstyle\sum_i \alpha_{ij} v_i) \\
-        h_j &\leftarrow N(h_j + \textstyle\sum_i \mathrm{GELU}(W_{e \to n} e_{ij} + b)) \\
+        h_i &\leftarrow N(h_i + \textstyle\sum_j \mathrm{GELU}(W_{e \to n} e_{ij} + b)) \\
         h_j &\leftarrow N(h_j + W_2 \mathrm{GELU}(W_1 h_j)) \\
         e_{ij} &\leftarrow e_{ij}
 

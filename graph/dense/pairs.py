@@ -1,7 +1,7 @@
 """The rows that store the edges of a complete graph: one for each pair, or one per direction."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -80,16 +80,6 @@ class Pairs:
         """
         nodes.index_add_(0, self.row[chunk], values)
         nodes.index_add_(0, self.col[chunk], values * self.mirrored(chunk, values.dtype))
-
-    def transposed(self) -> "Pairs":
-        """The same rows with (j, i) in place of (i, j), to add values up by second node."""
-        directed = self.weight == 1
-        return replace(
-            self,
-            row=torch.where(directed, self.col, self.row),
-            col=torch.where(directed, self.row, self.col),
-            index=self.index.t(),
-        )
 
     def separate(self, differs: Tensor) -> tuple["Pairs", Tensor]:
         """Give (j, i) a row of its own where it now differs from (i, j).

@@ -62,7 +62,7 @@ def node_update(
     edge_attr: Tensor,
     y: Tensor | None,
 ) -> Tensor:
-    """New node features, a receiver at a time."""
+    """New node features, a node at a time: it attends to senders and sums the edges it sends."""
     edges = edge_index.t().tolist()
     nodes = []
     for j, h in enumerate(x):
@@ -71,8 +71,8 @@ def node_update(
         heads = [_attend(conv, x, j, allowed, head) for head in range(conv.heads)]
         h = activate_and_norm(conv.node_norm, h + linear(conv.node_out, torch.cat(heads)))
         from_edges = torch.zeros_like(h)
-        for feature, (_, receiver) in zip(edge_attr, edges, strict=True):
-            if receiver == j:
+        for feature, (first, _) in zip(edge_attr, edges, strict=True):
+            if first == j:
                 from_edges = from_edges + gelu(linear(conv.edge_to_node, feature))
         h = activate_and_norm(conv.node_norm, h + from_edges)
         nodes.append(node_feed_forward(conv, h))
