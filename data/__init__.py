@@ -28,7 +28,7 @@ from gcahng.data.datasets import (
 from gcahng.data.download import download
 from gcahng.data.embedded import Digits, Glyphs
 from gcahng.data.loader import AugmentedView, FeatureLoader, ImageLoader, TrainLoader
-from gcahng.data.samplers import ClassBalancedBatchSampler
+from gcahng.data.samplers import ClassBalancedBatchSampler, PublishedBatchSampler
 from gcahng.data.transforms import TRANSFORMS, build_transform
 from gcahng.data.verification import Part, Verification, verify
 
@@ -55,6 +55,7 @@ __all__ = [
     "InShop",
     "Listing",
     "Part",
+    "PublishedBatchSampler",
     "PublishedDataset",
     "RawImage",
     "Size",

@@ -13,6 +13,7 @@ from gcahng.data import (
     ClassBalancedBatchSampler,
     ClassSubset,
     ImageDataset,
+    PublishedBatchSampler,
     PublishedDataset,
     TrainLoader,
     build_dataset,
@@ -246,10 +247,10 @@ def build_train_loader(
             f"batch.classes: expected at most the {available} training classes, "
             f"got {config.batch.classes}"
         )
+    published = config.quirks.sampling == "faithful"
+    make = PublishedBatchSampler if published else ClassBalancedBatchSampler
     with blame_setting("batch"):
-        sampler = ClassBalancedBatchSampler(
-            dataset.labels, config.batch.classes, config.batch.samples, config.seed
-        )
+        sampler = make(dataset.labels, config.batch.classes, config.batch.samples, config.seed)
     loader = TrainLoader(
         dataset,
         sampler,

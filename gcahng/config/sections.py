@@ -170,6 +170,9 @@ class QuirksConfig(Section):
     """Removed from a query's ranking, faithful: the first item; corrected: the query itself."""
     select: Behaviour = "corrected"
     """Best epoch selected, faithful: on the test split; corrected: on validation classes."""
+    sampling: Behaviour = "corrected"
+    """Order of a class's images, faithful: as `PublishedBatchSampler`, whose shuffles go on from
+    epoch to epoch and drop what is left; corrected: shuffled anew each epoch, nothing dropped."""
 
     @model_validator(mode="before")
     @classmethod

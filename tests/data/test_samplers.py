@@ -6,17 +6,27 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from gcahng.data import ClassBalancedBatchSampler
+from gcahng.data import ClassBalancedBatchSampler, PublishedBatchSampler
 
 Batches = list[list[int]]
+Sampler = type[ClassBalancedBatchSampler]
+
+both = pytest.mark.parametrize("make", [ClassBalancedBatchSampler, PublishedBatchSampler])
 
 
 def balanced(classes: int = 6, images: int = 8) -> Tensor:
     return torch.arange(classes).repeat_interleave(images)
 
 
-def draw(labels: Tensor, s: int, p: int, epochs: range = range(1), seed: int = 0) -> Batches:
-    sampler = ClassBalancedBatchSampler(labels, s, p, seed)
+def draw(
+    labels: Tensor,
+    s: int,
+    p: int,
+    epochs: range = range(1),
+    seed: int = 0,
+    make: Sampler = ClassBalancedBatchSampler,
+) -> Batches:
+    sampler = make(labels, s, p, seed)
     batches = []
     for epoch in epochs:
         sampler.set_epoch(epoch)
@@ -24,9 +34,10 @@ def draw(labels: Tensor, s: int, p: int, epochs: range = range(1), seed: int = 0
     return batches
 
 
-def test_batches_are_slot_major_with_distinct_classes() -> None:
+@both
+def test_batches_are_slot_major_with_distinct_classes(make: Sampler) -> None:
     labels = balanced() * 10 + 7
-    for batch in draw(labels, s=4, p=3):
+    for batch in draw(labels, s=4, p=3, make=make):
         assert len(batch) == 12
         slots = labels[batch].reshape(3, 4)
         assert (slots == slots[0]).all()
@@ -37,6 +48,29 @@ def test_length_is_the_batches_that_fit_and_at_least_one() -> None:
     sampler = ClassBalancedBatchSampler(balanced(6, 8), 4, 3)
     assert len(sampler) == len(list(sampler)) == 4
     assert len(ClassBalancedBatchSampler(balanced(4, 2), 4, 3)) == 1
+
+
+@pytest.mark.parametrize(("images", "batches"), [(8, 3), (9, 4), (2, 1)])
+def test_the_published_length_is_one_less_where_the_batch_divides(
+    images: int, batches: int
+) -> None:
+    sampler = PublishedBatchSampler(balanced(6, images), 4, 3)
+    assert len(sampler) == len(list(sampler)) == batches
+
+
+def test_published_shuffles_go_on_and_drop_what_is_left() -> None:
+    # One batch an epoch, both classes in each: two draws of 3 use up a shuffle of 7 but for one.
+    labels = balanced(2, 7)
+    sampler = PublishedBatchSampler(labels, 2, 3)
+    sampler.num_batches = 1
+    drawn = []
+    for epoch in range(40):
+        sampler.set_epoch(epoch)
+        drawn.append([i for i in next(iter(sampler)) if i < 7])
+    pairs = [first + second for first, second in zip(drawn[::2], drawn[1::2], strict=True)]
+    assert all(len(set(images)) == 6 for images in pairs)
+    assert set().union(*pairs) == set(range(7))
+    assert len({tuple(images) for images in pairs}) > 15
 
 
 def test_no_image_repeats_before_its_class_is_used_up() -> None:
@@ -53,9 +87,10 @@ def test_no_image_repeats_before_its_class_is_used_up() -> None:
         assert sorted(drawn[start : start + 7]) == list(range(7))
 
 
-def test_classes_with_fewer_images_than_slots_repeat_them() -> None:
+@both
+def test_classes_with_fewer_images_than_slots_repeat_them(make: Sampler) -> None:
     labels = torch.tensor([0, 1, 1, 1, 1])
-    for batch in draw(labels, s=2, p=4, epochs=range(5)):
+    for batch in draw(labels, s=2, p=4, epochs=range(5), make=make):
         images = Counter(batch)
         assert images[0] == 4
         assert [images[i] for i in range(1, 5)] == [1, 1, 1, 1]
@@ -67,17 +102,22 @@ def test_every_class_comes_up() -> None:
     assert seen == set(range(20))
 
 
-def test_batches_follow_from_seed_and_epoch_alone() -> None:
+@both
+def test_batches_follow_from_seed_and_epoch_alone(make: Sampler) -> None:
     labels = balanced()
-    sampler = ClassBalancedBatchSampler(labels, 4, 2, seed=1)
-    next(iter(sampler))
+    sampler = make(labels, 4, 2, seed=1)
+    for epoch in (5, 2):  # a later epoch, then an earlier one
+        sampler.set_epoch(epoch)
+        next(iter(sampler))
     torch.manual_seed(5)
     np.random.seed(5)
     sampler.set_epoch(3)
-    expected = draw(labels, 4, 2, range(3, 4), seed=1)
+    expected = draw(labels, 4, 2, range(3, 4), seed=1, make=make)
     assert list(sampler) == list(sampler) == expected
-    assert expected != draw(labels, 4, 2, range(2, 3), seed=1)
-    assert draw(labels, 4, 2, range(1, 2), seed=0) != draw(labels, 4, 2, range(1), seed=1)
+    assert draw(labels, 4, 2, range(4), seed=1, make=make)[-len(expected) :] == expected
+    assert expected != draw(labels, 4, 2, range(2, 3), seed=1, make=make)
+    first = draw(labels, 4, 2, range(1), seed=1, make=make)
+    assert draw(labels, 4, 2, range(1, 2), seed=0, make=make) != first
 
 
 def test_sampling_leaves_the_global_state_alone() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from gcahng import cli
-from gcahng.builders.images import build_splits, open_plain
+from gcahng.builders.images import build_splits, build_train_loader, open_plain
 from gcahng.config import load_config
-from gcahng.data import CUB
+from gcahng.data import CUB, ClassBalancedBatchSampler, PublishedBatchSampler
 from tests.data.trees import cub_tree, folder_tree
 
 SMALL = [
@@ -139,3 +139,12 @@ def test_too_few_classes_to_hold_any_out_say_the_remedy(tmp_path: Path) -> None:
     )
     with pytest.raises(ValueError, match=sentence):
         build_splits(config)
+
+
+@pytest.mark.parametrize(
+    ("quirk", "kind"),
+    [("faithful", PublishedBatchSampler), ("corrected", ClassBalancedBatchSampler)],
+)
+def test_a_quirk_chooses_the_order_of_the_images(quirk: str, kind: type) -> None:
+    config = load_config("digits", [f"quirks.sampling={quirk}"])
+    assert type(build_train_loader(config, build_splits(config).train)[1]) is kind
