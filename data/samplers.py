@@ -158,7 +158,7 @@ class PublishedBatchSampler(ClassBalancedBatchSampler):
 
 
 def _slot_major(columns: list[np.ndarray]) -> list[int]:
-    """Arrange S columns of P images as a batch: the first image of each class, the second, …"""
+    """Arrange S columns of P images as a batch, slot by slot."""
     flat: list[int] = np.stack(columns, axis=1).flatten().tolist()
     return flat
 
