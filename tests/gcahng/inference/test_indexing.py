@@ -45,7 +45,7 @@ def index(
 
 def test_vectors_are_the_models(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
     store, changes = index(model, photos, tmp_path / "store")
-    assert changes == "18 added, 0 replaced, 0 deleted, 0 unchanged"
+    assert changes == "18 added, 0 replaced, 0 relabelled, 0 deleted, 0 unchanged"
     assert len(store) == ALL
     assert store.labels() == {"bowl": 6, "cup": 6, "lamp": 6}
     found = model.search(tmp_path / "store", photos / "cup" / "3.png", k=ALL)
@@ -67,7 +67,8 @@ def test_only_changes_are_embedded(
     index(model, photos, store)
     assert sum(counted) == ALL
     counted.clear()
-    assert index(model, photos, store)[1] == "0 added, 0 replaced, 0 deleted, 18 unchanged"
+    changes = index(model, photos, store)[1]
+    assert changes == "0 added, 0 replaced, 0 relabelled, 0 deleted, 18 unchanged"
     assert sum(counted) == 0
     draw(photos / "cup" / "new.png", "black", 1)
     shutil.copy(photos / "bowl" / "1.png", photos / "bowl" / "0.png")
@@ -75,14 +76,15 @@ def test_only_changes_are_embedded(
     (photos / "lamp" / "0.png").unlink()
     shutil.rmtree(photos / "lamp")
     made, changes = index(model, photos, store)
-    assert changes == "1 added, 1 replaced, 6 deleted, 11 unchanged"
+    assert changes == "1 added, 1 replaced, 0 relabelled, 6 deleted, 11 unchanged"
     assert sum(counted) == 2
     assert made.labels() == {"bowl": 6, "cup": 7}
     first, second = (near.similarity for near in model.search(made, photos / "bowl" / "1.png", k=2))
     assert first == pytest.approx(1)
     assert second == pytest.approx(1)
     counted.clear()
-    assert index(model, photos, store)[1] == "0 added, 0 replaced, 0 deleted, 13 unchanged"
+    changes = index(model, photos, store)[1]
+    assert changes == "0 added, 0 replaced, 0 relabelled, 0 deleted, 13 unchanged"
     assert sum(counted) == 0
 
 
@@ -101,7 +103,7 @@ def test_unreadable_files_are_listed_and_leave_the_store(
 def test_folders_share_a_store(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
     index(model, photos / "cup", tmp_path / "store")
     store, changes = index(model, photos / "lamp", tmp_path / "store")
-    assert changes == "6 added, 0 replaced, 0 deleted, 0 unchanged"
+    assert changes == "6 added, 0 replaced, 0 relabelled, 0 deleted, 0 unchanged"
     assert len(store) == 12
 
 
@@ -113,7 +115,7 @@ def test_a_folder_that_was_moved_can_be_forgotten(
     with pytest.raises(FileNotFoundError, match="index it where it is now with --forget"):
         index_folder(model, photos, tmp_path / "store")
     store, changes = index_folder(model, tmp_path / "moved", tmp_path / "store", forget=[photos])
-    assert str(changes) == "18 added, 0 replaced, 18 deleted, 0 unchanged"
+    assert str(changes) == "18 added, 0 replaced, 0 relabelled, 18 deleted, 0 unchanged"
     assert len(store) == ALL
 
 
@@ -160,7 +162,7 @@ def test_a_killed_run_continues(
     process.communicate()
     assert len(PictureStore(store)) == 8, "two whole transactions"
     made, changes = index(model, photos, store)
-    assert changes == "10 added, 0 replaced, 0 deleted, 8 unchanged"
+    assert changes == "10 added, 0 replaced, 0 relabelled, 0 deleted, 8 unchanged"
     assert sum(counted) == 10
     assert len(made) == ALL
 
@@ -225,7 +227,8 @@ def test_names_that_are_not_utf8(model: TrainedEmbedder, photos: Path, tmp_path:
     assert index(model, photos, tmp_path / "store")[1].endswith("20 unchanged")
     os.remove(raw)
     quoted.unlink()
-    assert index(model, photos, tmp_path / "store")[1].startswith("0 added, 0 replaced, 2 del")
+    changes = index(model, photos, tmp_path / "store")[1]
+    assert changes == "0 added, 0 replaced, 0 relabelled, 2 deleted, 18 unchanged"
 
 
 def test_progress_reaches_the_total(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
@@ -254,7 +257,7 @@ def test_classes_follow_the_folder(model: TrainedEmbedder, photos: Path, tmp_pat
     # A folder test/ makes train/ a split.
     draw(photos / "test" / "vase" / "0.png", "black", 0)
     store, changes = index(model, photos, tmp_path / "store")
-    assert changes == "1 added, 0 replaced, 0 deleted, 18 unchanged"
+    assert changes == "1 added, 0 replaced, 18 relabelled, 0 deleted, 0 unchanged"
     assert store.labels() == {"bowl": 6, "cup": 6, "lamp": 6, "vase": 1}
     assert store.count("split = 'train'") == ALL
     # The folder of one class says nothing about classes.
@@ -262,8 +265,50 @@ def test_classes_follow_the_folder(model: TrainedEmbedder, photos: Path, tmp_pat
         (photos / "train" / "cup" / "1.png").read_bytes()
     )
     store, changes = index(model, photos / "train" / "cup", tmp_path / "store")
-    assert changes == "0 added, 1 replaced, 0 deleted, 5 unchanged"
+    assert changes == "0 added, 1 replaced, 0 relabelled, 0 deleted, 5 unchanged"
     assert store.labels()["cup"] == 6
+
+
+def test_links_to_other_classes_are_those_of_a_training(
+    model: TrainedEmbedder, photos: Path, tmp_path: Path
+) -> None:
+    (photos / "bowl" / "more").symlink_to("../cup")
+    (photos / "all").symlink_to(".")
+    store, changes = index(model, photos, tmp_path / "store")
+    assert changes == "18 added, 0 replaced, 0 relabelled, 0 deleted, 0 unchanged"
+    assert store.labels() == {"bowl": 6, "cup": 6, "lamp": 6}
+
+
+def test_splits_that_go_are_said(
+    model: TrainedEmbedder, photos: Path, tmp_path: Path, counted: list[int]
+) -> None:
+    for name in ("train", "test"):
+        shutil.copytree(photos, tmp_path / "both" / name)
+    store, _ = index(model, tmp_path / "both", tmp_path / "store")
+    assert (store.count("split = 'train'"), store.count("split = 'test'")) == (18, 18)
+    shutil.rmtree(tmp_path / "both" / "test")
+    counted.clear()
+    store, changes = index(model, tmp_path / "both", tmp_path / "store")
+    assert changes == "0 added, 0 replaced, 18 relabelled, 18 deleted, 0 unchanged"
+    # As in a new store: `train` alone is a class, and there are no splits.
+    assert (store.labels(), store.count("split is not null")) == ({"train": 18}, 0)
+    assert sum(counted) == 0
+
+
+def test_the_folder_around_decides(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
+    draw(photos / "cup" / "deep" / "0.png", "black", 0)
+    store, _ = index(model, photos / "cup", tmp_path / "store")
+    assert store.labels() == {"deep": 1}
+    store, changes = index(model, photos, tmp_path / "store")
+    assert changes == "12 added, 0 replaced, 7 relabelled, 0 deleted, 0 unchanged"
+    assert store.labels() == {"bowl": 6, "cup": 7, "lamp": 6}
+    # The folder of a class says nothing about the pictures in it, only about folders below.
+    store, changes = index(model, photos / "cup", tmp_path / "store")
+    assert changes == "0 added, 0 replaced, 1 relabelled, 0 deleted, 6 unchanged"
+    # New content and another class: both are counted.
+    shutil.copy(photos / "cup" / "0.png", photos / "cup" / "deep" / "0.png")
+    store, changes = index(model, photos, tmp_path / "store")
+    assert changes == "0 added, 1 replaced, 1 relabelled, 0 deleted, 18 unchanged"
 
 
 def test_embeddings_that_are_not_finite_are_left_out(
