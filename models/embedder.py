@@ -12,7 +12,8 @@ class Embedder(nn.Module):
     """A backbone followed by BatchNorm and a linear layer, or by a `ResidualHead`.
 
     Args:
-        backbone: Maps images to features of width `backbone.out_channels`.
+        backbone: Maps images to features of width `backbone.out_channels`. Parameters of it that
+            require no gradient are never trained.
         embedding_dim: Embedding dimension D ≥ 1.
         normalize: Whether to scale embeddings to L2 norm 1.
         freeze: Any of `bn` (the backbone's BatchNorm2d layers stay in eval mode), `bn_affine`
@@ -67,6 +68,7 @@ class Embedder(nn.Module):
         if "backbone" in freeze and len(set(freeze)) > 1:
             others = ", ".join(sorted(set(freeze) - {"backbone"}))
             raise ValueError(f"Expected backbone alone, since it includes {others}.")
+        self._frozen_by_itself = [p for p in backbone.parameters() if not p.requires_grad]
         frozen = {entry: _frozen_modules(backbone, entry) for entry in freeze}
         affine = [*frozen.pop("bn_affine", []), *frozen.get("backbone", [])]
         self._always_eval = [module for modules in frozen.values() for module in modules]
@@ -98,9 +100,18 @@ class Embedder(nn.Module):
             thaw: Also apply `trains` to the parameters frozen by `bn_affine`, as the published
                 code does at the end of the warm-up.
         """
-        self.backbone.requires_grad_(trains)
+        if trains:
+            self.thaw_backbone()
+        else:
+            self.backbone.requires_grad_(False)
         if not thaw or self.backbone in self._always_eval:
             self._freeze_parameters()
+
+    def thaw_backbone(self) -> None:
+        """Enable gradients of all but what the backbone itself froze, until `train_backbone`."""
+        self.backbone.requires_grad_(True)
+        for parameter in self._frozen_by_itself:
+            parameter.requires_grad_(False)
 
     def _freeze_parameters(self) -> None:
         for parameter in self._untrained:

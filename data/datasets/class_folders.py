@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
@@ -13,6 +14,8 @@ from gcahng.data.datasets.listing import Listing, shorten
 from gcahng.files import printable
 
 SHOWN = 3
+# Accepted names of the folder of the validation split.
+VALIDATION = ("val", "valid", "validation")
 SUFFIXES = frozenset(
     (
         *(".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
@@ -23,15 +26,69 @@ SUFFIXES = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class PictureFile:
+    """A picture file as its folder tells.
+
+    Attributes:
+        path: Absolute.
+        label: Name of its class, the folder that it is in; None outside of such a folder.
+        split: `train`, `val` or `test`, if the folder is divided so.
+    """
+
+    path: str
+    label: str | None = None
+    split: str | None = None
+
+    def or_finer(self, other: "PictureFile") -> "PictureFile":
+        """Return `other` if it says all that this one says of the same picture, else this one."""
+        says_all = self.label in (None, other.label) and self.split in (None, other.split)
+        return other if says_all else self
+
+
+def split_folders(home: Path) -> dict[str, Path]:
+    """Return the folder of each split; nothing if the class folders are in `home` itself.
+
+    A folder is divided into splits if it has both `train/` and `test/`.
+    """
+    folders = {split: home / split for split in ("train", "test")}
+    if not all(folder.is_dir() for folder in folders.values()):
+        return {}
+    named = (home / name for name in VALIDATION)
+    validation = next((folder for folder in named if folder.is_dir()), None)
+    return folders if validation is None else {**folders, "val": validation}
+
+
+def labelled_pictures(home: Path) -> list[PictureFile]:
+    """List all pictures of a folder, with the class and the split that a training gives them.
+
+    Pictures outside of class folders have no class. Folders beside `train/` and `test/`, which no
+    training uses, are classes without a split.
+
+    Raises:
+        OSError: If one of the folders cannot be read.
+    """
+    splits = split_folders(home)
+    found = []
+    for split, folder in [(None, home), *splits.items()]:
+        loose = [path for path in _entries(folder) if is_picture(path.name) and not path.is_dir()]
+        found += [PictureFile(str(path), None, split) for path in loose]
+        listing = class_folders(folder, list(splits.values()))
+        pairs = zip(listing.paths, listing.names, strict=True)
+        found += [PictureFile(path, name, split) for path, name in pairs]
+    return found
+
+
 def class_folders(folder: Path, splits: Sequence[Path] = ()) -> Listing:
     """List the images of a folder with one subfolder per class, as `ImageFolder` does.
 
     Images in deeper subfolders belong to the class. Ignored are hidden files and folders, class
-    folders without images, and links inside a class folder that lead to images of other classes.
+    folders without images, and links that lead to images of other classes.
 
     Args:
         folder: The folder that contains the class folders.
-        splits: The folders of all splits of the data set; by default only `folder`.
+        splits: The folders of all splits of the data set, which are no classes; by default only
+            `folder`.
 
     Raises:
         OSError: If one of the folders cannot be read.
@@ -40,8 +97,10 @@ def class_folders(folder: Path, splits: Sequence[Path] = ()) -> Listing:
     names: list[str] = []
     others: Counter[str] = Counter()
     empty = []
-    links = _ForeignLinks(splits or [folder])
+    links = _ForeignLinks(folder, splits or [folder])
     for subfolder in _subfolders(folder):
+        if subfolder in splits or links.repeats(subfolder):
+            continue
         found, other = picture_files(subfolder, links.lead_out_of(subfolder))
         name = printable(subfolder.name)
         paths += found
@@ -93,17 +152,28 @@ class _ForeignLinks:
     """Finds links to folders that would add images of other classes to a class.
 
     Args:
-        splits: The folders that contain the class folders.
+        folder: The folder that contains the class folders.
+        splits: The folders of all splits, which contain the class folders.
     """
 
-    def __init__(self, splits: Sequence[Path]) -> None:
-        self.splits = splits
+    def __init__(self, folder: Path, splits: Sequence[Path]) -> None:
+        self.folder, self.splits = folder, splits
         self.found: list[str] = []
 
     @cached_property
     def classes(self) -> list[str]:
         """The real paths of all class folders, needed only if there is a link."""
         return [os.path.realpath(path) for split in self.splits for path in _subfolders(split)]
+
+    def repeats(self, subfolder: Path) -> bool:
+        """Whether a class folder is a link to images of the other ones of its folder."""
+        if not subfolder.is_symlink():
+            return False
+        home, target = os.path.realpath(self.folder), os.path.realpath(subfolder)
+        beside = [os.path.realpath(p) for p in _subfolders(self.folder) if not p.is_symlink()]
+        foreign = _is_within(home, target) or any(_overlap(name, target) for name in beside)
+        self.found += [str(subfolder)] if foreign else []
+        return foreign
 
     def lead_out_of(self, subfolder: Path) -> Callable[[str], bool]:
         """Return a function that tells whether a path in a class folder is such a link."""
@@ -113,7 +183,7 @@ class _ForeignLinks:
                 return False
             own, target = os.path.realpath(subfolder), os.path.realpath(path)
             foreign = not _is_within(target, own) and any(
-                _is_within(name, target) or _is_within(target, name) for name in self.classes
+                _overlap(name, target) for name in self.classes
             )
             self.found += [path] if foreign else []
             return foreign
@@ -121,14 +191,23 @@ class _ForeignLinks:
         return leads_out
 
 
+def _overlap(path: str, other: str) -> bool:
+    return _is_within(path, other) or _is_within(other, path)
+
+
 def _is_within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(os.path.join(folder, ""))
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    return sorted(
-        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
-    )
+    return [path for path in _entries(folder) if path.is_dir() and not path.name.startswith(".")]
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        _stop(error)
 
 
 def _stop(error: OSError) -> NoReturn:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from gcahng.data.datasets.base import Transform, split_classes
-from gcahng.data.datasets.class_folders import class_folders, is_picture
+from gcahng.data.datasets.class_folders import class_folders, is_picture, split_folders
 from gcahng.data.datasets.files import FileDataset
 from gcahng.data.datasets.listing import Listing
 from gcahng.files import printable
@@ -13,8 +13,6 @@ EXPECTED = (
     "expected one folder of images per class, either inside train/ and test/ or, for a random "
     "class split, directly in this folder"
 )
-# Accepted names of the folder of the validation split.
-VALIDATION = ("val", "valid", "validation")
 
 
 class Folder(FileDataset):
@@ -64,7 +62,7 @@ class Folder(FileDataset):
     ) -> None:
         self.path, self.test_share, self.seed = path, test_share, seed
         super().__init__(root, split, transform, unreadable)
-        self.SPLITS = tuple(self.split_folders or ("train", "test"))  # type: ignore[misc]
+        self.SPLITS = tuple(split_folders(self.home) or ("train", "test"))  # type: ignore[misc]
 
     @property
     def name(self) -> str:
@@ -76,21 +74,11 @@ class Folder(FileDataset):
         """The folder that contains the class folders, or `train/` and `test/`."""
         return self.folder / (self.path or "")
 
-    @property
-    def split_folders(self) -> dict[str, Path]:
-        """The folder of each split; empty if the class folders are in `home` itself."""
-        folders = {split: self.home / split for split in ("train", "test")}
-        if not all(folder.is_dir() for folder in folders.values()):
-            return {}
-        named = (self.home / name for name in VALIDATION)
-        validation = next((folder for folder in named if folder.is_dir()), None)
-        return folders if validation is None else {**folders, "val": validation}
-
     def list_images(self) -> Listing:
         """List the class folders of the split."""
         if not self.home.is_dir():
             raise FileNotFoundError(f"There is no folder '{self.home}': {EXPECTED}.")
-        folders = self.split_folders
+        folders = split_folders(self.home)
         if self.split == "val" and "val" not in folders:
             raise ValueError(
                 f"'{self.home}' has no validation split: expected val/, valid/ or validation/ "

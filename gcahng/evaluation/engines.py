@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gcahng.graph.precision import autocast
+from gcahng.models.torch_state import float32_products
 
 BLOCK = 4096
 # Maximum number of entries of a temporary matrix: 64 MiB in float64.
@@ -50,26 +51,8 @@ def error_bound(width: int) -> float:
 @contextmanager
 def full_float32(device: torch.device) -> Iterator[None]:
     """Context manager: no TF32, bfloat16 or autocast in float32 matrix products."""
-    with autocast(device.type, enabled=False):
-        cuda = torch.backends.cuda.matmul
-        if not hasattr(cuda, "fp32_precision"):  # torch before 2.9
-            precision = torch.get_float32_matmul_precision()
-            torch.set_float32_matmul_precision("highest")
-            try:
-                yield
-            finally:
-                torch.set_float32_matmul_precision(precision)
-            return
-        mkldnn: Any = torch.backends.mkldnn
-        backends = (cuda, mkldnn.matmul)
-        before = [backend.fp32_precision for backend in backends]
-        try:
-            for backend in backends:
-                backend.fp32_precision = "ieee"
-            yield
-        finally:
-            for backend, precision in zip(backends, before, strict=True):
-                backend.fp32_precision = precision
+    with autocast(device.type, enabled=False), float32_products():
+        yield
 
 
 def largest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:

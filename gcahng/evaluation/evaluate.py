@@ -13,6 +13,7 @@ from gcahng.evaluation.classes import ClassFigures, class_figures
 from gcahng.evaluation.clustering import clustering_figures
 from gcahng.evaluation.ranking import rankable
 from gcahng.evaluation.retrieval import retrieval_metrics
+from gcahng.models.torch_state import usual_torch_state
 from gcahng.processes import gather_rows, own_part, world_size
 
 BATCH_SIZE = 256
@@ -20,6 +21,7 @@ BATCH_SIZE = 256
 Progress = Callable[[int, int], None]
 
 
+@usual_torch_state()
 @torch.inference_mode()
 def embed(
     embedder: nn.Module,

@@ -7,8 +7,10 @@ from torch import Tensor
 
 from gcahng.evaluation.checks import check_embeddings, check_labels, check_settings
 from gcahng.evaluation.ranking import Ranking, unit_rows
+from gcahng.models.torch_state import usual_torch_state
 
 
+@usual_torch_state()
 @torch.no_grad()
 def retrieval_metrics(
     embeddings: Tensor,
@@ -63,6 +65,7 @@ def retrieval_metrics(
     return _means(_score_queries(search, classes, relevant, ks, chunk), relevant.cpu(), ks)
 
 
+@usual_torch_state()
 @torch.no_grad()
 def nearest_neighbours(
     embeddings: Tensor,

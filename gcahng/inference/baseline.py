@@ -14,6 +14,7 @@ from gcahng.inference.sources import open_model
 from gcahng.models import BACKBONES, Embedder, build_backbone
 from gcahng.models.backbones import has_pretrained_weights, own_transform
 from gcahng.models.backbones.pretrained import UnreachableError
+from gcahng.models.torch_state import usual_torch_state
 from gcahng.runs.loading import LoadedRun, run_device
 
 LIBRARIES = ("timm/", "torchvision/")
@@ -83,6 +84,7 @@ def open_model_or_baseline(
     return load_baseline(source, weights)
 
 
+@usual_torch_state()
 def load_baseline(name: str, weights: str | None = None) -> Baseline:
     """Open a pretrained backbone, whose features are the embeddings.
 

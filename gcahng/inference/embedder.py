@@ -19,6 +19,7 @@ from gcahng.inference.share import push_model, save_model
 from gcahng.inference.sources import open_model
 from gcahng.inference.store import PictureStore
 from gcahng.models import Embedder
+from gcahng.models.torch_state import usual_torch_state
 from gcahng.runs.loading import LoadedRun
 
 # Images that go through the network together.
@@ -159,6 +160,7 @@ class TrainedEmbedder:
         first = next((layer for layer in layers if isinstance(layer, nn.Conv2d)), None)
         return 3 if first is None else first.in_channels
 
+    @usual_torch_state()
     def transform(self, image: ImageLike) -> Tensor:
         """Apply the test transform of the training to one raw image.
 
@@ -182,6 +184,7 @@ class TrainedEmbedder:
         from_files = self._transform_name == "imagenet"
         return FromAnyImage(self._transform, None if from_files else self.channels)
 
+    @usual_torch_state()
     @torch.inference_mode()
     def embed_each(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """Embed transformed images [C, H, W]: one vector [D] each, in float32 on the CPU.
@@ -195,6 +198,7 @@ class TrainedEmbedder:
             found += self.network(batch).float().cpu()
         return found
 
+    @usual_torch_state()
     def embed(
         self,
         images: ImageLike | Iterable[ImageLike],

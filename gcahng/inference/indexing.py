@@ -7,9 +7,10 @@ killed has written whole transactions; the next one goes on from there.
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from gcahng.data.datasets.class_folders import PictureFile
 from gcahng.files import check_folder, printable
 from gcahng.inference.database import TABLE, is_local
 from gcahng.inference.embed_files import Progress, embed_files, in_parts
@@ -17,7 +18,6 @@ from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.reader import (
     EmbeddedPicture,
     FileState,
-    PictureFile,
     Unreadable,
     find_pictures,
     has_changed,
@@ -42,6 +42,7 @@ class IndexChanges:
     Attributes:
         added: Number of new pictures.
         replaced: Number of pictures with new content.
+        relabelled: Number of pictures with another class or split than before.
         deleted: Number of pictures whose file is gone, or cannot be read any more.
         unchanged: Number of all other pictures of the folder.
         unreadable: Files that could not be read.
@@ -49,12 +50,13 @@ class IndexChanges:
 
     added: int = 0
     replaced: int = 0
+    relabelled: int = 0
     deleted: int = 0
     unchanged: int = 0
     unreadable: list[Unreadable] = field(default_factory=list)
 
     def __str__(self) -> str:
-        parts = ("added", "replaced", "deleted", "unchanged")
+        parts = ("added", "replaced", "relabelled", "deleted", "unchanged")
         return ", ".join(f"{getattr(self, part)} {part}" for part in parts)
 
 
@@ -173,7 +175,8 @@ def _update(
 ) -> IndexChanges:
     changes, known = IndexChanges(), store.files()
     before = {path: state for path, (_, state) in known.items()}
-    files = [_with_earlier_class(file, known) for file in files]
+    # A folder of one class says nothing about classes; the store knows from a folder further up.
+    files = [file.or_finer(known[file.path][0]) if file.path in known else file for file in files]
     changed = [file for file in files if _has_changed(file, known)]
     changes.unchanged = len(files) - len(changed)
     found = embed_files(model, changed, normalize=True, known=before, thumbnails=True)
@@ -186,20 +189,12 @@ def _update(
         total=len(files),
     )
     for part in parts:
-        _write(store, part, before, changes)
+        _write(store, part, known, changes)
     there = {file.path for file in files} - {bad.file.path for bad in changes.unreadable}
     gone = [path for path in before if _is_inside(path, [folder]) and path not in there]
     store.delete(gone)
     changes.deleted = len(gone)
     return changes
-
-
-def _with_earlier_class(file: PictureFile, known: KnownFiles) -> PictureFile:
-    """Keep the class and the split that a folder further up gave to a picture."""
-    if file.path not in known:
-        return file
-    before, _ = known[file.path]
-    return replace(file, label=file.label or before.label, split=file.split or before.split)
 
 
 def _has_changed(file: PictureFile, known: KnownFiles) -> bool:
@@ -212,14 +207,22 @@ def _has_changed(file: PictureFile, known: KnownFiles) -> bool:
 def _write(
     store: PictureStore,
     pictures: list[EmbeddedPicture],
-    before: dict[str, FileState],
+    known: KnownFiles,
     changes: IndexChanges,
 ) -> None:
     new = [picture for picture in pictures if picture.vector is not None]
-    store.write(new)
     same = [picture for picture in pictures if picture.vector is None]
+    store.write(new)
     store.update_states(same)
-    replaced = sum(picture.file.path in before for picture in new)
+    replaced = sum(picture.file.path in known for picture in new)
     changes.replaced += replaced
     changes.added += len(new) - replaced
-    changes.unchanged += len(same)
+    of_same = _relabelled(same, known)
+    changes.relabelled += of_same + _relabelled(new, known)
+    changes.unchanged += len(same) - of_same
+
+
+def _relabelled(pictures: list[EmbeddedPicture], known: KnownFiles) -> int:
+    """How many of the pictures had another class or split before."""
+    files = [picture.file for picture in pictures]
+    return sum(file.path in known and file != known[file.path][0] for file in files)

@@ -14,9 +14,11 @@ from gcahng.inference.baseline import Baseline
 from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.images import FromAnyImage
 from gcahng.inference.preprocessing import preprocessing_of
+from gcahng.models.torch_state import usual_torch_state
 from gcahng.runs.loading import EvaluatedRun, LoadedRun
 
 
+@usual_torch_state()
 def embed_data(
     run: LoadedRun,
     data: str | None = None,

@@ -22,6 +22,7 @@ from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.images import ImageLike
 from gcahng.inference.preprocessing import preprocessing_of
 from gcahng.models import Embedder
+from gcahng.models.torch_state import usual_torch_state
 from gcahng.reasons import first_line
 from gcahng.runs.folder import library_version
 
@@ -56,6 +57,7 @@ class ExportedModel:
     batch_sizes: tuple[int, ...]
 
 
+@usual_torch_state()
 def export_onnx(
     model: TrainedEmbedder, path: str | Path, images: Sequence[ImageLike] = ()
 ) -> ExportedModel:

@@ -14,8 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from gcahng.data.datasets.base import shortest_side
-from gcahng.data.datasets.class_folders import picture_files
-from gcahng.data.datasets.folder import VALIDATION
+from gcahng.data.datasets.class_folders import PictureFile, labelled_pictures
 from gcahng.data.datasets.pictures import check_regular, decode_image
 from gcahng.files import printable
 
@@ -26,21 +25,6 @@ THREADS = max(2, min(8, os.cpu_count() or 1))
 # Side of a thumbnail in pixels: twice what pages show, for screens of high resolution.
 THUMBNAIL = 192
 JPEG_QUALITY = 82
-
-
-@dataclass(frozen=True)
-class PictureFile:
-    """A picture file as its folder tells.
-
-    Attributes:
-        path: Absolute.
-        label: Name of its class, the folder that it is in; None outside of such a folder.
-        split: `train`, `val` or `test`, if the folder is divided so.
-    """
-
-    path: str
-    label: str | None = None
-    split: str | None = None
 
 
 @dataclass(frozen=True)
@@ -120,9 +104,10 @@ Transform: TypeAlias = Callable[[Image.Image], Tensor]
 def find_pictures(paths: Iterable[str | Path]) -> list[PictureFile]:
     """Find picture files, in the order of the paths, each once.
 
-    In a folder, a picture's class is the first folder below it, or the second if the first is a
-    split: if the folder has `train/` and `test/`, these and `val/` are splits. Hidden files and
-    files that are not pictures are ignored in a folder; a file that is named itself is not.
+    In a folder, classes and splits are those that a training with the data set `Folder` sees:
+    see `labelled_pictures`. Hidden files and files that are not pictures are ignored in a folder;
+    a file that is named itself is not. Of several paths that lead to a picture, the one that
+    says its class counts, else the first.
 
     Args:
         paths: Files and folders.
@@ -133,30 +118,16 @@ def find_pictures(paths: Iterable[str | Path]) -> list[PictureFile]:
     """
     found: dict[str, PictureFile] = {}
     for path in map(Path, paths):
+        whole = Path(os.path.abspath(path))
         if path.is_dir():
-            inside = _in_folder(path)
+            inside = labelled_pictures(whole)
         elif path.exists():
-            inside = [PictureFile(os.path.abspath(path))]
+            inside = [PictureFile(str(whole))]
         else:
             raise FileNotFoundError(f"there is no picture and no folder '{path}'")
         for file in inside:
-            found.setdefault(file.path, file)
+            found[file.path] = found.get(file.path, file).or_finer(file)
     return list(found.values())
-
-
-def _in_folder(folder: Path) -> list[PictureFile]:
-    root = os.path.abspath(folder)
-    splits = {}
-    if all((folder / name).is_dir() for name in ("train", "test")):
-        splits = {"train": "train", "test": "test", **dict.fromkeys(VALIDATION, "val")}
-    files = []
-    for path in picture_files(Path(root))[0]:
-        *folders, _ = os.path.relpath(path, root).split(os.sep)
-        split = splits.get(folders[0]) if folders else None
-        if split is not None:
-            folders = folders[1:]
-        files.append(PictureFile(path, printable(folders[0]) if folders else None, split))
-    return files
 
 
 def read_pictures(

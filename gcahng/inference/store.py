@@ -226,7 +226,7 @@ class PictureStore:
         Raises:
             KeyError: If there is no such row.
         """
-        return torch.tensor(self.row(key, ["vector"])["vector"])
+        return torch.tensor(self.row(key, ["vector"])["vector"], dtype=torch.float32, device="cpu")
 
     def search(
         self, vector: Tensor, k: int = 10, *, where: str | None = None, exact: bool = False

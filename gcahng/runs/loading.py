@@ -16,6 +16,7 @@ from gcahng.data import ImageDataset
 from gcahng.evaluation.evaluate import Progress, embed
 from gcahng.generators import NegativeGenerator
 from gcahng.models import Embedder
+from gcahng.models.torch_state import usual_torch_state
 from gcahng.models.weights import listed, load_strictly
 from gcahng.runs.checkpoint import load_checkpoint
 from gcahng.runs.folder import RunFolder
@@ -63,6 +64,7 @@ class EvaluatedRun:
     embeddings: Tensor
 
 
+@usual_torch_state()
 def load_run(path: str | Path, *, last: bool = False, trust: bool = False) -> LoadedRun:
     """Open a run folder or a checkpoint file.
 
@@ -94,6 +96,7 @@ def load_run(path: str | Path, *, last: bool = False, trust: bool = False) -> Lo
     return _loaded(path, parse_config(state["config"], str(path)), state, trust)
 
 
+@usual_torch_state()
 def embed_split(
     run: LoadedRun, split: str = "test", *, progress: Progress | None = None
 ) -> EvaluatedRun:
@@ -114,6 +117,7 @@ def embed_split(
     )
 
 
+@usual_torch_state()
 def load_generator(run: LoadedRun) -> NegativeGenerator | None:
     """Build the negative generator that a run was trained with, in evaluation mode.
 

@@ -17,6 +17,7 @@ from gcahng.models.published import (
     published_state,
     split_published_state,
 )
+from gcahng.models.torch_state import usual_torch_state
 from gcahng.models.weights import LOGGER, listed, load_strictly, log_unused, read_weights
 from gcahng.registry import lookup
 from gcahng.runs.checkpoint import load_checkpoint, save_checkpoint
@@ -37,6 +38,7 @@ LAST_LINEAR = "fc.1.weight"
 PUBLISHED_SETTINGS = {"normalize": False, "pooling": "avg_max", "renormalize": True}
 
 
+@usual_torch_state()
 def load_published_checkpoint(
     path: str | Path, backbone: str, *, generator: HardNegativeGenerator | None = None
 ) -> Embedder:
@@ -82,6 +84,7 @@ def load_published_checkpoint(
     return embedder.eval()
 
 
+@usual_torch_state()
 def load_published_run(path: str | Path) -> LoadedRun:
     """Open the embedder of a published checkpoint with the settings of its published set-up.
 
@@ -105,6 +108,7 @@ def load_published_run(path: str | Path) -> LoadedRun:
     return LoadedRun(path, settings, embedder.to(device).eval(), None, classes)
 
 
+@usual_torch_state()
 def import_checkpoint(
     path: str | Path,
     run: str | Path | None = None,
@@ -155,6 +159,7 @@ def import_checkpoint(
     return settings, folder
 
 
+@usual_torch_state()
 def export_checkpoint(source: str | Path, target: str | Path, *, last: bool = False) -> list[str]:
     """Write a run's model in the published layout, as `torch.save` does.
 

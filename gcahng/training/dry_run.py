@@ -198,7 +198,7 @@ def _warm_start_seconds(
 
     if "backbone" in config.embedder.freeze:
         # The warm start also trains a backbone that is frozen afterwards.
-        backbone.requires_grad_(True)
+        experiment.embedder.thaw_backbone()
     classify()
     seconds, _ = timed(classify, experiment.device)
     experiment.embedder.train_backbone(True)

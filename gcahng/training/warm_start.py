@@ -36,24 +36,23 @@ def warm_start_embedder(experiment: Experiment, progress: Progress | None = None
         progress: As for `warm_start`.
     """
     config, dataset = experiment.config, experiment.warm_start_split
-    section, backbone = config.embedder.warm_start, experiment.embedder.backbone
+    section, embedder = config.embedder.warm_start, experiment.embedder
     if section is None or dataset is None:
         return
     if "backbone" in config.embedder.freeze:
-        backbone.requires_grad_(True)
+        embedder.thaw_backbone()
     # Of several processes one trains; the others wait for its cache, or train the same.
     with alone():
         warm_start(
-            backbone,
+            embedder.backbone,
             dataset,
             seed=config.seed,
             steps=section.steps,
             cache=data_root(config) / "warm_starts",
             progress=progress,
         )
-    copy_from_first([backbone])
-    if "backbone" in config.embedder.freeze:
-        backbone.requires_grad_(False)
+    copy_from_first([embedder.backbone])
+    embedder.train_backbone(True)
 
 
 def warm_start(

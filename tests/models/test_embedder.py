@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -34,3 +36,36 @@ def test_refuses_a_backbone_without_width_and_empty_embeddings() -> None:
         Embedder(nn.Flatten(), 8)
     with pytest.raises(ValueError, match="'embedding_dim' of at least 1"):
         Embedder(small(), 0)
+
+
+class PartlyFrozen(SmallConv):
+    """Its first block is not trained."""
+
+    def __init__(self) -> None:
+        super().__init__(1, (4, 6), (2, 2))
+        self.blocks[0].requires_grad_(False)
+
+
+@pytest.mark.parametrize("freeze", [(), ("bn",), ("bn", "bn_affine"), ("backbone",)])
+def test_what_a_backbone_froze_stays_frozen(freeze: tuple[str, ...]) -> None:
+    embedder = copy.deepcopy(Embedder(PartlyFrozen(), 3, freeze=freeze))
+
+    def trained() -> set[str]:
+        named = embedder.backbone.named_parameters()
+        return {name for name, value in named if value.requires_grad}
+
+    second = {"blocks.1.0.weight", "blocks.1.1.weight", "blocks.1.1.bias"}
+    kept = second - {"blocks.1.1.weight", "blocks.1.1.bias"} if "bn_affine" in freeze else second
+    kept = set() if "backbone" in freeze else kept
+    assert trained() == kept
+    embedder.train_backbone(False)
+    assert trained() == set()
+    embedder.train_backbone(True)
+    assert trained() == kept
+    embedder.train_backbone(True, thaw=True)
+    assert trained() == (kept if "backbone" in freeze else second)
+    # For a warm start, also of a backbone that is frozen afterwards.
+    embedder.thaw_backbone()
+    assert trained() == second
+    embedder.train_backbone(True)
+    assert trained() == kept

@@ -6,7 +6,12 @@ import pytest
 from torchvision.datasets import ImageFolder
 
 from gcahng.data import Folder, verify
-from gcahng.data.datasets.class_folders import class_folders, picture_files
+from gcahng.data.datasets.class_folders import (
+    PictureFile,
+    class_folders,
+    labelled_pictures,
+    picture_files,
+)
 from tests.data.trees import folder_tree, photo
 
 
@@ -125,6 +130,75 @@ def test_other_links_are_followed(tmp_path: Path) -> None:
     listing = class_folders(tmp_path / "photos")
     assert listing.names == [*"aaaa", *"bbccdd"]
     assert listing.notes == ()
+
+
+@pytest.mark.parametrize("target", ["a", "a/deep", ".", "..", ".kept"])
+def test_a_class_folder_that_is_a_link(tmp_path: Path, target: str) -> None:
+    home = folder_tree(tmp_path / "photos", "abcd")
+    photo(home / "a" / "deep" / "1.jpg", 1)
+    photo(home / ".kept" / "1.jpg", 1)
+    (home / "0").symlink_to(target)
+    listing = class_folders(home)
+    kept = ["0"] if target == ".kept" else []
+    assert listing.names == [*kept, *"aaabbccdd"]
+    if not kept:
+        assert listing.notes == (
+            f"1 link in '{home}' is ignored, leading to images of other classes: {home}/0.",
+        )
+
+
+@pytest.mark.parametrize("splits", [(), ("train", "test"), ("train", "test", "valid")])
+def test_labels_are_those_of_the_data_set(tmp_path: Path, splits: tuple[str, ...]) -> None:
+    homes = [tmp_path / split for split in splits] or [tmp_path]
+    for number, home in enumerate(homes):
+        folder_tree(home, [f"{number}{letter}" for letter in "abcd"])
+        photo(home / f"{number}b" / "deep" / "x.jpg", 1)
+        photo(home / f"{number}b" / ".hidden" / "x.jpg", 1)
+        photo(home / "loose.jpg", 1)
+    # Links within a folder, and from one split to another.
+    (homes[0] / "0a" / "more").symlink_to("../0b")
+    (homes[-1] / f"{len(homes) - 1}c" / "more").symlink_to(homes[0] / "0d")
+    (homes[0] / "again").symlink_to("0c")
+    names = Folder(tmp_path).SPLITS
+    expected = {}
+    for split in names:
+        dataset = Folder(tmp_path, split)
+        for path, label in zip(dataset.paths, dataset.labels.tolist(), strict=True):
+            expected[path] = (dataset.classes[label], split if splits else None)
+    found = {file.path: (file.label, file.split) for file in labelled_pictures(tmp_path)}
+    loose = {str(home / "loose.jpg") for home in homes}
+    assert found.keys() - loose == expected.keys()
+    assert {path: found[path] for path in expected} == expected
+    assert {found[path][0] for path in loose} == {None}
+    assert len(found) == 10 * len(homes)
+
+
+def test_pictures_beside_the_splits(tmp_path: Path) -> None:
+    for name in ("train", "test", "val", "valid", "extra"):
+        folder_tree(tmp_path / name, "ab", images=1)
+    photo(tmp_path / "loose.jpg", 1)
+    found = [
+        (os.path.relpath(file.path, tmp_path), file.label, file.split)
+        for file in labelled_pictures(tmp_path)
+    ]
+    assert found == [
+        ("loose.jpg", None, None),
+        # Another name of the validation split counts only without val/, as in a training.
+        *((f"{name}/{label}/0.jpg", name, None) for name in ("extra", "valid") for label in "ab"),
+        *(
+            (f"{split}/{label}/0.jpg", label, split)
+            for split in ("train", "test", "val")
+            for label in "ab"
+        ),
+    ]
+
+
+def test_the_finer_of_two_statements() -> None:
+    cup = PictureFile("/a", "cup", "train")
+    for coarser in (PictureFile("/a"), PictureFile("/a", "cup"), PictureFile("/a", None, "train")):
+        assert coarser.or_finer(cup) == cup.or_finer(coarser) == cup
+    for other in (PictureFile("/a", "train"), PictureFile("/a", "cup", "test")):
+        assert other.or_finer(cup) == other
 
 
 def test_names_that_are_not_utf_8_are_escaped(tmp_path: Path) -> None:

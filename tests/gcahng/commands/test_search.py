@@ -39,7 +39,7 @@ def call(
 def test_from_pictures_to_neighbours(call: Call, model_folder: Path, photos: Path) -> None:
     (photos / "cup" / "broken.png").write_bytes(b"no picture")
     out, err = call("index", model_folder, photos, "--store", "shop")
-    assert out == "shop: 18 pictures (18 added, 0 replaced, 0 deleted, 0 unchanged)\n"
+    assert out == "shop: 18 pictures (18 added, 0 replaced, 0 relabelled, 0 deleted, 0 unchanged)\n"
     assert "left out, because they cannot be read: 1" in err
     assert "broken.png: not an image in a known format" in err
     query = photos / "cup" / "0.png"

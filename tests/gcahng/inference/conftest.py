@@ -74,3 +74,17 @@ def _photos(make_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
 def photos(_photos: Path, tmp_path: Path) -> Path:
     """Pictures in three class folders, for one test to change."""
     return Path(shutil.copytree(_photos, tmp_path / "photos"))
+
+
+@pytest.fixture
+def counted(model: TrainedEmbedder, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images the model embeds at a time."""
+    embedded: list[int] = []
+    original = model.embed_each
+
+    def count(inputs: list[torch.Tensor]) -> list[torch.Tensor]:
+        embedded.append(len(inputs))
+        return original(inputs)
+
+    monkeypatch.setattr(model, "embed_each", count)
+    return embedded
