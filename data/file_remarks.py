@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from gcahng.data.datasets.base import ImageDataset
 from gcahng.data.datasets.files import FileDataset, box_problem
 from gcahng.data.datasets.listing import shorten
-from gcahng.data.datasets.pictures import Examination
 from gcahng.data.datasets.published_dataset import PublishedDataset
+from gcahng.pictures import Examination
 
 SHOWN = 10
 

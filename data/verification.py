@@ -11,10 +11,10 @@ from gcahng.data.catalogue import DATASETS
 from gcahng.data.class_remarks import class_remarks
 from gcahng.data.datasets.base import ImageDataset, check_listing
 from gcahng.data.datasets.files import EmptySplitError, FileDataset, check_unreadable
-from gcahng.data.datasets.pictures import Examination, examine_all
 from gcahng.data.datasets.published_dataset import PublishedDataset, Size
 from gcahng.data.file_remarks import file_remarks
 from gcahng.files import printable
+from gcahng.pictures import Examination, examine_all
 from gcahng.registry import check_call
 
 Progress = Callable[[int, int], None]

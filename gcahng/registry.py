@@ -80,7 +80,7 @@ class Registry(Mapping[str, T]):
         Raises:
             ValueError: If the name is unknown; the message lists the available names.
         """
-        if self.user_base is not None and ":" in name:
+        if self.user_base is not None and names_class(name):
             return import_class(name, self.kind, self.user_base)  # type: ignore[return-value]
         if name in self.entries:
             return self.entries[name]
@@ -207,11 +207,22 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(name, list(choices), n=1)), None)
 
 
+def names_class(name: str) -> bool:
+    """Whether a name has the form `module.path:ClassName` of a user's class, which is imported.
+
+    Example:
+        >>> names_class("shop.nets:Small"), names_class("small_conv"), names_class("hf-hub:a/b")
+        (True, False, False)
+    """
+    module_path, _, class_name = name.partition(":")
+    return all(part.isidentifier() for part in (*module_path.split("."), class_name))
+
+
 def import_class(path: str, kind: str, base: type) -> type[Any]:
     """Import a user-defined class from the current folder or an installed package.
 
     Args:
-        path: The class as `module.path:ClassName`.
+        path: The class as `module.path:ClassName`, see `names_class`.
         kind: The kind of component in error messages.
         base: The required base class.
 
@@ -220,8 +231,6 @@ def import_class(path: str, kind: str, base: type) -> type[Any]:
             Exceptions raised inside the module are passed on.
     """
     module_path, _, name = path.partition(":")
-    if not all(part.isidentifier() for part in (*module_path.split("."), name)):
-        raise ValueError(f"Expected a {kind} of your own as 'module.path:ClassName' (got {path!r})")
     module = _import_module(module_path, f"{kind} {path!r}")
     found = getattr(module, name, None)
     if found is None:

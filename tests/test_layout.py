@@ -66,7 +66,7 @@ ROOMS = (
     ("evaluation", "generators"),
     ("config", "losses"),
     ("data", "graph", "models"),
-    ("files", "processes", "registry"),
+    ("files", "pictures", "processes", "registry"),
     ("arguments", "reasons"),
 )
 

@@ -10,9 +10,9 @@ from gcahng.data.datasets.folder import Folder
 from gcahng.data.datasets.huggingface import HuggingFace
 from gcahng.data.datasets.inshop import InShop
 from gcahng.data.datasets.listing import Listing
-from gcahng.data.datasets.pictures import read_image
 from gcahng.data.datasets.published_dataset import Archive, PublishedDataset, Size, Source
 from gcahng.data.datasets.sop import SOP
+from gcahng.pictures import read_image
 
 __all__ = [
     "CUB",

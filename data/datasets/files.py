@@ -10,7 +10,7 @@ from PIL import Image
 
 from gcahng.data.datasets.base import ImageDataset, Transform
 from gcahng.data.datasets.listing import Box, Listing, shorten
-from gcahng.data.datasets.pictures import examine_all, read_image
+from gcahng.pictures import examine_all, read_image
 
 UNREADABLE = ("skip", "stop")
 SHOWN = 3

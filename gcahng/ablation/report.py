@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from gcahng.ablation.bars import draw_bars, save_picture
-from gcahng.ablation.cell_run import grid_runs
+from gcahng.ablation.cell_run import CellRun, grid_runs
 from gcahng.ablation.curves import draw_curves
 from gcahng.ablation.equal_time import equal_time_notes
 from gcahng.ablation.grid import Grid
@@ -22,7 +22,7 @@ from gcahng.reports.result_table import figure_columns
 from gcahng.reports.run_report import gallery_of, pictures_of
 from gcahng.reports.tables import Column
 from gcahng.runs.csv_rows import csv_text
-from gcahng.runs.loading import embed_split, load_run
+from gcahng.runs.loading import LoadedRun, embed_split, load_run, user_classes
 from gcahng.runs.record import RunRecord, figures_after, measured_work, selection_note
 
 PICTURE = (
@@ -79,12 +79,17 @@ def _details(grid: Grid, summaries: Mapping[str, Summary]) -> Details:
     for run in grid_runs(grid):
         if run.cell.name == grid.show and run.finished:
             try:
-                evaluated = embed_split(load_run(run.folder.path, trust=True), grid.split)
+                evaluated = embed_split(_opened(run), grid.split)
             except (OSError, ValueError) as error:
                 return Details(curves, BatchPictures(f"No pictures of {run.name}: {error}", []))
             pictures = pictures_of(evaluated, run.folder, grid.split)
             return Details(curves, pictures, gallery_of(evaluated))
     return Details(curves)
+
+
+def _opened(run: CellRun) -> LoadedRun:
+    """Open a run, whose checkpoint may name classes to import only if the grid names some."""
+    return load_run(run.folder.path, trust=bool(user_classes(run.cell.config)))
 
 
 def command(grid: Grid, *options: str) -> str:

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from gcahng.data import ImageDataset
-from gcahng.data.datasets.pictures import decode_image
+from gcahng.pictures import decode_image
 
 # A common size of the photographs in the four data sets.
 PHOTO_SIZE = (500, 375)

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from gcahng.data.datasets.base import shortest_side
-from gcahng.data.datasets.pictures import read_image, upright_rgb
+from gcahng.pictures import read_image, upright_rgb
 
 ImageLike: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any] | Tensor
 SINGLE = (str, os.PathLike, Image.Image, np.ndarray, Tensor)
@@ -79,7 +79,8 @@ def rgb_image(image: ImageLike, shortest: int | None = None) -> Image.Image:
     if isinstance(image, Image.Image):
         try:
             return upright_rgb(image)
-        except OSError as error:  # Pillow reads the pixels of a file when they are needed.
+        # Pillow reads the pixels of a file when they are needed, with exceptions of many types.
+        except Exception as error:
             raise ValueError(f"Cannot read the image {image!r} ({error})") from error
     if isinstance(image, Tensor):
         if image.ndim != 3 or len(image) not in (1, 3):

@@ -15,12 +15,9 @@ from torch import Tensor
 
 from gcahng.data.datasets.base import shortest_side
 from gcahng.data.datasets.class_folders import PictureFile, labelled_pictures
-from gcahng.data.datasets.pictures import check_regular, decode_image
 from gcahng.files import printable
+from gcahng.pictures import check_regular, decode_image, known_formats
 
-# What cameras and browsers write. For some other formats Pillow runs programs that are not safe for
-# files of strangers, such as Ghostscript.
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
 THREADS = max(2, min(8, os.cpu_count() or 1))
 # Side of a thumbnail in pixels: twice what pages show, for screens of high resolution.
 THUMBNAIL = 192
@@ -146,8 +143,7 @@ def read_pictures(
         thumbnails: Whether to make them.
     """
     known = known or {}
-    # Pillow registers its formats on first use, which is not thread-safe.
-    Image.init()
+    known_formats()
     waiting: deque[Future[ReadPicture | Unreadable]] = deque()
     with ThreadPoolExecutor(THREADS) as pool:
         try:
@@ -177,19 +173,13 @@ def _read(
         if known is not None and known.digest == digest:
             return ReadPicture(file, state, None)
         shortest = shortest_side(transform)
-        image = decode_image(content, formats=known_formats(), shortest=shortest)
+        image = decode_image(content, shortest=shortest)
         small = thumbnail(image) if thumbnails else b""
         return ReadPicture(file, state, transform(image), small)
     except OSError as error:
         return Unreadable(file, error.strerror or str(error))
     except ValueError as error:
         return Unreadable(file, str(error))
-
-
-def known_formats() -> tuple[str, ...]:
-    """Those of `FORMATS` that this Pillow reads."""
-    Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def thumbnail(image: Image.Image) -> bytes:

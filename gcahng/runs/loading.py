@@ -18,6 +18,7 @@ from gcahng.generators import NegativeGenerator
 from gcahng.models import Embedder
 from gcahng.models.torch_state import usual_torch_state
 from gcahng.models.weights import listed, load_strictly
+from gcahng.registry import names_class
 from gcahng.runs.checkpoint import load_checkpoint
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.shared import WEIGHTS, read_shared_model
@@ -181,7 +182,7 @@ def user_classes(config: ExperimentConfig, sections: Collection[str] = SECTIONS)
         layers = graph.layers if isinstance(graph.layers, list) else []
         names["generator"] = [config.generator.name, graph.conv]
         names["generator"] += [one if isinstance(one, str) else one.name for one in layers]
-    return [name for section in sections for name in names[section] if ":" in name]
+    return [name for section in sections for name in names[section] if names_class(name)]
 
 
 def checkpoint_path(path: str | Path, *, last: bool = False) -> Path:

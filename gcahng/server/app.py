@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from gcahng.server.decoders import AT_ONCE
 from gcahng.server.finder import Finder
 from gcahng.server.guard import Guard
 from gcahng.server.originals import original
@@ -28,8 +29,6 @@ ASSETS = {
     "page.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
-# Pictures that are decoded and embedded at a time: one on the processor while another is read.
-AT_ONCE = 2
 RESULTS = 24
 FRESH = {"cache-control": "no-cache"}
 T = TypeVar("T")
@@ -110,7 +109,10 @@ class Pages:
     async def picture(self, request: Request) -> Response:
         """`/picture/{id}`: the indexed file."""
         file, state = await run_in_threadpool(self._finder.file, request.path_params["id"])
-        return await self._in_pool(original, file, state, self._finder.limits.most_pixels)
+        finder = self._finder
+        return await self._in_pool(
+            original, file, state, finder.limits.most_pixels, finder.decoders
+        )
 
     def _asked(self, request: Request, *more: str) -> tuple[str | None, int, str | None]:
         """The parameters `id`, `k` and `label` of a request."""

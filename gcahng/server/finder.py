@@ -13,12 +13,13 @@ import torch
 from PIL import Image
 from starlette.exceptions import HTTPException
 
-from gcahng.data.datasets.pictures import TooManyPixels, decode_image
 from gcahng.inference.embedder import TrainedEmbedder
-from gcahng.inference.reader import FileState, PictureFile, known_formats
+from gcahng.inference.reader import FileState, PictureFile
 from gcahng.inference.rows import SHOWN
 from gcahng.inference.store import PictureStore, quoted
+from gcahng.pictures import TooManyPixels, decode_image
 from gcahng.reasons import first_line
+from gcahng.server.decoders import Decoders
 
 # Seconds after which a request looks for what other processes have written to the store.
 REFRESH = 2.0
@@ -32,11 +33,13 @@ class Limits:
         most_bytes: Of an upload.
         most_pixels: Of an upload, and of an indexed picture that is converted for the browser.
         most_results: Of a search.
+        most_seconds: Of decoding a picture.
     """
 
     most_bytes: int = 20 * 2**20
     most_pixels: int = 50 * 10**6
     most_results: int = 200
+    most_seconds: float = 10
 
 
 class Finder:
@@ -46,6 +49,10 @@ class Finder:
         store: The pictures.
         model: The model that made the store's vectors.
         limits: What one request may cost.
+
+    Attributes:
+        limits: As given, or their defaults.
+        decoders: Decode pictures beside this process.
     """
 
     def __init__(
@@ -56,7 +63,8 @@ class Finder:
         self._lock = Lock()
         self._refreshed = time.monotonic()
         self._counted: tuple[int, dict[str, int]] | None = None
-        self._formats, self._shortest = known_formats(), model.image_transform.shortest_side
+        self._shortest = model.image_transform.shortest_side
+        self.decoders = Decoders(self.limits.most_seconds)
         # The first picture takes longer than those that follow.
         model.embed(Image.new("RGB", (64, 64)))
 
@@ -111,7 +119,9 @@ class Finder:
         """Find the pictures that are most similar to an uploaded file."""
         where = self._condition(label)
         try:
-            image = decode_image(content, self.limits.most_pixels, self._formats, self._shortest)
+            image = self.decoders.run(
+                decode_image, content, self.limits.most_pixels, self._shortest
+            )
         except TooManyPixels as error:
             raise HTTPException(413, f"the picture is too large: {error}") from error
         except ValueError as error:

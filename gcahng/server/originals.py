@@ -4,14 +4,18 @@ import io
 import os
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from PIL import Image
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 
-from gcahng.data.datasets.pictures import decode_image
 from gcahng.files import printable
-from gcahng.inference.reader import FileState, PictureFile, known_formats
+from gcahng.pictures import decode_image, open_picture
+from gcahng.server.decoders import Decoders
+
+if TYPE_CHECKING:
+    # A decoder imports this file, and should not wait for torch.
+    from gcahng.inference.reader import FileState, PictureFile
 
 # Formats that browsers show, by Pillow's names; others are converted to JPEG.
 SHOWN_BY_BROWSERS = {
@@ -28,13 +32,16 @@ QUALITY = 90
 CACHE = {"cache-control": "no-cache"}
 
 
-def original(file: PictureFile, state: FileState, most_pixels: int) -> Response:
+def original(
+    file: "PictureFile", state: "FileState", most_pixels: int, decoders: Decoders
+) -> Response:
     """Answer with the file of a picture, if it is still the one that was indexed.
 
     Args:
         file: Where it is.
         state: Its state when it was indexed.
         most_pixels: Convert no larger pictures.
+        decoders: Read it.
     """
     name = printable(os.path.basename(file.path))
     try:
@@ -45,15 +52,12 @@ def original(file: PictureFile, state: FileState, most_pixels: int) -> Response:
     if not (same and stat.S_ISREG(status.st_mode)):
         raise HTTPException(410, f"{name} has changed since it was indexed")
     try:
-        with Image.open(file.path) as image:
-            media_type = SHOWN_BY_BROWSERS.get(image.format or "")
-        if media_type is None:
-            return Response(
-                _as_jpeg(file.path, most_pixels), headers=CACHE, media_type="image/jpeg"
-            )
+        media_type, converted = decoders.run(_for_browsers, file.path, most_pixels)
     # Pillow raises many exception types.
     except Exception as error:
         raise HTTPException(422, f"{name} cannot be shown: {error}") from error
+    if converted is not None:
+        return Response(converted, headers=CACHE, media_type=media_type)
     return FileResponse(
         file.path,
         headers=CACHE,
@@ -64,8 +68,13 @@ def original(file: PictureFile, state: FileState, most_pixels: int) -> Response:
     )
 
 
-def _as_jpeg(path: str, most_pixels: int) -> bytes:
+def _for_browsers(path: str, most_pixels: int) -> tuple[str, bytes | None]:
+    """The media type of a picture, and its content if it has to be converted."""
+    with open_picture(path) as image:
+        media_type = SHOWN_BY_BROWSERS.get(image.format or "")
+    if media_type is not None:
+        return media_type, None
     content = io.BytesIO()
-    image = decode_image(Path(path).read_bytes(), most_pixels, known_formats())
+    image = decode_image(Path(path).read_bytes(), most_pixels)
     image.save(content, format="JPEG", quality=QUALITY)
-    return content.getvalue()
+    return "image/jpeg", content.getvalue()

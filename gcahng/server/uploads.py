@@ -43,7 +43,7 @@ async def receive_upload(request: Request, most: int) -> bytes:
     Raises:
         HTTPException: If it is larger, empty, not a file or takes too long.
     """
-    if request.headers.get("content-type", "").startswith("multipart/"):
+    if request.headers.get("content-type", "").lower().startswith("multipart/"):
         raise HTTPException(415, f"a form cannot be read: {HOW}")
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > most:

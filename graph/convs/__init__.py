@@ -16,7 +16,7 @@ from gcahng.graph.convs.parts import IndivisibleError
 from gcahng.graph.convs.pyg_conv import PyGConv, operator_arguments
 from gcahng.graph.convs.pyg_operators import OPERATORS
 from gcahng.graph.convs.user_conv import UserConv
-from gcahng.registry import Registry, check_arguments, check_call
+from gcahng.registry import Registry, check_arguments, check_call, names_class
 
 CONVS: Registry[Callable[..., nn.Module]] = Registry(
     "layer",
@@ -105,7 +105,7 @@ def build_conv(
     arguments = {key: value for key, value in settings.items() if key in takes} | dict(args)
     check_call(f"layer {name!r}", make, in_channels, edge_dim, **arguments)
     conv = make(in_channels, edge_dim, **arguments)
-    return UserConv(name, conv) if ":" in name else conv
+    return UserConv(name, conv) if names_class(name) else conv
 
 
 def layer_arguments(name: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Image classifiers of torchvision and timm without their classification heads."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,12 @@ from gcahng.models.backbones.pretrained import build_with_weights, check_reachab
 TORCHVISION_HOST = "download.pytorch.org"
 TIMM_HOST = "huggingface.co"
 TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
+# Arguments that load files, download, or return something other than one vector per image.
+FOREIGN = re.compile(
+    "checkpoint_path|cache_dir|features_only|(feature|model)_cfg|pretrained_.*|weights_.*|.*_fn"
+)
+# Arguments in which the libraries take a text, the name of one of their own layers or methods.
+NAMES = re.compile("(.*_)?(layer|pool|type|init|embed)")
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,42 @@ def torchvision_models() -> list[str]:
     return torchvision.models.list_models(module=torchvision.models)
 
 
+def check_shaping(model: str, args: Mapping[str, Any]) -> None:
+    """Raise unless arguments shape a network, and cannot name a file, an address or code.
+
+    They may come from a model that somebody else shared, and the libraries load some of what they
+    are given: timm ran the code in the file of `checkpoint_path` before 1.0.31.
+
+    Raises:
+        ValueError: With the name of the argument.
+
+    Example:
+        >>> check_shaping("timm's resnet18", {"in_chans": 1, "global_pool": "max"})
+        >>> check_shaping("timm's resnet18", {"checkpoint_path": "model.pth"})
+        Traceback (most recent call last):
+            ...
+        ValueError: timm's resnet18 takes no 'checkpoint_path' here, only what shapes the network...
+    """
+    for name, value in args.items():
+        if FOREIGN.fullmatch(name):
+            raise ValueError(
+                f"{model} takes no {name!r} here, only what shapes the network; a file of weights "
+                "is named by 'weights'"
+            )
+        is_name = isinstance(value, str) and NAMES.fullmatch(name) and re.fullmatch(r"\w*", value)
+        if not (is_name or _is_plain(value)):
+            raise ValueError(
+                f"{model}: expected {name!r} as a number, true, false, a list of these, or the "
+                f"library's name of a layer or method, got {value!r}"
+            )
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float)
+
+
 def torchvision_backbone(
     model: str, pretrained: bool = True, weights: str | Path | None = None, **args: Any
 ) -> nn.Module:
@@ -80,7 +123,7 @@ def torchvision_backbone(
         model: The model's name in torchvision.
         pretrained: Load torchvision's default weights.
         weights: Load this file instead.
-        **args: Further arguments of the model.
+        **args: Further arguments of the model that shape it, see `check_shaping`.
 
     Shapes:
         `[N, 3, H, W]` to `[N, out_channels]`.
@@ -88,8 +131,10 @@ def torchvision_backbone(
     Raises:
         ConnectionError: If the default weights cannot be downloaded.
         FileNotFoundError: If the file is missing.
-        ValueError: If the model has no linear layer, or the file does not fit.
+        ValueError: If the model has no linear layer, an argument does not shape it, or the file
+            does not fit.
     """
+    check_shaping(f"torchvision's {model}", args)
 
     def make(from_hub: bool) -> nn.Module:
         with fetching(model, TORCHVISION_HOST):
@@ -121,7 +166,7 @@ def timm_backbone(
         model: The model's name in timm, with or without a tag of pretrained weights.
         pretrained: Load timm's weights.
         weights: Load this file instead.
-        **args: Further arguments of `timm.create_model`.
+        **args: Further arguments of `timm.create_model` that shape the model, see `check_shaping`.
 
     Shapes:
         `[N, 3, H, W]` to `[N, out_channels]`.
@@ -129,10 +174,11 @@ def timm_backbone(
     Raises:
         ConnectionError: If timm's weights are neither cached nor downloadable.
         FileNotFoundError: If the file is missing.
-        ValueError: If the file does not fit.
+        ValueError: If an argument does not shape the model, or the file does not fit.
     """
     import timm
 
+    check_shaping(f"timm's {model}", args)
     if "num_classes" in args:
         raise ValueError(
             "'num_classes' is not an argument here: the classifier is left out, and the width of "
@@ -144,13 +190,7 @@ def timm_backbone(
             check_reachable(model, TIMM_HOST)
         with fetching(model, TIMM_HOST), quiet("huggingface_hub"):
             network = timm.create_model(model, pretrained=from_hub, num_classes=0, **args)
-        width = getattr(network, "head_hidden_size", None) or getattr(network, "num_features", None)
-        if width is None:
-            raise ValueError(
-                f"timm's {model} does not return one feature vector per image with the arguments "
-                f"{', '.join(args)}: leave out features_only and the like"
-            )
-        network.out_channels = width
+        network.out_channels = getattr(network, "head_hidden_size", None) or network.num_features
         return network
 
     return build_with_weights(make, model, pretrained, weights)

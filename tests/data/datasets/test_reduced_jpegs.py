@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from gcahng.data import read_image
-from gcahng.data.datasets.pictures import decode_image
-from tests.data.datasets.test_pictures import ORIENTATION, noisy
+from gcahng.pictures import decode_image
+from tests.gcahng.test_pictures import ORIENTATION, noisy
 
 
 @pytest.mark.parametrize(

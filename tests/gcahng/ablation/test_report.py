@@ -10,6 +10,7 @@ from gcahng.ablation.cell_run import CellRun, grid_runs
 from gcahng.ablation.grid import Grid
 from gcahng.ablation.report import report_grid
 from gcahng.ablation.summary import summarize
+from gcahng.runs.checkpoint import load_checkpoint, save_checkpoint
 from tests.gcahng.ablation.conftest import TWO_CELLS, WriteGrid, finish, results_of
 from tests.gcahng.reports.test_page import Page
 
@@ -197,6 +198,19 @@ def test_pictures_that_cannot_be_drawn_do_not_cost_the_report(write_grid: WriteG
     html = report_grid(grid).with_suffix(".html").read_text(encoding="utf-8")
     assert "No pictures of full-seed0: " in html
     assert "Read &lt;this&gt; first." in html
+
+
+def test_a_checkpoint_put_into_the_grid_imports_nothing(
+    write_grid: WriteGrid, digits_run: Path
+) -> None:
+    grid = write_grid(TWO_CELLS + "show: full\n", seeds=1)
+    run = next(run for run in grid_runs(grid) if run.cell.name == "full")
+    finish(run, 0.5)
+    state = load_checkpoint(digits_run / "checkpoints" / "best.pt")
+    changed = state["config"].replace("name: small_conv", "name: evil:Net")
+    save_checkpoint(run.folder.best, {**state, "config": changed})
+    page = report_grid(grid).with_suffix(".html").read_text(encoding="utf-8")
+    assert "asks to import &#39;evil:Net&#39;" in page
 
 
 def test_csv_has_every_run_as_it_was_measured(grid: Grid) -> None:

@@ -164,6 +164,16 @@ def test_no_embedder_is_opened_that_needs_a_strangers_code(
     sys.modules.pop("evil")
 
 
+def test_no_file_named_by_a_strangers_model_is_read(run: Path, tmp_path: Path) -> None:
+    config = yaml.safe_load((run / "config.json").read_text())
+    args = {"pretrained": False, "checkpoint_path": "evil.pth"}
+    config["embedder"]["backbone"] = {"name": "timm/resnet18", "args": args}
+    shutil.copy(run / "model.safetensors", tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"^embedder\.backbone\.args: .*'checkpoint_path'"):
+        load_run(tmp_path)
+
+
 def test_a_disk_that_takes_nothing_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "last.pt"
     save_checkpoint(path, {"weight": torch.zeros(2)})

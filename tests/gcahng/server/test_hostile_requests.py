@@ -170,6 +170,7 @@ def _jpeg() -> bytes:
         (b"no picture", "not an image in a known format"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image in a known format"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image in a known format"),
+        (b"P2\n9 9\n255\n" + b"#\n" * 2**19, "a PPM written in plain text"),
         (_jpeg()[:900], "image file is truncated"),
         (_png(9, 9), "image file is truncated"),
     ],
@@ -184,6 +185,32 @@ def test_bodies_that_are_no_files(client: TestClient) -> None:
     refused(client.post("/search"), 400, f"there is no picture in the request: {HOW}")
     answer = client.post("/search", files={"file": _jpeg()})
     refused(answer, 415, f"a form cannot be read: {HOW}")
+    kind = {"content-type": "Multipart/Form-Data; boundary=x"}
+    refused(
+        client.post("/search", content=b"x", headers=kind), 415, f"a form cannot be read: {HOW}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ranges", "status"),
+    [
+        ("bytes=9-2", 400),
+        ("bytes=", 400),
+        ("lines=1-2", 400),
+        ("bytes", 400),
+        ("bytes=9999999-", 416),
+    ],
+)
+def test_ranges_that_cannot_be_sent(
+    client: TestClient, photos: Path, ranges: str, status: int
+) -> None:
+    key = picture_id(str(photos / "loose.jpg"))
+    answer = client.get(f"/picture/{key}", headers={"range": ranges})
+    assert answer.status_code == status
+    assert set(answer.json()) == {"error"}
+    assert answer.json()["error"]
+    assert ("content-range" in answer.headers) == (status == 416)
+    assert client.get(f"/picture/{key}", headers={"range": "bytes=0-2"}).content == b"\xff\xd8\xff"
 
 
 def test_a_store_that_is_gone(

@@ -49,6 +49,46 @@ def test_arguments_reach_the_library() -> None:
 
 
 @pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("checkpoint_path", "evil.pth"),
+        ("checkpoint_path", 3),  # an open file, by its number
+        ("pretrained_cfg", {"file": "evil.pth"}),
+        ("pretrained_cfg_overlay", {"url": "https://evil.org/x"}),
+        ("pretrained_strict", False),
+        ("cache_dir", "/tmp"),
+        ("features_only", True),
+        ("model_cfg", {"block": "evil:Block"}),
+        ("weights_backbone", "DEFAULT"),
+        ("norm_layer", "evil.Norm"),
+        ("act_layer", "evil:Act"),
+        ("block_args", {"attn_layer": "se"}),
+        ("depths", [2, "evil.pth"]),
+        ("drop_rate", "evil.pth"),
+        ("anything_new", "evil"),
+    ],
+)
+@pytest.mark.parametrize("library", ["timm", "torchvision"])
+def test_only_what_shapes_the_network_reaches_a_library(
+    library: str, argument: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def called(*args: object, **more: object) -> None:
+        raise AssertionError("the library was called")
+
+    monkeypatch.setattr("timm.create_model", called)
+    monkeypatch.setattr("torchvision.models.get_model", called)
+    with pytest.raises(ValueError, match=f"{library}'s resnet18.*'{argument}'"):
+        build_backbone(f"{library}/resnet18", untrained=True, **{argument: value})
+
+
+def test_layers_are_chosen_by_their_names_in_the_library() -> None:
+    args = {"global_pool": "max", "act_layer": "silu", "layers": [1, 1, 1, 1], "in_chans": 1}
+    backbone = build_backbone("timm/resnet18", pretrained=False, **args).eval()
+    assert isinstance(backbone.act1, nn.SiLU)
+    assert backbone(torch.randn(1, 1, 32, 32)).shape == (1, 512)
+
+
+@pytest.mark.parametrize(
     ("name", "sentence"),
     [
         (
@@ -57,6 +97,8 @@ def test_arguments_reach_the_library() -> None:
         ),
         ("timm/nothing_like_it", r"unknown backbone 'timm/nothing_like_it'; choose from: d"),
         ("torchvision/resnet18d", r"unknown backbone 'torchvision/resnet18d'"),
+        ("timm/hf-hub:timm/resnet18", r"unknown backbone 'timm/hf-hub:timm/resnet18'; choose"),
+        ("timm/local-dir:/tmp", r"unknown backbone 'timm/local-dir:/tmp'; choose"),
     ],
 )
 def test_unknown_names(name: str, sentence: str) -> None:

@@ -7,12 +7,17 @@ import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import ExifTags, Image
 
+# What cameras, scanners and browsers write. For some other formats Pillow runs programs, such as
+# Ghostscript, that are not safe for files of strangers.
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
 # Not `ImageOps.exif_transpose`: it also rewrites the EXIF block, which fails for some cameras.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -32,6 +37,32 @@ THREADS = max(2, min(8, os.cpu_count() or 1))
 BATCH = 1024
 
 
+@cache
+def known_formats() -> tuple[str, ...]:
+    """Return those of `FORMATS` that this Pillow reads; call it before threads open pictures.
+
+    Pillow registers its formats on first use, which is not thread-safe.
+    """
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def open_picture(file: str | Path | IO[bytes]) -> Image.Image:
+    """Open a picture in one of `FORMATS`; its pixels are decoded when they are needed.
+
+    Every picture file is opened here.
+
+    Raises:
+        Exception: Of many types, from `SyntaxError` to `struct.error`, by Pillow's decoders.
+    """
+    image = Image.open(file, formats=known_formats())
+    # One MiB of it can take Pillow 20 seconds.
+    if any(tile[0] == "ppm_plain" for tile in image.tile):
+        image.close()
+        raise ValueError("a PPM written in plain text: save it as PNG or as binary PPM")
+    return image
+
+
 def read_image(
     path: str | Path, advice: str = "repair it or choose another", shortest: int | None = None
 ) -> Image.Image:
@@ -42,7 +73,7 @@ def read_image(
     decoded completely.
 
     Args:
-        path: A file in any format that Pillow reads; of an animation, the first frame is used.
+        path: A file in one of `FORMATS`; of an animation, the first frame is used.
         advice: Ends the error message with what the user can do.
         shortest: Decode a JPEG at 1/2, 1/4 or 1/8 of its size, the smallest at which its shorter
             side has at least so many pixels. None, and other formats: at full size.
@@ -62,7 +93,7 @@ def read_image(
     """
     try:
         check_regular(path)
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             return _decode(image, shortest)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"There is no image '{path}'; {advice}.") from error
@@ -78,7 +109,6 @@ class TooManyPixels(ValueError):
 def decode_image(
     content: bytes,
     most_pixels: int | None = None,
-    formats: tuple[str, ...] | None = None,
     shortest: int | None = None,
 ) -> Image.Image:
     """Decode the content of an image file as upright 8-bit RGB, as `read_image` does.
@@ -86,7 +116,6 @@ def decode_image(
     Args:
         content: The bytes of the file.
         most_pixels: Refuse images of more pixels before they are decoded.
-        formats: Read only these, by Pillow's names; default: all that Pillow reads.
         shortest: As for `read_image`.
 
     Raises:
@@ -100,7 +129,7 @@ def decode_image(
         (4, 2)
     """
     try:
-        with Image.open(io.BytesIO(content), formats=formats) as image:
+        with open_picture(io.BytesIO(content)) as image:
             width, height = image.size
             if most_pixels is not None and width * height > most_pixels:
                 raise TooManyPixels(f"{width} × {height} pixels, more than {most_pixels:,}")
@@ -117,8 +146,10 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     """Convert an image to 8-bit RGB on white, rotated according to its EXIF orientation.
 
     Raises:
-        ValueError: If its mode has no known range.
+        ValueError: If its mode has no known range, or it has no pixels.
     """
+    if 0 in image.size:
+        raise ValueError(f"it has {image.width} × {image.height} pixels")
     return _turn(_rgb(image), _orientation(image))
 
 
@@ -168,7 +199,7 @@ def examine(path: str) -> Examination:
     try:
         check_regular(path)
         content = Path(path).read_bytes()
-        with Image.open(io.BytesIO(content)) as image:
+        with open_picture(io.BytesIO(content)) as image:
             size, is_tiff = image.size, image.format == "TIFF"
             # Pillow rotates a TIFF while it decodes it, and forgets the orientation.
             orientation = _orientation(image) if is_tiff else 1
@@ -201,8 +232,7 @@ def check_regular(path: str | Path) -> None:
 def examine_all(paths: Sequence[str]) -> Iterator[Examination]:
     """Examine files in parallel threads (Pillow releases the GIL); results keep the order."""
     remaining = iter(paths)
-    # Pillow registers its formats on first use, which is not thread-safe.
-    Image.init()
+    known_formats()
     with ThreadPoolExecutor(THREADS) as pool:
         # In batches, because `map` queues all its inputs and data sets have 100,000 files.
         while batch := list(islice(remaining, BATCH)):
