@@ -1,6 +1,8 @@
 """Retrieval metrics of an embedding: Recall@K, MAP@R and R-Precision by cosine similarity."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,8 +12,41 @@ from gcahng.evaluation.ranking import Ranking, unit_rows
 from gcahng.models.torch_state import usual_torch_state
 
 
-@usual_torch_state()
-@torch.no_grad()
+@dataclass(frozen=True)
+class QueryScores:
+    """The scores of every query, of which retrieval metrics are means.
+
+    Attributes:
+        labels: `[Q]` class of each query, on the CPU.
+        ks: The K of Recall@K.
+        scores: `[Q, len(ks) + 2]` in float64 on the CPU: Recall@K for each K, average precision at
+            R and R-Precision.
+        relevant: `[Q]` R of each query; where it is 0, the last two scores do not count.
+    """
+
+    labels: Tensor
+    ks: tuple[int, ...]
+    scores: Tensor
+    relevant: Tensor
+
+    @property
+    def names(self) -> list[str]:
+        """The metrics, in the order of the columns of `scores`."""
+        return [*(f"recall@{k}" for k in self.ks), "map@r", "r_precision"]
+
+    def means(self) -> dict[str, float]:
+        """Return the means over the queries by name; only Recall@K counts queries with R = 0."""
+        recalls = self.scores[:, :-2].mean(dim=0).tolist()
+        rest = self.scores[self.relevant > 0, -2:].mean(dim=0).tolist()
+        return dict(zip(self.names, [*recalls, *rest], strict=True))
+
+    def of(self, metric: str) -> tuple[Tensor, Tensor]:
+        """Return the scores of one metric `[q]` and the classes `[q]` of the queries that count."""
+        column = self.names.index(metric)
+        counts = slice(None) if column < len(self.ks) else self.relevant > 0
+        return self.scores[counts, column], self.labels[counts]
+
+
 def retrieval_metrics(
     embeddings: Tensor,
     labels: Tensor,
@@ -56,13 +91,37 @@ def retrieval_metrics(
         >>> retrieval_metrics(embeddings, torch.tensor([0, 0, 1, 1]), ks=(1, 3))
         {'recall@1': 0.75, 'recall@3': 1.0, 'map@r': 0.75, 'r_precision': 0.75}
     """
+    settings: dict[str, Any] = {"is_query": is_query, "engine": engine, "exclude": exclude}
+    return query_scores(embeddings, labels, ks, **settings, chunk=chunk).means()
+
+
+@usual_torch_state()
+@torch.no_grad()
+def query_scores(
+    embeddings: Tensor,
+    labels: Tensor,
+    ks: Sequence[int] = (1, 2, 4, 8),
+    *,
+    is_query: Tensor | None = None,
+    engine: str = "torch",
+    exclude: str = "self",
+    chunk: int | None = None,
+) -> QueryScores:
+    """Score every query; arguments and errors as of `retrieval_metrics`.
+
+    Example:
+        >>> embeddings = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.7, 0.7]])
+        >>> query_scores(embeddings, torch.tensor([0, 0, 1, 1]), ks=(1,)).of("recall@1")[0]
+        tensor([1., 1., 1., 0.], dtype=torch.float64)
+    """
     check_embeddings(embeddings, is_query)
     check_labels(embeddings, labels)
     check_settings(ks, exclude, chunk)
     classes = labels.to(embeddings.device).unique(return_inverse=True)[1]
     search = _Search(embeddings, is_query, engine, exclude)
     relevant = _count_relevant(search, classes)
-    return _means(_score_queries(search, classes, relevant, ks, chunk), relevant.cpu(), ks)
+    scores = _score_queries(search, classes, relevant, ks, chunk)
+    return QueryScores(labels.cpu()[search.queries.cpu()], tuple(ks), scores, relevant.cpu())
 
 
 @usual_torch_state()
@@ -237,11 +296,3 @@ def _scores(hits: Tensor, relevant: Tensor, ks: Sequence[int]) -> Tensor:
     gains = (found.double() / ranks * within).cumsum(dim=1)
     possible = relevant.clamp(min=1).double()
     return torch.stack([*recalls, gains[:, -1] / possible, found[:, -1] / possible], dim=1)
-
-
-def _means(scores: Tensor, relevant: Tensor, ks: Sequence[int]) -> dict[str, float]:
-    """Return the means over the queries by name; only Recall@K counts queries with R = 0."""
-    recalls = scores[:, :-2].mean(dim=0).tolist()
-    average_precision, precision = scores[relevant > 0, -2:].mean(dim=0).tolist()
-    named = {f"recall@{k}": recall for k, recall in zip(ks, recalls, strict=True)}
-    return {**named, "map@r": average_precision, "r_precision": precision}
