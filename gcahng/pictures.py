@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -31,6 +31,8 @@ TURNS = {
 # Orientations that exchange width and height.
 SIDEWAYS = (5, 6, 7, 8)
 FULL_16_BITS = 65535
+# By what Pillow multiplies the levels of a PNG of fewer than 8 bits, but not its transparent level.
+FEWER_BITS = {"L;2": 85, "L;4": 17}
 # What the highest level of a 12-bit image becomes if the file has 16 bits.
 DARKEST = 15
 THREADS = max(2, min(8, os.cpu_count() or 1))
@@ -262,8 +264,12 @@ def _turn(image: Image.Image, orientation: int) -> Image.Image:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
+    clear = _transparency(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        image = _eight_bits(image)
+        image = _eight_bits(image, clear)
+    elif clear != image.info.get("transparency"):
+        # In place: once its pixels are loaded, an image does not tell the bits of its file.
+        image.info["transparency"] = clear
     if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
         background = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(background, image.convert("RGBA"))
@@ -273,9 +279,30 @@ def _rgb(image: Image.Image) -> Image.Image:
     return rgb
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Convert 16-bit grey to 8 bits, mapping the full range so that all images share one scale."""
+def _transparency(image: Image.Image) -> Any:
+    """The transparent level or colour of an image as its pixels have it, if there is one.
+
+    Pillow gives that of a PNG in the bits of the file. Of colours of 16 bits it keeps the upper 8.
+    """
+    clear = image.info.get("transparency")
+    tile = getattr(image, "tile", None)
+    bits = tile[0][3] if tile and image.format == "PNG" else None
+    if clear is None or bits not in (*FEWER_BITS, "RGB;16B"):
+        return clear
+    return tuple(v >> 8 for v in clear) if bits == "RGB;16B" else clear * FEWER_BITS[bits]
+
+
+def _eight_bits(image: Image.Image, clear: int | None) -> Image.Image:
+    """Convert 16-bit grey to 8 bits, mapping the full range so that all images share one scale.
+
+    Args:
+        image: The image.
+        clear: The level that becomes white, because it is transparent.
+    """
     levels = np.asarray(image)
     if image.mode == "F" or levels.min() < 0 or levels.max() > FULL_16_BITS:
         raise ValueError(f"mode {image.mode} has no known range; save it as 8 or 16 bits")
-    return Image.fromarray((levels.astype(np.uint32) * 255 // FULL_16_BITS).astype(np.uint8))
+    pixels = (levels.astype(np.uint32) * 255 // FULL_16_BITS).astype(np.uint8)
+    if clear is not None:
+        pixels[levels == clear] = 255
+    return Image.fromarray(pixels)

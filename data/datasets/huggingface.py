@@ -1,5 +1,6 @@
 """HuggingFace: image data sets of the library `datasets`, from a disk or from the Hub."""
 
+import json
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -191,6 +192,11 @@ def _load(source: str, on_disk: bool, config: str | None, revision: str | None) 
                 f"'{source}' was not written by save_to_disk: set 'path' to such a folder, or "
                 "'hub' for a data set of the Hub."
             ) from error
+        except IndexError as error:
+            raise ValueError(
+                f"'{source}' has no rows{_of_splits(source)}, and the library datasets cannot open "
+                "it: save it again with images, or without that split."
+            ) from error
         except (OSError, ValueError) as error:  # of JSON and of Arrow
             raise ValueError(f"'{source}' is damaged ({_reason(error)}): save it again.") from error
     try:
@@ -198,6 +204,13 @@ def _load(source: str, on_disk: bool, config: str | None, revision: str | None) 
     except (OSError, RuntimeError, ValueError) as error:
         reason = _reason(error)
         raise FileNotFoundError(f"The data set '{source}' cannot be loaded: {reason}.") from error
+
+
+def _of_splits(source: str) -> str:
+    """Which splits of a saved data set are empty; nothing if it has no splits."""
+    states = {path.parent.name: path.read_text() for path in Path(source).glob("*/state.json")}
+    empty = [name for name, state in states.items() if not json.loads(state).get("_data_files")]
+    return f" in {', '.join(map(repr, sorted(empty)))}" if empty else ""
 
 
 def _reason(error: Exception) -> str:
@@ -211,7 +224,11 @@ def _rows(loaded: Any, part: str | None, source: str) -> Any:
     from datasets import Dataset, concatenate_datasets
 
     splits = {"": loaded} if isinstance(loaded, Dataset) else dict(loaded)
+    # Without the format in which another program wants to read rows, and with all columns.
+    splits = {name: rows.with_format(None) for name, rows in splits.items()}
     if part is None:
+        if not any(map(len, splits.values())):
+            raise ValueError(f"'{source}' has no image.")
         return concatenate_datasets(list(splits.values()))
     if part not in splits:
         there = ", ".join(filter(None, splits)) or "none, so leave out 'train' and 'test'"

@@ -1,7 +1,5 @@
 """A trained model: from images to embeddings."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import groupby, islice
@@ -13,6 +11,7 @@ from torch import Tensor, nn
 
 from gcahng.builders.images import build_test_transform
 from gcahng.config import ExperimentConfig
+from gcahng.inference.fingerprint import fingerprint_of
 from gcahng.inference.images import FromAnyImage, ImageLike, one_by_one
 from gcahng.inference.rows import Neighbour
 from gcahng.inference.share import push_model, save_model
@@ -145,13 +144,8 @@ class TrainedEmbedder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the weights and the image transform: equal for models that embed alike."""
-        transform = [self._transform_name, self.config.data.transform.test]
-        digest = hashlib.sha256(json.dumps(transform, sort_keys=True).encode())
-        for name, value in self.network.state_dict().items():
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-        return digest.hexdigest()[:32]
+        """A hash of what decides an embedding: equal for models that embed alike."""
+        return fingerprint_of(self.network, self._transform_name, self.config)
 
     @cached_property
     def channels(self) -> int:

@@ -1,9 +1,10 @@
 """The rows of a store: one for each picture."""
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy as np
 from gcahng.files import printable
 from gcahng.inference.reader import EmbeddedPicture, FileState, PictureFile
 
+# Of the columns, and of what a fingerprint is made of.
+FORMAT = 2
 FILE_COLUMNS = ("file", "label", "split", "size", "mtime_ns", "digest")
 SHOWN = ("id", "path", "label", "split")
 
@@ -21,13 +24,32 @@ class StoreModel:
 
     Attributes:
         source: Where it was opened from: a path or a name on the Hub.
-        fingerprint: Of its weights and transform, see `TrainedEmbedder`.
+        fingerprint: Of what decides its embeddings, see `TrainedEmbedder`.
         dim: Dimension D of its embeddings.
     """
 
     source: str
     fingerprint: str
     dim: int
+
+    def to_json(self) -> bytes:
+        """What `from_json` reads."""
+        return json.dumps({"format": FORMAT, **asdict(self)}).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes, uri: str) -> "StoreModel":
+        """Read what a store says about its model.
+
+        Raises:
+            ValueError: If the store was made by a version with other fingerprints.
+        """
+        facts = json.loads(text)
+        if facts.pop("format", None) != FORMAT:
+            raise ValueError(
+                f"the store '{uri}' was made by another version of gcahng, which tells models "
+                "apart in another way: make a new store with gcahng index"
+            )
+        return cls(**facts)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,7 @@
 """A searchable store of pictures: a LanceDB table with a row for each picture."""
 
-import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -56,7 +54,7 @@ class PictureStore:
         about = (self._table.schema.metadata or {}).get(METADATA)
         if about is None:
             raise ValueError(f"'{self.uri}' holds a table of another program, not pictures")
-        return StoreModel(**json.loads(about))
+        return StoreModel.from_json(about, self.uri)
 
     @classmethod
     def create(cls, uri: str | Path, model: StoreModel) -> "PictureStore":
@@ -68,8 +66,7 @@ class PictureStore:
         try:
             store = cls(uri)
         except FileNotFoundError:
-            metadata = {METADATA: json.dumps(asdict(model)).encode()}
-            table = schema(model.dim, metadata)
+            table = schema(model.dim, {METADATA: model.to_json()})
             connect(str(uri)).create_table(TABLE, schema=table, exist_ok=True)
             store = cls(uri)
         store.check_model(model.fingerprint, model.source)

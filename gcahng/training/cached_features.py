@@ -1,22 +1,18 @@
 """Features of images by a backbone that is not trained, computed once and kept with the data."""
 
 import hashlib
-import inspect
-import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from gcahng.data import AugmentedView, ClassSubset, FileDataset, ImageDataset
-from gcahng.data.datasets.base import shortest_side
+from gcahng.data import AugmentedView, ImageDataset
 from gcahng.evaluation.evaluate import BATCH_SIZE, embed
-from gcahng.training.cache import computed_by, keep, kept, locked, weights_of
+from gcahng.models.source_code import source_of
+from gcahng.training.cache import computed_by, identity_of, keep, kept, locked, weights_of
 
 Progress = Callable[[int, int], None]
 NAME = "features"
@@ -54,7 +50,7 @@ class FeatureCache:
         self.progress, self.images, self.done = progress, images, 0
         kind = next(backbone.parameters())
         facts = (backbone, settings, kind.dtype, computed_by(kind.device))
-        self._start = hashlib.sha256(repr(facts).encode() + _code(backbone))
+        self._start = hashlib.sha256(repr(facts).encode() + source_of(backbone))
         for name, weight in weights_of(backbone).items():
             self._start.update(name.encode() + weight.contiguous().numpy().tobytes())
 
@@ -62,7 +58,7 @@ class FeatureCache:
         """Features `[N, width]` on the CPU, for each view; None is the data set as it is."""
         digest = self._start.copy()
         digest.update(repr(dataset.transform).encode())
-        for part in _identity(dataset):
+        for part in identity_of(dataset):
             digest.update(part)
         return [self._view(dataset, view, digest.copy()) for view in views]
 
@@ -108,38 +104,3 @@ def _restore(path: Path, rows: int) -> Tensor | None:
         warnings.warn(f"Computing the features '{path}' again: {error}.", stacklevel=4)
         return None
     return features
-
-
-def _identity(dataset: ImageDataset) -> Iterator[bytes]:
-    """What identifies the images of a data set, in order."""
-    chosen, shortest = np.arange(len(dataset)), shortest_side(dataset.transform)
-    while isinstance(dataset, ClassSubset):
-        chosen, dataset = dataset.indices.numpy()[chosen], dataset.dataset
-    yield _code(dataset)
-    for index in chosen.tolist():
-        if isinstance(dataset, FileDataset):
-            yield _file_identity(dataset, index)
-        else:
-            image = np.asarray(dataset.load_for(index, shortest))
-            yield f"{image.shape} {image.dtype}".encode() + image.tobytes()
-
-
-def _file_identity(dataset: FileDataset, index: int) -> bytes:
-    path = dataset.paths[index]
-    try:
-        found = os.stat(path)
-    except OSError:
-        dataset.load(index)  # says in one sentence what is wrong
-        raise
-    with suppress(ValueError):
-        # Relative, so that a folder of data sets may move.
-        path = str(Path(path).relative_to(dataset.folder))
-    facts = (found.st_size, found.st_mtime_ns, dataset.boxes[index])
-    return os.fsencode(path) + repr(facts).encode()
-
-
-def _code(thing: object) -> bytes:
-    """The source file of an object's class, since users may change that of a class of their own."""
-    with suppress(OSError, TypeError):
-        return Path(inspect.getfile(type(thing))).read_bytes()
-    return b""

@@ -11,12 +11,11 @@ from gcahng.config import ExperimentConfig, data_root
 from gcahng.data import ClassSubset, FeatureLoader, ImageDataset
 from gcahng.models import Embedder, ResidualHead
 from gcahng.processes import alone, copy_from_first
+from gcahng.training.cache import settings_of
 from gcahng.training.cached_features import FeatureCache
 from gcahng.training.experiment import Experiment
 
 Progress = Callable[[int, int], None]
-# Arguments of a backbone that say where its weights are from; the weights themselves count.
-ORIGINS = ("weights", "pretrained")
 
 
 @dataclass(frozen=True)
@@ -98,13 +97,11 @@ def _without_augmentation(config: ExperimentConfig, dataset: ImageDataset) -> Im
 
 def _cache(experiment: Experiment, progress: Progress | None, images: int) -> FeatureCache:
     config = experiment.config
-    backbone, data = config.embedder.backbone, config.data
-    args = {key: value for key, value in backbone.args.items() if key not in ORIGINS}
     return FeatureCache(
         experiment.embedder.backbone,
         data_root(config) / ".features",
-        settings=(backbone.name, args, data.name, data.args),
-        workers=data.workers,
+        settings=settings_of(config),
+        workers=config.data.workers,
         progress=progress,
         images=images,
     )

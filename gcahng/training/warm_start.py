@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
@@ -16,14 +16,22 @@ from torch.utils.data import RandomSampler
 
 from gcahng.config import data_root
 from gcahng.data import ImageDataset, ImageLoader
+from gcahng.models.source_code import source_of
 from gcahng.processes import alone, copy_from_first
-from gcahng.training.cache import computed_by, keep, kept, locked, weights_of
+from gcahng.training.cache import (
+    computed_by,
+    identity_of,
+    keep,
+    kept,
+    locked,
+    settings_of,
+    weights_of,
+)
 from gcahng.training.experiment import Experiment
 
 WEIGHT_DECAY = 1e-4
 BATCH_SIZE = 64
 ACCURACY_STEPS = 50
-PROBED_IMAGES = 16
 
 Progress = Callable[[int, int, float], None]
 
@@ -49,6 +57,7 @@ def warm_start_embedder(experiment: Experiment, progress: Progress | None = None
             seed=config.seed,
             steps=section.steps,
             cache=data_root(config) / "warm_starts",
+            settings=settings_of(config),
             progress=progress,
         )
     copy_from_first([embedder.backbone])
@@ -64,6 +73,7 @@ def warm_start(
     batch_size: int = BATCH_SIZE,
     lr: float = 4e-3,
     cache: str | Path | None = None,
+    settings: Any = (),
     progress: Progress | None = None,
 ) -> float:
     """Train a backbone in place to classify `dataset`, with a linear head that is discarded.
@@ -78,7 +88,10 @@ def warm_start(
         steps: Optimizer steps, at least 2.
         batch_size: Images in a step, at least 2.
         lr: Peak of the one-cycle learning rate.
-        cache: A folder where trained weights are stored and looked up; None: no cache.
+        cache: A folder where trained weights are stored and looked up; None: no cache. A file
+            there is for all that decides the weights: the initial ones, the arguments, the images,
+            and the code of backbone and data set.
+        settings: Further settings that they depend on.
         progress: Called after each step with the step (from 1), `steps` and the loss.
 
     Returns:
@@ -99,7 +112,7 @@ def warm_start(
 
     if cache is None:
         return train()
-    digest = _digest(backbone, dataset, seed, steps, batch_size, lr)
+    digest = _digest(backbone, dataset, settings, seed, steps, batch_size, lr)
     return _cached(Path(cache) / f"warm_start-{digest}.safetensors", backbone, train)
 
 
@@ -152,16 +165,15 @@ def _train(
     return float(torch.stack(list(hits)).mean())
 
 
-def _digest(backbone: nn.Module, dataset: ImageDataset, *settings: float) -> str:
+def _digest(backbone: nn.Module, dataset: ImageDataset, *settings: Any) -> str:
     """Hash everything that determines the trained weights, the initial weights included."""
     device = next(backbone.parameters()).device
     by = computed_by(device)
     facts = (backbone, dataset, dataset.transform, settings, WEIGHT_DECAY, by)
-    digest = hashlib.sha256(repr(facts).encode())
+    digest = hashlib.sha256(repr(facts).encode() + source_of(backbone))
     digest.update(dataset.labels.numpy().tobytes())
-    # A few images, because data sets of the same name and size may differ.
-    for index in range(0, len(dataset), max(1, len(dataset) // PROBED_IMAGES)):
-        digest.update(np.asarray(dataset.load(index)).tobytes())
+    for part in identity_of(dataset):
+        digest.update(part)
     for name, weight in weights_of(backbone).items():
         digest.update(name.encode() + weight.numpy().tobytes())
     return digest.hexdigest()[:16]

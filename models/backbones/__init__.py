@@ -23,6 +23,9 @@ from gcahng.models.backbones.resnet50 import ResNet50
 from gcahng.models.backbones.small_conv import SmallConv
 from gcahng.registry import Library, Registry
 
+# Arguments that say where a backbone's weights are from.
+ORIGINS = ("weights", "pretrained")
+
 
 def _in_libraries(name: str) -> Callable[..., nn.Module] | None:
     """Find a model of torchvision or timm; for a bare name, torchvision takes precedence."""
@@ -62,6 +65,7 @@ BACKBONES: Registry[Callable[..., nn.Module]] = Registry(
 
 __all__ = [
     "BACKBONES",
+    "ORIGINS",
     "ResNet50",
     "SmallConv",
     "build_backbone",
@@ -98,7 +102,7 @@ def build_backbone(name: str, *, untrained: bool = False, **args: Any) -> nn.Mod
     """
     parameters = inspect.signature(BACKBONES.find(name)).parameters
     if untrained:
-        without = {"pretrained": False, "weights": None}
+        without = dict(zip(ORIGINS, (None, False), strict=True))
         args = {**args, **{key: value for key, value in without.items() if key in parameters}}
     backbone: nn.Module = BACKBONES.build(name, **args)
     width = getattr(backbone, "out_channels", None)

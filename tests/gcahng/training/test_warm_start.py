@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from gcahng.data import Digits, build_transform
+from gcahng.data import Digits, Folder, build_transform
 from gcahng.models import SmallConv
+from gcahng.models.source_code import source_of
 from gcahng.training.warm_start import warm_start
+from tests.data.trees import photo
 
 STEPS = 120
 
@@ -71,6 +73,60 @@ def test_cache_is_not_shared_by_different_settings(tmp_path: Path, change: str) 
         settings["seed"] += int(change == "seed")
     warm_start(start, data, cache=tmp_path, **settings)
     assert len(list(tmp_path.glob("*.safetensors"))) == 2
+
+
+class Net(nn.Module):
+    """A backbone of a user, whose pooling no representation and no weight shows."""
+
+    out_channels = 4
+
+    def __init__(self, pooling: str = "mean") -> None:
+        super().__init__()
+        self.conv, self.pooling = nn.Conv2d(1, 4, 3), pooling
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = getattr(self.conv(images), self.pooling)(dim=(2, 3))
+        return found
+
+
+@pytest.mark.parametrize("change", ["args", "code of the backbone", "code of the data"])
+def test_cache_depends_on_arguments_and_code(
+    tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kept(settings: object = ()) -> int:
+        torch.manual_seed(0)
+        warm_start(Net(), digits(), seed=0, steps=2, cache=tmp_path, settings=settings)
+        return len(list(tmp_path.glob("*.safetensors")))
+
+    assert kept() == kept() == 1
+    if change == "args":
+        assert kept(("mine:Net", {"pooling": "amax"})) == 2
+        return
+    where, whose = {
+        "code of the backbone": ("gcahng.training.warm_start.source_of", nn.Module),
+        "code of the data": ("gcahng.training.cache.source_of", Digits),
+    }[change]
+    original = source_of
+    monkeypatch.setattr(where, lambda x: original(x) + b"# new" * isinstance(x, whose))
+    assert kept() == kept() == 2
+
+
+def test_cache_depends_on_every_image(tmp_path: Path) -> None:
+    for number in range(40):
+        photo(tmp_path / "photos" / f"class {number % 4}" / f"{number:02}.jpg", number)
+    transform = build_transform("imagenet", train=False, size=16)
+
+    def kept() -> int:
+        torch.manual_seed(0)
+        network = SmallConv(3, (4,), (2,))
+        dataset = Folder(tmp_path / "photos", "train", transform)
+        warm_start(network, dataset, seed=0, steps=2, cache=tmp_path)
+        return len(list(tmp_path.glob("*.safetensors")))
+
+    assert kept() == kept() == 1
+    for number, path in enumerate(Folder(tmp_path / "photos", "train").paths[:3], start=2):
+        photo(Path(path), 99)
+        assert kept() == number
 
 
 def test_damaged_cache_is_trained_again(tmp_path: Path) -> None:
