@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,46 @@ def test_whoever_waits_gets_it_afterwards(tmp_path: Path) -> None:
             pass
         with file_lock(tmp_path / "lock", wait=True):
             assert process.wait() == 0
+
+
+def test_whoever_waits_does_not_get_a_lock_that_was_removed(tmp_path: Path) -> None:
+    folder, holds, end = tmp_path / "run", threading.Event(), threading.Event()
+
+    def wait() -> None:
+        with file_lock(folder / LOCK, wait=True):
+            holds.set()
+            end.wait()
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    opened = Path.open
+    with pytest.MonkeyPatch.context() as patch, exclusive_lock(folder):
+        asked = threading.Event()
+        patch.setattr(Path, "open", lambda *a, **k: (opened(*a, **k), asked.set())[0])
+        waiting.start()
+        assert asked.wait(30)
+    # The holder has removed the file, with its folder, that the other one has opened.
+    assert holds.wait(30)
+    try:
+        with pytest.raises(BlockingIOError), file_lock(folder / LOCK):
+            pass
+    finally:
+        end.set()
+        waiting.join()
+
+
+def test_a_folder_that_another_process_uses_by_now_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = Path.rmdir
+
+    def late(folder: Path) -> None:
+        (folder / "file").touch()
+        remove(folder)
+
+    monkeypatch.setattr(Path, "rmdir", late)
+    with exclusive_lock(tmp_path / "runs" / "one"):
+        pass
+    assert (tmp_path / "runs" / "one" / "file").exists()
 
 
 @pytest.mark.parametrize("resume", [False, True])
