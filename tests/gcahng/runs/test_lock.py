@@ -52,15 +52,18 @@ def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
 
 def test_whoever_waits_gets_it_afterwards(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from gcahng.runs.lock import file_lock\n"
-        "with file_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(0.3)\n"
+        "import sys; from pathlib import Path; from gcahng.runs.lock import file_lock\n"
+        "with file_lock(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "lock")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout is not None
+        assert process.stdin is not None
         process.stdout.readline()
         with pytest.raises(BlockingIOError), file_lock(tmp_path / "lock"):
             pass
+        process.stdin.close()
         with file_lock(tmp_path / "lock", wait=True):
             assert process.wait() == 0
 
