@@ -71,7 +71,11 @@ class ImageLoader(DataLoader[Any]):
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """Yield batches of images [B, …] and labels [B]."""
-        for batch in super().__iter__():
+        loaded = super().__iter__()
+        for worker in getattr(loaded, "_workers", ()):
+            # A worker ignores what DataLoader ends those by that do not answer.
+            worker.terminate = worker.kill
+        for batch in loaded:
             if isinstance(batch, _Failure):
                 raise batch.error from RuntimeError(f"in a worker process:\n{batch.traceback}")
             yield batch
@@ -79,7 +83,7 @@ class ImageLoader(DataLoader[Any]):
 
 def _ignore_signals(worker: int) -> None:
     """Ignore signals to all processes of a training: its main process decides what they mean."""
-    for name in ("SIGTERM", "SIGUSR1"):
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
 

@@ -27,6 +27,7 @@ from gcahng.commands.train import train
 from gcahng.commands.tune import tune
 from gcahng.commands.visualize import visualize
 from gcahng.runs.failure import write_failure
+from gcahng.runs.stopping import Stopped, heed_signals
 
 # Errors that a user can correct are one sentence; all others show their traceback.
 USER_ERRORS = (ValueError, OSError, ImportError, ArithmeticError)
@@ -88,7 +89,8 @@ app.add_typer(data, name="data")
 def main() -> None:
     """Run the command line; an error that a user can correct is one sentence and exit status 1.
 
-    With GCAHNG_DEBUG set in the environment they show their traceback.
+    With GCAHNG_DEBUG set in the environment they show their traceback. A command that a signal
+    stops leaves with status 75, or 130 after Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
         # A terminal without a character, such as a dash, prints a question mark for it.
@@ -96,7 +98,11 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     try:
-        app()
+        with heed_signals():
+            app()
+    except Stopped as stopped:
+        print(f"{stopped}; give the same command again", file=sys.stderr)
+        sys.exit(stopped.status)
     except USER_ERRORS as error:
         if os.environ.get("GCAHNG_DEBUG"):
             raise

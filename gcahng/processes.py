@@ -167,6 +167,14 @@ def from_first(value: Any) -> Any:
     return box[0]
 
 
+def from_all(value: Any) -> list[Any]:
+    """Return what every process passes, in their order."""
+    box = [value] * world_size()
+    if world_size() > 1:
+        dist.all_gather_object(box, value)
+    return box
+
+
 def wait_for_first() -> None:
     """Wait until process 0 has got here, for instance has written a file."""
     from_first(None)

@@ -24,6 +24,7 @@ from gcahng.ablation.summary import summarize
 from gcahng.registry import lookup
 from gcahng.reports.tables import Column, results_table
 from gcahng.runs.claim import claim_holder, take_claim
+from gcahng.runs.stopping import Stopped, heed_signals
 
 # Columns that fit a terminal.
 SHOWN = ("cell", "n", "recall@1", "map@r", "Δ map@r", "seconds", "work")
@@ -61,7 +62,7 @@ def run_grid(
     Raises:
         ValueError: If a cell is unknown, a run was trained with other settings, or one to delete is
             being trained.
-        SystemExit: If it is interrupted.
+        SystemExit: If a signal stops it.
     """
     runs = _selected(grid, only)
     launch = start_process if slurm is None else submitit_launcher(grid.folder / "slurm", slurm)
@@ -78,15 +79,16 @@ def run_grid(
         _print(console, f"{finished} of {len(runs)} runs finished before; {again}")
     progress = GridProgress(todo, finished, at_a_time, console)
     try:
-        with progress.bars, closing(Pool(at_a_time, launch)) as pool:
-            schedule = Schedule(todo, pool, progress)
-            _train(schedule, lambda: report_grid(grid, out, details=False))
-    except KeyboardInterrupt:
+        with heed_signals():
+            with progress.bars, closing(Pool(at_a_time, launch)) as pool:
+                schedule = Schedule(todo, pool, progress)
+                _train(schedule, lambda: report_grid(grid, out, details=False))
+            written = report_grid(grid, out)
+    except Stopped as stopped:
         written = report_grid(grid, out, details=False)
         again = command(grid, *_options(only, jobs, out, slurm))
-        _print(console, f"interrupted; report so far: {written}; continue with: {again}")
-        raise SystemExit(130) from None
-    written = report_grid(grid, out)
+        _print(console, f"{stopped}; report so far: {written}; continue with: {again}")
+        raise SystemExit(stopped.status) from None
     return _show_results(grid, runs, written, console)
 
 

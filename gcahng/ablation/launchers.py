@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from gcahng.registry import lookup
+from gcahng.runs.children import child_environment, launcher_variables
 
 if TYPE_CHECKING:
     import submitit
@@ -60,7 +61,7 @@ def start_process(
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **environment},
+            env=child_environment(environment),
         )
 
 
@@ -100,8 +101,10 @@ def submitit_launcher(folder: Path, options: Mapping[str, str]) -> Launcher:
     ) -> Started:
         executor.update_parameters(name=name)
         # A plain command: a function of this package would load torch in the job a second time.
+        # A job inherits the variables of this process, so it is told to drop a launcher's.
+        dropped = [word for name in launcher_variables() for word in ("-u", name)]
         added = [f"{key}={value}" for key, value in environment.items()]
-        words = ["env", *added, "sh", "-c", 'exec "$@" > "$0" 2>&1', str(log), *command]
+        words = ["env", *dropped, *added, "sh", "-c", 'exec "$@" > "$0" 2>&1', str(log), *command]
         job = executor.submit(subprocess.call, words, cwd=os.getcwd(), stdin=subprocess.DEVNULL)
         return _Job(job, log)
 

@@ -4,17 +4,21 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from gcahng.ablation.cell_run import CellRun
 from gcahng.ablation.grid import Grid
 from gcahng.ablation.launchers import Launcher, Started, start_process
+from gcahng.config import ExperimentConfig
+from gcahng.runs.children import GPUS, choose_gpus
 from gcahng.runs.claim import CLAIM_FILE, Claim
 from gcahng.runs.failure import FAILURE_FILE
 from gcahng.runs.loading import run_device
+from gcahng.runs.stopping import was_stopped
 
 COMMAND = (sys.executable, "-m", "gcahng", "train")
-# Seconds to wait for a process to end: without a signal, and then after an interrupt.
+# Seconds to wait for a process to end: without a signal, and then after SIGTERM.
 PATIENCE, GRACE = 3.0, 15.0
 
 
@@ -30,19 +34,23 @@ class Pool:
         self.jobs, self.launch = jobs, launch
         self.running: dict[CellRun, Started] = {}
         self.claims: dict[CellRun, Claim] = {}
+        # The GPUs of each process that got some of its own.
+        self.gpus: dict[CellRun, list[str]] = {}
 
     def close(self) -> None:
-        """Stop every process: wait, interrupt it, then kill it."""
-        # Ctrl-C on a terminal reaches every process already; a second interrupt would disturb it.
-        self._wait(PATIENCE)
-        for process in self.running.values():
-            process.send_signal(signal.SIGINT)
-        self._wait(GRACE)
-        for process in self.running.values():
-            process.kill()
-            process.wait()
-        for claim in self.claims.values():
-            claim.release()
+        """Stop every process: wait, ask it to save and end, then kill it."""
+        try:
+            # Ctrl-C on a terminal reaches every process already.
+            self._wait(PATIENCE)
+            for process in self.running.values():
+                process.send_signal(signal.SIGTERM)
+            self._wait(GRACE)
+        finally:
+            for process in self.running.values():
+                process.kill()
+                process.wait()
+            for claim in self.claims.values():
+                claim.release()
 
     def start(self, run: CellRun, claim: Claim) -> None:
         """Start a run, or continue it; the claim is released when its process has ended."""
@@ -55,14 +63,16 @@ class Pool:
     def collect(self) -> list[CellRun]:
         """Return the runs whose processes have ended since the last call, marking failed ones.
 
-        A run that another process has taken over is not marked.
+        A run that a signal has stopped, or that another process has taken over, is not marked.
         """
         runs = [run for run, process in self.running.items() if process.poll() is not None]
         for run in runs:
             process, claim = self.running.pop(run), self.claims.pop(run)
+            self.gpus.pop(run, None)
             failed = process.returncode != 0 or not run.folder.results.exists()
+            excused = was_stopped(process.returncode) or claim.lost
             # A process writes its own reason, unless it was killed or crashed.
-            if failed and not run.failure.exists() and not claim.lost:
+            if failed and not excused and not run.failure.exists():
                 run.fail(exit_reason(process.returncode, run.log))
             claim.release()
         return runs
@@ -74,7 +84,7 @@ class Pool:
             time.sleep(0.02)
 
     def _environment(self, run: CellRun, claim: Claim) -> dict[str, str]:
-        """What to add to the environment of a run's process: its claim, and its threads.
+        """What to add to the environment of a run's process: its claim, its threads and its GPUs.
 
         Libraries beside torch count the cores too, so the number of threads goes there as well; a
         run on this machine without a setting gets an equal share of the cores.
@@ -85,7 +95,20 @@ class Pool:
             threads = max(1, _cores() // self.jobs)
         if threads is not None:
             added["OMP_NUM_THREADS"] = str(threads)
+        if self.launch is start_process:
+            taken = [name for names in self.gpus.values() for name in names]
+            chosen = gpus_for(run.cell.config, taken, self.jobs)
+            self.gpus[run] = chosen.get(GPUS, "").split(",")
+            added |= chosen
         return added
+
+
+def gpus_for(config: ExperimentConfig, taken: Sequence[str] = (), jobs: int = 1) -> dict[str, str]:
+    """Choose the GPUs of a training, arguments as of `choose_gpus`; none where it names its own."""
+    count = config.fabric.devices
+    if not isinstance(count, int) or count < 1 or run_device(config).type != "cuda":
+        return {}
+    return choose_gpus(count, taken, jobs)
 
 
 def default_jobs(grid: Grid) -> int:

@@ -50,6 +50,12 @@ class GridProgress:
         assert config is not None
         self.tasks[run] = self.bars.add_task(run.name, total=config.train.epochs, note="epochs")
 
+    def stopped(self, run: CellRun) -> None:
+        """Say that a run has ended before it was finished."""
+        self.bars.remove_task(self.tasks.pop(run))
+        line = f"{run.name}: stopped, to be continued; its last words are in '{run.log}'"
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
     def update(self) -> None:
         """Advance the bars to the epochs that have ended."""
         for run, task in self.tasks.items():

@@ -42,8 +42,9 @@ class Schedule:
         before = len(self.progress.open)
         for run in self.pool.collect():
             if run.status()[0] is State.OPEN:
-                # Taken over by another process.
+                # Stopped by a signal, or taken over by another process.
                 self.waiting.append(run)
+                self.progress.stopped(run)
             else:
                 self.progress.ended(run)
         for run in list(self.waiting):

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import distributed as dist
 
+from gcahng.runs.children import child_environment
+
 Job = dict[str, Any]
 Measure = Callable[[Job], dict[str, Any]]
 
@@ -89,7 +91,7 @@ def run_workers(module: str, job: Job, processes: int) -> list[dict[str, Any]]:
 def _start(module: str, number: int, processes: int, folder: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", module, str(number), str(processes), str(folder)]
     with (folder / f"{number}.log").open("wb") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log)
+        return subprocess.Popen(command, stdout=log, stderr=log, env=child_environment())
 
 
 def _sentence(number: int, codes: list[int | None], folder: Path) -> str:

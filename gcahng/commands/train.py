@@ -109,7 +109,7 @@ def start_or_resume_run(
     if not last.is_file():
         folder.check_trained_here()
         _run(with_circumstances(there, config), folder, new=False, report=report)
-    elif is_first():
+    elif is_first(config.fabric.num_nodes):
         _show(config, folder)
 
 
@@ -123,7 +123,7 @@ def start_run(config: "ExperimentConfig", folder: "RunFolder", report: bool = Tr
     from gcahng.builders.image_settings import adopt_image_settings
     from gcahng.training.place import is_first
 
-    if is_first():
+    if is_first(config.fabric.num_nodes):
         folder.check_free()
     _run(adopt_image_settings(config), folder, new=True, report=report)
 
@@ -178,17 +178,37 @@ def resume_run(
 
 
 def _run(config: "ExperimentConfig", folder: "RunFolder", new: bool, report: bool) -> None:
+    """Train and report; if a signal stops it, at any time, say how to go on.
+
+    Raises:
+        SystemExit: If it is stopped.
+    """
+    from gcahng.runs.stopping import Stopped, heed_signals
+    from gcahng.training.place import is_first
+
+    try:
+        with heed_signals():
+            _train_and_report(config, folder, new, report)
+    except Stopped as stopped:
+        if is_first(config.fabric.num_nodes):
+            print(f"{stopped}; {_go_on(config, folder)}", file=sys.stderr)
+        raise SystemExit(stopped.status) from None
+
+
+def _train_and_report(
+    config: "ExperimentConfig", folder: "RunFolder", new: bool, report: bool
+) -> None:
     """Train to the end in a locked folder, by one process or by several, and report."""
     from gcahng.processes import alone, leave
     from gcahng.runs.claim import keep_claim
     from gcahng.runs.lock import exclusive_lock
-    from gcahng.training.fabric import build_fabric
+    from gcahng.training.fabric import build_fabric, check_same_training
     from gcahng.training.launch import start_others
     from gcahng.training.place import is_first
     from gcahng.training.trainer import Trainer
     from gcahng.training.watchdog import Watchdog
 
-    first = is_first()
+    first = is_first(config.fabric.num_nodes)
     # A run that was stopped before its first checkpoint starts again.
     continues = not new and folder.begun
     with ExitStack() as stack:
@@ -201,14 +221,14 @@ def _run(config: "ExperimentConfig", folder: "RunFolder", new: bool, report: boo
         display = stack.enter_context(_display(config, first))
         fabric = build_fabric(config, folder)
         stack.enter_context(Watchdog())
+        check_same_training(config, folder, continues)
         trainer = Trainer.set_up(config, folder, display, fabric=fabric, pretrained=not continues)
         if continues:
             trainer.resume()
-        if first and new:
-            folder.create(config)
-        elif first:
-            folder.write_config(config)
-        _fit(trainer, first)
+        if first:
+            folder.create(config) if new else folder.write_config(config)
+            _note_before(trainer)
+        trainer.fit()
         if first and report:
             with alone():
                 _report(trainer)
@@ -237,28 +257,14 @@ def _note_before(trainer: "Trainer") -> None:
             console.print(f"note: {note}", soft_wrap=True, highlight=False)
 
 
-def _fit(trainer: "Trainer", first: bool) -> None:
-    """Train to the end; Ctrl-C and signals say how to continue."""
-    from gcahng.training.interruption import EXIT_STATUS, TrainingStopped
-    from gcahng.training.watchdog import INTERRUPTED
+def _go_on(config: "ExperimentConfig", folder: "RunFolder") -> str:
+    """Say how to go on after a stop: before a run has its folder, there is nothing to continue."""
+    from gcahng.config import dump_config
 
-    if first:
-        _note_before(trainer)
-    continuing = _continuing(trainer.config, trainer.folder)
-    try:
-        trainer.fit()
-    except TrainingStopped as stopped:
-        if first:
-            print(f"{stopped}, and saved; continue with: {continuing}", file=sys.stderr)
-        raise SystemExit(EXIT_STATUS) from None
-    except KeyboardInterrupt:
-        if first:
-            console.print(
-                f"interrupted after epoch {trainer.progress.whole_epochs}; continue with: "
-                f"{continuing}",
-                soft_wrap=True,
-            )
-        raise SystemExit(INTERRUPTED) from None
+    settings = dump_config(config)
+    if folder.config.is_file() and folder.config.read_text("utf-8") == settings:
+        return f"continue with: {_continuing(config, folder)}"
+    return "give the same command again"
 
 
 def _continuing(config: "ExperimentConfig", folder: "RunFolder") -> str:

@@ -15,7 +15,7 @@ FORMAT = 1
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` and the current random states atomically.
+    """Write `state` atomically.
 
     Raises:
         OSError: If it cannot be written, for instance because the disk is full; an earlier file of
@@ -23,7 +23,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """
     try:
         with atomic_write(path) as temporary:
-            torch.save({"format": FORMAT, "random": random_states(), **state}, temporary)
+            torch.save({"format": FORMAT, **state}, temporary)
     # Torch's writer raises RuntimeError where the system refuses to write.
     except (OSError, RuntimeError) as error:
         reason = first_line(error)
@@ -57,8 +57,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     return state
 
 
-def random_states() -> dict[str, Any]:
-    """States of all random generators in use, as tensors and numbers."""
+def random_states(device: torch.device) -> dict[str, Any]:
+    """States of all random generators of a training on a device, as tensors and numbers."""
     name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     states: dict[str, Any] = {
         "python": random.getstate(),
@@ -71,18 +71,18 @@ def random_states() -> dict[str, Any]:
         ),
         "torch": torch.get_rng_state(),
     }
-    if torch.cuda.is_available():
-        # Of this process's device; the others belong to other processes or are not used.
-        states["cuda"] = [torch.cuda.get_rng_state()]
+    if device.type == "cuda":
+        # Other GPUs belong to other processes or are not used.
+        states["cuda"] = [torch.cuda.get_rng_state(device)]
     return states
 
 
-def restore_random_states(states: dict[str, Any]) -> None:
-    """Restore what `random_states` returned."""
+def restore_random_states(states: dict[str, Any], device: torch.device) -> None:
+    """Restore what `random_states` returned; the device may be another one."""
     version, internal, gauss = states["python"]
     random.setstate((version, tuple(internal), gauss))
     name, keys, position, has_gauss, cached = states["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
     torch.set_rng_state(states["torch"])
-    if "cuda" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state(states["cuda"][0])
+    if "cuda" in states and device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"][0], device)

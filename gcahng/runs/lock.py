@@ -1,8 +1,10 @@
 """Locks that one process at a time can hold, and that end with it."""
 
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 # In the folder that it locks; a run that holds nothing else has not begun.
 LOCK = ".claim"
@@ -28,7 +30,6 @@ def exclusive_lock(folder: Path, name: Path | None = None) -> Iterator[int]:
         OSError: On Windows, which has no such lock.
     """
     made = [one for one in folder.parents if not one.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         try:
             handle = stack.enter_context(file_lock(folder / LOCK))
@@ -48,7 +49,7 @@ def file_lock(path: Path, *, wait: bool = False) -> Iterator[int]:
     """Lock a file for the duration of the block.
 
     Args:
-        path: Created if missing.
+        path: Created if missing, with its folder.
         wait: Wait until the lock is free.
 
     Yields:
@@ -64,17 +65,27 @@ def file_lock(path: Path, *, wait: bool = False) -> Iterator[int]:
         raise OSError(
             f"'{path}' cannot be locked on Windows; use Linux, macOS or WSL2 instead"
         ) from None
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        yield file.fileno()
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if _is_at(file, path):
+                yield file.fileno()
+                return
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
+    """Whether an open file is still there: its last holder may have removed it with its folder."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    return False
 
 
 def _remove_if_unused(folder: Path, made: Sequence[Path]) -> None:
     """Remove a folder that holds only its lock, and those of `made` that are empty then."""
-    if folder.is_dir() and [file.name for file in folder.iterdir()] == [LOCK]:
-        (folder / LOCK).unlink()
-        folder.rmdir()
-        for outer in made:
-            if any(outer.iterdir()):
-                break
-            outer.rmdir()
+    # Another process may use them by now, or have removed them.
+    with suppress(OSError):
+        if [file.name for file in folder.iterdir()] == [LOCK]:
+            (folder / LOCK).unlink()
+            for one in (folder, *made):
+                one.rmdir()

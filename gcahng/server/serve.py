@@ -9,6 +9,8 @@ from ipaddress import ip_address
 import uvicorn
 from starlette.types import ASGIApp
 
+from gcahng.runs.stopping import Stopped
+
 # For answers that are under way when the server ends.
 GRACE = 5
 
@@ -74,7 +76,7 @@ def web_address(host: str, opened: socket.socket) -> str:
 
 
 def run(app: ASGIApp, opened: socket.socket) -> None:
-    """Answer requests until Ctrl-C."""
+    """Answer requests until Ctrl-C or SIGTERM."""
     settings = uvicorn.Config(
         app,
         log_level="warning",
@@ -85,6 +87,6 @@ def run(app: ASGIApp, opened: socket.socket) -> None:
         lifespan="on",
         timeout_graceful_shutdown=GRACE,
     )
-    # uvicorn ends its work at Ctrl-C, then passes it on.
-    with contextlib.suppress(KeyboardInterrupt), opened:
+    # uvicorn ends its work at Ctrl-C or SIGTERM, then passes it on.
+    with contextlib.suppress(KeyboardInterrupt, Stopped), opened:
         uvicorn.Server(settings).run(sockets=[opened])

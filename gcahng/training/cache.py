@@ -30,7 +30,6 @@ def locked(path: Path) -> Iterator[None]:
     with ExitStack() as stack:
         # Without a lock two processes would compute the same; `keep` says if it cannot write.
         with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(file_lock(path.with_suffix(".lock"), wait=True))
         yield
 

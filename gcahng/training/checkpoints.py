@@ -6,7 +6,12 @@ from typing import Any
 import torch
 
 from gcahng.config import changed_experiment, dump_config, parse_config
-from gcahng.runs.checkpoint import load_checkpoint, restore_random_states, save_checkpoint
+from gcahng.runs.checkpoint import (
+    load_checkpoint,
+    random_states,
+    restore_random_states,
+    save_checkpoint,
+)
 from gcahng.runs.folder import RunFolder
 from gcahng.training.experiment import Experiment
 from gcahng.training.progress import TrainingProgress
@@ -89,7 +94,7 @@ class Checkpoints:
             optimizer.load_state_dict(saved)
         for schedule, saved in zip(experiment.schedules, state["schedules"], strict=True):
             schedule.load_state_dict(saved)
-        restore_random_states(state["random"])
+        restore_random_states(state["random"], experiment.device)
 
     def restore_best(self) -> None:
         """Load embedder and generator as they were after the best epoch."""
@@ -105,6 +110,7 @@ class Checkpoints:
             **({} if average is None else {"averaged_steps": int(average.n_averaged)}),
             "optimizers": [optimizer.state_dict() for optimizer in experiment.optimizers],
             "schedules": [schedule.state_dict() for schedule in experiment.schedules],
+            "random": random_states(experiment.device),
             "config": dump_config(experiment.config),
             "num_classes": experiment.splits.train.num_classes,
             **progress.state(),

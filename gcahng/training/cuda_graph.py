@@ -117,7 +117,7 @@ class _Recording:
         tensors.samples_per_class = arguments[1].numel() // arguments[2].numel()
         self._warm_up()
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
+        with torch.cuda.device(self.inputs[0].device), torch.cuda.graph(self.graph):
             self.total, self.kept, self.gradients = self._compute()
         # The recording reads the pairs' indices: they must live as long as it does.
         self.names, self.pairs = tensors.names, tensors.pairs

@@ -14,7 +14,7 @@ from gcahng.config import ExperimentConfig
 from gcahng.data import ImageDataset
 from gcahng.training.clock import timed
 from gcahng.training.experiment import Experiment, build_experiment, build_step
-from gcahng.training.fabric import make_fabric
+from gcahng.training.fabric import make_fabric, use_device
 from gcahng.training.frozen_backbone import HeadOfEmbedder
 from gcahng.training.launch import number_of_devices
 from gcahng.training.loss_log import LossLog
@@ -71,6 +71,7 @@ def dry_run(config: ExperimentConfig) -> DryRun:
     processes = number_of_devices(config.fabric) * config.fabric.num_nodes
     devices = config.fabric.devices
     fabric = make_fabric(config.fabric, devices[:1] if isinstance(devices, list) else 1, 1)
+    use_device(fabric.device)
     if config.fabric.threads is not None:
         torch.set_num_threads(config.fabric.threads)
     seed_everything(config.seed, verbose=False)

@@ -142,5 +142,6 @@ def _own_random_numbers(device: torch.device, number: int) -> Iterator[None]:
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
-            torch.cuda.manual_seed(seed)  # of this process's device alone
+            with torch.cuda.device(device):  # this process's device alone
+                torch.cuda.manual_seed(seed)
         yield

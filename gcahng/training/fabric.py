@@ -10,8 +10,9 @@ from lightning_fabric.loggers import Logger
 from lightning_fabric.plugins.environments import LightningEnvironment
 from lightning_fabric.strategies import DDPStrategy
 
-from gcahng.config import ExperimentConfig
+from gcahng.config import ExperimentConfig, changed_experiment
 from gcahng.config.sections import FabricConfig
+from gcahng.processes import from_all
 from gcahng.reasons import first_line
 from gcahng.runs.folder import RunFolder
 from gcahng.training.loggers import build_loggers
@@ -50,7 +51,37 @@ def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:
     if started > 1:
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
         fabric.launch()
+    use_device(fabric.device)
     return fabric
+
+
+def use_device(device: torch.device) -> None:
+    """Make a GPU the current one, which libraries use where none is named."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+
+
+def check_same_training(config: ExperimentConfig, folder: RunFolder, continues: bool) -> None:
+    """Check that all processes were started for the same training; all raise, or none.
+
+    Args:
+        config: The settings of this process.
+        folder: Its run.
+        continues: Whether it goes on from a checkpoint.
+
+    Raises:
+        ValueError: If the settings, the run folders or the checkpoints differ.
+    """
+    (first, *facts), *others = from_all((config, str(folder.path), continues))
+    changed = {key for other, *_ in others for key in changed_experiment(first, other)}
+    for index, name in enumerate(("--run", "--resume")):
+        if any(other[index + 1] != facts[index] for other in others):
+            changed.add(name)
+    if changed:
+        raise ValueError(
+            f"the processes of this training differ in {', '.join(sorted(changed))}: start all of "
+            "them with the same command, or each run by itself, without torchrun or srun"
+        )
 
 
 def _launched_devices(section: FabricConfig, local_size: int) -> int | list[int]:

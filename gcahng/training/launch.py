@@ -6,10 +6,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from gcahng.config.sections import FabricConfig
+from gcahng.runs.children import child_environment
 from gcahng.training.fabric import make_fabric
 from gcahng.training.place import place
 
@@ -55,18 +56,24 @@ def start_others(section: FabricConfig) -> Iterator[None]:
             f"{', '.join(missing)} is not set: start the training with torchrun or srun, or set "
             f"{', '.join(needed)} on each of them"
         )
-    node = int(os.environ.get("NODE_RANK", "0"))
+    # On one machine, such variables can only be left over from something else.
+    given = os.environ if section.num_nodes > 1 else {}
+    first = int(given.get("NODE_RANK", "0")) * local
     before = dict(os.environ)
-    os.environ |= {
-        "MASTER_ADDR": os.environ.get("MASTER_ADDR", "127.0.0.1"),
-        "MASTER_PORT": os.environ.get("MASTER_PORT") or str(_free_port()),
-        "NODE_RANK": str(node),
+    together = {
+        "MASTER_ADDR": given.get("MASTER_ADDR", "127.0.0.1"),
+        "MASTER_PORT": given.get("MASTER_PORT") or str(_free_port()),
+        "NODE_RANK": given.get("NODE_RANK", "0"),
         "WORLD_SIZE": str(local * section.num_nodes),
         "LOCAL_WORLD_SIZE": str(local),
     }
-    others = [_start(node, local, number) for number in range(1, local)]
-    os.environ |= {"RANK": str(node * local), "LOCAL_RANK": "0"}
+    others: list[subprocess.Popen[bytes]] = []
     try:
+        for number in range(1, local):
+            others.append(_start(together, first, number))
+        own = child_environment({**together, "RANK": str(first), "LOCAL_RANK": "0"})
+        os.environ.clear()
+        os.environ |= own
         threading.Thread(target=_end_with, args=(others,), daemon=True).start()
         yield
         with suppress(subprocess.TimeoutExpired):
@@ -89,14 +96,15 @@ def _end_with(others: list[subprocess.Popen[bytes]]) -> None:
     os._exit(1)
 
 
-def _start(node: int, local: int, number: int) -> subprocess.Popen[bytes]:
+def _start(together: Mapping[str, str], first: int, number: int) -> subprocess.Popen[bytes]:
     own = {
-        "RANK": str(node * local + number),
+        **together,
+        "RANK": str(first + number),
         "LOCAL_RANK": str(number),
         # When process 0 ends, torch would print where in its code it noticed.
         "TORCH_CPP_LOG_LEVEL": "ERROR",
     }
-    return subprocess.Popen([*_command(), *sys.argv[1:]], env={**os.environ, **own})
+    return subprocess.Popen([*_command(), *sys.argv[1:]], env=child_environment(own))
 
 
 def _command() -> list[str]:

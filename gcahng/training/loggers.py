@@ -244,7 +244,8 @@ def build_loggers(config: ExperimentConfig, folder: RunFolder) -> list[Logger]:
         one = given if isinstance(given, LoggerConfig) else LoggerConfig(name=given)
         if one.name in TRACKERS:
             # Other processes log nothing.
-            loggers += [TRACKERS[one.name](config, folder, one.args)] if is_first() else []
+            if is_first(config.fabric.num_nodes):
+                loggers.append(TRACKERS[one.name](config, folder, one.args))
         else:
             check_arguments(f"train.loggers: {one.name}", one.args, [])
         if one.name == "tensorboard":

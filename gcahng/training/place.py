@@ -57,9 +57,14 @@ def launched_elsewhere() -> bool:
     return place() is not None and (by_torchrun or "RANK" not in os.environ)
 
 
-def is_first() -> bool:
-    """Whether this process writes files and reports: the only one, or the first of several."""
+def is_first(num_nodes: int = 1) -> bool:
+    """Whether this process writes files and reports: the only one, or the first of several.
+
+    Args:
+        num_nodes: Machines that the settings ask for. Before `start_others`, one of several that
+            were started by hand knows its NODE_RANK.
+    """
     found = place()
-    # Before `start_others`, a machine of several that were started by hand knows its NODE_RANK.
-    number = int(os.environ.get("NODE_RANK", "0")) if found is None else found.number
-    return number == 0
+    if found is None:
+        return num_nodes == 1 or os.environ.get("NODE_RANK", "0") == "0"
+    return found.number == 0

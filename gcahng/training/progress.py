@@ -36,11 +36,6 @@ class TrainingProgress:
     zero_shot: dict[str, float] = field(default_factory=dict)
 
     @property
-    def whole_epochs(self) -> int:
-        """How many epochs have ended; those are in the last checkpoint."""
-        return len(self.history)
-
-    @property
     def best_epoch(self) -> int:
         """The best epoch so far; 0 before there is one."""
         return 0 if self.best is None else int(self.best["epoch"])

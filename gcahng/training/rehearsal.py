@@ -120,11 +120,11 @@ def _compute_losses(experiment: Experiment) -> None:
 @contextmanager
 def _undisturbed(experiment: Experiment) -> Iterator[None]:
     """Evaluation without gradients; the mode and all random states are restored afterwards."""
-    states, was_training = random_states(), experiment.embedder.training
+    states, was_training = random_states(experiment.device), experiment.embedder.training
     experiment.embedder.eval()
     try:
         with torch.no_grad():
             yield
     finally:
         experiment.embedder.train(was_training)
-        restore_random_states(states)
+        restore_random_states(states, experiment.device)

@@ -93,26 +93,25 @@ class Trainer:
 
         Raises:
             NonFiniteLossError: If a loss or gradient is not finite; the last checkpoint is kept.
-            TrainingStopped: If a signal asked for it; the training was saved.
+            TrainingStopped: If a signal asked for it in an epoch; the training was saved.
         """
         finished = False
         try:
             start_loggers(self.fabric.loggers)
+            if self.progress.epoch == 0:
+                self.begin()
+            else:
+                self.embed_once()
+            reset_peak_memory(self.fabric.device)
             with Interruption(self.config.train.save_minutes) as interruption:
-                if self.progress.epoch == 0:
-                    self.begin()
-                else:
-                    self.embed_once()
-                reset_peak_memory(self.fabric.device)
                 while not self.is_over:
                     self.end_epoch(self.train_epoch(interruption))
-                    if interruption.ask()[1] and not self.is_over:
-                        raise TrainingStopped(
-                            f"stopped by a signal after epoch {self.progress.epoch}"
-                        )
-                results = self.finish()
-                finished = True
-                return results
+                    if interruption.ask()[1]:
+                        where = f"after epoch {self.progress.epoch}, and saved"
+                        raise TrainingStopped(interruption.status, where)
+            results = self.finish()
+            finished = True
+            return results
         finally:
             close_loggers(self.fabric.loggers, finished)
 
@@ -286,9 +285,8 @@ class Trainer:
             wait_for_first()
             self.progress.clock.start()
         if stop:
-            raise TrainingStopped(
-                f"stopped by a signal after step {step} of epoch {self.progress.epoch}"
-            )
+            where = f"after step {step} of epoch {self.progress.epoch}, and saved"
+            raise TrainingStopped(interruption.status, where)
 
     def _keep_hardness(self, made: HardNegatives) -> None:
         """Record how hard the negatives of the epoch's last batch are."""

@@ -10,11 +10,10 @@ from torch import distributed as dist
 from torch.distributed.distributed_c10d import _get_default_store
 
 from gcahng.processes import rank, world_size
+from gcahng.runs.stopping import INTERRUPTED, Stopped
 
 # Seconds between two signs of life, and without one until a process counts as dead.
 PERIOD, PATIENCE = 1.0, 20.0
-# The exit status after Ctrl-C.
-INTERRUPTED = 130
 
 
 class Watchdog:
@@ -23,7 +22,8 @@ class Watchdog:
     Without it, the others would wait for a process that was killed until the exchange times out.
     Every process counts up in the store that the processes share. One whose count stands still is
     dead; the first of the others says so, and all end with status 1. If a process fails with an
-    error, it reports the error and the others end without a word.
+    error, it reports the error and the others end without a word. If a signal stops a process, the
+    others end with its exit status.
     """
 
     def __init__(self) -> None:
@@ -50,8 +50,9 @@ class Watchdog:
             # An exchange broke off, most likely because another process ended: the thread that
             # watches finds out which one, and ends this process.
             time.sleep(PATIENCE + 5 * PERIOD)
-        if isinstance(error, SystemExit) and error.code == INTERRUPTED:
-            self.store.set(f"interrupted/{self.number}", "1")
+        if isinstance(error, Stopped | KeyboardInterrupt):
+            status = error.status if isinstance(error, Stopped) else INTERRUPTED
+            self.store.set(f"stopped/{self.number}", str(status))
             time.sleep(3 * PERIOD)
             self.ended.set()
         elif error is None or isinstance(error, SystemExit):
@@ -92,10 +93,12 @@ class Watchdog:
                 self.store.set(f"alive/{self.number}", str(beats))
                 if any(self.store.check([f"failed/{other}"]) for other in self.others):
                     os._exit(1)
-                left = any(self.store.check([f"interrupted/{other}"]) for other in self.others)
-                # Ctrl-C usually reaches all of them: leave them the time to say so.
-                if left and not self.ended.wait(3 * PERIOD):
-                    os._exit(INTERRUPTED)
+                left = [n for n in self.others if self.store.check([f"stopped/{n}"])]
+                if left:
+                    status = int(self.store.get(f"stopped/{left[0]}"))
+                    # A signal usually reaches all of them: leave them the time to say so.
+                    if not self.ended.wait(3 * PERIOD):
+                        os._exit(status)
                 dead = self._dead(last)
             except RuntimeError:
                 # Process 0 keeps the store, so it has ended.

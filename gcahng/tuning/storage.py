@@ -4,16 +4,14 @@ import json
 from pathlib import Path
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages import BaseStorage, RDBStorage
 
 from gcahng.config import ExperimentConfig
 from gcahng.files import check_folder
+from gcahng.tuning.journal import open_journal
 from gcahng.tuning.study import Rival, Study
 
 DATABASES = ("postgresql", "mysql", "mariadb")
-# Seconds after which the lock of a process that died is freed; writing takes milliseconds.
-LOCK_PATIENCE = 30
 
 
 def open_storage(study: Study, where: str | None) -> BaseStorage:
@@ -25,7 +23,7 @@ def open_storage(study: Study, where: str | None) -> BaseStorage:
             folder.
 
     Raises:
-        ValueError: If the database cannot be reached, or is of another kind.
+        ValueError: If the file is damaged, or the database is of another kind or out of reach.
         ImportError: If its driver is missing.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -35,10 +33,7 @@ def open_storage(study: Study, where: str | None) -> BaseStorage:
             raise ValueError(f"--storage: '{file}' is a folder; name a file")
         check_folder(file.parent, "--storage")
         file.parent.mkdir(parents=True, exist_ok=True)
-        # Optuna's other lock, a link to the journal, is never freed after its holder died if the
-        # path means nothing in the link's folder, or on another machine.
-        lock = JournalFileOpenLock(str(file), grace_period=LOCK_PATIENCE)
-        return JournalStorage(JournalFileBackend(str(file), lock_obj=lock))
+        return open_journal(file)
     kind = where.partition(":")[0].partition("+")[0]
     if kind not in DATABASES:
         raise ValueError(

@@ -21,6 +21,7 @@ from gcahng.runs.claim import CLAIM_FILE, Claim
 from gcahng.runs.failure import FAILURE_FILE
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.record import read_history
+from gcahng.runs.stopping import was_stopped
 from gcahng.tuning.study import Rival, Study
 
 # Seconds between two looks at a training's figures, and until one that is stopped is killed.
@@ -29,6 +30,10 @@ POLL, GRACE = 0.3, 15.0
 
 class TrialFailed(Exception):
     """A training of the trial has failed; the message says why."""
+
+
+class TrialStopped(Exception):
+    """A signal has stopped a training of the trial, which is to be continued."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ class TrialRun:
         Raises:
             TrialPruned: If the trial falls behind.
             TrialFailed: If a training fails.
+            TrialStopped: If a training is to be continued.
         """
         figures = []
         for index, seed in enumerate(self.study.seeds):
@@ -82,7 +88,7 @@ class TrialRun:
                 settings = self.folder / f"seed{seed}.yaml"
                 if not run.begun:
                     write_text(settings, dump_config(config))
-                self._run(settings, run, claim, report)
+                self._run(settings, run, claim, pool.gpus_for(config), report)
             report()
             figures.append(max(self._figures(run).values(), default=math.nan))
         if not all(map(math.isfinite, figures)):
@@ -96,12 +102,17 @@ class TrialRun:
             RunFolder(folder).model.unlink(missing_ok=True)
 
     def _run(
-        self, settings: Path, run: RunFolder, claim: Claim, report: Callable[[], bool]
+        self,
+        settings: Path,
+        run: RunFolder,
+        claim: Claim,
+        gpus: Mapping[str, str],
+        report: Callable[[], bool],
     ) -> None:
         log, failure = settings.with_suffix(".log"), settings.with_suffix(".failed")
         failure.unlink(missing_ok=True)
         words = [str(settings), "--run", str(run.path), "--resume", "auto", "--no-report"]
-        environment = {FAILURE_FILE: str(failure), CLAIM_FILE: str(claim.file)}
+        environment = {FAILURE_FILE: str(failure), CLAIM_FILE: str(claim.file), **gpus}
         process = start_process(self.name, [*pool.COMMAND, *words], environment, log)
         try:
             while process.poll() is None:
@@ -110,6 +121,8 @@ class TrialRun:
                 time.sleep(POLL)
         finally:
             _stop(process)
+        if was_stopped(process.returncode) and not run.results.is_file():
+            raise TrialStopped
         if process.returncode != 0 or not run.results.is_file():
             raise TrialFailed(_reason(process.returncode, failure, log))
 
@@ -136,7 +149,7 @@ class TrialRun:
 
 def _stop(process: Started) -> None:
     if process.poll() is None:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + GRACE
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -9,10 +9,11 @@ from rich.console import Console
 
 from gcahng.reports.tables import results_table
 from gcahng.runs.claim import Claim, take_claim
+from gcahng.runs.stopping import Stopped, heed_signals
 from gcahng.tuning.report import REASON, report_study, rival_columns, rival_rows, title_of
 from gcahng.tuning.storage import open_storage, open_trials
 from gcahng.tuning.study import Rival, Study
-from gcahng.tuning.trial_run import TrialFailed, TrialRun
+from gcahng.tuning.trial_run import TrialFailed, TrialRun, TrialStopped
 
 # Seconds between two looks at trials of other processes.
 LOOK = 2.0
@@ -36,28 +37,34 @@ def tune(study: Study, console: Console, storage: str | None = None) -> bool:
 
     Raises:
         ValueError: If the study was begun with other settings, or the storage cannot be opened.
-        SystemExit: If it is interrupted.
+        SystemExit: If a signal stops it.
     """
     opened = open_storage(study, storage)
     trials = {name: open_trials(study, r, opened) for name, r in study.rivals.items()}
     try:
-        while True:
-            while found := _next(study, trials):
-                _train(*found, console)
-            # What is left is trained by other processes; with other folders, it is not waited for.
-            if not any(_here(study, name, t) for name, one in trials.items() for t in one.trials):
-                break
-            time.sleep(LOOK)
-    except KeyboardInterrupt:
+        with heed_signals():
+            _work(study, trials, console)
+            written = report_study(study, trials)
+    except Stopped as stopped:
         written = report_study(study, trials)
-        _print(console, f"interrupted; report so far: {written}; the same command continues it")
-        raise SystemExit(130) from None
-    written = report_study(study, trials)
+        _print(console, f"{stopped}; report so far: {written}; the same command continues it")
+        raise SystemExit(stopped.status) from None
     rows = rival_rows(study, trials)
     console.print(results_table(rows, rival_columns(study.metric), study.title))
     for line in (f"report: {written}", f"page: {written.with_suffix('.html')}"):
         _print(console, line)
     return all(row["best"] is not None for row in rows)
+
+
+def _work(study: Study, trials: Mapping[str, optuna.Study], console: Console) -> None:
+    """Train trials until every rival has had all of them."""
+    while True:
+        while found := _next(study, trials):
+            _train(*found, console)
+        # What is left is trained by other processes; with other folders, it is not waited for.
+        if not any(_here(study, name, t) for name, one in trials.items() for t in one.trials):
+            break
+        time.sleep(LOOK)
 
 
 def show_study(study: Study, console: Console) -> None:
@@ -107,6 +114,7 @@ def _next(study: Study, trials: Mapping[str, optuna.Study]) -> tuple[TrialRun, T
 
 
 def _ask(study: Study, rival: Rival, trials: optuna.Study) -> tuple[TrialRun, Trial, Claim] | None:
+    _refuse_leftovers(TrialRun(study, rival, len(trials.trials), {}))
     # A seed by the number of trials: what is drawn is the same if the study is interrupted.
     seed = (study.sampler_seed * 100_003 + len(trials.trials)) % 2**32
     trials.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
@@ -123,6 +131,19 @@ def _ask(study: Study, rival: Rival, trials: optuna.Study) -> tuple[TrialRun, Tr
     return run, trial, claim
 
 
+def _refuse_leftovers(run: TrialRun) -> None:
+    """Raise if a trial that the storage does not know was trained, maybe with other settings.
+
+    Raises:
+        ValueError: As when the journal was deleted, but not the rest.
+    """
+    if any(run.folder.glob("seed*/results.json")):
+        raise ValueError(
+            f"'{run.folder}' holds a trial that the study's storage does not know: give --storage "
+            f"as before, or move '{run.folder.parent}' away to begin anew"
+        )
+
+
 def _train(run: TrialRun, trial: Trial, claim: Claim, console: Console) -> None:
     """Train a trial and tell its storage how it ended; if it fails, the study goes on."""
     try:
@@ -131,7 +152,13 @@ def _train(run: TrialRun, trial: Trial, claim: Claim, console: Console) -> None:
         except optuna.TrialPruned:
             trial.study.tell(trial, state=TrialState.PRUNED)
             outcome = "pruned"
-        except (TrialFailed, ValueError, OSError) as error:
+        except TrialStopped:
+            # It keeps its state and its files, so it is found again.
+            number = f"{run.rival.name} {run.number + 1}/{run.study.trials}"
+            _print(console, f"{number}: stopped by a signal, to be continued")
+            return
+        # Of settings that are wrong together. A full disk is not the trial's fault: it ends this.
+        except (TrialFailed, ValueError) as error:
             trial.set_user_attr(REASON, " ".join(str(error).split()))
             trial.study.tell(trial, state=TrialState.FAIL)
             outcome = f"FAILED: {error}"

@@ -1,5 +1,9 @@
 """Batches from worker processes: the same as without, and errors as their own sentence."""
 
+import multiprocessing
+import os
+import signal
+import time
 from typing import Any
 
 import pytest
@@ -41,6 +45,30 @@ def test_an_error_stays_what_it_is(workers: int) -> None:
     assert (info.value.strerror, info.value.filename) == ("No such image", "5.jpg")
     if workers:
         assert "in load\n" in str(info.value.__cause__), "the traceback of the worker"
+
+
+class Hung(Broken):
+    """Does not come back with its second image."""
+
+    def load(self, index: int) -> Tensor:
+        while index:
+            time.sleep(60)
+        return torch.zeros(1, 2, 2, dtype=torch.uint8)
+
+
+def test_a_hung_worker_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    # How long torch waits for it.
+    monkeypatch.setattr(torch.utils.data._utils, "MP_STATUS_CHECK_INTERVAL", 0.1)
+    before = set(multiprocessing.active_children())
+    batches = iter(ImageLoader(Hung(), batch_size=1, num_workers=1))
+    next(batches)
+    (worker,) = set(multiprocessing.active_children()) - before
+    # As a cluster sends them to all processes: it is not for the worker to say.
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+        os.kill(worker.pid or 0, number)
+    del batches
+    worker.join(30)
+    assert worker.exitcode == -signal.SIGKILL
 
 
 def test_an_error_of_the_program_is_not_hidden() -> None:

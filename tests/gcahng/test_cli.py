@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,6 @@ import pytest
 from PIL import Image
 
 from gcahng import __version__, cli
-from gcahng.training.trainer import Trainer
 from tests.data.trees import folder_tree
 
 SMALL = ["train.epochs=1", "batch.samples=3", "embedder.dim=8"]
@@ -88,27 +89,6 @@ def test_evaluate_measures_the_split_that_chose(
 ) -> None:
     assert _run(monkeypatch, "evaluate", run, "--split", "val") == 1
     assert "so it has no 'val'" in capsys.readouterr().err
-
-
-def test_interruption_says_how_to_go_on(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    whole = Trainer.train_epoch
-
-    def interrupted(trainer: Trainer, *args: object) -> dict[str, float]:
-        if trainer.progress.epoch == 1:
-            raise KeyboardInterrupt
-        return whole(trainer, *args)
-
-    folder = tmp_path / "run"
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "train_epoch", interrupted)
-        arguments = ["train", "digits", *SMALL, "train.epochs=2", "--run", folder]
-        assert _run(patch, *arguments) == 130
-    assert f"interrupted after epoch 1; continue with: gcahng train --resume {folder}" in (
-        capsys.readouterr().out
-    )
-    assert _run(monkeypatch, "train", "--resume", folder) == 0
 
 
 PHOTOS = [
@@ -203,6 +183,20 @@ def test_a_terminal_without_a_character_prints_the_rest(
     if line == "data verify digits":
         assert b"?" in printed.getvalue(), "a dash in the table"
         assert b"No problems" in printed.getvalue()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_every_command_ends_with_a_sentence_at_a_signal(
+    number: int,
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(cli, "app", lambda: os.kill(os.getpid(), number))
+    assert _run(monkeypatch, "embed", "photos") == status
+    signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err.endswith("; give the same command again\n")
 
 
 def test_a_locale_that_cannot_name_a_file_says_so(

@@ -1,8 +1,9 @@
 """Grids of digits, and runs that finish without training."""
 
 import json
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,14 @@ def report_without_pictures(grid: Grid, out: Path | None = None, details: bool =
     target = (out or grid.folder) / f"{grid.name}.md"
     write_text(target, markdown_page(describe_grid(grid, summarize(grid)), None))
     return target
+
+
+@pytest.fixture
+def heeds_interrupts() -> Iterator[None]:
+    """Tests in the background ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

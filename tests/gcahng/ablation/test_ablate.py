@@ -10,9 +10,6 @@ from gcahng.ablation import ablate, pool
 from gcahng.ablation.ablate import run_grid, show_grid
 from gcahng.ablation.cell_run import CellRun, State, grid_runs
 from gcahng.ablation.grid import Grid
-from gcahng.ablation.pool import default_jobs
-from gcahng.ablation.progress import GridProgress
-from gcahng.runs.claim import claim_holder, take_claim
 from gcahng.runs.lock import exclusive_lock
 from tests.gcahng.ablation.conftest import HEAD, TWO_CELLS, WriteGrid, finish, results_of
 
@@ -45,18 +42,6 @@ def test_a_finished_grid_is_not_trained_again(
     assert run_grid(grid, console)
     assert "4 of 4 runs finished before; use --fresh to train again" in capsys.readouterr().out
     assert {run.name: results_of(run) for run in grid_runs(grid)} == before
-
-
-@pytest.mark.usefixtures("fake_train")
-def test_two_jobs_are_two_at_a_time(write_grid: WriteGrid, console: Console) -> None:
-    grid = write_grid(
-        TWO_CELLS.replace("embedder.dim: 8", "embedder.dim: 8, optim.embedder.lr: 3.0")
-    )
-    assert run_grid(grid, console, jobs=2)
-    times = [(r["from"], r["to"]) for r in map(results_of, grid_runs(grid))]
-    together = [sum(start <= at < end for start, end in times) for at, _ in times]
-    assert max(together) == 2
-    assert all("with threads: 1" in _told(run) for run in grid_runs(grid))
 
 
 @pytest.mark.usefixtures("fake_train")
@@ -166,40 +151,6 @@ def test_only_some_cells_with_what_they_need(write_grid: WriteGrid, console: Con
 
 
 @pytest.mark.usefixtures("fake_train")
-def test_an_interrupted_grid_goes_on(
-    write_grid: WriteGrid,
-    console: Console,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    text = HEAD + "seeds: 1\ncells: {npair: {generator: null}, slow: {optim.embedder.lr: 5.0}}"
-    grid = write_grid(text)
-    npair, slow = grid_runs(grid)
-    look = GridProgress.update
-
-    def interrupt(progress: GridProgress) -> None:
-        look(progress)
-        if npair.finished and slow.folder.last.exists() and "told" in _told(slow):
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(pool, "PATIENCE", 0.1)
-    with monkeypatch.context() as patch:
-        patch.setattr(GridProgress, "update", interrupt)
-        with pytest.raises(SystemExit) as info:
-            run_grid(grid, console, jobs=2)
-    assert info.value.code == 130
-    assert "continue with: python -m gcahng ablate grid.yaml --seeds 1 --jobs 2" in (
-        capsys.readouterr().out
-    )
-    report = Path("runs/ablations/grid/grid.md").read_text(encoding="utf-8")
-    assert "1 of 2 runs have finished" in report
-    assert "## Failed" not in report
-    assert all(claim_holder(run.claim) is None for run in (npair, slow))
-    assert run_grid(grid, console)
-    assert _told(slow).startswith("told --resume")
-
-
-@pytest.mark.usefixtures("fake_train")
 def test_reports_are_written_as_the_grid_goes(
     write_grid: WriteGrid, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,21 +174,6 @@ def test_windows_has_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "fcntl", None)
     with pytest.raises(OSError, match="cannot be locked on Windows"), exclusive_lock(tmp_path):
         pass
-
-
-def test_jobs_fill_the_cores(write_grid: WriteGrid, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "_cores", lambda: 8)
-    assert default_jobs(write_grid(HEAD + "cells: {npair: {fabric.threads: 1}}")) == 8
-    text = HEAD + "cells: {npair: {fabric.threads: 1}, a: {fabric.threads: 3}}"
-    assert default_jobs(write_grid(text)) == 2
-    grid = write_grid(HEAD + "cells: {npair: {fabric.threads: null}}")
-    assert default_jobs(grid) == 1
-    run = grid_runs(grid)[0]
-    claim = take_claim(run.claim)
-    assert claim is not None
-    share = pool.Pool(2)._environment(run, claim)
-    claim.release()
-    assert share["OMP_NUM_THREADS"] == "4"
 
 
 def test_a_dry_run_lists_the_cells(

@@ -12,7 +12,7 @@ from rich.console import Console
 from gcahng import cli
 from gcahng.ablation.ablate import run_grid
 from gcahng.ablation.cell_run import grid_runs
-from gcahng.ablation.launchers import submitit_launcher
+from gcahng.ablation.launchers import start_process, submitit_launcher
 from gcahng.runs.claim import claim_holder
 from tests.gcahng.ablation.conftest import TWO_CELLS, WriteGrid
 
@@ -32,6 +32,37 @@ def test_runs_are_jobs(write_grid: WriteGrid, console: Console) -> None:
     assert killed.status()[1] == "its process was ended by signal 9 (Killed)"
     assert list((grid.folder / "slurm").glob("*_result.pkl"))
     assert all(claim_holder(run.claim) is None for run in (killed, npair, bad))
+
+
+PRINT = [sys.executable, "-c", "import os; print(*os.environ, 'MORE=' + os.environ['MORE'])"]
+
+
+def _launched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the second of two tasks that srun or torchrun has started."""
+    for name in ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "RANK", "WORLD_SIZE", "MASTER_PORT"):
+        monkeypatch.setenv(name, "2")
+
+
+def test_a_process_does_not_take_itself_for_one_of_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _launched(monkeypatch)
+    process = start_process("name", PRINT, {"MORE": "1"}, tmp_path / "log")
+    assert process.wait() == 0
+    names = (tmp_path / "log").read_text().split()
+    assert names[-1] == "MORE=1"
+    assert not [name for name in names if name.startswith(("SLURM", "RANK", "WORLD", "MASTER"))]
+
+
+@pytest.mark.slow
+def test_nor_does_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("submitit")
+    _launched(monkeypatch)
+    job = submitit_launcher(tmp_path, LOCAL)("name", PRINT, {"MORE": "1"}, tmp_path / "log")
+    assert job.wait() == 0
+    names = (tmp_path / "log").read_text().split()
+    assert names[-1] == "MORE=1"
+    assert not {"RANK", "WORLD_SIZE", "MASTER_PORT", "SLURM_STEP_NUM_TASKS"} & set(names)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from gcahng.ablation.ablate import run_grid
 from gcahng.ablation.cell_run import grid_runs
-from gcahng.runs import claim as claims
+from gcahng.ablation.schedule import Schedule
 from gcahng.runs.claim import take_claim
 from tests.gcahng.ablation.conftest import HEAD, TWO_CELLS, WriteGrid
 
@@ -22,10 +22,9 @@ SECOND = """
 import sys
 from rich.console import Console
 from gcahng.ablation import ablate, pool, read_grid, schedule
-from gcahng.runs import claim
 from tests.gcahng.ablation.conftest import report_without_pictures
 pool.COMMAND = (sys.executable, "-S", "-E", "fake_train.py")
-ablate.POLL, schedule.LOOK, claim.PERIOD, claim.PATIENCE = 0.01, 0.1, 0.2, 3.0
+ablate.POLL, schedule.LOOK = 0.01, 0.1
 ablate.report_grid = report_without_pictures
 print("ready", flush=True)
 sys.exit(not ablate.run_grid(read_grid("grid.yaml"), Console(width=110), jobs=1))
@@ -35,8 +34,6 @@ SLOWER = TWO_CELLS.replace("embedder.dim: 8", "embedder.dim: 8, optim.embedder.l
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claims, "PERIOD", 0.2)
-    monkeypatch.setattr(claims, "PATIENCE", 3.0)
     monkeypatch.setattr("gcahng.ablation.schedule.LOOK", 0.1)
 
 
@@ -74,8 +71,20 @@ def test_two_processes_share_a_grid(
 
 @pytest.mark.usefixtures("fake_train")
 def test_what_a_killed_process_leaves_is_taken_over(
-    write_grid: WriteGrid, console: Console, capsys: pytest.CaptureFixture[str]
+    write_grid: WriteGrid,
+    console: Console,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    say = Schedule._say_who_trains
+
+    def age(schedule: Schedule) -> None:
+        """Then make the claim as old as if its holder had died long ago."""
+        say(schedule)
+        for claim in (grid.folder / "claims").glob(f"{npair.name}.*"):
+            os.utime(claim, (1.0, 1.0))
+
+    monkeypatch.setattr(Schedule, "_say_who_trains", age)
     text = HEAD + "seeds: 1\ncells: {npair: {optim.embedder.lr: 5.0}, full: {}}"
     grid = write_grid(text)
     npair, full = grid_runs(grid)
@@ -83,6 +92,7 @@ def test_what_a_killed_process_leaves_is_taken_over(
         while not npair.folder.last.exists():
             time.sleep(0.02)
         os.killpg(other.pid, signal.SIGKILL)
+        other.wait()
         assert run_grid(grid, console, jobs=1)
     assert sorted(Path("trained").read_text().split()) == [full.name, npair.name, npair.name]
     assert npair.log.read_text().startswith("told --resume")

@@ -102,12 +102,28 @@ def test_random_states_are_restored(tmp_path: Path) -> None:
 
     import numpy as np
 
-    save_checkpoint(tmp_path / "x.pt", {"config": "", "embedder": {}, "epoch": 1})
+    cpu = torch.device("cpu")
+    state = {"config": "", "embedder": {}, "epoch": 1, "random": random_states(cpu)}
+    save_checkpoint(tmp_path / "x.pt", state)
     expected = (random.random(), np.random.rand(), float(torch.rand(())))
-    state = load_checkpoint(tmp_path / "x.pt")
-    restore_random_states(state["random"])
+    restore_random_states(load_checkpoint(tmp_path / "x.pt")["random"], cpu)
     assert (random.random(), np.random.rand(), float(torch.rand(()))) == expected
-    assert random_states().keys() >= {"python", "numpy", "torch"}
+
+
+def test_the_random_state_is_that_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As on a machine with two GPUs.
+    states = {0: torch.tensor([7]), 1: torch.tensor([8])}
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: states[device.index])
+    monkeypatch.setattr(
+        torch.cuda, "set_rng_state", lambda state, device: states.update({device.index: state})
+    )
+    second = torch.device("cuda", 1)
+    saved = random_states(second)
+    states[1] = torch.tensor([9])
+    restore_random_states(saved, torch.device("cpu"))
+    assert states == {0: 7, 1: 9}
+    restore_random_states(saved, second)
+    assert states == {0: 7, 1: 8}
 
 
 FOREIGN = [

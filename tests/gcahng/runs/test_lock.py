@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -51,17 +52,60 @@ def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
 
 def test_whoever_waits_gets_it_afterwards(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from gcahng.runs.lock import file_lock\n"
-        "with file_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(0.3)\n"
+        "import sys; from pathlib import Path; from gcahng.runs.lock import file_lock\n"
+        "with file_lock(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "lock")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout is not None
+        assert process.stdin is not None
         process.stdout.readline()
         with pytest.raises(BlockingIOError), file_lock(tmp_path / "lock"):
             pass
+        process.stdin.close()
         with file_lock(tmp_path / "lock", wait=True):
             assert process.wait() == 0
+
+
+def test_whoever_waits_does_not_get_a_lock_that_was_removed(tmp_path: Path) -> None:
+    folder, holds, end = tmp_path / "run", threading.Event(), threading.Event()
+
+    def wait() -> None:
+        with file_lock(folder / LOCK, wait=True):
+            holds.set()
+            end.wait()
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    opened = Path.open
+    with pytest.MonkeyPatch.context() as patch, exclusive_lock(folder):
+        asked = threading.Event()
+        patch.setattr(Path, "open", lambda *a, **k: (opened(*a, **k), asked.set())[0])
+        waiting.start()
+        assert asked.wait(30)
+    # The holder has removed the file, with its folder, that the other one has opened.
+    assert holds.wait(30)
+    try:
+        with pytest.raises(BlockingIOError), file_lock(folder / LOCK):
+            pass
+    finally:
+        end.set()
+        waiting.join()
+
+
+def test_a_folder_that_another_process_uses_by_now_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = Path.rmdir
+
+    def late(folder: Path) -> None:
+        (folder / "file").touch()
+        remove(folder)
+
+    monkeypatch.setattr(Path, "rmdir", late)
+    with exclusive_lock(tmp_path / "runs" / "one"):
+        pass
+    assert (tmp_path / "runs" / "one" / "file").exists()
 
 
 @pytest.mark.parametrize("resume", [False, True])

@@ -1,4 +1,5 @@
-import time
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -6,21 +7,29 @@ import torch
 from gcahng.training.clock import WorkClock
 
 
-def test_sleep_is_time_but_no_work_on_a_cpu() -> None:
-    clock = WorkClock(torch.device("cpu"), seconds=2.0, work_seconds=1.0)
-    clock.start()
-    time.sleep(0.2)
-    clock.stop()
-    assert clock.seconds >= 2.2
-    assert 1.0 <= clock.work_seconds < 1.1
+@pytest.fixture
+def elapse(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, float], None]:
+    """Let wall and CPU seconds go by."""
+    now = SimpleNamespace(wall=10.0, cpu=1.0)
+    clocks = SimpleNamespace(perf_counter=lambda: now.wall, process_time=lambda: now.cpu)
+    monkeypatch.setattr("gcahng.training.clock.time", clocks)
+
+    def elapse(wall: float, cpu: float) -> None:
+        now.wall, now.cpu = now.wall + wall, now.cpu + cpu
+
+    return elapse
 
 
-def test_work_of_a_gpu_is_wall_time() -> None:
-    clock = WorkClock(torch.device("cuda"))
+@pytest.mark.parametrize(("device", "work"), [("cpu", 1.25), ("cuda", 1.5)])
+def test_work_is_cpu_time_on_a_cpu_and_wall_time_on_a_gpu(
+    device: str, work: float, elapse: Callable[[float, float], None]
+) -> None:
+    clock = WorkClock(torch.device(device), seconds=2.0, work_seconds=1.0)
     clock.start()
-    time.sleep(0.05)
+    elapse(0.5, 0.25)
     clock.stop()
-    assert clock.state()["work_seconds"] == pytest.approx(clock.seconds, abs=0.01)
+    elapse(4.0, 4.0)
+    assert clock.state() == {"seconds": 2.5, "work_seconds": work}
 
 
 def test_work_that_was_not_measured_stays_unknown() -> None:

@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from gcahng.training.place import Place, place
+from gcahng.config import load_config
+from gcahng.runs.folder import RunFolder
+from gcahng.training import fabric, launch
+from gcahng.training.fabric import check_same_training
+from gcahng.training.launch import start_others
+from gcahng.training.place import Place, is_first, place
 from tests.gcahng.training.test_trainer import _trainer
 
 
@@ -48,6 +53,99 @@ def test_place_of_a_launched_process(environment: dict[str, str], expected: Plac
     found = place(environment)
     assert found == expected
     assert found is None or found.nodes * found.local_size == found.size
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize(
+    ("other", "folder", "continues", "named"),
+    [
+        ("seed=1", "run", False, "seed"),
+        ("output=elsewhere", "elsewhere", False, "--run"),
+        ("seed=0", "run", True, "--resume"),
+    ],
+)
+def test_processes_of_different_trainings_all_stop(
+    other: str,
+    folder: str,
+    continues: bool,
+    named: str,
+    number: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mine = (load_config("digits"), RunFolder(Path("run")), False)
+    theirs = (load_config("digits", [other]), folder, continues)
+
+    def gather(facts: object) -> list[object]:
+        return [facts, theirs] if number == 0 else [theirs, facts]
+
+    monkeypatch.setattr(fabric, "from_all", gather)
+    with pytest.raises(ValueError, match=f"^the processes of this training differ in {named}: "):
+        check_same_training(*mine)
+
+
+def test_processes_of_one_training_may_have_their_data_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = load_config("digits", ["data.root=scratch"])
+    monkeypatch.setattr(fabric, "from_all", lambda facts: [facts, (other, *facts[1:])])
+    check_same_training(load_config("digits"), RunFolder(Path("run")), False)
+
+
+@pytest.mark.parametrize("number", ["0", "1"])
+def test_a_machine_alone_is_the_first(number: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NODE_RANK", number)
+    assert is_first()
+    assert is_first(num_nodes=2) == (number == "0")
+
+
+def test_variables_that_are_left_over_do_not_reach_the_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left = {"MASTER_PORT": "1", "NODE_RANK": "1", "TORCHELASTIC_RUN_ID": "x", "SLURM_PROCID": "1"}
+    for name, value in left.items():
+        monkeypatch.setenv(name, value)
+    started: list[dict[str, str]] = []
+
+    class Process:
+        def __init__(self, command: list[str], env: dict[str, str]) -> None:
+            started.append(env)
+
+        def poll(self) -> int:
+            return 0
+
+        def kill(self) -> None: ...
+
+        def wait(self, seconds: float) -> None: ...
+
+    monkeypatch.setattr(launch, "number_of_devices", lambda section: 2)
+    monkeypatch.setattr(launch.subprocess, "Popen", Process)
+    before = dict(os.environ)
+    with start_others(load_config("digits").fabric):
+        first = dict(os.environ)
+    assert dict(os.environ) == before
+    (second,) = started
+    for number, environment in enumerate((first, second)):
+        assert environment["RANK"] == environment["LOCAL_RANK"] == str(number)
+        assert environment["WORLD_SIZE"] == "2"
+        assert environment["NODE_RANK"] == "0"
+        assert environment["MASTER_PORT"] == first["MASTER_PORT"] != "1"
+        assert not {"TORCHELASTIC_RUN_ID", "SLURM_PROCID"} & environment.keys()
+
+
+def test_a_training_makes_its_gpu_the_current_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", made.append)
+    _trainer(tmp_path)
+    assert made == [], "on the CPU"
+
+    class OnSecond:
+        device, world_size = torch.device("cuda", 1), 1
+
+    monkeypatch.setattr(fabric, "make_fabric", lambda *_: OnSecond())
+    fabric.build_fabric(load_config("digits", ["fabric.devices=[1]"]), RunFolder(tmp_path))
+    assert made == [torch.device("cuda", 1)]
 
 
 def test_deterministic_algorithms_are_a_setting(

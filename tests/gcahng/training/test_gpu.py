@@ -1,5 +1,6 @@
 """The same training on a GPU: steps, precision, resuming and evaluation. Skipped without one."""
 
+import sys
 from contextlib import nullcontext
 from copy import deepcopy
 from functools import partial
@@ -11,10 +12,13 @@ import torch
 from torch import nn
 
 from gcahng import load_run
+from gcahng.ablation.launchers import start_process
 from gcahng.evaluation.evaluate import retrieval_figures
 from gcahng.evaluation.ranking import Ranking, unit_rows
 from gcahng.generators import GENERATORS
 from gcahng.losses import NPairLoss
+from gcahng.runs.checkpoint import load_checkpoint
+from gcahng.runs.children import GPUS, choose_gpus
 from gcahng.runs.loading import embed_split
 from gcahng.training.optimizers import Optimizers
 from gcahng.training.step import TrainingStep
@@ -159,6 +163,44 @@ def test_resumes_exactly_with_deterministic_algorithms(tmp_path: Path) -> None:
     weights = second.experiment.embedder.state_dict()
     for name, value in whole.experiment.embedder.state_dict().items():
         assert torch.equal(weights[name], value)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+@pytest.mark.parametrize("settings", [(), ("fabric.cuda_graphs=true",)])
+def test_the_second_gpu_is_the_current_one_and_its_random_state_goes_on(
+    tmp_path: Path, settings: tuple[str, ...]
+) -> None:
+    on_second = (ON_DEVICE, "fabric.devices=[1]", *settings)
+    untouched = torch.cuda.get_rng_state(0)
+    try:
+        first = _trainer(tmp_path, *on_second)
+        assert torch.cuda.current_device() == first.fabric.device.index == 1
+        first.end_epoch(first.train_epoch())
+        after = torch.cuda.get_rng_state(1)
+        torch.cuda.manual_seed_all(99)
+        second = _trainer(tmp_path, *on_second)
+        second.resume()
+        assert torch.equal(torch.cuda.get_rng_state(1), after)
+        assert len(load_checkpoint(second.folder.last)["random"]["cuda"]) == 1
+        second.fit()
+    finally:
+        torch.cuda.set_rng_state(untouched, 0)
+        torch.cuda.set_device(0)
+
+
+@pytest.mark.parametrize("visible", [None, "0"])
+def test_a_process_sees_the_gpus_that_it_was_given(
+    tmp_path: Path, visible: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if visible is not None:
+        monkeypatch.setenv(GPUS, visible)
+    given = choose_gpus(1, taken=["0"])
+    code = "import os, torch; print(os.environ.get('CUDA_VISIBLE_DEVICES'), torch.zeros(1).cuda())"
+    process = start_process("name", [sys.executable, "-c", code], given, tmp_path / "log")
+    assert process.wait() == 0
+    there = torch.cuda.device_count()
+    expected = visible if visible or there == 1 else "1"
+    assert (tmp_path / "log").read_text().startswith(f"{expected} tensor(")
 
 
 def test_a_run_is_evaluated_where_it_was_trained(tmp_path: Path) -> None:

@@ -43,6 +43,22 @@ def train(folder: Path, *settings: str, program: list[str] = GCAHNG, **env: str)
     )
 
 
+def task(number: int) -> dict[str, str]:
+    """What srun tells one of two tasks."""
+    return {
+        "SLURM_JOB_ID": "17",
+        "SLURM_NTASKS": "2",
+        "SLURM_STEP_NUM_TASKS": "2",
+        "SLURM_STEP_NUM_NODES": "1",
+        "SLURM_NTASKS_PER_NODE": "2",
+        "SLURM_NODEID": "0",
+        "SLURM_PROCID": str(number),
+        "SLURM_LOCALID": str(number),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(20000 + os.getpid() % 20000),
+    }
+
+
 def finished(process: Any, status: int = 0) -> str:
     """What a training printed; it must end with this status."""
     text = process.communicate(timeout=240)[0]
@@ -84,25 +100,20 @@ def test_two_processes_end_with_the_figures_of_one(
     elif way == "torchrun":
         text = finished(train(folder, program=TORCHRUN))
     else:
-        job = {
-            "SLURM_JOB_ID": "17",
-            "SLURM_NTASKS": "2",
-            "SLURM_STEP_NUM_TASKS": "2",
-            "SLURM_STEP_NUM_NODES": "1",
-            "SLURM_NTASKS_PER_NODE": "2",
-            "SLURM_NODEID": "0",
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(20000 + os.getpid() % 20000),
-        }
-        tasks = [
-            train(folder, **job, SLURM_PROCID=str(number), SLURM_LOCALID=str(number))
-            for number in range(2)
-        ]
+        tasks = [train(folder, **task(number)) for number in range(2)]
         text, silent = (finished(task) for task in tasks)
         assert silent == ""
     assert text.count(f"epoch {EPOCHS}/{EPOCHS}") == 1
     assert text.count("report: ") == 1
     assert_same_run(run_of(folder), by_one)
+
+
+def test_processes_of_different_trainings_stop_in_one_sentence(tmp_path: Path) -> None:
+    tasks = [train(tmp_path / "run", f"seed={number}", **task(number)) for number in range(2)]
+    said = "".join(finished(task, status=1) for task in tasks)
+    assert said.count("error: ") == said.count("\n") == 1
+    assert "the processes of this training differ in --run, seed: " in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_processes_share_the_features_of_a_frozen_backbone(tmp_path: Path) -> None:
@@ -145,21 +156,56 @@ def test_a_killed_process_ends_the_training_in_one_sentence(tmp_path: Path, numb
     assert processes_of(folder) == []
 
 
+# `gcahng` with a signal to process 0 in step 3 of its second epoch.
+STOPPED = """
+import os, signal
+from gcahng import cli
+from gcahng.training.trainer import Trainer
+save = Trainer._save_or_stop
+def save_or_stop(self, interruption, step, log):
+    if (self.progress.epoch, step, os.environ["RANK"]) == (2, 3, "0"):
+        os.kill(os.getpid(), signal.SIGUSR1)
+    save(self, interruption, step, log)
+Trainer._save_or_stop = save_or_stop
+cli.main()
+"""
+
+
 def test_a_signal_saves_and_another_number_of_processes_goes_on(
     tmp_path: Path, by_one: RunFolder
 ) -> None:
-    folder = tmp_path / "stopped"
-    process = train(folder, TWO)
-    wait_for(run_of(folder).last, process)
-    process.send_signal(signal.SIGUSR1)
-    text = finished(process, status=75)
+    folder, program = tmp_path / "stopped", tmp_path / "stopped.py"
+    program.write_text(STOPPED)
+    text = finished(train(folder, TWO, program=[sys.executable, str(program)]), status=75)
     run = run_of(folder)
+    assert "stopped by a signal after step 3 of epoch 2, and saved" in text
     assert f"continue with: gcahng train --resume {run.path}" in text
-    stopped = load_checkpoint(run.partial if run.partial.exists() else run.last)
-    assert stopped["epoch"] < EPOCHS or stopped["step"]
+    stopped = load_checkpoint(run.partial)
+    assert (stopped["epoch"], stopped["step"]) == (2, 3)
     text = finished(train(folder, "--resume", "auto"))
     assert "epoch 1/" not in text
     assert not run.partial.exists()
     assert_same_run(run, by_one)
     again = finished(train(folder, "--resume", "auto"))
     assert "epoch" not in again.split("Test split")[0]
+
+
+# `gcahng` with a signal to process 1 before its first epoch.
+UNPREPARED = """
+import os, signal, time
+from gcahng import cli
+from gcahng.training.trainer import Trainer
+def begin(self):
+    if os.environ["RANK"] == "1":
+        os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(300)
+Trainer.begin = begin
+cli.main()
+"""
+
+
+def test_a_signal_to_one_process_in_the_set_up_ends_all(tmp_path: Path) -> None:
+    folder, program = tmp_path / "stopped", tmp_path / "stopped.py"
+    program.write_text(UNPREPARED)
+    finished(train(folder, TWO, program=[sys.executable, str(program)]), status=75)
+    assert processes_of(folder) == []

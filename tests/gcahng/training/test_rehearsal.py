@@ -79,9 +79,9 @@ def test_nothing_is_disturbed() -> None:
     torch.manual_seed(3)
     experiment = build_experiment(load_config("digits", SMALL))
     weights = {k: v.clone() for k, v in experiment.embedder.state_dict().items()}
-    before = random_states()
+    before = random_states(experiment.device)
     rehearse(experiment)
-    after = random_states()
+    after = random_states(experiment.device)
     assert torch.equal(before["torch"], after["torch"])
     assert before["python"] == after["python"]
     assert all(torch.equal(v, weights[k]) for k, v in experiment.embedder.state_dict().items())

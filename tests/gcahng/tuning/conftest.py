@@ -26,7 +26,9 @@ search:
   optim.embedder.lr: {low: 1e-4, high: 1e-2, log: true}
 """
 
-# Stands in for `gcahng train`: the learning rate 1e-3 is best. It fails above `fail_above`.
+# Stands in for `gcahng train`: the learning rate 1e-3 is best. It fails above `fail_above`, and
+# leaves with a status of `leave` as long as there is one. From trial `behind` on, its figures are
+# low and it does not end by itself.
 FAKE_TRAIN = """
 import json, math, os, pathlib, re, sys, time
 settings = pathlib.Path(sys.argv[1])
@@ -40,13 +42,21 @@ if rate > float(pathlib.Path("fail_above").read_text()):
     sys.exit(1)
 (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
 (folder / "checkpoints" / "last.pt").touch()
+first, *others = pathlib.Path("leave").read_text().split() or ["0"]
+pathlib.Path("leave").write_text(" ".join(others))
+if int(first):
+    sys.exit(int(first))
 (folder / "model.safetensors").touch()
 pause = float(pathlib.Path("pause").read_text())
 value = 1 - abs(math.log10(rate) + 3) / 4
+behind = int(folder.parent.name[-4:]) >= int(pathlib.Path("behind").read_text())
+value = 0.1 if behind else value
 for epoch in (1, 2, 3):
     rows = [f"{e},{value * e / 3}" for e in range(1, epoch + 1)]
     (folder / "metrics.csv").write_text("\\\\n".join(["epoch,val/map@r", *rows, ""]))
     time.sleep(pause)
+while behind:
+    time.sleep(1)
 (folder / "results.json").write_text("{}")
 """
 
@@ -55,11 +65,9 @@ SECOND = """
 import sys
 from rich.console import Console
 from gcahng.ablation import pool
-from gcahng.runs import claim
 from gcahng.tuning import read_study, trial_run, tune, work
 pool.COMMAND = (sys.executable, "-S", "-E", "fake_train.py")
-trial_run.POLL, claim.PERIOD, claim.PATIENCE = 0.02, 0.2, 3.0
-work.LOOK = 0.1
+trial_run.POLL, work.LOOK = 0.02, 0.1
 print("ready", flush=True)
 sys.exit(not tune(read_study("study.yaml"), Console(width=110), *sys.argv[1:]))
 """
@@ -92,6 +100,8 @@ def fake_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_study: Wri
     (tmp_path / "fake_train.py").write_text(FAKE_TRAIN.replace("\\\\", "\\"))
     (tmp_path / "fail_above").write_text("inf")
     (tmp_path / "pause").write_text("0")
+    (tmp_path / "leave").write_text("")
+    (tmp_path / "behind").write_text("9999")
     monkeypatch.setattr(pool, "COMMAND", (sys.executable, "-S", "-E", "fake_train.py"))
     monkeypatch.setattr(trial_run, "POLL", 0.02)
     monkeypatch.setattr("gcahng.tuning.work.LOOK", 0.1)
