@@ -1,6 +1,7 @@
 """The rows of a store: one for each picture."""
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 from gcahng.files import printable
 from gcahng.inference.reader import EmbeddedPicture, FileState, PictureFile
 
+METADATA = b"gcahng"
 FILE_COLUMNS = ("file", "label", "split", "size", "mtime_ns", "digest")
 SHOWN = ("id", "path", "label", "split")
 
@@ -28,6 +30,26 @@ class StoreModel:
     source: str
     fingerprint: str
     dim: int
+
+
+def read_model(metadata: Mapping[bytes, bytes], uri: str) -> StoreModel:
+    """Read which model a store's vectors come from.
+
+    Args:
+        metadata: Of its table.
+        uri: The store, for error messages.
+
+    Raises:
+        ValueError: If the table is of another program or version.
+    """
+    if METADATA not in metadata:
+        raise ValueError(f"'{uri}' holds a table of another program, not pictures")
+    try:
+        return StoreModel(**json.loads(metadata[METADATA]))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"'{uri}' is not a store of this version of gcahng: make a new one"
+        ) from error
 
 
 @dataclass(frozen=True)
