@@ -1,6 +1,7 @@
 """Open the LanceDB database of a store."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 from gcahng.reasons import first_line
 
 TABLE = "pictures"
+# In LanceDB's errors, which are of one type.
+DAMAGE = re.compile(r"LanceError\(IO\)|lance error: Not found: ")
 
 
 def is_local(uri: str) -> bool:
@@ -50,16 +53,35 @@ def open_table(uri: str) -> Any:
         raise FileNotFoundError(f"no store at '{uri}': it was never completed") from error
 
 
+class UnreadableStoreError(OSError):
+    """A store of which files are missing or damaged, or cannot be reached."""
+
+
 @contextmanager
-def explain_condition(where: str | None) -> Iterator[None]:
-    """Say in one sentence what is wrong with a condition."""
+def reading(uri: str, where: str | None = None) -> Iterator[None]:
+    """Say in one sentence why a store cannot be read, or what is wrong with a condition.
+
+    Args:
+        uri: The store.
+        where: The condition.
+
+    Raises:
+        UnreadableStoreError: If files of it are missing or damaged, or cannot be reached.
+        ValueError: If the condition is wrong.
+    """
     try:
         yield
     except (ValueError, RuntimeError) as error:
+        reason = first_line(error)
+        if DAMAGE.search(reason):
+            raise UnreadableStoreError(
+                f"the store '{uri}' cannot be read, as a file of it is missing or damaged: make it "
+                f"anew with gcahng index ({reason.partition(', /')[0]})"
+            ) from error
         if where is None:
             raise
         # The rest lists all columns, or where in its source LanceDB noticed it.
-        reason = first_line(error).removeprefix("Invalid input, ").partition(". ")[0]
+        reason = reason.removeprefix("Invalid input, ").partition(". ")[0]
         raise _wrong_condition(where, reason if "/" not in reason else "") from error
 
 
@@ -67,13 +89,15 @@ def whole_condition(where: str | None) -> str | None:
     """Return a condition so that LanceDB reads all of it, as it ignores what follows an expression.
 
     Raises:
-        ValueError: If it is empty, or closes a bracket that it did not open.
+        ValueError: If it is no text, is empty, or closes a bracket that it did not open.
 
     >>> whole_condition("label = 'cup'")
     "(label = 'cup')"
     """
     if where is None:
         return None
+    if not isinstance(where, str):
+        raise _wrong_condition(where, "it is not text")
     depth, quote = 0, ""
     for character in where:
         if quote:
@@ -89,9 +113,24 @@ def whole_condition(where: str | None) -> str | None:
     return f"({where})"
 
 
-def _wrong_condition(where: str, reason: str) -> ValueError:
+def _wrong_condition(where: object, reason: str) -> ValueError:
     because = f" ({reason})" if reason else ""
     return ValueError(
         f"--where: {where!r} is not a condition on path, label, split, size such as "
         f"\"label = 'cup'\"{because}"
     )
+
+
+def with_ids(ids: Sequence[str]) -> str:
+    """Write the condition that a row has one of these ids in SQL."""
+    return f"id IN ({', '.join(map(quoted, ids))})"
+
+
+def quoted(text: str) -> str:
+    """Write a string in SQL.
+
+    Example:
+        >>> print(quoted("children's cup"))
+        'children''s cup'
+    """
+    return "'" + text.replace("'", "''") + "'"

@@ -257,8 +257,6 @@ class TrainedEmbedder:
         """
         store = store if isinstance(store, PictureStore) else PictureStore(store)
         store.check_model(self.fingerprint, self.source)
-        if k < 1:
-            raise ValueError(f"Expected 'k' of at least 1 (got {k}).")
         vectors = self.embed(image)
         if len(vectors) != 1:
             raise ValueError(f"Expected one image to search for (got {len(vectors)}).")

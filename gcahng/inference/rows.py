@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from gcahng.files import printable
 from gcahng.inference.reader import EmbeddedPicture, FileState, PictureFile
 
+METADATA = b"gcahng"
 # Of the columns, and of what a fingerprint is made of.
 FORMAT = 2
 FILE_COLUMNS = ("file", "label", "split", "size", "mtime_ns", "digest")
@@ -33,23 +35,30 @@ class StoreModel:
     dim: int
 
     def to_json(self) -> bytes:
-        """What `from_json` reads."""
+        """Describe the model for `read_model`."""
         return json.dumps({"format": FORMAT, **asdict(self)}).encode()
 
-    @classmethod
-    def from_json(cls, text: bytes, uri: str) -> "StoreModel":
-        """Read what a store says about its model.
 
-        Raises:
-            ValueError: If the store was made by a version with other fingerprints.
-        """
-        facts = json.loads(text)
-        if facts.pop("format", None) != FORMAT:
-            raise ValueError(
-                f"the store '{uri}' was made by another version of gcahng, which tells models "
-                "apart in another way: make a new store with gcahng index"
-            )
-        return cls(**facts)
+def read_model(metadata: Mapping[bytes, bytes], uri: str) -> StoreModel:
+    """Read which model a store's vectors come from.
+
+    Args:
+        metadata: Of its table.
+        uri: The store, for error messages.
+
+    Raises:
+        ValueError: If the table is of another program or version.
+    """
+    if METADATA not in metadata:
+        raise ValueError(f"'{uri}' holds a table of another program, not pictures")
+    with suppress(TypeError, ValueError):
+        facts = dict(json.loads(metadata[METADATA]))
+        if facts.pop("format", None) == FORMAT:
+            return StoreModel(**facts)
+    raise ValueError(
+        f"the store '{uri}' was made by another version of gcahng, which tells models apart in "
+        "another way: make a new store with gcahng index"
+    )
 
 
 @dataclass(frozen=True)

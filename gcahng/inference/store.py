@@ -3,26 +3,35 @@
 import random
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gcahng.inference.database import TABLE, connect, explain_condition, open_table, whole_condition
+from gcahng.inference.database import (
+    TABLE,
+    connect,
+    open_table,
+    reading,
+    whole_condition,
+    with_ids,
+)
 from gcahng.inference.reader import EmbeddedPicture, FileState, PictureFile
 from gcahng.inference.rows import (
     FILE_COLUMNS,
+    METADATA,
     SHOWN,
     Neighbour,
     StoreModel,
     arrow_rows,
     file_of,
     picture_id,
+    read_model,
     schema,
 )
 
-METADATA = b"gcahng"
 # How long old versions of the table are kept, for servers that still read them.
 KEPT_VERSIONS = timedelta(days=1)
 # Rows that are read, or deleted, at once.
@@ -51,10 +60,7 @@ class PictureStore:
         self.model = self._read_model()
 
     def _read_model(self) -> StoreModel:
-        about = (self._table.schema.metadata or {}).get(METADATA)
-        if about is None:
-            raise ValueError(f"'{self.uri}' holds a table of another program, not pictures")
-        return StoreModel.from_json(about, self.uri)
+        return read_model(self._table.schema.metadata or {}, self.uri)
 
     @classmethod
     def create(cls, uri: str | Path, model: StoreModel) -> "PictureStore":
@@ -110,12 +116,12 @@ class PictureStore:
             ValueError: If the condition is wrong.
         """
         condition = whole_condition(where)
-        with explain_condition(where):
+        with reading(self.uri, where):
             return int(self._table.count_rows(condition))
 
     def labels(self) -> dict[str, int]:
         """The classes with their numbers of pictures, by name."""
-        column = self._table.search().select(["label"]).limit(None).to_arrow()["label"]
+        column = self._read(self._table.search().select(["label"]).limit(None))["label"]
         counts = column.drop_null().value_counts().to_pylist()
         return dict(sorted((entry["values"], entry["counts"]) for entry in counts))
 
@@ -129,9 +135,14 @@ class PictureStore:
         return {file.path: (file, state) for file, state in rows}
 
     def _scan(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-        table = self._table.search().select(list(columns)).limit(None).to_arrow()
+        table = self._read(self._table.search().select(list(columns)).limit(None))
         for batch in table.to_batches(max_chunksize=SCAN):
             yield from batch.to_pylist()
+
+    def _read(self, query: Any, where: str | None = None) -> Any:
+        """The rows of a query as an Arrow table."""
+        with reading(self.uri, where):
+            return query.to_arrow()
 
     def write(self, pictures: Sequence[EmbeddedPicture]) -> None:
         """Add pictures, or replace those of the same path, in one transaction.
@@ -166,14 +177,14 @@ class PictureStore:
     def _rows(
         self, ids: Sequence[str], columns: Sequence[str] | None = None
     ) -> list[dict[str, Any]]:
-        query = self._table.search().where(_with_ids(ids)).limit(None)
-        return (query.select(list(columns)) if columns else query).to_list()
+        query = self._table.search().where(with_ids(ids)).limit(None)
+        return self._read(query.select(list(columns)) if columns else query).to_pylist()
 
     def delete(self, paths: Sequence[str]) -> None:
         """Delete the rows of files."""
         for start in range(0, len(paths), AT_ONCE):
             ids = [picture_id(path) for path in paths[start : start + AT_ONCE]]
-            self._table.delete(_with_ids(ids))
+            self._table.delete(with_ids(ids))
 
     def row(self, key: str, columns: Sequence[str]) -> dict[str, Any]:
         """Return columns of the row with an id.
@@ -209,7 +220,7 @@ class PictureStore:
             query = self._table.take_offsets(random.sample(range(count), min(k, count)))
         else:
             query = self._table.search().where(where).limit(k)
-        rows: list[dict[str, Any]] = query.select(list(SHOWN)).to_list()
+        rows: list[dict[str, Any]] = self._read(query.select(list(SHOWN))).to_pylist()
         return rows
 
     def thumbnails(self, keys: Sequence[str]) -> dict[str, bytes]:
@@ -237,19 +248,24 @@ class PictureStore:
             exact: Compare with every picture, even if the store has an index.
 
         Raises:
-            ValueError: If the condition is wrong, or the vector has another dimension.
+            UnreadableStoreError: If files of the store are missing.
+            ValueError: If the condition or `k` is wrong, or the vector has another dimension.
         """
+        if not isinstance(k, Integral) or k < 1:
+            raise ValueError(f"Expected 'k' as a whole number of at least 1 (got {k!r}).")
         if vector.shape != (self.model.dim,):
             raise ValueError(f"Expected an embedding [{self.model.dim}] (got {list(vector.shape)})")
         if not (vector.isfinite().all() and vector.any()):
             raise ValueError("the embedding of the picture is not finite, or 0: check the model")
         query = self._table.search(vector.numpy(), vector_column_name="vector")
-        query = query.distance_type("cosine").limit(k).select([*SHOWN, "_distance"])
+        # LanceDB counts in 32 bits.
+        most = min(int(k), max(len(self), 1))
+        query = query.distance_type("cosine").limit(most).select([*SHOWN, "_distance"])
         if self.indexed():
             query = query.bypass_vector_index() if exact else query.refine_factor(4)
         condition = whole_condition(where)
-        with explain_condition(where):
-            rows = (query.where(condition, prefilter=True) if condition else query).to_list()
+        query = query.where(condition, prefilter=True) if condition else query
+        rows = self._read(query, where).to_pylist()
         return [
             # Rounding leaves a distance of -1e-7 between a vector and itself.
             Neighbour(
@@ -277,18 +293,3 @@ class PictureStore:
     def fragments(self) -> int:
         """In how many pieces the table is stored."""
         return int(self._table.stats()["fragment_stats"]["num_fragments"])
-
-
-def _with_ids(ids: Sequence[str]) -> str:
-    """A condition in SQL."""
-    return f"id IN ({', '.join(map(quoted, ids))})"
-
-
-def quoted(text: str) -> str:
-    """Write a string in SQL.
-
-    Example:
-        >>> print(quoted("children's cup"))
-        'children''s cup'
-    """
-    return "'" + text.replace("'", "''") + "'"

@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 from starlette.exceptions import HTTPException
 
+from gcahng.inference.database import UnreadableStoreError, quoted
 from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.reader import FileState, PictureFile
 from gcahng.inference.rows import SHOWN
-from gcahng.inference.store import PictureStore, quoted
+from gcahng.inference.store import PictureStore
 from gcahng.pictures import TooManyPixels, decode_image
 from gcahng.reasons import first_line
 from gcahng.server.decoders import Decoders
@@ -79,6 +80,9 @@ class Finder:
             yield self._store
         except HTTPException:
             raise
+        except UnreadableStoreError as error:
+            sentence = "the store cannot be read: a file of it is missing or damaged"
+            raise HTTPException(503, sentence) from error
         except Exception:
             self._refresh(0)
             raise

@@ -1,6 +1,6 @@
 import pytest
 
-from gcahng.inference.database import whole_condition
+from gcahng.inference.database import quoted, whole_condition
 
 
 def test_no_condition() -> None:
@@ -16,3 +16,7 @@ def test_the_whole_condition_counts(where: str) -> None:
 def test_what_is_none_is_refused(where: str) -> None:
     with pytest.raises(ValueError, match="is not a condition on path, label, split, size"):
         whole_condition(where)
+
+
+def test_quotes() -> None:
+    assert quoted("'; DROP") == "'''; DROP'"

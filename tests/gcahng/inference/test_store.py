@@ -2,14 +2,15 @@ import sys
 from pathlib import Path
 
 import lancedb
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from gcahng.inference.database import TABLE
+from gcahng.inference.database import TABLE, UnreadableStoreError
 from gcahng.inference.reader import EmbeddedPicture, FileState, PictureFile
-from gcahng.inference.rows import StoreModel, picture_id
-from gcahng.inference.store import PictureStore, quoted
+from gcahng.inference.rows import StoreModel, picture_id, schema
+from gcahng.inference.store import PictureStore
 
 DIM, COUNT = 8, 200
 MODEL = StoreModel("runs/photos", "abc", DIM)
@@ -153,5 +154,43 @@ def test_without_lancedb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         PictureStore.create(tmp_path / "store", MODEL)
 
 
-def test_quotes() -> None:
-    assert quoted("'; DROP") == "'''; DROP'"
+@pytest.mark.parametrize("left", [None, 100])
+def test_missing_and_damaged_files_are_told_from_a_wrong_condition(
+    tmp_path: Path, vectors: torch.Tensor, left: int | None
+) -> None:
+    store = PictureStore.create(tmp_path / "store", MODEL)
+    store.write([_picture(i, vector) for i, vector in enumerate(vectors[:3])])
+    for file in tmp_path.rglob("data/*.lance"):
+        file.unlink() if left is None else file.write_bytes(file.read_bytes()[:left])
+    where = "label = 'x'"
+    for read in (
+        store.labels,
+        store.files,
+        lambda: store.some(2),
+        lambda: store.count(where),
+        lambda: store.thumbnail(picture_id("/photos/0.jpg")),
+        lambda: PictureStore(tmp_path / "store").search(vectors[0], where=where),
+    ):
+        with pytest.raises(UnreadableStoreError, match=r"store' cannot be read.*missing or dam"):
+            read()
+
+
+@pytest.mark.parametrize("about", [b"1", b"{", b'{"dim": 3}', b'{"a": 1}'])
+def test_a_store_of_another_version(tmp_path: Path, about: bytes) -> None:
+    table = schema(3, {b"gcahng": about})
+    lancedb.connect(tmp_path).create_table(TABLE, schema=table)
+    with pytest.raises(ValueError, match="was made by another version of gcahng"):
+        PictureStore(tmp_path)
+
+
+def test_any_whole_number_of_neighbours(tmp_path: Path, vectors: torch.Tensor) -> None:
+    store = PictureStore.create(tmp_path / "store", MODEL)
+    assert store.search(vectors[0], 2**63) == []
+    store.write([_picture(i, vector) for i, vector in enumerate(vectors[:3])])
+    assert [len(store.search(vectors[0], k)) for k in (1, np.int64(2), 2**63)] == [1, 2, 3]
+    for k in (0, -1, 2.5, "2", None, float("nan")):
+        with pytest.raises(ValueError, match=r"^Expected 'k' as a whole number of at least 1"):
+            store.search(vectors[0], k)  # type: ignore[arg-type]
+    for where in ({"label": "x"}, 5, ["label"]):
+        with pytest.raises(ValueError, match=r"is not a condition on path.*it is not text"):
+            store.search(vectors[0], where=where)  # type: ignore[arg-type]

@@ -150,6 +150,27 @@ def test_a_store_indexed_meanwhile_is_seen(
         assert client.get("/health").json()["pictures"] == 1
 
 
+def test_a_store_whose_data_was_deleted(tmp_path: Path, model: Path) -> None:
+    photos, store = tmp_path / "photos", tmp_path / "store"
+    draw(photos / "cup" / "1.jpg", "red")
+    index(photos, model, store)
+    key, content = _id(photos, "cup/1.jpg"), (photos / "cup" / "1.jpg").read_bytes()
+    with client_of(find_in(store)) as client:
+        for file in store.rglob("data/*.lance"):
+            file.unlink()
+        paths = (
+            f"/search?id={key}",
+            f"/thumbnail/{key}",
+            f"/picture/{key}",
+            "/pictures",
+            "/labels",
+        )
+        answers = [*map(client.get, paths), client.post("/search", content=content)]
+    sentence = "the store cannot be read: a file of it is missing or damaged"
+    for answer in answers:
+        assert (answer.status_code, answer.json()) == (503, {"error": sentence})
+
+
 def test_a_store_made_anew_with_another_model(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
