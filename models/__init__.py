@@ -3,5 +3,22 @@
 from gcahng.models.backbones import BACKBONES, ResNet50, SmallConv, build_backbone
 from gcahng.models.embedder import Embedder
 from gcahng.models.heads import ResidualHead
+from gcahng.models.whitening import (
+    ClassStatistics,
+    WhiteningHead,
+    discriminants,
+    whitening,
+)
 
-__all__ = ["BACKBONES", "Embedder", "ResNet50", "ResidualHead", "SmallConv", "build_backbone"]
+__all__ = [
+    "BACKBONES",
+    "ClassStatistics",
+    "Embedder",
+    "ResNet50",
+    "ResidualHead",
+    "SmallConv",
+    "WhiteningHead",
+    "build_backbone",
+    "discriminants",
+    "whitening",
+]

@@ -6,15 +6,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gcahng.models.heads import ResidualHead
+from gcahng.models.whitening import WhiteningHead
 
 
 class Embedder(nn.Module):
-    """A backbone followed by BatchNorm and a linear layer, or by a `ResidualHead`.
+    """A backbone followed by BatchNorm and a linear layer, or by another last layer.
 
     Args:
         backbone: Maps images to features of width `backbone.out_channels`. Parameters of it that
             require no gradient are never trained.
-        embedding_dim: Embedding dimension D ≥ 1.
+        embedding_dim: Embedding dimension D ≥ 1; None: the width of the features, for a whitening
+            head.
         normalize: Whether to scale embeddings to L2 norm 1.
         freeze: Any of `bn` (the backbone's BatchNorm2d layers stay in eval mode), `bn_affine`
             (their weights and biases are not trained) and `patch` (the patch embedding of a
@@ -22,7 +24,8 @@ class Embedder(nn.Module):
             the backbone stays in eval mode and is not trained.
         init: Initialisation of the linear layer: `default` (PyTorch's) or `orthogonal` with zero
             bias, as published for DINO.
-        head: The last layer: `linear`, or `residual`, a `ResidualHead`, to be fitted to features.
+        head: The last layer: `linear`; or `residual` or `whitening`, a `ResidualHead` or a
+            `WhiteningHead`, which are to be fitted to features.
 
     Shapes:
         `[N, C, H, W]` to `[N, D]`.
@@ -46,7 +49,7 @@ class Embedder(nn.Module):
     def __init__(
         self,
         backbone: nn.Module,
-        embedding_dim: int,
+        embedding_dim: int | None,
         normalize: bool = False,
         freeze: Collection[str] = (),
         init: str = "default",
@@ -59,7 +62,9 @@ class Embedder(nn.Module):
                 f"The backbone {type(backbone).__name__} must have an integer attribute "
                 "'out_channels', the width of its features."
             )
-        if embedding_dim < 1:
+        if embedding_dim is None and head == "whitening":
+            embedding_dim = width
+        if embedding_dim is None or embedding_dim < 1:
             raise ValueError(f"Expected 'embedding_dim' of at least 1 (got {embedding_dim}).")
         self.backbone = backbone
         self.fc = _build_head(head, width, embedding_dim, init)
@@ -83,6 +88,16 @@ class Embedder(nn.Module):
         """Map features `[N, out_channels]` of the backbone to embeddings `[N, D]`."""
         embeddings = self.fc(features)
         return F.normalize(embeddings) if self.normalize else embeddings
+
+    def take_head(self, head: WhiteningHead) -> None:
+        """Take the last layer and its dimension; in place if it has the present one's shape."""
+        like = next(self.fc.parameters())
+        dim = head.linear.out_features
+        if isinstance(self.fc, WhiteningHead) and dim == self.embedding_dim:
+            # An optimizer may hold these parameters.
+            self.fc.load_state_dict(head.state_dict())
+            return
+        self.fc, self.embedding_dim = head.to(like.device, like.dtype), dim
 
     def train(self, mode: bool = True) -> "Embedder":
         """Set training or eval mode; what `bn`, `patch` or `backbone` names stays in eval mode."""
@@ -125,8 +140,10 @@ class Embedder(nn.Module):
 def _build_head(head: str, width: int, dim: int, init: str) -> nn.Module:
     if head == "residual":
         return ResidualHead(width, dim)
+    if head == "whitening":
+        return WhiteningHead(width, dim)
     if head != "linear":
-        raise ValueError(f"Expected 'head' as linear or residual (got {head!r}).")
+        raise ValueError(f"Expected 'head' as linear, residual or whitening (got {head!r}).")
     linear = nn.Linear(width, dim)
     fc = nn.Sequential(nn.BatchNorm1d(width), linear)
     if init == "orthogonal":

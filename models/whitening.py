@@ -56,6 +56,11 @@ class ClassStatistics:
         return int(self.counts.sum())
 
     @property
+    def classes(self) -> int:
+        """The number of classes that have images."""
+        return int((self.counts > 0).sum())
+
+    @property
     def means(self) -> Tensor:
         """Mean direction of each class, [classes, width]; 0 for a class without images."""
         return self.sums / self.counts.clamp(min=1).unsqueeze(1)
@@ -99,6 +104,45 @@ def oas_shrinkage(covariance: Tensor, samples: int) -> float:
     mean = covariance.diagonal().mean().item()
     excess = squares - mean**2 / width
     return 1.0 if excess <= 0 else min(1.0, (squares + mean**2) / ((samples + 1) * excess))
+
+
+def whitening(statistics: ClassStatistics, shrinkage: float | None = None) -> Tensor:
+    r"""Compute :math:`\Sigma^{-1/2}` of `WhiteningHead`, [width, width] in float64.
+
+    Args:
+        statistics: Of the training images.
+        shrinkage: s in (0, 1]; default: by `oas_shrinkage`.
+
+    Raises:
+        ValueError: If no class has two different images.
+    """
+    within = statistics.within
+    scale = within.diagonal().mean()
+    # Rounding leaves about 1e-16 of the variance of the directions themselves.
+    if scale <= 1e-12 * statistics.moment.diagonal().mean() / max(statistics.images, 1):
+        raise ValueError(
+            "no class has two different training images, so that nothing is known about the "
+            "variation within a class: add images"
+        )
+    if shrinkage is None:
+        shrinkage = oas_shrinkage(within, statistics.images)
+    diagonal = torch.eye(len(within), dtype=torch.float64) * scale
+    values, vectors = torch.linalg.eigh((1 - shrinkage) * within + shrinkage * diagonal)
+    return (vectors / values.sqrt()) @ vectors.T
+
+
+def discriminants(statistics: ClassStatistics, whitened: Tensor) -> Tensor:
+    """Rotate a whitening map, so that the class means vary most in the first dimensions.
+
+    Args:
+        statistics: Of the training images.
+        whitened: Their `whitening`.
+
+    Returns:
+        [width, width]; only the first dimensions, one fewer than classes, tell classes apart.
+    """
+    spread = torch.linalg.eigh(whitened @ statistics.between @ whitened)
+    return spread.eigenvectors.flip(1).T @ whitened
 
 
 class WhiteningHead(nn.Module):
@@ -167,27 +211,14 @@ class WhiteningHead(nn.Module):
             ValueError: If no class has two different images, or there are too few classes for
                 `dim`.
         """
-        within, dim = statistics.within, self.linear.out_features
-        width, classes = len(within), int((statistics.counts > 0).sum())
-        scale = within.diagonal().mean()
-        # Rounding leaves about 1e-16 of the variance of the directions themselves.
-        if scale <= 1e-12 * statistics.moment.diagonal().mean() / max(statistics.images, 1):
+        dim, width = self.linear.out_features, self.linear.in_features
+        if dim < width and dim > statistics.classes - 1:
             raise ValueError(
-                "no class has two different training images, so that nothing is known about the "
-                "variation within a class: add images"
+                f"expected at most {statistics.classes - 1} dimensions with {statistics.classes} "
+                f"training classes, or {width}, the width of the backbone's features (got {dim})"
             )
-        if dim < width and dim > classes - 1:
-            raise ValueError(
-                f"expected at most {classes - 1} dimensions with {classes} training classes, or "
-                f"{width}, the width of the backbone's features (got {dim})"
-            )
-        if shrinkage is None:
-            shrinkage = oas_shrinkage(within, statistics.images)
-        diagonal = torch.eye(width, dtype=torch.float64) * scale
-        values, vectors = torch.linalg.eigh((1 - shrinkage) * within + shrinkage * diagonal)
-        weight = (vectors / values.sqrt()) @ vectors.T
+        weight = whitening(statistics, shrinkage)
         if dim < width:
-            spread = torch.linalg.eigh(weight @ statistics.between @ weight)
-            weight = spread.eigenvectors.flip(1)[:, :dim].T @ weight
+            weight = discriminants(statistics, weight)[:dim]
         self.linear.weight.copy_(weight)
         self.linear.bias.copy_(-weight @ statistics.mean)

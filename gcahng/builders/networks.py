@@ -42,10 +42,10 @@ def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedde
                 f"{name!r} cannot be built: {type(error).__name__}: {error}"
             ) from error
     width = int(backbone.out_channels)  # type: ignore[arg-type]
-    if section.head == "residual" and section.dim > width:
+    if section.head != "linear" and section.dim is not None and section.dim > width:
         raise ValueError(
             f"embedder.dim: expected at most {width}, the width of the backbone's features, for "
-            f"embedder.head=residual, got {section.dim}"
+            f"embedder.head={section.head}, got {section.dim}"
         )
     with blame_setting("embedder.freeze"):
         return Embedder(
@@ -69,7 +69,7 @@ def build_loss(config: ExperimentConfig, num_classes: int) -> nn.Module:
     with blame_setting("loss.name"):
         loss = LOSSES.find(config.loss.name)
     takes = accepted_arguments(loss)
-    dim = config.embedder.dim
+    dim = _trained_dim(config)
     sizes = {
         "num_classes": num_classes,
         "embedding_dim": dim,
@@ -125,10 +125,15 @@ def build_generator(config: ExperimentConfig, num_classes: int) -> NegativeGener
         inherited = {name: section.args[name] for name in passed_on}
         check_types(f"generator {section.name!r}", NegativeGenerator, inherited)
         try:
-            return generator(config.embedder.dim, num_classes, **settings | section.args)
+            return generator(_trained_dim(config), num_classes, **settings | section.args)
         except IndivisibleError as error:
             heads = error.heads
     raise ValueError(
         f"embedder.dim: expected a multiple of generator.graph.heads ({heads}), "
         f"got {config.embedder.dim}"
     )
+
+
+def _trained_dim(config: ExperimentConfig) -> int:
+    """Return the embedding dimension for loss and generator; any, where nothing is trained."""
+    return config.embedder.dim or 1

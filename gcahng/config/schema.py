@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from gcahng.config.errors import broken_rule
 from gcahng.config.sections import (
     BatchConfig,
     DataConfig,
@@ -45,6 +46,17 @@ class ExperimentConfig(Section):
     train: TrainConfig
     eval: EvalConfig = EvalConfig()
     fabric: FabricConfig = FabricConfig()
+
+    @model_validator(mode="after")
+    def _check_dimension_is_known(self) -> "ExperimentConfig":
+        chooses = self.embedder.head == "whitening" and self.train.epochs == 0
+        if self.embedder.dim is None and not (chooses and self.generator is None):
+            expected = (
+                "a number, since only embedder.head=whitening with train.epochs=0 and "
+                "generator=null chooses it"
+            )
+            broken_rule(("embedder", "dim"), expected, None)
+        return self
 
     @property
     def selects_on_test(self) -> bool:

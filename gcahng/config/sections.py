@@ -88,13 +88,15 @@ class EmbedderConfig(Section):
     """Image → embedding."""
 
     backbone: ComponentConfig
-    dim: Annotated[int, Field(ge=1, le=65_536)]
+    dim: Annotated[int, Field(ge=1, le=65_536)] | None
+    """Embedding dimension; null: a whitening head that is not trained chooses it itself."""
     normalize: bool = False
     freeze: list[Literal["backbone", "bn", "bn_affine", "patch"]] = []
     """`bn`: BatchNorm statistics; `bn_affine`: its weights and biases; `patch`: ViT patches;
     `backbone`: all of it, so that its features are computed once and kept."""
-    head: Literal["linear", "residual"] = "linear"
-    """The last layer; residual: starts at the backbone's own similarity (`ResidualHead`)."""
+    head: Literal["linear", "residual", "whitening"] = "linear"
+    """The last layer; residual: starts at the backbone's own similarity (`ResidualHead`);
+    whitening: starts in closed form (`WhiteningHead`), best where nothing else is trained."""
     init: Literal["default", "orthogonal"] = "default"
     """Initialisation of the linear head."""
     warm_start: WarmStartConfig | None = None
@@ -249,7 +251,8 @@ class EvalConfig(Section):
     select: str = "recall@1"
     """The metric that selects the best epoch."""
     zero_shot: bool = True
-    """Whether to measure the backbone before training, as what a run should improve on."""
+    """Whether to measure the network before training: what a run should improve on, and epoch 0,
+    which is kept if no later epoch is better."""
 
     @model_validator(mode="after")
     def _check_select_is_measured(self) -> "EvalConfig":

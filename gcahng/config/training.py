@@ -24,7 +24,8 @@ class LoggerConfig(Section):
 class TrainConfig(Section):
     """Training duration and checkpoints."""
 
-    epochs: AtLeast1
+    epochs: AtLeast0
+    """0: nothing is trained; the network is measured as it starts, and kept."""
     warmup_epochs: AtLeast0 = 0
     """Number of initial epochs with a frozen backbone."""
     max_seconds: Positive | None = None
@@ -50,8 +51,14 @@ class TrainConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_average_has_steps(self) -> "TrainConfig":
+        if self.ema is not None and self.epochs == 0:
+            broken_rule(("ema",), "null, since no step is trained (train.epochs 0)", self.ema)
+        return self
+
+    @model_validator(mode="after")
     def _check_warmup_ends(self) -> "TrainConfig":
-        if self.warmup_epochs >= self.epochs:
+        if self.warmup_epochs >= max(self.epochs, 1):
             expected = f"fewer than train.epochs ({self.epochs})"
             broken_rule(("warmup_epochs",), expected, self.warmup_epochs)
         return self

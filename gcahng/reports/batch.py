@@ -62,7 +62,8 @@ def choose_batch(
         raise ValueError(
             f"--classes: expected at most the {len(eligible)} that have {each} images each"
         )
-    _check_size(sampled * each, config.embedder.dim)
+    if config.embedder.dim is not None:
+        _check_size(sampled * each, config.embedder.dim)
     rows = torch.isin(dataset.labels, eligible).nonzero().flatten()
     sampler = ClassBalancedBatchSampler(dataset.labels[rows], sampled, each, config.seed)
     if not 0 <= number < len(sampler):

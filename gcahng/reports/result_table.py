@@ -34,16 +34,15 @@ def result_columns(record: RunRecord) -> list[Column]:
 def result_rows(record: RunRecord) -> list[dict[str, Any]]:
     """Test figures before training if measured, after the last epoch, and after the best epoch."""
     results = record.results
+    starts = ("features", "head") if results["epochs"] else ("features",)
     rows: list[dict[str, Any]] = [
         {"epoch": f"0, {name}"} | figures
-        for name in ("features", "head")
+        for name in starts
         if (figures := figures_after(record, f"zero_shot/{name}"))
     ]
-    last = {
-        "epoch": f"last ({results['epochs']})",
-        "seconds": results["seconds"],
-        "peak_memory_mib": results["peak_memory_mib"],
-    }
-    best = {"epoch": f"best ({results['best_epoch']})"}
-    rows += [last | figures_after(record, "last"), best | figures_after(record, "best")]
+    best = {"epoch": f"best ({results['best_epoch']})"} | figures_after(record, "best")
+    last = {"epoch": f"last ({results['epochs']})"} | figures_after(record, "last")
+    ends = [last, best] if results["epochs"] else [best]
+    ends[0] |= {name: results[name] for name in ("seconds", "peak_memory_mib")}
+    rows += ends
     return [{"recipe": "" if number else record.name} | row for number, row in enumerate(rows)]

@@ -114,7 +114,7 @@ class RunFolder:
                 f"'{printable(str(self.path))}' is not in UTF-8, which TensorBoard's files need: "
                 "choose another folder with --run"
             )
-        if self.begun:
+        if self.begun or self.best.exists():
             raise FileExistsError(
                 f"'{self.path}' already holds a run: choose another folder with --run, or "
                 f"another 'name' or 'seed'; to continue it, use --resume {self.path}"

@@ -29,7 +29,7 @@ class Checkpoints:
         self.experiment, self.folder = experiment, folder
 
     def save(self, progress: TrainingProgress, improved: bool) -> None:
-        """Write the checkpoints that an epoch leaves.
+        """Write the checkpoints that an epoch leaves; with no epochs at all, the best alone.
 
         Args:
             progress: After the epoch.
@@ -38,8 +38,10 @@ class Checkpoints:
         state = self._state(progress)
         if improved:
             save_checkpoint(self.folder.best, state)
+        if self.experiment.config.train.epochs == 0:
+            return
         every = self.experiment.config.train.keep_every
-        if every is not None and progress.epoch % every == 0:
+        if progress.epoch and every is not None and progress.epoch % every == 0:
             save_checkpoint(self.folder.last.with_name(f"epoch{progress.epoch:04d}.pt"), state)
         save_checkpoint(self.folder.last, state)
         self.folder.partial.unlink(missing_ok=True)
@@ -111,7 +113,7 @@ class Checkpoints:
             "optimizers": [optimizer.state_dict() for optimizer in experiment.optimizers],
             "schedules": [schedule.state_dict() for schedule in experiment.schedules],
             "random": random_states(experiment.device),
-            "config": dump_config(experiment.config),
+            "config": dump_config(experiment.saved_config),
             "num_classes": experiment.splits.train.num_classes,
             **progress.state(),
         }

@@ -77,6 +77,12 @@ class Experiment:
             modules["generator"] = self.generator
         return modules if self.average is None else {**modules, "trained_embedder": self.embedder}
 
+    @property
+    def saved_config(self) -> ExperimentConfig:
+        """The settings of the model that is saved, with the dimension that it has."""
+        section = self.config.embedder.model_copy(update={"dim": self.evaluated.embedding_dim})
+        return self.config.model_copy(update={"embedder": section})
+
     def follow(self) -> None:
         """Let the average of the embedder, if there is one, follow a step of the training."""
         if self.average is not None:

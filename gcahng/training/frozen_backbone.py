@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from gcahng.builders.blame import blame_setting
-from gcahng.builders.images import transform_of
-from gcahng.config import ExperimentConfig, data_root
-from gcahng.data import ClassSubset, FeatureLoader, ImageDataset
-from gcahng.models import Embedder, ResidualHead
+from gcahng.config import data_root
+from gcahng.data import FeatureLoader, ImageDataset
+from gcahng.models import Embedder, ResidualHead, WhiteningHead
 from gcahng.processes import alone, copy_from_first
 from gcahng.training.cache import settings_of
 from gcahng.training.cached_features import FeatureCache
+from gcahng.training.closed_form import ClosedForm, without_augmentation
 from gcahng.training.experiment import Experiment
 
 Progress = Callable[[int, int], None]
@@ -60,7 +60,7 @@ def embed_once(experiment: Experiment, progress: Progress | None = None) -> Embe
     plain: dict[str, ImageDataset] = {"test": splits.test}
     if splits.validation is not None:
         plain["validation"] = splits.validation
-    views = config.data.views
+    views = config.data.views if config.train.epochs else 0
     images = views * len(splits.train) + sum(map(len, plain.values()))
     # Of several processes one computes; the others wait for its files, or compute the same.
     with alone():
@@ -83,16 +83,34 @@ def fit_head(experiment: Experiment, progress: Progress | None = None) -> None:
     if not isinstance(head, ResidualHead):
         return
     with alone():
-        images = _without_augmentation(experiment.config, train)
+        images = without_augmentation(experiment.config, train)
         (features,) = _cache(experiment, progress, len(images)).features(images, [None])
         with blame_setting("embedder.head"):
             head.fit(features)
     copy_from_first([head])
 
 
-def _without_augmentation(config: ExperimentConfig, dataset: ImageDataset) -> ImageDataset:
-    plain = transform_of(config, dataset, augment=False)
-    return ClassSubset(dataset, range(dataset.num_classes), plain)
+def whiten(experiment: Experiment, progress: Progress | None = None) -> ClosedForm | None:
+    """Fit a whitening head, with its dimension if that is left open; None for other heads.
+
+    Arguments as of `embed_once`.
+
+    Returns:
+        What it was fitted by, to fit it to all training classes in the end.
+
+    Raises:
+        ValueError: If it cannot be computed; the message starts with the setting.
+    """
+    embedder, splits = experiment.embedder, experiment.splits
+    if not isinstance(embedder.fc, WhiteningHead):
+        return None
+    images = len(splits.train) + (0 if splits.validation is None else len(splits.validation))
+    with alone():
+        cache = _cache(experiment, progress, images)
+        form = ClosedForm(experiment.config, splits, lambda part: cache.features(part, [None])[0])
+        embedder.take_head(form.fit())
+    copy_from_first([embedder.fc])
+    return form
 
 
 def _cache(experiment: Experiment, progress: Progress | None, images: int) -> FeatureCache:

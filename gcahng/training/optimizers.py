@@ -101,7 +101,7 @@ def _schedule(
         case "step":
             return lr_scheduler.StepLR(optimizer, schedule.every, schedule.gamma)
         case "cosine":
-            return lr_scheduler.CosineAnnealingLR(optimizer, epochs)
+            return lr_scheduler.CosineAnnealingLR(optimizer, max(epochs, 1))
         case "exponential":
             return lr_scheduler.ExponentialLR(optimizer, schedule.gamma)
         case _:

@@ -70,7 +70,7 @@ def _embed_two(experiment: Experiment, dataset: ImageDataset) -> None:
             f"data.transform: images of one batch need one shape, but the {dataset.split} split "
             f"has {shapes}: choose a transform that crops, such as data.transform.name=imagenet"
         ) from error
-    name, dim = experiment.config.embedder.backbone.name, experiment.config.embedder.dim
+    name, dim = experiment.config.embedder.backbone.name, experiment.embedder.embedding_dim
     try:
         shape = list(experiment.embedder(batch).shape)
     except (RuntimeError, TypeError, AttributeError, AssertionError, ValueError) as error:
@@ -89,11 +89,13 @@ def _embed_two(experiment: Experiment, dataset: ImageDataset) -> None:
 
 def _compute_losses(experiment: Experiment) -> None:
     """Compute metric loss and generator on random embeddings of one batch, with copies of both."""
-    config = experiment.config
+    config, dim = experiment.config, experiment.config.embedder.dim
+    if dim is None:
+        return  # Nothing is trained.
     weight = next(experiment.embedder.fc.parameters())
     labels = torch.arange(config.batch.classes).repeat(config.batch.samples)
     layout = batch_layout(labels).to(weight.device)
-    embeddings = weight.new_empty(len(labels), config.embedder.dim).normal_().requires_grad_()
+    embeddings = weight.new_empty(len(labels), dim).normal_().requires_grad_()
     labels = labels.to(weight.device)
     try:
         loss, generator = deepcopy((experiment.loss, experiment.generator))

@@ -9,7 +9,7 @@ from lightning_fabric import Fabric, seed_everything
 from gcahng.config import ExperimentConfig
 from gcahng.evaluation.engines import ranked_by
 from gcahng.generators import HardNegatives
-from gcahng.processes import rank, wait_for_first
+from gcahng.processes import copy_from_first, rank, wait_for_first
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import EvaluatedRun, LoadedRun
 from gcahng.runs.shared import write_shared_model
@@ -18,7 +18,7 @@ from gcahng.training.clock import WorkClock
 from gcahng.training.display import Display
 from gcahng.training.experiment import Experiment, build_experiment, build_step
 from gcahng.training.fabric import build_fabric
-from gcahng.training.frozen_backbone import embed_once, fit_head
+from gcahng.training.frozen_backbone import embed_once, fit_head, whiten
 from gcahng.training.hardness_log import hardness_row
 from gcahng.training.interruption import Interruption, TrainingStopped
 from gcahng.training.loggers import close_loggers, log_results, start_loggers
@@ -98,7 +98,7 @@ class Trainer:
         finished = False
         try:
             start_loggers(self.fabric.loggers)
-            if self.progress.epoch == 0:
+            if self.progress.epoch == 0 and self.progress.best is None:
                 self.begin()
             else:
                 self.embed_once()
@@ -116,12 +116,28 @@ class Trainer:
             close_loggers(self.fabric.loggers, finished)
 
     def begin(self) -> None:
-        """Warm up the backbone where that is configured, and measure it before training."""
-        warm_start_embedder(self.experiment, self.display.warm_start)
-        fit_head(self.experiment, self.display.features)
+        """Set up the start of the training, epoch 0: warm-up, last layer, figures, checkpoint."""
+        experiment = self.experiment
+        warm_start_embedder(experiment, self.display.warm_start)
+        fit_head(experiment, self.display.features)
+        closed_form = whiten(experiment, self.display.features)
         self.embed_once()
-        if self.config.eval.zero_shot:
-            self.progress.zero_shot = self.measured.zero_shot()
+        if experiment.average is not None:
+            experiment.evaluated.load_state_dict(experiment.embedder.state_dict())
+        untrained = self.config.train.epochs == 0
+        if not (self.config.eval.zero_shot or untrained):
+            return
+        self.progress.zero_shot = self.measured.zero_shot()
+        prefix = "" if self.config.selects_on_test else "val/"
+        select = f"{prefix}head/{self.config.eval.select}"
+        self.progress.improves(self.progress.zero_shot[select])
+        if untrained and closed_form is not None:
+            # Nothing is chosen on the validation classes any more: learn from them as well.
+            experiment.embedder.take_head(closed_form.fit_to_all())
+            copy_from_first([experiment.embedder.fc])
+        if rank() == 0:
+            self.checkpoints.save(self.progress, improved=True)
+        wait_for_first()
 
     def embed_once(self) -> None:
         """Go on with features in place of images, if the backbone is frozen."""
@@ -214,7 +230,9 @@ class Trainer:
         if rank() == 0:
             self.folder.write_results(results)
             log_results(self.fabric.loggers, results)
-            write_shared_model(self.folder.path, self.experiment.evaluated, self.config)
+            write_shared_model(
+                self.folder.path, self.experiment.evaluated, self.experiment.saved_config
+            )
         return results
 
     def evaluated_run(self) -> EvaluatedRun:
@@ -223,7 +241,7 @@ class Trainer:
         generator = experiment.generator
         run = LoadedRun(
             self.folder.best,
-            self.config,
+            experiment.saved_config,
             experiment.evaluated.eval(),
             self.progress.best_epoch,
             num_classes=experiment.splits.train.num_classes,

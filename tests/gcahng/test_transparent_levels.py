@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gcahng.pictures import read_image, upright_rgb
 from PIL import Image
+
+from gcahng.pictures import read_image, upright_rgb
 
 GREY, COLOUR, PALETTE = 0, 2, 3
 

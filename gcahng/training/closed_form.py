@@ -1,0 +1,114 @@
+"""The last layer in closed form: its width and shrinkage, chosen on validation classes."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from gcahng.builders.blame import blame_setting
+from gcahng.builders.images import Splits, transform_of
+from gcahng.config import ExperimentConfig
+from gcahng.data import ClassSubset, ImageDataset
+from gcahng.evaluation.evaluate import retrieval_figures
+from gcahng.models import ClassStatistics, WhiteningHead, discriminants, whitening
+
+# What is tried where the settings leave it open: powers of two below the width of the features,
+# and the width itself; the shrinkage by its formula, and two larger ones.
+DIMENSIONS = (64, 128, 256, 512, 1024)
+SHRINKAGES = (None, 0.1, 0.5)
+
+
+class Candidate(NamedTuple):
+    """A last layer to try.
+
+    Attributes:
+        dim: Embedding dimension.
+        shrinkage: As of `WhiteningHead.fit`.
+    """
+
+    dim: int
+    shrinkage: float | None
+
+
+class ClosedForm:
+    """Fit a `WhiteningHead` to the features of an experiment's training images.
+
+    Args:
+        config: Its `embedder.dim` is the dimension, null: chosen on the validation classes; the
+            shrinkage is chosen there as well. Without validation classes: the width of the
+            features, and the shrinkage by its formula.
+        splits: The images.
+        features_of: Returns the features [N, width] of a data set, by the backbone as it is.
+    """
+
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        splits: Splits,
+        features_of: Callable[[ImageDataset], Tensor],
+    ) -> None:
+        self.config, self.splits, self.features_of = config, splits, features_of
+        self.chosen: Candidate | None = None
+
+    def fit(self) -> WhiteningHead:
+        """Choose dimension and shrinkage, and fit to the classes that are trained on.
+
+        Raises:
+            ValueError: If it cannot be computed; the message starts with the setting.
+        """
+        with blame_setting("embedder.head"):
+            statistics = self._statistics(self.splits.train)
+            self.chosen = self._choose(statistics)
+            return self._head(statistics)
+
+    def fit_to_all(self) -> WhiteningHead:
+        """Fit, with what `fit` chose, to all training classes, those held out among them."""
+        parts = [self.splits.train]
+        if self.splits.validation is not None and not self.splits.has_own_validation:
+            parts.append(self.splits.validation)
+        return self._head(self._statistics(*parts))
+
+    def _statistics(self, *parts: ImageDataset) -> ClassStatistics:
+        classes, collected = sum(part.num_classes for part in parts), 0
+        statistics: ClassStatistics | None = None
+        for part in parts:
+            features = self.features_of(without_augmentation(self.config, part))
+            statistics = statistics or ClassStatistics(features.size(1), classes)
+            statistics.add(features, part.labels + collected)
+            collected += part.num_classes
+        assert statistics is not None
+        return statistics
+
+    def _head(self, statistics: ClassStatistics) -> WhiteningHead:
+        assert self.chosen is not None
+        head = WhiteningHead(len(statistics.mean), self.chosen.dim)
+        head.fit(statistics, self.chosen.shrinkage)
+        return head
+
+    def _choose(self, statistics: ClassStatistics) -> Candidate:
+        """Return the candidate with the best figure on the validation classes."""
+        width, validation = len(statistics.mean), self.splits.validation
+        if self.config.embedder.dim is not None:
+            dims = [self.config.embedder.dim]
+        else:
+            most = min(width, statistics.classes)
+            dims = [width, *(dim for dim in DIMENSIONS if dim < most)]
+        if validation is None:
+            return Candidate(dims[0], None)
+        directions = F.normalize(self.features_of(validation).cpu().double()) - statistics.mean
+        found: dict[Candidate, float] = {}
+        for shrinkage in SHRINKAGES:
+            # All dimensions of a candidate are the first ones of this map; rotated by it, all of
+            # them together have the similarities of whitening.
+            rotated = directions @ discriminants(statistics, whitening(statistics, shrinkage)).T
+            for dim in dims:
+                figures = retrieval_figures(rotated[:, :dim], validation, self.config)
+                found[Candidate(dim, shrinkage)] = figures[self.config.eval.select]
+        return max(found, key=lambda candidate: found[candidate])
+
+
+def without_augmentation(config: ExperimentConfig, dataset: ImageDataset) -> ImageDataset:
+    """Return a view of a data set with the test transform."""
+    plain = transform_of(config, dataset, augment=False)
+    return ClassSubset(dataset, range(dataset.num_classes), plain)
