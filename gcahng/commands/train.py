@@ -179,10 +179,10 @@ def resume_run(
 
 def _run(config: "ExperimentConfig", folder: "RunFolder", new: bool, report: bool) -> None:
     """Train to the end in a locked folder, by one process or by several, and report."""
-    from gcahng.processes import alone, leave
+    from gcahng.processes import leave
     from gcahng.runs.claim import keep_claim
     from gcahng.runs.lock import exclusive_lock
-    from gcahng.training.fabric import build_fabric
+    from gcahng.training.fabric import build_fabric, group_of
     from gcahng.training.launch import start_others
     from gcahng.training.place import is_first
     from gcahng.training.trainer import Trainer
@@ -200,7 +200,7 @@ def _run(config: "ExperimentConfig", folder: "RunFolder", new: bool, report: boo
         stack.enter_context(start_others(config.fabric))
         display = stack.enter_context(_display(config, first))
         fabric = build_fabric(config, folder)
-        stack.enter_context(Watchdog())
+        stack.enter_context(Watchdog(group_of(fabric)))
         trainer = Trainer.set_up(config, folder, display, fabric=fabric, pretrained=not continues)
         if continues:
             trainer.resume()
@@ -210,8 +210,7 @@ def _run(config: "ExperimentConfig", folder: "RunFolder", new: bool, report: boo
             folder.write_config(config)
         _fit(trainer, first)
         if first and report:
-            with alone():
-                _report(trainer)
+            _report(trainer)
         leave()
     if first:
         _show(config, folder)

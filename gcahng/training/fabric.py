@@ -12,6 +12,7 @@ from lightning_fabric.strategies import DDPStrategy
 
 from gcahng.config import ExperimentConfig
 from gcahng.config.sections import FabricConfig
+from gcahng.processes import Group, all_processes
 from gcahng.reasons import first_line
 from gcahng.runs.folder import RunFolder
 from gcahng.training.loggers import build_loggers
@@ -51,6 +52,11 @@ def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
         fabric.launch()
     return fabric
+
+
+def group_of(fabric: Fabric) -> Group:
+    """Return the processes that a Fabric trains with, or None for one process."""
+    return all_processes() if fabric.world_size > 1 else None
 
 
 def _launched_devices(section: FabricConfig, local_size: int) -> int | list[int]:

@@ -10,7 +10,7 @@ from gcahng.builders.images import transform_of
 from gcahng.config import ExperimentConfig, data_root
 from gcahng.data import ClassSubset, FeatureLoader, ImageDataset
 from gcahng.models import Embedder, ResidualHead
-from gcahng.processes import alone, copy_from_first
+from gcahng.processes import copy_from_first
 from gcahng.training.cached_features import FeatureCache
 from gcahng.training.experiment import Experiment
 
@@ -64,11 +64,10 @@ def embed_once(experiment: Experiment, progress: Progress | None = None) -> Embe
     views = config.data.views
     images = views * len(splits.train) + sum(map(len, plain.values()))
     # Of several processes one computes; the others wait for its files, or compute the same.
-    with alone():
-        cache = _cache(experiment, progress, images)
-        of_train = cache.features(splits.train, range(views))
-        evaluated = {name: cache.features(split, [None])[0] for name, split in plain.items()}
-    loader = FeatureLoader(splits.train, experiment.sampler, of_train)
+    cache = _cache(experiment, progress, images)
+    of_train = cache.features(splits.train, range(views))
+    evaluated = {name: cache.features(split, [None])[0] for name, split in plain.items()}
+    loader = FeatureLoader(splits.train, experiment.sampler, of_train, experiment.group)
     return EmbeddedOnce(loader, HeadOfEmbedder(experiment.embedder), evaluated)
 
 
@@ -83,12 +82,11 @@ def fit_head(experiment: Experiment, progress: Progress | None = None) -> None:
     head, train = experiment.embedder.fc, experiment.splits.train
     if not isinstance(head, ResidualHead):
         return
-    with alone():
-        images = _without_augmentation(experiment.config, train)
-        (features,) = _cache(experiment, progress, len(images)).features(images, [None])
-        with blame_setting("embedder.head"):
-            head.fit(features)
-    copy_from_first([head])
+    images = _without_augmentation(experiment.config, train)
+    (features,) = _cache(experiment, progress, len(images)).features(images, [None])
+    with blame_setting("embedder.head"):
+        head.fit(features)
+    copy_from_first([head], experiment.group)
 
 
 def _without_augmentation(config: ExperimentConfig, dataset: ImageDataset) -> ImageDataset:

@@ -6,7 +6,7 @@ import time
 from types import FrameType, TracebackType
 from typing import Any
 
-from gcahng.processes import any_process
+from gcahng.processes import Group, any_process
 
 # Sent by a cluster before it takes the machine away: by SLURM with `--signal=USR1@120`.
 SIGNALS = ("SIGTERM", "SIGUSR1")
@@ -25,9 +25,11 @@ class Interruption:
 
     Args:
         save_minutes: Minutes between two checkpoints within an epoch; None: none.
+        group: The processes that train together; None: this one alone.
     """
 
-    def __init__(self, save_minutes: float | None) -> None:
+    def __init__(self, save_minutes: float | None, group: Group = None) -> None:
+        self._group = group
         self._period = None if save_minutes is None else 60 * save_minutes
         self._saved = time.monotonic()
         self._received = False
@@ -53,7 +55,7 @@ class Interruption:
     def ask(self) -> tuple[bool, bool]:
         """Return whether to save now, and whether to stop afterwards; all processes must ask."""
         due = self._period is not None and time.monotonic() - self._saved >= self._period
-        save, stop = any_process(due or self._received, self._received)
+        save, stop = any_process(due or self._received, self._received, group=self._group)
         if save:
             self._saved = time.monotonic()
         return save, stop

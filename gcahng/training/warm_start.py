@@ -16,7 +16,7 @@ from torch.utils.data import RandomSampler
 
 from gcahng.config import data_root
 from gcahng.data import ImageDataset, ImageLoader
-from gcahng.processes import alone, copy_from_first
+from gcahng.processes import copy_from_first
 from gcahng.training.cache import computed_by, keep, kept, locked, weights_of
 from gcahng.training.experiment import Experiment
 
@@ -42,16 +42,15 @@ def warm_start_embedder(experiment: Experiment, progress: Progress | None = None
     if "backbone" in config.embedder.freeze:
         backbone.requires_grad_(True)
     # Of several processes one trains; the others wait for its cache, or train the same.
-    with alone():
-        warm_start(
-            backbone,
-            dataset,
-            seed=config.seed,
-            steps=section.steps,
-            cache=data_root(config) / "warm_starts",
-            progress=progress,
-        )
-    copy_from_first([backbone])
+    warm_start(
+        backbone,
+        dataset,
+        seed=config.seed,
+        steps=section.steps,
+        cache=data_root(config) / "warm_starts",
+        progress=progress,
+    )
+    copy_from_first([backbone], experiment.group)
     if "backbone" in config.embedder.freeze:
         backbone.requires_grad_(False)
 
