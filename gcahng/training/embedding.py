@@ -40,7 +40,8 @@ def embed_batch(
         embedder: Has a `backbone` and a `head`, or is any module.
         images: The own part of the batch.
         total: B, the number of images of all processes.
-        chunk: The most images that the backbone takes at a time; None: all.
+        chunk: The most images that the backbone takes at a time; None: all. If processes have
+            different numbers of images, 1 counts as 2.
         number: Of the step; with several processes it seeds the backbone's dropout.
         group: The processes that each have a part of the batch; None: this one has all of it.
 
@@ -83,8 +84,15 @@ def chunk_note(embedder: Embedder, chunk: int | None) -> str | None:
 
 
 def _number_of_chunks(total: int, chunk: int, processes: int) -> int:
-    """The same on every process, since layers may exchange statistics in each chunk."""
-    return ceil(ceil(total / processes) / chunk)
+    """The same on every process, since layers may exchange statistics in each chunk.
+
+    No more than the process with the fewest images can fill: backbones may fail without any.
+
+    Example:
+        >>> _number_of_chunks(12, chunk=4, processes=2), _number_of_chunks(5, chunk=1, processes=2)
+        (2, 2)
+    """
+    return min(ceil(ceil(total / processes) / chunk), total // processes)
 
 
 def _in_chunks(backbone: nn.Module, images: Tensor, count: int) -> tuple[Tensor, Finish]:
