@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from gcahng.data.datasets.base import ImageDataset
 from gcahng.data.samplers import ClassBalancedBatchSampler
-from gcahng.processes import own_part
+from gcahng.processes import Group, own_part
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,7 @@ class TrainLoader(ImageLoader):
     Args:
         dataset: Images and labels; its transform may draw from torch's global random state.
         sampler: The batches; its seed and epoch also seed the augmentation.
+        group: Processes that each load a part of every batch; None: this one loads all.
         **settings: As `ImageLoader`, except the sampler.
 
     Attributes:
@@ -120,9 +121,13 @@ class TrainLoader(ImageLoader):
     """
 
     def __init__(
-        self, dataset: ImageDataset, sampler: ClassBalancedBatchSampler, **settings: Any
+        self,
+        dataset: ImageDataset,
+        sampler: ClassBalancedBatchSampler,
+        group: Group = None,
+        **settings: Any,
     ) -> None:
-        self.first = 0
+        self.first, self.group = 0, group
         self.labels, self.batches = dataset.labels, sampler
         # A generator of its own: the loader would otherwise advance the global random state.
         settings["generator"] = torch.Generator().manual_seed(sampler.seed)
@@ -151,7 +156,8 @@ class _OwnSamples(Sampler[list[tuple[int, int]]]):
             if number >= self.loader.first:
                 rng = np.random.default_rng([sampler.seed, sampler.epoch, number])
                 seeds = rng.integers(2**63, size=len(indices)).tolist()
-                yield list(zip(indices, seeds, strict=True))[own_part(len(indices))]
+                own = own_part(len(indices), self.loader.group)
+                yield list(zip(indices, seeds, strict=True))[own]
 
 
 class _Seeded(Dataset[Any]):
@@ -210,6 +216,7 @@ class FeatureLoader(TrainLoader):
         dataset: The images.
         sampler: The batches; its seed and epoch also choose the views.
         views: For each view the features `[N, width]` of all images.
+        group: As for `TrainLoader`.
 
     Example:
         >>> from gcahng.data import ClassBalancedBatchSampler, build_dataset
@@ -222,9 +229,13 @@ class FeatureLoader(TrainLoader):
     """
 
     def __init__(
-        self, dataset: ImageDataset, sampler: ClassBalancedBatchSampler, views: Sequence[Tensor]
+        self,
+        dataset: ImageDataset,
+        sampler: ClassBalancedBatchSampler,
+        views: Sequence[Tensor],
+        group: Group = None,
     ) -> None:
-        super().__init__(dataset, sampler)
+        super().__init__(dataset, sampler, group)
         self.views, self.own = views, _OwnSamples(self)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:  # type: ignore[override]

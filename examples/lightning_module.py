@@ -14,6 +14,7 @@ from gcahng.evaluation.evaluate import embed
 from gcahng.losses import LOSSES
 from gcahng.models import Embedder, build_backbone
 from gcahng.models.batch_statistics import use_global_statistics
+from gcahng.processes import all_processes
 from gcahng.training.optimizers import Optimizers
 from gcahng.training.step import TrainingStep
 
@@ -28,36 +29,37 @@ class OneGraph(DDPStrategy):
 class HardNegativesModule(lightning.LightningModule):
     """An embedder that is trained with hard negatives."""
 
-    def __init__(self, num_classes: int, sampler: ClassBalancedBatchSampler) -> None:
+    def __init__(self, num_classes: int, loader: TrainLoader) -> None:
         super().__init__()
         self.automatic_optimization = False  # three optimizers, which `TrainingStep` steps
-        self.sampler = sampler
+        self.loader = loader
         backbone = build_backbone("small_conv", in_channels=1, channels=[32, 64], strides=[1, 2])
-        use_global_statistics(backbone)  # of its BatchNorm layers
         self.embedder = Embedder(backbone, embedding_dim=32)
         self.generator = HardNegativeGenerator(32, num_classes)
 
     def configure_optimizers(self) -> list[Optimizer]:
         """Embedder, graph and classifier, in the order of `Optimizers`."""
-        graph, classifier = self.generator.graph, self.generator.classifier
-        learning_rates = {self.embedder: 1e-3, graph: 1.5e-4, classifier: 1e-3}
-        return [AdamW(part.parameters(), lr=lr) for part, lr in learning_rates.items()]
+        parts = self.embedder, self.generator.graph, self.generator.classifier
+        rates = 1e-3, 1.5e-4, 1e-3
+        return [AdamW(part.parameters(), lr) for part, lr in zip(parts, rates, strict=True)]
 
     def on_train_start(self) -> None:
-        """Make the step, which needs the optimizers and the precision of the trainer."""
-        optimizers = Optimizers(*self.optimizers())
-        loss, context = LOSSES.build("npair"), self.trainer.precision_plugin.forward_context
-        self.step = TrainingStep(self.embedder, loss, self.generator, optimizers, autocast=context)
+        """Make the step, for the optimizers, the precision and the processes of the trainer."""
+        group, context = all_processes(), self.trainer.precision_plugin.forward_context
+        parts = self.embedder, LOSSES.build("npair"), self.generator, Optimizers(*self.optimizers())
+        self.step = TrainingStep(*parts, autocast=context, group=group)
+        self.loader.group = group  # loads the images of this process, the labels of all
+        use_global_statistics(self.embedder.backbone, group)  # of its BatchNorm layers
 
     def training_step(self, batch: tuple[Tensor, Tensor]) -> None:
-        """Take one step; `TrainLoader` gives the images of this process, the labels of all."""
+        """Take one step."""
         with torch.autocast(self.device.type, enabled=False):  # the step enables it where it may be
             self.log_dict(self.step(*batch), prog_bar=True)
 
     def on_train_epoch_end(self) -> None:
         """Negatives harden as the metric loss falls."""
         self.generator.hardness.end_epoch()
-        self.sampler.set_epoch(self.current_epoch + 1)
+        self.loader.batches.set_epoch(self.current_epoch + 1)
 
 
 def main(epochs: int = 5, **settings: Any) -> float:
@@ -66,10 +68,10 @@ def main(epochs: int = 5, **settings: Any) -> float:
     train = build_dataset("digits", "train", transform=build_transform("digits", train=True))
     test = build_dataset("digits", "test", transform=build_transform("digits", train=False))
     sampler = ClassBalancedBatchSampler(train.labels, classes_per_batch=5, samples_per_class=4)
-    module = HardNegativesModule(train.num_classes, sampler)
+    module = HardNegativesModule(train.num_classes, TrainLoader(train, sampler))
     given = {"logger": False, "enable_checkpointing": False, "precision": "bf16-mixed", **settings}
     trainer = lightning.Trainer(max_epochs=epochs, use_distributed_sampler=False, **given)
-    trainer.fit(module, TrainLoader(train, sampler))
+    trainer.fit(module, module.loader)
     return retrieval_metrics(embed(module.embedder, test), test.labels)["recall@1"]
 
 

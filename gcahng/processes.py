@@ -4,17 +4,22 @@ Each process r computes a share L_r of the loss, L = Σ_r L_r: a term that all c
 as 1/W of itself, a term that is split enters as the process's own part. All exchanges here are
 differentiable, and the backward pass of each is its transpose. Therefore the gradient on a process
 is that of the whole L with respect to its own inputs, and the gradients of parameters are summed
-over the processes. With one process nothing is exchanged.
+over the processes.
+
+A group of processes is always an argument: without one, a process is alone and exchanges nothing,
+whatever torch.distributed has joined for another purpose.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch.autograd.function import once_differentiable
+
+# Processes that train together; None: this process is alone.
+Group: TypeAlias = "dist.ProcessGroup | None"
 
 
 class Traffic:
@@ -41,32 +46,23 @@ class Traffic:
 
 
 TRAFFIC = Traffic()
-_ALONE = False
 
 
-def world_size() -> int:
-    """W, the number of processes that train together; 1 where there are no others."""
-    return dist.get_world_size() if _together() else 1
+def all_processes() -> Group:
+    """Return the group of all processes that torch.distributed has joined; None without others."""
+    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        return dist.group.WORLD
+    return None
 
 
-def rank() -> int:
-    """The number of this process, from 0."""
-    return dist.get_rank() if _together() else 0
+def world_size(group: Group) -> int:
+    """W, the number of processes in a group; 1 for None."""
+    return 1 if group is None else group.size()
 
 
-def _together() -> bool:
-    return not _ALONE and dist.is_available() and dist.is_initialized()
-
-
-@contextmanager
-def alone() -> Iterator[None]:
-    """Context manager for work of one process, such as a report: no exchange with the others."""
-    global _ALONE
-    before, _ALONE = _ALONE, True
-    try:
-        yield
-    finally:
-        _ALONE = before
+def rank(group: Group) -> int:
+    """The number of this process in a group, from 0."""
+    return 0 if group is None else group.rank()
 
 
 def bounds(total: int, parts: int) -> list[int]:
@@ -80,32 +76,32 @@ def bounds(total: int, parts: int) -> list[int]:
     return [part * small + min(part, larger) for part in range(parts + 1)]
 
 
-def own_part(total: int) -> slice:
+def own_part(total: int, group: Group) -> slice:
     """The rows of `total` that belong to this process.
 
     Example:
-        >>> own_part(81)
+        >>> own_part(81, group=None)
         slice(0, 81, None)
     """
-    edges = bounds(total, world_size())
-    return slice(edges[rank()], edges[rank() + 1])
+    edges = bounds(total, world_size(group))
+    return slice(edges[rank(group)], edges[rank(group) + 1])
 
 
-def sum_over_processes(value: Tensor) -> Tensor:
+def sum_over_processes(value: Tensor, group: Group) -> Tensor:
     """Sum a tensor of the same shape over all processes, with gradient."""
-    return value if world_size() == 1 else _Sum.apply(value)
+    return value if group is None else _Sum.apply(value, group)
 
 
-def gather_rows(rows: Tensor, total: int) -> Tensor:
+def gather_rows(rows: Tensor, total: int, group: Group) -> Tensor:
     """Collect the parts `own_part(total)` of all processes, in order, with gradient.
 
     Shapes: [n, …] → [total, …].
     """
-    return rows if world_size() == 1 else _Gather.apply(rows, total)
+    return rows if group is None else _Gather.apply(rows, total, group)
 
 
 def exchange_rows(
-    rows: Tensor, chosen: Tensor, sent: Sequence[int], received: Sequence[int]
+    rows: Tensor, chosen: Tensor, sent: Sequence[int], received: Sequence[int], group: Group
 ) -> Tensor:
     """Send rows to other processes and receive theirs, with gradient.
 
@@ -114,78 +110,79 @@ def exchange_rows(
         chosen: Indices of the rows to send, process by process; a row may go to several.
         sent: Number of rows for each process.
         received: Number of rows from each process.
+        group: The processes.
 
     Returns:
         [Σ received, D], ordered by sender.
     """
-    return _Exchange.apply(rows, chosen, list(sent), list(received))
+    return _Exchange.apply(rows, chosen, list(sent), list(received), group)
 
 
-def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
+def sum_gradients(parameters: Iterable[nn.Parameter], group: Group) -> None:
     """Replace every gradient by its sum over the processes.
 
     A parameter without a gradient on all processes keeps none, so that optimizers skip it.
     """
-    if world_size() == 1:
+    if group is None:
         return
     wanted = [parameter for parameter in parameters if parameter.requires_grad]
     if not wanted:
         return
     # On the CPU: a GPU would make the host wait.
-    present = any_process(*(parameter.grad is not None for parameter in wanted))
+    present = any_process(*(parameter.grad is not None for parameter in wanted), group=group)
     chosen = [p for p, there in zip(wanted, present, strict=True) if there]
     by_type: dict[torch.dtype, list[nn.Parameter]] = {}
     for parameter in chosen:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
         by_type.setdefault(parameter.dtype, []).append(parameter)
-    for group in by_type.values():
-        grads = [p.grad for p in group if p.grad is not None]
-        flat = _all_reduce(torch.cat([grad.flatten() for grad in grads]), "gradients")
+    for alike in by_type.values():
+        grads = [p.grad for p in alike if p.grad is not None]
+        flat = _all_reduce(torch.cat([grad.flatten() for grad in grads]), "gradients", group)
         for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
             grad.copy_(part.view_as(grad))
 
 
 @torch.no_grad()
-def copy_from_first(modules: Iterable[nn.Module]) -> None:
+def copy_from_first(modules: Iterable[nn.Module], group: Group) -> None:
     """Give the networks of all processes the parameters and buffers of process 0."""
-    if world_size() == 1:
+    if group is None:
         return
     for module in modules:
         for value in (*module.parameters(), *module.buffers()):
             whole = value.detach().contiguous()
-            dist.broadcast(whole, 0)
+            dist.broadcast(whole, dist.get_global_rank(group, 0), group)
             value.copy_(whole)
 
 
-def from_first(value: Any) -> Any:
+def from_first(value: Any, group: Group) -> Any:
     """Return what process 0 passes; what the others pass is ignored."""
-    if world_size() == 1:
+    if group is None:
         return value
     box = [value]
-    dist.broadcast_object_list(box, 0)
+    dist.broadcast_object_list(box, dist.get_global_rank(group, 0), group)
     return box[0]
 
 
-def from_all(value: Any) -> list[Any]:
+def from_all(value: Any, group: Group) -> list[Any]:
     """Return what every process passes, in their order."""
-    box = [value] * world_size()
-    if world_size() > 1:
-        dist.all_gather_object(box, value)
+    box = [value] * world_size(group)
+    if group is not None:
+        dist.all_gather_object(box, value, group)
     return box
 
 
-def wait_for_first() -> None:
+def wait_for_first(group: Group) -> None:
     """Wait until process 0 has got here, for instance has written a file."""
-    from_first(None)
+    from_first(None, group)
 
 
-def any_process(*flags: bool) -> list[bool]:
+def any_process(*flags: bool, group: Group) -> list[bool]:
     """Return for each flag whether it is true on any process."""
-    if world_size() == 1:
+    if group is None:
         return list(flags)
     box = torch.tensor(flags, dtype=torch.uint8)
-    dist.all_reduce(box, dist.ReduceOp.MAX)
+    dist.all_reduce(box, dist.ReduceOp.MAX, group)
     return [bool(flag) for flag in box]
 
 
@@ -196,62 +193,66 @@ def leave() -> None:
 
 
 @torch.compiler.disable
-def _all_reduce(value: Tensor, kind: str) -> Tensor:
+def _all_reduce(value: Tensor, kind: str, group: Group) -> Tensor:
     """Sum a contiguous tensor in place."""
-    size = world_size()
+    size = world_size(group)
     TRAFFIC.add(kind, value, 2 * (size - 1) / size)
-    dist.all_reduce(value)
+    dist.all_reduce(value, group=group)
     return value
 
 
 class _Sum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, value: Tensor) -> Tensor:
-        return _all_reduce(value.clone(memory_format=torch.contiguous_format), "sums")
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return _all_reduce(grad.clone(memory_format=torch.contiguous_format), "sums")
-
-
-class _Gather(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, total: int) -> Tensor:
-        # Parts may differ in size, which gathering in gloo does not support: sum with zeros.
-        gathered = rows.new_zeros(total, *rows.shape[1:])
-        gathered[own_part(total)] = rows
-        return _all_reduce(gathered, "features")
+    def forward(ctx: Any, value: Tensor, group: Group) -> Tensor:
+        ctx.group = group
+        return _all_reduce(value.clone(memory_format=torch.contiguous_format), "sums", group)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        grad = _all_reduce(grad.clone(memory_format=torch.contiguous_format), "features")
-        return grad[own_part(len(grad))], None
+        grad = grad.clone(memory_format=torch.contiguous_format)
+        return _all_reduce(grad, "sums", ctx.group), None
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, total: int, group: Group) -> Tensor:
+        ctx.group = group
+        # Parts may differ in size, which gathering in gloo does not support: sum with zeros.
+        gathered = rows.new_zeros(total, *rows.shape[1:])
+        gathered[own_part(total, group)] = rows
+        return _all_reduce(gathered, "features", group)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        grad = grad.clone(memory_format=torch.contiguous_format)
+        grad = _all_reduce(grad, "features", ctx.group)
+        return grad[own_part(len(grad), ctx.group)], None, None
 
 
 class _Exchange(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, rows: Tensor, chosen: Tensor, sent: list[int], received: list[int]
+        ctx: Any, rows: Tensor, chosen: Tensor, sent: list[int], received: list[int], group: Group
     ) -> Tensor:
         ctx.save_for_backward(chosen)
-        ctx.count, ctx.sent, ctx.received = len(rows), sent, received
-        return _all_to_all(rows.index_select(0, chosen), sent, received)
+        ctx.count, ctx.sent, ctx.received, ctx.group = len(rows), sent, received, group
+        return _all_to_all(rows.index_select(0, chosen), sent, received, group)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
         (chosen,) = ctx.saved_tensors
-        back = _all_to_all(grad.contiguous(), ctx.received, ctx.sent)
+        back = _all_to_all(grad.contiguous(), ctx.received, ctx.sent, ctx.group)
         result = grad.new_zeros(ctx.count, *grad.shape[1:])
-        return result.index_add_(0, chosen, back), None, None, None
+        return result.index_add_(0, chosen, back), None, None, None, None
 
 
 @torch.compiler.disable
-def _all_to_all(rows: Tensor, sent: list[int], received: list[int]) -> Tensor:
+def _all_to_all(rows: Tensor, sent: list[int], received: list[int], group: Group) -> Tensor:
     result = rows.new_empty(sum(received), *rows.shape[1:])
-    abroad = sum(sent) - sent[rank()]
+    abroad = sum(sent) - sent[rank(group)]
     TRAFFIC.add("coefficients", rows, abroad / max(1, len(rows)))
-    dist.all_to_all_single(result, rows, received, sent)
+    dist.all_to_all_single(result, rows, received, sent, group=group)
     return result

@@ -8,8 +8,9 @@ from torch.nn import functional as F
 from torch_geometric.data import Data
 
 from gcahng.graph.dense.pair_functions import endpoint_product
-from gcahng.graph.dense.pairs import Pairs, complete_edges, own_pairs, unordered_pairs
+from gcahng.graph.dense.pairs import Pairs, complete_edges, own_pairs
 from gcahng.graph.precision import full_precision
+from gcahng.processes import Group
 
 
 @full_precision
@@ -123,10 +124,10 @@ class PairGraph:
     y: Tensor
 
 
-def pair_graph(embeddings: Tensor, labels: Tensor, share: bool = True) -> PairGraph:
+def pair_graph(embeddings: Tensor, labels: Tensor, group: Group = None) -> PairGraph:
     """Build the graph of `batch_graph` for the dense path, each unordered pair stored once.
 
-    With several processes, each has all nodes and, if `share`, only its own part of the pairs.
+    Each process of a `group` has all nodes and only its own part of the pairs.
 
     Other arguments and errors as `batch_graph`.
 
@@ -136,7 +137,7 @@ def pair_graph(embeddings: Tensor, labels: Tensor, share: bool = True) -> PairGr
         (torch.Size([10, 2]), torch.Size([4, 4, 2]))
     """
     _check_nodes(embeddings, labels)
-    pairs = (own_pairs if share else unordered_pairs)(embeddings.size(0), embeddings.device)
+    pairs = own_pairs(embeddings.size(0), embeddings.device, group)
     vectors = correlation_vectors(embeddings)
     return PairGraph(embeddings, pairs, endpoint_product(vectors, pairs), labels)
 

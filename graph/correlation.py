@@ -14,6 +14,7 @@ from gcahng.graph.batch_graph import PairGraph, batch_graph, check_batch_graph, 
 from gcahng.graph.convs import Layer, build_conv
 from gcahng.graph.dense.pair_functions import pair_standardize
 from gcahng.graph.dense.pairs import Pairs
+from gcahng.processes import Group
 
 
 @dataclass(frozen=True)
@@ -150,13 +151,21 @@ class CorrelationNetwork(nn.Module):
             coefficients = coefficients.detach()
         return Correlation(coefficients, pairs, features, x, edge_attr, self.class_head)
 
-    def build_graph(self, embeddings: Tensor, labels: Tensor) -> Data | PairGraph:
-        """Build the graph of the fastest path that this network supports in its current mode."""
+    def build_graph(
+        self, embeddings: Tensor, labels: Tensor, group: Group = None
+    ) -> Data | PairGraph:
+        """Build the graph of the fastest path that this network supports in its current mode.
+
+        Args:
+            embeddings: [B, D].
+            labels: [B].
+            group: Processes that share the graph, where the layers allow it.
+        """
         if not all(hasattr(layer, "pair_nodes") for layer in self.layers):
             return batch_graph(embeddings, labels)
         # Separated pairs cannot be shared: how many rows they need is known only in the layer.
         separates = any(getattr(layer, "separates_pairs", False) for layer in self.layers)
-        return pair_graph(embeddings, labels, share=not separates)
+        return pair_graph(embeddings, labels, None if separates else group)
 
     def _on_edges(self, graph: Data) -> tuple[Tensor, Tensor, Tensor]:
         x, edge_attr = self.projection(graph.x), graph.edge_attr

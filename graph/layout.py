@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gcahng.processes import Group
+
 
 @dataclass(frozen=True)
 class BatchLayout:
@@ -14,6 +16,7 @@ class BatchLayout:
         order: [B] index in the batch of the sample that becomes node i.
         classes: [S] label of each sampled class, in order of first appearance.
         samples_per_class: P, so that B = S·P.
+        group: The processes that share the graph of this batch; None: this process alone.
 
     Example:
         >>> layout = batch_layout(torch.tensor([5, 5, 9, 9]))
@@ -28,6 +31,7 @@ class BatchLayout:
     order: Tensor
     classes: Tensor
     samples_per_class: int
+    group: Group = None
 
     @property
     def num_sampled(self) -> int:
@@ -60,14 +64,16 @@ class BatchLayout:
             self.order.to(device, non_blocking=True),
             self.classes.to(device, non_blocking=True),
             self.samples_per_class,
+            self.group,
         )
 
 
-def batch_layout(labels: Tensor) -> BatchLayout:
+def batch_layout(labels: Tensor, group: Group = None) -> BatchLayout:
     """Compute the slot-major order of a class-balanced batch given in any order.
 
     Args:
         labels: [B] integer class labels; S ≥ 2 distinct classes with P ≥ 2 samples each.
+        group: Processes that all have this batch and share its graph; None: this process alone.
 
     Raises:
         ValueError: If the batch is not class-balanced; the message lists the counts.
@@ -97,4 +103,4 @@ def batch_layout(labels: Tensor) -> BatchLayout:
     by_class = torch.argsort(inverse, stable=True).view(-1, samples)
     # Sort classes by first appearance, so that a slot-major batch stays in order.
     by_class = by_class[by_class[:, 0].argsort()]
-    return BatchLayout(by_class.t().reshape(-1), labels[by_class[:, 0]].long(), samples)
+    return BatchLayout(by_class.t().reshape(-1), labels[by_class[:, 0]].long(), samples, group)

@@ -5,14 +5,13 @@ turn, so that a machine that slows down affects both equally.
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
 import torch
 from torch import distributed as dist
 
-from gcahng.benchmark.measure import CPU, Times, Work, peak_mib, time_once
+from gcahng.benchmark.measure import CPU, Work, peak_mib, time_once
 from gcahng.benchmark.workers import Job, work
 from gcahng.benchmark.workloads import (
     SMALL,
@@ -22,7 +21,7 @@ from gcahng.benchmark.workloads import (
     hard_negatives,
     training_step,
 )
-from gcahng.processes import TRAFFIC, alone, rank, world_size
+from gcahng.processes import TRAFFIC, Group, all_processes, rank
 
 _graph_part = partial(hard_negatives, keep_gradients=False)
 # What the table calls each part, and what it computes.
@@ -32,7 +31,7 @@ PARTS: dict[str, tuple[Callable[..., Work], str]] = {
     "graph part, low": (_graph_part, "low"),
     STEP: (training_step, "balanced"),
 }
-WAYS = ("alone", "together")
+ALONE, TOGETHER = "alone", "together"
 
 
 def measure(job: Job) -> dict[str, Any]:
@@ -49,58 +48,50 @@ def measure(job: Job) -> dict[str, Any]:
         for name, shape in shapes.items()
     }
     variant = Variant("", "off")
-    together = exact_losses(SMALL, variant)
-    with alone():
-        return {
-            "rows": rows,
-            "losses": {"alone": exact_losses(SMALL, variant), "together": together},
-        }
+    losses = {
+        ALONE: exact_losses(SMALL, variant),
+        TOGETHER: exact_losses(SMALL, variant, all_processes()),
+    }
+    return {"rows": rows, "losses": losses}
 
 
 def _measure(shape: Shape, part: str, repetitions: int) -> dict[str, Any]:
     make, memory = PARTS[part]
     # Two sets of networks: each way of computing changes the weights of its own.
     variant = Variant(part, "off", memory=memory)
-    works = {name: make(shape, variant, CPU) for name in _ways()}
+    groups = _groups()
+    works = {name: make(shape, variant, CPU, group=group) for name, group in groups.items()}
     found: dict[str, Any] = {name: {"seconds": [], "cpu": []} for name in works}
     for repetition in range(repetitions + 1):
-        for name in WAYS:
+        for name in (ALONE, TOGETHER):
             _wait_for_all()
             if name not in works:
                 continue
             TRAFFIC.clear()
-            times = _time(works[name], name)
+            # All processes have the same random numbers, as they have in a training.
+            torch.manual_seed(0)
+            times = time_once(works[name])
             if repetition:  # the first is the warm-up
                 found[name]["seconds"].append(times.seconds)
                 found[name]["cpu"].append(times.cpu)
     found["bytes"], found["exchanges"] = dict(TRAFFIC.bytes), TRAFFIC.exchanges
     if make is _graph_part:
-        for name in works:
-            with _way(name):
-                found[name]["mib"] = peak_mib(hard_negatives(shape, variant, CPU), CPU)
+        for name, group in groups.items():
+            run = hard_negatives(shape, variant, CPU, group=group)
+            found[name]["mib"] = peak_mib(run, CPU)
     return found
 
 
-def _ways() -> list[str]:
-    """The ways of computing that this process takes part in."""
-    first = ["alone"] if rank() == 0 else []
-    return [*first, "together"] if world_size() > 1 else first
-
-
-def _way(name: str) -> AbstractContextManager[None]:
-    return alone() if name == "alone" else nullcontext()
+def _groups() -> dict[str, Group]:
+    """The ways of computing that this process takes part in, and with whom."""
+    group = all_processes()
+    first: dict[str, Group] = {ALONE: None} if rank(group) == 0 else {}
+    return first if group is None else {**first, TOGETHER: group}
 
 
 def _wait_for_all() -> None:
-    if world_size() > 1:
-        dist.barrier()
-
-
-def _time(run: Work, name: str) -> Times:
-    # All processes have the same random numbers, as they have in a training.
-    torch.manual_seed(0)
-    with _way(name):
-        return time_once(run)
+    if (group := all_processes()) is not None:
+        dist.barrier(group)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from torch import distributed as dist
 from gcahng.benchmark.measure import time_once
 from gcahng.benchmark.workers import Job, work
 from gcahng.benchmark.workloads import Shape, Variant, build_generator, hard_negatives
-from gcahng.processes import world_size
+from gcahng.processes import all_processes
 from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
 
 WARM_UP_CLASSES = 4
@@ -21,18 +21,18 @@ def measure(job: Job) -> dict[str, Any]:
         Wall-clock and CPU seconds of each repetition, and by how many MiB the first one raises the
         memory of this process (of a GPU: the memory allocated on it).
     """
-    device, shape = torch.device(job["device"]), Shape(**job["shape"])
+    device, shape, group = torch.device(job["device"]), Shape(**job["shape"]), all_processes()
     variant = Variant("", "off", memory=job["memory"])
     generator = build_generator(shape, variant, device)
     # Load libraries and allocate the gradients.
     small = Shape(WARM_UP_CLASSES, 2, shape.dim, shape.layers, shape.heads)
-    hard_negatives(small, variant, device, generator=generator)()
-    run = hard_negatives(shape, variant, device, generator=generator)
+    hard_negatives(small, variant, device, generator=generator, group=group)()
+    run = hard_negatives(shape, variant, device, generator=generator, group=group)
     found: dict[str, Any] = {"seconds": [], "cpu": []}
     for repetition in range(job["repetitions"]):
         torch.manual_seed(0)
-        if world_size() > 1:
-            dist.barrier()
+        if group is not None:
+            dist.barrier(group)
         reset_peak_memory(device)
         before = peak_memory_mib(device)
         times = time_once(run, device)

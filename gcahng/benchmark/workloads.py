@@ -12,8 +12,9 @@ from torch.optim import AdamW
 
 from gcahng.benchmark.measure import Work
 from gcahng.generators import HardNegativeGenerator, NegativeGenerator
+from gcahng.graph import batch_layout
 from gcahng.losses import NPairLoss
-from gcahng.processes import own_part
+from gcahng.processes import Group, own_part
 from gcahng.training.step import Optimizers, TrainingStep
 
 
@@ -167,12 +168,13 @@ def hard_negatives(
     device: torch.device,
     keep_gradients: bool = True,
     generator: HardNegativeGenerator | None = None,
+    group: Group = None,
 ) -> Work:
     """Forward and backward of both generator passes on a fixed batch.
 
     `keep_gradients` keeps the gradients of the parameters allocated, so that the peak memory does
     not depend on when they are made. A training does not keep them, which is faster. The default
-    generator is that of the variant.
+    generator is that of the variant. The processes of a `group` share the graph.
     """
     generator = generator or build_generator(shape, variant, device)
     embeddings = torch.randn(shape.nodes, shape.dim, device=device)
@@ -182,7 +184,7 @@ def hard_negatives(
 
     def run() -> None:
         generator.zero_grad(set_to_none=not keep_gradients)
-        differentiate(generator, embeddings, labels, autocast)
+        differentiate(generator, embeddings, labels, autocast, group)
 
     return run
 
@@ -192,10 +194,12 @@ def differentiate(
     embeddings: Tensor,
     labels: Tensor,
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    group: Group = None,
 ) -> None:
     """Forward and backward of both generator passes, or of the one, as in a training step."""
+    layout = batch_layout(labels, group)
     with autocast():
-        made = generator(embeddings, labels)
+        made = generator(embeddings, labels, layout=layout)
     total, graph_pass = made.total, made.graph_pass
     del made
     if total.requires_grad:
@@ -204,31 +208,37 @@ def differentiate(
         return
     known: dict[str, Any] = {} if graph_pass is None else {"graph_pass": graph_pass}
     with autocast():
-        total = generator.generator_losses(embeddings.detach(), labels, **known).total
+        made = generator.generator_losses(embeddings.detach(), labels, layout=layout, **known)
+    total = made.total
+    del made
     trained = [p for p in generator.head_parameters() if p.requires_grad]
     total.backward(inputs=trained)
 
 
-def training_step(shape: Shape, variant: Variant, device: torch.device) -> Work:
+def training_step(
+    shape: Shape, variant: Variant, device: torch.device, group: Group = None
+) -> Work:
     """A whole training step with three optimizers; the embedder is a linear map of 32 inputs."""
     generator = build_generator(shape, variant, device)
     embedder = nn.Linear(32, shape.dim).to(device)
     parts = (embedder, generator.graph, generator.classifier)
     optimizers = Optimizers(*(AdamW(part.parameters(), lr=1e-4, fused=True) for part in parts))
-    step = TrainingStep(embedder, NPairLoss(), generator, optimizers)
+    step = TrainingStep(embedder, NPairLoss(), generator, optimizers, group=group)
     images = torch.randn(shape.nodes, 32, device=device)
     labels = torch.arange(shape.classes).repeat(shape.samples)
 
     def run() -> None:
-        step(images[own_part(len(labels))], labels)
+        step(images[own_part(len(labels), group)], labels)
 
     return run
 
 
-def exact_losses(shape: Shape, variant: Variant) -> list[float]:
+def exact_losses(shape: Shape, variant: Variant, group: Group = None) -> list[float]:
     """The losses of both passes in float64."""
     generator = build_generator(shape, variant, torch.device("cpu")).double()
     embeddings = torch.randn(shape.nodes, shape.dim, dtype=torch.float64)
     labels = torch.arange(shape.classes).repeat(shape.samples)
-    negatives = generator(embeddings, labels), generator.generator_losses(embeddings, labels)
-    return [loss.item() for result in negatives for loss in result.losses.values()]
+    layout = batch_layout(labels, group)
+    passes = generator, generator.generator_losses
+    made = [compute(embeddings, labels, layout=layout) for compute in passes]
+    return [loss.item() for result in made for loss in result.losses.values()]

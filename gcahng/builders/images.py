@@ -21,6 +21,7 @@ from gcahng.data import (
     check_findable,
     split_classes,
 )
+from gcahng.processes import Group
 
 # The name of a validation split that is part of a data set.
 OWN_VALIDATION = "val"
@@ -226,13 +227,14 @@ def _transform(config: ExperimentConfig, default: str, augment: bool) -> Any:
 
 
 def build_train_loader(
-    config: ExperimentConfig, dataset: ImageDataset
+    config: ExperimentConfig, dataset: ImageDataset, group: Group = None
 ) -> tuple[TrainLoader, ClassBalancedBatchSampler]:
     """Load class-balanced batches in slot-major order.
 
     Args:
         config: Gives the batch, the seed and the number of loading processes.
         dataset: The training images.
+        group: Processes that each load a part of every batch; None: this one loads all.
 
     Returns:
         The loader and its sampler, whose `set_epoch` selects the batches of an epoch.
@@ -254,6 +256,7 @@ def build_train_loader(
     loader = TrainLoader(
         dataset,
         sampler,
+        group,
         num_workers=config.data.workers,
         pin_memory=torch.cuda.is_available(),
     )

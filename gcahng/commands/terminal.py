@@ -14,8 +14,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-console = Console()
-errors = Console(stderr=True)
+# Text of users, such as `embedder.freeze=[bn]`, is not markup.
+console = Console(markup=False)
+errors = Console(stderr=True, markup=False)
 if not console.is_terminal:
     # Without a terminal, rich assumes 80 columns, too few for the tables of results.
     console.width = 120
@@ -88,7 +89,7 @@ def training_display(
 ) -> Iterator[TerminalDisplay]:
     """Show the progress of a training within the block; arguments as of `TerminalDisplay`."""
     progress = Progress(
-        TextColumn("[bold]{task.fields[title]}"),
+        TextColumn("{task.fields[title]}", style="bold", markup=False),
         BarColumn(bar_width=8),
         TextColumn("{task.description}"),
         TimeRemainingColumn(compact=True),

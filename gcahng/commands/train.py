@@ -199,10 +199,10 @@ def _train_and_report(
     config: "ExperimentConfig", folder: "RunFolder", new: bool, report: bool
 ) -> None:
     """Train to the end in a locked folder, by one process or by several, and report."""
-    from gcahng.processes import alone, leave
+    from gcahng.processes import leave
     from gcahng.runs.claim import keep_claim
     from gcahng.runs.lock import exclusive_lock
-    from gcahng.training.fabric import build_fabric, check_same_training
+    from gcahng.training.fabric import build_fabric, check_same_training, group_of
     from gcahng.training.launch import start_others
     from gcahng.training.place import is_first
     from gcahng.training.trainer import Trainer
@@ -220,8 +220,9 @@ def _train_and_report(
         stack.enter_context(start_others(config.fabric))
         display = stack.enter_context(_display(config, first))
         fabric = build_fabric(config, folder)
-        stack.enter_context(Watchdog())
-        check_same_training(config, folder, continues)
+        group = group_of(fabric)
+        stack.enter_context(Watchdog(group))
+        check_same_training(config, folder, continues, group)
         trainer = Trainer.set_up(config, folder, display, fabric=fabric, pretrained=not continues)
         if continues:
             trainer.resume()
@@ -230,8 +231,7 @@ def _train_and_report(
             _note_before(trainer)
         trainer.fit()
         if first and report:
-            with alone():
-                _report(trainer)
+            _report(trainer)
         leave()
     if first:
         _show(config, folder)

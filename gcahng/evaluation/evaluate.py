@@ -14,7 +14,7 @@ from gcahng.evaluation.clustering import clustering_figures
 from gcahng.evaluation.ranking import rankable
 from gcahng.evaluation.retrieval import retrieval_metrics
 from gcahng.models.torch_state import usual_torch_state
-from gcahng.processes import gather_rows, own_part, world_size
+from gcahng.processes import Group, gather_rows, own_part, world_size
 
 BATCH_SIZE = 256
 
@@ -63,19 +63,20 @@ def embed(
 def embed_together(
     embedder: nn.Module,
     dataset: ImageDataset,
+    group: Group,
     *,
     workers: int = 0,
     progress: Progress | None = None,
 ) -> Tensor:
-    """Embed a data set by all processes, each a part; the embeddings `[N, D]` on all of them.
+    """Embed a data set by the processes of a group, each a part; `[N, D]` on all of them.
 
-    Arguments as `embed`.
+    Other arguments as `embed`.
     """
     total = len(dataset)
-    if not 1 < world_size() <= total:
+    if not 1 < world_size(group) <= total:
         return embed(embedder, dataset, workers=workers, progress=progress)
-    part = Subset(dataset, range(total)[own_part(total)])
-    return gather_rows(embed(embedder, part, workers=workers, progress=progress), total)
+    part = Subset(dataset, range(total)[own_part(total, group)])
+    return gather_rows(embed(embedder, part, workers=workers, progress=progress), total, group)
 
 
 def retrieval_figures(

@@ -134,7 +134,8 @@ class NegativeGenerator(nn.Module, ABC):
         Args:
             embeddings: [B, D], with gradient.
             labels: [B] integers in [0, num_classes), class-balanced.
-            layout: `batch_layout(labels)` if already computed; saves a GPU synchronisation.
+            layout: `batch_layout(labels)` if already computed, which saves a GPU synchronisation;
+                `batch_layout(labels, group)` for processes that share one graph.
             draws: [P, P-1] scalars in (0, 1) for folding candidates; random if None.
 
         Raises:

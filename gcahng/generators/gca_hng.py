@@ -49,7 +49,8 @@ class HardNegativeGenerator(NegativeGenerator):
 
     and `generator.hardness.end_epoch()` after each epoch. `gcahng.training.step.TrainingStep`
     implements this in the published order. The batch must be class-balanced (S ≥ 2 classes with
-    P ≥ 2 samples each), in any order.
+    P ≥ 2 samples each), in any order. Processes share one graph, and each computes its part of the
+    losses, only if all have the whole batch and pass `layout=batch_layout(labels, group)`.
 
     With `passes="one"` the graph runs once. The first backward pass then trains the embedder alone.
     `generator_losses(embeddings, labels, graph_pass=negatives.graph_pass)` rates the same negatives
@@ -190,8 +191,7 @@ class HardNegativeGenerator(NegativeGenerator):
             nodes, layout, detach_coefficients=not once, on_class_features=add_node_ce
         )
         attached, pairs = correlation.coefficients, correlation.pairs
-        # Free the remaining outputs.
-        del correlation
+        del correlation  # frees the remaining outputs
         coefficients, draws = attached.detach(), draw_fold_scalars(slots, draws)
         negatives, own = self._mix(slots, coefficients, pairs, draws), own_anchors(pairs)
         losses |= self._linear_ce(slots, layout)
@@ -241,8 +241,7 @@ class HardNegativeGenerator(NegativeGenerator):
         if graph_pass is None:
             correlation = self._correlate(slots, layout)
             coefficients, pairs = correlation.coefficients, correlation.pairs
-            # Free the remaining outputs before backward.
-            del correlation
+            del correlation  # frees the remaining outputs before backward
         else:
             coefficients, pairs, draws, node_ce = graph_pass.take()
         negatives, own = self._mix(slots, coefficients, pairs, draws), own_anchors(pairs)
@@ -285,7 +284,7 @@ class HardNegativeGenerator(NegativeGenerator):
         if self.path == "sparse":
             graph = batch_graph(nodes, layout.labels)
         else:
-            graph = self.graph.build_graph(nodes, layout.labels)
+            graph = self.graph.build_graph(nodes, layout.labels, layout.group)
         return self.graph(graph, **settings)
 
     def _mix(

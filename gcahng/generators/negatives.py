@@ -56,7 +56,7 @@ class HardNegatives:
         """The negatives [P, S, S, D] of the whole batch; every process has to call this."""
         if self.own is None or self.negatives is None:
             return self.negatives
-        whole = gather_rows(self.negatives, self.own.total)
+        whole = gather_rows(self.negatives, self.own.total, self.own.group)
         return whole.view(*self.slots.shape[:2], *whole.shape[1:])
 
     @property

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import torch
 
-from gcahng.processes import from_first
+from gcahng.processes import Group, from_first
 
 T = TypeVar("T")
 
@@ -61,9 +61,9 @@ class WorkClock:
         if self.work_seconds is not None:
             self.work_seconds += self._work() - work
 
-    def follow_first(self) -> None:
+    def follow_first(self, group: Group) -> None:
         """Take over the times of process 0, so that all agree when the time is up."""
-        self.seconds, self.work_seconds = from_first((self.seconds, self.work_seconds))
+        self.seconds, self.work_seconds = from_first((self.seconds, self.work_seconds), group)
 
     def state(self) -> dict[str, float]:
         """The sums, for the history and a checkpoint; without work that was not measured."""

@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from gcahng.generators import HardNegativeGenerator, HardNegatives, NegativeGenerator
 from gcahng.graph import BatchLayout
 from gcahng.graph.dense.pairs import Pairs
-from gcahng.processes import world_size
+from gcahng.processes import Group, world_size
 
 Autocast = Callable[[], AbstractContextManager[Any]]
 Pass = Callable[..., HardNegatives]
@@ -19,7 +19,9 @@ Pass = Callable[..., HardNegatives]
 WARM_UP = 3
 
 
-def check_replay(generator: NegativeGenerator | None, device: torch.device) -> None:
+def check_replay(
+    generator: NegativeGenerator | None, device: torch.device, group: Group = None
+) -> None:
     """Raise if a training cannot replay its generator's passes.
 
     Raises:
@@ -40,8 +42,8 @@ def check_replay(generator: NegativeGenerator | None, device: torch.device) -> N
         )
     if generator.passes == "one":
         raise ValueError("fabric.cuda_graphs: expected generator.passes two, got one")
-    if world_size() > 1:
-        raise ValueError(f"fabric.cuda_graphs: expected one process, got {world_size()}")
+    if group is not None:
+        raise ValueError(f"fabric.cuda_graphs: expected one process, got {world_size(group)}")
 
 
 class ReplayedPass:

@@ -12,13 +12,18 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from gcahng.graph.dense.memory import autocast_state
 from gcahng.models import Embedder
-from gcahng.processes import gather_rows, rank, world_size
+from gcahng.processes import Group, gather_rows, rank, world_size
 
 Finish = Callable[[], None]
 
 
 def embed_batch(
-    embedder: nn.Module, images: Tensor, total: int, chunk: int | None = None, number: int = 0
+    embedder: nn.Module,
+    images: Tensor,
+    total: int,
+    chunk: int | None = None,
+    number: int = 0,
+    group: Group = None,
 ) -> tuple[Tensor, Finish]:
     """Embed a batch, of which each process has a part: [n, …] → [total, D] on all of them.
 
@@ -35,23 +40,26 @@ def embed_batch(
         embedder: Has a `backbone` and a `head`, or is any module.
         images: The own part of the batch.
         total: B, the number of images of all processes.
-        chunk: The most images that the backbone takes at a time; None: all.
+        chunk: The most images that the backbone takes at a time; None: all. If processes have
+            different numbers of images, 1 counts as 2.
         number: Of the step; with several processes it seeds the backbone's dropout.
+        group: The processes that each have a part of the batch; None: this one has all of it.
 
     Returns:
         The embeddings, and a function to call after their backward pass.
     """
-    if world_size() == 1 and chunk is None:
+    if group is None and chunk is None:
         return embedder(images), _nothing
     backbone: Any = getattr(embedder, "backbone", embedder)
     head: Any = getattr(embedder, "head", nn.Identity())
     finish: Finish = _nothing
-    with _own_random_numbers(images.device, number):
+    with _own_random_numbers(images.device, number, group):
         if chunk is None:
             features = backbone(images)
         else:
-            features, finish = _in_chunks(backbone, images, _number_of_chunks(total, chunk))
-    return head(gather_rows(features, total)), finish
+            count = _number_of_chunks(total, chunk, world_size(group))
+            features, finish = _in_chunks(backbone, images, count)
+    return head(gather_rows(features, total, group)), finish
 
 
 def trains_statistics(backbone: nn.Module) -> bool:
@@ -75,9 +83,16 @@ def chunk_note(embedder: Embedder, chunk: int | None) -> str | None:
     )
 
 
-def _number_of_chunks(total: int, chunk: int) -> int:
-    """The same on every process, since layers may exchange statistics in each chunk."""
-    return ceil(ceil(total / world_size()) / chunk)
+def _number_of_chunks(total: int, chunk: int, processes: int) -> int:
+    """The same on every process, since layers may exchange statistics in each chunk.
+
+    No more than the process with the fewest images can fill: backbones may fail without any.
+
+    Example:
+        >>> _number_of_chunks(12, chunk=4, processes=2), _number_of_chunks(5, chunk=1, processes=2)
+        (2, 2)
+    """
+    return min(ceil(ceil(total / processes) / chunk), total // processes)
 
 
 def _in_chunks(backbone: nn.Module, images: Tensor, count: int) -> tuple[Tensor, Finish]:
@@ -132,12 +147,12 @@ def _random_numbers_from(
 
 
 @contextmanager
-def _own_random_numbers(device: torch.device, number: int) -> Iterator[None]:
+def _own_random_numbers(device: torch.device, number: int, group: Group) -> Iterator[None]:
     """Draw other random numbers on every process and in every step, none from the shared stream."""
-    if world_size() == 1:
+    if group is None:
         yield
         return
-    own = np.random.SeedSequence([torch.initial_seed(), number, rank()])
+    own = np.random.SeedSequence([torch.initial_seed(), number, rank(group)])
     seed = int(own.generate_state(1, np.uint64)[0]) >> 1
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.default_generator.manual_seed(seed)

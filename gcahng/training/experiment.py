@@ -22,8 +22,7 @@ from gcahng.config import ExperimentConfig
 from gcahng.data import ClassBalancedBatchSampler, ImageDataset, TrainLoader
 from gcahng.generators import NegativeGenerator
 from gcahng.models import Embedder
-from gcahng.models.batch_statistics import use_global_statistics
-from gcahng.processes import copy_from_first, world_size
+from gcahng.processes import Group, copy_from_first, world_size
 from gcahng.training.cuda_graph import Autocast, check_replay
 from gcahng.training.optimizers import Optimizers, build_optimizers, build_schedules
 from gcahng.training.step import Backward, TrainingStep
@@ -46,6 +45,7 @@ class Experiment:
         optimizers: Of these three.
         schedules: One learning-rate schedule for each optimizer, in the same order.
         average: The moving average of the embedder with `train.ema`, or None.
+        group: The processes that train together, or None.
     """
 
     config: ExperimentConfig
@@ -60,6 +60,7 @@ class Experiment:
     optimizers: Optimizers
     schedules: list[LRScheduler]
     average: AveragedModel | None = None
+    group: Group = None
 
     @property
     def evaluated(self) -> Embedder:
@@ -102,6 +103,7 @@ def build_experiment(
     *,
     pretrained: bool = True,
     splits: Splits | None = None,
+    group: Group = None,
 ) -> Experiment:
     """Build what an experiment's settings name, on one device.
 
@@ -112,6 +114,7 @@ def build_experiment(
         device: Where the networks go.
         pretrained: Whether to fetch pretrained weights; False where a checkpoint follows.
         splits: The images, where they are open already; by default opened here.
+        group: The processes that train together; None: this one alone.
 
     Raises:
         ValueError: If a setting does not fit the data or its component; the sentence begins with
@@ -119,28 +122,26 @@ def build_experiment(
     """
     splits = splits or build_splits(config)
     warm_start_split = build_warm_start_split(config)
-    loader, sampler = build_train_loader(config, splits.train)
+    loader, sampler = build_train_loader(config, splits.train, group)
     num_classes = splits.train.num_classes
     embedder = build_embedder(config, pretrained)
     loss = build_loss(config, num_classes)
     generator = build_generator(config, num_classes)
     check_effect(config, loss, generator)
     if config.fabric.cuda_graphs:
-        check_replay(generator, torch.device(device))
+        check_replay(generator, torch.device(device), group)
     for module in (embedder, loss, *([] if generator is None else [generator])):
         module.to(device, _dtype(config))
-    size = config.batch.classes * config.batch.samples
-    if world_size() > size:
-        raise ValueError(f"batch: {size} images cannot be shared by {world_size()} processes")
-    if world_size() > 1:
-        use_global_statistics(embedder.backbone)
-        copy_from_first(module for module in (embedder, loss, generator) if module is not None)
+    size, processes = config.batch.classes * config.batch.samples, world_size(group)
+    if processes > size:
+        raise ValueError(f"batch: {size} images cannot be shared by {processes} processes")
+    copy_from_first((module for module in (embedder, loss, generator) if module is not None), group)
     if config.fabric.channels_last:
         embedder.to(memory_format=torch.channels_last)
     if config.fabric.compile:
         # Chunks, several processes and cached features call backbone and head one by one.
         one_by_one = config.batch.chunk is not None or "backbone" in config.embedder.freeze
-        whole = world_size() == 1 and not one_by_one
+        whole = group is None and not one_by_one
         (embedder if whole else embedder.backbone).compile()
     # After the networks have reached their device: optimizers hold on to the parameters.
     optimizers = build_optimizers(config, embedder, loss, generator)
@@ -157,6 +158,7 @@ def build_experiment(
         optimizers,
         build_schedules(config, optimizers),
         _average(config.train.ema, embedder),
+        group,
     )
 
 
@@ -182,6 +184,7 @@ def build_step(
         autocast=autocast or nullcontext,
         chunk=config.batch.chunk,
         cuda_graphs=config.fabric.cuda_graphs,
+        group=experiment.group,
     )
 
 

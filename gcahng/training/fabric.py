@@ -12,7 +12,7 @@ from lightning_fabric.strategies import DDPStrategy
 
 from gcahng.config import ExperimentConfig, changed_experiment
 from gcahng.config.sections import FabricConfig
-from gcahng.processes import from_all
+from gcahng.processes import Group, all_processes, from_all
 from gcahng.reasons import first_line
 from gcahng.runs.folder import RunFolder
 from gcahng.training.loggers import build_loggers
@@ -55,24 +55,32 @@ def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:
     return fabric
 
 
+def group_of(fabric: Fabric) -> Group:
+    """Return the processes that a Fabric trains with, or None for one process."""
+    return all_processes() if fabric.world_size > 1 else None
+
+
 def use_device(device: torch.device) -> None:
     """Make a GPU the current one, which libraries use where none is named."""
     if device.type == "cuda":
         torch.cuda.set_device(device)
 
 
-def check_same_training(config: ExperimentConfig, folder: RunFolder, continues: bool) -> None:
+def check_same_training(
+    config: ExperimentConfig, folder: RunFolder, continues: bool, group: Group
+) -> None:
     """Check that all processes were started for the same training; all raise, or none.
 
     Args:
         config: The settings of this process.
         folder: Its run.
         continues: Whether it goes on from a checkpoint.
+        group: The processes.
 
     Raises:
         ValueError: If the settings, the run folders or the checkpoints differ.
     """
-    (first, *facts), *others = from_all((config, str(folder.path), continues))
+    (first, *facts), *others = from_all((config, str(folder.path), continues), group)
     changed = {key for other, *_ in others for key in changed_experiment(first, other)}
     for index, name in enumerate(("--run", "--resume")):
         if any(other[index + 1] != facts[index] for other in others):

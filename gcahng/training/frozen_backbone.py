@@ -9,7 +9,7 @@ from gcahng.builders.blame import blame_setting
 from gcahng.config import data_root
 from gcahng.data import FeatureLoader, ImageDataset
 from gcahng.models import Embedder, ResidualHead, WhiteningHead
-from gcahng.processes import alone, copy_from_first
+from gcahng.processes import copy_from_first
 from gcahng.training.cache import settings_of
 from gcahng.training.cached_features import FeatureCache
 from gcahng.training.closed_form import ClosedForm, without_augmentation
@@ -63,11 +63,10 @@ def embed_once(experiment: Experiment, progress: Progress | None = None) -> Embe
     views = config.data.views if config.train.epochs else 0
     images = views * len(splits.train) + sum(map(len, plain.values()))
     # Of several processes one computes; the others wait for its files, or compute the same.
-    with alone():
-        cache = _cache(experiment, progress, images)
-        of_train = cache.features(splits.train, range(views))
-        evaluated = {name: cache.features(split, [None])[0] for name, split in plain.items()}
-    loader = FeatureLoader(splits.train, experiment.sampler, of_train)
+    cache = _cache(experiment, progress, images)
+    of_train = cache.features(splits.train, range(views))
+    evaluated = {name: cache.features(split, [None])[0] for name, split in plain.items()}
+    loader = FeatureLoader(splits.train, experiment.sampler, of_train, experiment.group)
     return EmbeddedOnce(loader, HeadOfEmbedder(experiment.embedder), evaluated)
 
 
@@ -82,12 +81,11 @@ def fit_head(experiment: Experiment, progress: Progress | None = None) -> None:
     head, train = experiment.embedder.fc, experiment.splits.train
     if not isinstance(head, ResidualHead):
         return
-    with alone():
-        images = without_augmentation(experiment.config, train)
-        (features,) = _cache(experiment, progress, len(images)).features(images, [None])
-        with blame_setting("embedder.head"):
-            head.fit(features)
-    copy_from_first([head])
+    images = without_augmentation(experiment.config, train)
+    (features,) = _cache(experiment, progress, len(images)).features(images, [None])
+    with blame_setting("embedder.head"):
+        head.fit(features)
+    copy_from_first([head], experiment.group)
 
 
 def whiten(experiment: Experiment, progress: Progress | None = None) -> ClosedForm | None:
@@ -105,11 +103,10 @@ def whiten(experiment: Experiment, progress: Progress | None = None) -> ClosedFo
     if not isinstance(embedder.fc, WhiteningHead):
         return None
     images = len(splits.train) + (0 if splits.validation is None else len(splits.validation))
-    with alone():
-        cache = _cache(experiment, progress, images)
-        form = ClosedForm(experiment.config, splits, lambda part: cache.features(part, [None])[0])
-        embedder.take_head(form.fit())
-    copy_from_first([embedder.fc])
+    cache = _cache(experiment, progress, images)
+    form = ClosedForm(experiment.config, splits, lambda part: cache.features(part, [None])[0])
+    embedder.take_head(form.fit())
+    copy_from_first([embedder.fc], experiment.group)
     return form
 
 

@@ -4,7 +4,7 @@ import time
 from contextlib import ExitStack
 from types import TracebackType
 
-from gcahng.processes import any_process
+from gcahng.processes import Group, any_process
 from gcahng.runs.stopping import CONTINUE, INTERRUPTED, Stopped, heed_signals
 
 
@@ -19,12 +19,14 @@ class Interruption:
 
     Args:
         save_minutes: Minutes between two checkpoints within an epoch; None: none.
+        group: The processes that train together; None: this one alone.
 
     Attributes:
         status: The exit status that the signals ask for, as far as `ask` has reported them.
     """
 
-    def __init__(self, save_minutes: float | None) -> None:
+    def __init__(self, save_minutes: float | None, group: Group = None) -> None:
+        self._group = group
         self._period = None if save_minutes is None else 60 * save_minutes
         self._saved = time.monotonic()
         self._received: set[int] = set()
@@ -47,9 +49,8 @@ class Interruption:
         """Return whether to save now, and whether to stop afterwards; all processes must ask."""
         due = self._period is not None and time.monotonic() - self._saved >= self._period
         received = bool(self._received)
-        save, stop, interrupted = any_process(
-            due or received, received, INTERRUPTED in self._received
-        )
+        flags = (due or received, received, INTERRUPTED in self._received)
+        save, stop, interrupted = any_process(*flags, group=self._group)
         if interrupted:
             self.status = INTERRUPTED
         if save:

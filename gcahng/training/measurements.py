@@ -94,7 +94,8 @@ class Measurements:
     def _embed(self, network: nn.Module, split: str) -> Tensor:
         workers = self.experiment.config.data.workers
         dataset = self._dataset(split)
-        return embed_together(network, dataset, workers=workers, progress=self.progress)
+        group = self.experiment.group
+        return embed_together(network, dataset, group, workers=workers, progress=self.progress)
 
     @torch.inference_mode()
     def _head(self, embedder: Embedder, features: Tensor) -> Tensor:
@@ -107,11 +108,11 @@ class Measurements:
         return torch.cat(embeddings)
 
     def _figures(self, embeddings: Tensor, split: str) -> dict[str, float]:
-        figures = {}
-        if rank() == 0:
+        figures, group = {}, self.experiment.group
+        if rank(group) == 0:
             dataset, config = self._dataset(split), self.experiment.config
             figures = retrieval_figures(embeddings, dataset, config)
-        return from_first(figures)
+        return from_first(figures, group)
 
     def _dataset(self, split: str) -> ImageDataset:
         dataset: ImageDataset = getattr(self.experiment.splits, split)

@@ -15,7 +15,6 @@ from torch.utils.data import default_collate
 from gcahng.builders.blame import blame_setting
 from gcahng.data import ImageDataset
 from gcahng.graph import batch_layout
-from gcahng.processes import alone
 from gcahng.reasons import first_line
 from gcahng.runs.checkpoint import random_states, restore_random_states
 from gcahng.runs.shared import write_shared_model
@@ -34,7 +33,7 @@ def rehearse(experiment: Experiment) -> None:
             change.
     """
     splits = experiment.splits
-    with alone(), _undisturbed(experiment):
+    with _undisturbed(experiment):
         for dataset in (splits.train, splits.validation, splits.test):
             if dataset is not None:
                 _embed_two(experiment, dataset)

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from gcahng.generators import HardNegatives, NegativeGenerator
 from gcahng.generators.graph_pass import GraphPass
 from gcahng.graph import BatchLayout, batch_layout
-from gcahng.processes import sum_gradients, sum_over_processes, world_size
+from gcahng.processes import Group, sum_gradients, sum_over_processes, world_size
 from gcahng.training.cuda_graph import Autocast, Pass, ReplayedPass
 from gcahng.training.embedding import Finish, embed_batch
 from gcahng.training.optimizers import Optimizers
@@ -40,8 +40,8 @@ class TrainingStep:
     the graph included; the graph once, last, with the sum of the gradients of J_gce and J_gen,
     clipped as one. Its BatchNorm statistics move once.
 
-    Several processes take one step together: each embeds its part of the images, features are
-    gathered, and the step is that of the whole batch (`gcahng.processes`).
+    The processes of a `group` take one step together: each embeds its part of the images, features
+    are gathered, and the step is that of the whole batch (`gcahng.processes`).
 
     Args:
         embedder: Images [B, …] → embeddings [B, D].
@@ -55,6 +55,7 @@ class TrainingStep:
             float32 in it.
         chunk: The most images that the backbone takes at a time (`embed_batch`); None: all.
         cuda_graphs: Replay the generator's passes as CUDA graphs (`ReplayedPass`).
+        group: The processes that train together; None: this one alone.
 
     Source: GCA-HNG (IJCV 2025), training procedure.
     """
@@ -71,6 +72,7 @@ class TrainingStep:
         autocast: Autocast = nullcontext,
         chunk: int | None = None,
         cuda_graphs: bool = False,
+        group: Group = None,
     ) -> None:
         if clip_by not in ("value", "norm"):
             raise ValueError(f"Expected 'clip_by' as value or norm (got {clip_by!r})")
@@ -78,7 +80,7 @@ class TrainingStep:
         self.optimizers = optimizers
         self.clip, self.clip_by = clip, clip_by
         self.backward, self.autocast = backward, autocast
-        self.chunk = chunk
+        self.chunk, self.group = chunk, group
         self.passes: tuple[Pass, Pass] | None = None
         if generator is not None and cuda_graphs:
             metric_pass = ReplayedPass(generator, "forward", autocast)
@@ -115,12 +117,12 @@ class TrainingStep:
         """
         needs_layout = self.generator is not None or self._loss_takes_layout
         # Found where the labels are, then copied to the device once.
-        layout = batch_layout(labels).to(images.device) if needs_layout else None
+        layout = batch_layout(labels, self.group).to(images.device) if needs_layout else None
         labels = labels.to(images.device, non_blocking=True)
         _zero(self.optimizers.embedder, self.optimizers.graph)
         with self.autocast():
             embeddings, finish = embed_batch(
-                self.embedder, images, len(labels), self.chunk, self.number
+                self.embedder, images, len(labels), self.chunk, self.number, self.group
             )
         if embeddings.dtype in (torch.bfloat16, torch.float16):
             embeddings = embeddings.float()
@@ -153,7 +155,7 @@ class TrainingStep:
         metric = self.metric_loss(embeddings, labels, **known)
         if metric.dim():
             raise ValueError(f"Expected the metric loss as a scalar (got {list(metric.shape)})")
-        metric = metric / world_size()
+        metric = metric / world_size(self.group)
         losses = {"metric": metric}
         total, graph_pass = metric, None
         if self.passes is not None:
@@ -165,7 +167,7 @@ class TrainingStep:
             if observe is not None:
                 # What an observer keeps must not keep the activations of the graph.
                 observe(replace(negatives, graph_pass=None))
-            share = _share(negatives)
+            share = self._share(negatives)
             losses |= {name: share * loss for name, loss in negatives.losses.items()}
             total = metric + share * negatives.total
             # Free the negatives before backward.
@@ -173,7 +175,7 @@ class TrainingStep:
         losses["total"] = total
         self.backward(total)
         finish()
-        losses = _sum_shares(losses)
+        losses = self._sum_shares(losses)
         losses["gradient"] = self._step(self.optimizers.embedder)
         if self.optimizers.graph is not None and graph_pass is None:
             losses["graph_gradient"] = self._step(self.optimizers.graph)
@@ -194,9 +196,9 @@ class TrainingStep:
         assert optimizers.graph is not None
         assert optimizers.classifier is not None
         _zero(optimizers.classifier)
-        classifier = generator.classifier_loss(embeddings, labels) / world_size()
+        classifier = generator.classifier_loss(embeddings, labels) / world_size(self.group)
         self.backward(classifier)
-        sum_gradients(_parameters(optimizers.classifier))
+        sum_gradients(_parameters(optimizers.classifier), self.group)
         optimizers.classifier.step()
 
         known: dict[str, Any] = {"draws": draws[1] if draws else None}
@@ -206,7 +208,7 @@ class TrainingStep:
             known = {"graph_pass": graph_pass}
         with self.autocast():
             generated = self.passes[1](embeddings, labels, layout=layout, **known)
-        share = _share(generated)
+        share = self._share(generated)
         losses = {
             "classifier": classifier,
             **{name: share * loss for name, loss in generated.losses.items()},
@@ -219,7 +221,7 @@ class TrainingStep:
             # The embedder has its gradient already.
             trained = [p for p in _parameters(optimizers.graph) if p.requires_grad]
             self.backward(losses["generator"], inputs=trained)
-        losses = _sum_shares(losses)
+        losses = self._sum_shares(losses)
         name = "generator_gradient" if graph_pass is None else "graph_gradient"
         losses[name] = self._step(optimizers.graph)
         return losses
@@ -227,7 +229,7 @@ class TrainingStep:
     def _step(self, optimizer: Optimizer) -> Tensor:
         """Clip the optimizer's gradients, step it, and return their norm before clipping."""
         owned = _parameters(optimizer)
-        sum_gradients(owned)
+        sum_gradients(owned, self.group)
         parameters = [p for p in owned if p.grad is not None]
         if not parameters:
             # Nothing was differentiated. Torch's norm of no gradients would be on the CPU.
@@ -241,22 +243,20 @@ class TrainingStep:
         optimizer.step()
         return norm
 
+    def _share(self, made: HardNegatives) -> float:
+        """What this process contributes of losses that are not split: 1/W."""
+        return 1.0 if made.own is not None else 1 / world_size(self.group)
 
-def _share(made: HardNegatives) -> float:
-    """What this process contributes of losses that are not split: 1/W."""
-    return 1.0 if made.own is not None else 1 / world_size()
-
-
-def _sum_shares(losses: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Losses of the whole batch, without gradient, from the shares of all processes."""
-    if world_size() == 1:
-        return {name: loss.detach() for name, loss in losses.items()}
-    values = torch.stack([loss.detach().double() for loss in losses.values()])
-    whole = sum_over_processes(values).unbind()
-    return {
-        name: value.to(loss.dtype)
-        for (name, loss), value in zip(losses.items(), whole, strict=True)
-    }
+    def _sum_shares(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Losses of the whole batch, without gradient, from the shares of all processes."""
+        if self.group is None:
+            return {name: loss.detach() for name, loss in losses.items()}
+        values = torch.stack([loss.detach().double() for loss in losses.values()])
+        whole = sum_over_processes(values, self.group).unbind()
+        return {
+            name: value.to(loss.dtype)
+            for (name, loss), value in zip(losses.items(), whole, strict=True)
+        }
 
 
 def _parameters(optimizer: Optimizer) -> list[nn.Parameter]:

@@ -9,6 +9,7 @@ from lightning_fabric import Fabric, seed_everything
 from gcahng.config import ExperimentConfig
 from gcahng.evaluation.engines import ranked_by
 from gcahng.generators import HardNegatives
+from gcahng.models.batch_statistics import use_global_statistics
 from gcahng.processes import copy_from_first, rank, wait_for_first
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import EvaluatedRun, LoadedRun
@@ -17,7 +18,7 @@ from gcahng.training.checkpoints import Checkpoints
 from gcahng.training.clock import WorkClock
 from gcahng.training.display import Display
 from gcahng.training.experiment import Experiment, build_experiment, build_step
-from gcahng.training.fabric import build_fabric
+from gcahng.training.fabric import build_fabric, group_of
 from gcahng.training.frozen_backbone import embed_once, fit_head, whiten
 from gcahng.training.hardness_log import hardness_row
 from gcahng.training.interruption import Interruption, TrainingStopped
@@ -47,7 +48,7 @@ class Trainer:
     def __init__(
         self, experiment: Experiment, fabric: Fabric, folder: RunFolder, display: Display
     ) -> None:
-        self.experiment, self.config = experiment, experiment.config
+        self.experiment, self.config, self.group = experiment, experiment.config, experiment.group
         self.fabric, self.folder, self.display = fabric, folder, display
         self.step = build_step(experiment, backward=fabric.backward, autocast=fabric.autocast)
         self.checkpoints = Checkpoints(experiment, folder)
@@ -81,7 +82,8 @@ class Trainer:
         if config.fabric.threads is not None:
             torch.set_num_threads(config.fabric.threads)
         seed_everything(config.seed, verbose=False)
-        experiment = build_experiment(config, fabric.device, pretrained=pretrained)
+        group = group_of(fabric)
+        experiment = build_experiment(config, fabric.device, pretrained=pretrained, group=group)
         rehearse(experiment)
         return cls(experiment, fabric, folder, display)
 
@@ -102,8 +104,10 @@ class Trainer:
                 self.begin()
             else:
                 self.embed_once()
+            # Not before the warm start, which each process computes alone.
+            use_global_statistics(self.experiment.embedder.backbone, self.group)
             reset_peak_memory(self.fabric.device)
-            with Interruption(self.config.train.save_minutes) as interruption:
+            with Interruption(self.config.train.save_minutes, self.group) as interruption:
                 while not self.is_over:
                     self.end_epoch(self.train_epoch(interruption))
                     if interruption.ask()[1]:
@@ -134,10 +138,10 @@ class Trainer:
         if untrained and closed_form is not None:
             # Nothing is chosen on the validation classes any more: learn from them as well.
             experiment.embedder.take_head(closed_form.fit_to_all())
-            copy_from_first([experiment.embedder.fc])
-        if rank() == 0:
+            copy_from_first([experiment.embedder.fc], self.group)
+        if rank(self.group) == 0:
             self.checkpoints.save(self.progress, improved=True)
-        wait_for_first()
+        wait_for_first(self.group)
 
     def embed_once(self) -> None:
         """Go on with features in place of images, if the backbone is frozen."""
@@ -171,7 +175,7 @@ class Trainer:
         self.progress.step, self.progress.losses = 0, {}
         losses = {f"loss/{name}": value for name, value in log.means().items()}
         self.progress.clock.stop()
-        self.progress.clock.follow_first()
+        self.progress.clock.follow_first(self.group)
         self.progress.peak_memory_mib = max(
             self.progress.peak_memory_mib, peak_memory_mib(self.fabric.device)
         )
@@ -188,13 +192,13 @@ class Trainer:
         self.progress.history.append(row)
         improved = self.progress.improves(row.get(self.selected_figure))
         self.measured.keep(self.progress.epoch, self.progress.best_epoch)
-        if rank() == 0:
+        if rank(self.group) == 0:
             self.fabric.log_dict(row, step=self.progress.epoch)
             self.folder.write_metrics(self.progress.history)
             if self.progress.hardness:
                 self.folder.write_hardness(self.progress.hardness)
             self.checkpoints.save(self.progress, improved)
-        wait_for_first()
+        wait_for_first(self.group)
         self.display.epoch(row, self.progress.best_value)
 
     def evaluate_for_selection(self) -> dict[str, float]:
@@ -227,7 +231,7 @@ class Trainer:
             **self.progress.clock.state(),
             "peak_memory_mib": self.progress.peak_memory_mib,
         }
-        if rank() == 0:
+        if rank(self.group) == 0:
             self.folder.write_results(results)
             log_results(self.fabric.loggers, results)
             write_shared_model(
@@ -237,8 +241,7 @@ class Trainer:
 
     def evaluated_run(self) -> EvaluatedRun:
         """The finished run as a report needs it: best model, test images and their embeddings."""
-        experiment = self.experiment
-        generator = experiment.generator
+        experiment, generator = self.experiment, self.experiment.generator
         run = LoadedRun(
             self.folder.best,
             experiment.saved_config,
@@ -287,10 +290,7 @@ class Trainer:
         self.experiment.embedder.train()
         self.progress.epoch = before + 1
         self.step.number = (self.progress.epoch << 32) + self.progress.step
-        log = LossLog(self.progress.epoch)
-        if interrupted:
-            log.restore(self.progress.losses)
-        return log
+        return LossLog(self.progress.epoch, self.progress.losses)
 
     def _save_or_stop(self, interruption: Interruption, step: int, log: LossLog) -> None:
         """Save within the epoch if it is time to, and stop if a signal asks for it."""
@@ -298,9 +298,9 @@ class Trainer:
         if save:
             self.progress.clock.stop()
             self.progress.step, self.progress.losses = step, log.state()
-            if rank() == 0:
+            if rank(self.group) == 0:
                 self.checkpoints.save_partial(self.progress)
-            wait_for_first()
+            wait_for_first(self.group)
             self.progress.clock.start()
         if stop:
             where = f"after step {step} of epoch {self.progress.epoch}, and saved"

@@ -17,7 +17,7 @@ from torch.utils.data import RandomSampler
 from gcahng.config import data_root
 from gcahng.data import ImageDataset, ImageLoader
 from gcahng.models.source_code import source_of
-from gcahng.processes import alone, copy_from_first
+from gcahng.processes import copy_from_first
 from gcahng.training.cache import (
     computed_by,
     identity_of,
@@ -50,17 +50,16 @@ def warm_start_embedder(experiment: Experiment, progress: Progress | None = None
     if "backbone" in config.embedder.freeze:
         embedder.thaw_backbone()
     # Of several processes one trains; the others wait for its cache, or train the same.
-    with alone():
-        warm_start(
-            embedder.backbone,
-            dataset,
-            seed=config.seed,
-            steps=section.steps,
-            cache=data_root(config) / "warm_starts",
-            settings=settings_of(config),
-            progress=progress,
-        )
-    copy_from_first([embedder.backbone])
+    warm_start(
+        embedder.backbone,
+        dataset,
+        seed=config.seed,
+        steps=section.steps,
+        cache=data_root(config) / "warm_starts",
+        settings=settings_of(config),
+        progress=progress,
+    )
+    copy_from_first([embedder.backbone], experiment.group)
     embedder.train_backbone(True)
 
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from torch import distributed as dist
 from torch.distributed.distributed_c10d import _get_default_store
 
-from gcahng.processes import rank, world_size
+from gcahng.processes import Group, rank, world_size
 from gcahng.runs.stopping import INTERRUPTED, Stopped
 
 # Seconds between two signs of life, and without one until a process counts as dead.
@@ -24,11 +24,14 @@ class Watchdog:
     dead; the first of the others says so, and all end with status 1. If a process fails with an
     error, it reports the error and the others end without a word. If a signal stops a process, the
     others end with its exit status.
+
+    Args:
+        group: All processes of the training; None: there are no others.
     """
 
-    def __init__(self) -> None:
-        self.others = [other for other in range(world_size()) if other != rank()]
-        self.number = rank()
+    def __init__(self, group: Group) -> None:
+        self.number = rank(group)
+        self.others = [other for other in range(world_size(group)) if other != self.number]
 
     def __enter__(self) -> "Watchdog":
         if self.others:

@@ -106,10 +106,10 @@ class GCAEdgeHalf(MessagePassing):
         folded, bias = self.fold_query(self.edge_key(ends))
         mask = None
         if self.separates_pairs:
-            if pairs.part is not None:
+            if pairs.group is not None:
                 raise ValueError(
                     "Expected all pairs for edge_dropout 'independent' (got those of one process); "
-                    "use pair_graph(..., share=False)"
+                    "use pair_graph without a group"
                 )
             mask, pairs, source = independent_mask(pairs, self.edge_heads, self.dropout, bias)
             edge_attr = edge_attr.index_select(0, source)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gcahng.graph.dense.pairs import Pairs, unordered_pairs
-from gcahng.processes import bounds, exchange_rows, own_part, rank, world_size
+from gcahng.processes import Group, bounds, exchange_rows, own_part, rank, world_size
 
 
 class OwnAnchors(NamedTuple):
@@ -18,22 +18,24 @@ class OwnAnchors(NamedTuple):
     Attributes:
         rows: The range.
         total: B = P·S, the anchors of all processes.
+        group: The processes.
     """
 
     rows: slice
     total: int
+    group: Group
 
 
 def own_anchors(pairs: Pairs | None) -> OwnAnchors | None:
     """This process's anchors if the pairs are split over processes; None if it has all."""
-    if pairs is None or pairs.part is None:
+    if pairs is None or pairs.group is None:
         return None
-    return OwnAnchors(own_part(pairs.num_nodes), pairs.num_nodes)
+    return OwnAnchors(own_part(pairs.num_nodes, pairs.group), pairs.num_nodes, pairs.group)
 
 
 def share_of(value: Tensor, own: OwnAnchors | None) -> Tensor:
     """This process's share of a loss that all processes compute alike: 1/W of it if they split."""
-    return value if own is None else value / world_size()
+    return value if own is None else value / world_size(own.group)
 
 
 def pairs_of_own_anchors(values: Tensor, pairs: Pairs) -> tuple[list[tuple[Tensor, Pairs]], slice]:
@@ -51,11 +53,12 @@ def pairs_of_own_anchors(values: Tensor, pairs: Pairs) -> tuple[list[tuple[Tenso
         and those received from others; and the range of own nodes. With one process the arguments
         and all nodes.
     """
-    if pairs.part is None:
+    group = pairs.group
+    if group is None:
         return [(values, pairs)], slice(0, pairs.num_nodes)
-    plan = _plan(pairs.num_nodes, values.device, rank(), world_size())
-    received = exchange_rows(values, plan.chosen, plan.sent, plan.received)
-    return [(values, pairs), (received, plan.pairs)], own_part(pairs.num_nodes)
+    plan = _plan(pairs.num_nodes, values.device, rank(group), world_size(group))
+    received = exchange_rows(values, plan.chosen, plan.sent, plan.received, group)
+    return [(values, pairs), (received, plan.pairs)], own_part(pairs.num_nodes, group)
 
 
 def rows_sent_in_step(num_nodes: int, processes: int) -> int:

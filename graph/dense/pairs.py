@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from gcahng.processes import gather_rows, own_part, sum_over_processes, world_size
+from gcahng.processes import Group, gather_rows, own_part, sum_over_processes
 
 # Pairs per chunk. On a CPU the 4D-wide hidden layer of a chunk should fit the cache; a GPU needs
 # more rows for full utilisation.
@@ -28,8 +28,8 @@ class Pairs:
         weight: [R] number of directed edges of a row: 2, or 1 on the diagonal and where the two
             directions have a row each.
         index: [B, B] row of each ordered pair; symmetric unless pairs are separated.
-        part: The range of the M pairs that is stored here, if several processes share them
-            (`own_pairs`): row, col and weight then hold only these; None: all.
+        group: The processes that share the M pairs: row, col and weight hold only the part of this
+            process (`own_pairs`); None: all pairs are here.
 
     Example:
         >>> pairs = unordered_pairs(3, torch.device("cpu"))
@@ -43,7 +43,7 @@ class Pairs:
     col: Tensor
     weight: Tensor
     index: Tensor
-    part: slice | None = None
+    group: Group = None
 
     @property
     def num_nodes(self) -> int:
@@ -111,11 +111,11 @@ class Pairs:
 
     def sum_over_parts(self, value: Tensor) -> Tensor:
         """Sum a tensor over the processes that share the pairs, with gradient."""
-        return value if self.part is None else sum_over_processes(value)
+        return sum_over_processes(value, self.group)
 
     def to_dense(self, values: Tensor) -> Tensor:
         """Expand pair values to all ordered pairs: [M, D] → [B, B, D], gathered if split."""
-        values = values if self.part is None else gather_rows(values, self.total)
+        values = gather_rows(values, self.total, self.group)
         size = self.num_nodes
         return values.index_select(0, self.index.reshape(-1)).view(size, size, -1)
 
@@ -133,18 +133,18 @@ def unordered_pairs(num_nodes: int, device: torch.device) -> Pairs:
         return Pairs(row, col, 2 - (row == col).long(), index)
 
 
-def own_pairs(num_nodes: int, device: torch.device) -> Pairs:
-    """The pairs of this process: all of them, or its part of `unordered_pairs` if there are more.
+def own_pairs(num_nodes: int, device: torch.device, group: Group) -> Pairs:
+    """The pairs of this process: its part of `unordered_pairs`, or without a group all of them.
 
     Example:
-        >>> own_pairs(3, torch.device("cpu")).row
+        >>> own_pairs(3, torch.device("cpu"), group=None).row
         tensor([0, 0, 0, 1, 1, 2])
     """
     whole = unordered_pairs(num_nodes, device)
-    if world_size() == 1:
+    if group is None:
         return whole
-    part = own_part(whole.row.numel())
-    return Pairs(whole.row[part], whole.col[part], whole.weight[part], whole.index, part)
+    part = own_part(whole.row.numel(), group)
+    return Pairs(whole.row[part], whole.col[part], whole.weight[part], whole.index, group)
 
 
 @lru_cache(maxsize=8)

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -116,26 +117,28 @@ def test_an_epoch_can_begin_with_a_later_batch() -> None:
     assert all(torch.equal(x[0], y[0]) for x, y in zip(rest, batches[5:], strict=True))
 
 
+def _group(rank: int) -> Any:
+    """Two processes of which this is one."""
+    return SimpleNamespace(size=lambda: 2, rank=lambda: rank)
+
+
 @pytest.mark.parametrize("workers", [0, 2])
-def test_processes_load_their_parts_of_the_same_batch(
-    monkeypatch: pytest.MonkeyPatch, workers: int
-) -> None:
+def test_processes_load_their_parts_of_the_same_batch(workers: int) -> None:
     whole, parts = next(iter(_train_loader())), []
-    for part in (slice(0, 5), slice(5, 9)):
-        monkeypatch.setattr("gcahng.data.loader.own_part", lambda total, part=part: part)
-        images, labels = next(iter(_train_loader(num_workers=workers)))
+    for rank in range(2):
+        images, labels = next(iter(_train_loader(group=_group(rank), num_workers=workers)))
         parts.append(images)
         assert torch.equal(labels, whole[1])
     assert torch.equal(torch.cat(parts), whole[0])
 
 
-def _feature_loader() -> FeatureLoader:
+def _feature_loader(**settings: Any) -> FeatureLoader:
     """Features that tell image and view: [number of the image, number of the view]."""
     dataset = Digits(transform=build_transform("digits", train=True))
     sampler = ClassBalancedBatchSampler(dataset.labels, 3, 3, seed=4)
     places = torch.arange(len(dataset)).double()
     views = [torch.stack([places, torch.full_like(places, view)], dim=1) for view in range(4)]
-    return FeatureLoader(dataset, sampler, views)
+    return FeatureLoader(dataset, sampler, views, **settings)
 
 
 def test_features_come_in_the_batches_of_the_images() -> None:
@@ -152,12 +155,11 @@ def test_features_come_in_the_batches_of_the_images() -> None:
     assert next(iter(loader))[0][:, 1].tolist() != drawn[:9]
 
 
-def test_features_of_a_later_batch_and_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_of_a_later_batch_and_of_a_process() -> None:
     batches, loader = list(_feature_loader()), _feature_loader()
     loader.first = 5
     rest = list(loader)
     assert all(torch.equal(x[0], y[0]) for x, y in zip(rest, batches[5:], strict=True))
-    monkeypatch.setattr("gcahng.data.loader.own_part", lambda total: slice(5, total))
-    part, labels = next(iter(_feature_loader()))
+    part, labels = next(iter(_feature_loader(group=_group(1))))
     assert torch.equal(part, batches[0][0][5:])
     assert torch.equal(labels, batches[0][1])

@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import AdamW
 
 from gcahng.generators import GENERATORS
 from gcahng.losses import LOSSES
 from gcahng.models.batch_statistics import use_global_statistics
 from gcahng.models.embedder import Embedder
-from gcahng.processes import copy_from_first, own_part, rank, world_size
+from gcahng.processes import all_processes, copy_from_first, own_part, rank
 from gcahng.training.embedding import embed_batch
 from gcahng.training.optimizers import Optimizers
 from gcahng.training.step import TrainingStep
@@ -28,6 +29,8 @@ EPS = 1e-6
 GRAPH = {"heads": 2, "layers": 2, "edge_heads": 2, "edge_dropout": "off"}
 MIXED = ["gca_node_only", "mlp", "gca_edge_only", "none", "gca"]
 PROXIES = {"num_classes": CLASSES, "embedding_dim": CHANNELS}
+# The only results that belong to one process.
+OWN_BATCHES = "own batches"
 Setup = tuple[str | None, dict[str, Any], str, dict[str, Any]]
 SETUPS: dict[str, Setup] = {
     "no generator": (None, {}, "npair", {}),
@@ -79,20 +82,21 @@ def take_steps(
     """Train three steps; losses of each, and all weights and statistics at the end."""
     name, settings, loss_name, loss_settings = setup
     torch.manual_seed(0)
+    group = all_processes()
     embedder = Embedder(Backbone(), CHANNELS, freeze=frozen).double().train()
     loss = LOSSES[loss_name](**loss_settings).double()
     generator = None if name is None else GENERATORS[name](CHANNELS, CLASSES, **settings).double()
-    use_global_statistics(embedder.backbone)
+    use_global_statistics(embedder.backbone, group)
     modules = {"embedder": embedder, "loss": loss}
     heads, judges = [], []
     if generator is not None:
         modules["generator"] = generator
         heads, judges = list(generator.head_parameters()), list(generator.classifier_parameters())
-    if rank():  # the weights of process 0 count
+    if rank(group):  # the weights of process 0 count
         for module in modules.values():
             for parameter in module.parameters():
                 parameter.data.zero_()
-    copy_from_first(modules.values())
+    copy_from_first(modules.values(), group)
     trained = generator is not None and generator.has_generator_losses
     optimizers = Optimizers(
         AdamW([*embedder.parameters(), *loss.parameters()], lr=3e-3, eps=EPS),
@@ -100,14 +104,15 @@ def take_steps(
         AdamW(judges, lr=1e-2, eps=EPS) if trained else None,
     )
     step = TrainingStep(
-        embedder, loss, generator, optimizers, clip=1.0, clip_by="norm", chunk=chunk
+        *(embedder, loss, generator, optimizers),
+        **{"clip": 1.0, "clip_by": "norm", "chunk": chunk, "group": group},
     )
     found = {}
     for number in range(STEPS):
         source = torch.Generator().manual_seed(number)
         images = torch.randn(SAMPLES * SAMPLED, 2, 4, 4, dtype=torch.float64, generator=source)
         labels = torch.randperm(CLASSES, generator=source)[:SAMPLED].repeat(SAMPLES)
-        losses = step(images[own_part(len(labels))], labels)
+        losses = step(images[own_part(len(labels), group)], labels)
         found |= {f"{number} {key}": value for key, value in losses.items()}
         if generator is not None and number == 0:
             generator.hardness.end_epoch()
@@ -116,13 +121,42 @@ def take_steps(
     return found
 
 
+def own_batch_losses() -> dict[str, Tensor]:
+    """Losses of a batch by each process in an ordinary script, which passes no group.
+
+    One process computes the batches of all that there may be.
+    """
+    processes, found = all_processes(), {}
+    for number in range(3) if processes is None else [rank(processes)]:
+        torch.manual_seed(0)
+        generator: Any = GENERATORS["gca_hng"](CHANNELS, CLASSES, **GRAPH).double()
+        generator.hardness.metric.fill_(2.0)
+        generator.hardness.generator.fill_(5.0)
+        trained = generator
+        if processes is not None:
+            trained = DistributedDataParallel(generator, find_unused_parameters=True)
+        source = torch.Generator().manual_seed(number)
+        z = torch.randn(SAMPLES * SAMPLED, CHANNELS, dtype=torch.float64, generator=source)
+        draws = torch.rand(SAMPLES, SAMPLES - 1, dtype=torch.float64, generator=source)
+        labels = torch.randperm(CLASSES, generator=source)[:SAMPLED].repeat(SAMPLES)
+        for made in (
+            trained(z.requires_grad_(), labels, draws=draws),
+            generator.generator_losses(z, labels, draws=draws),
+        ):
+            made.total.backward()
+            found[f"{number} negatives"] = made.negatives.detach()
+            found |= {f"{number} {key}": loss.detach() for key, loss in made.losses.items()}
+        found[f"{number} gradient"] = z.grad
+    return found
+
+
 def dropped_entries() -> dict[str, Tensor]:
     """Which entries of three steps' features a backbone with dropout sets to zero."""
-    images = torch.ones(SAMPLES * SAMPLED, 50)
+    images, group = torch.ones(SAMPLES * SAMPLED, 50), all_processes()
+    own = images[own_part(len(images), group)]
+    dropout = nn.Dropout(0.5)
     return {
-        str(number): embed_batch(
-            nn.Dropout(0.5), images[own_part(len(images))], len(images), number=number
-        )[0].eq(0)
+        str(number): embed_batch(dropout, own, len(images), number=number, group=group)[0].eq(0)
         for number in range(STEPS)
     }
 
@@ -131,13 +165,15 @@ def golden_steps(golden: Golden) -> dict[str, Tensor]:
     """The recorded steps of the published code; the weights after them."""
     from tests.test_method_golden import training_step
 
-    step = training_step(golden, "dense")
+    step, group = training_step(golden, "dense"), all_processes()
+    step.group = group
     recorded = zip(golden.meta["step_j"], golden.draws(), strict=True)
     for number, ((metric, generated), draws) in enumerate(recorded):
         step.generator.hardness.metric.fill_(metric)
         step.generator.hardness.generator.fill_(generated)
         labels = golden[f"step{number}.labels"]
-        step(golden[f"step{number}.inputs"][own_part(len(labels))], labels, (draws[0], draws[1]))
+        own = golden[f"step{number}.inputs"][own_part(len(labels), group)]
+        step(own, labels, (draws[0], draws[1]))
     modules = {"embedder": step.embedder, "generator": step.generator}
     return {
         f"{part}.{key}": value
@@ -149,11 +185,11 @@ def golden_steps(golden: Golden) -> dict[str, Tensor]:
 def all_steps() -> dict[str, dict[str, Tensor]]:
     """Every set-up and every golden."""
     found = {name: take_steps(setup) for name, setup in SETUPS.items()}
-    found["in chunks"] = take_steps(SETUPS["dense"], ["bn"], 2 if world_size() > 1 else None)
-    found["one pass in chunks"] = take_steps(
-        SETUPS["one pass"], ["bn"], 2 if world_size() > 1 else None
-    )
+    chunk = None if all_processes() is None else 2
+    found["in chunks"] = take_steps(SETUPS["dense"], ["bn"], chunk)
+    found["one pass in chunks"] = take_steps(SETUPS["one pass"], ["bn"], chunk)
     found["dropout"] = dropped_entries()
+    found[OWN_BATCHES] = own_batch_losses()
     for parameter in method_golden_files():
         found[str(parameter.id)] = golden_steps(load_golden(parameter.values[0]))
     return found

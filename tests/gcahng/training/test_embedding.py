@@ -1,13 +1,15 @@
 """Batches embedded in chunks: the same step in less memory."""
 
 from copy import deepcopy
+from itertools import pairwise, product
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from gcahng.models.embedder import Embedder
-from gcahng.training.embedding import chunk_note, embed_batch, trains_statistics
+from gcahng.processes import bounds
+from gcahng.training.embedding import _number_of_chunks, chunk_note, embed_batch, trains_statistics
 from tests.gcahng.training import steps
 from tests.graph.oracle import assert_near
 
@@ -99,3 +101,15 @@ def test_trained_statistics_of_chunks_are_mentioned() -> None:
     note = chunk_note(embedder(nn.BatchNorm1d(7)).eval(), 3)
     assert note is not None
     assert "BatchNorm layers are trained on statistics of at most 3 images" in note
+
+
+def test_every_chunk_of_every_process_has_images() -> None:
+    for total, processes, chunk in product(range(2, 20), range(1, 6), range(1, 8)):
+        if processes > total:
+            continue
+        count, edges = _number_of_chunks(total, chunk, processes), bounds(total, processes)
+        for first, last in pairwise(edges):
+            sizes = [len(part) for part in torch.arange(first, last).tensor_split(count)]
+            assert min(sizes) > 0
+            uneven = total % processes > 0
+            assert max(sizes) <= (2 if chunk == 1 and uneven else chunk)

@@ -27,7 +27,7 @@ def test_keeps_no_graph_and_no_caller_memory() -> None:
     log.add({"metric": value})
     value.data.fill_(9)
     assert log.means() == {"metric": 2.0}
-    assert not log._rows[0].requires_grad
+    assert not log.state()["rows"].requires_grad
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -45,9 +45,37 @@ def test_names_step_epoch_and_terms(value: float) -> None:
 def test_means_finds_the_first_bad_step_of_a_device_that_was_not_waited_for() -> None:
     log = LossLog(2)
     log.names = ["metric"]
-    log._rows = [torch.tensor([value]).double() for value in (1.0, math.nan, math.inf)]
+    log._new = [torch.tensor([value]).double() for value in (1.0, math.nan, math.inf)]
     with pytest.raises(NonFiniteLossError, match=r"step 2 of epoch 2 \(metric = nan\)"):
         log.means()
+
+
+def test_goes_on_from_its_state() -> None:
+    first, whole = LossLog(1), LossLog(1)
+    for log in (first, whole):
+        log.add(losses(metric=1.0))
+    second = LossLog(1, first.state())
+    for log in (second, whole):
+        log.add(losses(metric=4.0))
+    assert second.means() == whole.means() == {"metric": 2.5}
+
+
+def test_a_row_is_copied_from_the_device_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    copied: list[int] = []
+
+    def copy(tensor: torch.Tensor) -> torch.Tensor:
+        copied.append(len(tensor))
+        return tensor.clone()
+
+    monkeypatch.setattr(torch.Tensor, "cpu", copy)
+    log = LossLog(1)
+    for number in range(6):
+        log.names, row = ["metric"], torch.tensor([float(number)]).double()
+        log._new.append(row)  # as on a device that is not waited for
+        if number % 2:
+            log.means()
+    log.state()
+    assert copied == [2, 2, 2]
 
 
 def test_is_an_arithmetic_error() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.gcahng.training.process_steps import SETUPS, all_steps
+from tests.gcahng.training.process_steps import OWN_BATCHES, SETUPS, all_steps
 from tests.golden import method_golden_files
 
 REPOSITORY = Path(__file__).parents[3]
@@ -65,7 +65,22 @@ def test_all_processes_have_the_same_weights_to_the_last_bit(by_several: list[St
     first, *others = by_several
     for other in others:
         for name, values in first.items():
+            if name == OWN_BATCHES:
+                continue
             assert all(torch.equal(values[key], other[name][key]) for key in values)
+
+
+def test_without_a_group_each_process_has_a_graph_of_its_own(
+    by_one: Steps, by_several: list[Steps]
+) -> None:
+    for number, found in enumerate(by_several):
+        expected = {
+            key: value for key, value in by_one[OWN_BATCHES].items() if key.startswith(f"{number} ")
+        }
+        assert found[OWN_BATCHES].keys() == expected.keys()
+        assert {"synthetic", "node_ce", "diversity"} <= {key.split()[1] for key in expected}
+        for key, value in expected.items():
+            torch.testing.assert_close(found[OWN_BATCHES][key], value, rtol=1e-12, atol=1e-12)
 
 
 def test_dropout_of_the_backbone_differs_between_steps_and_processes(

@@ -75,10 +75,10 @@ def test_independent_dropout_stores_equal_edges_once() -> None:
 
 
 def test_pairs_that_separate_are_not_shared_between_processes() -> None:
-    graph = pair_graph(*batch(3, 2))
-    graph = dataclasses.replace(graph, pairs=dataclasses.replace(graph.pairs, part=slice(0, 21)))
-    with pytest.raises(ValueError, match=r"those of one process\); use pair_graph\(.*share=False"):
-        make(edge_dropout="independent")(graph)
+    graph, net = pair_graph(*batch(3, 2)), make(edge_dropout="independent")
+    shared = dataclasses.replace(graph.pairs, group=object())
+    with pytest.raises(ValueError, match="pair_graph without a group"):
+        net.layers[0].pair_edges(graph.x, shared, graph.edge_attr)
 
 
 @pytest.mark.parametrize("edge_dropout", ["independent", "tied", "off"])
