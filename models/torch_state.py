@@ -10,12 +10,13 @@ from typing import Any
 import torch
 
 DEVICES = ("cpu", "cuda", "mps", "xpu")
-# What a new process computes in where numbers are float32, by `torch.backends` of torch 2.9.
+# What a new process computes in where numbers are float32, by `torch.backends` of torch 2.9, with
+# another name of the same.
 PRECISIONS = {
-    "cuda.matmul": "ieee",
-    "mkldnn.matmul": "ieee",
-    "mkldnn.conv": "ieee",
-    "cudnn.conv": "tf32",
+    "cuda.matmul": ("ieee", "none"),
+    "mkldnn.matmul": ("ieee", "none"),
+    "mkldnn.conv": ("ieee", "none"),
+    "cudnn.conv": ("tf32",),
 }
 
 
@@ -61,14 +62,16 @@ def float32_products() -> Iterator[None]:
             torch.set_float32_matmul_precision(before[0])
             torch.backends.cudnn.allow_tf32 = before[1]
         return
-    kinds: list[Any] = [attrgetter(name)(torch.backends) for name in PRECISIONS]
-    earlier = [kind.fp32_precision for kind in kinds]
+    changed: list[tuple[Any, str]] = []
     try:
-        for kind, precision in zip(kinds, PRECISIONS.values(), strict=True):
-            kind.fp32_precision = precision
+        for name, usual in PRECISIONS.items():
+            kind = attrgetter(name)(torch.backends)
+            if kind.fp32_precision not in usual:
+                changed.append((kind, kind.fp32_precision))
+                kind.fp32_precision = usual[0]
         yield
     finally:
-        for kind, precision in zip(kinds, earlier, strict=True):
+        for kind, precision in changed:
             kind.fp32_precision = precision
 
 

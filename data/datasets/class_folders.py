@@ -71,8 +71,8 @@ def labelled_pictures(home: Path) -> list[PictureFile]:
     splits = split_folders(home)
     found = []
     for split, folder in [(None, home), *splits.items()]:
-        loose = [path for path in _entries(folder) if is_picture(path.name) and not path.is_dir()]
-        found += [PictureFile(str(path), None, split) for path in loose]
+        loose = [one for one in _entries(folder) if is_picture(one.name) and not one.is_dir()]
+        found += [PictureFile(one.path, None, split) for one in loose]
         listing = class_folders(folder, list(splits.values()))
         pairs = zip(listing.paths, listing.names, strict=True)
         found += [PictureFile(path, name, split) for path, name in pairs]
@@ -200,12 +200,14 @@ def _is_within(path: str, folder: str) -> bool:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    return [path for path in _entries(folder) if path.is_dir() and not path.name.startswith(".")]
+    visible = (one for one in _entries(folder) if not one.name.startswith("."))
+    return [Path(one.path) for one in visible if one.is_dir()]
 
 
-def _entries(folder: Path) -> list[Path]:
+def _entries(folder: Path) -> list["os.DirEntry[str]"]:
     try:
-        return sorted(folder.iterdir())
+        with os.scandir(folder) as found:
+            return sorted(found, key=lambda one: one.name)
     except OSError as error:
         _stop(error)
 
