@@ -12,7 +12,7 @@ from gcahng.data import ImageDataset, ImageLoader
 from gcahng.evaluation.classes import ClassFigures, class_figures
 from gcahng.evaluation.clustering import clustering_figures
 from gcahng.evaluation.ranking import rankable
-from gcahng.evaluation.retrieval import retrieval_metrics
+from gcahng.evaluation.retrieval import QueryScores, query_scores
 from gcahng.models.torch_state import usual_torch_state
 from gcahng.processes import Group, gather_rows, own_part, world_size
 
@@ -79,6 +79,14 @@ def embed_together(
     return gather_rows(embed(embedder, part, workers=workers, progress=progress), total, group)
 
 
+def scores_of_queries(
+    embeddings: Tensor, dataset: ImageDataset, config: ExperimentConfig
+) -> QueryScores:
+    """Score every query, measured as `retrieval_figures` does."""
+    protocol = _protocol(dataset, config)
+    return query_scores(rankable(embeddings), dataset.labels, config.eval.ks, **protocol)
+
+
 def retrieval_figures(
     embeddings: Tensor, dataset: ImageDataset, config: ExperimentConfig
 ) -> dict[str, float]:
@@ -92,8 +100,7 @@ def retrieval_figures(
     Returns:
         `recall@K`, `map@r` and `r_precision`, as fractions.
     """
-    protocol = _protocol(dataset, config)
-    return retrieval_metrics(rankable(embeddings), dataset.labels, config.eval.ks, **protocol)
+    return scores_of_queries(embeddings, dataset, config).means()
 
 
 def figures_by_class(

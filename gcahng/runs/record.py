@@ -81,6 +81,8 @@ def figures_after(record: RunRecord, epoch: str, split: Split = "test") -> dict[
         wanted = record.results["epochs" if epoch == "last" else "best_epoch"]
         figures = next((row for row in record.history if row["epoch"] == wanted), {})
         prefix = "val/"
+        if wanted == 0:
+            figures, prefix = record.results, "zero_shot/val/head/"
     return {
         name.removeprefix(prefix): value
         for name, value in figures.items()
@@ -91,11 +93,12 @@ def figures_after(record: RunRecord, epoch: str, split: Split = "test") -> dict[
 def selection_note(records: Sequence[RunRecord]) -> str:
     """Say what the figures depend on, and what ranked them.
 
-    All of `selection_notes`, `early_stop_note` and `zero_shot_note`.
+    All of `selection_notes`, `early_stop_note`, `kept_note` and `zero_shot_note`.
     """
     engines = sorted({str(r.results["ranked_by"]) for r in records if "ranked_by" in r.results})
     ranked = [f"Ranked by {', '.join(engines)}."] if engines else []
-    notes = (note(record) for record in records for note in (early_stop_note, zero_shot_note))
+    of_each = (early_stop_note, kept_note, zero_shot_note)
+    notes = (note(record) for record in records for note in of_each)
     return " ".join([*selection_notes(records), *filter(None, notes), *ranked])
 
 
@@ -141,22 +144,51 @@ def early_stop_note(record: RunRecord) -> str | None:
     )
 
 
-def zero_shot_note(record: RunRecord) -> str | None:
-    """Say so if a run ends below the retrieval of its backbone before training, else None.
+def kept_note(record: RunRecord) -> str | None:
+    """Say which epoch was kept if it is not the one with the highest value, and why, else None.
 
-    >>> results = {"selected_by": "map@r", "last/map@r": 0.2, "zero_shot/features/map@r": 0.3}
+    >>> results = {"best_epoch": 2, "best_value": 0.5, "highest_epoch": 6, "highest_value": 0.503}
+    >>> print(kept_note(RunRecord("a", [], results | {"selected_by": "map@r"}, "")))
+    a keeps epoch 2 (map@r 50.00 %): epoch 6 (50.30 %) is not better by more than one standard ...
+    """
+    results = record.results
+    if "highest_epoch" not in results or results["best_epoch"] == results["highest_epoch"]:
+        return None
+    kept, highest = 100 * results["best_value"], 100 * results["highest_value"]
+    return (
+        f"{record.name} keeps epoch {results['best_epoch']} ({results['selected_by']} {kept:.2f} "
+        f"%): epoch {results['highest_epoch']} ({highest:.2f} %) is not better by more than one "
+        "standard error over the classes that chose it."
+    )
+
+
+def zero_shot_note(record: RunRecord) -> str | None:
+    """Say so if the epoch that is kept is below its backbone before training, else None.
+
+    >>> results = {"selected_by": "map@r", "best/map@r": 0.2, "zero_shot/features/map@r": 0.3}
+    >>> results |= {"epochs": 8, "highest_epoch": 2}
     >>> print(zero_shot_note(RunRecord("a", [], results, "")))
     a ends below its backbone before training, map@r 20.00 % against 30.00 % of the features: ...
     """
     metric = str(record.results.get("selected_by"))
     before = record.results.get(f"zero_shot/features/{metric}")
-    after = record.results.get(f"last/{metric}")
+    after = record.results.get(f"best/{metric}")
     if before is None or after is None or after >= before:
         return None
     return (
         f"{record.name} ends below its backbone before training, {metric} {100 * after:.2f} % "
-        f"against {100 * before:.2f} % of the features: try more epochs or another learning rate."
+        f"against {100 * before:.2f} % of the features: use these, or try {_advice(record)}."
     )
+
+
+def _advice(record: RunRecord) -> str:
+    """What to try, by where the curve of the figure that chooses an epoch is highest."""
+    epochs, highest = record.results.get("epochs", 0), record.results.get("highest_epoch", 0)
+    if epochs and highest == epochs:
+        return "more epochs, since the last one was the best"
+    if highest <= epochs / 2:
+        return "fewer epochs, a smaller learning rate or fewer trained layers"
+    return "another learning rate"
 
 
 def closed_set_note(trained_on: float, test_classes: float) -> str:

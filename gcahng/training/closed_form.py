@@ -50,6 +50,7 @@ class ClosedForm:
     ) -> None:
         self.config, self.splits, self.features_of = config, splits, features_of
         self.chosen: Candidate | None = None
+        self._known: dict[int, Tensor] = {}
 
     def fit(self) -> WhiteningHead:
         """Choose dimension and shrinkage, and fit to the classes that are trained on.
@@ -73,12 +74,17 @@ class ClosedForm:
         classes, collected = sum(part.num_classes for part in parts), 0
         statistics: ClassStatistics | None = None
         for part in parts:
-            features = self.features_of(without_augmentation(self.config, part))
+            features = self._features(part)
             statistics = statistics or ClassStatistics(features.size(1), classes)
             statistics.add(features, part.labels + collected)
             collected += part.num_classes
         assert statistics is not None
         return statistics
+
+    def _features(self, part: ImageDataset) -> Tensor:
+        if id(part) not in self._known:
+            self._known[id(part)] = self.features_of(without_augmentation(self.config, part))
+        return self._known[id(part)]
 
     def _head(self, statistics: ClassStatistics) -> WhiteningHead:
         assert self.chosen is not None
@@ -96,7 +102,7 @@ class ClosedForm:
             dims = [width, *(dim for dim in DIMENSIONS if dim < most)]
         if validation is None:
             return Candidate(dims[0], None)
-        directions = F.normalize(self.features_of(validation).cpu().double()) - statistics.mean
+        directions = F.normalize(self._features(validation).cpu().double()) - statistics.mean
         found: dict[Candidate, float] = {}
         for shrinkage in SHRINKAGES:
             # All dimensions of a candidate are the first ones of this map; rotated by it, all of

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from gcahng.data import ImageDataset
-from gcahng.evaluation.evaluate import embed_together, retrieval_figures
+from gcahng.evaluation.evaluate import embed_together, scores_of_queries
+from gcahng.evaluation.retrieval import QueryScores
 from gcahng.models import Embedder
 from gcahng.processes import from_first, rank
 from gcahng.training.experiment import Experiment
@@ -23,10 +24,12 @@ class Measurement:
     Attributes:
         figures: Retrieval figures by name, as fractions.
         embeddings: [N, D], of the images that they were measured on; on the CPU.
+        scores: Of the single queries; None in other processes than the first.
     """
 
     figures: dict[str, float]
     embeddings: Tensor
+    scores: QueryScores | None
 
 
 class Measurements:
@@ -45,39 +48,42 @@ class Measurements:
         self.features: Mapping[str, Tensor] = {}
         self._test: dict[int, Measurement] = {}
 
-    def validation(self) -> Measurement:
-        """Measure the validation classes."""
-        return self._measure("validation")
-
     def test(self, epoch: int) -> Measurement:
         """Measure the test split, or return what was measured in this epoch before."""
         if epoch not in self._test:
             self._test[epoch] = self._measure("test")
         return self._test[epoch]
 
-    def zero_shot(self) -> dict[str, float]:
+    def selection(self, epoch: int) -> Measurement:
+        """Measure the split that chooses the epoch to keep."""
+        on_test = self.experiment.config.selects_on_test
+        return self.test(epoch) if on_test else self._measure("validation")
+
+    def zero_shot(self) -> tuple[dict[str, float], Measurement]:
         """Measure the network before training, on the test split and the validation classes.
 
         Returns:
             `features/…`, figures of the backbone's features, and `head/…`, those of the embeddings
-            by the untrained last layer, of the test split; `val/features/…` and `val/head/…`.
+            by the untrained last layer, of the test split; `val/features/…` and `val/head/…`. And
+            the measurement of these embeddings on the split that chooses the epoch to keep.
         """
-        figures = self._before_training("test")
+        found = {"": self._before_training("test")}
         if self.experiment.splits.validation is not None:
-            found = self._before_training("validation")
-            figures |= {f"val/{name}": value for name, value in found.items()}
-        return figures
+            found["val/"] = self._before_training("validation")
+        figures = {
+            f"{prefix}{name}/{metric}": value
+            for prefix, outputs in found.items()
+            for name, measured in outputs.items()
+            for metric, value in measured.figures.items()
+        }
+        return figures, found["" if self.experiment.config.selects_on_test else "val/"]["head"]
 
-    def _before_training(self, split: str) -> dict[str, float]:
+    def _before_training(self, split: str) -> dict[str, Measurement]:
         features = self.features.get(split)
         if features is None:
             features = self._embed(self.experiment.embedder.backbone, split)
         outputs = {"features": features, "head": self._head(self.experiment.embedder, features)}
-        return {
-            f"{name}/{metric}": value
-            for name, output in outputs.items()
-            for metric, value in self._figures(output, split).items()
-        }
+        return {name: self._measurement(output, split) for name, output in outputs.items()}
 
     def keep(self, *epochs: int) -> None:
         """Forget all other epochs: their embeddings take memory."""
@@ -89,7 +95,7 @@ class Measurements:
             embeddings = self._embed(self.experiment.evaluated, split)
         else:
             embeddings = self._head(self.experiment.evaluated, features)
-        return Measurement(self._figures(embeddings, split), embeddings.cpu())
+        return self._measurement(embeddings, split)
 
     def _embed(self, network: nn.Module, split: str) -> Tensor:
         workers = self.experiment.config.data.workers
@@ -107,12 +113,12 @@ class Measurements:
         embedder.train(was_training)
         return torch.cat(embeddings)
 
-    def _figures(self, embeddings: Tensor, split: str) -> dict[str, float]:
-        figures, group = {}, self.experiment.group
+    def _measurement(self, embeddings: Tensor, split: str) -> Measurement:
+        scores, group = None, self.experiment.group
         if rank(group) == 0:
-            dataset, config = self._dataset(split), self.experiment.config
-            figures = retrieval_figures(embeddings, dataset, config)
-        return from_first(figures, group)
+            scores = scores_of_queries(embeddings, self._dataset(split), self.experiment.config)
+        figures = from_first({} if scores is None else scores.means(), group)
+        return Measurement(figures, embeddings.cpu(), scores)
 
     def _dataset(self, split: str) -> ImageDataset:
         dataset: ImageDataset = getattr(self.experiment.splits, split)

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 
 from gcahng.config.training import TrainConfig
+from gcahng.evaluation.comparison import standard_error
+from gcahng.evaluation.retrieval import QueryScores
 from gcahng.training.clock import WorkClock
 
 
@@ -19,7 +21,9 @@ class TrainingProgress:
         peak_memory_mib: Largest memory so far.
         history: A row of figures for each whole epoch.
         hardness: A row for each epoch: how hard the negatives of its last batch were.
-        best: Number and value of the best epoch; None before there is one.
+        best: Number and value of the epoch that is kept; None before there is one.
+        best_scores: Its scores of the single queries; None if they are not known.
+        highest: Number and value of the epoch with the highest value.
         step: Steps of the present epoch, if the training goes on within it; else 0.
         losses: Their losses, as `LossLog.state`.
         zero_shot: Figures before training, as `Measurements.zero_shot`; empty if not measured.
@@ -31,18 +35,20 @@ class TrainingProgress:
     history: list[dict[str, float]] = field(default_factory=list)
     hardness: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, float] | None = None
+    best_scores: QueryScores | None = None
+    highest: dict[str, float] | None = None
     step: int = 0
     losses: dict[str, Any] = field(default_factory=dict)
     zero_shot: dict[str, float] = field(default_factory=dict)
 
     @property
     def best_epoch(self) -> int:
-        """The best epoch so far; 0 before there is one."""
+        """The epoch that is kept so far; 0 before there is one."""
         return 0 if self.best is None else int(self.best["epoch"])
 
     @property
     def best_value(self) -> float | None:
-        """The best value so far; None before there is one."""
+        """Its value; None before there is one."""
         return None if self.best is None else self.best["value"]
 
     def ended_by(self, limits: TrainConfig, figure: str) -> str | None:
@@ -54,7 +60,8 @@ class TrainingProgress:
         """
         if self.step:  # an epoch was interrupted
             return None
-        in_vain = sum(figure in row and row["epoch"] > self.best_epoch for row in self.history)
+        highest = 0 if self.highest is None else self.highest["epoch"]
+        in_vain = sum(figure in row and row["epoch"] > highest for row in self.history)
         reached = {"epochs": self.epoch, "max_seconds": self.clock.seconds, "patience": in_vain}
         for name, value in reached.items():
             limit = getattr(limits, name)
@@ -62,11 +69,28 @@ class TrainingProgress:
                 return name
         return None
 
-    def improves(self, value: float | None) -> bool:
-        """Whether the present epoch is the best so far; if so, remember it."""
-        if value is None or (self.best is not None and value <= self.best["value"]):
+    def noise(self, scores: QueryScores | None, metric: str) -> float:
+        """Return by how much the value of the present epoch may differ from that kept by chance.
+
+        It is one standard error, over classes, of the difference; 0 where it is not known.
+        """
+        if scores is None or self.best_scores is None:
+            return 0.0
+        return standard_error(scores, self.best_scores, metric)
+
+    def improves(self, value: float, noise: float = 0.0, scores: QueryScores | None = None) -> bool:
+        """Whether the present epoch is better than the one kept; if so, keep it.
+
+        Args:
+            value: Its figure.
+            noise: By how much it has to be better; equal or hardly better epochs are not kept.
+            scores: Of the single queries.
+        """
+        if self.highest is None or value > self.highest["value"]:
+            self.highest = {"epoch": self.epoch, "value": value}
+        if self.best is not None and not value > self.best["value"] + noise:
             return False
-        self.best = {"epoch": self.epoch, "value": value}
+        self.best, self.best_scores = {"epoch": self.epoch, "value": value}, scores
         return True
 
     def state(self) -> dict[str, Any]:
@@ -78,6 +102,8 @@ class TrainingProgress:
             "history": self.history,
             "hardness": self.hardness,
             "best": self.best,
+            "best_scores": None if self.best_scores is None else vars(self.best_scores),
+            "highest": self.highest,
             "step": self.step,
             "losses": self.losses,
             "zero_shot": self.zero_shot,
@@ -85,10 +111,16 @@ class TrainingProgress:
 
     @classmethod
     def restore(cls, state: dict[str, Any], device: torch.device) -> "TrainingProgress":
-        """Read the entries of a checkpoint, also of one by an earlier version."""
-        # Earlier versions measured no work, and the rest of it alone would be misleading.
+        """Read the entries of a checkpoint.
+
+        Raises:
+            KeyError: If one is missing.
+        """
         clock = WorkClock(device, state["seconds"], state.get("work_seconds"))
-        hardness = state.get("hardness", [])
-        memory, history = state["peak_memory_mib"], state["history"]
-        within = (state.get("step", 0), state.get("losses", {}), state.get("zero_shot", {}))
-        return cls(clock, state["epoch"], memory, history, hardness, state["best"], *within)
+        kept = state["best_scores"]
+        names = ("epoch", "peak_memory_mib", "history", "hardness", "best", "highest")
+        return cls(
+            clock,
+            best_scores=None if kept is None else QueryScores(**kept),
+            **{name: state[name] for name in (*names, "step", "losses", "zero_shot")},
+        )

@@ -10,7 +10,7 @@ from gcahng.config import ExperimentConfig
 from gcahng.evaluation.engines import ranked_by
 from gcahng.generators import HardNegatives
 from gcahng.models.batch_statistics import use_global_statistics
-from gcahng.processes import copy_from_first, rank, wait_for_first
+from gcahng.processes import copy_from_first, from_first, rank, wait_for_first
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import EvaluatedRun, LoadedRun
 from gcahng.runs.shared import write_shared_model
@@ -24,7 +24,7 @@ from gcahng.training.hardness_log import hardness_row
 from gcahng.training.interruption import Interruption, TrainingStopped
 from gcahng.training.loggers import close_loggers, log_results, start_loggers
 from gcahng.training.loss_log import LossLog
-from gcahng.training.measurements import Measurements
+from gcahng.training.measurements import Measurement, Measurements
 from gcahng.training.optimizers import learning_rates
 from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
 from gcahng.training.progress import TrainingProgress
@@ -131,10 +131,8 @@ class Trainer:
         untrained = self.config.train.epochs == 0
         if not (self.config.eval.zero_shot or untrained):
             return
-        self.progress.zero_shot = self.measured.zero_shot()
-        prefix = "" if self.config.selects_on_test else "val/"
-        select = f"{prefix}head/{self.config.eval.select}"
-        self.progress.improves(self.progress.zero_shot[select])
+        self.progress.zero_shot, start = self.measured.zero_shot()
+        self._keep_if_better(start)
         if untrained and closed_form is not None:
             # Nothing is chosen on the validation classes any more: learn from them as well.
             experiment.embedder.take_head(closed_form.fit_to_all())
@@ -187,10 +185,12 @@ class Trainer:
             self.experiment.generator.hardness.end_epoch()
         for schedule in self.experiment.schedules:
             schedule.step()
+        measured = None
         if self.progress.epoch % self.config.eval.every == 0 or self.is_over:
-            row |= self.evaluate_for_selection()
+            measured = self.measured.selection(self.progress.epoch)
+            row |= {f"{self.selected_on}/{name}": v for name, v in measured.figures.items()}
         self.progress.history.append(row)
-        improved = self.progress.improves(row.get(self.selected_figure))
+        improved = measured is not None and self._keep_if_better(measured)
         self.measured.keep(self.progress.epoch, self.progress.best_epoch)
         if rank(self.group) == 0:
             self.fabric.log_dict(row, step=self.progress.epoch)
@@ -201,11 +201,15 @@ class Trainer:
         wait_for_first(self.group)
         self.display.epoch(row, self.progress.best_value)
 
-    def evaluate_for_selection(self) -> dict[str, float]:
-        """Measure the split that chooses the best epoch: `val/…` or `test/…` figures."""
-        on_test = self.selected_on == "test"
-        found = self.measured.test(self.progress.epoch) if on_test else self.measured.validation()
-        return {f"{self.selected_on}/{name}": value for name, value in found.figures.items()}
+    def _keep_if_better(self, measured: Measurement) -> bool:
+        """Keep the present epoch if it is better than the one kept, by more than the noise.
+
+        As published, any gain counts.
+        """
+        metric, noise = self.config.eval.select, 0.0
+        if self.config.quirks.select == "corrected":
+            noise = from_first(self.progress.noise(measured.scores, metric), self.group)
+        return self.progress.improves(measured.figures[metric], noise, measured.scores)
 
     def finish(self) -> dict[str, Any]:
         """Measure the last and the best epoch on the test split, write results and model.
@@ -221,6 +225,8 @@ class Trainer:
             **{f"last/{name}": value for name, value in last.figures.items()},
             **{f"best/{name}": value for name, value in best.figures.items()},
             "best_epoch": self.progress.best_epoch,
+            "best_value": self.progress.best_value,
+            **{f"highest_{key}": value for key, value in (self.progress.highest or {}).items()},
             **self.experiment.splits.counts,
             "selected_on": self.selected_on,
             "selected_by": self.config.eval.select,

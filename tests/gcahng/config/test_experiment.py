@@ -126,7 +126,7 @@ def test_data_root(minimal: str, monkeypatch: pytest.MonkeyPatch) -> None:
             "seed, output, data, batch, embedder, loss, generator, quirks, optim, train, eval, "
             "fabric",
         ),
-        ("train.epochs=ten", "override: train.epochs: expected an integer ≥ 1, got 'ten'"),
+        ("train.epochs=ten", "override: train.epochs: expected an integer ≥ 0, got 'ten'"),
         ("train.epochs='5'", "override: train.epochs: expected an integer ≥ 1, got '5'"),
         ("train.epochs=0", "override: train.epochs: expected an integer ≥ 1, got 0"),
         ("train.epochs=1.5", "override: train.epochs: expected an integer ≥ 1, got 1.5"),

@@ -103,7 +103,7 @@ def test_a_second_interrupt_ends_at_once() -> None:
         ("gcahng.training.trainer.build_experiment", signal.SIGINT, 130),
         ("gcahng.training.trainer.Trainer.begin", signal.SIGTERM, 75),
         ("gcahng.training.trainer.Trainer.train_epoch", signal.SIGINT, 130),
-        ("gcahng.training.trainer.Trainer.evaluate_for_selection", signal.SIGINT, 130),
+        ("gcahng.training.measurements.Measurements.selection", signal.SIGINT, 130),
         ("gcahng.training.trainer.Trainer.finish", signal.SIGTERM, 75),
         ("gcahng.commands.train._report", signal.SIGINT, 130),
         ("gcahng.commands.train._report", signal.SIGTERM, 75),

@@ -12,6 +12,7 @@ from gcahng.config.training import TrainConfig
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.record import read_record, selection_note
 from gcahng.training.clock import WorkClock
+from gcahng.training.measurements import Measurement, Measurements
 from gcahng.training.progress import TrainingProgress
 from gcahng.training.trainer import Trainer
 from tests.gcahng.training.test_launch import TWO, finished, run_of, train
@@ -23,10 +24,11 @@ FIGURES = [0.5, 0.4, 0.6, 0.6, 0.5, 0.7, 0.1, 0.1]
 
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def figures(trainer: Trainer) -> dict[str, float]:
-        return {"test/recall@1": FIGURES[trainer.progress.epoch - 1]}
+    def selection(measured: Measurements, epoch: int) -> Measurement:
+        found = measured.test(epoch)
+        return Measurement({"recall@1": FIGURES[epoch - 1]}, found.embeddings, None)
 
-    monkeypatch.setattr(Trainer, "evaluate_for_selection", figures)
+    monkeypatch.setattr(Measurements, "selection", selection)
 
 
 def _long(folder: Path, *overrides: str) -> Trainer:
@@ -83,7 +85,7 @@ def test_a_run_that_stopped_early_goes_on_with_more_patience(
 def test_an_interrupted_epoch_is_not_the_end() -> None:
     rows: list[dict[str, Any]] = [{"epoch": 1, "val/x": 0.5}, {"epoch": 2, "val/x": 0.4}]
     progress = TrainingProgress(WorkClock(torch.device("cpu")), 3, history=rows, step=4)
-    progress.best = {"epoch": 1, "value": 0.5}
+    progress.best = progress.highest = {"epoch": 1, "value": 0.5}
     limits = TrainConfig(epochs=3, patience=1)
     assert progress.ended_by(limits, "val/x") is None
     progress.step = 0

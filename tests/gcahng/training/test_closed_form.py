@@ -1,0 +1,148 @@
+"""A last layer in closed form is a whole training, and every choice of it is repeatable."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from gcahng import load_embedder
+from gcahng.config import load_config
+from gcahng.evaluation.evaluate import retrieval_figures
+from gcahng.models import ClassStatistics, WhiteningHead
+from gcahng.reports.result_table import result_rows
+from gcahng.runs.loading import load_run
+from gcahng.runs.record import read_record
+from gcahng.training import closed_form
+from gcahng.training.trainer import Trainer
+from tests.gcahng.training.test_trainer import _trainer
+
+WHITENED = ("embedder.head=whitening", "embedder.freeze=[backbone]", "generator=null")
+UNTRAINED = (*WHITENED, "embedder.dim=null", "train={epochs: 0, warmup_epochs: 0}")
+WIDE = "embedder.backbone.args={in_channels: 1, channels: [80], strides: [4]}"
+HELD_OUT = ("data.validation=0.4", "batch.classes=3")
+
+
+def whitened(folder: Path, *overrides: str) -> Trainer:
+    return _trainer(folder, *UNTRAINED, f"data.root={folder.parent}", WIDE, *HELD_OUT, *overrides)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
+    trainer = whitened(tmp_path_factory.mktemp("closed") / "run")
+    trainer.fit()
+    return trainer
+
+
+def test_no_epoch_is_a_whole_run(finished: Trainer) -> None:
+    results = json.loads(finished.folder.results.read_text(encoding="utf-8"))
+    assert (results["epochs"], results["best_epoch"], results["ended_by"]) == (0, 0, "epochs")
+    rows = result_rows(read_record(finished.folder, "mine"))
+    assert [row["epoch"] for row in rows] == ["0, features", "best (0)"]
+    # Written: the model alone, since there is nothing to continue.
+    assert finished.folder.best.is_file()
+    assert not finished.folder.last.exists()
+    with pytest.raises(FileExistsError, match="already holds a run"):
+        finished.folder.check_free()
+
+
+def test_the_saved_model_is_the_one_that_was_measured(finished: Trainer) -> None:
+    expected = finished.experiment.embedder.eval()
+    images = torch.rand(3, 1, 8, 8)
+    for model in (
+        load_run(finished.folder.path).embedder,
+        load_embedder(finished.folder.model).network,
+    ):
+        assert model.embedding_dim == expected.embedding_dim
+        with torch.no_grad():
+            assert torch.equal(model(images), expected(images))
+    assert load_run(finished.folder.path).config.embedder.dim == expected.embedding_dim
+
+
+def test_the_last_layer_is_fitted_to_all_training_classes(finished: Trainer) -> None:
+    splits, embedder = finished.experiment.splits, finished.experiment.embedder.eval()
+    parts = [splits.train, splits.validation]
+    statistics = ClassStatistics(80, sum(part.num_classes for part in parts))
+    seen = 0
+    for part in parts:
+        plain = closed_form.without_augmentation(finished.config, part)
+        with torch.no_grad():
+            features = embedder.backbone(torch.stack([plain[i][0] for i in range(len(plain))]))
+        statistics.add(features, part.labels + seen)
+        seen += part.num_classes
+    distances = []
+    for shrinkage in closed_form.SHRINKAGES:
+        head = WhiteningHead(80, embedder.embedding_dim)
+        head.fit(statistics, shrinkage)
+        distances.append((head.linear.weight - embedder.fc.linear.weight).abs().max().item())
+    assert min(distances) < 1e-5
+
+
+def test_the_choice_is_the_best_of_the_candidates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closed_form, "DIMENSIONS", (1, 2, 64))
+    trainer = whitened(tmp_path / "run", "eval.select=map@r")
+    experiment = trainer.experiment
+    found = {}
+
+    def features_of(part: object) -> torch.Tensor:
+        with torch.no_grad():
+            return experiment.embedder.backbone(torch.stack([part[i][0] for i in range(len(part))]))
+
+    experiment.embedder.eval()
+    form = closed_form.ClosedForm(experiment.config, experiment.splits, features_of)
+    form.fit()
+    validation, train = experiment.splits.validation, experiment.splits.train
+    statistics = ClassStatistics(80, train.num_classes)
+    plain = closed_form.without_augmentation(experiment.config, train)
+    statistics.add(features_of(plain), train.labels)
+    for dim in (80, 1, 2):  # three classes to train on, so no 64
+        for shrinkage in closed_form.SHRINKAGES:
+            head = WhiteningHead(80, dim)
+            head.fit(statistics, shrinkage)
+            embeddings = head(features_of(validation)).detach()
+            figures = retrieval_figures(embeddings, validation, experiment.config)
+            found[closed_form.Candidate(dim, shrinkage)] = figures["map@r"]
+    assert found[form.chosen] == pytest.approx(max(found.values()), abs=1e-6)
+
+
+def test_a_dimension_that_is_set_stays(tmp_path: Path) -> None:
+    trainer = whitened(tmp_path / "run", "embedder.dim=2")
+    trainer.fit()
+    assert trainer.experiment.embedder.embedding_dim == 2
+
+
+def test_without_validation_classes_nothing_is_chosen(tmp_path: Path) -> None:
+    trainer = whitened(tmp_path / "run", "data.validation=0")
+    assert trainer.fit()["selected_on"] == "test"
+    assert trainer.experiment.embedder.embedding_dim == 80
+
+
+def test_it_can_be_trained_further(tmp_path: Path) -> None:
+    settings = ("embedder.dim=2", "train={epochs: 1, warmup_epochs: 0}")
+    trainer = whitened(tmp_path / "run", *settings)
+    results = trainer.fit()
+    assert results["epochs"] == 1
+    assert results["zero_shot/head/map@r"] != results["last/map@r"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["embedder.dim=null"], "embedder.dim: expected a number, since only"),
+        ([*UNTRAINED, "embedder.head=linear"], "embedder.dim: expected a number, since only"),
+        ([*UNTRAINED, "train.ema=0.9"], r"train.ema: expected null, .* \(train.epochs 0\)"),
+    ],
+)
+def test_settings_that_contradict_each_other(settings: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load_config("digits", settings)
+
+
+def test_too_many_dimensions_are_refused_before_long_work(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"embedder.dim: expected at most 80, .*got 81"):
+        whitened(tmp_path / "a", "embedder.dim=81")
+    trainer = whitened(tmp_path / "b", "embedder.dim=70")
+    with pytest.raises(ValueError, match=r"embedder.head: .*expected at most \d dimensions"):
+        trainer.fit()
