@@ -64,10 +64,11 @@ class Watchdog:
                 self._wait_for_others()
             self.ended.set()
         elif self.store.add("failures", 1) > 1:
+            self.ended.set()
             if self.number == 0:
                 # It keeps the store, to which the first that failed still writes.
                 time.sleep(3 * PERIOD)
-            os._exit(1)
+            raise SystemExit(1) from None
         else:
             self.ended.set()
             self.store.set(f"failed/{self.number}", "1")
