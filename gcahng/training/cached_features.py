@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.utils.data import Subset
 
 from gcahng.data import AugmentedView, ImageDataset
 from gcahng.evaluation.evaluate import BATCH_SIZE, embed
@@ -19,14 +21,17 @@ NAME = "features"
 # Images per batch on a CPU. Larger batches take twice the time, because the system then hands out
 # fresh memory for the activations of every layer.
 ON_CPU = 16
+# Images in a file, a multiple of both sizes of a batch, so that the batches do not depend on it.
+PART = 4096
 
 
 class FeatureCache:
     """Compute features, or read those that an earlier run kept in a folder.
 
-    A file holds the features of one data set, as it is or in one augmented view. Its name depends
-    on the backbone, its weights, the transform, and path, size and time of each image file (of
-    images that are not files: their content), so what has changed is computed again.
+    A file holds the features of `PART` images of a data set, as they are or in one augmented view,
+    so a computation that is stopped goes on after the last one. Its name depends on the backbone,
+    its weights, the transform, and path, size and time of each image file (of images that are not
+    files: their content), so what has changed is computed again.
 
     Args:
         backbone: Maps images to features; used in eval mode.
@@ -64,17 +69,26 @@ class FeatureCache:
 
     def _view(self, dataset: ImageDataset, view: int | None, digest: "hashlib._Hash") -> Tensor:
         digest.update(repr(view).encode())
-        path = self.folder / f"{NAME}-{digest.hexdigest()[:16]}.safetensors"
+        name = f"{NAME}-{digest.hexdigest()[:16]}"
+        images: Any = dataset if view is None else AugmentedView(dataset, view)
+        parts = []
+        for start in range(0, len(dataset), PART):
+            rows = range(start, min(start + PART, len(dataset)))
+            path = self.folder / f"{name}-{start}.safetensors"
+            parts.append(self._part(Subset(images, rows), path))
+        return torch.cat(parts)
+
+    def _part(self, images: Subset[Any], path: Path) -> Tensor:
         with locked(path):
-            found = _restore(path, len(dataset))
+            found = _restore(path, len(images))
             if found is None:
-                found = self._compute(dataset if view is None else AugmentedView(dataset, view))
+                found = self._compute(images)
                 keep(path, {NAME: found}, "the features")
-        self.done += len(dataset)
+        self.done += len(images)
         self._report(0)
         return found
 
-    def _compute(self, images: Any) -> Tensor:
+    def _compute(self, images: Subset[Any]) -> Tensor:
         on_cpu = next(self.backbone.parameters()).device.type == "cpu"
         found = embed(
             self.backbone,

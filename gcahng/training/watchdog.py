@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from types import TracebackType
 
 from torch import distributed as dist
@@ -55,9 +56,10 @@ class Watchdog:
             time.sleep(PATIENCE + 5 * PERIOD)
         if isinstance(error, Stopped | KeyboardInterrupt):
             status = error.status if isinstance(error, Stopped) else INTERRUPTED
-            self.store.set(f"stopped/{self.number}", str(status))
-            time.sleep(3 * PERIOD)
             self.ended.set()
+            with suppress(RuntimeError):  # process 0, which keeps the store, may be gone
+                self.store.set(f"stopped/{self.number}", str(status))
+            time.sleep(3 * PERIOD)
         elif error is None or isinstance(error, SystemExit):
             self.store.set(f"ended/{self.number}", "1")
             # Process 0 keeps the store, so it leaves last.
@@ -65,14 +67,18 @@ class Watchdog:
                 self._wait_for_others()
             self.ended.set()
         elif self.store.add("failures", 1) > 1:
-            os._exit(1)
+            self.ended.set()
+            if self.number == 0:
+                # It keeps the store, to which the first that failed still writes.
+                time.sleep(3 * PERIOD)
+            raise SystemExit(1) from None
         else:
+            self.ended.set()
             self.store.set(f"failed/{self.number}", "1")
             if self.number:
                 error.args = (f"process {self.number}: {error}",)
             # Stay alive until the others have seen it.
             time.sleep(3 * PERIOD)
-            self.ended.set()
 
     def _wait_for_others(self) -> None:
         waited = time.monotonic()

@@ -19,7 +19,8 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
 
 @POSIX
-def test_serves_until_ctrl_c(store: Path, photos: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serves_until_ctrl_c_or_a_signal(number: int, store: Path, photos: Path) -> None:
     command = [sys.executable, "-m", "gcahng", "serve", str(store), "--port", "0"]
     process = subprocess.Popen(
         command,
@@ -39,7 +40,7 @@ def test_serves_until_ctrl_c(store: Path, photos: Path) -> None:
         content = (photos / "loose.jpg").read_bytes()
         near = httpx.post(f"{found[1]}/search?k=1", content=content).json()["neighbours"]
         assert near[0]["path"] == str(photos / "loose.jpg")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert process.communicate(timeout=15) == ("", "")
         assert process.returncode == 0
     finally:

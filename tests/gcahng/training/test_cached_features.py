@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from gcahng.data import ClassSubset, Digits, Folder, ImageDataset, build_transform
+from gcahng.runs.stopping import Stopped
+from gcahng.training import cached_features
 from gcahng.training.cached_features import FeatureCache
 from tests.data.trees import photo
 
@@ -61,6 +63,27 @@ def test_computed_once(tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(again, (plain, view), strict=True))
     assert computed(tmp_path, dataset) == len(dataset), "the second view alone is missing"
     assert computed(tmp_path, dataset) == 0
+
+
+def test_what_is_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = photos(tmp_path / "photos")
+    (whole,) = FeatureCache(Mean(), tmp_path / "whole").features(dataset, [0])
+
+    class Stopping(Mean):
+        most = 4
+
+        def forward(self, images: Tensor) -> Tensor:
+            if self.images + len(images) > self.most:
+                raise Stopped(75)
+            return super().forward(images)
+
+    monkeypatch.setattr(cached_features, "PART", 2)
+    with pytest.raises(Stopped):
+        FeatureCache(Stopping(), tmp_path / "parts").features(dataset, [0])
+    backbone = Stopping()
+    (found,) = FeatureCache(backbone, tmp_path / "parts").features(dataset, [0])
+    assert torch.equal(found, whole)
+    assert backbone.images == len(dataset) - 4, "two parts of two images were kept"
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {
