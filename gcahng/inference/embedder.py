@@ -225,8 +225,10 @@ class TrainedEmbedder:
             >>> model.embed([Image.new("L", (8, 8)), torch.rand(1, 8, 8)]).shape
             torch.Size([2, 8])
         """
-        if batch_size < 1:
-            raise ValueError(f"Expected 'batch_size' of at least 1 (got {batch_size}).")
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(
+                f"Expected 'batch_size' as a whole number of at least 1 (got {batch_size!r})."
+            )
         inputs = map(self.transform, one_by_one(images))
         found = []
         while chunk := list(islice(inputs, batch_size)):

@@ -16,7 +16,7 @@ from torch import Tensor
 from gcahng.data.datasets.base import shortest_side
 from gcahng.data.datasets.class_folders import picture_files
 from gcahng.data.datasets.folder import VALIDATION
-from gcahng.files import printable
+from gcahng.files import printable, refuse_address
 from gcahng.pictures import check_regular, decode_image, known_formats
 
 THREADS = max(2, min(8, os.cpu_count() or 1))
@@ -130,6 +130,7 @@ def find_pictures(paths: Iterable[str | Path]) -> list[PictureFile]:
     """
     found: dict[str, PictureFile] = {}
     for path in map(Path, paths):
+        refuse_address(path)
         if path.is_dir():
             inside = _in_folder(path)
         elif path.exists():
