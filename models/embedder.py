@@ -5,6 +5,7 @@ from collections.abc import Collection
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gcahng.arguments import is_integer
 from gcahng.models.heads import ResidualHead
 
 
@@ -58,8 +59,10 @@ class Embedder(nn.Module):
                 f"The backbone {type(backbone).__name__} must have an integer attribute "
                 "'out_channels', the width of its features."
             )
-        if embedding_dim < 1:
-            raise ValueError(f"Expected 'embedding_dim' of at least 1 (got {embedding_dim}).")
+        if not is_integer(embedding_dim, 1):
+            raise ValueError(
+                f"Expected 'embedding_dim' as an integer of at least 1 (got {embedding_dim!r})."
+            )
         self.backbone = backbone
         self.fc = _build_head(head, width, embedding_dim, init)
         self.embedding_dim = embedding_dim
