@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
+from gcahng.arguments import is_integer
+
 
 class ClassBalancedBatchSampler(Sampler[list[int]]):
     """Yield batches of S classes with P images per class, in slot-major order.
@@ -45,6 +47,13 @@ class ClassBalancedBatchSampler(Sampler[list[int]]):
     def __init__(
         self, labels: Tensor, classes_per_batch: int, samples_per_class: int, seed: int = 0
     ) -> None:
+        if labels.ndim != 1 or labels.is_floating_point():
+            raise ValueError(
+                "Expected 'labels' as a vector of integers "
+                f"(got {labels.dtype} of shape {list(labels.shape)})."
+            )
+        if not is_integer(seed, 0):
+            raise ValueError(f"Expected 'seed' as an integer of at least 0 (got {seed!r}).")
         classes = torch.unique(labels)
         _check(len(classes), classes_per_batch, samples_per_class)
         array = labels.cpu().numpy()
@@ -169,12 +178,14 @@ def _check(num_classes: int, classes_per_batch: int, samples_per_class: int) -> 
         raise ValueError(
             f"Cannot sample batches: {problem}, but training needs at least 2 classes."
         )
-    if classes_per_batch < 2:
-        raise ValueError(f"Expected 'classes_per_batch' of at least 2 (got {classes_per_batch}).")
-    if samples_per_class < 2:
+    if not is_integer(classes_per_batch, 2):
         raise ValueError(
-            f"Expected 'samples_per_class' of at least 2, one anchor and one positive "
-            f"(got {samples_per_class})."
+            f"Expected 'classes_per_batch' as an integer of at least 2 (got {classes_per_batch!r})."
+        )
+    if not is_integer(samples_per_class, 2):
+        raise ValueError(
+            "Expected 'samples_per_class' as an integer of at least 2, one anchor and one positive "
+            f"(got {samples_per_class!r})."
         )
     if num_classes < classes_per_batch:
         raise ValueError(

@@ -193,4 +193,7 @@ def build_transform(name: str, train: bool, **args: Any) -> Transform:
         >>> transform(torch.zeros(3, 60, 40, dtype=torch.uint8)).shape
         torch.Size([3, 32, 32])
     """
+    size = args.get("size", 1)
+    if isinstance(size, int) and size < 1:
+        raise ValueError(f"Expected 'size' of at least 1 (got {size}).")
     return TRANSFORMS.build(name, train=train, **args)

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
@@ -13,6 +14,16 @@ _KINDS = {
     bool: ("true or false", "truth values"),
     NoneType: ("null", "nulls"),
 }
+
+
+def is_integer(value: object, least: int) -> bool:
+    """Whether a value is an integer, of Python or NumPy, of at least `least`.
+
+    Example:
+        >>> is_integer(3, 1), is_integer(0, 1), is_integer(2.5, 1), is_integer(True, 1)
+        (True, False, False, False)
+    """
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
 
 
 def check_types(what: str, make: Callable[..., Any], settings: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Write files atomically, to a temporary file that is then renamed; text that can be written."""
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,23 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def refuse_address(path: str | Path, what: str = "") -> None:
+    """Raise if a path is an address of the web, which `pathlib` takes for a folder `https:`.
+
+    Args:
+        path: The path.
+        what: The option that names it.
+
+    Raises:
+        ValueError: If it is one.
+    """
+    if found := re.match("(https?|ftp|s3|gs|hf):/+(.*)", str(path)):
+        start = f"{what}: " if what else ""
+        raise ValueError(
+            f"{start}'{found[1]}://{found[2]}' is an address, and a file or a folder is needed here"
+        )
+
+
 def check_folder(path: Path | None, what: str = "") -> None:
     """Raise if a folder cannot be made because a file is in the way, or may not be written to.
 
@@ -53,9 +71,11 @@ def check_folder(path: Path | None, what: str = "") -> None:
     Raises:
         NotADirectoryError: If it is a file or inside one.
         PermissionError: If it, or the folder that it would be made in, is read-only.
+        ValueError: If it is an address of the web.
     """
     if path is None:
         return
+    refuse_address(path, what)
     start = f"{what}: " if what else ""
     there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     if not there.is_dir():

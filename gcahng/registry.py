@@ -80,6 +80,8 @@ class Registry(Mapping[str, T]):
         Raises:
             ValueError: If the name is unknown; the message lists the available names.
         """
+        if not isinstance(name, str):
+            raise ValueError(f"Expected the name of a {self.kind} as text (got {name!r})")
         if self.user_base is not None and names_class(name):
             return import_class(name, self.kind, self.user_base)  # type: ignore[return-value]
         if name in self.entries:

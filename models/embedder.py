@@ -5,6 +5,7 @@ from collections.abc import Collection
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gcahng.arguments import is_integer
 from gcahng.models.heads import ResidualHead
 from gcahng.models.whitening import WhiteningHead
 
@@ -64,11 +65,13 @@ class Embedder(nn.Module):
             )
         if embedding_dim is None and head == "whitening":
             embedding_dim = width
-        if embedding_dim is None or embedding_dim < 1:
-            raise ValueError(f"Expected 'embedding_dim' of at least 1 (got {embedding_dim}).")
+        if embedding_dim is None or not is_integer(embedding_dim, 1):
+            raise ValueError(
+                f"Expected 'embedding_dim' as an integer of at least 1 (got {embedding_dim!r})."
+            )
         self.backbone = backbone
         self.fc = _build_head(head, width, embedding_dim, init)
-        self.embedding_dim = embedding_dim
+        self.embedding_dim: int = embedding_dim
         self.normalize = normalize
         if "backbone" in freeze and len(set(freeze)) > 1:
             others = ", ".join(sorted(set(freeze) - {"backbone"}))

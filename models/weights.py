@@ -13,6 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from gcahng.files import refuse_address
+
 LOGGER = logging.getLogger("gcahng")
 # What reading a damaged or foreign file raises.
 DAMAGE = (
@@ -38,6 +40,7 @@ def read_torch(path: str | Path) -> Any:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is damaged or holds more than weights.
     """
+    refuse_address(path)
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint at '{path}'")

@@ -39,12 +39,11 @@ def show(
 
     Example: gcahng data show glyphs --split test
     """
-    from gcahng.config import default_root
     from gcahng.data import build_dataset, contact_sheet
     from gcahng.files import atomic_write
 
     args = _arguments(name, settings)
-    dataset = build_dataset(name, split, (root or default_root()).expanduser(), **args)
+    dataset = build_dataset(name, split, _folder(root), **args)
     target = out or Path(f"{name.replace(':', '.')}-{split}.png")
     with atomic_write(target) as temporary:
         contact_sheet(dataset, classes=classes, seed=seed).save(temporary, format="PNG")
@@ -59,10 +58,9 @@ def fetch(
 
     Example: gcahng data fetch emoji --root /data
     """
-    from gcahng.config import default_root
     from gcahng.data import DATASETS
 
-    folder = (root or default_root()).expanduser()
+    folder = _folder(root)
     _fetch(name, DATASETS.find(name), folder)
     console.print(
         f"check it with: gcahng data verify {name} --root {folder}", soft_wrap=True, highlight=False
@@ -86,12 +84,11 @@ def verify(
 
     Example: gcahng data verify folder --root photos test_share=0.3
     """
-    from gcahng.config import default_root
     from gcahng.data import DATASETS
     from gcahng.data import verify as check
     from gcahng.reports.tables import results_table
 
-    dataset, folder = DATASETS.find(name), (root or default_root()).expanduser()
+    dataset, folder = DATASETS.find(name), _folder(root)
     args = _arguments(name, settings)
     if download:
         _fetch(name, dataset, folder)
@@ -157,3 +154,14 @@ def _lines(found: "Verification", dataset: "type[ImageDataset]") -> Iterator[Tex
     yield from (Text(f"note: {note}") for note in found.notes)
     if not found.problems:
         yield Text("No problems found.", "green")
+
+
+def _folder(root: Path | None) -> Path:
+    """The folder of all data sets."""
+    from gcahng.config import default_root
+    from gcahng.files import refuse_address
+
+    if root is None:
+        return default_root()
+    refuse_address(root, "--root")
+    return root.expanduser()

@@ -10,6 +10,7 @@ from gcahng.config.layers import Layers, load_layers, parse_mapping, read_text
 from gcahng.config.plain_yaml import to_yaml
 from gcahng.config.schema import ExperimentConfig
 from gcahng.config.validated import validated
+from gcahng.files import refuse_address
 
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> ExperimentConfig:
@@ -186,6 +187,7 @@ def with_data_root(config: ExperimentConfig, root: str | Path) -> ExperimentConf
             ...
         FileNotFoundError: --root: there is no folder 'missing'
     """
+    refuse_address(root, "--root")
     if not Path(root).is_dir():
         raise FileNotFoundError(f"--root: there is no folder '{root}'")
     data = config.data.model_copy(update={"root": str(root)})
@@ -199,7 +201,10 @@ def data_root(config: ExperimentConfig) -> Path:
         >>> data_root(load_config("digits", ["data.root=photos"])).name
         'photos'
     """
-    return Path(config.data.root).expanduser() if config.data.root else default_root()
+    if not config.data.root:
+        return default_root()
+    refuse_address(config.data.root, "data.root")
+    return Path(config.data.root).expanduser()
 
 
 def default_root() -> Path:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from gcahng.arguments import is_integer
 from gcahng.evaluation.engines import BLOCK
 
 EXCLUSIONS = ("self", "first")
@@ -12,6 +13,7 @@ EXCLUSIONS = ("self", "first")
 
 def check_embeddings(embeddings: Tensor, is_query: Tensor | None) -> None:
     """Raise ValueError unless the embeddings and the query mask are valid."""
+    _check_tensor("embeddings", embeddings)
     if embeddings.ndim != 2 or not embeddings.is_floating_point() or not embeddings.shape[1]:
         raise ValueError(
             "Expected 'embeddings' as a floating-point [N, D] tensor "
@@ -27,6 +29,7 @@ def check_embeddings(embeddings: Tensor, is_query: Tensor | None) -> None:
         )
     if is_query is None:
         return
+    _check_tensor("is_query", is_query)
     if is_query.dtype != torch.bool or is_query.shape != embeddings.shape[:1]:
         raise ValueError(
             f"Expected 'is_query' as a bool [{len(embeddings)}] tensor "
@@ -41,6 +44,7 @@ def check_embeddings(embeddings: Tensor, is_query: Tensor | None) -> None:
 
 def check_labels(embeddings: Tensor, labels: Tensor) -> None:
     """Raise ValueError unless there is one integer label per row of the embeddings."""
+    _check_tensor("labels", labels)
     if labels.is_floating_point() or labels.shape != embeddings.shape[:1]:
         raise ValueError(
             f"Expected 'labels' as an integer [{len(embeddings)}] tensor "
@@ -50,9 +54,16 @@ def check_labels(embeddings: Tensor, labels: Tensor) -> None:
 
 def check_settings(ks: Sequence[int], exclude: str, chunk: int | None) -> None:
     """Raise ValueError unless the arguments that are not tensors are valid."""
-    if not ks or min(ks) < 1:
-        raise ValueError(f"Expected 'ks' to hold positive integers (got {tuple(ks)})")
-    if chunk is not None and chunk < 1:
-        raise ValueError(f"Expected 'chunk' to be positive (got {chunk})")
+    if not isinstance(ks, Sequence) or not ks or not all(is_integer(k, 1) for k in ks):
+        raise ValueError(f"Expected 'ks' to hold positive integers (got {ks!r})")
+    if chunk is not None and not is_integer(chunk, 1):
+        raise ValueError(f"Expected 'chunk' as a positive integer (got {chunk!r})")
     if exclude not in EXCLUSIONS:
         raise ValueError(f"Unknown exclude '{exclude}': choose one of {', '.join(EXCLUSIONS)}")
+
+
+def _check_tensor(name: str, value: object) -> None:
+    """Raise unless an argument is an ordinary tensor."""
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_meta:
+        got = type(value).__name__ if not isinstance(value, Tensor) else "one without numbers"
+        raise ValueError(f"Expected {name!r} as a tensor (got {got})")

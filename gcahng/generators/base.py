@@ -1,6 +1,7 @@
 """The base class of negative generators: their interface and the loss terms they add."""
 
 import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TypedDict, get_args
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import get_type_hints, is_typeddict
 
+from gcahng.arguments import is_integer
 from gcahng.generators.graph_pass import GraphPass
 from gcahng.generators.hardness import LossMeans
 from gcahng.generators.negatives import HardNegatives, Synthetic
@@ -51,7 +53,7 @@ class NegativeGenerator(nn.Module, ABC):
             that interpolate between anchor and negative.
 
     Raises:
-        ValueError: If `temperature` is not positive.
+        ValueError: If a size is not a positive integer, or `temperature` is not positive.
 
     Example:
         >>> class Midpoint(NegativeGenerator):
@@ -79,8 +81,11 @@ class NegativeGenerator(nn.Module, ABC):
         detach_anchor: bool = False,
     ) -> None:
         super().__init__()
-        if temperature <= 0:
+        if not 0 < temperature < math.inf:
             raise ValueError(f"Expected 'temperature' > 0 (got {temperature})")
+        for name, size in (("embedding_dim", embedding_dim), ("num_classes", num_classes)):
+            if not is_integer(size, 1):
+                raise ValueError(f"Expected {name!r} as an integer of at least 1 (got {size!r})")
         self.embedding_dim, self.num_classes = embedding_dim, num_classes
         self.synthetic_weight, self.linear_ce_weight = synthetic_weight, linear_ce_weight
         self.normalize, self.temperature = normalize, temperature

@@ -23,6 +23,7 @@ def connect(uri: str) -> Any:
 
     Raises:
         ImportError: If LanceDB is not installed.
+        ValueError: If LanceDB does not know this kind of address.
     """
     try:
         import lancedb
@@ -30,7 +31,11 @@ def connect(uri: str) -> Any:
         raise ImportError(
             'a store needs LanceDB, which is not installed: pip install "gcahng[search]"'
         ) from error
-    return lancedb.connect(uri)
+    try:
+        return lancedb.connect(uri)
+    except ValueError as error:
+        reason = first_line(error).removeprefix("Invalid input, ")
+        raise ValueError(f"'{uri}' cannot be a store: {reason}") from error
 
 
 def open_table(uri: str) -> Any:

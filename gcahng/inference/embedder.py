@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gcahng.arguments import is_integer
 from gcahng.builders.images import build_test_transform
 from gcahng.config import ExperimentConfig
 from gcahng.inference.fingerprint import fingerprint_of
@@ -19,6 +20,7 @@ from gcahng.inference.sources import open_model
 from gcahng.inference.store import PictureStore
 from gcahng.models import Embedder
 from gcahng.models.torch_state import usual_torch_state
+from gcahng.reasons import first_line
 from gcahng.runs.loading import LoadedRun
 
 # Images that go through the network together.
@@ -62,8 +64,8 @@ def load_embedder(
     try:
         return model.to(device)
     # Torch checks a device's name in one place, and whether it is there in several.
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition(". ")[0]
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = first_line(error).partition(". ")[0]
         because = "torch does not know it" if "device type" in reason else reason
         raise ValueError(f"--device {device} cannot be used: {because}") from error
 
@@ -223,8 +225,10 @@ class TrainedEmbedder:
             >>> model.embed([Image.new("L", (8, 8)), torch.rand(1, 8, 8)]).shape
             torch.Size([2, 8])
         """
-        if batch_size < 1:
-            raise ValueError(f"Expected 'batch_size' of at least 1 (got {batch_size}).")
+        if not is_integer(batch_size, 1):
+            raise ValueError(
+                f"Expected 'batch_size' as a whole number of at least 1 (got {batch_size!r})."
+            )
         inputs = map(self.transform, one_by_one(images))
         found = []
         while chunk := list(islice(inputs, batch_size)):

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from gcahng.data.datasets.base import shortest_side
+from gcahng.files import refuse_address
 from gcahng.pictures import read_image, upright_rgb
 
 ImageLike: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any] | Tensor
@@ -70,6 +71,7 @@ def rgb_image(image: ImageLike, shortest: int | None = None) -> Image.Image:
         (6, 4)
     """
     if isinstance(image, str | os.PathLike):
+        refuse_address(os.fspath(image))
         path = Path(image)
         if path.is_dir():
             raise IsADirectoryError(f"'{path}' is a folder: name a picture")
@@ -85,7 +87,7 @@ def rgb_image(image: ImageLike, shortest: int | None = None) -> Image.Image:
     if isinstance(image, Tensor):
         if image.ndim != 3 or len(image) not in (1, 3):
             raise ValueError(f"{EXPECTED}, got a tensor {list(image.shape)}")
-        image = image.detach().cpu().permute(1, 2, 0).numpy()
+        image = _array(image)
     if not isinstance(image, np.ndarray):
         raise TypeError(f"{EXPECTED}, got {type(image).__name__}")
     return Image.fromarray(_three_channels(_eight_bits(image)))
@@ -117,6 +119,18 @@ class FromAnyImage:
         """Convert the image as `rgb_image` does, and transform it."""
         image = rgb_image(image, self.shortest_side)
         return self.transform(image if self.channels is None else to_tensor(image, self.channels))
+
+
+def _array(image: Tensor) -> NDArray[Any]:
+    """[C, H, W] → [H, W, C]."""
+    # NumPy has no bfloat16; with 16 bits, products are rounded too much.
+    small = image.is_floating_point() and image.dtype.itemsize < torch.float32.itemsize
+    try:
+        return (image.float() if small else image).detach().cpu().permute(1, 2, 0).numpy()
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"{EXPECTED}, got a tensor of {image.dtype} without plain numbers"
+        ) from error
 
 
 def _three_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

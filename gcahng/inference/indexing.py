@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gcahng.data.datasets.class_folders import PictureFile
-from gcahng.files import check_folder, printable
+from gcahng.files import check_folder, printable, refuse_address
 from gcahng.inference.database import TABLE, is_local
 from gcahng.inference.embed_files import Progress, embed_files, in_parts
 from gcahng.inference.embedder import TrainedEmbedder
@@ -92,6 +92,7 @@ def index_folder(
         ValueError: If the folder has no picture, the store was made with another model, or another
             process changes it.
     """
+    refuse_address(folder)
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(

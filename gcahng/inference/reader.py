@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gcahng.data.datasets.base import shortest_side
 from gcahng.data.datasets.class_folders import PictureFile, labelled_pictures
-from gcahng.files import printable
+from gcahng.files import printable, refuse_address
 from gcahng.pictures import check_regular, decode_image, known_formats
 
 THREADS = max(2, min(8, os.cpu_count() or 1))
@@ -115,6 +115,7 @@ def find_pictures(paths: Iterable[str | Path]) -> list[PictureFile]:
     """
     found: dict[str, PictureFile] = {}
     for path in map(Path, paths):
+        refuse_address(path)
         whole = Path(os.path.abspath(path))
         if path.is_dir():
             inside = labelled_pictures(whole)

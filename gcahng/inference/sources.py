@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from gcahng.files import refuse_address
 from gcahng.inference.hub import download_model, names_repository
 from gcahng.runs.loading import LoadedRun, load_run
 from gcahng.runs.published import load_published_run
@@ -11,6 +12,7 @@ def open_model(
     source: str | Path, last: bool = False, revision: str | None = None, trust: bool = False
 ) -> LoadedRun:
     """Open what `load_embedder` opens, without the parts that embed single images."""
+    refuse_address(source)
     path = Path(source).expanduser()
     on_hub = names_repository(str(source))
     if revision is not None and not on_hub:

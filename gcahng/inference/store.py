@@ -3,13 +3,13 @@
 import random
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from gcahng.arguments import is_integer
 from gcahng.inference.database import (
     TABLE,
     connect,
@@ -251,10 +251,11 @@ class PictureStore:
             UnreadableStoreError: If files of the store are missing.
             ValueError: If the condition or `k` is wrong, or the vector has another dimension.
         """
-        if not isinstance(k, Integral) or k < 1:
+        if not is_integer(k, 1):
             raise ValueError(f"Expected 'k' as a whole number of at least 1 (got {k!r}).")
-        if vector.shape != (self.model.dim,):
-            raise ValueError(f"Expected an embedding [{self.model.dim}] (got {list(vector.shape)})")
+        if not isinstance(vector, Tensor) or vector.shape != (self.model.dim,):
+            got = list(getattr(vector, "shape", [])) or type(vector).__name__
+            raise ValueError(f"Expected an embedding [{self.model.dim}] (got {got})")
         if not (vector.isfinite().all() and vector.any()):
             raise ValueError("the embedding of the picture is not finite, or 0: check the model")
         query = self._table.search(vector.numpy(), vector_column_name="vector")

@@ -1,5 +1,7 @@
 """N-pair loss on a class-balanced batch, as in GCA-HNG."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -88,7 +90,7 @@ class NPairLoss(nn.Module):
         self, normalize: bool = False, temperature: float = 1.0, all_negatives: bool = False
     ) -> None:
         super().__init__()
-        if temperature <= 0:
+        if not 0 < temperature < math.inf:
             raise ValueError(f"Expected 'temperature' > 0 (got {temperature})")
         self.normalize, self.temperature = normalize, temperature
         self.all_negatives = all_negatives

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from gcahng.config import ExperimentConfig, dump_config
-from gcahng.files import printable, write_text
+from gcahng.files import printable, refuse_address, write_text
 from gcahng.runs.csv_rows import csv_text
 from gcahng.runs.lock import LOCK
 
@@ -31,6 +31,9 @@ class RunFolder:
     """Paths of a run; every file in it appears whole or not at all."""
 
     path: Path
+
+    def __post_init__(self) -> None:
+        refuse_address(self.path)
 
     @property
     def config(self) -> Path:

@@ -142,8 +142,8 @@ def test_works_in_a_loader_with_workers() -> None:
         ([], 2, 2, "there are no labels"),
         ([3, 3, 3], 2, 2, "all images are of one class"),
         ([0, 0, 1, 1], 3, 2, "2 classes, fewer than the 3 of a batch: lower 'classes_per"),
-        ([0, 0, 1, 1], 1, 2, "'classes_per_batch' of at least 2"),
-        ([0, 0, 1, 1], 2, 1, "'samples_per_class' of at least 2"),
+        ([0, 0, 1, 1], 1, 2, "'classes_per_batch' as an integer of at least 2"),
+        ([0, 0, 1, 1], 2, 1, "'samples_per_class' as an integer of at least 2"),
     ],
 )
 def test_refuses_what_cannot_fill_a_batch(labels: list[int], s: int, p: int, message: str) -> None:

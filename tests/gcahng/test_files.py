@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gcahng.files import atomic_write, check_folder, write_text
+from gcahng.files import atomic_write, check_folder, refuse_address, write_text
 
 
 def test_write_text_creates_folders_and_replaces(tmp_path):
@@ -68,3 +68,17 @@ def test_a_folder_or_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     )
     check_folder(tmp_path / "a" / "b")
     assert list(tmp_path.iterdir()) == [file], "nothing is made"
+
+
+@pytest.mark.parametrize("given", ["https://a.org/b", Path("https://a.org/b"), "https:/a.org/b"])
+def test_an_address_is_not_taken_for_a_folder(
+    given: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"^--out: 'https://a\.org/b' is an address"):
+        refuse_address(given, "--out")
+    with pytest.raises(ValueError, match=r"'https://a\.org' is an address"):
+        write_text(given, "text")
+    assert list(tmp_path.iterdir()) == []
+    for path in ("C:/photos", "/https://x", "photos: new/1", "./https://x", "s3"):
+        refuse_address(path)

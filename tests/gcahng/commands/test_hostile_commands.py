@@ -187,6 +187,19 @@ COMMANDS = [
     ("export run --onnx x.onnx --images nowhere.png", "there is no picture 'nowhere.png'"),
     ("export run --onnx x.onnx --images file.yaml", "Cannot read the image 'file.yaml'"),
     ("export run --onnx x.onnx --images nothing", "--images: there are no pictures in 'nothing'"),
+    ("evaluate https://x.org/a.pth", "'https://x.org/a.pth' is an address"),
+    ("evaluate run --root https://x.org/a", "'https://x.org/a' is an address"),
+    ("embed run https://x.org/a --out x.npy", "'https://x.org/a' is an address"),
+    ("embed run file.yaml --out https://x.org/x.npy", "--out: 'https://x.org' is an address"),
+    ("index run https://x.org/a --store x", "'https://x.org/a' is an address"),
+    ("search https://x.org/a file.yaml", "'https://x.org/a' cannot be a store"),
+    ("serve https://x.org/a", "'https://x.org/a' cannot be a store"),
+    ("train digits --run https://x.org/a", "'https://x.org/a' is an address"),
+    ("train digits data.root=https://x.org/a", "data.root: 'https://x.org/a' is an address"),
+    ("train --resume https://x.org/a", "'https://x.org/a' is an address"),
+    ("data show folder --root https://x.org/a", "--root: 'https://x.org/a' is an address"),
+    ("share run --to https://x.org/a", "'https://x.org/a' is an address"),
+    ("import-checkpoint https://x.org/a", "'https://x.org/a' is an address"),
 ]
 
 

@@ -98,7 +98,7 @@ def test_transform_is_the_networks_input(model: TrainedEmbedder) -> None:
 
 
 def test_batch_size_is_checked(model: TrainedEmbedder) -> None:
-    with pytest.raises(ValueError, match="'batch_size' of at least 1"):
+    with pytest.raises(ValueError, match="'batch_size' as a whole number of at least 1"):
         model.embed([], batch_size=0)
 
 

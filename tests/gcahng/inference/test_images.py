@@ -73,6 +73,12 @@ def test_one_or_many(images: Any, count: int) -> None:
     assert len(list(one_by_one(images))) == count
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_every_precision_is_read(dtype: torch.dtype) -> None:
+    image = torch.rand(3, 4, 4, dtype=torch.bfloat16, requires_grad=True)
+    assert rgb_image(image.to(dtype)) == rgb_image(image.float())
+
+
 @pytest.mark.parametrize("images", [5, None, b"photo.jpg"])
 def test_what_holds_no_images_is_refused(images: Any) -> None:
     with pytest.raises(TypeError, match=f"or several of them, got {type(images).__name__}"):
@@ -90,7 +96,15 @@ def test_what_holds_no_images_is_refused(images: Any) -> None:
         (np.zeros((4, 4), np.int64), ValueError, "uint8 or as floats in [0, 1], got int64"),
         (torch.full((3, 4, 4), 2.5), ValueError, "got values from 2.5 to 2.5: give the raw image"),
         (torch.full((3, 4, 4), torch.nan), ValueError, "got values from nan to nan"),
+        (torch.zeros(3, 4, 4, dtype=torch.complex64), ValueError, "in [0, 1], got complex64"),
+        (torch.zeros(3, 4, 4, device="meta"), ValueError, "got a tensor of torch.float32 without"),
+        (torch.zeros(3, 4, 4).to_sparse(), ValueError, "got a tensor of torch.float32 without"),
+        (torch.zeros(3, 0, 4), ValueError, "got an array [0, 4, 3]"),
+        (Image.new("RGB", (0, 0)), ValueError, "it has 0 × 0 pixels"),
+        (Image.new("L", (4, 0)), ValueError, "it has 4 × 0 pixels"),
         ("nowhere.jpg", FileNotFoundError, "there is no picture 'nowhere.jpg'"),
+        ("https://a.org/b.jpg", ValueError, "'https://a.org/b.jpg' is an address"),
+        (Path("https://a.org/b.jpg"), ValueError, "'https://a.org/b.jpg' is an address"),
     ],
 )
 def test_other_input_is_refused(image: Any, error: type[Exception], sentence: str) -> None:
