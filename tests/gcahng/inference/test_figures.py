@@ -65,8 +65,8 @@ def test_remarks_about_classes_trained_on(run: Path) -> None:
 
 def test_a_checkpoint_that_was_not_measured(run: Path) -> None:
     state = load_checkpoint(run / "checkpoints" / "last.pt")
-    save_checkpoint(run / "checkpoints" / "epoch-1.pt", state | {"epoch": 1})
-    assert figures_of(load_run(run / "checkpoints" / "epoch-1.pt")) is None
+    save_checkpoint(run / "checkpoints" / "epoch-99.pt", state | {"epoch": 99})
+    assert figures_of(load_run(run / "checkpoints" / "epoch-99.pt")) is None
     (run / "results.json").unlink()
     assert figures_of(load_run(run)) is None
 
