@@ -89,6 +89,11 @@ def _of_the_embedder(config: ExperimentConfig) -> Iterator[tuple[str, str]]:
                 yield key, reason
     elif _chosen(config.data, {"views"}):
         yield "data.views", "only embedder.freeze=[backbone] keeps views; others are drawn anew"
+    if config.embedder.finish and "backbone" in config.embedder.freeze:
+        yield (
+            "embedder.finish",
+            "the backbone is frozen: use embedder.head=whitening with no epochs",
+        )
     if _chosen(config.embedder, {"init"}) and config.embedder.head != "linear":
         yield "embedder.init", f"a {config.embedder.head} head starts in its own way"
 

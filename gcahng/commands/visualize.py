@@ -107,7 +107,7 @@ def visualize_run(
 
     start = time.perf_counter()
     folder = _check_options(source, selection, out, export, tensorboard)
-    run = load_run(source, last=last, trust=trust)
+    run = load_run(source, last=last, trust=trust, finished=False)
     if root is not None:
         run = replace(run, config=with_data_root(run.config, root))
     pictures = draw_batch(run, selection, folder)

@@ -10,6 +10,7 @@ from gcahng.config.experiment import (
     load_with_layers,
     parse_config,
     read_config,
+    whitened,
     with_circumstances,
     with_data_root,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "parse_config",
     "parse_settings",
     "read_config",
+    "whitened",
     "with_circumstances",
     "with_data_root",
 ]

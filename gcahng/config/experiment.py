@@ -162,6 +162,17 @@ def with_circumstances(config: ExperimentConfig, given: ExperimentConfig) -> Exp
     return config.model_copy(update=update)
 
 
+def whitened(config: ExperimentConfig, dim: int) -> ExperimentConfig:
+    """Return the settings of a model whose last layer is a `WhiteningHead` of dimension `dim`.
+
+    Example:
+        >>> whitened(load_config("digits"), dim=8).embedder.head
+        'whitening'
+    """
+    update = {"head": "whitening", "dim": dim, "finish": None}
+    return config.model_copy(update={"embedder": config.embedder.model_copy(update=update)})
+
+
 def _differing(first: dict[str, Any], second: dict[str, Any], prefix: str = "") -> Iterator[str]:
     for key in {**first, **second}:
         left, right = first.get(key), second.get(key)

@@ -99,6 +99,9 @@ class EmbedderConfig(Section):
     whitening: starts in closed form (`WhiteningHead`), best where nothing else is trained."""
     init: Literal["default", "orthogonal"] = "default"
     """Initialisation of the linear head."""
+    finish: Literal["whitening"] | None = None
+    """Replace the trained last layer by a `WhiteningHead` on the tuned features, whose dimension is
+    chosen on the validation classes; epochs are compared with it."""
     warm_start: WarmStartConfig | None = None
 
 

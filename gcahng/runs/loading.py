@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from gcahng.builders.images import open_plain
 from gcahng.builders.networks import build_embedder, build_generator
-from gcahng.config import ExperimentConfig, parse_config
+from gcahng.config import ExperimentConfig, parse_config, whitened
 from gcahng.data import ImageDataset
 from gcahng.evaluation.evaluate import Progress, embed
 from gcahng.generators import NegativeGenerator
-from gcahng.models import Embedder
+from gcahng.models import Embedder, WhiteningHead
 from gcahng.models.torch_state import usual_torch_state
 from gcahng.models.weights import listed, load_strictly
 from gcahng.registry import names_class
@@ -66,7 +66,9 @@ class EvaluatedRun:
 
 
 @usual_torch_state()
-def load_run(path: str | Path, *, last: bool = False, trust: bool = False) -> LoadedRun:
+def load_run(
+    path: str | Path, *, last: bool = False, trust: bool = False, finished: bool = True
+) -> LoadedRun:
     """Open a run folder or a checkpoint file.
 
     Args:
@@ -75,6 +77,8 @@ def load_run(path: str | Path, *, last: bool = False, trust: bool = False) -> Lo
         last: Open the last epoch of a run folder instead.
         trust: Allow the import of classes that the settings name, which runs their code; only for
             runs whose origin you know.
+        finished: Whether to take the last layer that `embedder.finish` has put in place of the
+            trained one, which the run's negative generator knows.
 
     Raises:
         FileNotFoundError: If there is nothing at `path`, or no checkpoint in the folder.
@@ -94,6 +98,8 @@ def load_run(path: str | Path, *, last: bool = False, trust: bool = False) -> Lo
         config, weights = read_shared_model(path)
         return _loaded(path, config, {"embedder": weights, "epoch": None}, trust)
     state = load_checkpoint(path)
+    if not finished:
+        state.pop("finish", None)
     return _loaded(path, parse_config(state["config"], str(path)), state, trust)
 
 
@@ -215,13 +221,20 @@ def _loaded(
         refuse_user_classes(path, config, ("data", "embedder"))
     embedder = build_embedder(config, pretrained=False)
     _fill(embedder, state["embedder"], path, "embedder")
+    generator = state.get("generator")
+    if (finish := state.get("finish")) is not None:
+        dim, width = finish["linear.weight"].shape
+        head = WhiteningHead(width, dim)
+        head.load_state_dict(finish)
+        embedder.take_head(head)
+        config, generator = whitened(config, dim), None
     return LoadedRun(
         path,
         config,
         embedder.to(run_device(config)).eval(),
         state["epoch"],
         state.get("num_classes"),
-        state.get("generator"),
+        generator,
         trust,
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from gcahng.config import changed_experiment, dump_config, parse_config
+from gcahng.models import WhiteningHead
 from gcahng.runs.checkpoint import (
     load_checkpoint,
     random_states,
@@ -105,15 +106,23 @@ class Checkpoints:
         if self.experiment.generator is not None:
             self.experiment.generator.load_state_dict(state["generator"])
 
+    def save_finish(self, head: WhiteningHead) -> None:
+        """Add the last layer that replaces the trained one to the best checkpoint."""
+        state = load_checkpoint(self.folder.best)
+        save_checkpoint(self.folder.best, state | {"finish": head.state_dict()})
+
     def _state(self, progress: TrainingProgress) -> dict[str, Any]:
         experiment, average = self.experiment, self.experiment.average
+        # A training that goes on is compared with its settings.
+        untrained = experiment.config.train.epochs == 0
+        config = experiment.saved_config if untrained else experiment.config
         return {
             **{name: module.state_dict() for name, module in experiment.modules.items()},
             **({} if average is None else {"averaged_steps": int(average.n_averaged)}),
             "optimizers": [optimizer.state_dict() for optimizer in experiment.optimizers],
             "schedules": [schedule.state_dict() for schedule in experiment.schedules],
             "random": random_states(experiment.device),
-            "config": dump_config(experiment.saved_config),
+            "config": dump_config(config),
             "num_classes": experiment.splits.train.num_classes,
             **progress.state(),
         }

@@ -35,11 +35,12 @@ class ClosedForm:
     """Fit a `WhiteningHead` to the features of an experiment's training images.
 
     Args:
-        config: Its `embedder.dim` is the dimension, null: chosen on the validation classes; the
-            shrinkage is chosen there as well. Without validation classes: the width of the
-            features, and the shrinkage by its formula.
+        config: The experiment.
         splits: The images.
         features_of: Returns the features [N, width] of a data set, by the backbone as it is.
+        dim: Embedding dimension; None: chosen on the validation classes. The shrinkage is chosen
+            there as well. Without validation classes: the width of the features, and the shrinkage
+            by its formula.
     """
 
     def __init__(
@@ -47,8 +48,9 @@ class ClosedForm:
         config: ExperimentConfig,
         splits: Splits,
         features_of: Callable[[ImageDataset], Tensor],
+        dim: int | None,
     ) -> None:
-        self.config, self.splits, self.features_of = config, splits, features_of
+        self.config, self.splits, self.features_of, self.dim = config, splits, features_of, dim
         self.chosen: Candidate | None = None
         self._known: dict[int, Tensor] = {}
 
@@ -95,8 +97,8 @@ class ClosedForm:
     def _choose(self, statistics: ClassStatistics) -> Candidate:
         """Return the candidate with the best figure on the validation classes."""
         width, validation = len(statistics.mean), self.splits.validation
-        if self.config.embedder.dim is not None:
-            dims = [self.config.embedder.dim]
+        if self.dim is not None:
+            dims = [self.dim]
         else:
             most = min(width, statistics.classes)
             dims = [width, *(dim for dim in DIMENSIONS if dim < most)]

@@ -18,10 +18,10 @@ from gcahng.builders.images import (
     build_warm_start_split,
 )
 from gcahng.builders.networks import build_embedder, build_generator, build_loss
-from gcahng.config import ExperimentConfig
+from gcahng.config import ExperimentConfig, whitened
 from gcahng.data import ClassBalancedBatchSampler, ImageDataset, TrainLoader
 from gcahng.generators import NegativeGenerator
-from gcahng.models import Embedder
+from gcahng.models import Embedder, WhiteningHead
 from gcahng.processes import Group, copy_from_first, world_size
 from gcahng.training.cuda_graph import Autocast, check_replay
 from gcahng.training.optimizers import Optimizers, build_optimizers, build_schedules
@@ -80,9 +80,10 @@ class Experiment:
 
     @property
     def saved_config(self) -> ExperimentConfig:
-        """The settings of the model that is saved, with the dimension that it has."""
-        section = self.config.embedder.model_copy(update={"dim": self.evaluated.embedding_dim})
-        return self.config.model_copy(update={"embedder": section})
+        """The settings of the model that is saved, with the last layer that it has."""
+        if isinstance(self.evaluated.fc, WhiteningHead):
+            return whitened(self.config, self.evaluated.embedding_dim)
+        return self.config
 
     def follow(self) -> None:
         """Let the average of the embedder, if there is one, follow a step of the training."""

@@ -104,7 +104,10 @@ def whiten(experiment: Experiment, progress: Progress | None = None) -> ClosedFo
         return None
     images = len(splits.train) + (0 if splits.validation is None else len(splits.validation))
     cache = _cache(experiment, progress, images)
-    form = ClosedForm(experiment.config, splits, lambda part: cache.features(part, [None])[0])
+    config = experiment.config
+    form = ClosedForm(
+        config, splits, lambda part: cache.features(part, [None])[0], config.embedder.dim
+    )
     embedder.take_head(form.fit())
     copy_from_first([embedder.fc], experiment.group)
     return form

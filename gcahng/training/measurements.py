@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +10,9 @@ from torch import Tensor, nn
 from gcahng.data import ImageDataset
 from gcahng.evaluation.evaluate import embed_together, scores_of_queries
 from gcahng.evaluation.retrieval import QueryScores
-from gcahng.models import Embedder
+from gcahng.models import Embedder, WhiteningHead
 from gcahng.processes import from_first, rank
+from gcahng.training.closed_form import ClosedForm
 from gcahng.training.experiment import Experiment
 
 # Features that go through the last layer together.
@@ -47,17 +49,26 @@ class Measurements:
         self.experiment, self.progress = experiment, progress
         self.features: Mapping[str, Tensor] = {}
         self._test: dict[int, Measurement] = {}
+        self._finish: tuple[int, ClosedForm] | None = None
 
     def test(self, epoch: int) -> Measurement:
         """Measure the test split, or return what was measured in this epoch before."""
         if epoch not in self._test:
-            self._test[epoch] = self._measure("test")
+            self._test[epoch] = self._measure("test", epoch)
         return self._test[epoch]
 
     def selection(self, epoch: int) -> Measurement:
         """Measure the split that chooses the epoch to keep."""
         on_test = self.experiment.config.selects_on_test
-        return self.test(epoch) if on_test else self._measure("validation")
+        return self.test(epoch) if on_test else self._measure("validation", epoch)
+
+    def finish(self, epoch: int) -> WhiteningHead:
+        """Fit the last layer to the features of all training classes, by the network as it is.
+
+        Args:
+            epoch: Of the network.
+        """
+        return self._closed_form(epoch).fit_to_all()
 
     def zero_shot(self) -> tuple[dict[str, float], Measurement]:
         """Measure the network before training, on the test split and the validation classes.
@@ -82,20 +93,51 @@ class Measurements:
         features = self.features.get(split)
         if features is None:
             features = self._embed(self.experiment.embedder.backbone, split)
-        outputs = {"features": features, "head": self._head(self.experiment.embedder, features)}
+        head = self._head(self.experiment.embedder, features)
+        if self.experiment.config.embedder.finish:
+            head = self._finished(features, split, epoch=0)
+        outputs = {"features": features, "head": head}
         return {name: self._measurement(output, split) for name, output in outputs.items()}
 
     def keep(self, *epochs: int) -> None:
         """Forget all other epochs: their embeddings take memory."""
         self._test = {epoch: found for epoch, found in self._test.items() if epoch in epochs}
 
-    def _measure(self, split: str) -> Measurement:
+    def _measure(self, split: str, epoch: int) -> Measurement:
         features = self.features.get(split)
-        if features is None:
+        if self.experiment.config.embedder.finish:
+            features = self._embed(self.experiment.evaluated.backbone, split)
+            embeddings = self._finished(features, split, epoch)
+        elif features is None:
             embeddings = self._embed(self.experiment.evaluated, split)
         else:
             embeddings = self._head(self.experiment.evaluated, features)
         return self._measurement(embeddings, split)
+
+    def _finished(self, features: Tensor, split: str, epoch: int) -> Tensor:
+        """Embeddings of features by the last layer in closed form.
+
+        The validation classes are measured by what was learned from the others.
+        """
+        form = self._closed_form(epoch)
+        head = form.fit() if split == "validation" else form.fit_to_all()
+        with torch.inference_mode():
+            return torch.cat([head(rows.cpu()) for rows in features.split(ROWS)])
+
+    def _closed_form(self, epoch: int) -> ClosedForm:
+        """Fit the last layer to the network as it is, once in an epoch."""
+        if self._finish is None or self._finish[0] != epoch:
+            experiment = self.experiment
+            backbone, workers = experiment.evaluated.backbone, experiment.config.data.workers
+
+            def features_of(part: ImageDataset) -> Tensor:
+                settings: dict[str, Any] = {"workers": workers, "progress": self.progress}
+                return embed_together(backbone, part, experiment.group, **settings).cpu()
+
+            form = ClosedForm(experiment.config, experiment.splits, features_of, dim=None)
+            form.fit()
+            self._finish = (epoch, form)
+        return self._finish[1]
 
     def _embed(self, network: nn.Module, split: str) -> Tensor:
         workers = self.experiment.config.data.workers

@@ -220,6 +220,8 @@ class Trainer:
         if self.progress.best_epoch != self.progress.epoch:
             self.checkpoints.restore_best()
         best = self.measured.test(self.progress.best_epoch)
+        if self.config.embedder.finish:
+            self._replace_head()
         results = {
             **{f"zero_shot/{name}": value for name, value in self.progress.zero_shot.items()},
             **{f"last/{name}": value for name, value in last.figures.items()},
@@ -244,6 +246,15 @@ class Trainer:
                 self.folder.path, self.experiment.evaluated, self.experiment.saved_config
             )
         return results
+
+    def _replace_head(self) -> None:
+        """Replace the trained last layer of the best epoch by the one in closed form."""
+        evaluated = self.experiment.evaluated
+        head = self.measured.finish(self.progress.best_epoch)
+        if rank(self.group) == 0:
+            self.checkpoints.save_finish(head)
+        evaluated.take_head(head)
+        copy_from_first([evaluated.fc], self.group)
 
     def evaluated_run(self) -> EvaluatedRun:
         """The finished run as a report needs it: best model, test images and their embeddings."""

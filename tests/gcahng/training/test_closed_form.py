@@ -11,9 +11,10 @@ from gcahng.config import load_config
 from gcahng.evaluation.evaluate import retrieval_figures
 from gcahng.models import ClassStatistics, WhiteningHead
 from gcahng.reports.result_table import result_rows
-from gcahng.runs.loading import load_run
+from gcahng.runs.loading import load_generator, load_run
 from gcahng.runs.record import read_record
 from gcahng.training import closed_form
+from gcahng.training.experiment import build_experiment
 from gcahng.training.trainer import Trainer
 from tests.gcahng.training.test_trainer import _trainer
 
@@ -91,7 +92,7 @@ def test_the_choice_is_the_best_of_the_candidates(
             return experiment.embedder.backbone(torch.stack([part[i][0] for i in range(len(part))]))
 
     experiment.embedder.eval()
-    form = closed_form.ClosedForm(experiment.config, experiment.splits, features_of)
+    form = closed_form.ClosedForm(experiment.config, experiment.splits, features_of, None)
     form.fit()
     validation, train = experiment.splits.validation, experiment.splits.train
     statistics = ClassStatistics(80, train.num_classes)
@@ -146,3 +147,76 @@ def test_too_many_dimensions_are_refused_before_long_work(tmp_path: Path) -> Non
     trainer = whitened(tmp_path / "b", "embedder.dim=70")
     with pytest.raises(ValueError, match=r"embedder.head: .*expected at most \d dimensions"):
         trainer.fit()
+
+
+FINISHED = ("embedder.finish=whitening", "embedder.freeze=[]", "embedder.head=linear")
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
+    settings = (
+        "train={epochs: 2, warmup_epochs: 0}",
+        "embedder.dim=8",
+        "generator={name: gca_hng}",
+    )
+    trainer = whitened(tmp_path_factory.mktemp("tuned") / "run", *FINISHED, *settings)
+    trainer.fit()
+    return trainer
+
+
+def test_a_finish_replaces_the_trained_last_layer(tuned: Trainer) -> None:
+    embedder = tuned.experiment.embedder.eval()
+    assert isinstance(embedder.fc, WhiteningHead)
+    assert embedder.embedding_dim == 80
+    images = torch.rand(3, 1, 8, 8)
+    run = load_run(tuned.folder.path)
+    assert (run.config.embedder.head, run.config.embedder.dim) == ("whitening", 80)
+    for model in (run.embedder, load_embedder(tuned.folder.model).network):
+        with torch.no_grad():
+            assert torch.equal(model(images), embedder(images))
+    # The figures are those of the model that is saved.
+    test = tuned.experiment.splits.test
+    with torch.no_grad():
+        embeddings = run.embedder(torch.stack([test[i][0] for i in range(len(test))]))
+    results = json.loads(tuned.folder.results.read_text(encoding="utf-8"))
+    for name, value in retrieval_figures(embeddings, test, tuned.config).items():
+        assert results[f"best/{name}"] == pytest.approx(value, abs=2e-3)
+
+
+def test_the_generator_keeps_the_layer_that_it_was_trained_with(tuned: Trainer) -> None:
+    run = load_run(tuned.folder.path, finished=False)
+    assert run.embedder.embedding_dim == 8
+    generator = load_generator(run)
+    assert generator is not None
+    with torch.no_grad():
+        embeddings = run.embedder(torch.rand(4, 1, 8, 8))
+        generator(embeddings, torch.tensor([0, 1, 0, 1]))
+    with pytest.raises(ValueError, match="is an embedder alone"):
+        load_generator(load_run(tuned.folder.path))
+
+
+def test_epoch_0_is_the_closed_form_alone(tuned: Trainer, tmp_path: Path) -> None:
+    alone = whitened(tmp_path / "run")
+    alone.fit()
+    before = tuned.progress.zero_shot["val/head/map@r"]
+    assert before == pytest.approx(alone.progress.zero_shot["val/head/map@r"], abs=2e-3)
+
+
+def test_a_finished_training_resumes_to_the_same_end(tuned: Trainer, tmp_path: Path) -> None:
+    settings = [*UNTRAINED, *FINISHED, f"data.root={tmp_path}", WIDE, *HELD_OUT]
+    settings += ["embedder.dim=8", "train={epochs: 2, warmup_epochs: 0}", "generator.name=gca_hng"]
+    first = _trainer(tmp_path / "run", *settings)
+    first.begin()
+    first.end_epoch(first.train_epoch())
+    resumed = _trainer(tmp_path / "run", *settings)
+    resumed.resume()
+    found = resumed.fit()
+    expected = json.loads(tuned.folder.results.read_text(encoding="utf-8"))
+    for name in ("best/map@r", "last/map@r", "best_epoch"):
+        assert found[name] == expected[name]
+
+
+def test_a_finish_has_no_effect_on_a_frozen_backbone() -> None:
+    settings = ["embedder.freeze=[backbone]", "embedder.finish=whitening"]
+    with pytest.raises(ValueError, match=r"embedder\.finish has no effect"):
+        build_experiment(load_config("digits", settings))
