@@ -149,7 +149,10 @@ def test_too_many_dimensions_are_refused_before_long_work(tmp_path: Path) -> Non
         trainer.fit()
 
 
-FINISHED = ("embedder.finish=whitening", "embedder.freeze=[]", "embedder.head=linear")
+FINISHED = (
+    *("embedder.finish=whitening", "embedder.freeze=[]", "embedder.head=linear", "embedder.dim=8"),
+    *("train={epochs: 2, warmup_epochs: 0}", "generator={name: gca_hng}"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +207,6 @@ def test_epoch_0_is_the_closed_form_alone(tuned: Trainer, tmp_path: Path) -> Non
 
 def test_a_finished_training_resumes_to_the_same_end(tuned: Trainer, tmp_path: Path) -> None:
     settings = [*UNTRAINED, *FINISHED, f"data.root={tmp_path}", WIDE, *HELD_OUT]
-    settings += ["embedder.dim=8", "train={epochs: 2, warmup_epochs: 0}", "generator.name=gca_hng"]
     first = _trainer(tmp_path / "run", *settings)
     first.begin()
     first.end_epoch(first.train_epoch())
