@@ -10,8 +10,8 @@ from gcahng.config.experiment import (
     load_with_layers,
     parse_config,
     read_config,
-    with_circumstances,
     with_data_root,
+    with_runtime_settings,
 )
 from gcahng.config.overrides import parse_settings
 from gcahng.config.schema import ExperimentConfig
@@ -28,6 +28,6 @@ __all__ = [
     "parse_config",
     "parse_settings",
     "read_config",
-    "with_circumstances",
     "with_data_root",
+    "with_runtime_settings",
 ]
