@@ -159,7 +159,7 @@ def _refuse_changed(runs: Sequence[CellRun]) -> None:
     found = [run.status() for run in runs]
     lines = [problem for state, problem in found if state is State.CHANGED]
     if lines:
-        lines[-1] += ": start over with --fresh, or give the grid's file another name"
+        lines[-1] += ": give the grid's file another name, or delete the runs with --fresh"
         raise ValueError("\n".join(lines))
 
 

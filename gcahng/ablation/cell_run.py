@@ -6,7 +6,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from gcahng.ablation.grid import Cell, Grid
-from gcahng.config import ExperimentConfig, differing_keys, dump_config, read_config
+from gcahng.config import ExperimentConfig, changed_experiment, dump_config, read_config
 from gcahng.files import write_text
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.record import RunRecord, Split, epochs_for, read_record
@@ -57,7 +57,7 @@ class CellRun:
 
     @property
     def settings(self) -> Path:
-        """The experiment as YAML, written before the training starts."""
+        """The experiment as YAML, written before its process starts."""
         return self.home / "started" / f"{self.name}.yaml"
 
     @property
@@ -114,7 +114,7 @@ class CellRun:
         """Keys in which the run on disk differs from a configuration."""
         if not (self.folder.begun or self.folder.results.exists()):
             return []
-        return differing_keys(read_config(self.folder.config), config)
+        return changed_experiment(read_config(self.folder.config), config)
 
     def record(self) -> RunRecord:
         """Its results; it must have finished."""
@@ -125,11 +125,9 @@ class CellRun:
         config = self.config()
         assert config is not None
         self.failure.unlink(missing_ok=True)
-        options = [] if self.reports else ["--no-report"]
-        if self.folder.begun:
-            return ["--resume", str(self.folder.path), "--trust", *options]
         write_text(self.settings, dump_config(config))
-        return [str(self.settings), *options, "--run", str(self.folder.path)]
+        options = [] if self.reports else ["--no-report"]
+        return [str(self.settings), *options, "--resume", "auto", "--run", str(self.folder.path)]
 
     def fail(self, sentence: str) -> None:
         """Mark it as failed, with the reason."""

@@ -92,14 +92,15 @@ def start_or_resume_run(
         ValueError: If the run in the folder has other settings, see `changed_experiment`.
     """
     from gcahng.builders.image_settings import adopt_image_settings
-    from gcahng.config import changed_experiment, read_config, with_circumstances
+    from gcahng.config import changed_experiment, read_config, with_runtime_settings
     from gcahng.training.place import is_first
 
     if not folder.begun:
         start_run(config, folder, report)
         return
     there = read_config(folder.config)
-    if changed := changed_experiment(adopt_image_settings(config), there):
+    given = adopt_image_settings(config)
+    if changed := changed_experiment(given, there, ignore_limits=True):
         raise ValueError(
             f"'{folder.path}' holds a run with other settings ({', '.join(changed)}): choose "
             "another folder with --run, or another 'name' or 'seed'"
@@ -108,7 +109,7 @@ def start_or_resume_run(
     last = folder.report if report else folder.model
     if not last.is_file():
         folder.check_trained_here()
-        _run(with_circumstances(there, config), folder, new=False, report=report)
+        _run(with_runtime_settings(there, config), folder, new=False, report=report)
     elif is_first(config.fabric.num_nodes):
         _show(config, folder)
 
@@ -142,7 +143,7 @@ def resume_run(
         folder: The run.
         root: The folder of all data sets, if it is not that of the settings any more.
         changes: `key.path=value` settings that do not change what the training computes, such as
-            the device or the time limit.
+            the device, or when it ends early.
         trust: Whether classes that its settings name as `module.path:ClassName` may be imported.
         report: Whether to write the run's report; one that has finished gets it now.
 
@@ -154,8 +155,8 @@ def resume_run(
         changed_experiment,
         load_config,
         read_config,
-        with_circumstances,
         with_data_root,
+        with_runtime_settings,
     )
     from gcahng.runs.loading import refuse_user_classes
 
@@ -167,11 +168,11 @@ def resume_run(
         refuse_user_classes(folder.config, config)
     if changes:
         given = load_config(folder.config, changes)
-        if changed := changed_experiment(config, given):
+        if changed := changed_experiment(config, given, ignore_limits=True):
             raise ValueError(
                 f"--resume: {', '.join(changed)} would change the experiment: start a new run"
             )
-        config = with_circumstances(config, given)
+        config = with_runtime_settings(config, given)
     if root is not None:
         config = with_data_root(config, root)
     _run(config, folder, new=False, report=report)

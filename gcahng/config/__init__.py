@@ -11,8 +11,8 @@ from gcahng.config.experiment import (
     parse_config,
     read_config,
     whitened,
-    with_circumstances,
     with_data_root,
+    with_runtime_settings,
 )
 from gcahng.config.overrides import parse_settings
 from gcahng.config.schema import ExperimentConfig
@@ -30,6 +30,6 @@ __all__ = [
     "parse_settings",
     "read_config",
     "whitened",
-    "with_circumstances",
     "with_data_root",
+    "with_runtime_settings",
 ]

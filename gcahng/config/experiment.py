@@ -1,16 +1,18 @@
 """The configuration of an experiment: reading, validating, comparing and writing it."""
 
 import os
-from collections.abc import Iterable, Iterator
-from operator import attrgetter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gcahng.config.layers import Layers, load_layers, parse_mapping, read_text
 from gcahng.config.plain_yaml import to_yaml
 from gcahng.config.schema import ExperimentConfig
+from gcahng.config.sections import Section
 from gcahng.config.validated import validated
 from gcahng.files import refuse_address
+
+SectionT = TypeVar("SectionT", bound=Section)
 
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> ExperimentConfig:
@@ -110,56 +112,76 @@ def differing_keys(first: ExperimentConfig, second: ExperimentConfig) -> list[st
     return list(_differing(first.model_dump(), second.model_dump()))
 
 
-# Settings that do not change what a training computes: a run may be continued with others.
-_CIRCUMSTANCES = {
-    "data.root",
+# Where and how a training is computed and kept, but not what it computes (up to rounding).
+RUNTIME_SETTINGS = (
     "output",
-    "train.max_seconds",
-    "train.patience",
+    "data.root",
+    "data.workers",
+    "batch.chunk",
+    "generator.graph.memory",
     "train.loggers",
     "train.keep_every",
     "train.save_minutes",
+    "eval.engine",
     "fabric.accelerator",
     "fabric.devices",
-    "fabric.cuda_graphs",
-    "fabric.deterministic",
     "fabric.num_nodes",
-    "batch.chunk",
-}
+    "fabric.strategy",
+    "fabric.threads",
+    "fabric.deterministic",
+    "fabric.compile",
+    "fabric.channels_last",
+    "fabric.cuda_graphs",
+)
+# When a training ends early: a run may be continued beyond them.
+LIMITS = ("train.max_seconds", "train.patience")
 
 
-def changed_experiment(first: ExperimentConfig, second: ExperimentConfig) -> list[str]:
-    """Return the keys in which two experiments differ, as far as they change the training.
+def changed_experiment(
+    first: ExperimentConfig, second: ExperimentConfig, ignore_limits: bool = False
+) -> list[str]:
+    """Return the keys in which two experiments differ, as far as they change the figures.
 
-    Where the data is, where runs are kept, when to stop and which device to use may differ.
+    The only definition of the same experiment: of a run that is continued, of the runs of a grid
+    and of the trials of a study.
+
+    Args:
+        first: An experiment.
+        second: Another one.
+        ignore_limits: Ignore when a training ends early as well, for a run that is continued.
 
     Example:
         >>> first = load_config("digits")
-        >>> changed_experiment(first, load_config("digits", ["output=elsewhere", "seed=1"]))
+        >>> changed_experiment(first, load_config("digits", ["data.workers=2", "seed=1"]))
         ['seed']
     """
-    return [key for key in differing_keys(first, second) if key not in _CIRCUMSTANCES]
+    ignored = {*RUNTIME_SETTINGS, *(LIMITS if ignore_limits else ())}
+    return [key for key in differing_keys(first, second) if key not in ignored]
 
 
-def with_circumstances(config: ExperimentConfig, given: ExperimentConfig) -> ExperimentConfig:
-    """Return `config` with the settings of `given` that do not change what a training computes.
+def with_runtime_settings(config: ExperimentConfig, given: ExperimentConfig) -> ExperimentConfig:
+    """Return `config` with the runtime settings and limits of `given`.
 
     Example:
         >>> config, given = load_config("digits"), load_config("digits", ["output=new", "seed=1"])
-        >>> found = with_circumstances(config, given)
+        >>> found = with_runtime_settings(config, given)
         >>> found.output, found.seed
         ('new', 0)
     """
-    update: dict[str, Any] = {}
-    for path in sorted(_CIRCUMSTANCES):
-        section, _, name = path.rpartition(".")
-        value = attrgetter(path)(given)
-        if section:
-            before = update.get(section, getattr(config, section))
-            update[section] = before.model_copy(update={name: value})
-        else:
-            update[name] = value
-    return config.model_copy(update=update)
+    for path in (*RUNTIME_SETTINGS, *LIMITS):
+        config = _with_setting(config, given, path.split("."))
+    return config
+
+
+def _with_setting(config: SectionT, given: SectionT, path: Sequence[str]) -> SectionT:
+    """Return a section with one setting of another; unchanged if a section on the way is null."""
+    name, *rest = path
+    value, other = getattr(config, name), getattr(given, name)
+    if not rest:
+        value = other
+    elif value is not None and other is not None:
+        value = _with_setting(value, other, rest)
+    return config.model_copy(update={name: value})
 
 
 def whitened(config: ExperimentConfig, dim: int) -> ExperimentConfig:

@@ -60,7 +60,7 @@ class Checkpoints:
         """
         path, state = self._last_state()
         config = parse_config(state["config"], str(path))
-        if changed := changed_experiment(self.experiment.config, config):
+        if changed := changed_experiment(self.experiment.config, config, ignore_limits=True):
             raise ValueError(
                 f"'{self.folder.config}' was changed since the run began ({', '.join(changed)}): "
                 "a run continues as it began; put it back, or start a new run"

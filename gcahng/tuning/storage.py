@@ -2,16 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, RDBStorage
 
-from gcahng.config import ExperimentConfig
+from gcahng.config import ExperimentConfig, changed_experiment, dump_config, parse_config
 from gcahng.files import check_folder
 from gcahng.tuning.journal import open_journal
 from gcahng.tuning.study import Rival, Study
 
 DATABASES = ("postgresql", "mysql", "mariadb")
+EXPERIMENT = "experiment"
 
 
 def open_storage(study: Study, where: str | None) -> BaseStorage:
@@ -67,16 +69,17 @@ def open_trials(study: Study, rival: Rival, storage: BaseStorage) -> optuna.Stud
         load_if_exists=True,
         pruner=pruner,
     )
+    experiment = rival.config({}, study.seeds[0])
     settings = {
-        "experiment": _experiment(rival.config({}, study.seeds[0])),
         "search": [str(dimension) for dimension in rival.search],
         "seeds": list(study.seeds),
         "metric": study.metric,
     }
     begun = trials.user_attrs.get("settings")
     if begun is None:
+        settings[EXPERIMENT] = dump_config(experiment)
         trials.set_user_attr("settings", json.dumps(settings))
-    elif changed := [key for key, value in json.loads(begun).items() if settings[key] != value]:
+    elif changed := _changed(json.loads(begun), settings, experiment):
         raise ValueError(
             f"{study.source}: the study was begun with another {' and '.join(changed)} of "
             f"{rival.name!r}: give the file another name, or delete '{study.folder}'"
@@ -84,7 +87,12 @@ def open_trials(study: Study, rival: Rival, storage: BaseStorage) -> optuna.Stud
     return trials
 
 
-def _experiment(config: ExperimentConfig) -> dict[str, object]:
-    """What all trials have in common, without what may differ between machines."""
-    values = config.model_dump(mode="json", exclude={"fabric": True, "data": {"root", "workers"}})
-    return dict(json.loads(json.dumps(values)))
+def _changed(
+    begun: dict[str, Any], settings: dict[str, Any], experiment: ExperimentConfig
+) -> list[str]:
+    """What a study now has in another way than it was begun with."""
+    if not isinstance(begun.get(EXPERIMENT), str):
+        return ["version of gcahng"]
+    first = parse_config(begun[EXPERIMENT], EXPERIMENT)
+    changed = [key for key, value in settings.items() if begun[key] != value]
+    return [*changed_experiment(first, experiment), *changed]

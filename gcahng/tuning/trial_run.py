@@ -86,8 +86,7 @@ class TrialRun:
 
             if not run.results.is_file():
                 settings = self.folder / f"seed{seed}.yaml"
-                if not run.begun:
-                    write_text(settings, dump_config(config))
+                write_text(settings, dump_config(config))
                 self._run(settings, run, claim, pool.gpus_for(config), report)
             report()
             figures.append(max(self._figures(run).values(), default=math.nan))

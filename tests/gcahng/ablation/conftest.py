@@ -32,22 +32,24 @@ WriteGrid = Callable[..., Grid]
 # Stands in for `gcahng train`. The learning rate tells it what to do.
 FAKE_TRAIN = """
 import json, os, pathlib, re, shutil, sys, time
-folder = pathlib.Path(sys.argv[2 if sys.argv[1] == "--resume" else -1])
+folder = pathlib.Path(sys.argv[-1])
+continued = (folder / "checkpoints" / "last.pt").exists()
 (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-if sys.argv[1] != "--resume":
+if not continued:
     shutil.copy(sys.argv[1], folder / "config.yaml")
 text = (folder / "config.yaml").read_text()
 shutil.copy("last.pt", folder / "checkpoints" / "last.pt")
 with open("trained", "a") as file:
     print(folder.name, file=file)
-print("told", *sys.argv[1:], "with threads:", os.environ["OMP_NUM_THREADS"], flush=True)
+verb = "continued" if continued else "started"
+print(verb, "with threads:", os.environ["OMP_NUM_THREADS"], flush=True)
 rate = float(re.search("embedder:\\n    lr: (.*)", text)[1])
 if rate == 1e30:
     pathlib.Path(os.environ["GCAHNG_FAILURE_FILE"]).write_text("training diverged\\n  in step 2")
     sys.exit(1)
 if rate == 9.0:
     os.kill(os.getpid(), 9)
-if rate == 5.0 and sys.argv[1] != "--resume":
+if rate == 5.0 and not continued:
     time.sleep(60)
 epochs = int(re.search("epochs: (.*)", text)[1])
 start = time.time()

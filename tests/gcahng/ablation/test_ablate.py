@@ -73,7 +73,7 @@ def test_what_failed_is_tried_again(
     run.folder.results.unlink()
     run.fail("the disk was full")
     assert run_grid(grid, console)
-    assert _told(run).startswith("told --resume")
+    assert _told(run).startswith("continued")
     assert run.finished
 
 
@@ -131,7 +131,7 @@ def test_other_settings_are_refused_before_anything_is_trained(
     with pytest.raises(ValueError, match="with other settings") as info:
         run_grid(changed, console)
     sentence = "'runs/ablations/grid/{}-seed0' was trained with other settings (embedder.dim)"
-    ending = ": start over with --fresh, or give the grid's file another name"
+    ending = ": give the grid's file another name, or delete the runs with --fresh"
     assert str(info.value) == f"{sentence.format('npair')}\n{sentence.format('full')}{ending}"
     assert not grid_runs(changed)[-1].folder.path.exists()
     assert run_grid(changed, console, fresh=True)

@@ -45,17 +45,24 @@ def test_other_settings_are_named(write_grid: WriteGrid) -> None:
     )
 
 
-def test_a_run_begins_with_its_settings_and_goes_on_without(write_grid: WriteGrid) -> None:
+def test_a_run_begins_and_goes_on_with_the_settings_of_the_grid(write_grid: WriteGrid) -> None:
     run = grid_runs(write_grid())[3]
-    begun = run.arguments()
-    assert begun == [str(run.settings), "--no-report", "--run", "runs/ablations/grid/full-seed1"]
+    folder = "runs/ablations/grid/full-seed1"
+    wanted = [str(run.settings), "--no-report", "--resume", "auto", "--run", folder]
+    assert run.arguments() == wanted
     assert load_config(run.settings) == run.config()
     finish(run, 0.5)
-    again = ["--resume", "runs/ablations/grid/full-seed1", "--trust", "--no-report"]
-    assert run.arguments() == again
-    # Stopped within its first epoch.
-    run.folder.last.rename(run.folder.partial)
-    assert run.arguments() == again
+    moved = TWO_CELLS.replace("dim: 8", "dim: 8, data.root: elsewhere, data.workers: 2")
+    run = grid_runs(write_grid(moved))[3]
+    assert run.status() == (State.FINISHED, "")
+    assert run.arguments() == wanted
+    assert load_config(run.settings).data.root == "elsewhere"
+
+
+def test_another_time_limit_is_another_experiment(write_grid: WriteGrid) -> None:
+    finish(grid_runs(write_grid())[0], 0.5)
+    run = grid_runs(write_grid(TWO_CELLS.replace("dim: 8", "dim: 8, train.max_seconds: 9")))[0]
+    assert run.status()[0] is State.CHANGED
 
 
 def test_only_runs_of_the_shown_cell_write_reports(write_grid: WriteGrid) -> None:

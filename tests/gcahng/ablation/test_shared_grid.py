@@ -95,7 +95,7 @@ def test_what_a_killed_process_leaves_is_taken_over(
         other.wait()
         assert run_grid(grid, console, jobs=1)
     assert sorted(Path("trained").read_text().split()) == [full.name, npair.name, npair.name]
-    assert npair.log.read_text().startswith("told --resume")
+    assert npair.log.read_text().startswith("continued")
     shown = capsys.readouterr().out
     assert f"waiting for what others train: {npair.name} (" in shown
     assert f"process {other.pid})" in shown

@@ -129,6 +129,21 @@ def test_rivals_have_the_same_budget(write_study: WriteStudy, console: Console) 
 
 
 @pytest.mark.usefixtures("fake_train")
+def test_a_study_goes_on_elsewhere_but_not_with_another_experiment(
+    write_study: WriteStudy, console: Console
+) -> None:
+    def with_setting(setting: str) -> Study:
+        return write_study(STUDY.replace("  embedder.dim: 8", f"  embedder.dim: 8\n  {setting}"), 2)
+
+    assert tune(write_study(trials=1), console)
+    for key, value in (("fabric.precision", "64-true"), ("train.max_seconds", "9")):
+        with pytest.raises(ValueError, match=f"was begun with another {key} of 'study'"):
+            tune(with_setting(f"{key}: {value}"), console)
+    assert tune(with_setting("data.root: elsewhere\n  data.workers: 2"), console)
+    assert "root: elsewhere" in (FOLDER / "trials/study-0001/seed0.yaml").read_text()
+
+
+@pytest.mark.usefixtures("fake_train")
 def test_other_settings_are_refused(write_study: WriteStudy, console: Console) -> None:
     assert tune(write_study(trials=1), console)
     changed: Study = write_study(STUDY.replace("high: 1e-2", "high: 1e-1"))
