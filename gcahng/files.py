@@ -25,6 +25,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"cannot write '{path}': it is a folder; name a file")
+    if path.exists() and not path.is_file():
+        # A device would be replaced by a file.
+        raise OSError(f"cannot write '{path}': it is not a regular file; name another one")
     check_folder(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.stem}-"

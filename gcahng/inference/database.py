@@ -32,7 +32,8 @@ def connect(uri: str) -> Any:
             'a store needs LanceDB, which is not installed: pip install "gcahng[search]"'
         ) from error
     try:
-        return lancedb.connect(uri)
+        with reading(uri):
+            return lancedb.connect(uri)
     except ValueError as error:
         reason = first_line(error).removeprefix("Invalid input, ")
         raise ValueError(f"'{uri}' cannot be a store: {reason}") from error
@@ -47,7 +48,9 @@ def open_table(uri: str) -> Any:
     if is_local(uri) and not Path(uri).is_dir():
         raise FileNotFoundError(f"no store at '{uri}': make one with gcahng index")
     database = connect(uri)
-    if TABLE not in database.list_tables().tables:
+    with reading(uri):
+        tables = database.list_tables().tables
+    if TABLE not in tables:
         raise FileNotFoundError(f"no store at '{uri}': it holds no pictures of gcahng index")
     try:
         return database.open_table(TABLE)
@@ -79,9 +82,10 @@ def reading(uri: str, where: str | None = None) -> Iterator[None]:
     except (ValueError, RuntimeError) as error:
         reason = first_line(error)
         if DAMAGE.search(reason):
+            reason = reason.partition(", /")[0]  # where in its source LanceDB noticed it
             raise UnreadableStoreError(
-                f"the store '{uri}' cannot be read, as a file of it is missing or damaged: make it "
-                f"anew with gcahng index ({reason.partition(', /')[0]})"
+                f"the store '{uri}' cannot be read ({reason}): check its address; if a file is "
+                "missing or damaged, make it anew with gcahng index"
             ) from error
         if where is None:
             raise

@@ -57,7 +57,7 @@ def save_model(run: LoadedRun, folder: Path, license: str | None = None) -> None
         'preprocessor_config.json']
     """
     _check_free(folder.expanduser())
-    folder = folder.expanduser().resolve()
+    folder = Path(os.path.realpath(folder.expanduser()))
     license = license or license_of(folder / CARD)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, so that renaming is enough to put everything in place.

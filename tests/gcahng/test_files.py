@@ -82,3 +82,14 @@ def test_an_address_is_not_taken_for_a_folder(
     assert list(tmp_path.iterdir()) == []
     for path in ("C:/photos", "/https://x", "photos: new/1", "./https://x", "s3"):
         refuse_address(path)
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        with pytest.raises(OSError, match=f"cannot write '{path}': it is not a regular file"):
+            write_text(path, "text")
+    assert sorted(tmp_path.iterdir()) == [link, pipe]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)

@@ -54,6 +54,8 @@ COMMANDS = [
     ("evaluate nothing", "no run in 'nothing'"),
     ("evaluate file.yaml", "'file.yaml' cannot be read as a checkpoint"),
     ("evaluate empty.yaml", "'empty.yaml' cannot be read as a checkpoint"),
+    ("evaluate list.yaml", "'list.yaml' cannot be read as a checkpoint"),
+    ("evaluate deep.yaml", "'deep.yaml' cannot be read as a checkpoint"),
     ("evaluate garbage.pt", "'garbage.pt' cannot be read as a checkpoint"),
     ("evaluate half.pt", "'half.pt' cannot be read as a checkpoint"),
     ("evaluate run/report.html", "'run/report.html' is a web page, not weights"),

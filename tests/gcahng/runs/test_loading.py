@@ -75,7 +75,9 @@ def test_missing_run(tmp_path: Path) -> None:
         load_run(tmp_path / "nothing")
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut off"])
+@pytest.mark.parametrize(
+    "content", [b"", b"not a checkpoint", b"a: [1", b"a,b\n1,2\n", b"}}s", b"PK\x03\x04 cut"]
+)
 def test_damaged_checkpoint(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.pt"
     path.write_bytes(content)
