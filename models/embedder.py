@@ -16,8 +16,8 @@ class Embedder(nn.Module):
     Args:
         backbone: Maps images to features of width `backbone.out_channels`. Parameters of it that
             require no gradient are never trained.
-        embedding_dim: Embedding dimension D ≥ 1; None: the width of the features, for a whitening
-            head.
+        embedding_dim: Embedding dimension D ≥ 1; None: the width of the features, for the heads
+            `none` and `whitening`.
         normalize: Whether to scale embeddings to L2 norm 1.
         freeze: Any of `bn` (the backbone's BatchNorm2d layers stay in eval mode), `bn_affine`
             (their weights and biases are not trained) and `patch` (the patch embedding of a
@@ -25,8 +25,8 @@ class Embedder(nn.Module):
             the backbone stays in eval mode and is not trained.
         init: Initialisation of the linear layer: `default` (PyTorch's) or `orthogonal` with zero
             bias, as published for DINO.
-        head: The last layer: `linear`; or `residual` or `whitening`, a `ResidualHead` or a
-            `WhiteningHead`, which are to be fitted to features.
+        head: The last layer: `linear`; `none`: the features are the embeddings; or `residual` or
+            `whitening`, a `ResidualHead` or a `WhiteningHead`, which are to be fitted to features.
 
     Shapes:
         `[N, C, H, W]` to `[N, D]`.
@@ -63,7 +63,7 @@ class Embedder(nn.Module):
                 f"The backbone {type(backbone).__name__} must have an integer attribute "
                 "'out_channels', the width of its features."
             )
-        if embedding_dim is None and head == "whitening":
+        if embedding_dim is None and head in ("none", "whitening"):
             embedding_dim = width
         if embedding_dim is None or not is_integer(embedding_dim, 1):
             raise ValueError(
@@ -141,12 +141,19 @@ class Embedder(nn.Module):
 
 
 def _build_head(head: str, width: int, dim: int, init: str) -> nn.Module:
+    if head == "none":
+        if dim != width:
+            raise ValueError(
+                f"Expected 'embedding_dim' as {width}, the width of the backbone's features, for "
+                f"head 'none' (got {dim})."
+            )
+        return nn.Identity()
     if head == "residual":
         return ResidualHead(width, dim)
     if head == "whitening":
         return WhiteningHead(width, dim)
     if head != "linear":
-        raise ValueError(f"Expected 'head' as linear, residual or whitening (got {head!r}).")
+        raise ValueError(f"Expected 'head' as linear, none, residual or whitening (got {head!r}).")
     linear = nn.Linear(width, dim)
     fc = nn.Sequential(nn.BatchNorm1d(width), linear)
     if init == "orthogonal":

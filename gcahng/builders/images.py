@@ -21,10 +21,13 @@ from gcahng.data import (
     check_findable,
     split_classes,
 )
+from gcahng.models.backbones import own_transform
 from gcahng.processes import Group
 
 # The name of a validation split that is part of a data set.
 OWN_VALIDATION = "val"
+# The name of the transform that the backbone's library uses.
+LIBRARY = "library"
 # Two classes to train on and two to hold out.
 FEWEST = 4
 
@@ -219,11 +222,24 @@ def build_test_transform(config: ExperimentConfig) -> tuple[str, Any]:
 
 def _transform(config: ExperimentConfig, default: str, augment: bool) -> Any:
     section = config.data.transform
-    name = section.name or default
+    name, args = section.name or default, section.train if augment else section.test
     with blame_setting("data.transform.name"):
+        if name == LIBRARY:
+            return _library_transform(config.embedder.backbone.name, args)
         TRANSFORMS.find(name)
     with blame_setting(f"data.transform.{'train' if augment else 'test'}"):
-        return build_transform(name, augment, **(section.train if augment else section.test))
+        return build_transform(name, augment, **args)
+
+
+def _library_transform(backbone: str, args: dict[str, Any]) -> Any:
+    found = own_transform(backbone)
+    if found is None:
+        raise ValueError(
+            f"'{LIBRARY}' is for backbones of timm and torchvision, and '{backbone}' is none"
+        )
+    if args:
+        raise ValueError(f"'{LIBRARY}' takes no arguments (got {', '.join(args)})")
+    return found
 
 
 def build_train_loader(

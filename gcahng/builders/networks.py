@@ -42,10 +42,12 @@ def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedde
                 f"{name!r} cannot be built: {type(error).__name__}: {error}"
             ) from error
     width = int(backbone.out_channels)  # type: ignore[arg-type]
-    if section.head != "linear" and section.dim is not None and section.dim > width:
+    dim = width if section.dim is None else section.dim
+    if (section.head != "linear" and dim > width) or (section.head == "none" and dim < width):
+        most = "null or" if section.head == "none" else "at most"
         raise ValueError(
-            f"embedder.dim: expected at most {width}, the width of the backbone's features, for "
-            f"embedder.head={section.head}, got {section.dim}"
+            f"embedder.dim: expected {most} {width}, the width of the backbone's features, for "
+            f"embedder.head={section.head}, got {dim}"
         )
     with blame_setting("embedder.freeze"):
         return Embedder(

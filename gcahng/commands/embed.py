@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gcahng.commands.options import Device, Last, Model, Trust, UnreadableFiles
+from gcahng.commands.options import Device, Last, Model, Trust, UnreadableFiles, Weights
 from gcahng.commands.terminal import console, counting_bar, print_unreadable
 
 
@@ -20,6 +20,7 @@ def embed(
         bool, typer.Option("--normalize", help="Scale embeddings to L2 norm 1.")
     ] = False,
     unreadable: UnreadableFiles = "skip",
+    weights: Weights = None,
     last: Last = False,
     device: Device = None,
     trust: Trust = False,
@@ -36,7 +37,7 @@ def embed(
 
     check_output(out)
     files = find_pictures(paths)
-    embedder = load_embedder(model, last=last, device=device, trust=trust)
+    embedder = load_embedder(model, weights=weights, last=last, device=device, trust=trust)
     with counting_bar("embed", console) as progress:
         left_out = write_embeddings(
             embedder,

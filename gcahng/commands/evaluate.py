@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gcahng.commands.options import Last, Root, Trust
+from gcahng.commands.options import Last, Model, Root, Trust, Weights
 from gcahng.commands.terminal import console, counting_bar
 
 if TYPE_CHECKING:
@@ -13,13 +13,6 @@ if TYPE_CHECKING:
 
 # Rows of the tables of classes that the terminal shows.
 SHOWN = 10
-ModelOrBackbone = Annotated[
-    str,
-    typer.Argument(
-        help="A run folder, checkpoint, shared model, published .pth, user/repo; or a backbone "
-        "without training: timm/NAME, torchvision/NAME."
-    ),
-]
 Out = Annotated[
     Path | None,
     typer.Option(help="Folder for a page, all classes and pairs as CSV, and the figures."),
@@ -27,7 +20,7 @@ Out = Annotated[
 
 
 def evaluate(
-    model: ModelOrBackbone,
+    model: Model,
     data: Annotated[
         str | None, typer.Option(help="Another data set, such as folder; default as in training.")
     ] = None,
@@ -40,9 +33,7 @@ def evaluate(
         bool, typer.Option("--clustering", help="Also NMI, AMI (k-means, seed 0), precision@1.")
     ] = False,
     out: Out = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Weights of a backbone: a file, or package:NAME.")
-    ] = None,
+    weights: Weights = None,
     last: Last = False,
     trust: Trust = False,
 ) -> None:
@@ -52,13 +43,17 @@ def evaluate(
     """
     from gcahng.evaluation.evaluate import figures_of_clustering, retrieval_figures
     from gcahng.files import check_folder
-    from gcahng.inference.baseline import open_model_or_baseline
     from gcahng.inference.judge import embed_data
+    from gcahng.inference.sources import names_backbone, open_model
     from gcahng.reports.result_table import figure_columns
     from gcahng.reports.tables import results_table
 
     check_folder(out, "--out")
-    run = open_model_or_baseline(model, data, weights, last=last, trust=trust)
+    if data is None and names_backbone(model):
+        raise ValueError(
+            f"--data: name the data set to judge '{model}' on, such as --data folder --root photos"
+        )
+    run = open_model(model, weights, last=last, trust=trust)
     with counting_bar("embed", console) as progress:
         found = embed_data(run, data, root, split, progress=progress)
     measured = found.embeddings, found.dataset, found.run.config

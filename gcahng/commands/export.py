@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gcahng.commands.options import Last, Model, Trust
+from gcahng.commands.options import Last, Model, Trust, Weights
 from gcahng.commands.terminal import console
 
 
@@ -19,6 +19,7 @@ def export(
             "images of the model's data set if they are here, else drawn ones."
         ),
     ] = None,
+    weights: Weights = None,
     last: Last = False,
     trust: Trust = False,
 ) -> None:
@@ -31,7 +32,7 @@ def export(
     from gcahng.inference.onnx_export import TOLERANCE, export_onnx
 
     check_file(onnx, "--onnx", (".onnx",))
-    found = load_embedder(model, device="cpu", last=last, trust=trust)
+    found = load_embedder(model, weights=weights, device="cpu", last=last, trust=trust)
     exported = export_onnx(found, onnx, _pictures(images or []))
     sizes = ", ".join(map(str, exported.batch_sizes))
     console.print(

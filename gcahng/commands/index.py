@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gcahng.commands.options import Device, Last, Model, Trust, UnreadableFiles
+from gcahng.commands.options import Device, Last, Model, Trust, UnreadableFiles, Weights
 from gcahng.commands.terminal import console, counting_bar, print_unreadable
 
 
@@ -24,6 +24,7 @@ def index(
         typer.Option(help="Delete the pictures of a folder that is gone from the store."),
     ] = None,
     unreadable: UnreadableFiles = "skip",
+    weights: Weights = None,
     last: Last = False,
     device: Device = None,
     trust: Trust = False,
@@ -32,13 +33,13 @@ def index(
 
     Run it again when the folder has changed: only new and changed pictures are embedded.
 
-    Example: gcahng index runs/photos-seed0 photos --store photos.store
+    Example: gcahng index timm/vit_small_patch14_dinov2.lvd142m photos --store photos.store
     """
     from gcahng.inference.embedder import load_embedder
     from gcahng.inference.indexing import index_folder
     from gcahng.inference.recall import measure_recall
 
-    embedder = load_embedder(model, last=last, device=device, trust=trust)
+    embedder = load_embedder(model, weights=weights, last=last, device=device, trust=trust)
     with counting_bar("index", console) as progress:
         made, changes = index_folder(
             embedder,

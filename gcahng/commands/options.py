@@ -18,7 +18,16 @@ Device = Annotated[
 ]
 Model = Annotated[
     str,
-    typer.Argument(help="A run folder, checkpoint, shared model, published .pth, or user/repo."),
+    typer.Argument(
+        help="A run folder, checkpoint, shared model, published .pth, user/repo; or a backbone "
+        "without training: timm/NAME, torchvision/NAME."
+    ),
+]
+Weights = Annotated[
+    str | None, typer.Option(help="Weights of a backbone: a file, or package:NAME.")
+]
+MovedModel = Annotated[
+    str | None, typer.Option(help="Where the store's model is now, if it has moved.")
 ]
 UnreadableFiles = Annotated[
     Literal["skip", "stop"],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gcahng.commands.options import Device, Trust
+from gcahng.commands.options import Device, MovedModel, Trust, Weights
 from gcahng.commands.terminal import console, print_unreadable
 
 if TYPE_CHECKING:
@@ -28,9 +28,8 @@ def search(
     ] = False,
     html: Annotated[Path | None, typer.Option(help="Write a page with the pictures.")] = None,
     as_json: Json = False,
-    model: Annotated[
-        str | None, typer.Option(help="Where the store's model is now, if it has moved.")
-    ] = None,
+    model: MovedModel = None,
+    weights: Weights = None,
     device: Device = None,
     trust: Trust = False,
 ) -> None:
@@ -48,7 +47,7 @@ def search(
     opened = PictureStore(store)
     if exact and not opened.indexed():
         raise ValueError("--exact: the store has no index, so every search is exact")
-    embedder = load_store_model(opened, model, device=device, trust=trust)
+    embedder = load_store_model(opened, model, weights=weights, device=device, trust=trust)
     opened.count(where)  # A wrong condition is refused before the first picture.
     found, unreadable = {}, []
     for picture in pictures:

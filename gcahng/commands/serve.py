@@ -4,15 +4,14 @@ from typing import Annotated
 
 import typer
 
-from gcahng.commands.options import Device, Trust
+from gcahng.commands.options import Device, MovedModel, Trust, Weights
 from gcahng.commands.terminal import console
 
 
 def serve(
     store: Annotated[str, typer.Argument(help="What gcahng index made.")],
-    model: Annotated[
-        str | None, typer.Option(help="Where the store's model is now, if it has moved.")
-    ] = None,
+    model: MovedModel = None,
+    weights: Weights = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 is open to other machines.")
     ] = "127.0.0.1",
@@ -38,7 +37,7 @@ def serve(
 
     opened = PictureStore(store)
     connection = listen(host, port)
-    embedder = load_store_model(opened, model, device=device, trust=trust)
+    embedder = load_store_model(opened, model, weights=weights, device=device, trust=trust)
     limits = Limits(int(most_mib * 2**20), int(most_megapixels * 10**6))
     app = build_app(Finder(opened, embedder, limits), only_local=is_loopback(connection))
     lines = [

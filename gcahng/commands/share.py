@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gcahng.commands.options import Last, Model, Trust
+from gcahng.commands.options import Last, Model, Trust, Weights
 from gcahng.commands.terminal import console
 
 
@@ -16,6 +16,7 @@ def share(
         str | None, typer.Option(help="What others may do with it, such as mit.")
     ] = None,
     private: Annotated[bool, typer.Option("--private", help="If it is new on the Hub.")] = False,
+    weights: Weights = None,
     last: Last = False,
     trust: Trust = False,
 ) -> None:
@@ -28,7 +29,7 @@ def share(
     from gcahng.inference.embedder import load_embedder
     from gcahng.inference.hub import names_repository
 
-    found = load_embedder(model, device="cpu", last=last, trust=trust)
+    found = load_embedder(model, weights=weights, device="cpu", last=last, trust=trust)
     if names_repository(to):
         where = found.push_to_hub(to, private=private, license=license)
     elif private:

@@ -49,10 +49,13 @@ class ExperimentConfig(Section):
 
     @model_validator(mode="after")
     def _check_dimension_is_known(self) -> "ExperimentConfig":
-        chooses = self.embedder.head == "whitening" and self.train.epochs == 0
-        if self.embedder.dim is None and not (chooses and self.generator is None):
+        head, trains = self.embedder.head, self.train.epochs > 0 or self.generator is not None
+        if head == "none" and trains:
+            expected = "another one, since none is for train.epochs=0 and generator=null"
+            broken_rule(("embedder", "head"), expected, head)
+        if self.embedder.dim is None and (trains or head not in ("none", "whitening")):
             expected = (
-                "a number, since only embedder.head=whitening with train.epochs=0 and "
+                "a number, since only embedder.head=whitening or none with train.epochs=0 and "
                 "generator=null chooses it"
             )
             broken_rule(("embedder", "dim"), expected, None)

@@ -36,9 +36,11 @@ class Section(BaseModel):
 
 
 class TransformConfig(Section):
-    """Image preprocessing; a null name selects the data set's default transform."""
+    """Image preprocessing."""
 
     name: str | None = None
+    """Null: the data set's default transform; `library`: the one with which timm or torchvision
+    evaluates the backbone, also for training, so without augmentation."""
     train: Args = {}
     test: Args = {}
 
@@ -89,14 +91,16 @@ class EmbedderConfig(Section):
 
     backbone: ComponentConfig
     dim: Annotated[int, Field(ge=1, le=65_536)] | None
-    """Embedding dimension; null: a whitening head that is not trained chooses it itself."""
+    """Embedding dimension; null: that of the features for head none, and a whitening head that is
+    not trained chooses it itself."""
     normalize: bool = False
     freeze: list[Literal["backbone", "bn", "bn_affine", "patch"]] = []
     """`bn`: BatchNorm statistics; `bn_affine`: its weights and biases; `patch`: ViT patches;
     `backbone`: all of it, so that its features are computed once and kept."""
-    head: Literal["linear", "residual", "whitening"] = "linear"
-    """The last layer; residual: starts at the backbone's own similarity (`ResidualHead`);
-    whitening: starts in closed form (`WhiteningHead`), best where nothing else is trained."""
+    head: Literal["linear", "none", "residual", "whitening"] = "linear"
+    """The last layer; none: the features are the embeddings, and nothing is trained; residual:
+    starts at the backbone's own similarity (`ResidualHead`); whitening: starts in closed form
+    (`WhiteningHead`), best where nothing else is trained."""
     init: Literal["default", "orthogonal"] = "default"
     """Initialisation of the linear head."""
     finish: Literal["whitening"] | None = None

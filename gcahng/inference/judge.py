@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from gcahng.builders.blame import blame_setting
-from gcahng.builders.images import build_test_transform, open_plain
+from gcahng.builders.images import LIBRARY, build_test_transform, open_plain
 from gcahng.config import ExperimentConfig, with_data_root
 from gcahng.data import DATASETS, ImageDataset, check_findable
 from gcahng.evaluation.evaluate import Progress, embed
-from gcahng.inference.baseline import Baseline
 from gcahng.inference.embedder import TrainedEmbedder
-from gcahng.inference.images import FromAnyImage
 from gcahng.inference.preprocessing import preprocessing_of
 from gcahng.models.torch_state import usual_torch_state
 from gcahng.runs.loading import EvaluatedRun, LoadedRun
@@ -29,12 +27,11 @@ def embed_data(
 ) -> EvaluatedRun:
     """Embed a split of the data of a model's training, or of other data.
 
-    The images get the model's own test transform: that of the training, or for a backbone that of
-    its library. The result has the settings that were used.
+    The images get the model's own test transform. The result has the settings that were used.
 
     Args:
         run: The model.
-        data: The data set; None: that of the training, which a backbone does not have.
+        data: The data set; None: that of the training, which a backbone by name does not have.
         root: Folder of all data sets; None: as in training, and for other data the default.
         split: Which split.
         progress: As for `embed`.
@@ -67,12 +64,10 @@ def _with_data(config: ExperimentConfig, name: str) -> ExperimentConfig:
 
 def _own_transform(run: LoadedRun, dataset: ImageDataset) -> Callable[..., Any] | None:
     """The model's test transform, for the raw images of a data set."""
-    if isinstance(run, Baseline) and run.transform is not None:
-        return FromAnyImage(run.transform)
     name, transform = build_test_transform(run.config)
     if name == dataset.transform_name:
         return dataset.transform
-    if preprocessing_of(transform).size is None:
+    if name != LIBRARY and preprocessing_of(transform).size is None:
         raise ValueError(
             f"--data: the transform of the training, {name}, does not bring images to one size, so "
             f"'{run.path}' cannot embed those of {dataset.name}"

@@ -25,14 +25,16 @@ class StoreModel:
     """The model that a store's vectors come from.
 
     Attributes:
-        source: Where it was opened from: a path or a name on the Hub.
+        source: Where it was opened from: a path, a name on the Hub, or that of a backbone.
         fingerprint: Of what decides its embeddings, see `TrainedEmbedder`.
         dim: Dimension D of its embeddings.
+        weights: Of a backbone: the file or package with its weights; None: those of its library.
     """
 
     source: str
     fingerprint: str
     dim: int
+    weights: str | None = None
 
     def to_json(self) -> bytes:
         """Describe the model for `read_model`."""

@@ -81,7 +81,13 @@ class PictureStore:
     def check_model(self, fingerprint: str, source: str) -> None:
         """Raise unless a model is the one that made the store's vectors."""
         if fingerprint != self.model.fingerprint:
-            if source == self.model.source:
+            if source == self.model.source and self.model.weights is not None:
+                weights = self.model.weights
+                problem = (
+                    f"the store was made with the weights '{weights}' of '{source}' as they were"
+                )
+                advice = "use those, or make a new store"
+            elif source == self.model.source:
                 problem = f"'{source}' is not the model any more that the store was made with"
                 advice = "make a new store"
             else:

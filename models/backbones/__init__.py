@@ -11,6 +11,7 @@ from gcahng.models.backbones.dino import dino_vits16
 from gcahng.models.backbones.googlenet import googlenet
 from gcahng.models.backbones.libraries import (
     ImageSettings,
+    LibraryTransform,
     timm_backbone,
     timm_has_weights,
     timm_image_settings,
@@ -66,6 +67,7 @@ BACKBONES: Registry[Callable[..., nn.Module]] = Registry(
 __all__ = [
     "BACKBONES",
     "ORIGINS",
+    "LibraryTransform",
     "ResNet50",
     "SmallConv",
     "build_backbone",
@@ -138,15 +140,14 @@ def image_settings(name: str) -> ImageSettings | None:
     return None
 
 
-def own_transform(name: str) -> Callable[..., Any] | None:
+def own_transform(name: str) -> LibraryTransform | None:
     """Return the transform with which a library evaluates its pretrained model.
 
     Args:
         name: As in `build_backbone`.
 
     Returns:
-        A function from a PIL image in RGB to `[3, H, W]`; None for a backbone of this project,
-        which takes the transform `imagenet`.
+        A function from an image to `[3, H, W]`; None for a backbone of this project or of yours.
 
     Raises:
         ValueError: If the name is unknown.

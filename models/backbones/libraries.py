@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import torchvision
-from torch import nn
+from PIL import Image
+from torch import Tensor, nn
+from torchvision.transforms.functional import to_pil_image
 
 from gcahng.models.backbones.pretrained import build_with_weights, check_reachable, fetching, quiet
 
 TORCHVISION_HOST = "download.pytorch.org"
 TIMM_HOST = "huggingface.co"
 TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
+# Of a picture that is longer, in shorter sides, the middle is used: the libraries would resize all
+# of it before they crop, a line of 1 × 50,000 pixels to 256 × 12,800,000.
+LONGEST = 50
 # Arguments that load files, download, or return something other than one vector per image.
 FOREIGN = re.compile(
     "checkpoint_path|cache_dir|features_only|(feature|model)_cfg|pretrained_.*|weights_.*|.*_fn"
@@ -50,19 +55,49 @@ def timm_image_settings(model: str) -> ImageSettings | None:
     return ImageSettings(size, settings.mean, settings.std, settings.fixed_input_size)
 
 
-def timm_transform(model: str) -> Callable[..., Any]:
-    """Return timm's own transform of a PIL image for the evaluation of a model."""
+@dataclass(frozen=True)
+class LibraryTransform:
+    """How a library prepares a picture to evaluate one of its models.
+
+    Attributes:
+        steps: The library's transform of a PIL image in RGB.
+        settings: What it was made from, as the library names it.
+    """
+
+    steps: Callable[[Image.Image], Tensor]
+    settings: Mapping[str, Any]
+
+    def __call__(self, image: Image.Image | Tensor) -> Tensor:
+        """Transform an image or a uint8 tensor [C, H, W]; return [3, H, W]."""
+        picture = to_pil_image(image) if isinstance(image, Tensor) else image
+        return self.steps(_middle(picture if picture.mode == "RGB" else picture.convert("RGB")))
+
+
+def _middle(image: Image.Image) -> Image.Image:
+    """The middle of an image that is longer than `LONGEST`; any other unchanged."""
+    most = LONGEST * min(image.size)
+    if max(image.size) <= most:
+        return image
+    left, top = (max(side - most, 0) // 2 for side in image.size)
+    return image.crop((left, top, image.width - left, image.height - top))
+
+
+def timm_transform(model: str) -> LibraryTransform:
+    """Return timm's own transform for the evaluation of a model."""
     import timm
     from timm.data import create_transform, resolve_data_config
 
-    settings = timm.get_pretrained_cfg(model)
-    known = {} if settings is None else settings.to_dict()
-    return create_transform(**resolve_data_config(pretrained_cfg=known))
+    found = timm.get_pretrained_cfg(model)
+    settings = resolve_data_config(pretrained_cfg={} if found is None else found.to_dict())
+    return LibraryTransform(create_transform(**settings), settings)
 
 
-def torchvision_transform(model: str) -> Callable[..., Any]:
-    """Return torchvision's own transform of a PIL image for a model with its default weights."""
-    return torchvision.models.get_model_weights(model).DEFAULT.transforms()
+def torchvision_transform(model: str) -> LibraryTransform:
+    """Return torchvision's own transform for a model with its default weights."""
+    steps = torchvision.models.get_model_weights(model).DEFAULT.transforms()
+    names = ("resize_size", "crop_size", "mean", "std")
+    settings = {name: getattr(steps, name) for name in names}
+    return LibraryTransform(steps, settings | {"interpolation": steps.interpolation.value})
 
 
 def timm_has_weights(model: str) -> bool:

@@ -75,7 +75,9 @@ def test_few_and_equal_features_are_fitted() -> None:
 def test_mistakes() -> None:
     with pytest.raises(ValueError, match=r"'dim' of at most 6, the width .* \(got 7\)"):
         Embedder(small(), 7, head="residual")
-    with pytest.raises(ValueError, match=r"'head' as linear, residual or whitening \(got 'deep'\)"):
+    with pytest.raises(
+        ValueError, match=r"'head' as linear, none, residual or whitening \(got 'deep'\)"
+    ):
         Embedder(small(), 3, head="deep")
     with pytest.raises(ValueError, match="are not all finite"):
         ResidualHead(2, 1).fit(torch.tensor([[1.0, torch.nan]]))

