@@ -127,11 +127,11 @@ def test_data_root(minimal: str, monkeypatch: pytest.MonkeyPatch) -> None:
             "fabric",
         ),
         ("train.epochs=ten", "override: train.epochs: expected an integer ≥ 0, got 'ten'"),
-        ("train.epochs='5'", "override: train.epochs: expected an integer ≥ 1, got '5'"),
-        ("train.epochs=0", "override: train.epochs: expected an integer ≥ 1, got 0"),
-        ("train.epochs=1.5", "override: train.epochs: expected an integer ≥ 1, got 1.5"),
-        ("train.epochs=true", "override: train.epochs: expected an integer ≥ 1, got true"),
-        ("train.epochs=null", "override: train.epochs: expected an integer ≥ 1, got null"),
+        ("train.epochs='5'", "override: train.epochs: expected an integer ≥ 0, got '5'"),
+        ("train.epochs=-1", "override: train.epochs: expected an integer ≥ 0, got -1"),
+        ("train.epochs=1.5", "override: train.epochs: expected an integer ≥ 0, got 1.5"),
+        ("train.epochs=true", "override: train.epochs: expected an integer ≥ 0, got true"),
+        ("train.epochs=null", "override: train.epochs: expected an integer ≥ 0, got null"),
         (
             "train.max_seconds=0",
             "override: train.max_seconds: expected a number > 0 or null, got 0",
@@ -202,12 +202,12 @@ def test_long_values_are_shortened(minimal: str) -> None:
 
 def test_mistakes_name_the_file_they_are_in(write: Write) -> None:
     write("parent.yaml", f"{MINIMAL}seed: one\n")
-    path = write("child.yaml", "base: parent.yaml\ntrain: {epoch: 3, epochs: 0}\nloss: {lr: -1}\n")
+    path = write("child.yaml", "base: parent.yaml\ntrain: {epoch: 3, epochs: -1}\nloss: {lr: -1}\n")
     with pytest.raises(ValueError, match="unknown key") as info:
         load_config(path, ["eval.every=0"])
     assert sorted(str(info.value).splitlines()) == [
         "child.yaml: loss.lr: expected a number > 0 or null, got -1",
-        "child.yaml: train.epochs: expected an integer ≥ 1, got 0",
+        "child.yaml: train.epochs: expected an integer ≥ 0, got -1",
         "child.yaml: unknown key 'train.epoch' (did you mean 'train.epochs'?); "
         "allowed here: epochs, warmup_epochs, max_seconds, keep_every, save_minutes, patience, "
         "ema, loggers",

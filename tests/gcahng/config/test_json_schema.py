@@ -68,7 +68,7 @@ VALID = [
 WRONG = {
     "trian: {epochs: 1}": "",
     "train: {epoch: 1}": "train",
-    "train: {epochs: 0}": "train.epochs",
+    "train: {epochs: -1}": "train.epochs",
     "train: {epochs: many}": "train.epochs",
     "train: {ema: 1.0}": "train.ema",
     "loss: {name: 5}": "loss.name",
