@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gcahng.config import ExperimentConfig, dump_config
 from gcahng.inference.hub import LIBRARY
-from gcahng.inference.preprocessing import Preprocessing
+from gcahng.inference.preprocessing import Preprocessing, Size
 from gcahng.runs.folder import library_version
 from gcahng.runs.loading import user_classes
 
@@ -156,10 +156,18 @@ def _data(config: ExperimentConfig, figures: dict[str, Any] | None) -> str:
 def _input(steps: Preprocessing) -> str:
     """The image transform in words."""
     words = [] if steps.shortest_side is None else ["large JPEGs decoded at a reduced size"]
-    if steps.resize is not None:
+    if isinstance(steps.resize, int):
         words.append(f"shorter side resized to {steps.resize} pixels")
+    elif steps.resize is not None:
+        words.append(f"resized to {_by(steps.resize)} pixels")
     if steps.size is not None:
-        words.append(f"centre cropped to {steps.size} × {steps.size}")
+        words.append(f"centre cropped to {_by(steps.size)}")
     if steps.mean:
         words.append(f"normalised with mean {list(steps.mean)} and std {list(steps.std)}")
     return ", ".join(words)
+
+
+def _by(size: Size) -> str:
+    """Height × width."""
+    height, width = (size, size) if isinstance(size, int) else size
+    return f"{height} × {width}"

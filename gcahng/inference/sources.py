@@ -12,8 +12,9 @@ from gcahng.files import refuse_address
 from gcahng.inference.hub import download_model, names_repository
 from gcahng.models import BACKBONES, Embedder, build_backbone
 from gcahng.models.backbones import has_pretrained_weights, own_transform
-from gcahng.models.backbones.pretrained import UnreachableError
+from gcahng.models.backbones.pretrained import UnreachableError, quiet
 from gcahng.models.torch_state import usual_torch_state
+from gcahng.models.weights import LOGGER
 from gcahng.registry import names_class
 from gcahng.runs.loading import LoadedRun, load_run, run_device
 from gcahng.runs.published import load_published_run
@@ -86,7 +87,8 @@ def _open_backbone(name: str, weights: str | None) -> LoadedRun:
         )
     args: dict[str, Any] = {} if weights is None else {"weights": weights}
     try:
-        with blame_setting(name if weights is None else "--weights"):
+        # What else the file holds, such as a classification head, is of no use here.
+        with blame_setting(name if weights is None else "--weights"), quiet(LOGGER.name):
             backbone = build_backbone(name, **args)
     except UnreachableError as error:
         raise ConnectionError(

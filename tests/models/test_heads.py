@@ -79,6 +79,8 @@ def test_mistakes() -> None:
         ValueError, match=r"'head' as linear, none, residual or whitening \(got 'deep'\)"
     ):
         Embedder(small(), 3, head="deep")
+    with pytest.raises(ValueError, match=r"'embedding_dim' as 6, .* \(got 3\)"):
+        Embedder(small(), 3, head="none")
     with pytest.raises(ValueError, match="are not all finite"):
         ResidualHead(2, 1).fit(torch.tensor([[1.0, torch.nan]]))
     with pytest.raises(ValueError, match="Expected backbone alone, since it includes bn, patch"):

@@ -6,9 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from gcahng import cli
-from gcahng.builders.images import build_splits, build_train_loader, open_plain
+from gcahng.builders.images import (
+    build_splits,
+    build_test_transform,
+    build_train_loader,
+    open_plain,
+)
 from gcahng.config import load_config
 from gcahng.data import CUB, ClassBalancedBatchSampler, PublishedBatchSampler
 from tests.data.trees import cub_tree, folder_tree
@@ -148,3 +154,17 @@ def test_too_few_classes_to_hold_any_out_say_the_remedy(tmp_path: Path) -> None:
 def test_a_quirk_chooses_the_order_of_the_images(quirk: str, kind: type) -> None:
     config = load_config("digits", [f"quirks.sampling={quirk}"])
     assert type(build_train_loader(config, build_splits(config).train)[1]) is kind
+
+
+def test_the_transform_of_the_library() -> None:
+    tiny = ["embedder.backbone.name=timm/test_vit", "data.transform.name=library"]
+    name, transform = build_test_transform(load_config("photos", tiny))
+    assert name == "library"
+    picture = torch.randint(0, 256, (3, 40, 300), dtype=torch.uint8)
+    assert transform(picture).shape == (3, 160, 160)
+    for settings, sentence in (
+        ([*tiny, "data.transform.test={size: 64}"], "'library' takes no arguments"),
+        (["data.transform.name=library"], "'resnet50' is none"),
+    ):
+        with pytest.raises(ValueError, match=rf"^data\.transform\.name: .*{sentence}"):
+            build_test_transform(load_config("photos", settings))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from gcahng.builders.networks import build_generator
+from gcahng.builders.networks import build_embedder, build_generator
 from gcahng.config import load_config
 from gcahng.generators import GENERATORS, HardNegativeGenerator
 from gcahng.losses import NPairLoss
@@ -97,3 +97,22 @@ def test_there_is_an_optimizer_for_what_there_is(
     made = build_generator(config, 5)
     optimizers = build_optimizers(config, embedder, NPairLoss(), made)
     assert (optimizers.graph is not None, optimizers.classifier is not None) == (graph, classifier)
+
+
+NOTHING = ["embedder.head=none", "generator=null", "train.epochs=0"]
+
+
+@pytest.mark.parametrize("dim", ["null", "128"])
+def test_without_a_head_the_features_are_the_embeddings(dim: str) -> None:
+    embedder = build_embedder(load_config("quickstart", [*NOTHING, f"embedder.dim={dim}"])).eval()
+    images = torch.rand(2, 1, 32, 32)
+    assert embedder.embedding_dim == 128
+    assert torch.equal(embedder(images), embedder.backbone(images))
+
+
+def test_without_a_head_nothing_is_trained() -> None:
+    with pytest.raises(ValueError, match=r"embedder\.head: expected another one"):
+        load_config("quickstart", [*NOTHING, "train.epochs=1"])
+    config = load_config("quickstart", [*NOTHING, "embedder.dim=64"])
+    with pytest.raises(ValueError, match=r"embedder\.dim: expected null or 128"):
+        build_embedder(config)

@@ -5,14 +5,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import onnxruntime
 import pytest
 from PIL import Image
 
 from gcahng import cli
 from gcahng.inference import indexing
-from tests.gcahng.inference.conftest import _photos, model_folder, photos
+from tests.gcahng.inference.conftest import TINY, _photos, model_folder, photos, tiny_weights
 
-__all__ = ["_photos", "model_folder", "photos"]
+__all__ = ["_photos", "model_folder", "photos", "tiny_weights"]
 
 
 Call = Callable[..., tuple[str, str]]
@@ -46,6 +48,28 @@ def test_from_pictures_to_neighbours(call: Call, model_folder: Path, photos: Pat
     out, _ = call("search", "shop", query, photos / "lamp" / "0.png", "-k", 3)
     assert out.count("similarity") == 2
     assert "cup/0.png" in out.replace("\n", "")
+
+
+def test_no_training_is_needed(call: Call, tiny_weights: Path, photos: Path) -> None:
+    from gcahng.inference.embedder import load_embedder
+
+    weights = ("--weights", tiny_weights)
+    call("index", TINY, photos, *weights, "--store", "shop")
+    query = photos / "cup" / "0.png"
+    out, err = call("search", "shop", query, "-k", 1, "--json")
+    assert json.loads(out)["neighbours"][0]["path"] == str(query)
+    assert err == ""
+    call("embed", TINY, query, *weights, "--out", "one.npy")
+    call("share", TINY, *weights, "--to", "./shared")
+    # A shared model that embeds alike is the store's model.
+    call("search", "shop", query, "--model", "shared")
+    call("export", TINY, *weights, "--onnx", "tiny.onnx", "--images", query)
+    vectors = [load_embedder("shared").embed(query)[0].tolist(), np.load("one.npy")[0].tolist()]
+    session = onnxruntime.InferenceSession("tiny.onnx", providers=["CPUExecutionProvider"])
+    inputs = load_embedder("shared").transform(query)[None].numpy()
+    vectors.append(session.run(None, {"images": inputs})[0][0].tolist())
+    assert vectors[0] == pytest.approx(vectors[1], abs=1e-5)
+    assert vectors[0] == pytest.approx(vectors[2], abs=1e-3)
 
 
 def test_json_is_a_line_for_each_picture(call: Call, model_folder: Path, photos: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from PIL import Image, ImageDraw
 
@@ -24,6 +25,8 @@ SETTINGS = [
     "data.transform.train.size=24",
     "fabric.accelerator=cpu",
 ]
+# A small network of timm for pictures of 160 px, and without any download.
+TINY = "timm/test_vit"
 CLASSES = {"bowl": "red", "cup": "green", "lamp": "blue"}
 EACH = 6
 
@@ -58,6 +61,19 @@ def other_model_folder(make_once: Callable[[str, Callable[[Path], object]], Path
 @pytest.fixture(scope="session")
 def model(model_folder: Path) -> TrainedEmbedder:
     return load_embedder(model_folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(make_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """Random weights of `TINY`, with a classification head, as its library writes them."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        torch.manual_seed(0)
+        network = timm.create_model(TINY.removeprefix("timm/"))
+        torch.save(network.state_dict(), folder / "tiny.pth")
+
+    return make_once("tiny-weights", make) / "tiny.pth"
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gcahng.data import build_transform
 from gcahng.inference.preprocessing import Preprocessing, preprocessing_of
+from gcahng.models.backbones import LibraryTransform, own_transform
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,28 @@ def test_imagenet_in_the_convention_of_hugging_face() -> None:
         "image_mean": [0.485, 0.456, 0.406],
         "image_std": [0.229, 0.224, 0.225],
     }
+
+
+@pytest.mark.parametrize("name", ["timm/test_vit", "torchvision/convnext_tiny"])
+def test_steps_of_libraries(name: str) -> None:
+    own = own_transform(name)
+    assert own is not None
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 410, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels)
+    found = apply(preprocessing_of(own).huggingface(), image)
+    torch.testing.assert_close(found, own(image), rtol=1e-5, atol=1e-5)
+
+
+def test_steps_of_a_picture_that_is_squashed() -> None:
+    from timm.data import create_transform
+
+    settings: dict[str, Any] = {"input_size": (3, 32, 24), "crop_pct": 1.0, "crop_mode": "squash"}
+    steps = preprocessing_of(LibraryTransform(create_transform(**settings), settings))
+    assert (steps.resize, steps.size) == ((32, 24), (32, 24))
+    assert steps.huggingface()["size"] == {"height": 32, "width": 24}
+    settings |= {"crop_mode": "border"}
+    with pytest.raises(ValueError, match="ResizeKeepRatio"):
+        preprocessing_of(LibraryTransform(create_transform(**settings), settings))
 
 
 def apply(steps: dict[str, Any], image: Image.Image) -> Tensor:

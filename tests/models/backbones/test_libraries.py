@@ -4,9 +4,11 @@ import pytest
 import timm
 import torch
 import torchvision
+from PIL import Image
 from torch import nn
 
 from gcahng.models import BACKBONES, build_backbone
+from gcahng.models.backbones import own_transform
 
 NAMES = [
     "torchvision/resnet18",
@@ -109,3 +111,14 @@ def test_unknown_names(name: str, sentence: str) -> None:
 def test_a_network_without_linear_layer_is_refused() -> None:
     with pytest.raises(ValueError, match="squeezenet1_1 has no linear layer"):
         build_backbone("squeezenet1_1", pretrained=False)
+
+
+@pytest.mark.parametrize("name", ["timm/test_vit", "torchvision/resnet18"])
+def test_pictures_are_prepared_as_by_the_library(name: str) -> None:
+    own = own_transform(name)
+    assert own is not None
+    picture = Image.linear_gradient("L").resize((40, 90)).convert("RGB")
+    assert torch.equal(own(picture), own.steps(picture))
+    # All of a line would become 12 million pixels long before it is cropped.
+    line = own(Image.new("RGB", (1, 50_000), "red"))
+    assert torch.equal(line, own(Image.new("RGB", (300, 300), "red")))

@@ -1,0 +1,131 @@
+"""A backbone by its name is a model as any other."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from PIL import Image
+from timm.data import create_transform, resolve_data_config
+
+from gcahng.inference import sources
+from gcahng.inference.embedder import TrainedEmbedder, load_embedder, load_store_model
+from gcahng.inference.indexing import index_folder
+from gcahng.inference.sources import names_backbone
+from gcahng.inference.store import PictureStore
+from tests.gcahng.inference.conftest import TINY
+
+
+@pytest.fixture(scope="module")
+def backbone(tiny_weights: Path) -> TrainedEmbedder:
+    return load_embedder(TINY, weights=tiny_weights, device="cpu")
+
+
+@pytest.fixture
+def index(
+    photos: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> PictureStore:
+    """A store of a backbone whose weights are in a file beside it."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(tiny_weights, "tiny.pth")
+    store, _ = index_folder(load_embedder(TINY, weights="tiny.pth"), photos, tmp_path / "store")
+    return store
+
+
+def test_embeddings_are_the_features_of_the_library(
+    backbone: TrainedEmbedder, tiny_weights: Path, photos: Path
+) -> None:
+    network = timm.create_model(TINY.removeprefix("timm/"), num_classes=0).eval()
+    state = torch.load(tiny_weights, weights_only=True)
+    network.load_state_dict({key: state[key] for key in network.state_dict()})
+    transform = create_transform(**resolve_data_config(model=network))
+    files = sorted(photos.rglob("*.png"))
+    inputs = torch.stack([transform(Image.open(file).convert("RGB")) for file in files])
+    with torch.no_grad():
+        expected = network(inputs)
+    assert backbone.dim == expected.size(1)
+    torch.testing.assert_close(backbone.embed(files), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_store_remembers_the_weights(
+    index: PictureStore, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = index.model
+    assert (model.source, model.weights) == (TINY, str(tmp_path / "tiny.pth"))
+    monkeypatch.chdir("/")
+    query = photos / "cup" / "0.png"
+    assert load_store_model(index).search(index, query, k=1)[0].path == str(query)
+    (tmp_path / "tiny.pth").rename(tmp_path / "moved.pth")
+    with pytest.raises(FileNotFoundError, match=r"weights of .* say with --weights where"):
+        load_store_model(index)
+    moved = tmp_path / "moved.pth"
+    assert load_store_model(index, weights=moved).fingerprint == model.fingerprint
+    assert load_store_model(index, TINY, weights=moved).fingerprint == model.fingerprint
+
+
+def test_other_weights_are_refused(index: PictureStore, photos: Path, tmp_path: Path) -> None:
+    network = timm.create_model(TINY.removeprefix("timm/"))
+    torch.save(network.state_dict(), tmp_path / "other.pth")
+    other = load_embedder(TINY, weights=tmp_path / "other.pth")
+    with pytest.raises(ValueError, match=r"made with the weights '.*tiny\.pth' of 'timm/"):
+        index_folder(other, photos, index.uri)
+
+
+def test_a_shared_backbone_opens_by_itself(
+    backbone: TrainedEmbedder, photos: Path, tmp_path: Path
+) -> None:
+    backbone.save_pretrained(tmp_path / "shared", license="mit")
+    again = load_embedder(tmp_path / "shared", device="cpu")
+    files = sorted(photos.rglob("*.png"))
+    assert torch.equal(again.embed(files), backbone.embed(files))
+    assert again.fingerprint == backbone.fingerprint
+    card = (tmp_path / "shared" / "README.md").read_text(encoding="utf-8")
+    assert "None beyond its backbone's own" in card
+    settings = json.loads((tmp_path / "shared" / "config.json").read_text())
+    assert settings["embedder"]["head"] == "none"
+    settings["data"]["transform"]["name"] = "imagenet"
+    (tmp_path / "shared" / "config.json").write_text(json.dumps(settings))
+    otherwise = load_embedder(tmp_path / "shared")
+    assert otherwise.fingerprint != backbone.fingerprint, "images are prepared in another way"
+
+
+def test_libraries_are_never_looked_up_on_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(sources, "download_model", lambda name, revision: asked.append(name))
+    monkeypatch.chdir(tmp_path)
+    for folder in ("there is none", "timm"):
+        Path(folder).mkdir()
+        with pytest.raises(FileNotFoundError, match=r"did you mean 'resnet18'"):
+            load_embedder("timm/resnet19")
+    assert asked == []
+    # A run in a folder of this name is opened, even if it is called as a backbone.
+    Path("timm/resnet18").mkdir()
+    assert not names_backbone("timm/resnet18")
+
+
+def test_code_is_not_imported_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "evil.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        load_embedder("evil:Network", trust=True)
+    assert "evil" not in sys.modules
+
+
+def test_mistakes(tiny_weights: Path, digits_run: Path) -> None:
+    with pytest.raises(ValueError, match=r"^--weights: .* has weights of its own"):
+        load_embedder(digits_run, weights=tiny_weights)
+    with pytest.raises(ValueError, match=r"^--last: .* has no epochs"):
+        load_embedder(TINY, weights=tiny_weights, last=True)
+    with pytest.raises(ValueError, match="'revision' applies to a model on the Hub"):
+        load_embedder(TINY, weights=tiny_weights, revision="main")
+    with pytest.raises(ValueError, match=r"^--weights: .* does not hold the weights of"):
+        load_embedder("timm/test_resnet", weights=tiny_weights)
+    with pytest.raises(ValueError, match=r"^--weights: .* the package is not installed"):
+        load_embedder(TINY, weights="package:no_such_weights")
+    with pytest.raises(ValueError, match="'small_conv' has no pretrained weights"):
+        load_embedder("small_conv")
