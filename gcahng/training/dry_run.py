@@ -210,10 +210,14 @@ def _embedding_costs(
     config: ExperimentConfig, counts: Mapping[str, int], image_seconds: float
 ) -> dict[str, float]:
     """Seconds to embed the images of the splits, for features or evaluations."""
-    validation, test = counts.get("validation", 0), counts["test"]
+    train, validation, test = counts["train"], counts.get("validation", 0), counts["test"]
     if "backbone" in config.embedder.freeze:
-        images = config.data.views * counts["train"] + validation + test
-        return {"features": images * image_seconds}
+        # Without an epoch, a last layer in closed form sees each image once, not augmented.
+        views = config.data.views if config.train.epochs else int(config.embedder.head != "none")
+        return {"features": (views * train + validation + test) * image_seconds}
+    if config.embedder.finish:
+        # It is fitted anew wherever something is measured.
+        validation, test = validation + train, test + train
     evaluations = ceil(config.train.epochs / config.eval.every)
     # The last and the best epoch are measured on the test split, unless they have been already.
     images = evaluations * test if config.selects_on_test else evaluations * validation + 2 * test

@@ -63,6 +63,14 @@ COUNTS = {"train": 100, "validation": 10, "test": 1000}
         (["data.validation=0.2", "eval.every=3"], {"before training": 1010, "evaluation": 2020}),
         (["eval.zero_shot=false"], {"before training": 0, "evaluation": 4000}),
         (["embedder.freeze=[backbone]", "data.views=3"], {"features": 1310}),
+        (
+            ["embedder.freeze=[backbone]", "train={epochs: 0, warmup_epochs: 0}"],
+            {"features": 1110},
+        ),
+        (
+            ["data.validation=0.2", "embedder.finish=whitening", "embedder.freeze=[]"],
+            {"before training": 1210, "evaluation": 4 * 110 + 2200},
+        ),
     ],
 )
 def test_which_images_are_embedded_how_often(
