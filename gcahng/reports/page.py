@@ -139,6 +139,8 @@ def _result_rows(run: RunRecord, keys: Sequence[str]) -> list[dict[str, Any]]:
         "last": _epoch("last", last_epoch),
         "best": _epoch("best", run.results.get("best_epoch")),
     }
+    if run.results.get("epochs") == 0:
+        epochs = {which: epochs[which] for which in ("zero_shot/features", "best")}
     return [
         {
             "epoch": epoch,

@@ -109,12 +109,20 @@ def selection_notes(records: Sequence[RunRecord]) -> list[str]:
     """
     # Runs of earlier versions had no validation split of their own.
     selections = {
-        (r.results["selected_on"], r.results["selected_by"], r.results.get("own_validation", False))
+        (
+            r.results["selected_on"],
+            r.results["selected_by"],
+            r.results.get("own_validation", False),
+            r.results.get("epochs") == 0,
+        )
         for r in records
     }
     notes = []
-    for split, metric, own in sorted(selections):
-        if split == "test":
+    for split, metric, own, untrained in sorted(selections):
+        if untrained:
+            chosen = "" if split == "test" else f", chosen by {metric} on validation classes"
+            notes.append(f"No step was trained; the last layer is as it was set up{chosen}.")
+        elif split == "test":
             notes.append(
                 f"Best epochs chosen by {metric} ON THE TEST SPLIT: these figures are optimistic."
             )

@@ -11,6 +11,7 @@ from gcahng.config import load_config
 from gcahng.evaluation.evaluate import retrieval_figures
 from gcahng.models import ClassStatistics, WhiteningHead
 from gcahng.reports.result_table import result_rows
+from gcahng.reports.run_report import report_run
 from gcahng.runs.loading import load_generator, load_run
 from gcahng.runs.record import read_record
 from gcahng.training import closed_form
@@ -222,3 +223,12 @@ def test_a_finish_has_no_effect_on_a_frozen_backbone() -> None:
     settings = ["embedder.freeze=[backbone]", "embedder.finish=whitening"]
     with pytest.raises(ValueError, match=r"embedder\.finish has no effect"):
         build_experiment(load_config("digits", settings))
+
+
+def test_the_page_shows_the_start_and_the_model(finished: Trainer) -> None:
+    report_run(finished.folder, finished.evaluated_run())
+    page = finished.folder.report.read_text(encoding="utf-8")
+    assert "0, features" in page
+    assert "best (0)" in page
+    assert "0, head" not in page
+    assert "No step was trained" in page
