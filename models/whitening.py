@@ -115,6 +115,14 @@ def whitening(statistics: ClassStatistics, shrinkage: float | None = None) -> Te
 
     Raises:
         ValueError: If no class has two different images.
+
+    Example:
+        >>> statistics = ClassStatistics(width=3, classes=2)
+        >>> statistics.add(torch.rand(20, 3), torch.arange(20) % 2)
+        >>> whitened = whitening(statistics, shrinkage=1e-9)
+        >>> covariance = whitened @ statistics.within @ whitened
+        >>> torch.allclose(covariance, torch.eye(3).double(), atol=1e-4)
+        True
     """
     within = statistics.within
     scale = within.diagonal().mean()
@@ -140,6 +148,14 @@ def discriminants(statistics: ClassStatistics, whitened: Tensor) -> Tensor:
 
     Returns:
         [width, width]; only the first dimensions, one fewer than classes, tell classes apart.
+
+    Example:
+        >>> statistics = ClassStatistics(width=3, classes=2)
+        >>> statistics.add(torch.rand(20, 3), torch.arange(20) % 2)
+        >>> weight = discriminants(statistics, whitening(statistics))
+        >>> apart = (weight @ (statistics.means[0] - statistics.means[1])).abs()
+        >>> bool(apart[0] > 1e-3), bool(apart[1] < 1e-6)
+        (True, True)
     """
     spread = torch.linalg.eigh(whitened @ statistics.between @ whitened)
     return spread.eigenvectors.flip(1).T @ whitened

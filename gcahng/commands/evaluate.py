@@ -44,15 +44,12 @@ def evaluate(
     from gcahng.evaluation.evaluate import figures_of_clustering, retrieval_figures
     from gcahng.files import check_folder
     from gcahng.inference.judge import embed_data
-    from gcahng.inference.sources import names_backbone, open_model
+    from gcahng.inference.sources import open_model
     from gcahng.reports.result_table import figure_columns
     from gcahng.reports.tables import results_table
 
     check_folder(out, "--out")
-    if data is None and names_backbone(model):
-        raise ValueError(
-            f"--data: name the data set to judge '{model}' on, such as --data folder --root photos"
-        )
+    _check_data(model, data)
     run = open_model(model, weights, last=last, trust=trust)
     with counting_bar("embed", console) as progress:
         found = embed_data(run, data, root, split, progress=progress)
@@ -75,6 +72,16 @@ def evaluate(
         write_evaluation(out, found, f"{run.path} on the {where}", figures, notes)
         page = f"page: {out / 'evaluation.html'}"
         console.print(page, highlight=False, soft_wrap=True, markup=False)
+
+
+def _check_data(model: str, data: str | None) -> None:
+    """Raise before weights are fetched for a backbone without data to judge it on."""
+    from gcahng.inference.sources import names_backbone
+
+    if data is None and names_backbone(model):
+        raise ValueError(
+            f"--data: name the data set to judge '{model}' on, such as --data folder --root photos"
+        )
 
 
 def _print_classes(found: "EvaluatedRun") -> None:

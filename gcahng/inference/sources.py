@@ -74,7 +74,9 @@ def names_backbone(source: str) -> bool:
     try:
         BACKBONES.find(source)
     except ValueError as error:
-        raise FileNotFoundError(f"there is no file or folder '{source}', and {error}") from error
+        # Without the list of what else a setting may name.
+        unknown = str(error).partition(";")[0]
+        raise FileNotFoundError(f"there is no file or folder '{source}', and {unknown}") from error
     return True
 
 
