@@ -94,7 +94,7 @@ class Embedder(nn.Module):
 
     def take_head(self, head: WhiteningHead) -> None:
         """Take the last layer and its dimension; in place if it has the present one's shape."""
-        like = next(self.fc.parameters())
+        like = next(self.parameters())
         dim = head.linear.out_features
         if isinstance(self.fc, WhiteningHead) and dim == self.embedding_dim:
             # An optimizer may hold these parameters.

@@ -125,6 +125,12 @@ def read_grid(path: str | Path, seeds: int | None = None) -> Grid:
                     "quirks.select as 'corrected'"
                 )
             cells[name] = Cell(name, config, plan.equal_time, trains)
+            for other in cells[name].waits_for:
+                if other in cells and cells[other].config.train.epochs == 0:
+                    raise ValueError(
+                        f"{source}: equal_time.{name}: '{other}' takes no time, since its "
+                        "train.epochs is 0"
+                    )
     mistakes.report()
     numbers = range(file.first_seed, file.first_seed + (seeds or file.seeds))
     title = file.title or found.stem

@@ -95,7 +95,7 @@ def start_or_resume_run(
     from gcahng.config import changed_experiment, read_config, with_runtime_settings
     from gcahng.training.place import is_first
 
-    if not folder.begun:
+    if not (folder.begun or folder.best.exists()):
         start_run(config, folder, report)
         return
     there = read_config(folder.config)

@@ -50,6 +50,9 @@ class ExperimentConfig(Section):
     @model_validator(mode="after")
     def _check_dimension_is_known(self) -> "ExperimentConfig":
         head, trains = self.embedder.head, self.train.epochs > 0 or self.generator is not None
+        if self.embedder.finish and self.train.epochs == 0:
+            expected = "null, since nothing is trained: see embedder.head=whitening"
+            broken_rule(("embedder", "finish"), expected, self.embedder.finish)
         if head == "none" and trains:
             expected = "another one, since none is for train.epochs=0 and generator=null"
             broken_rule(("embedder", "head"), expected, head)

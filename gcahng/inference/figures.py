@@ -34,6 +34,8 @@ def figures_of(run: LoadedRun) -> dict[str, Any] | None:
         >>> figures["split"], figures["test_classes"], sorted(figures["metrics"])[0]
         ('test', 5, 'map@r')
     """
+    if run.config.embedder.finish is not None:
+        return None  # The figures are those of the last layer that replaces this one.
     is_shared = run.path.name == WEIGHTS
     if is_shared and run.path.with_name(FIGURES).is_file():
         return _read(run.path.with_name(FIGURES))

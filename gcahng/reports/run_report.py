@@ -6,6 +6,7 @@ import shlex
 import torch
 from torch import Tensor
 
+from gcahng.config import read_config
 from gcahng.data import ImageDataset
 from gcahng.evaluation.ranking import rankable
 from gcahng.evaluation.retrieval import nearest_neighbours
@@ -56,8 +57,12 @@ def pictures_of(evaluated: EvaluatedRun, folder: RunFolder, split: str = "test")
         folder: The folder of the run.
         split: Name of the split; default `test`.
     """
+    run = evaluated.run
     try:
-        drawn = draw_batch(evaluated.run, Selection(split), folder, evaluated.dataset)
+        if read_config(folder.config).embedder.finish:
+            # The generator knows the trained last layer, not the one that replaced it.
+            run = load_run(folder.best, trust=run.trust, finished=False)
+        drawn = draw_batch(run, Selection(split), folder, evaluated.dataset)
     except Exception as error:
         return BatchPictures(f"The batch could not be drawn: {type(error).__name__}: {error}", [])
     images = []

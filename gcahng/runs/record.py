@@ -148,7 +148,8 @@ def early_stop_note(record: RunRecord) -> str | None:
         return None
     return (
         f"{record.name} stopped early, after epoch {record.results['epochs']}, since none after "
-        f"epoch {record.results['best_epoch']} was better (train.patience)."
+        f"epoch {record.results.get('highest_epoch', record.results['best_epoch'])} was better "
+        "(train.patience)."
     )
 
 

@@ -69,7 +69,11 @@ class Checkpoints:
             progress = TrainingProgress.restore(state, device)
             self._restore(state)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            lacks = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+            lacks = (
+                f"it has no {error}, as of another version"
+                if isinstance(error, KeyError)
+                else str(error)
+            )
             raise ValueError(
                 f"'{path}' cannot be continued, since it does not fit the run's "
                 f"settings ({lacks}): put back the run's own {path.name}, or start a new run"

@@ -12,6 +12,7 @@ from gcahng.config import ExperimentConfig
 from gcahng.data import ClassSubset, ImageDataset
 from gcahng.evaluation.evaluate import retrieval_figures
 from gcahng.models import ClassStatistics, WhiteningHead, discriminants, whitening
+from gcahng.processes import Group, from_first, rank
 
 # What is tried where the settings leave it open: powers of two below the width of the features,
 # and the width itself; the shrinkage by its formula, and two larger ones.
@@ -41,6 +42,7 @@ class ClosedForm:
         dim: Embedding dimension; None: chosen on the validation classes. The shrinkage is chosen
             there as well. Without validation classes: the width of the features, and the shrinkage
             by its formula.
+        group: The processes that train together, of which the first one chooses.
     """
 
     def __init__(
@@ -49,9 +51,12 @@ class ClosedForm:
         splits: Splits,
         features_of: Callable[[ImageDataset], Tensor],
         dim: int | None,
+        group: Group = None,
     ) -> None:
         self.config, self.splits, self.features_of, self.dim = config, splits, features_of, dim
+        self.group = group
         self.chosen: Candidate | None = None
+        self._fitted: WhiteningHead | None = None
         self._known: dict[int, Tensor] = {}
 
     def fit(self) -> WhiteningHead:
@@ -60,10 +65,13 @@ class ClosedForm:
         Raises:
             ValueError: If it cannot be computed; the message starts with the setting.
         """
-        with blame_setting("embedder.head"):
-            statistics = self._statistics(self.splits.train)
-            self.chosen = self._choose(statistics)
-            return self._head(statistics)
+        if self._fitted is None:
+            with blame_setting("embedder.head"):
+                statistics = self._statistics(self.splits.train)
+                chosen = self._choose(statistics) if rank(self.group) == 0 else None
+                self.chosen = Candidate(*from_first(chosen, self.group))
+                self._fitted = self._head(statistics)
+        return self._fitted
 
     def fit_to_all(self) -> WhiteningHead:
         """Fit, with what `fit` chose, to all training classes, those held out among them."""
@@ -91,6 +99,7 @@ class ClosedForm:
     def _head(self, statistics: ClassStatistics) -> WhiteningHead:
         assert self.chosen is not None
         head = WhiteningHead(len(statistics.mean), self.chosen.dim)
+        head.to(self._features(self.splits.train).dtype)
         head.fit(statistics, self.chosen.shrinkage)
         return head
 
@@ -120,3 +129,27 @@ def without_augmentation(config: ExperimentConfig, dataset: ImageDataset) -> Ima
     """Return a view of a data set with the test transform."""
     plain = transform_of(config, dataset, augment=False)
     return ClassSubset(dataset, range(dataset.num_classes), plain)
+
+
+def check_closed_form(dim: int | None, width: int, splits: Splits) -> None:
+    """Raise before any long work if no last layer can be computed from the training images.
+
+    Args:
+        dim: Embedding dimension; None: to be chosen.
+        width: Of the features.
+        splits: The images.
+
+    Raises:
+        ValueError: The message starts with the setting.
+    """
+    classes, images = splits.train.num_classes, len(splits.train)
+    if images <= classes:
+        raise ValueError(
+            f"embedder: a closed form learns how images of a class vary, but {images} training "
+            f"images are of {classes} classes: add images"
+        )
+    if dim is not None and classes <= dim < width:
+        raise ValueError(
+            f"embedder.dim: expected at most {classes - 1} with {classes} training classes, or "
+            f"{width}, the width of the features, for embedder.head=whitening (got {dim})"
+        )

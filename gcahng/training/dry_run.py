@@ -106,8 +106,10 @@ def _measure(
             images = experiment.embedder.backbone(images)
         step.embedder = HeadOfEmbedder(experiment.embedder)
     log = LossLog(epoch=1)
-    log.add(step(images, labels))
-    step_seconds = _step_seconds(step, images, labels, device)
+    step_seconds = 0.0
+    if config.train.epochs:
+        log.add(step(images, labels))
+        step_seconds = _step_seconds(step, images, labels, device)
     counts = {name: len(split) for name, split in _splits(experiment).items()}
     steps = len(experiment.loader)
     loading = 0.0 if frozen else data_seconds

@@ -23,6 +23,7 @@ from gcahng.data import ClassBalancedBatchSampler, ImageDataset, TrainLoader
 from gcahng.generators import NegativeGenerator
 from gcahng.models import Embedder, WhiteningHead
 from gcahng.processes import Group, copy_from_first, world_size
+from gcahng.training.closed_form import check_closed_form
 from gcahng.training.cuda_graph import Autocast, check_replay
 from gcahng.training.optimizers import Optimizers, build_optimizers, build_schedules
 from gcahng.training.step import Backward, TrainingStep
@@ -126,6 +127,9 @@ def build_experiment(
     loader, sampler = build_train_loader(config, splits.train, group)
     num_classes = splits.train.num_classes
     embedder = build_embedder(config, pretrained)
+    if config.embedder.head == "whitening" or config.embedder.finish:
+        dim = config.embedder.dim if config.embedder.head == "whitening" else None
+        check_closed_form(dim, int(embedder.backbone.out_channels), splits)  # type: ignore[arg-type]
     loss = build_loss(config, num_classes)
     generator = build_generator(config, num_classes)
     check_effect(config, loss, generator)

@@ -106,7 +106,11 @@ def whiten(experiment: Experiment, progress: Progress | None = None) -> ClosedFo
     cache = _cache(experiment, progress, images)
     config = experiment.config
     form = ClosedForm(
-        config, splits, lambda part: cache.features(part, [None])[0], config.embedder.dim
+        config,
+        splits,
+        lambda part: cache.features(part, [None])[0],
+        config.embedder.dim,
+        experiment.group,
     )
     embedder.take_head(form.fit())
     copy_from_first([embedder.fc], experiment.group)

@@ -122,7 +122,8 @@ class Measurements:
         form = self._closed_form(epoch)
         head = form.fit() if split == "validation" else form.fit_to_all()
         with torch.inference_mode():
-            return torch.cat([head(rows.cpu()) for rows in features.split(ROWS)])
+            found = torch.cat([head(rows.cpu()) for rows in features.split(ROWS)])
+        return found.to(self.experiment.device)
 
     def _closed_form(self, epoch: int) -> ClosedForm:
         """Fit the last layer to the network as it is, once in an epoch."""
@@ -134,7 +135,8 @@ class Measurements:
                 settings: dict[str, Any] = {"workers": workers, "progress": self.progress}
                 return embed_together(backbone, part, experiment.group, **settings).cpu()
 
-            form = ClosedForm(experiment.config, experiment.splits, features_of, dim=None)
+            splits, group = experiment.splits, experiment.group
+            form = ClosedForm(experiment.config, splits, features_of, None, group)
             form.fit()
             self._finish = (epoch, form)
         return self._finish[1]

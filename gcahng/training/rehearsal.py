@@ -89,7 +89,7 @@ def _embed_two(experiment: Experiment, dataset: ImageDataset) -> None:
 def _compute_losses(experiment: Experiment) -> None:
     """Compute metric loss and generator on random embeddings of one batch, with copies of both."""
     config, dim = experiment.config, experiment.config.embedder.dim
-    if dim is None:
+    if dim is None or config.train.epochs == 0:
         return  # Nothing is trained.
     weight = next(experiment.embedder.fc.parameters())
     labels = torch.arange(config.batch.classes).repeat(config.batch.samples)

@@ -132,6 +132,8 @@ class Trainer:
         if not (self.config.eval.zero_shot or untrained):
             return
         self.progress.zero_shot, start = self.measured.zero_shot()
+        if self.config.quirks.select == "faithful" and not untrained:
+            return  # The published code chooses among trained epochs.
         self._keep_if_better(start)
         if untrained and closed_form is not None:
             # Nothing is chosen on the validation classes any more: learn from them as well.

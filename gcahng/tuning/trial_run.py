@@ -20,7 +20,7 @@ from gcahng.files import write_text
 from gcahng.runs.claim import CLAIM_FILE, Claim
 from gcahng.runs.failure import FAILURE_FILE
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.record import read_history
+from gcahng.runs.record import figures_after, read_history, read_record
 from gcahng.runs.stopping import was_stopped
 from gcahng.tuning.study import Rival, Study
 
@@ -89,7 +89,8 @@ class TrialRun:
                 write_text(settings, dump_config(config))
                 self._run(settings, run, claim, pool.gpus_for(config), report)
             report()
-            figures.append(max(self._figures(run).values(), default=math.nan))
+            kept = figures_after(read_record(run, run.path.name), "best", "val")
+            figures.append(kept.get(self.study.metric, math.nan))
         if not all(map(math.isfinite, figures)):
             raise TrialFailed(f"no epoch has a finite {self.study.metric} on validation classes")
         return mean(figures)

@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from gcahng import load_embedder
+from gcahng.commands.train import start_or_resume_run
 from gcahng.config import load_config
 from gcahng.evaluation.evaluate import retrieval_figures
+from gcahng.inference.figures import figures_of
 from gcahng.models import ClassStatistics, WhiteningHead
 from gcahng.reports.result_table import result_rows
-from gcahng.reports.run_report import report_run
+from gcahng.reports.run_report import pictures_of, report_run
 from gcahng.runs.loading import load_generator, load_run
 from gcahng.runs.record import read_record
 from gcahng.training import closed_form
@@ -145,9 +147,8 @@ def test_settings_that_contradict_each_other(settings: list[str], message: str) 
 def test_too_many_dimensions_are_refused_before_long_work(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"embedder.dim: expected at most 80, .*got 81"):
         whitened(tmp_path / "a", "embedder.dim=81")
-    trainer = whitened(tmp_path / "b", "embedder.dim=70")
-    with pytest.raises(ValueError, match=r"embedder.head: .*expected at most \d dimensions"):
-        trainer.fit()
+    with pytest.raises(ValueError, match=r"embedder.dim: expected at most 2 with 3 .*got 70"):
+        whitened(tmp_path / "b", "embedder.dim=70")
 
 
 FINISHED = (
@@ -232,3 +233,31 @@ def test_the_page_shows_the_start_and_the_model(finished: Trainer) -> None:
     assert "best (0)" in page
     assert "0, head" not in page
     assert "No step was trained" in page
+
+
+def test_float64_is_kept(tmp_path: Path) -> None:
+    settings = ("fabric.precision=64-true", "generator=null", "train={epochs: 1, warmup_epochs: 0}")
+    trainer = whitened(tmp_path / "run", *FINISHED, *settings)
+    trainer.fit()
+    assert trainer.experiment.embedder.fc.linear.weight.dtype == torch.float64
+
+
+def test_a_run_without_epochs_is_shown_again_by_a_requeued_job(
+    finished: Trainer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished.folder.write_config(finished.config)
+    finished.folder.environment.write_text("{}")
+    start_or_resume_run(finished.config, finished.folder, report=False)
+    assert "best (0)" in capsys.readouterr().out
+
+
+def test_the_last_epoch_has_no_figures_of_another_layer(tuned: Trainer) -> None:
+    tuned.folder.write_config(tuned.config)
+    assert figures_of(load_run(tuned.folder.path)) is not None
+    assert figures_of(load_run(tuned.folder.path, last=True)) is None
+
+
+def test_a_report_of_a_finished_run_draws_the_trained_layer(tuned: Trainer) -> None:
+    tuned.folder.write_config(tuned.config)
+    drawn = pictures_of(tuned.evaluated_run(), tuned.folder)
+    assert len(drawn.images) > 2, drawn.caption
