@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gcahng.files import check_folder, printable
+from gcahng.files import check_folder, printable, writing
 from gcahng.inference.database import TABLE, is_local
 from gcahng.inference.embed_files import Progress, embed_files, in_parts
 from gcahng.inference.embedder import TrainedEmbedder
@@ -104,7 +104,7 @@ def index_folder(
         _check_place(Path(uri))
     if ann:
         _check_number(len(files), folder, uri)
-    with _only_one(uri):
+    with _only_one(uri), writing(uri):
         about = StoreModel(_source(model), model.fingerprint, model.dim)
         store = PictureStore.create(uri, about)
         forgotten = [path for path in store.files() if _is_inside(path, forget)]

@@ -18,6 +18,7 @@ from gcahng.data.datasets.class_folders import picture_files
 from gcahng.data.datasets.folder import VALIDATION
 from gcahng.data.datasets.pictures import check_regular, decode_image
 from gcahng.files import printable
+from gcahng.reasons import refusal
 
 # What cameras and browsers write. For some other formats Pillow runs programs that are not safe for
 # files of strangers, such as Ghostscript.
@@ -210,6 +211,8 @@ def _read(
         small = thumbnail(image) if thumbnails else b""
         return ReadPicture(file, state, transform(image), small)
     except OSError as error:
+        if refusal(error) is not None:
+            raise  # The file may well be a picture.
         return Unreadable(file, error.strerror or str(error))
     except ValueError as error:
         return Unreadable(file, str(error))
