@@ -5,6 +5,7 @@ import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count, islice
 
 
 @contextmanager
@@ -19,9 +20,17 @@ def file_size(most: int) -> Iterator[None]:
 @contextmanager
 def open_files(more: int) -> Iterator[None]:
     """Let this process open only so many more files."""
-    highest = max(map(int, os.listdir("/proc/self/fd")))
-    with _limit(resource.RLIMIT_NOFILE, highest + more):
+    free = (number for number in count() if not _is_open(number))
+    with _limit(resource.RLIMIT_NOFILE, next(islice(free, more, None))):
         yield
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
