@@ -1,9 +1,12 @@
 """Load batches of images, in worker processes or not, with errors in one sentence."""
 
+import errno
 import signal
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import active_children
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 from gcahng.data.datasets.base import ImageDataset
 from gcahng.data.samplers import ClassBalancedBatchSampler
 from gcahng.processes import Group, own_part
+from gcahng.reasons import SHARED_MEMORY, refusal
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ class ImageLoader(DataLoader[Any]):
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """Yield batches of images [B, …] and labels [B]."""
-        loaded = super().__iter__()
+        with _ending_what_cannot_start():
+            loaded = super().__iter__()
         for worker in getattr(loaded, "_workers", ()):
             # A worker ignores what DataLoader ends those by that do not answer.
             worker.terminate = worker.kill
@@ -79,6 +84,21 @@ class ImageLoader(DataLoader[Any]):
             if isinstance(batch, _Failure):
                 raise batch.error from RuntimeError(f"in a worker process:\n{batch.traceback}")
             yield batch
+
+
+@contextmanager
+def _ending_what_cannot_start() -> Iterator[None]:
+    """End the workers that have started, if the system refuses something to the others."""
+    before = set(active_children())
+    try:
+        yield
+    except OSError as error:
+        for worker in set(active_children()) - before:
+            worker.kill()
+            worker.join()
+        # What is full is where semaphores are.
+        full = error.errno == errno.ENOSPC
+        raise OSError(SHARED_MEMORY if full else refusal(error) or str(error)) from error
 
 
 def _ignore_signals(worker: int) -> None:
@@ -92,7 +112,12 @@ def _collate_or_failure(samples: list[Any]) -> Any:
     for sample in samples:
         if isinstance(sample, _Failure):
             return sample
-    return default_collate(samples)
+    batch = default_collate(samples)
+    for part in batch:
+        if isinstance(part, Tensor):
+            # Now: an error of the thread that sends it would leave the training waiting for it.
+            part.share_memory_()
+    return batch
 
 
 class TrainLoader(ImageLoader):

@@ -26,6 +26,7 @@ from gcahng.commands.share import share
 from gcahng.commands.train import train
 from gcahng.commands.tune import tune
 from gcahng.commands.visualize import visualize
+from gcahng.reasons import refusal
 from gcahng.runs.failure import write_failure
 from gcahng.runs.stopping import Stopped, heed_signals
 
@@ -103,8 +104,10 @@ def main() -> None:
     except Stopped as stopped:
         print(f"{stopped}; give the same command again", file=sys.stderr)
         sys.exit(stopped.status)
-    except USER_ERRORS as error:
-        if os.environ.get("GCAHNG_DEBUG"):
+    except BaseException as error:
+        # Libraries in other languages have types of their own for what the system refuses.
+        known = isinstance(error, USER_ERRORS) or refusal(error) is not None
+        if not known or os.environ.get("GCAHNG_DEBUG"):
             raise
         sentence = _sentence(error)
         print(f"error: {sentence}", file=sys.stderr)
@@ -116,8 +119,10 @@ def main() -> None:
 def _sentence(error: BaseException) -> str:
     """The message of an error; the system's and Python's own in plain words."""
     if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.strerror}: '{error.filename}'"
+        return f"'{error.filename}': {refusal(error) or error.strerror}"
     if isinstance(error, UnicodeEncodeError):
         named = error.object[error.start : error.end]
         return f"this locale's {error.encoding} cannot write {named!r}: set PYTHONUTF8=1"
-    return str(error)
+    # A sentence of ours is a ValueError, or an OSError without a number.
+    ours = isinstance(error, USER_ERRORS) and not getattr(error, "errno", None)
+    return str(error) if ours else refusal(error) or str(error)

@@ -2,10 +2,12 @@
 
 import os
 import re
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from gcahng.reasons import refusal
 
 
 @contextmanager
@@ -21,6 +23,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
     Yields:
         The path of an empty temporary file to write to.
+
+    Raises:
+        OSError: If the system refuses to write it, such as on a full disk, in one sentence.
     """
     path = Path(path)
     if path.is_dir():
@@ -29,22 +34,45 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         # A device would be replaced by a file.
         raise OSError(f"cannot write '{path}': it is not a regular file; name another one")
     check_folder(path.parent)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{path.stem}-"
+    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not of `tempfile`, whose files are private.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL, 0o666))
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Say in one sentence that the system refuses to write this file, and what to do.
+
+    Other errors of the block, also of other files, are left as they are.
+
+    Raises:
+        OSError: If it refuses.
+    """
+    path = Path(path)
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
-    except OSError as error:
-        # Its own message would name the temporary file.
-        raise type(error)(f"cannot write '{path}': {error.strerror}") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        # mkstemp creates private files; use the default mode of new files instead.
-        temporary.chmod(0o666 & ~_umask())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except Exception as error:
+        reason, kind = refusal(error), OSError
+        if isinstance(error, OSError) and error.errno is not None:
+            if error.filename is not None and not _is_beside(error.filename, path):
+                raise
+            reason, kind = reason or error.strerror, type(error)
+        if reason is None:
+            raise
+        raise kind(f"cannot write '{path}': {reason}") from error
+
+
+def _is_beside(name: str | bytes, path: Path) -> bool:
+    """Whether a name is of a file beside another one, or of a folder around it."""
+    other = Path(os.fsdecode(name))
+    return other.parent == path.parent or other in path.parents
 
 
 def refuse_address(path: str | Path, what: str = "") -> None:
@@ -120,6 +148,25 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_bytes(printable(text).encode("utf-8"))
 
 
+def append(path: Path, content: bytes) -> None:
+    """Append to a file, created if missing, all of the content or nothing.
+
+    Raises:
+        OSError: As `atomic_write`.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab", buffering=0) as file:
+            before = file.tell()
+            try:
+                # The system may take a part before it refuses the rest.
+                while content:
+                    content = content[file.write(content) :]
+            except OSError:
+                file.truncate(before)
+                raise
+
+
 def printable(text: str) -> str:
     r"""Replace what UTF-8 cannot encode, such as bytes of a file name in Latin-1, by escapes.
 
@@ -127,10 +174,3 @@ def printable(text: str) -> str:
     caf\udce9 ä
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _umask() -> int:
-    """Return the process's file mode mask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gcahng.reasons import first_line
+from gcahng.reasons import first_line, refusal
 
 
 @contextmanager
@@ -24,4 +24,6 @@ def blame_setting(path: str) -> Iterator[None]:
         reason = str(error).partition("\nException raised from")[0]
         raise ValueError(f"{path}: {' '.join(reason.split())}") from error
     except (RuntimeError, AssertionError, ArithmeticError) as error:
+        if refusal(error) is not None:
+            raise
         raise ValueError(f"{path}: {first_line(error)}") from error

@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gcahng.files import atomic_write, check_folder, printable, write_text
+from gcahng.files import atomic_write, check_folder, printable
 from gcahng.inference.embed_files import Progress, embed_files, in_parts
 from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.reader import (
@@ -64,7 +65,7 @@ def write_embeddings(
         ValueError: If the ending is another, there is no picture, or another process writes the
             same file.
     """
-    check_output(out)
+    unfinished = check_output(out)
     if not files:
         raise ValueError("there are no pictures at these paths")
     header = sum(len(json.dumps(file.path)) + len(json.dumps(file.label)) for file in files)
@@ -74,7 +75,6 @@ def write_embeddings(
             "choose .npy or .parquet"
         )
     key = {"model": model.fingerprint, "normalize": str(normalize)}
-    unfinished = out.with_name(f".{out.name}.unfinished")
     with exclusive_lock(unfinished, out):
         done = _read_parts(unfinished, key)
         done = {
@@ -104,8 +104,11 @@ def write_embeddings(
     return unreadable
 
 
-def check_output(out: Path) -> None:
+def check_output(out: Path) -> Path:
     """Raise unless embeddings can be written to this file.
+
+    Returns:
+        The hidden folder that keeps what is done until the file is written.
 
     Raises:
         ImportError: For `.parquet`, if pyarrow is not installed.
@@ -120,9 +123,11 @@ def check_output(out: Path) -> None:
     if out.suffix == ".parquet":
         _import_pyarrow()
     check_folder(out.parent, "--out")
-    beside = out.with_suffix(".csv")
-    if out.suffix == ".npy" and beside.exists() and not out.exists():
+    beside, unfinished = out.with_suffix(".csv"), out.with_name(f".{out.name}.unfinished")
+    ours = out.exists() or unfinished.exists()
+    if out.suffix == ".npy" and beside.exists() and not ours:
         raise FileExistsError(f"--out: '{beside}' is in the way: name another file")
+    return unfinished
 
 
 def _write_part(folder: Path, pictures: Sequence[EmbeddedPicture], key: dict[str, str]) -> None:
@@ -168,12 +173,15 @@ def _write(
         "split": [file.split for file in files],
     }
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    if out.suffix == ".npy":
-        # The file that was asked for comes last: if it is there, all is there.
-        write_text(out.with_suffix(".csv"), csv_text(rows, COLUMNS))
-    with atomic_write(out) as temporary:
+    with ExitStack() as stack:
+        temporary = stack.enter_context(atomic_write(out))
         if out.suffix == ".npy":
             np.save(temporary, embeddings.numpy())
+            # Put in place before the vectors, which are gone by then: those that are there, at any
+            # moment, are those of the rows.
+            beside = stack.enter_context(atomic_write(out.with_suffix(".csv")))
+            beside.write_bytes(csv_text(rows, COLUMNS).encode())
+            out.unlink(missing_ok=True)
         elif out.suffix == ".safetensors":
             metadata = {name: json.dumps(values) for name, values in columns.items()}
             save_file({"embeddings": embeddings}, temporary, metadata=key | metadata)

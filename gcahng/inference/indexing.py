@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gcahng.data.datasets.class_folders import PictureFile
-from gcahng.files import check_folder, printable, refuse_address
+from gcahng.files import check_folder, printable, refuse_address, writing
 from gcahng.inference.database import TABLE, is_local
 from gcahng.inference.embed_files import Progress, embed_files, in_parts
 from gcahng.inference.embedder import TrainedEmbedder
@@ -108,7 +108,7 @@ def index_folder(
         _check_place(Path(uri))
     if ann:
         _check_number(len(files), folder, uri)
-    with _only_one(uri):
+    with _only_one(uri), writing(uri):
         about = StoreModel(_source(model), model.fingerprint, model.dim, _weights(model))
         store = PictureStore.create(uri, about)
         forgotten = [path for path in store.files() if _is_inside(path, forget)]

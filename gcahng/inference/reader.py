@@ -17,6 +17,7 @@ from gcahng.data.datasets.base import shortest_side
 from gcahng.data.datasets.class_folders import PictureFile, labelled_pictures
 from gcahng.files import printable, refuse_address
 from gcahng.pictures import check_regular, decode_image, known_formats
+from gcahng.reasons import refusal
 
 THREADS = max(2, min(8, os.cpu_count() or 1))
 # Side of a thumbnail in pixels: twice what pages show, for screens of high resolution.
@@ -178,6 +179,8 @@ def _read(
         small = thumbnail(image) if thumbnails else b""
         return ReadPicture(file, state, transform(image), small)
     except OSError as error:
+        if refusal(error) is not None:
+            raise  # The file may well be a picture.
         return Unreadable(file, error.strerror or str(error))
     except ValueError as error:
         return Unreadable(file, str(error))

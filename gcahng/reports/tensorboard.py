@@ -9,6 +9,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from gcahng.data import ClassSubset, ImageDataset
 from gcahng.evaluation.evaluate import embed
+from gcahng.files import writing
 from gcahng.reports.batch import thumbnail
 from gcahng.runs.loading import LoadedRun
 
@@ -32,7 +33,7 @@ def log_pictures(
     names = [shown.classes[label] for label in shown.labels.tolist()]
     images = torch.stack([thumbnail(shown.load(i)) for i in range(len(shown))])
     embeddings = embed(run.embedder, shown, workers=run.config.data.workers).cpu()
-    with SummaryWriter(str(folder), filename_suffix=".pictures") as writer:
+    with writing(folder), SummaryWriter(str(folder), filename_suffix=".pictures") as writer:
         for name, figure in figures.items():
             writer.add_figure(f"batch graph/{name}", figure, step, close=False)
         writer.add_embedding(embeddings, names, images / 255, step, dataset.split)

@@ -9,7 +9,6 @@ import torch
 
 from gcahng.files import atomic_write
 from gcahng.models.weights import read_torch
-from gcahng.reasons import first_line
 
 FORMAT = 1
 
@@ -24,15 +23,8 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     try:
         with atomic_write(path) as temporary:
             torch.save({"format": FORMAT, **state}, temporary)
-    # Torch's writer raises RuntimeError where the system refuses to write.
-    except (OSError, RuntimeError) as error:
-        reason = first_line(error)
-        if reason.startswith("["):  # torch's own words about its archive
-            reason = "the system did not take all of it, as on a full disk"
-        raise OSError(
-            f"cannot write the checkpoint '{path}' ({reason}): make room on its disk or check its "
-            "permissions, then continue with --resume"
-        ) from error
+    except OSError as error:
+        raise OSError(f"{error}; then continue with --resume") from error
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:

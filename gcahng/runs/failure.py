@@ -1,6 +1,7 @@
 """How a training process tells the process that started it why it failed."""
 
 import os
+from contextlib import suppress
 
 from gcahng.files import write_text
 
@@ -12,4 +13,6 @@ def write_failure(sentence: str) -> None:
     """Write an error sentence to the file that the environment names; nothing without one."""
     path = os.environ.get(FAILURE_FILE)
     if path:
-        write_text(path, sentence + "\n")
+        # If the disk is full, the sentence is in the log, too.
+        with suppress(OSError):
+            write_text(path, sentence + "\n")

@@ -145,9 +145,10 @@ class RunFolder:
             FileExistsError: As `check_free`.
         """
         self.check_free()
-        self.write_config(config)
         facts = environment() | ({} if imported is None else {"imported": imported})
+        # First, as `check_free` tells by it what is left of a start that was stopped.
         write_text(self.environment, json.dumps(facts, indent=2) + "\n")
+        self.write_config(config)
 
     def write_config(self, config: ExperimentConfig) -> None:
         """Write the resolved settings."""

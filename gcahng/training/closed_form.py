@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from gcahng.builders.blame import blame_setting
 from gcahng.builders.images import Splits, transform_of
@@ -131,17 +131,17 @@ def without_augmentation(config: ExperimentConfig, dataset: ImageDataset) -> Ima
     return ClassSubset(dataset, range(dataset.num_classes), plain)
 
 
-def check_closed_form(dim: int | None, width: int, splits: Splits) -> None:
-    """Raise before any long work if no last layer can be computed from the training images.
-
-    Args:
-        dim: Embedding dimension; None: to be chosen.
-        width: Of the features.
-        splits: The images.
+def check_closed_form(config: ExperimentConfig, splits: Splits, backbone: nn.Module) -> None:
+    """Raise before any long work if the training images do not determine a closed form.
 
     Raises:
-        ValueError: The message starts with the setting.
+        ValueError: If the settings ask for one; the message starts with the setting.
     """
+    section = config.embedder
+    if section.head != "whitening" and section.finish is None:
+        return
+    dim = section.dim if section.head == "whitening" else None
+    width = int(backbone.out_channels)  # type: ignore[arg-type]
     classes, images = splits.train.num_classes, len(splits.train)
     if images <= classes:
         raise ValueError(

@@ -127,9 +127,7 @@ def build_experiment(
     loader, sampler = build_train_loader(config, splits.train, group)
     num_classes = splits.train.num_classes
     embedder = build_embedder(config, pretrained)
-    if config.embedder.head == "whitening" or config.embedder.finish:
-        dim = config.embedder.dim if config.embedder.head == "whitening" else None
-        check_closed_form(dim, int(embedder.backbone.out_channels), splits)  # type: ignore[arg-type]
+    check_closed_form(config, splits, embedder.backbone)
     loss = build_loss(config, num_classes)
     generator = build_generator(config, num_classes)
     check_effect(config, loss, generator)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from lightning_fabric.loggers import Logger, TensorBoardLogger
+from lightning_fabric.loggers import Logger
 
 from gcahng.config import ExperimentConfig
 from gcahng.config.training import LoggerConfig
@@ -18,6 +18,7 @@ from gcahng.files import write_text
 from gcahng.reasons import first_line
 from gcahng.registry import check_arguments
 from gcahng.runs.folder import RunFolder
+from gcahng.training.board import BoardLogger
 from gcahng.training.place import is_first
 
 # The most settings that MLflow takes at once.
@@ -249,8 +250,7 @@ def build_loggers(config: ExperimentConfig, folder: RunFolder) -> list[Logger]:
         else:
             check_arguments(f"train.loggers: {one.name}", one.args, [])
         if one.name == "tensorboard":
-            events = folder.tensorboard
-            loggers.append(TensorBoardLogger(events.parent, name=events.name, version=""))
+            loggers.append(BoardLogger(folder.tensorboard))
     return loggers
 
 
@@ -269,7 +269,7 @@ def log_results(loggers: Sequence[Logger], results: Mapping[str, Any]) -> None:
 
 
 def close_loggers(loggers: Sequence[Logger], finished: bool) -> None:
-    """End what the loggers began; TensorBoard's writer is a thread that would outlive training."""
+    """End what the loggers began."""
     for logger in loggers:
         logger.finalize("success" if finished else "failed")
 

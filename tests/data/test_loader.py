@@ -20,6 +20,8 @@ from gcahng.data import (
     TrainLoader,
     build_transform,
 )
+from gcahng.reasons import refusal
+from tests import limits
 
 
 class Broken(ImageDataset):
@@ -163,3 +165,33 @@ def test_features_of_a_later_batch_and_of_a_process() -> None:
     part, labels = next(iter(_feature_loader(group=_group(1))))
     assert torch.equal(part, batches[0][0][5:])
     assert torch.equal(labels, batches[0][1])
+
+
+def _children() -> set[Any]:
+    return set(multiprocessing.active_children())
+
+
+def test_a_killed_worker_is_told_and_leaves_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = _children()
+    loader = iter(_train_loader(num_workers=2))
+    next(loader)
+    victim = (_children() - before).pop()
+    os.kill(victim.pid, signal.SIGKILL)
+    with pytest.raises(RuntimeError) as info:
+        for _ in loader:
+            pass
+    assert "a data loading process was killed" in str(refusal(info.value))
+
+
+def test_too_few_file_descriptors_are_told_and_leave_no_worker() -> None:
+    before = _children()
+    for more in (2, 9, 14):
+        with limits.open_files(more), pytest.raises(OSError, match="ulimit -n"):
+            list(_train_loader(num_workers=4))
+        assert _children() == before
+
+
+def test_workers_put_all_of_a_batch_into_shared_memory() -> None:
+    images, labels = next(iter(ImageLoader(Digits(), batch_size=2, num_workers=1)))
+    assert images.is_shared()
+    assert labels.is_shared()

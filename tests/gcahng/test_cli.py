@@ -1,5 +1,6 @@
 """The command line as a user meets it: figures, pictures, and one sentence for each mistake."""
 
+import errno
 import io
 import json
 import os
@@ -210,3 +211,34 @@ def test_a_locale_that_cannot_name_a_file_says_so(
     assert capsys.readouterr().err == (
         "error: this locale's ascii cannot write '\xe9': set PYTHONUTF8=1\n"
     )
+
+
+class PanicException(BaseException):
+    """As of libraries in Rust."""
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RuntimeError("lance error: No space left on device (os error 28)"), "disk is full"),
+        (PanicException("Failed to build runtime: Too many open files"), "ulimit -n"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), "data.workers"),
+        (OSError(errno.EMFILE, "Too many open files", "a.npy"), "'a.npy': too many files"),
+        (OSError(errno.ENOSPC, "No space left on device"), "error: the disk is full"),
+    ],
+)
+def test_what_the_system_refuses_is_one_sentence(
+    error: BaseException,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    assert _run(monkeypatch, "train", "digits") == 1
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1

@@ -1,10 +1,16 @@
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
 
-from gcahng.files import atomic_write, check_folder, refuse_address, write_text
+from gcahng.files import append, atomic_write, check_folder, refuse_address, write_text, writing
+from tests import limits
 
 
 def test_write_text_creates_folders_and_replaces(tmp_path):
@@ -93,3 +99,75 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
             write_text(path, "text")
     assert sorted(tmp_path.iterdir()) == [link, pipe]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def _with_arrow(path: Path, array: np.ndarray) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pytest.importorskip("pyarrow").table({"a": array.ravel()})
+    parquet.write_table(table, str(path), compression="none")
+
+
+WRITERS: dict[str, Callable[[Path, np.ndarray], object]] = {
+    "array.npy": lambda path, array: np.save(path, array),
+    "arrays.npz": lambda path, array: np.savez(path, a=array),
+    "weights.safetensors": lambda path, array: save_file({"a": torch.from_numpy(array)}, path),
+    "weights.pt": lambda path, array: torch.save({"a": torch.from_numpy(array)}, path),
+    "picture.png": lambda path, array: Image.fromarray(array.view(np.uint8)).save(path),
+    "bytes.txt": lambda path, array: path.write_bytes(array.tobytes()),
+    "table.parquet": _with_arrow,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_file_that_the_system_refuses_is_named_and_left_as_it_was(
+    tmp_path: Path, name: str
+) -> None:
+    path, array = tmp_path / name, np.random.default_rng(0).random((100, 100))
+    path.write_bytes(b"old")
+
+    def write() -> None:
+        with atomic_write(path) as temporary:
+            WRITERS[name](temporary, array)
+
+    with limits.file_size(4096), pytest.raises(OSError, match="cannot write") as info:
+        write()
+    assert str(info.value).startswith(f"cannot write '{path}': ")
+    assert "\n" not in str(info.value)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+    write()
+    assert path.stat().st_size > 4096
+
+
+def test_a_refused_folder_and_too_many_open_files_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "note.txt"
+    with limits.open_files(0), pytest.raises(OSError, match="ulimit -n") as info:
+        write_text(path, "x")
+    assert f"cannot write '{path}'" in str(info.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_errors_of_other_files_are_left_as_they_are(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as info, writing(tmp_path / "a" / "out.npy"):
+        (tmp_path / "b" / "c" / "in.npy").read_bytes()
+    assert info.value.filename == str(tmp_path / "b" / "c" / "in.npy")
+
+
+def test_what_cannot_be_appended_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "events"
+    append(path, b"a" * 900)
+    with limits.file_size(1000), pytest.raises(OSError, match="cannot write"):
+        append(path, b"b" * 200)
+    assert path.read_bytes() == b"a" * 900
+    append(path, b"c")
+    assert path.read_bytes() == b"a" * 900 + b"c"
+
+
+def test_the_mask_of_file_modes_is_not_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(mask: int) -> int:
+        raise AssertionError("files of other threads would get this mask")
+
+    monkeypatch.setattr(os, "umask", refuse)
+    write_text(tmp_path / "note.txt", "x")

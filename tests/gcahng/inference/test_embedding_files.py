@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from gcahng.inference import embed_files, embedding_files
 from gcahng.inference.embedder import TrainedEmbedder, load_embedder
 from gcahng.inference.embedding_files import write_embeddings
 from gcahng.inference.reader import find_pictures
+from tests import limits
 
 
 def _read(out: Path) -> tuple[np.ndarray, list[str], list[str | None]]:
@@ -163,3 +165,56 @@ def test_too_many_paths_for_safetensors(
     monkeypatch.setattr(embedding_files, "MOST_HEADER_BYTES", 100)
     with pytest.raises(ValueError, match="the paths of 18 pictures do not fit"):
         write_embeddings(model, find_pictures([photos]), tmp_path / "found.safetensors")
+
+
+@pytest.mark.parametrize("moment", ["unlink", "first replace", "second replace"])
+def test_vectors_never_stand_beside_the_rows_of_others(
+    moment: str,
+    model: TrainedEmbedder,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out, files = tmp_path / "found.npy", find_pictures([photos])
+    write_embeddings(model, files[:7], out)
+    before, calls = _read(out)[1], []
+
+    def stop(*paths: Path, **_: object) -> None:
+        calls.append(paths)
+        if len(calls) == (2 if moment.startswith("second") else 1):
+            raise KeyboardInterrupt
+        replace(*paths)
+
+    with monkeypatch.context() as patch:
+        replace = os.replace
+        # The parts of the unfinished file come first.
+        patch.setattr(embedding_files, "_write_part", lambda *_: None)
+        if moment == "unlink":
+            patch.setattr(Path, "unlink", lambda path, **_: stop(path) if path == out else None)
+        else:
+            patch.setattr("gcahng.files.os.replace", stop)
+        with pytest.raises(KeyboardInterrupt):
+            write_embeddings(model, files, out)
+    if moment == "unlink":
+        assert _read(out)[1] == before
+    else:
+        assert not out.exists()
+    write_embeddings(model, files, out)
+    embeddings, paths, _ = _read(out)
+    assert paths == [file.path for file in files]
+    torch.testing.assert_close(torch.from_numpy(embeddings), model.embed(paths))
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".safetensors", ".parquet"])
+def test_what_a_full_disk_refuses_is_named_and_then_goes_on(
+    suffix: str, model: TrainedEmbedder, photos: Path, tmp_path: Path
+) -> None:
+    out, files = tmp_path / f"found{suffix}", find_pictures([photos])
+    write_embeddings(model, files[:2], out)
+    before = out.read_bytes()
+    with limits.file_size(600), pytest.raises(OSError, match="cannot write") as info:
+        write_embeddings(model, files, out)
+    assert ".found" in str(info.value)
+    assert out.read_bytes() == before
+    write_embeddings(model, files, out)
+    assert _read(out)[1] == [file.path for file in files]

@@ -17,6 +17,7 @@ from gcahng.inference.indexing import index_folder
 from gcahng.inference.recall import measure_recall
 from gcahng.inference.store import PictureStore
 from gcahng.runs.lock import exclusive_lock
+from tests import limits
 from tests.gcahng.inference.conftest import draw
 
 ALL = 18
@@ -255,3 +256,13 @@ def test_a_store_that_was_never_completed_is_made(
     with pytest.raises(FileNotFoundError, match="it was never completed"):
         PictureStore(tmp_path / "store")
     assert len(index(model, photos, tmp_path / "store")[0]) == ALL
+
+
+def test_a_full_disk_is_one_sentence_and_the_store_goes_on(
+    model: TrainedEmbedder, photos: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    with limits.file_size(2500), pytest.raises(OSError, match="ulimit -f") as info:
+        index(model, photos, store)
+    assert str(info.value).startswith(f"cannot write '{store}': ")
+    assert len(index(model, photos, store)[0]) == ALL

@@ -1,3 +1,4 @@
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -117,3 +118,14 @@ def test_changes_are_seen_by_size_and_time(tmp_path: Path) -> None:
     assert has_changed(file, state)
     path.unlink()
     assert has_changed(file, state)
+
+
+def test_a_file_that_the_system_does_not_open_is_not_unreadable(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bytes:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(OSError, match="Too many open files"):
+        list(read_pictures(find_pictures([photos]), _brightness))

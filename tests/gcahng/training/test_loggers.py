@@ -41,7 +41,7 @@ def _stop(trainer: Trainer, epochs: int, monkeypatch: pytest.MonkeyPatch) -> Non
     """Train some epochs, and stop in the next as by a signal."""
 
     class Soon(At):
-        def __init__(self, save_minutes: float | None) -> None:
+        def __init__(self, *given: object) -> None:
             super().__init__(epochs * len(trainer.loader) + 2)
 
     with monkeypatch.context() as patch:
