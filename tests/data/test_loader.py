@@ -188,7 +188,7 @@ def test_too_few_file_descriptors_are_told_and_leave_no_worker() -> None:
     for more in (2, 9, 14):
         with limits.open_files(more), pytest.raises(OSError, match="ulimit -n"):
             list(_train_loader(num_workers=4))
-        assert _children() == before
+        assert _children() <= before
 
 
 def test_workers_put_all_of_a_batch_into_shared_memory() -> None:
