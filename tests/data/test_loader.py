@@ -21,7 +21,6 @@ from gcahng.data import (
     build_transform,
 )
 from gcahng.reasons import refusal
-from tests import limits
 
 
 class Broken(ImageDataset):
@@ -181,14 +180,6 @@ def test_a_killed_worker_is_told_and_leaves_no_other(monkeypatch: pytest.MonkeyP
         for _ in loader:
             pass
     assert "a data loading process was killed" in str(refusal(info.value))
-
-
-def test_too_few_file_descriptors_are_told_and_leave_no_worker() -> None:
-    before = _children()
-    for more in (2, 9, 14):
-        with limits.open_files(more), pytest.raises(OSError, match="ulimit -n"):
-            list(_train_loader(num_workers=4))
-        assert _children() <= before
 
 
 def test_workers_put_all_of_a_batch_into_shared_memory() -> None:

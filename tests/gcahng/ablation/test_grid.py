@@ -227,11 +227,11 @@ def test_mistakes(text: str, sentence: str, write_grid: WriteGrid) -> None:
 def test_all_mistakes_are_said_at_once_with_their_cells(write_grid: WriteGrid) -> None:
     with pytest.raises(ValueError, match="every cell") as info:
         write_grid(
-            HEAD.replace("train.epochs: 2", "train.epochs: 0")
+            HEAD.replace("train.epochs: 2", "train.epochs: -1")
             + "cells: {npair: {eval.every: 0}, b: {batch.classes: 1}, c: {batch.classes: 1}}"
         )
     assert str(info.value).splitlines() == [
-        "every cell: grid.yaml: train.epochs: expected an integer ≥ 1, got 0",
+        "every cell: grid.yaml: train.epochs: expected an integer ≥ 0, got -1",
         "cell 'npair': grid.yaml: eval.every: expected an integer ≥ 1, got 0",
         "cells 'b', 'c': grid.yaml: batch.classes: expected an integer ≥ 2, got 1",
     ]

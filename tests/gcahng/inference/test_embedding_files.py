@@ -167,7 +167,7 @@ def test_too_many_paths_for_safetensors(
         write_embeddings(model, find_pictures([photos]), tmp_path / "found.safetensors")
 
 
-@pytest.mark.parametrize("moment", ["unlink", "first replace", "second replace"])
+@pytest.mark.parametrize("moment", ["unlink", "rows", "vectors"])
 def test_vectors_never_stand_beside_the_rows_of_others(
     moment: str,
     model: TrainedEmbedder,
@@ -177,22 +177,22 @@ def test_vectors_never_stand_beside_the_rows_of_others(
 ) -> None:
     out, files = tmp_path / "found.npy", find_pictures([photos])
     write_embeddings(model, files[:7], out)
-    before, calls = _read(out)[1], []
+    before, target_of = _read(out)[1], {"rows": out.with_suffix(".csv"), "vectors": out}
+    unlink, replace = Path.unlink, os.replace
 
-    def stop(*paths: Path, **_: object) -> None:
-        calls.append(paths)
-        if len(calls) == (2 if moment.startswith("second") else 1):
+    def stop_at_unlink(path: Path, **settings: bool) -> None:
+        if moment == "unlink" and path == out:
             raise KeyboardInterrupt
-        replace(*paths)
+        unlink(path, **settings)
+
+    def stop_at_replace(source: Path, target: Path) -> None:
+        if target == target_of.get(moment):
+            raise KeyboardInterrupt
+        replace(source, target)
 
     with monkeypatch.context() as patch:
-        replace = os.replace
-        # The parts of the unfinished file come first.
-        patch.setattr(embedding_files, "_write_part", lambda *_: None)
-        if moment == "unlink":
-            patch.setattr(Path, "unlink", lambda path, **_: stop(path) if path == out else None)
-        else:
-            patch.setattr("gcahng.files.os.replace", stop)
+        patch.setattr(Path, "unlink", stop_at_unlink)
+        patch.setattr("gcahng.files.os.replace", stop_at_replace)
         with pytest.raises(KeyboardInterrupt):
             write_embeddings(model, files, out)
     if moment == "unlink":
