@@ -20,7 +20,6 @@ from gcahng.data import (
     TrainLoader,
     build_transform,
 )
-from gcahng.reasons import refusal
 
 
 class Broken(ImageDataset):
@@ -164,22 +163,6 @@ def test_features_of_a_later_batch_and_of_a_process() -> None:
     part, labels = next(iter(_feature_loader(group=_group(1))))
     assert torch.equal(part, batches[0][0][5:])
     assert torch.equal(labels, batches[0][1])
-
-
-def _children() -> set[Any]:
-    return set(multiprocessing.active_children())
-
-
-def test_a_killed_worker_is_told_and_leaves_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = _children()
-    loader = iter(_train_loader(num_workers=2))
-    next(loader)
-    victim = (_children() - before).pop()
-    os.kill(victim.pid, signal.SIGKILL)
-    with pytest.raises(RuntimeError) as info:
-        for _ in loader:
-            pass
-    assert "a data loading process was killed" in str(refusal(info.value))
 
 
 def test_workers_put_all_of_a_batch_into_shared_memory() -> None:

@@ -48,6 +48,7 @@ def test_a_full_disk_names_the_file_and_the_training_goes_on(
     tmp_path: Path, digits_run: Path
 ) -> None:
     trainer = _trainer(tmp_path)
+    trainer.begin()
     trainer.end_epoch(trainer.train_epoch())
     saved = trainer.folder.last.read_bytes()
     with (

@@ -75,20 +75,20 @@ def test_processes_of_different_trainings_all_stop(
     mine = (load_config("digits"), RunFolder(Path("run")), False)
     theirs = (load_config("digits", [other]), folder, continues)
 
-    def gather(facts: object) -> list[object]:
+    def gather(facts: object, group: object) -> list[object]:
         return [facts, theirs] if number == 0 else [theirs, facts]
 
     monkeypatch.setattr(fabric, "from_all", gather)
     with pytest.raises(ValueError, match=f"^the processes of this training differ in {named}: "):
-        check_same_training(*mine)
+        check_same_training(*mine, None)
 
 
 def test_processes_of_one_training_may_have_their_data_elsewhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     other = load_config("digits", ["data.root=scratch"])
-    monkeypatch.setattr(fabric, "from_all", lambda facts: [facts, (other, *facts[1:])])
-    check_same_training(load_config("digits"), RunFolder(Path("run")), False)
+    monkeypatch.setattr(fabric, "from_all", lambda facts, group: [facts, (other, *facts[1:])])
+    check_same_training(load_config("digits"), RunFolder(Path("run")), False, None)
 
 
 @pytest.mark.parametrize("number", ["0", "1"])
