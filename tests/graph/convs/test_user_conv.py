@@ -91,8 +91,8 @@ def test_mixes_with_other_layers_and_trains(module: str) -> None:
         ("{}:Plian", r"own_\w+.py'> has no class 'Plian' \(did you mean 'Plain'\?\)"),
         ("{}:NotAModule", r"to be a torch.nn.Module class \(got a class\)"),
         ("{}:function", r"to be a torch.nn.Module class \(got a function\)"),
-        ("{}:", r"as 'module.path:ClassName' \(got 'own_\w+:'\)"),
-        ("layers/mine.py:Conv", r"as 'module.path:ClassName' \(got 'layers/mine.py:Conv'\)"),
+        ("{}:", r"unknown layer 'own_\w+:'; .* a class of your own as module.path:ClassName"),
+        ("layers/mine.py:Conv", r"unknown layer 'layers/mine.py:Conv'; .* as module.path:Class"),
         ("{}:WrongForward", r"forward\(x, edge_index, edge_attr, y\) \(got forward\(x, edge_index"),
     ],
 )
