@@ -47,14 +47,14 @@ def test_a_run_that_a_signal_stops_is_continued(
     end: str, write_grid: WriteGrid, console: Console, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake = Path("fake_train.py")
-    stop = f'if sys.argv[1] != "--resume": {end}\nrate = '
+    stop = f'if not continued: {end}\nrate = '
     fake.write_text(fake.read_text().replace("rate = ", stop, 1))
     grid = write_grid(seeds=1)
     assert run_grid(grid, console, jobs=1)
     shown = capsys.readouterr().out
     assert "npair-seed0: stopped, to be continued" in shown
     assert "FAILED" not in shown
-    assert all(_told(run).startswith("told --resume") for run in grid_runs(grid))
+    assert all(_told(run).startswith("continued") for run in grid_runs(grid))
     assert Path("trained").read_text().split().count("npair-seed0") == 2
 
 
@@ -117,7 +117,7 @@ def test_an_interrupted_grid_goes_on(
     assert "## Failed" not in report
     assert all(claim_holder(run.claim) is None for run in (npair, slow))
     assert run_grid(grid, console)
-    assert _told(slow).startswith("told --resume")
+    assert _told(slow).startswith("continued")
 
 
 def test_jobs_fill_the_cores(write_grid: WriteGrid, monkeypatch: pytest.MonkeyPatch) -> None:
