@@ -47,7 +47,7 @@ def test_a_run_that_a_signal_stops_is_continued(
     end: str, write_grid: WriteGrid, console: Console, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake = Path("fake_train.py")
-    stop = f'if not continued: {end}\nrate = '
+    stop = f"if not continued: {end}\nrate = "
     fake.write_text(fake.read_text().replace("rate = ", stop, 1))
     grid = write_grid(seeds=1)
     assert run_grid(grid, console, jobs=1)
@@ -100,7 +100,7 @@ def test_an_interrupted_grid_goes_on(
 
     def stop(progress: GridProgress) -> None:
         look(progress)
-        if npair.finished and slow.folder.last.exists() and "told" in _told(slow):
+        if npair.finished and slow.folder.last.exists() and "started" in _told(slow):
             os.kill(os.getpid(), number)
 
     monkeypatch.setattr(pool, "PATIENCE", 0.1)
