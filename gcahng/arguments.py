@@ -1,6 +1,7 @@
 """Check the kinds of values that a user gives to a component."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
 from types import NoneType, UnionType
@@ -24,6 +25,19 @@ def is_integer(value: object, least: int) -> bool:
         (True, False, False, False)
     """
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+
+
+def check_weights(**weights: float) -> None:
+    """Raise a ValueError unless every argument is a finite number of at least 0.
+
+    Example:
+        >>> check_weights(gamma=-1.0)
+        Traceback (most recent call last):
+        ValueError: Expected 'gamma' as a number of at least 0 (got -1.0)
+    """
+    for name, weight in weights.items():
+        if not 0 <= weight < math.inf:
+            raise ValueError(f"Expected {name!r} as a number of at least 0 (got {weight!r})")
 
 
 def check_types(what: str, make: Callable[..., Any], settings: Mapping[str, Any]) -> None:

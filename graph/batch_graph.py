@@ -152,3 +152,5 @@ def _check_nodes(embeddings: Tensor, labels: Tensor) -> None:
         raise ValueError(
             f"Expected 'labels' with {embeddings.size(0)} entries (got shape {list(labels.shape)})"
         )
+    if labels.is_floating_point():
+        raise ValueError(f"Expected 'labels' as integers (got {labels.dtype})")

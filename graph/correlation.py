@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.data import Data
 
+from gcahng.arguments import is_integer
 from gcahng.graph.batch_graph import PairGraph, batch_graph, check_batch_graph, pair_graph
 from gcahng.graph.convs import Layer, build_conv
 from gcahng.graph.dense.pair_functions import pair_standardize
@@ -104,6 +105,8 @@ class CorrelationNetwork(nn.Module):
         **settings: Any,
     ) -> None:
         super().__init__()
+        if isinstance(layers, int) and not is_integer(layers, 0):
+            raise ValueError(f"Expected 'layers' as a number of at least 0 (got {layers!r})")
         self.projection = nn.Linear(channels, channels)
         chosen = [conv] * layers if isinstance(layers, int) else layers
         self.layers = nn.ModuleList(

@@ -137,7 +137,7 @@ def _options(
 def _show_results(grid: Grid, runs: Sequence[CellRun], written: Path, console: Console) -> bool:
     """Print the table and which runs failed; return whether none did."""
     summaries = summarize(grid)
-    columns = [column for column in table_columns(summaries) if column.key in SHOWN]
+    columns = [column for column in table_columns(grid, summaries) if column.key in SHOWN]
     console.print(results_table(table_rows(grid, summaries), columns, grid.title))
     failed = [run.name for run in runs if not run.finished]
     lines = read_verdict(grid, summaries)

@@ -31,6 +31,10 @@ PICTURE = (
     "single runs; dots of the same seed are at the same height in every row. The axes do not start "
     "at zero. The numbers on the right are means."
 )
+PICTURE_OF_ONE_SEED = (
+    "Each bar runs from the reference (the vertical line; its name is in bold) to the cell, so its "
+    "length is Δ. The axes do not start at zero."
+)
 TUNING = (
     "These classes are for choosing settings. The best of many cells is ahead partly by chance, so "
     "measure it once more, on the test split with other seeds."
@@ -98,15 +102,16 @@ def command(grid: Grid, *options: str) -> str:
     return f"python -m gcahng {shlex.join(words)}"
 
 
-def table_columns(summaries: Mapping[str, Summary]) -> list[Column]:
+def table_columns(grid: Grid, summaries: Mapping[str, Summary]) -> list[Column]:
     """The columns of the table, in Markdown, HTML and on the terminal."""
+    interval = " [95 % CI]" if len(grid.seeds) > 1 else ""
     figures = figure_columns(COMPARED)
     work = [Column("work", "work", "seconds")] if _work_of(_records(summaries)) else []
     return [
         Column("cell", "cell"),
         Column("n", "n", "integer"),
         *figures,
-        *(Column(f"Δ {c.key}", f"Δ {c.title} [95 % CI]", "number") for c in figures),
+        *(Column(f"Δ {c.key}", f"Δ {c.title}{interval}", "number") for c in figures),
         Column("seconds", "seconds", "seconds"),
         *work,
         Column("epochs", "epochs", "integer"),
@@ -170,11 +175,11 @@ def describe_grid(grid: Grid, summaries: Mapping[str, Summary]) -> Page:
         lead=f"{len(grid.cells)} cells × {_seeds(grid)} on {', '.join(data)}; "
         f"{finished} of {runs} runs have finished.",
         heading=HEADINGS[grid.split],
-        columns=table_columns(summaries),
+        columns=table_columns(grid, summaries),
         rows=table_rows(grid, summaries),
         failures=[failure for summary in summaries.values() for failure in _failures(summary)],
         verdict=read_verdict(grid, summaries),
-        picture=PICTURE,
+        picture=PICTURE if len(grid.seeds) > 1 else PICTURE_OF_ONE_SEED,
         notes=_notes(grid, summaries),
         reference=grid.reference,
         cells={name: grid.changes(cell) for name, cell in grid.cells.items()},
@@ -197,14 +202,7 @@ def _seeds(grid: Grid) -> str:
 
 def _notes(grid: Grid, summaries: Mapping[str, Summary]) -> list[str]:
     records = _records(summaries)
-    comparisons = len(COMPARED) * (len(grid.cells) - 1)
-    notes = [
-        f"Mean ± sample standard deviation over the seeds. Δ: mean difference to "
-        f"'{grid.reference}' with the same seed, in percentage points, with its 95 % confidence "
-        f"interval by Student's t over the n pairs.",
-        f"The intervals are not corrected for multiple comparisons: if no cell differed, about "
-        f"{0.05 * comparisons:.1f} of {comparisons} intervals would still exclude zero.",
-    ]
+    notes = _statistics(grid)
     if grid.note:
         notes.append(grid.note)
     if not records:
@@ -218,6 +216,20 @@ def _notes(grid: Grid, summaries: Mapping[str, Summary]) -> list[str]:
         notes.append(TUNING)
     costs = f"{COSTS} {WORK}" if _work_of(records) else COSTS
     return [*notes, costs, f"Written with torch {torch.__version__.partition('+')[0]}."]
+
+
+def _statistics(grid: Grid) -> list[str]:
+    """What the figures of the table are; a single seed has neither spread nor intervals."""
+    if len(grid.seeds) == 1:
+        return [f"Δ: difference to '{grid.reference}' in percentage points. One seed a cell."]
+    comparisons = len(COMPARED) * (len(grid.cells) - 1)
+    return [
+        f"Mean ± sample standard deviation over the seeds. Δ: mean difference to "
+        f"'{grid.reference}' with the same seed, in percentage points, with its 95 % confidence "
+        f"interval by Student's t over the n pairs.",
+        f"The intervals are not corrected for multiple comparisons: if no cell differed, about "
+        f"{0.05 * comparisons:.1f} of {comparisons} intervals would still exclude zero.",
+    ]
 
 
 def _records(summaries: Mapping[str, Summary]) -> list[RunRecord]:

@@ -245,15 +245,17 @@ def _display(config: "ExperimentConfig", first: bool) -> AbstractContextManager[
 
 
 def _note_before(trainer: "Trainer") -> None:
-    """Say before the training what its figures depend on: shared classes, validation, chunks."""
+    """Say before the training what its figures and its time depend on."""
     from gcahng.runs.record import closed_set_note
     from gcahng.training.embedding import chunk_note
+    from gcahng.training.fabric import precision_note
 
     splits = trainer.experiment.splits
     shared = len(splits.shared_classes)
     closed_set = closed_set_note(shared, splits.test.num_classes) if shared else None
     chunks = chunk_note(trainer.experiment.embedder, trainer.config.batch.chunk)
-    for note in (closed_set, splits.validation_note, chunks):
+    precision = precision_note(trainer.config.fabric.precision, trainer.fabric.device)
+    for note in (closed_set, splits.validation_note, chunks, precision):
         if note is not None:
             console.print(f"note: {note}", soft_wrap=True, highlight=False)
 

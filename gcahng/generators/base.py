@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import get_type_hints, is_typeddict
 
-from gcahng.arguments import is_integer
+from gcahng.arguments import check_weights, is_integer
 from gcahng.generators.graph_pass import GraphPass
 from gcahng.generators.hardness import LossMeans
 from gcahng.generators.negatives import HardNegatives, Synthetic
@@ -53,7 +53,8 @@ class NegativeGenerator(nn.Module, ABC):
             that interpolate between anchor and negative.
 
     Raises:
-        ValueError: If a size is not a positive integer, or `temperature` is not positive.
+        ValueError: If a size is not a positive integer, `temperature` is not positive, or a weight
+            is negative.
 
     Example:
         >>> class Midpoint(NegativeGenerator):
@@ -86,6 +87,7 @@ class NegativeGenerator(nn.Module, ABC):
         for name, size in (("embedding_dim", embedding_dim), ("num_classes", num_classes)):
             if not is_integer(size, 1):
                 raise ValueError(f"Expected {name!r} as an integer of at least 1 (got {size!r})")
+        check_weights(synthetic_weight=synthetic_weight, linear_ce_weight=linear_ce_weight)
         self.embedding_dim, self.num_classes = embedding_dim, num_classes
         self.synthetic_weight, self.linear_ce_weight = synthetic_weight, linear_ce_weight
         self.normalize, self.temperature = normalize, temperature

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import Unpack
 
+from gcahng.arguments import check_weights
 from gcahng.generators.base import (
     GeneratorArguments,
     HardNegatives,
@@ -82,7 +83,8 @@ class HardNegativeGenerator(NegativeGenerator):
         **settings: As `NegativeGenerator`.
 
     Raises:
-        ValueError: If the layer or a choice is unknown, or `heads` does not divide `embedding_dim`.
+        ValueError: If the layer or a choice is unknown, `heads` does not divide `embedding_dim`, or
+            a weight is negative.
 
     Source: Peng et al., GCA-HNG (IJCV 2025).
 
@@ -127,6 +129,14 @@ class HardNegativeGenerator(NegativeGenerator):
         super().__init__(embedding_dim, num_classes, **settings)
         check_choice("path", path, ("dense", "sparse"))
         check_choice("passes", passes, ("two", "one"))
+        check_weights(
+            alpha=alpha,
+            beta=0.0 if beta is None else beta,
+            gamma=gamma,
+            similarity_weight=similarity_weight,
+            diversity_weight=diversity_weight,
+            node_ce_weight=node_ce_weight,
+        )
         conv_args: dict[str, Any] = {
             "heads": heads,
             "edge_heads": heads if edge_heads is None else edge_heads,

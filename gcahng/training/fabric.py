@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
@@ -10,7 +11,7 @@ from lightning_fabric.loggers import Logger
 from lightning_fabric.plugins.environments import LightningEnvironment
 from lightning_fabric.strategies import DDPStrategy
 
-from gcahng.config import ExperimentConfig, changed_experiment
+from gcahng.config import ExperimentConfig, differing_keys
 from gcahng.config.sections import FabricConfig
 from gcahng.processes import Group, all_processes, from_all
 from gcahng.reasons import first_line
@@ -22,6 +23,12 @@ from gcahng.training.place import launched_elsewhere, place
 STRATEGIES = ("auto", "ddp")
 # On GPUs, small decisions are exchanged on the CPU, so that they do not wait for the device.
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
+# In what the processes of one training may differ: it decides neither what they compute nor when
+# they wait for each other.
+OF_A_MACHINE = {"output", "data.root", "data.workers", "fabric.devices", "fabric.threads"}
+# Where Linux lists what the processor can do, and what it calls units for bfloat16.
+CPU_INFO = Path("/proc/cpuinfo")
+BFLOAT16_UNITS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}
 
 
 def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:
@@ -66,6 +73,19 @@ def use_device(device: torch.device) -> None:
         torch.cuda.set_device(device)
 
 
+def precision_note(precision: str, device: torch.device) -> str | None:
+    """The sentence about bfloat16 on a processor that has no units for it; None if it is fine."""
+    if precision != "bf16-mixed" or device.type != "cpu" or not CPU_INFO.is_file():
+        return None
+    if BFLOAT16_UNITS & set(CPU_INFO.read_text(encoding="utf-8").split()):
+        return None
+    return (
+        "fabric.precision=bf16-mixed: this processor has no bfloat16 units (avx512_bf16 or "
+        "amx_bf16), so every product is emulated and a step takes 14 to 16 times as long as in "
+        "float32; leave the setting out, or train on a GPU"
+    )
+
+
 def check_same_training(
     config: ExperimentConfig, folder: RunFolder, continues: bool, group: Group
 ) -> None:
@@ -81,7 +101,7 @@ def check_same_training(
         ValueError: If the settings, the run folders or the checkpoints differ.
     """
     (first, *facts), *others = from_all((config, str(folder.path), continues), group)
-    changed = {key for other, *_ in others for key in changed_experiment(first, other)}
+    changed = {key for other, *_ in others for key in differing_keys(first, other)} - OF_A_MACHINE
     for index, name in enumerate(("--run", "--resume")):
         if any(other[index + 1] != facts[index] for other in others):
             changed.add(name)

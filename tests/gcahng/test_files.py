@@ -141,7 +141,7 @@ def test_a_file_that_the_system_refuses_is_named_and_left_as_it_was(
 
 def test_a_refused_folder_and_too_many_open_files_are_named(tmp_path: Path) -> None:
     path = tmp_path / "note.txt"
-    with limits.open_files(0), pytest.raises(OSError, match="ulimit -n") as info:
+    with limits.no_more_files(), pytest.raises(OSError, match="ulimit -n") as info:
         write_text(path, "x")
     assert f"cannot write '{path}'" in str(info.value)
     assert list(tmp_path.iterdir()) == []

@@ -87,6 +87,7 @@ def test_half_precision_embeddings_give_single_precision_edges(
         (torch.zeros(6), LABELS, r"'embeddings' .* \[6\]"),
         (torch.zeros(6, 2).long(), LABELS, r"'embeddings' .* torch.int64"),
         (torch.zeros(5, 2), LABELS, r"'labels' with 5 entries \(got shape \[6\]\)"),
+        (torch.zeros(6, 2), LABELS.float(), r"'labels' as integers \(got torch.float32\)"),
     ],
 )
 def test_refuses_wrong_shapes(

@@ -189,6 +189,8 @@ def test_layer_without_a_dense_path_refuses_pairs() -> None:
 def test_unknown_layer_lists_the_choices() -> None:
     with pytest.raises(ValueError, match=r"'gatv3' \(did you mean 'gatv2'\?\).*gca"):
         CorrelationNetwork(6, 3, conv="gatv3")
+    with pytest.raises(ValueError, match=r"'layers' as a number of at least 0 \(got -1\)"):
+        CorrelationNetwork(6, 3, layers=-1)
 
 
 def test_damaged_graph_is_refused() -> None:

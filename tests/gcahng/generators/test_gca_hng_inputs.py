@@ -29,6 +29,13 @@ def test_labels_out_of_range_raise(call: str, labels: list[int]) -> None:
         getattr(make(), call)(z, wrong)
 
 
+@pytest.mark.parametrize("name", ["synthetic_weight", "linear_ce_weight", "alpha", "beta", "gamma"])
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+def test_weights_are_finite_and_not_negative(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"'{name}' as a number of at least 0"):
+        make(**{name: value})
+
+
 @pytest.mark.parametrize("call", ["forward", "generator_losses"])
 def test_unbalanced_batch_raises_with_the_counts(call: str) -> None:
     with pytest.raises(ValueError, match=r"\{0: 2, 1: 3\}"):
