@@ -18,6 +18,7 @@ from gcahng.commands.demo import demo
 from gcahng.commands.embed import embed
 from gcahng.commands.evaluate import evaluate
 from gcahng.commands.export import export
+from gcahng.commands.finish import finish
 from gcahng.commands.index import index
 from gcahng.commands.listing import list_components
 from gcahng.commands.search import search
@@ -59,6 +60,7 @@ def options(
 
 for command in (
     train,
+    finish,
     evaluate,
     visualize,
     embed,

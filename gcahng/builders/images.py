@@ -1,6 +1,6 @@
 """The images of an experiment: its splits, their transforms, and class-balanced batches."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -21,7 +21,8 @@ from gcahng.data import (
     check_findable,
     split_classes,
 )
-from gcahng.models.backbones import own_transform
+from gcahng.inference.preprocessing import preprocessing_of
+from gcahng.models.backbones import own_transform, starts_pretrained
 from gcahng.processes import Group
 
 # The name of a validation split that is part of a data set.
@@ -240,6 +241,27 @@ def _library_transform(backbone: str, args: dict[str, Any]) -> Any:
     if args:
         raise ValueError(f"'{LIBRARY}' takes no arguments (got {', '.join(args)})")
     return found
+
+
+def as_untrained(config: ExperimentConfig, dataset: ImageDataset) -> ImageDataset | None:
+    """View a data set as the library of a pretrained backbone prepares pictures.
+
+    Returns:
+        The view; None if the configured test transform does the same, apart from the decoding of
+        large JPEGs, or the backbone has no pretrained weights.
+    """
+    backbone = config.embedder.backbone
+    if (config.data.transform.name or dataset.transform_name) != "imagenet":
+        return None
+    if not starts_pretrained(backbone.name, backbone.args):
+        return None
+    transform: Any = own_transform(backbone.name)
+    if transform is None:
+        transform = build_transform("imagenet", train=False)
+        own = preprocessing_of(transform_of(config, dataset, augment=False))
+        if replace(own, shortest_side=None) == preprocessing_of(transform):
+            return None
+    return ClassSubset(dataset, range(dataset.num_classes), transform)
 
 
 def build_train_loader(

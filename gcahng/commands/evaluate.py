@@ -32,6 +32,9 @@ def evaluate(
     clustering: Annotated[
         bool, typer.Option("--clustering", help="Also NMI, AMI (k-means, seed 0), precision@1.")
     ] = False,
+    compare: Annotated[
+        bool, typer.Option(help="Also compare with the model's backbone before training.")
+    ] = True,
     out: Out = None,
     weights: Weights = None,
     last: Last = False,
@@ -64,12 +67,13 @@ def evaluate(
     console.print(results_table([figures], figure_columns(figures)))
     if classes:
         _print_classes(found)
-    notes = _notes(found, selected=split == "test" and data is None)
+    gained = _gains(found) if compare else {}
+    notes = _notes(found, gained, selected=split == "test" and data is None)
     console.print(*notes, highlight=False, soft_wrap=True)
     if out is not None:
         from gcahng.reports.evaluation import write_evaluation
 
-        write_evaluation(out, found, f"{run.path} on the {where}", figures, notes)
+        write_evaluation(out, found, f"{run.path} on the {where}", figures, gained, notes)
         page = f"page: {out / 'evaluation.html'}"
         console.print(page, highlight=False, soft_wrap=True, markup=False)
 
@@ -100,15 +104,37 @@ def _print_classes(found: "EvaluatedRun") -> None:
     console.print()
 
 
-def _notes(found: "EvaluatedRun", selected: bool) -> list[str]:
-    """How the epoch was chosen if the figures are those of a run, and what ranked the images."""
+def _gains(found: "EvaluatedRun") -> dict[str, float]:
+    """Gains over the model's untrained backbone; none if that is not at hand, which is said."""
+    from gcahng.evaluation.comparison import gains
+    from gcahng.evaluation.evaluate import scores_of_queries
+    from gcahng.inference.judge import embed_untrained
+
+    try:
+        with counting_bar("embed, untrained", console) as progress:
+            untrained = embed_untrained(found, progress=progress)
+    except (ConnectionError, FileNotFoundError) as error:
+        console.print(f"not compared with no training: {error}", soft_wrap=True, highlight=False)
+        return {}
+    if untrained is None:
+        return {}
+    both = (
+        scores_of_queries(e.embeddings, e.dataset, found.run.config) for e in (found, untrained)
+    )
+    return gains(*both) | {"untrained_px": untrained.dataset[0][0].shape[-1]}
+
+
+def _notes(found: "EvaluatedRun", gained: dict[str, float], selected: bool) -> list[str]:
+    """The model against no training, how its epoch was chosen, and what ranked the images."""
     from gcahng.evaluation.engines import ranked_by
     from gcahng.runs.folder import RunFolder
     from gcahng.runs.record import read_record, selection_notes
+    from gcahng.runs.verdict import comparison
 
     folder = RunFolder(found.run.path.parent.parent)
-    notes = []
+    compared = comparison(gained, found.run.config, gained.get("untrained_px"))
+    notes = [] if compared is None else [compared]
     if selected and folder.results.is_file():
-        notes = selection_notes([read_record(folder, folder.path.name)])
+        notes += selection_notes([read_record(folder, folder.path.name)])
     engine = ranked_by(found.run.config.eval.engine, found.embeddings.device)
     return [*notes, f"Ranked by {engine}."]

@@ -154,18 +154,11 @@ def resume_run(
     from gcahng.config import (
         changed_experiment,
         load_config,
-        read_config,
         with_data_root,
         with_runtime_settings,
     )
-    from gcahng.runs.loading import refuse_user_classes
 
-    if not folder.config.is_file():
-        raise FileNotFoundError(f"no run to resume in '{folder.path}': it has no config.yaml")
-    folder.check_trained_here()
-    config = read_config(folder.config)
-    if not trust:
-        refuse_user_classes(folder.config, config)
+    config = _settings_of(folder, trust)
     if changes:
         given = load_config(folder.config, changes)
         if changed := changed_experiment(config, given, ignore_limits=True):
@@ -176,6 +169,43 @@ def resume_run(
     if root is not None:
         config = with_data_root(config, root)
     _run(config, folder, new=False, report=report)
+
+
+def finish_run(folder: "RunFolder", root: Path | None = None, *, trust: bool = False) -> None:
+    """Replace the last layer of a finished run by one in closed form, measure and report it.
+
+    Args:
+        folder: The run.
+        root: The folder of all data sets, if it is not that of the settings any more.
+        trust: As in `resume_run`.
+
+    Raises:
+        FileNotFoundError: If there is no run in the folder.
+        ValueError: If it has not finished, has such a last layer, or trains no backbone.
+    """
+    from gcahng.config import load_config, with_data_root
+
+    config = _settings_of(folder, trust)
+    if not folder.results.is_file():
+        raise ValueError(f"'{folder.path}' has not finished: {_go_on(config, folder)}")
+    if config.embedder.finish is not None:
+        raise ValueError(f"'{folder.path}' has a last layer in closed form already")
+    config = load_config(folder.config, ["embedder.finish=whitening"])
+    _run(config if root is None else with_data_root(config, root), folder, new=False, report=True)
+
+
+def _settings_of(folder: "RunFolder", trust: bool) -> "ExperimentConfig":
+    """Read the settings of a run that was trained in its folder."""
+    from gcahng.config import read_config
+    from gcahng.runs.loading import refuse_user_classes
+
+    if not folder.config.is_file():
+        raise FileNotFoundError(f"no run in '{folder.path}': it has no config.yaml")
+    folder.check_trained_here()
+    config = read_config(folder.config)
+    if not trust:
+        refuse_user_classes(folder.config, config)
+    return config
 
 
 def _run(config: "ExperimentConfig", folder: "RunFolder", new: bool, report: bool) -> None:
@@ -290,10 +320,12 @@ def _show(config: "ExperimentConfig", folder: "RunFolder") -> None:
     from gcahng.reports.result_table import result_columns, result_rows
     from gcahng.reports.tables import results_table
     from gcahng.runs.record import read_record, selection_note
+    from gcahng.runs.verdict import verdict
 
     record = read_record(folder, folder.path.name)
     console.print(results_table(result_rows(record), result_columns(record), "Test split, %"))
-    console.print(selection_note([record]), soft_wrap=True, highlight=False)
+    for sentence in filter(None, (verdict(record), selection_note([record]))):
+        console.print(sentence, soft_wrap=True, highlight=False, markup=False)
     there = folder.report.is_file()
     where = folder.report if there else f"not written; {_continuing(config, folder)} writes it"
     console.print(f"report: {where}", soft_wrap=True, highlight=False, markup=False)

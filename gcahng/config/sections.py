@@ -255,7 +255,7 @@ class EvalConfig(Section):
     ks: Annotated[list[AtLeast1], Field(min_length=1)] = [1, 2, 4, 8]
     every: AtLeast1 = 1
     engine: Literal["torch", "faiss"] = "torch"
-    select: str = "recall@1"
+    select: str = "map@r"
     """The metric that selects the best epoch."""
     zero_shot: bool = True
     """Whether to measure the network before training: what a run should improve on, and epoch 0,

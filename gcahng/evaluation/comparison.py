@@ -76,6 +76,27 @@ def paired_difference(
     return Difference((sums.sum() / counts.sum()).item(), low, high)
 
 
+def gains(model: QueryScores, untrained: QueryScores) -> dict[str, float]:
+    """By how much a model is better than its untrained network, in MAP@R and in the first Recall@K.
+
+    Returns:
+        `gain/METRIC` with the ends of its interval, `gain/METRIC/low` and `gain/METRIC/high`.
+
+    Example:
+        >>> scores = torch.tensor([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
+        >>> model = QueryScores(torch.tensor([0, 1]), (1,), scores, torch.tensor([1, 1]))
+        >>> untrained = QueryScores(torch.tensor([0, 1]), (1,), 0 * scores, torch.tensor([1, 1]))
+        >>> [name for name, gain in gains(model, untrained).items() if gain == 0.5]
+        ['gain/map@r', 'gain/recall@1']
+    """
+    found: dict[str, float] = {}
+    for metric in ("map@r", model.names[0]):
+        gain = paired_difference(model, untrained, metric)
+        name = f"gain/{metric}"
+        found |= {name: gain.value, f"{name}/low": gain.low, f"{name}/high": gain.high}
+    return found
+
+
 def standard_error(first: QueryScores, second: QueryScores, metric: str) -> float:
     """Compute the standard error, over classes, of the difference of a metric.
 

@@ -5,10 +5,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from gcahng.config import read_config
+from gcahng.models import WhiteningHead
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import LoadedRun
 from gcahng.runs.record import RunRecord, figures_after, read_record, selection_notes
 from gcahng.runs.shared import FIGURES, WEIGHTS
+from gcahng.runs.verdict import comparison
 
 # What the results of a run say about its data; those of an earlier version say less.
 COUNTS = ("train_classes", "train_images", "test_classes", "test_images")
@@ -22,8 +25,9 @@ def figures_of(run: LoadedRun) -> dict[str, Any] | None:
 
     Returns:
         `dataset`, `split`, `date`, `epoch`, `selected` (how the epoch was chosen, and remarks),
-        `metrics` (fractions) and the numbers of classes and images, null if not recorded. None if
-        nothing was measured.
+        `metrics` (fractions), `verdict` (the sentence of `comparison`; null for another epoch than
+        the best) and the numbers of classes and images, null if not recorded. None if nothing was
+        measured.
 
     Raises:
         ValueError: If the figures of a shared model are damaged.
@@ -34,14 +38,15 @@ def figures_of(run: LoadedRun) -> dict[str, Any] | None:
         >>> figures["split"], figures["test_classes"], sorted(figures["metrics"])[0]
         ('test', 5, 'map@r')
     """
-    if run.config.embedder.finish is not None:
-        return None  # The figures are those of the last layer that replaces this one.
     is_shared = run.path.name == WEIGHTS
     if is_shared and run.path.with_name(FIGURES).is_file():
         return _read(run.path.with_name(FIGURES))
     folder = RunFolder(run.path.parent if is_shared else run.path.parent.parent)
     if not (folder.results.is_file() and folder.config.is_file()):
         return None
+    finished = read_config(folder.config).embedder.finish is not None
+    if finished and not isinstance(run.embedder.fc, WhiteningHead):
+        return None  # The figures are those of the last layer that replaces this one.
     record = read_record(folder, run.config.name)
     # The shared model in a run folder is that of the best epoch.
     epoch = record.results["best_epoch"] if is_shared else run.epoch
@@ -67,6 +72,9 @@ def _figures(run: LoadedRun, record: RunRecord, which: str, folder: RunFolder) -
         "epoch": results["best_epoch" if which == "best" else "epochs"],
         "selected": " ".join([chosen, *remarks]),
         "metrics": figures_after(record, which),
+        "verdict": comparison(results, run.config, results.get("untrained_px"))
+        if which == "best"
+        else None,
         **{name: results.get(name) for name in COUNTS},
     }
 
@@ -76,7 +84,7 @@ def _read(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"'{path}' is damaged: it is not JSON ({error})") from error
-    needed = {"dataset", "split", "date", "epoch", "selected", "metrics", *COUNTS}
+    needed = {"dataset", "split", "date", "epoch", "selected", "metrics", "verdict", *COUNTS}
     if not isinstance(found, dict) or needed - found.keys():
         raise ValueError(f"'{path}' does not hold the figures of a gcahng model: delete the file")
     return found

@@ -8,11 +8,14 @@ from typing import Any
 from gcahng.builders.blame import blame_setting
 from gcahng.builders.images import LIBRARY, build_test_transform, open_plain
 from gcahng.config import ExperimentConfig, with_data_root
-from gcahng.data import DATASETS, ImageDataset, check_findable
+from gcahng.data import DATASETS, ClassSubset, ImageDataset, check_findable
 from gcahng.evaluation.evaluate import Progress, embed
 from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.preprocessing import preprocessing_of
+from gcahng.inference.sources import open_model
+from gcahng.models.backbones import starts_pretrained
 from gcahng.models.torch_state import usual_torch_state
+from gcahng.registry import names_class
 from gcahng.runs.loading import EvaluatedRun, LoadedRun
 
 
@@ -51,6 +54,34 @@ def embed_data(
     return EvaluatedRun(
         run, dataset, embed(run.embedder, dataset, workers=workers, progress=progress)
     )
+
+
+@usual_torch_state()
+def embed_untrained(
+    found: EvaluatedRun, *, progress: Progress | None = None
+) -> EvaluatedRun | None:
+    """Embed the same images by the model's backbone before training, as its library prepares them.
+
+    Args:
+        found: The model and its data set.
+        progress: As for `embed`.
+
+    Returns:
+        None if the model is such a backbone itself, or its backbone was not pretrained.
+
+    Raises:
+        ConnectionError: If its weights cannot be downloaded.
+        FileNotFoundError: If the file of its weights is missing.
+    """
+    section = found.run.config.embedder
+    name, args = section.backbone.name, section.backbone.args
+    if section.head == "none" or names_class(name) or not starts_pretrained(name, args):
+        return None
+    run = open_model(name, args.get("weights"))
+    dataset = found.dataset
+    plain = ClassSubset(dataset, range(dataset.num_classes), _own_transform(run, dataset))
+    workers = found.run.config.data.workers
+    return EvaluatedRun(run, plain, embed(run.embedder, plain, workers=workers, progress=progress))
 
 
 def _with_data(config: ExperimentConfig, name: str) -> ExperimentConfig:

@@ -103,6 +103,7 @@ def _open_backbone(name: str, weights: str | None) -> LoadedRun:
         f"embedder.backbone={json.dumps({'name': name, 'args': args})}",
         "embedder.freeze=[]",
         "embedder.head=none",
+        "embedder.finish=null",
         f"embedder.dim={embedder.embedding_dim}",
         "generator=null",
         "train.epochs=0",

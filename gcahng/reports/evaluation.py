@@ -20,6 +20,7 @@ def write_evaluation(
     evaluated: EvaluatedRun,
     title: str,
     figures: Mapping[str, float],
+    gained: Mapping[str, float],
     notes: Sequence[str] = (),
 ) -> None:
     """Write `FILES` into a folder, which is created if missing.
@@ -29,6 +30,7 @@ def write_evaluation(
         evaluated: The model and the embedded data set.
         title: Which model on which data.
         figures: Figures by name, as fractions.
+        gained: Gains over the untrained backbone, for the file alone.
         notes: Sentences below the heading.
     """
     dataset, tables = evaluated.dataset, tables_of(evaluated)
@@ -38,7 +40,7 @@ def write_evaluation(
         "split": dataset.split,
         "classes": dataset.num_classes,
         "images": len(dataset),
-        "figures": dict(figures),
+        "figures": {**figures, **gained},
     }
     write_text(folder / "figures.json", json.dumps(facts, indent=2) + "\n")
     write_text(folder / "classes.csv", csv_text(tables.classes, [one.key for one in CLASS_COLUMNS]))

@@ -13,6 +13,7 @@ from gcahng.reports.class_tables import ClassTables
 from gcahng.reports.curves import loss_panels, retrieval_panels
 from gcahng.reports.data_uri import data_uri
 from gcahng.reports.gallery import GalleryEntry
+from gcahng.reports.result_table import start_names
 from gcahng.reports.tables import Column
 from gcahng.runs.record import RunRecord, figures_after
 
@@ -133,14 +134,12 @@ def _figure_title(key: str) -> str:
 def _result_rows(run: RunRecord, keys: Sequence[str]) -> list[dict[str, Any]]:
     """The rows of the table, as text: before training, after the last epoch and after the best."""
     last_epoch = run.history[-1].get("epoch") if run.history else None
-    epochs = {
-        "zero_shot/features": "0, features",
-        "zero_shot/head": "0, head",
+    epochs = start_names(run.results) | {
         "last": _epoch("last", last_epoch),
         "best": _epoch("best", run.results.get("best_epoch")),
     }
     if run.results.get("epochs") == 0:
-        epochs = {which: epochs[which] for which in ("zero_shot/features", "best")}
+        del epochs["last"]
     return [
         {
             "epoch": epoch,

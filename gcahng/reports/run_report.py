@@ -18,6 +18,7 @@ from gcahng.reports.page import BatchPictures, PageImage, write_report
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import EvaluatedRun, embed_split, load_run
 from gcahng.runs.record import read_record, selection_note
+from gcahng.runs.verdict import verdict
 
 NEIGHBOURS = 8
 # Dots per inch of a page's pictures.
@@ -42,7 +43,7 @@ def report_run(folder: RunFolder, evaluated: EvaluatedRun | None = None) -> None
         record,
         gallery=gallery_of(evaluated),
         classes=tables_of(evaluated),
-        notes=[selection_note([record])],
+        notes=list(filter(None, (verdict(record), selection_note([record])))),
         pictures=pictures_of(evaluated, folder),
     )
 

@@ -22,10 +22,11 @@ class RunRecord:
         name: In tables and legends; unique among the runs shown together.
         history: One mapping per epoch with `epoch`, cumulative `seconds` and `work_seconds`,
             `loss/…` and `val/…` or `test/…` figures, any of which may be missing or NaN.
-        results: `last/…` and `best/…` figures (fractions), `zero_shot/features/…` and
-            `zero_shot/head/…` of the network before training, `best_epoch`, `seconds`,
-            `work_seconds`, `peak_memory_mib`, any of which may be missing or NaN. A run that an
-            earlier version began has no `work_seconds`, see `measured_work`.
+        results: `last/…` and `best/…` figures (fractions), `zero_shot/untrained/…`,
+            `zero_shot/features/…` and `zero_shot/head/…` of the network before training, `gain/…`
+            of the best epoch over the untrained network, `best_epoch`, `seconds`, `work_seconds`,
+            `peak_memory_mib`, any of which may be missing or NaN. A run that an earlier version
+            began has no `work_seconds`, see `measured_work`.
         config: The resolved configuration, as text.
     """
 
@@ -93,11 +94,11 @@ def figures_after(record: RunRecord, epoch: str, split: Split = "test") -> dict[
 def selection_note(records: Sequence[RunRecord]) -> str:
     """Say what the figures depend on, and what ranked them.
 
-    All of `selection_notes`, `early_stop_note`, `kept_note` and `zero_shot_note`.
+    All of `selection_notes`, `early_stop_note` and `kept_note`.
     """
     engines = sorted({str(r.results["ranked_by"]) for r in records if "ranked_by" in r.results})
     ranked = [f"Ranked by {', '.join(engines)}."] if engines else []
-    of_each = (early_stop_note, kept_note, zero_shot_note)
+    of_each = (early_stop_note, kept_note)
     notes = (note(record) for record in records for note in of_each)
     return " ".join([*selection_notes(records), *filter(None, notes), *ranked])
 
@@ -169,35 +170,6 @@ def kept_note(record: RunRecord) -> str | None:
         f"%): epoch {results['highest_epoch']} ({highest:.2f} %) is not better by more than one "
         "standard error over the classes that chose it."
     )
-
-
-def zero_shot_note(record: RunRecord) -> str | None:
-    """Say so if the epoch that is kept is below its backbone before training, else None.
-
-    >>> results = {"selected_by": "map@r", "best/map@r": 0.2, "zero_shot/features/map@r": 0.3}
-    >>> results |= {"epochs": 8, "highest_epoch": 2}
-    >>> print(zero_shot_note(RunRecord("a", [], results, "")))
-    a ends below its backbone before training, map@r 20.00 % against 30.00 % of the features: ...
-    """
-    metric = str(record.results.get("selected_by"))
-    before = record.results.get(f"zero_shot/features/{metric}")
-    after = record.results.get(f"best/{metric}")
-    if before is None or after is None or after >= before:
-        return None
-    return (
-        f"{record.name} ends below its backbone before training, {metric} {100 * after:.2f} % "
-        f"against {100 * before:.2f} % of the features: use these, or try {_advice(record)}."
-    )
-
-
-def _advice(record: RunRecord) -> str:
-    """What to try, by where the curve of the figure that chooses an epoch is highest."""
-    epochs, highest = record.results.get("epochs", 0), record.results.get("highest_epoch", 0)
-    if epochs and highest == epochs:
-        return "more epochs, since the last one was the best"
-    if highest <= epochs / 2:
-        return "fewer epochs, a smaller learning rate or fewer trained layers"
-    return "another learning rate"
 
 
 def closed_set_note(trained_on: float, test_classes: float) -> str:

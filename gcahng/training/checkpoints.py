@@ -60,7 +60,10 @@ class Checkpoints:
         """
         path, state = self._last_state()
         config = parse_config(state["config"], str(path))
-        if changed := changed_experiment(self.experiment.config, config, ignore_limits=True):
+        changed = changed_experiment(self.experiment.config, config, ignore_limits=True)
+        if self.folder.results.is_file() and "embedder.finish" in changed:
+            changed.remove("embedder.finish")  # put in place of the last layer after the training
+        if changed:
             raise ValueError(
                 f"'{self.folder.config}' was changed since the run began ({', '.join(changed)}): "
                 "a run continues as it began; put it back, or start a new run"

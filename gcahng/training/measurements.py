@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gcahng.builders.images import as_untrained
 from gcahng.data import ImageDataset
 from gcahng.evaluation.evaluate import embed_together, scores_of_queries
 from gcahng.evaluation.retrieval import QueryScores
-from gcahng.models import Embedder, WhiteningHead
+from gcahng.models import Embedder, WhiteningHead, build_backbone
 from gcahng.processes import from_first, rank
 from gcahng.training.closed_form import ClosedForm
 from gcahng.training.experiment import Experiment
@@ -34,6 +35,25 @@ class Measurement:
     scores: QueryScores | None
 
 
+@dataclass(frozen=True)
+class Start:
+    """What was measured before training.
+
+    Attributes:
+        figures: `features/…`, of the backbone's features, and `head/…`, of the embeddings by the
+            last layer as it begins, of the test split; `val/features/…` and `val/head/…`. And
+            `untrained/…`, of the features of pictures as the backbone's library prepares them, if
+            the training prepares them in another way.
+        selection: Of the embeddings, on the split that chooses the epoch to keep.
+        untrained: Scores of the queries of the test split with the untrained network: of
+            `untrained/…`, else of `features/…`.
+    """
+
+    figures: dict[str, float]
+    selection: Measurement
+    untrained: QueryScores | None
+
+
 class Measurements:
     """Evaluate an experiment, and remember what was measured on the test split in which epoch.
 
@@ -43,11 +63,14 @@ class Measurements:
 
     Attributes:
         features: By split, the features of its images where they are known already.
+        as_untrained: The test split as the backbone's library prepares pictures; None if the
+            training prepares them in the same way.
     """
 
     def __init__(self, experiment: Experiment, progress: Callable[[int, int], None]) -> None:
         self.experiment, self.progress = experiment, progress
         self.features: Mapping[str, Tensor] = {}
+        self.as_untrained = as_untrained(experiment.config, experiment.splits.test)
         self._test: dict[int, Measurement] = {}
         self._finish: tuple[int, ClosedForm] | None = None
 
@@ -70,24 +93,22 @@ class Measurements:
         """
         return self._closed_form(epoch).fit_to_all()
 
-    def zero_shot(self) -> tuple[dict[str, float], Measurement]:
-        """Measure the network before training, on the test split and the validation classes.
-
-        Returns:
-            `features/…`, figures of the backbone's features, and `head/…`, those of the embeddings
-            by the untrained last layer, of the test split; `val/features/…` and `val/head/…`. And
-            the measurement of these embeddings on the split that chooses the epoch to keep.
-        """
-        found = {"": self._before_training("test")}
+    def start(self) -> Start:
+        """Measure the network before training, on the test split and the validation classes."""
+        test = self._before_training("test")
+        found = {"": test}
         if self.experiment.splits.validation is not None:
             found["val/"] = self._before_training("validation")
+        if self.as_untrained is not None:
+            test["untrained"] = self._untrained(self.as_untrained)
         figures = {
             f"{prefix}{name}/{metric}": value
             for prefix, outputs in found.items()
             for name, measured in outputs.items()
             for metric, value in measured.figures.items()
         }
-        return figures, found["" if self.experiment.config.selects_on_test else "val/"]["head"]
+        selection = found["" if self.experiment.config.selects_on_test else "val/"]["head"]
+        return Start(figures, selection, test.get("untrained", test["features"]).scores)
 
     def _before_training(self, split: str) -> dict[str, Measurement]:
         features = self.features.get(split)
@@ -98,6 +119,15 @@ class Measurements:
             head = self._finished(features, split, epoch=0)
         outputs = {"features": features, "head": head}
         return {name: self._measurement(output, split) for name, output in outputs.items()}
+
+    def _untrained(self, images: ImageDataset) -> Measurement:
+        """Measure the features of the test split as the backbone's library prepares pictures."""
+        section = self.experiment.config.embedder.backbone
+        backbone = self.experiment.embedder.backbone
+        if "img_size" in section.args:  # built for pictures of another size than the library's
+            args = {name: value for name, value in section.args.items() if name != "img_size"}
+            backbone = build_backbone(section.name, **args).to(self.experiment.device)
+        return self._measurement(self._embed_images(backbone, images), "test")
 
     def keep(self, *epochs: int) -> None:
         """Forget all other epochs: their embeddings take memory."""
@@ -142,10 +172,11 @@ class Measurements:
         return self._finish[1]
 
     def _embed(self, network: nn.Module, split: str) -> Tensor:
-        workers = self.experiment.config.data.workers
-        dataset = self._dataset(split)
-        group = self.experiment.group
-        return embed_together(network, dataset, group, workers=workers, progress=self.progress)
+        return self._embed_images(network, self._dataset(split))
+
+    def _embed_images(self, network: nn.Module, images: ImageDataset) -> Tensor:
+        workers, group = self.experiment.config.data.workers, self.experiment.group
+        return embed_together(network, images, group, workers=workers, progress=self.progress)
 
     @torch.inference_mode()
     def _head(self, embedder: Embedder, features: Tensor) -> Tensor:

@@ -26,7 +26,8 @@ class TrainingProgress:
         highest: Number and value of the epoch with the highest value.
         step: Steps of the present epoch, if the training goes on within it; else 0.
         losses: Their losses, as `LossLog.state`.
-        zero_shot: Figures before training, as `Measurements.zero_shot`; empty if not measured.
+        zero_shot: Figures before training, as `Start.figures`; empty if not measured.
+        untrained: Scores of the test queries with the untrained network, as `Start.untrained`.
     """
 
     clock: WorkClock
@@ -40,6 +41,7 @@ class TrainingProgress:
     step: int = 0
     losses: dict[str, Any] = field(default_factory=dict)
     zero_shot: dict[str, float] = field(default_factory=dict)
+    untrained: QueryScores | None = None
 
     @property
     def best_epoch(self) -> int:
@@ -102,11 +104,12 @@ class TrainingProgress:
             "history": self.history,
             "hardness": self.hardness,
             "best": self.best,
-            "best_scores": None if self.best_scores is None else vars(self.best_scores),
+            "best_scores": self.best_scores and vars(self.best_scores),
             "highest": self.highest,
             "step": self.step,
             "losses": self.losses,
             "zero_shot": self.zero_shot,
+            "untrained": self.untrained and vars(self.untrained),
         }
 
     @classmethod
@@ -117,10 +120,11 @@ class TrainingProgress:
             KeyError: If one is missing.
         """
         clock = WorkClock(device, state["seconds"], state.get("work_seconds"))
-        kept = state["best_scores"]
+        kept, untrained = state["best_scores"], state["untrained"]
         names = ("epoch", "peak_memory_mib", "history", "hardness", "best", "highest")
         return cls(
             clock,
-            best_scores=None if kept is None else QueryScores(**kept),
+            best_scores=kept and QueryScores(**kept),
+            untrained=untrained and QueryScores(**untrained),
             **{name: state[name] for name in (*names, "step", "losses", "zero_shot")},
         )

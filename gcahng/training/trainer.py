@@ -7,6 +7,7 @@ import torch
 from lightning_fabric import Fabric, seed_everything
 
 from gcahng.config import ExperimentConfig
+from gcahng.evaluation.comparison import gains
 from gcahng.evaluation.engines import ranked_by
 from gcahng.generators import HardNegatives
 from gcahng.models.batch_statistics import use_global_statistics
@@ -131,10 +132,11 @@ class Trainer:
         untrained = self.config.train.epochs == 0
         if not (self.config.eval.zero_shot or untrained):
             return
-        self.progress.zero_shot, start = self.measured.zero_shot()
+        start = self.measured.start()
+        self.progress.zero_shot, self.progress.untrained = start.figures, start.untrained
         if self.config.quirks.select == "faithful" and not untrained:
             return  # The published code chooses among trained epochs.
-        self._keep_if_better(start)
+        self._keep_if_better(start.selection)
         if untrained and closed_form is not None:
             # Nothing is chosen on the validation classes any more: learn from them as well.
             experiment.embedder.take_head(closed_form.fit_to_all())
@@ -228,6 +230,7 @@ class Trainer:
             **{f"zero_shot/{name}": value for name, value in self.progress.zero_shot.items()},
             **{f"last/{name}": value for name, value in last.figures.items()},
             **{f"best/{name}": value for name, value in best.figures.items()},
+            **self._gains(best),
             "best_epoch": self.progress.best_epoch,
             "best_value": self.progress.best_value,
             **{f"highest_{key}": value for key, value in (self.progress.highest or {}).items()},
@@ -248,6 +251,15 @@ class Trainer:
                 self.folder.path, self.experiment.evaluated, self.experiment.saved_config
             )
         return results
+
+    def _gains(self, kept: Measurement) -> dict[str, float]:
+        """By how much the kept epoch is better than the untrained network, with intervals."""
+        if self.progress.untrained is None or kept.scores is None:
+            return {}
+        found = gains(kept.scores, self.progress.untrained)
+        if (images := self.measured.as_untrained) is not None:
+            found["untrained_px"] = images[0][0].shape[-1]
+        return found
 
     def _replace_head(self) -> None:
         """Replace the trained last layer of the best epoch by the one in closed form."""

@@ -1,7 +1,7 @@
 """Networks from images `[N, C, H, W]` to features `[N, out_channels]`."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ from gcahng.models.backbones.libraries import (
 )
 from gcahng.models.backbones.resnet50 import ResNet50
 from gcahng.models.backbones.small_conv import SmallConv
-from gcahng.registry import Library, Registry
+from gcahng.registry import Library, Registry, names_class
 
 # Arguments that say where a backbone's weights are from.
 ORIGINS = ("weights", "pretrained")
@@ -74,6 +74,7 @@ __all__ = [
     "has_pretrained_weights",
     "image_settings",
     "own_transform",
+    "starts_pretrained",
 ]
 
 
@@ -180,3 +181,17 @@ def has_pretrained_weights(name: str) -> bool:
     if isinstance(found, partial) and found.func is timm_backbone:
         return timm_has_weights(*found.args)
     return "pretrained" in inspect.signature(found).parameters
+
+
+def starts_pretrained(name: str, args: Mapping[str, Any]) -> bool:
+    """Whether a backbone with these arguments starts from pretrained weights.
+
+    A class of yours does only with `weights`.
+
+    Example:
+        >>> starts_pretrained("resnet50", {}), starts_pretrained("resnet50", {"pretrained": False})
+        (True, False)
+    """
+    if args.get("weights") is not None:
+        return True
+    return args.get("pretrained", True) and not names_class(name) and has_pretrained_weights(name)

@@ -85,6 +85,32 @@ def test_a_backbone_is_judged_by_its_features(call: Call, photos: Path, tmp_path
     assert "Nearest neighbours" in page
 
 
+def test_a_model_is_compared_with_its_backbone(
+    call: Call, photos: Path, tmp_path: Path, make_once: Callable[..., Path]
+) -> None:
+    from gcahng.commands.train import start_run
+    from gcahng.config import load_config
+    from gcahng.runs.folder import RunFolder
+
+    small = ["data.transform.name=imagenet", "data.transform.train={}", "data.workers=0"]
+    settings = [f"data.root={photos}", "data.validation=0", "data.transform.test={size: 32}"]
+    config = load_config("photos_cpu", [*small, *settings])
+    run = make_once("small-photos", lambda folder: start_run(config, RunFolder(folder)))
+    results = json.loads((run / "results.json").read_text())
+    options = ("--data", "folder", "--root", photos)
+    status, said = call(run, *options, "--out", tmp_path / "judged")
+    assert status == 0, said
+    assert f"{100 * results['best/map@r']:.2f}" in said
+    assert "the untrained tf_efficientnet_lite0 at 224 px: MAP@R " in said
+    found = json.loads((tmp_path / "judged" / "figures.json").read_text())["figures"]
+    gained = {name: value for name, value in results.items() if name.startswith("gain/")}
+    assert gained == pytest.approx({name: found[name] for name in gained}, abs=1e-3)
+    untrained = results["best/map@r"] - results["zero_shot/untrained/map@r"]
+    assert gained["gain/map@r"] == pytest.approx(untrained)
+    status, said = call(run, *options, "--no-compare")
+    assert "untrained" not in said
+
+
 def test_a_run_is_judged_on_other_data(call: Call, digits_run: Path) -> None:
     status, said = call(digits_run, "--data", "digits", "--classes")
     assert status == 0, said

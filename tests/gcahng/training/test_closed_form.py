@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gcahng import load_embedder
-from gcahng.commands.train import start_or_resume_run
+from gcahng.commands.train import finish_run, start_or_resume_run
 from gcahng.config import load_config
 from gcahng.evaluation.evaluate import retrieval_figures
 from gcahng.inference.figures import figures_of
@@ -218,6 +218,31 @@ def test_a_finished_training_resumes_to_the_same_end(tuned: Trainer, tmp_path: P
     expected = json.loads(tuned.folder.results.read_text(encoding="utf-8"))
     for name in ("best/map@r", "last/map@r", "best_epoch"):
         assert found[name] == expected[name]
+
+
+def test_a_run_is_finished_later_as_it_would_have_been(tuned: Trainer, tmp_path: Path) -> None:
+    trainer = whitened(tmp_path / "run", *FINISHED, "embedder.finish=null")
+    folder = trainer.folder
+    folder.create(trainer.config)
+    with pytest.raises(ValueError, match="has not finished"):
+        finish_run(folder)
+    trainer.fit()
+    finish_run(folder)
+    found, expected = (
+        json.loads(one.results.read_text(encoding="utf-8")) for one in (folder, tuned.folder)
+    )
+    # The epoch that was kept before stays, but the last one is the same.
+    same = [name for name in expected if name.startswith("last/")]
+    assert {name: found[name] for name in same} == {name: expected[name] for name in same}
+    assert isinstance(load_run(folder.path).embedder.fc, WhiteningHead)
+    assert load_embedder(folder.model).dim == 80
+    # The last checkpoint keeps the trained layer, which has no figures any more.
+    assert figures_of(load_run(folder.path, last=True)) is None
+    best = figures_of(load_run(folder.path))
+    assert best is not None
+    assert best["metrics"]["map@r"] == found["best/map@r"]
+    with pytest.raises(ValueError, match="has a last layer in closed form already"):
+        finish_run(folder)
 
 
 def test_a_finish_has_no_effect_on_a_frozen_backbone() -> None:

@@ -58,7 +58,7 @@ def test_mlflow_gets_settings_figures_and_results(tmp_path: Path, mlflow: Any) -
     assert run.data.params["optim.embedder.lr"] == "0.0005"
     assert run.data.params["data.name"] == "digits"
     assert run.data.tags["who"] == "me"
-    assert run.data.tags["selected_by"] == "recall@1"
+    assert run.data.tags["selected_by"] == "map@r"
     assert run.data.metrics["best/recall_at_1"] == results["best/recall@1"]
     history = mlflow.get_metric_history(run.info.run_id, "test/recall_at_1")
     assert [point.step for point in history] == [1, 2]

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
+from gcahng.builders.images import as_untrained, open_split
+from gcahng.config import load_config
 from gcahng.evaluation.retrieval import retrieval_metrics
 from gcahng.reports.result_table import result_rows
 from gcahng.runs.checkpoint import load_checkpoint
-from gcahng.runs.record import RunRecord, read_record, selection_note, zero_shot_note
+from gcahng.runs.record import read_record
 from tests.gcahng.training.test_trainer import _trainer
 
 SETTINGS = ("train.epochs=1", "data.validation=0.4", "batch.classes=3", "eval.select=map@r")
@@ -87,19 +90,46 @@ def test_off_by_a_setting(tmp_path: Path) -> None:
     assert len(result_rows(read_record(trainer.folder, "mine"))) == 2
 
 
-@pytest.mark.parametrize(("after", "told"), [(0.29, True), (0.3, False), (None, False)])
-def test_a_run_that_ends_below_says_so(after: float | None, told: bool) -> None:
-    results: dict[str, Any] = {
-        "selected_by": "map@r",
-        "selected_on": "val",
-        "zero_shot/features/map@r": 0.3,
-    }
-    if after is not None:
-        results["best/map@r"] = after
-    record = RunRecord("mine", [], results, "")
-    sentence = (
-        "mine ends below its backbone before training, map@r 29.00 % against 30.00 % of the "
-        "features: use these, or try fewer epochs, a smaller learning rate or fewer trained layers."
-    )
-    assert zero_shot_note(record) == (sentence if told else None)
-    assert (sentence in selection_note([record])) == told
+def test_the_gain_is_that_over_the_features(trained: Any) -> None:
+    trainer, expected = trained
+    results = json.loads(trainer.folder.results.read_text(encoding="utf-8"))
+    for metric in ("map@r", "recall@1"):
+        before = expected[f"zero_shot/features/{metric}"]
+        gain = results[f"best/{metric}"] - before
+        assert results[f"gain/{metric}"] == pytest.approx(gain, abs=1e-12)
+        assert results[f"gain/{metric}/low"] <= gain <= results[f"gain/{metric}/high"]
+    assert "untrained_px" not in results
+
+
+PHOTOS = (
+    "data.transform.train.size=16",
+    "data.transform.test={size: 16, resize: 16}",
+    "data.transform.test.reduced_jpeg=false",
+)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "settings", "pixels"),
+    [
+        ("timm/tf_efficientnet_lite0", PHOTOS, 224),
+        ("timm/tf_efficientnet_lite0", ("data.transform.name=library",), None),
+        ("torchvision/resnet18", (), 224),  # the library resizes by another rule
+        ("resnet50", (), None),
+        ("resnet50", PHOTOS, 224),
+        ("resnet50", (*PHOTOS, "embedder.backbone.args.pretrained=false"), None),
+    ],
+)
+def test_the_untrained_network_gets_pictures_as_its_library_prepares_them(
+    backbone: str, settings: tuple[str, ...], pixels: int | None, tmp_path: Path
+) -> None:
+    for number in range(8):
+        (tmp_path / f"c{number // 2}").mkdir(exist_ok=True)
+        Image.new("RGB", (20, 30)).save(tmp_path / f"c{number // 2}" / f"{number}.png")
+    library = "data.transform.name=library" in settings
+    plain = ["data.transform.train={}", "data.transform.test={}"] if library else []
+    name, root = f"embedder.backbone.name={backbone}", f"data.root={tmp_path}"
+    config = load_config("photos", [name, root, *plain, *settings])
+    images = open_split(config, "test", augment=False)
+    found = as_untrained(config, images)
+    assert (None if found is None else found[0][0].shape[-1]) == pixels
+    assert found is None or torch.equal(found.labels, images.labels)

@@ -1,0 +1,89 @@
+"""Whether a training was worth it: the model against its backbone without training."""
+
+import shlex
+from collections.abc import Mapping
+
+from gcahng.config import ExperimentConfig, parse_config
+from gcahng.config.sections import ComponentConfig
+from gcahng.models.backbones import starts_pretrained
+from gcahng.runs.record import RunRecord
+
+INTERVALS = "95 % intervals by a bootstrap over test classes"
+
+
+def verdict(record: RunRecord) -> str | None:
+    """Say whether a finished run is better than its untrained backbone, and what to do if not.
+
+    Args:
+        record: Its results have the `gain/…` figures of `gcahng.evaluation.comparison.gains`.
+
+    Returns:
+        Sentences; None if the network before training was not measured.
+    """
+    config = parse_config(record.config, record.name)
+    sentence = comparison(record.results, config, record.results.get("untrained_px"))
+    if sentence is None or record.results["gain/map@r/low"] > 0:
+        return sentence
+    return " ".join([sentence, *_instead(config.embedder.backbone), *_advice(record.results)])
+
+
+def comparison(
+    figures: Mapping[str, float], config: ExperimentConfig, pixels: float | None = None
+) -> str | None:
+    """Compare a model in words with its untrained backbone; None without `gain/…` figures.
+
+    Args:
+        figures: As from `gains`, and others.
+        config: The settings of the model.
+        pixels: Width of the pictures that the untrained backbone got, if the model got others.
+
+    Example:
+        >>> from gcahng.config import load_config
+        >>> gain = {"gain/map@r": 0.1, "gain/map@r/low": 0.05, "gain/map@r/high": 0.14}
+        >>> print(comparison(gain, load_config("photos"), 224))
+        Better than the untrained resnet50 at 224 px: MAP@R +10.00 [+5.00, +14.00], in percent...
+    """
+    if "gain/map@r" not in figures:
+        return None
+    low, high = figures["gain/map@r/low"], figures["gain/map@r/high"]
+    word = "Better than" if low > 0 else "Worse than" if high < 0 else "No difference seen to"
+    backbone, untrained = config.embedder.backbone, "its features before training"
+    if starts_pretrained(backbone.name, backbone.args):
+        at = "" if pixels is None else f" at {pixels:.0f} px"
+        untrained = f"the untrained {backbone.name.rpartition('/')[2]}{at}"
+    names = [name for name in figures if name.startswith("gain/") and name.count("/") == 1]
+    gains = ", ".join(f"{_title(name)} {_gain(figures, name)}" for name in names)
+    return f"{word} {untrained}: {gains}, in percentage points ({INTERVALS})."
+
+
+def _gain(figures: Mapping[str, float], name: str) -> str:
+    value, low, high = (100 * figures[name + end] for end in ("", "/low", "/high"))
+    return f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
+def _title(name: str) -> str:
+    return {"gain/map@r": "MAP@R"}.get(name, name.replace("gain/recall@", "R@"))
+
+
+def _instead(backbone: ComponentConfig) -> list[str]:
+    """The command that searches with the untrained network, if it is a pretrained one."""
+    if not starts_pretrained(backbone.name, backbone.args):
+        return []
+    words = ["gcahng", "index", backbone.name, "PHOTOS", "--store", "photos.store"]
+    if weights := backbone.args.get("weights"):
+        words += ["--weights", str(weights)]
+    return [f"Search with that one: {shlex.join(words)}"]
+
+
+def _advice(results: Mapping[str, float]) -> list[str]:
+    """What to try, by where the curve of the figure that chooses an epoch is highest."""
+    epochs, highest = results.get("epochs", 0), results.get("highest_epoch", 0)
+    if not epochs:
+        return []
+    if highest == epochs:
+        return ["To train better, try more epochs: the last one was the best."]
+    if highest <= epochs / 2:
+        return [
+            "To train better, try fewer epochs, a smaller learning rate or fewer trained layers."
+        ]
+    return ["To train better, try another learning rate."]
