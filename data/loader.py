@@ -1,23 +1,27 @@
 """Load batches of images, in worker processes or not, with errors in one sentence."""
 
+import atexit
 import errno
+import os
 import signal
+import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import active_children
+from multiprocessing.queues import Queue
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from gcahng.data.datasets.base import ImageDataset
 from gcahng.data.samplers import ClassBalancedBatchSampler
 from gcahng.processes import Group, own_part
-from gcahng.reasons import SHARED_MEMORY, refusal
+from gcahng.reasons import LOADING, SHARED_MEMORY, refusal
 
 
 @dataclass(frozen=True)
@@ -69,43 +73,72 @@ class ImageLoader(DataLoader[Any]):
                 guarded,
                 num_workers=num_workers,
                 collate_fn=_collate_or_failure,
-                worker_init_fn=_ignore_signals,
+                worker_init_fn=_prepare_worker,
                 **settings,
             )
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """Yield batches of images [B, …] and labels [B]."""
-        with _ending_what_cannot_start():
-            loaded = super().__iter__()
-        for worker in getattr(loaded, "_workers", ()):
-            # A worker ignores what DataLoader ends those by that do not answer.
-            worker.terminate = worker.kill
-        for batch in loaded:
+        for batch in super().__iter__():
             if isinstance(batch, _Failure):
                 raise batch.error from RuntimeError(f"in a worker process:\n{batch.traceback}")
             yield batch
 
-
-@contextmanager
-def _ending_what_cannot_start() -> Iterator[None]:
-    """End the workers that have started, if the system refuses something to the others."""
-    before = set(active_children())
-    try:
-        yield
-    except OSError as error:
-        for worker in set(active_children()) - before:
-            worker.kill()
-            worker.join()
-        # What is full is where semaphores are.
-        full = error.errno == errno.ENOSPC
-        raise OSError(SHARED_MEMORY if full else refusal(error) or str(error)) from error
+    def _get_iterator(self) -> Any:
+        return _Workers(self) if self.num_workers else super()._get_iterator()
 
 
-def _ignore_signals(worker: int) -> None:
-    """Ignore signals to all processes of a training: its main process decides what they mean."""
+_RUNNING: "WeakSet[_Workers]" = WeakSet()
+
+
+@atexit.register
+def _end_workers() -> None:
+    """End them while torch still does: at its exit, Python would wait for them forever."""
+    for workers in tuple(_RUNNING):
+        workers._shutdown_workers()
+
+
+class _Workers(_MultiProcessingDataLoaderIter):
+    """Worker processes, none of which is left if one cannot start."""
+
+    def __init__(self, loader: ImageLoader) -> None:
+        self._shutdown, self._workers = True, []
+        try:
+            super().__init__(loader)
+        except OSError as error:
+            for worker in self._workers:
+                worker.kill()
+                worker.join()
+            # Else torch would end them anew, with attributes that it has not set yet.
+            self._shutdown = True
+            # What is full is where semaphores are.
+            reason = SHARED_MEMORY if error.errno == errno.ENOSPC else refusal(error)
+            reason = reason or f"no process can be started ({error.strerror}): {LOADING}"
+            raise OSError(reason) from error
+        for worker in self._workers:
+            # A worker ignores what torch ends those by that do not answer.
+            worker.terminate = worker.kill  # type: ignore[method-assign]
+        _RUNNING.add(self)
+
+
+def _prepare_worker(worker: int) -> None:
+    """Ignore signals to all processes of a training: its main process decides what they mean.
+
+    What the system refuses to the threads that send the images ends the worker, so that the main
+    process says it; they would print it, and lose a batch.
+    """
     for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+    Queue._on_queue_feeder_error = lambda self, error, item: _leave(error)  # type: ignore[attr-defined]
+    sys.excepthook = lambda kind, error, trace: _leave(error)
+
+
+def _leave(error: BaseException) -> None:
+    if not isinstance(error, OSError):
+        traceback.print_exception(error)
+    # With another status, torch would raise an error wherever the main process is by then.
+    os._exit(0)
 
 
 def _collate_or_failure(samples: list[Any]) -> Any:

@@ -22,12 +22,14 @@ REFUSALS = {
 }
 # What libraries say if the system refuses something, where its own words are missing or mislead.
 IN_LIBRARIES = {
+    # First, because they may be files of the shared memory.
+    rf"{os.strerror(errno.EMFILE)}|received \d+ items of ancdata": REFUSALS[errno.EMFILE],
     r"shared memory|\(shm\)|</torch_": SHARED_MEMORY,
-    r"received \d+ items of ancdata": REFUSALS[errno.EMFILE],
     # Of torch and NumPy, which do not ask the system why.
     r"inline_container|PytorchStreamWriter|\d+ requested and \d+ written": FULL,
     r"DataLoader worker \(pid.*(killed|exited)": (
-        f"a data loading process was killed, perhaps because memory ran out: {LOADING}"
+        "a data loading process has ended, perhaps because memory or file descriptors (`ulimit "
+        f"-n`) ran out: {LOADING}"
     ),
 }
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gcahng.reasons import first_line
+from gcahng.reasons import first_line, refusal
 
 TABLE = "pictures"
 # In LanceDB's errors, which are of one type.
@@ -53,7 +53,8 @@ def open_table(uri: str) -> Any:
     if TABLE not in tables:
         raise FileNotFoundError(f"no store at '{uri}': it holds no pictures of gcahng index")
     try:
-        return database.open_table(TABLE)
+        with reading(uri):
+            return database.open_table(TABLE)
     except ValueError as error:
         # Its folder is there, but a process that made it was killed before the first version.
         if "was not found" not in str(error):
@@ -81,6 +82,8 @@ def reading(uri: str, where: str | None = None) -> Iterator[None]:
         yield
     except (ValueError, RuntimeError) as error:
         reason = first_line(error)
+        if refusal(error) is not None:
+            raise
         if DAMAGE.search(reason):
             reason = reason.partition(", /")[0]  # where in its source LanceDB noticed it
             raise UnreadableStoreError(

@@ -11,6 +11,7 @@ from torch import distributed as dist
 from torch.distributed.distributed_c10d import _get_default_store
 
 from gcahng.processes import Group, rank, world_size
+from gcahng.reasons import refusal
 from gcahng.runs.stopping import INTERRUPTED, Stopped
 
 # Seconds between two signs of life, and without one until a process counts as dead.
@@ -50,7 +51,8 @@ class Watchdog:
     ) -> None:
         if not self.others:
             return
-        if isinstance(error, RuntimeError) and not isinstance(error, NotImplementedError):
+        own = isinstance(error, NotImplementedError) or (error and refusal(error))
+        if isinstance(error, RuntimeError) and not own:
             # An exchange broke off, most likely because another process ended: the thread that
             # watches finds out which one, and ends this process.
             time.sleep(PATIENCE + 5 * PERIOD)

@@ -1,9 +1,15 @@
 """Batches from worker processes: the same as without, and errors as their own sentence."""
 
+import errno
+import gc
 import multiprocessing
+import multiprocessing.reduction
 import os
 import signal
+import subprocess
+import sys
 import time
+from multiprocessing.process import BaseProcess
 from types import SimpleNamespace
 from typing import Any
 
@@ -70,6 +76,59 @@ def test_a_hung_worker_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     del batches
     worker.join(30)
     assert worker.exitcode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.EMFILE, "ulimit -n"), (errno.ENOSPC, "--shm-size"), (errno.EAGAIN, "lower data.work")],
+)
+def test_all_workers_start_or_none(
+    number: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = BaseProcess.start
+    started: list[BaseProcess] = []
+    ignored: list[Any] = []
+
+    def start_one(process: BaseProcess) -> None:
+        if started:
+            raise OSError(number, os.strerror(number))
+        start(process)
+        started.append(process)
+
+    monkeypatch.setattr(BaseProcess, "start", start_one)
+    monkeypatch.setattr(sys, "unraisablehook", ignored.append)
+    with pytest.raises(OSError, match=words):
+        next(iter(ImageLoader(Broken(), num_workers=2)))
+    gc.collect()
+    assert not ignored
+    assert started[0].exitcode == -signal.SIGKILL
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(multiprocessing.get_start_method() != "fork", reason="inherits a refusal")
+def test_a_worker_that_cannot_send_ends(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(multiprocessing.reduction, "DupFd", refuse)
+    with pytest.raises(RuntimeError, match="exited unexpectedly"):
+        next(iter(ImageLoader(Digits(), num_workers=1)))
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.slow
+def test_a_program_that_keeps_an_iterator_ends() -> None:
+    code = """
+from gcahng.data import Digits, ImageLoader
+batches = iter(ImageLoader(Digits(), num_workers=2))
+next(batches)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert ended.stderr == ""
 
 
 def test_an_error_of_the_program_is_not_hidden() -> None:

@@ -24,6 +24,13 @@ from gcahng.reasons import refusal
             "ulimit -n",
         ),
         (RuntimeError("received 0 items of ancdata"), "ulimit -n"),
+        (
+            RuntimeError(
+                "unable to open shared memory object </torch_1_2_0> in read-write mode: Too many "
+                "open files (24)"
+            ),
+            "ulimit -n",
+        ),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "data.workers"),
         (RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly"), "data.workers"),
         (

@@ -175,6 +175,14 @@ def test_missing_and_damaged_files_are_told_from_a_wrong_condition(
             read()
 
 
+def test_a_store_whose_last_version_is_damaged(tmp_path: Path) -> None:
+    PictureStore.create(tmp_path / "store", MODEL)
+    for file in tmp_path.rglob("*.manifest"):
+        file.write_bytes(b"")
+    with pytest.raises(UnreadableStoreError, match=r"store' cannot be read.*missing or dam"):
+        PictureStore(tmp_path / "store")
+
+
 @pytest.mark.parametrize("about", [b"1", b"{", b'{"dim": 3}', b'{"a": 1}'])
 def test_a_store_of_another_version(tmp_path: Path, about: bytes) -> None:
     table = schema(3, {b"gcahng": about})
