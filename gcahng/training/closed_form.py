@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -98,7 +99,8 @@ class ClosedForm:
 
     def _head(self, statistics: ClassStatistics) -> WhiteningHead:
         assert self.chosen is not None
-        head = WhiteningHead(len(statistics.mean), self.chosen.dim)
+        with torch.random.fork_rng(devices=[]):  # a training goes on as without this measurement
+            head = WhiteningHead(len(statistics.mean), self.chosen.dim)
         head.to(self._features(self.splits.train).dtype)
         head.fit(statistics, self.chosen.shrinkage)
         return head

@@ -51,7 +51,6 @@ COMMANDS = [
     ("train digits --resume run", "--resume takes a run folder and settings: no config"),
     ("train --resume run --root nowhere", "--root: there is no folder 'nowhere'"),
     ("finish nowhere", "no run in 'nowhere'"),
-    ("finish run", "embedder.finish"),
     ("evaluate nowhere", "there is no file or folder 'nowhere', and unknown backbone"),
     ("evaluate nothing", "no run in 'nothing'"),
     ("evaluate file.yaml", "'file.yaml' cannot be read as a checkpoint"),
