@@ -32,7 +32,7 @@ dist: $(READY)
 	$(BIN)/python -m twine check --strict dist/*
 
 benchmark-quickstart: $(READY)
-	$(BIN)/python -m gcahng demo --seeds 5 --out docs/results
+	$(BIN)/python -m gcahng ablate ablations/quickstart --seeds 5 --out docs/results
 
 # The stamp goes first and comes back last: an install that fails is tried again next time.
 # bin/pip is what a complete venv ends with, so its absence means none or half of one.

@@ -15,6 +15,7 @@ from gcahng.ablation.progress import GridProgress
 from gcahng.ablation.report import (
     command,
     read_verdict,
+    read_warning,
     report_grid,
     table_columns,
     table_rows,
@@ -27,7 +28,7 @@ from gcahng.runs.claim import claim_holder, take_claim
 from gcahng.runs.stopping import Stopped, heed_signals
 
 # Columns that fit a terminal.
-SHOWN = ("cell", "n", "recall@1", "map@r", "Δ map@r", "seconds", "work")
+SHOWN = ("cell", "n", "recall@1", "map@r", "Δ map@r", "gain", "seconds", "work")
 # Seconds between two checks of the processes, and the least between two interim reports.
 POLL, REPORT = 0.2, 60.0
 
@@ -137,6 +138,8 @@ def _options(
 def _show_results(grid: Grid, runs: Sequence[CellRun], written: Path, console: Console) -> bool:
     """Print the table and which runs failed; return whether none did."""
     summaries = summarize(grid)
+    for line in read_warning(summaries):
+        _print(console, line)
     columns = [column for column in table_columns(grid, summaries) if column.key in SHOWN]
     console.print(results_table(table_rows(grid, summaries), columns, grid.title))
     failed = [run.name for run in runs if not run.finished]

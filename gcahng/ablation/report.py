@@ -14,6 +14,7 @@ from gcahng.ablation.curves import draw_curves
 from gcahng.ablation.equal_time import equal_time_notes
 from gcahng.ablation.grid import Grid
 from gcahng.ablation.page import HEADINGS, Details, Page, html_page, markdown_page
+from gcahng.ablation.start import Figures, below_features, starts
 from gcahng.ablation.summary import COMPARED, Summary, paired_difference, span, spread, summarize
 from gcahng.ablation.verdict import leaders, verdict
 from gcahng.files import atomic_write, write_text
@@ -34,6 +35,12 @@ PICTURE = (
 PICTURE_OF_ONE_SEED = (
     "Each bar runs from the reference (the vertical line; its name is in bold) to the cell, so its "
     "length is Δ. The axes do not start at zero."
+)
+# The figure that is compared with the features before training.
+GAIN = "map@r"
+STARTS = (
+    "Over features: MAP@R minus that of the backbone's features before training, in the same run. "
+    "Head: the last layer before training."
 )
 TUNING = (
     "These classes are for choosing settings. The best of many cells is ahead partly by chance, so "
@@ -107,11 +114,15 @@ def table_columns(grid: Grid, summaries: Mapping[str, Summary]) -> list[Column]:
     interval = " [95 % CI]" if len(grid.seeds) > 1 else ""
     figures = figure_columns(COMPARED)
     work = [Column("work", "work", "seconds")] if _work_of(_records(summaries)) else []
+    gain = (
+        [Column("gain", f"over features{interval}", "number")] if _starts(grid, summaries) else []
+    )
     return [
         Column("cell", "cell"),
         Column("n", "n", "integer"),
         *figures,
         *(Column(f"Δ {c.key}", f"Δ {c.title}{interval}", "number") for c in figures),
+        *gain,
         Column("seconds", "seconds", "seconds"),
         *work,
         Column("epochs", "epochs", "integer"),
@@ -121,8 +132,24 @@ def table_columns(grid: Grid, summaries: Mapping[str, Summary]) -> list[Column]:
 
 
 def table_rows(grid: Grid, summaries: Mapping[str, Summary]) -> list[dict[str, Any]]:
-    """One row for each cell; a figure that no run has is missing."""
-    return [_row(grid, summary, summaries[grid.reference]) for summary in summaries.values()]
+    """The start, then one row for each cell; a figure that no run has is missing."""
+    reference = summaries[grid.reference]
+    features = reference.figures(GAIN, "features")
+    rows: list[dict[str, Any]] = [
+        {
+            "cell": name,
+            "n": str(len(figures[GAIN])),
+            **_compared(figures, reference),
+            "gain": _difference(figures[GAIN], features) if figures[GAIN] != features else None,
+        }
+        for name, figures in _starts(grid, summaries).items()
+    ]
+    return [*rows, *(_row(grid, summary, reference) for summary in summaries.values())]
+
+
+def _starts(grid: Grid, summaries: Mapping[str, Summary]) -> dict[str, Figures]:
+    runs = {name: summary.records for name, summary in summaries.items()}
+    return starts(runs, grid.reference, COMPARED, grid.split)
 
 
 def read_verdict(grid: Grid, summaries: Mapping[str, Summary]) -> list[str]:
@@ -137,12 +164,9 @@ def _row(grid: Grid, summary: Summary, reference: Summary) -> dict[str, Any]:
     work = _work_of(records)
     n = str(seeds) if len(records) == seeds else f"{len(records)} of {seeds}"
     row: dict[str, Any] = {"cell": summary.cell.name, "n": n}
-    for name in COMPARED:
-        values = summary.figures(name)
-        if values:
-            row[name] = spread(list(values.values()))
-            if summary is not reference:
-                row[f"Δ {name}"] = _difference(values, reference.figures(name))
+    figures = {name: summary.figures(name) for name in COMPARED}
+    row |= _compared(figures, None if summary is reference else reference)
+    row["gain"] = _difference(figures[GAIN], summary.figures(GAIN, "features"))
     if records:
         row["seconds"] = mean(record.results["seconds"] for record in records)
         row["work"] = mean(work) if work else None
@@ -150,6 +174,22 @@ def _row(grid: Grid, summary: Summary, reference: Summary) -> dict[str, Any]:
     if summary.parameters is not None:
         row["embedder"] = f"{summary.parameters.embedder:,}"
         row["generator"] = f"{summary.parameters.generator:,}"
+    return row
+
+
+def read_warning(summaries: Mapping[str, Summary]) -> list[str]:
+    """A sentence on which cells end below the features that they start from, if any do."""
+    return below_features(summaries, GAIN, "MAP@R")
+
+
+def _compared(figures: Figures, reference: Summary | None) -> dict[str, Any]:
+    """The cells of figures, and of their differences to the reference if there is one."""
+    row: dict[str, Any] = {}
+    for name, values in figures.items():
+        if values:
+            row[name] = spread(list(values.values()))
+            if reference is not None:
+                row[f"Δ {name}"] = _difference(values, reference.figures(name))
     return row
 
 
@@ -169,10 +209,11 @@ def describe_grid(grid: Grid, summaries: Mapping[str, Summary]) -> Page:
     """Everything in the report that is text."""
     runs = len(grid.cells) * len(grid.seeds)
     finished = sum(len(summary.records) for summary in summaries.values())
+    below = "".join(f"{sentence} " for sentence in read_warning(summaries))
     data = sorted({cell.config.data.name for cell in grid.cells.values()})
     return Page(
         title=grid.title,
-        lead=f"{len(grid.cells)} cells × {_seeds(grid)} on {', '.join(data)}; "
+        lead=f"{below}{len(grid.cells)} cells × {_seeds(grid)} on {', '.join(data)}; "
         f"{finished} of {runs} runs have finished.",
         heading=HEADINGS[grid.split],
         columns=table_columns(grid, summaries),
@@ -203,6 +244,8 @@ def _seeds(grid: Grid) -> str:
 def _notes(grid: Grid, summaries: Mapping[str, Summary]) -> list[str]:
     records = _records(summaries)
     notes = _statistics(grid)
+    if _starts(grid, summaries):
+        notes.append(STARTS)
     if grid.note:
         notes.append(grid.note)
     if not records:
@@ -248,10 +291,7 @@ def _every_run(summaries: Mapping[str, Summary]) -> list[dict[str, Any]]:
             "cell": name,
             "seed": seed,
             "epoch": epoch,
-            **{
-                figure: f"{value:.6f}"
-                for figure, value in figures_after(record, epoch, summary.split).items()
-            },
+            **{figure: f"{value:.6f}" for figure, value in figures.items()},
             "seconds": f"{record.results['seconds']:.2f}",
             **_work(record),
             "epochs": record.results["epochs"],
@@ -261,7 +301,9 @@ def _every_run(summaries: Mapping[str, Summary]) -> list[dict[str, Any]]:
         for name, summary in summaries.items()
         if summary.parameters is not None
         for seed, record in summary.records.items()
-        for epoch in ("last", "best")
+        for epoch in ("last", "best", "features", "head")
+        # Runs that did not measure their start have no rows of it.
+        if (figures := figures_after(record, epoch, summary.split)) or epoch in ("last", "best")
     ]
 
 

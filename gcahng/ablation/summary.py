@@ -70,17 +70,14 @@ class Summary:
     failures: Mapping[int, str]
     parameters: Parameters | None
 
-    def figures(self, name: str) -> dict[int, float]:
-        """One figure after the last epoch, in percent, by seed; runs that lack it are left out."""
-        measured = {
-            seed: figures_after(record, "last", self.split).get(name)
-            for seed, record in self.records.items()
-        }
-        return {
-            seed: 100 * value
-            for seed, value in measured.items()
-            if value is not None and isfinite(value)
-        }
+    def figures(self, name: str, epoch: str = "last") -> dict[int, float]:
+        """One figure after the last epoch, in percent, by seed; runs that lack it are left out.
+
+        Args:
+            name: Of the figure.
+            epoch: As of `figures_after`; `features` or `head`: before training.
+        """
+        return percentages(self.records, name, epoch, self.split)
 
 
 def summarize(grid: Grid) -> dict[str, Summary]:
@@ -102,6 +99,26 @@ def summarize(grid: Grid) -> dict[str, Summary]:
             cell, grid.seeds, grid.split, records[name], failures[name], parameters.get(name)
         )
         for name, cell in grid.cells.items()
+    }
+
+
+def percentages(
+    records: Mapping[int, RunRecord], name: str, epoch: str, split: Split
+) -> dict[int, float]:
+    """One figure of some runs in percent, by seed; runs that lack it are left out.
+
+    Args:
+        records: By seed.
+        name: Of the figure.
+        epoch: As of `figures_after`.
+        split: As of `figures_after`.
+
+    >>> percentages({3: RunRecord("a", [], {"last/map@r": 0.25}, "")}, "map@r", "last", "test")
+    {3: 25.0}
+    """
+    measured = {s: figures_after(record, epoch, split).get(name) for s, record in records.items()}
+    return {
+        s: 100 * value for s, value in measured.items() if value is not None and isfinite(value)
     }
 
 

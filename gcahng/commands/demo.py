@@ -1,4 +1,4 @@
-"""`gcahng demo`: the quickstart recipes side by side."""
+"""`gcahng demo`: recipes side by side, and what they start from."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 from gcahng.commands.terminal import console
 
-GRID = "ablations/quickstart"
+GRID = "ablations/demo"
 
 
 def demo(
@@ -17,11 +17,11 @@ def demo(
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Delete the runs first.")] = False,
 ) -> None:
-    """Train the quickstart recipes side by side; print a table, and write a page with pictures.
+    """Train recipes on glyphs side by side; print a table, and write a page with pictures.
 
     Finished runs are not trained again, and interrupted ones continue.
 
-    Example: gcahng demo --seeds 5 --out docs/results
+    Example: gcahng demo --seeds 3
     """
     from gcahng.ablation import read_grid, run_grid
     from gcahng.files import check_folder

@@ -71,14 +71,16 @@ def figures_after(record: RunRecord, epoch: str, split: Split = "test") -> dict[
 
     Args:
         record: The run.
-        epoch: `last` or `best`.
+        epoch: `last` or `best`; `features` or `head`: before training.
         split: `test`, or `val`: the held-out training classes, to tune on.
 
     >>> figures_after(RunRecord("a", [], {"last/map@r": 0.25, "best/map@r": 0.5}, ""), "best")
     {'map@r': 0.5}
     """
     figures, prefix = record.results, f"{epoch}/"
-    if split == "val":
+    if epoch in ("features", "head"):
+        prefix = f"zero_shot/{epoch}/" if split == "test" else f"zero_shot/val/{epoch}/"
+    elif split == "val":
         wanted = record.results["epochs" if epoch == "last" else "best_epoch"]
         figures = next((row for row in record.history if row["epoch"] == wanted), {})
         prefix = "val/"

@@ -6,12 +6,13 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from gcahng.ablation.start import Figures, starts
 from gcahng.config import dump_config
 from gcahng.files import write_text
 from gcahng.reports.data_uri import data_uri
@@ -19,7 +20,10 @@ from gcahng.reports.page import PageImage, render
 from gcahng.reports.result_table import figure_columns
 from gcahng.reports.tables import Column, markdown_table
 from gcahng.runs.csv_rows import csv_text
+from gcahng.runs.folder import RunFolder
+from gcahng.runs.record import RunRecord, read_record
 from gcahng.tuning.study import Study
+from gcahng.tuning.trial_run import TrialRun
 
 #: User attribute of a failed trial.
 REASON = "reason"
@@ -64,8 +68,11 @@ def rival_columns(metric: str) -> list[Column]:
 
 
 def rival_rows(study: Study, trials: Mapping[str, optuna.Study]) -> list[dict[str, Any]]:
-    """A row for each rival: its best figure and settings, and how its trials ended."""
-    rows = []
+    """The start, then a row for each rival: its best figure and settings, how its trials ended."""
+    rows: list[dict[str, Any]] = [
+        {"rival": name, "best": mean(figures[study.metric].values()) / 100}
+        for name, figures in _starts(study, trials).items()
+    ]
     for name, one in trials.items():
         found = _of_budget(study, one)
         states = [trial.state for trial in found]
@@ -83,6 +90,19 @@ def rival_rows(study: Study, trials: Mapping[str, optuna.Study]) -> list[dict[st
             }
         )
     return rows
+
+
+def _starts(study: Study, trials: Mapping[str, optuna.Study]) -> dict[str, Figures]:
+    """The network before training, in the best trial of each rival; of the first one if unequal."""
+    runs: dict[str, dict[int, RunRecord]] = {name: {} for name in study.rivals}
+    for name, one in trials.items():
+        for best in _finished(_of_budget(study, one))[:1]:
+            folder = TrialRun(study, study.rivals[name], best.number, best.params).folder
+            for seed in study.seeds:
+                # Absent where another machine, without a shared folder, trained it.
+                if (run := RunFolder(folder / f"seed{seed}")).results.is_file():
+                    runs[name][seed] = read_record(run, name)
+    return starts(runs, next(iter(runs)), [study.metric], "val")
 
 
 def report_study(study: Study, trials: Mapping[str, optuna.Study]) -> Path:

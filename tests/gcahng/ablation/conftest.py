@@ -3,7 +3,7 @@
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -116,8 +116,18 @@ def finish(
     seconds: float = 10.0,
     classes: int = 5,
     work: float | None = None,
+    start: Mapping[str, float] | None = None,
 ) -> None:
-    """Leave what a run leaves that has trained one epoch; without work, by an earlier version."""
+    """Leave what a run leaves that has trained one epoch; without work, by an earlier version.
+
+    Args:
+        run: The run.
+        recall: R@1; MAP@R is half of it.
+        seconds: How long it trained.
+        classes: Number of training classes.
+        work: Work seconds.
+        start: R@1 of `features` and `head` before training.
+    """
     config = run.config()
     assert config is not None
     folder: RunFolder = run.folder
@@ -130,6 +140,8 @@ def finish(
     folder.config.write_text(settings)
     row = {"epoch": 1, "seconds": seconds}
     folder.write_metrics([row if work is None else row | {"work_seconds": work}])
+    for source, value in (start or {}).items():
+        results |= {f"zero_shot/{source}/recall@1": value, f"zero_shot/{source}/map@r": value / 2}
     if work is not None:
         results["work_seconds"] = work
     folder.write_results({**results, "selected_on": "val", "selected_by": "recall@1"})

@@ -54,6 +54,47 @@ def test_markdown_has_means_paired_differences_and_failures(grid: Grid) -> None:
     assert "![Does <it> help?](grid.png)" in text
 
 
+@pytest.fixture
+def started(write_grid: WriteGrid) -> Grid:
+    """Two cells over two seeds, one of which ends below the features before training."""
+    grid = write_grid()
+    for run in grid_runs(grid):
+        recall = {"npair": 0.5, "full": 0.6}[run.cell.name] + 0.1 * run.seed
+        start = {"features": 0.54 + 0.1 * run.seed, "head": 0.4 + 0.1 * run.seed}
+        finish(run, recall, start=start)
+    return grid
+
+
+def test_the_start_is_the_first_rows(started: Grid) -> None:
+    text = report_grid(started, details=False).read_text(encoding="utf-8")
+    assert text.splitlines()[2].startswith(
+        "MAP@R below the features before training: npair (-2.00). 2 cells × 2 seeds"
+    )
+    table = [line for line in text.splitlines() if line.startswith("| ")]
+    assert "| Δ MAP@R [95 % CI] | over features [95 % CI] | seconds |" in table[0]
+    assert table[2].startswith(
+        "| features before training | 2 | 59.00 ± 7.07 | 29.50 ± 3.54 | +4.00 | +2.00 | – | – |"
+    )
+    assert table[3].startswith(
+        "| head before training | 2 | 45.00 ± 7.07 | 22.50 ± 3.54 | -10.00 | -5.00 | -7.00 | – |"
+    )
+    assert table[4].startswith("| npair | 2 | 55.00 ± 7.07 | 27.50 ± 3.54 | – | – | -2.00 | 10.0 |")
+    assert table[5].startswith("| full | 2 | 65.00 ± 7.07 | 32.50 ± 3.54 | +10.00 | +5.00 | +3.00 ")
+    assert "Over features: MAP@R minus that of the backbone's features before training" in text
+
+
+def test_the_csv_has_the_start_of_every_run(started: Grid) -> None:
+    with report_grid(started, details=False).with_suffix(".csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["cell"] == "full" and row["seed"] == "1"]
+    figures = {row["epoch"]: row["recall@1"] for row in rows}
+    assert figures == {
+        "last": "0.700000",
+        "best": "0.700000",
+        "features": "0.640000",
+        "head": "0.500000",
+    }
+
+
 def test_figures_of_the_validation_classes(write_grid: WriteGrid) -> None:
     grid = write_grid(
         TEXT.replace("settings: {", "settings: {data.validation: 0.4, ") + "split: val\n"

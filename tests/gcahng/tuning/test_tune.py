@@ -41,6 +41,11 @@ def test_a_study_ends_with_a_table_a_page_and_an_experiment(
     assert f"MAP@R {100 * float(best['value']):.2f} %" in shown
     text = (FOLDER / "study.md").read_text()
     assert f"| study | {100 * float(best['value']):.2f} |" in text
+    start = (
+        "| features before training | 25.00 | – | – | – | – | – |\n| head before training | 12.50 |"
+    )
+    assert f"{start} – | – | – | – | – |\n| study |" in text
+    assert "features before training" in shown
     assert "python -m gcahng train runs/studies/study/best-study.yaml" in text
     page = (FOLDER / "study.html").read_text()
     assert page.count('src="data:image/png') >= 3
