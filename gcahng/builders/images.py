@@ -1,6 +1,6 @@
 """The images of an experiment: its splits, their transforms, and class-balanced batches."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,7 +21,6 @@ from gcahng.data import (
     check_findable,
     split_classes,
 )
-from gcahng.inference.preprocessing import preprocessing_of
 from gcahng.models.backbones import own_transform, starts_pretrained
 from gcahng.processes import Group
 
@@ -256,11 +255,10 @@ def as_untrained(config: ExperimentConfig, dataset: ImageDataset) -> ImageDatase
     if not starts_pretrained(backbone.name, backbone.args):
         return None
     transform: Any = own_transform(backbone.name)
-    if transform is None:
-        transform = build_transform("imagenet", train=False)
-        own = preprocessing_of(transform_of(config, dataset, augment=False))
-        if replace(own, shortest_side=None) == preprocessing_of(transform):
+    if transform is None:  # a network of this project
+        if config.data.transform.test.keys() <= {"reduced_jpeg"}:
             return None
+        transform = build_transform("imagenet", train=False)
     return ClassSubset(dataset, range(dataset.num_classes), transform)
 
 

@@ -60,10 +60,8 @@ def evaluate(
     figures = retrieval_figures(*measured)
     if clustering:
         figures |= figures_of_clustering(*measured)
-    epoch = "" if run.epoch is None else f", epoch {run.epoch}"
     where = f"{split} split of {found.dataset.name}"
-    size = f"{found.dataset.num_classes} classes, {len(found.dataset)} images"
-    console.print(f"{run.path}{epoch}; {where}, {size}, %", soft_wrap=True, markup=False)
+    console.print(_heading(found, where), soft_wrap=True, markup=False)
     console.print(results_table([figures], figure_columns(figures)))
     if classes:
         _print_classes(found)
@@ -74,8 +72,7 @@ def evaluate(
         from gcahng.reports.evaluation import write_evaluation
 
         write_evaluation(out, found, f"{run.path} on the {where}", figures, gained, notes)
-        page = f"page: {out / 'evaluation.html'}"
-        console.print(page, highlight=False, soft_wrap=True, markup=False)
+        console.print(f"page: {out / 'evaluation.html'}", soft_wrap=True, markup=False)
 
 
 def _check_data(model: str, data: str | None) -> None:
@@ -86,6 +83,12 @@ def _check_data(model: str, data: str | None) -> None:
         raise ValueError(
             f"--data: name the data set to judge '{model}' on, such as --data folder --root photos"
         )
+
+
+def _heading(found: "EvaluatedRun", where: str) -> str:
+    epoch = "" if found.run.epoch is None else f", epoch {found.run.epoch}"
+    size = f"{found.dataset.num_classes} classes, {len(found.dataset)} images"
+    return f"{found.run.path}{epoch}; {where}, {size}, %"
 
 
 def _print_classes(found: "EvaluatedRun") -> None:

@@ -129,14 +129,8 @@ class HardNegativeGenerator(NegativeGenerator):
         super().__init__(embedding_dim, num_classes, **settings)
         check_choice("path", path, ("dense", "sparse"))
         check_choice("passes", passes, ("two", "one"))
-        check_weights(
-            alpha=alpha,
-            beta=0.0 if beta is None else beta,
-            gamma=gamma,
-            similarity_weight=similarity_weight,
-            diversity_weight=diversity_weight,
-            node_ce_weight=node_ce_weight,
-        )
+        check_weights(alpha=alpha, beta=beta or 0.0, gamma=gamma, node_ce_weight=node_ce_weight)
+        check_weights(similarity_weight=similarity_weight, diversity_weight=diversity_weight)
         conv_args: dict[str, Any] = {
             "heads": heads,
             "edge_heads": heads if edge_heads is None else edge_heads,

@@ -40,7 +40,7 @@ def comparison(
     Example:
         >>> from gcahng.config import load_config
         >>> gain = {"gain/map@r": 0.1, "gain/map@r/low": 0.05, "gain/map@r/high": 0.14}
-        >>> print(comparison(gain, load_config("photos"), 224))
+        >>> print(comparison(gain, load_config("paper/cub_resnet50"), 224))
         Better than the untrained resnet50 at 224 px: MAP@R +10.00 [+5.00, +14.00], in percent...
     """
     if "gain/map@r" not in figures:

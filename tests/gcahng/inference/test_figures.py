@@ -31,6 +31,8 @@ def test_figures_of_the_best_and_the_last_epoch(run: Path) -> None:
     save_checkpoint(run / "checkpoints" / "best.pt", state | {"epoch": 2})
     best = figures_of(load_run(run))
     assert best is not None
+    gain = 100 * results["gain/map@r"]
+    assert f"its features before training: MAP@R {gain:+.2f} [" in best["verdict"]
     optimistic = "ON THE TEST SPLIT: these figures are optimistic."
     assert best == {
         "dataset": "digits",
@@ -47,6 +49,7 @@ def test_figures_of_the_best_and_the_last_epoch(run: Path) -> None:
         "train_images": 901,
         "test_classes": 5,
         "test_images": 896,
+        "verdict": best["verdict"],
     }
     last = figures_of(load_run(run, last=True))
     assert last is not None

@@ -22,9 +22,10 @@ def record(low: float, high: float, *overrides: str, **results: Any) -> RunRecor
 
 
 def test_a_gain_is_said_with_its_interval() -> None:
-    assert verdict(record(0.01, 0.03, untrained_px=224, epochs=4)) == (
-        "Better than the untrained resnet50 at 224 px: MAP@R +2.00 [+1.00, +3.00], R@1 +2.00 "
-        "[+1.00, +3.00], in percentage points (95 % intervals by a bootstrap over test classes)."
+    assert verdict(record(0.01, 0.03, untrained_px=518, epochs=4)) == (
+        "Better than the untrained vit_small_patch14_dinov2.lvd142m at 518 px: MAP@R +2.00 "
+        "[+1.00, +3.00], R@1 +2.00 [+1.00, +3.00], in percentage points (95 % intervals by a "
+        "bootstrap over test classes)."
     )
 
 
