@@ -67,6 +67,9 @@ class ClosedForm:
             ValueError: If it cannot be computed; the message starts with the setting.
         """
         if self._fitted is None:
+            # By all processes, and an image that cannot be read is no fault of the setting.
+            for part in filter(None, (self.splits.train, self.splits.validation)):
+                self._features(part)
             with blame_setting("embedder.head"):
                 statistics = self._statistics(self.splits.train)
                 chosen = self._choose(statistics) if rank(self.group) == 0 else None

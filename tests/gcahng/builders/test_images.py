@@ -164,7 +164,7 @@ def test_the_transform_of_the_library() -> None:
     assert transform(picture).shape == (3, 160, 160)
     for settings, sentence in (
         ([*tiny, "data.transform.test={size: 64}"], "'library' takes no arguments"),
-        (["data.transform.name=library"], "'resnet50' is none"),
+        (["data.transform.name=library", "embedder.backbone.name=resnet50"], "'resnet50' is none"),
     ):
         with pytest.raises(ValueError, match=rf"^data\.transform\.name: .*{sentence}"):
             build_test_transform(load_config("photos", settings))

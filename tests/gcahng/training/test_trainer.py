@@ -100,8 +100,8 @@ def test_run_leaves_the_promised_files(whole_run: RunFolder) -> None:
     assert {"loss/metric", "loss/generator", "loss/gradient", "test/recall@1"} <= rows[0].keys()
     results = json.loads(whole_run.results.read_text())
     assert results["selected_on"] == "test"
-    figures = {int(row["epoch"]): float(row["test/recall@1"]) for row in rows}
-    assert results["best/recall@1"] == figures[results["best_epoch"]]
+    figures = {int(row["epoch"]): float(row["test/map@r"]) for row in rows}
+    assert results["best/map@r"] == figures[results["best_epoch"]]
     assert results["highest_value"] == max(figures.values())
     hidden = [path.name for path in whole_run.path.rglob(".*") if path.is_file()]
     assert hidden == [LOCK]
