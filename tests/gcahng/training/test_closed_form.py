@@ -258,6 +258,7 @@ def test_the_page_shows_the_start_and_the_model(finished: Trainer) -> None:
     assert "best (0)" in page
     assert "0, head" not in page
     assert "No step was trained" in page
+    assert "Losses" not in page
 
 
 def test_float64_is_kept(tmp_path: Path) -> None:
