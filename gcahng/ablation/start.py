@@ -37,7 +37,7 @@ def starts(
     found: dict[str, Figures] = {}
     for source in ("features", "head"):
         own = _figures(runs[reference], source, metrics, split)
-        if not all(own.values()) or any(_equal(own, other) for other in found.values()):
+        if not any(own.values()) or any(_equal(own, other) for other in found.values()):
             continue
         others = (_figures(records, source, metrics, split) for records in runs.values())
         where = "" if all(_equal(own, other) for other in others) else f", {reference}"

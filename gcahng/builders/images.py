@@ -246,8 +246,8 @@ def as_untrained(config: ExperimentConfig, dataset: ImageDataset) -> ImageDatase
     """View a data set as the library of a pretrained backbone prepares pictures.
 
     Returns:
-        The view; None if the configured test transform does the same, apart from the decoding of
-        large JPEGs, or the backbone has no pretrained weights.
+        The view; None if the backbone has no pretrained weights, or the data has another transform
+        than `imagenet`: `library` does the same, and what a user wrote is taken as it is.
     """
     backbone = config.embedder.backbone
     if (config.data.transform.name or dataset.transform_name) != "imagenet":

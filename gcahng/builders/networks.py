@@ -2,6 +2,7 @@
 
 import inspect
 
+import torch
 from torch import nn
 
 from gcahng.arguments import check_types
@@ -53,6 +54,21 @@ def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedde
         return Embedder(
             backbone, section.dim, section.normalize, section.freeze, section.init, section.head
         )
+
+
+def build_untrained(config: ExperimentConfig) -> nn.Module:
+    """Build the pretrained backbone for pictures of the size that its library gives it.
+
+    The random state stays as it is.
+
+    Raises:
+        OSError: If its weights are missing or cannot be downloaded.
+        ValueError: If they do not fit.
+    """
+    section = config.embedder.backbone
+    args = {name: value for name, value in section.args.items() if name != "img_size"}
+    with torch.random.fork_rng(devices=[]):
+        return build_backbone(section.name, **args)
 
 
 def build_loss(config: ExperimentConfig, num_classes: int) -> nn.Module:

@@ -116,15 +116,16 @@ def _gains(found: "EvaluatedRun") -> dict[str, float]:
     try:
         with counting_bar("embed, untrained", console) as progress:
             untrained = embed_untrained(found, progress=progress)
-    except (ConnectionError, FileNotFoundError) as error:
-        console.print(f"not compared with no training: {error}", soft_wrap=True, highlight=False)
+    except (OSError, ValueError) as error:
+        console.print(f"not compared with no training: {error}", soft_wrap=True, markup=False)
         return {}
     if untrained is None:
         return {}
-    both = (
-        scores_of_queries(e.embeddings, e.dataset, found.run.config) for e in (found, untrained)
-    )
-    return gains(*both) | {"untrained_px": untrained.dataset[0][0].shape[-1]}
+    images, features = untrained
+    config = found.run.config
+    model = scores_of_queries(found.embeddings, found.dataset, config)
+    gained = gains(model, scores_of_queries(features, images, config))
+    return gained | {"untrained_px": images[0][0].shape[-1]}
 
 
 def _notes(found: "EvaluatedRun", gained: dict[str, float], selected: bool) -> list[str]:

@@ -189,7 +189,11 @@ def finish_run(folder: "RunFolder", root: Path | None = None, *, trust: bool = F
     if not folder.results.is_file():
         raise ValueError(f"'{folder.path}' has not finished: {_go_on(config, folder)}")
     if config.embedder.finish is not None:
-        raise ValueError(f"'{folder.path}' has a last layer in closed form already")
+        again = _continuing(config, folder)
+        raise ValueError(
+            f"'{folder.path}' has a last layer in closed form already; if that was interrupted, "
+            f"continue with: {again}"
+        )
     config = load_config(folder.config, ["embedder.finish=whitening"])
     _run(config if root is None else with_data_root(config, root), folder, new=False, report=True)
 

@@ -84,7 +84,7 @@ def _read(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"'{path}' is damaged: it is not JSON ({error})") from error
-    needed = {"dataset", "split", "date", "epoch", "selected", "metrics", "verdict", *COUNTS}
+    needed = {"dataset", "split", "date", "epoch", "selected", "metrics", *COUNTS}
     if not isinstance(found, dict) or needed - found.keys():
         raise ValueError(f"'{path}' does not hold the figures of a gcahng model: delete the file")
-    return found
+    return {**found, "verdict": found.get("verdict")}

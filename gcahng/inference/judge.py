@@ -5,18 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from gcahng.builders.blame import blame_setting
-from gcahng.builders.images import LIBRARY, build_test_transform, open_plain
+from gcahng.builders.images import LIBRARY, as_untrained, build_test_transform, open_plain
+from gcahng.builders.networks import build_untrained
 from gcahng.config import ExperimentConfig, with_data_root
-from gcahng.data import DATASETS, ClassSubset, ImageDataset, check_findable
+from gcahng.data import DATASETS, ImageDataset, check_findable
 from gcahng.evaluation.evaluate import Progress, embed
 from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.preprocessing import preprocessing_of
-from gcahng.inference.sources import open_model
-from gcahng.models.backbones import starts_pretrained
 from gcahng.models.torch_state import usual_torch_state
-from gcahng.registry import names_class
 from gcahng.runs.loading import EvaluatedRun, LoadedRun
+from gcahng.runs.verdict import is_public
 
 
 @usual_torch_state()
@@ -59,7 +60,7 @@ def embed_data(
 @usual_torch_state()
 def embed_untrained(
     found: EvaluatedRun, *, progress: Progress | None = None
-) -> EvaluatedRun | None:
+) -> tuple[ImageDataset, Tensor] | None:
     """Embed the same images by the model's backbone before training, as its library prepares them.
 
     Args:
@@ -67,21 +68,19 @@ def embed_untrained(
         progress: As for `embed`.
 
     Returns:
-        None if the model is such a backbone itself, or its backbone was not pretrained.
+        The images and their features; None if the model is such a backbone itself, or its backbone
+        was not pretrained, or is a class of yours.
 
     Raises:
-        ConnectionError: If its weights cannot be downloaded.
-        FileNotFoundError: If the file of its weights is missing.
+        OSError: If its weights are missing or cannot be downloaded.
+        ValueError: If they do not fit.
     """
-    section = found.run.config.embedder
-    name, args = section.backbone.name, section.backbone.args
-    if section.head == "none" or names_class(name) or not starts_pretrained(name, args):
+    config = found.run.config
+    if config.embedder.head == "none" or not is_public(config.embedder):
         return None
-    run = open_model(name, args.get("weights"))
-    dataset = found.dataset
-    plain = ClassSubset(dataset, range(dataset.num_classes), _own_transform(run, dataset))
-    workers = found.run.config.data.workers
-    return EvaluatedRun(run, plain, embed(run.embedder, plain, workers=workers, progress=progress))
+    images = as_untrained(config, found.dataset) or found.dataset
+    backbone = build_untrained(config).to(found.embeddings.device)
+    return images, embed(backbone, images, workers=config.data.workers, progress=progress)
 
 
 def _with_data(config: ExperimentConfig, name: str) -> ExperimentConfig:

@@ -40,7 +40,8 @@ def write_evaluation(
         "split": dataset.split,
         "classes": dataset.num_classes,
         "images": len(dataset),
-        "figures": {**figures, **gained},
+        "figures": dict(figures),
+        "compared": dict(gained),
     }
     write_text(folder / "figures.json", json.dumps(facts, indent=2) + "\n")
     write_text(folder / "classes.csv", csv_text(tables.classes, [one.key for one in CLASS_COLUMNS]))

@@ -4,11 +4,12 @@ import shlex
 from collections.abc import Mapping
 
 from gcahng.config import ExperimentConfig, parse_config
-from gcahng.config.sections import ComponentConfig
+from gcahng.config.sections import EmbedderConfig
 from gcahng.models.backbones import starts_pretrained
+from gcahng.registry import names_class
 from gcahng.runs.record import RunRecord
 
-INTERVALS = "95 % intervals by a bootstrap over test classes"
+INTERVALS = "95 % intervals by a bootstrap over classes"
 
 
 def verdict(record: RunRecord) -> str | None:
@@ -24,7 +25,7 @@ def verdict(record: RunRecord) -> str | None:
     sentence = comparison(record.results, config, record.results.get("untrained_px"))
     if sentence is None or record.results["gain/map@r/low"] > 0:
         return sentence
-    return " ".join([sentence, *_instead(config.embedder.backbone), *_advice(record.results)])
+    return " ".join([sentence, *_instead(config.embedder), *_advice(record.results)])
 
 
 def comparison(
@@ -47,10 +48,10 @@ def comparison(
         return None
     low, high = figures["gain/map@r/low"], figures["gain/map@r/high"]
     word = "Better than" if low > 0 else "Worse than" if high < 0 else "No difference seen to"
-    backbone, untrained = config.embedder.backbone, "its features before training"
-    if starts_pretrained(backbone.name, backbone.args):
+    untrained = "its features before training"
+    if is_public(config.embedder):
         at = "" if pixels is None else f" at {pixels:.0f} px"
-        untrained = f"the untrained {backbone.name.rpartition('/')[2]}{at}"
+        untrained = f"the untrained {config.embedder.backbone.name.rpartition('/')[2]}{at}"
     names = [name for name in figures if name.startswith("gain/") and name.count("/") == 1]
     gains = ", ".join(f"{_title(name)} {_gain(figures, name)}" for name in names)
     return f"{word} {untrained}: {gains}, in percentage points ({INTERVALS})."
@@ -65,12 +66,19 @@ def _title(name: str) -> str:
     return {"gain/map@r": "MAP@R"}.get(name, name.replace("gain/recall@", "R@"))
 
 
-def _instead(backbone: ComponentConfig) -> list[str]:
-    """The command that searches with the untrained network, if it is a pretrained one."""
-    if not starts_pretrained(backbone.name, backbone.args):
+def is_public(embedder: EmbedderConfig) -> bool:
+    """Whether the network before training is a pretrained one that anybody can open by its name."""
+    backbone = embedder.backbone
+    own = embedder.warm_start is not None or names_class(backbone.name)
+    return not own and starts_pretrained(backbone.name, backbone.args)
+
+
+def _instead(embedder: EmbedderConfig) -> list[str]:
+    """The command that searches with the untrained network, if there is one."""
+    if not is_public(embedder):
         return []
-    words = ["gcahng", "index", backbone.name, "PHOTOS", "--store", "photos.store"]
-    if weights := backbone.args.get("weights"):
+    words = ["gcahng", "index", embedder.backbone.name, "PHOTOS", "--store", "photos.store"]
+    if weights := embedder.backbone.args.get("weights"):
         words += ["--weights", str(weights)]
     return [f"Search with that one: {shlex.join(words)}"]
 

@@ -61,9 +61,9 @@ class Checkpoints:
         path, state = self._last_state()
         config = parse_config(state["config"], str(path))
         changed = changed_experiment(self.experiment.config, config, ignore_limits=True)
-        if self.folder.results.is_file() and "embedder.finish" in changed:
-            changed.remove("embedder.finish")  # put in place of the last layer after the training
-        if changed:
+        # A finished run may have its last layer replaced.
+        late = self.folder.results.is_file() and config.embedder.finish is None
+        if changed and not (late and changed == ["embedder.finish"]):
             raise ValueError(
                 f"'{self.folder.config}' was changed since the run began ({', '.join(changed)}): "
                 "a run continues as it began; put it back, or start a new run"
@@ -81,6 +81,9 @@ class Checkpoints:
                 f"'{path}' cannot be continued, since it does not fit the run's "
                 f"settings ({lacks}): put back the run's own {path.name}, or start a new run"
             ) from error
+        if changed:  # what began was another last layer
+            start = progress.zero_shot.items()
+            progress.zero_shot = {key: value for key, value in start if "head/" not in key}
         return progress
 
     def _last_state(self) -> tuple[Path, dict[str, Any]]:

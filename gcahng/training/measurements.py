@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from gcahng.builders.images import as_untrained
+from gcahng.builders.networks import build_untrained
 from gcahng.data import ImageDataset
 from gcahng.evaluation.evaluate import embed_together, scores_of_queries
 from gcahng.evaluation.retrieval import QueryScores
-from gcahng.models import Embedder, WhiteningHead, build_backbone
+from gcahng.models import Embedder, WhiteningHead
 from gcahng.processes import from_first, rank
 from gcahng.training.closed_form import ClosedForm
 from gcahng.training.experiment import Experiment
@@ -122,11 +123,9 @@ class Measurements:
 
     def _untrained(self, images: ImageDataset) -> Measurement:
         """Measure the features of the test split as the backbone's library prepares pictures."""
-        section = self.experiment.config.embedder.backbone
-        backbone = self.experiment.embedder.backbone
-        if "img_size" in section.args:  # built for pictures of another size than the library's
-            args = {name: value for name, value in section.args.items() if name != "img_size"}
-            backbone = build_backbone(section.name, **args).to(self.experiment.device)
+        config, backbone = self.experiment.config, self.experiment.embedder.backbone
+        if "img_size" in config.embedder.backbone.args:
+            backbone = build_untrained(config).to(self.experiment.device)
         return self._measurement(self._embed_images(backbone, images), "test")
 
     def keep(self, *epochs: int) -> None:

@@ -224,8 +224,6 @@ class Trainer:
         if self.progress.best_epoch != self.progress.epoch:
             self.checkpoints.restore_best()
         best = self.measured.test(self.progress.best_epoch)
-        if self.config.embedder.finish:
-            self._replace_head()
         results = {
             **{f"zero_shot/{name}": value for name, value in self.progress.zero_shot.items()},
             **{f"last/{name}": value for name, value in last.figures.items()},
@@ -247,6 +245,9 @@ class Trainer:
         if rank(self.group) == 0:
             self.folder.write_results(results)
             log_results(self.fabric.loggers, results)
+        if self.config.embedder.finish:
+            self._replace_head()
+        if rank(self.group) == 0:
             write_shared_model(
                 self.folder.path, self.experiment.evaluated, self.experiment.saved_config
             )

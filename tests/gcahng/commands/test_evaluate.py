@@ -13,6 +13,7 @@ from PIL import Image
 from gcahng import cli, load_embedder, retrieval_metrics
 from gcahng.data import build_dataset
 from gcahng.evaluation.evaluate import embed
+from gcahng.inference import judge
 from gcahng.models import build_backbone
 from tests.models.published_weights import synthetic_state
 
@@ -86,7 +87,11 @@ def test_a_backbone_is_judged_by_its_features(call: Call, photos: Path, tmp_path
 
 
 def test_a_model_is_compared_with_its_backbone(
-    call: Call, photos: Path, tmp_path: Path, make_once: Callable[..., Path]
+    call: Call,
+    photos: Path,
+    tmp_path: Path,
+    make_once: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from gcahng.commands.train import start_run
     from gcahng.config import load_config
@@ -102,13 +107,21 @@ def test_a_model_is_compared_with_its_backbone(
     assert status == 0, said
     assert f"{100 * results['best/map@r']:.2f}" in said
     assert "the untrained tf_efficientnet_lite0 at 224 px: MAP@R " in said
-    found = json.loads((tmp_path / "judged" / "figures.json").read_text())["figures"]
+    found = json.loads((tmp_path / "judged" / "figures.json").read_text())["compared"]
     gained = {name: value for name, value in results.items() if name.startswith("gain/")}
     assert gained == pytest.approx({name: found[name] for name in gained}, abs=1e-3)
     untrained = results["best/map@r"] - results["zero_shot/untrained/map@r"]
     assert gained["gain/map@r"] == pytest.approx(untrained)
     status, said = call(run, *options, "--no-compare")
     assert "untrained" not in said
+
+    def gone(config: object) -> None:
+        raise ValueError("the package is not installed")
+
+    monkeypatch.setattr(judge, "build_untrained", gone)
+    status, said = call(run, *options)
+    assert status == 0
+    assert "not compared with no training: the package is not installed" in said
 
 
 def test_a_run_is_judged_on_other_data(call: Call, digits_run: Path) -> None:

@@ -25,7 +25,7 @@ def test_a_gain_is_said_with_its_interval() -> None:
     assert verdict(record(0.01, 0.03, untrained_px=518, epochs=4)) == (
         "Better than the untrained vit_small_patch14_dinov2.lvd142m at 518 px: MAP@R +2.00 "
         "[+1.00, +3.00], R@1 +2.00 [+1.00, +3.00], in percentage points (95 % intervals by a "
-        "bootstrap over test classes)."
+        "bootstrap over classes)."
     )
 
 
@@ -59,8 +59,16 @@ def test_the_curve_gives_the_advice(highest: int, advice: str) -> None:
     assert said.endswith(f"To train better, try {advice}")
 
 
-def test_a_network_without_pretrained_weights_is_compared_with_its_own_start() -> None:
-    said = verdict(record(-0.01, 0.02, "embedder.backbone.args.pretrained=false"))
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "embedder.backbone.args.pretrained=false",
+        "embedder.warm_start={steps: 5}",
+        "embedder.backbone={name: 'mine:Net', args: {weights: mine.pt}}",
+    ],
+)
+def test_a_network_that_others_cannot_open_is_compared_with_its_own_start(setting: str) -> None:
+    said = verdict(record(-0.01, 0.02, setting))
     assert said is not None
     assert said.startswith("No difference seen to its features before training: ")
     assert "gcahng index" not in said

@@ -234,6 +234,7 @@ def test_a_run_is_finished_later_as_it_would_have_been(tuned: Trainer, tmp_path:
     # The epoch that was kept before stays, but the last one is the same.
     same = [name for name in expected if name.startswith("last/")]
     assert {name: found[name] for name in same} == {name: expected[name] for name in same}
+    assert "zero_shot/head/map@r" not in found, "of another last layer"
     assert isinstance(load_run(folder.path).embedder.fc, WhiteningHead)
     assert load_embedder(folder.model).dim == 80
     # The last checkpoint keeps the trained layer, which has no figures any more.

@@ -81,6 +81,9 @@ def test_checkpoints_keep_them(trained: Any) -> None:
     resumed = _trainer(trainer.folder.path, *SETTINGS)
     resumed.resume()
     assert resumed.progress.zero_shot == trainer.progress.zero_shot
+    untrained = resumed.progress.untrained
+    assert untrained is not None
+    assert torch.equal(untrained.scores, trainer.progress.untrained.scores)
 
 
 def test_off_by_a_setting(tmp_path: Path) -> None:
