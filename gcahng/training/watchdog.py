@@ -51,8 +51,7 @@ class Watchdog:
     ) -> None:
         if not self.others:
             return
-        own = isinstance(error, NotImplementedError) or (error and refusal(error))
-        if isinstance(error, RuntimeError) and not own:
+        if isinstance(error, RuntimeError) and not _is_own(error):
             # An exchange broke off, most likely because another process ended: the thread that
             # watches finds out which one, and ends this process.
             time.sleep(PATIENCE + 5 * PERIOD)
@@ -140,3 +139,8 @@ class Watchdog:
                 flush=True,
             )
         os._exit(1)
+
+
+def _is_own(error: RuntimeError) -> bool:
+    """Whether an error began in this process: not an exchange that another one broke off."""
+    return isinstance(error, NotImplementedError) or refusal(error) is not None
