@@ -69,18 +69,20 @@ class Golden:
         generator = HardNegativeGenerator(
             meta["embedding_dim"],
             meta["num_classes"],
-            layers=meta["layers"],
-            heads=meta["heads"],
-            edge_heads=1,
-            edge_dropout="off",
-            path=path,
+            graph={
+                "layers": meta["layers"],
+                "heads": meta["heads"],
+                "edge_dropout": "off",
+                "path": path,
+            },
             alpha=meta["alpha"],
             beta=meta["beta"],
-            gamma=meta["softmax_factor"],
-            similarity_weight=meta["dot_weight"],
-            diversity_weight=meta["div_weight"],
-            misplaced_similarity_mask=True,
-            keep_own_class=True,
+            weights={
+                "gamma": meta["softmax_factor"],
+                "similarity": meta["dot_weight"],
+                "diversity": meta["div_weight"],
+            },
+            quirks=("similarity_mask", "same_class_negatives", "edge_heads"),
         ).double()
         state = self.published("init.")
         generator.graph.load_state_dict(state.graph)

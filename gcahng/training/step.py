@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,7 +9,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gcahng.generators import HardNegatives, NegativeGenerator
-from gcahng.generators.graph_pass import GraphPass
 from gcahng.graph import BatchLayout, batch_layout
 from gcahng.processes import Group, sum_gradients, sum_over_processes, world_size
 from gcahng.training.cuda_graph import Autocast, Pass, ReplayedPass
@@ -33,12 +31,6 @@ class TrainingStep:
 
     each differentiated and stepped in this order; the generator step runs the graph again on the
     detached embeddings with the parameters as stepped.
-
-    A generator with `passes="one"` runs the graph once. All gradients are then those at the
-    parameters before the step, except that J_gen rates the metric step's own negatives with the
-    classifier as stepped. The embedder is stepped with the gradient of J_metric, J_gce's through
-    the graph included; the graph once, last, with the sum of the gradients of J_gce and J_gen,
-    clipped as one. Its BatchNorm statistics move once.
 
     The processes of a `group` take one step together: each embeds its part of the images, features
     are gathered, and the step is that of the whole batch (`gcahng.processes`).
@@ -105,15 +97,13 @@ class TrainingStep:
             labels: [B] of the whole batch, class-balanced if N-pair or a generator needs it. Keep
                 them on the CPU: finding the layout of labels on a GPU would make the host wait.
             draws: Folding scalars [P, P-1] of the metric and of the generator pass; drawn if None.
-                With one pass only the first count.
             observe: Called with the negatives of the metric step, if there is a generator.
 
         Returns:
             `metric` (J_m), `total` (J_metric) and `gradient`, the norm of the embedder's gradient
             before clipping; with a generator also `synthetic`, `node_ce`, `graph_gradient`, and if
             the generator is trained `classifier`, `generator_ce`, `similarity`, `diversity`,
-            `generator` (J_gen) and `generator_gradient`. With one pass `graph_gradient` is the norm
-            of the sum, and there is no `generator_gradient`.
+            `generator` (J_gen) and `generator_gradient`.
         """
         needs_layout = self.generator is not None or self._loss_takes_layout
         # Found where the labels are, then copied to the device once.
@@ -127,12 +117,10 @@ class TrainingStep:
         if embeddings.dtype in (torch.bfloat16, torch.float16):
             embeddings = embeddings.float()
         self.number += 1
-        losses, graph_pass = self._metric_step(embeddings, labels, layout, draws, observe, finish)
+        losses = self._metric_step(embeddings, labels, layout, draws, observe, finish)
         if self.generator is not None:
             if self.generator.has_generator_losses:
-                losses |= self._generator_step(
-                    embeddings.detach(), labels, layout, draws, graph_pass
-                )
+                losses |= self._generator_step(embeddings.detach(), labels, layout, draws)
             # A generator without losses counts as loss 0: its negatives get their full weight.
             generated = losses.get("generator", losses["metric"].new_zeros(()))
             self.generator.hardness.record(losses["metric"], generated)
@@ -146,27 +134,22 @@ class TrainingStep:
         draws: tuple[Tensor, Tensor] | None,
         observe: Observe | None,
         finish: Finish,
-    ) -> tuple[dict[str, Tensor], GraphPass | None]:
-        """Differentiate J_metric; step the embedder, then the graph with the gradient of J_gce.
-
-        If the graph runs once, it is not stepped yet, and its pass is returned as well.
-        """
+    ) -> dict[str, Tensor]:
+        """Differentiate J_metric; step the embedder, then the graph with the gradient of J_gce."""
         known = {"layout": layout} if self._loss_takes_layout else {}
         metric = self.metric_loss(embeddings, labels, **known)
         if metric.dim():
             raise ValueError(f"Expected the metric loss as a scalar (got {list(metric.shape)})")
         metric = metric / world_size(self.group)
         losses = {"metric": metric}
-        total, graph_pass = metric, None
+        total = metric
         if self.passes is not None:
             with self.autocast():
                 negatives = self.passes[0](
                     embeddings, labels, layout=layout, draws=draws[0] if draws else None
                 )
-            graph_pass = negatives.graph_pass
             if observe is not None:
-                # What an observer keeps must not keep the activations of the graph.
-                observe(replace(negatives, graph_pass=None))
+                observe(negatives)
             share = self._share(negatives)
             losses |= {name: share * loss for name, loss in negatives.losses.items()}
             total = metric + share * negatives.total
@@ -177,9 +160,9 @@ class TrainingStep:
         finish()
         losses = self._sum_shares(losses)
         losses["gradient"] = self._step(self.optimizers.embedder)
-        if self.optimizers.graph is not None and graph_pass is None:
+        if self.optimizers.graph is not None:
             losses["graph_gradient"] = self._step(self.optimizers.graph)
-        return losses, graph_pass
+        return losses
 
     def _generator_step(
         self,
@@ -187,9 +170,8 @@ class TrainingStep:
         labels: Tensor,
         layout: BatchLayout | None,
         draws: tuple[Tensor, Tensor] | None,
-        graph_pass: GraphPass | None,
     ) -> dict[str, Tensor]:
-        """Step the classifier, then the graph with J_gen, and with J_gce if it ran once."""
+        """Step the classifier, then the graph with J_gen."""
         generator, optimizers = self.generator, self.optimizers
         assert generator is not None
         assert self.passes is not None
@@ -201,13 +183,11 @@ class TrainingStep:
         sum_gradients(_parameters(optimizers.classifier), self.group)
         optimizers.classifier.step()
 
-        known: dict[str, Any] = {"draws": draws[1] if draws else None}
-        if graph_pass is None:
-            _zero(optimizers.graph)
-        else:
-            known = {"graph_pass": graph_pass}
+        _zero(optimizers.graph)
         with self.autocast():
-            generated = self.passes[1](embeddings, labels, layout=layout, **known)
+            generated = self.passes[1](
+                embeddings, labels, layout=layout, draws=draws[1] if draws else None
+            )
         share = self._share(generated)
         losses = {
             "classifier": classifier,
@@ -215,15 +195,9 @@ class TrainingStep:
             "generator": share * generated.total,
         }
         del generated
-        if graph_pass is None:
-            self.backward(losses["generator"])
-        else:
-            # The embedder has its gradient already.
-            trained = [p for p in _parameters(optimizers.graph) if p.requires_grad]
-            self.backward(losses["generator"], inputs=trained)
+        self.backward(losses["generator"])
         losses = self._sum_shares(losses)
-        name = "generator_gradient" if graph_pass is None else "graph_gradient"
-        losses[name] = self._step(optimizers.graph)
+        losses["generator_gradient"] = self._step(optimizers.graph)
         return losses
 
     def _step(self, optimizer: Optimizer) -> Tensor:

@@ -65,7 +65,7 @@ def test_graph_and_classifier_when_asked(
     backbone: str, files: dict[str, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     dim = 384 if backbone == "DINO" else 512
-    generator = HardNegativeGenerator(dim, 100, layers=2, heads=4)
+    generator = HardNegativeGenerator(dim, 100)
     load_published_checkpoint(files[backbone], backbone, generator=generator)
     state = read_weights(files[backbone])
     layer = generator.graph.layers[1]
