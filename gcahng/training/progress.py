@@ -53,8 +53,8 @@ class TrainingProgress:
         """Its value; None before there is one."""
         return None if self.best is None else self.best["value"]
 
-    def ended_by(self, limits: TrainConfig, figure: str) -> str | None:
-        """Which of the limits ends the training after the present epoch; None if it goes on.
+    def reached_limit(self, limits: TrainConfig, figure: str) -> str | None:
+        """Which of the limits ends the training after the present epoch; None if it continues.
 
         Args:
             limits: The settings of `train`.
@@ -63,29 +63,37 @@ class TrainingProgress:
         if self.step:  # an epoch was interrupted
             return None
         highest = 0 if self.highest is None else self.highest["epoch"]
-        in_vain = sum(figure in row and row["epoch"] > highest for row in self.history)
-        reached = {"epochs": self.epoch, "max_seconds": self.clock.seconds, "patience": in_vain}
-        for name, value in reached.items():
+        epochs_without_improvement = sum(
+            figure in row and row["epoch"] > highest for row in self.history
+        )
+        values = {
+            "epochs": self.epoch,
+            "max_seconds": self.clock.seconds,
+            "patience": epochs_without_improvement,
+        }
+        for name, value in values.items():
             limit = getattr(limits, name)
             if limit is not None and value >= limit:
                 return name
         return None
 
     def noise(self, scores: QueryScores | None, metric: str) -> float:
-        """Return by how much the value of the present epoch may differ from that kept by chance.
+        """One standard error, over classes, of the difference of the present epoch to the kept one.
 
-        It is one standard error, over classes, of the difference; 0 where it is not known.
+        0 where the scores of either are not known.
         """
         if scores is None or self.best_scores is None:
             return 0.0
         return standard_error(scores, self.best_scores, metric)
 
-    def improves(self, value: float, noise: float = 0.0, scores: QueryScores | None = None) -> bool:
-        """Whether the present epoch is better than the one kept; if so, keep it.
+    def keep_if_better(
+        self, value: float, noise: float = 0.0, scores: QueryScores | None = None
+    ) -> bool:
+        """Keep the present epoch if it is better than the one kept; return whether it is.
 
         Args:
             value: Its figure.
-            noise: By how much it has to be better; equal or hardly better epochs are not kept.
+            noise: By how much it has to be better.
             scores: Of the single queries.
         """
         if self.highest is None or value > self.highest["value"]:
@@ -114,11 +122,7 @@ class TrainingProgress:
 
     @classmethod
     def restore(cls, state: dict[str, Any], device: torch.device) -> "TrainingProgress":
-        """Read the entries of a checkpoint.
-
-        Raises:
-            KeyError: If one is missing.
-        """
+        """Read the entries of a checkpoint."""
         clock = WorkClock(device, state["seconds"], state.get("work_seconds"))
         kept, untrained = state["best_scores"], state["untrained"]
         names = ("epoch", "peak_memory_mib", "history", "hardness", "best", "highest")

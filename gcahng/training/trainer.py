@@ -15,17 +15,15 @@ from gcahng.processes import copy_from_first, from_first, rank, wait_for_first
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import EvaluatedRun, LoadedRun
 from gcahng.runs.shared import write_shared_model
-from gcahng.training.checkpoints import Checkpoints
+from gcahng.training.checkpoints import Checkpoints, Interruption, TrainingStopped
 from gcahng.training.clock import WorkClock
+from gcahng.training.closed_form import fit_head, whiten
 from gcahng.training.display import Display
 from gcahng.training.experiment import Experiment, build_experiment, build_step
 from gcahng.training.fabric import build_fabric, group_of
-from gcahng.training.frozen_backbone import embed_once, fit_head, whiten
-from gcahng.training.hardness_log import hardness_row
-from gcahng.training.interruption import Interruption, TrainingStopped
+from gcahng.training.features import embed_once
 from gcahng.training.loggers import close_loggers, log_results, start_loggers
-from gcahng.training.loss_log import LossLog
-from gcahng.training.measurements import Measurement, Measurements
+from gcahng.training.measurements import LossLog, Measurement, Measurements, summarize_hardness
 from gcahng.training.optimizers import learning_rates
 from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
 from gcahng.training.progress import TrainingProgress
@@ -111,7 +109,7 @@ class Trainer:
             with Interruption(self.config.train.save_minutes, self.group) as interruption:
                 while not self.is_over:
                     self.end_epoch(self.train_epoch(interruption))
-                    if interruption.ask()[1]:
+                    if interruption.poll().stop:
                         where = f"after epoch {self.progress.epoch}, and saved"
                         raise TrainingStopped(interruption.status, where)
             results = self.finish()
@@ -168,7 +166,7 @@ class Trainer:
         for number, (images, labels) in enumerate(loader, start=loader.first + 1):
             observe = self._keep_hardness if number == len(loader) else None
             log.add(self.step(experiment.to_device(images), labels, observe=observe))
-            experiment.follow()
+            experiment.update_average()
             if time.perf_counter() - shown > REFRESH:
                 shown = time.perf_counter()
                 self.display.step(self.progress.epoch, number, len(loader), log.means())
@@ -213,7 +211,7 @@ class Trainer:
         metric, noise = self.config.eval.select, 0.0
         if self.config.quirks.select == "corrected":
             noise = from_first(self.progress.noise(measured.scores, metric), self.group)
-        return self.progress.improves(measured.figures[metric], noise, measured.scores)
+        return self.progress.keep_if_better(measured.figures[metric], noise, measured.scores)
 
     def finish(self) -> dict[str, Any]:
         """Measure the last and the best epoch on the test split, write results and model.
@@ -238,7 +236,7 @@ class Trainer:
             "ranked_by": ranked_by(self.config.eval.engine, self.fabric.device),
             "own_validation": self.experiment.splits.has_own_validation,
             "epochs": self.progress.epoch,
-            "ended_by": self.progress.ended_by(self.config.train, self.selected_figure),
+            "ended_by": self.progress.reached_limit(self.config.train, self.selected_figure),
             **self.progress.clock.state(),
             "peak_memory_mib": self.progress.peak_memory_mib,
         }
@@ -297,7 +295,7 @@ class Trainer:
     @property
     def is_over(self) -> bool:
         """Whether all epochs are trained, the time is up, or nothing improves any more."""
-        return self.progress.ended_by(self.config.train, self.selected_figure) is not None
+        return self.progress.reached_limit(self.config.train, self.selected_figure) is not None
 
     @property
     def selected_on(self) -> str:
@@ -326,15 +324,15 @@ class Trainer:
 
     def _save_or_stop(self, interruption: Interruption, step: int, log: LossLog) -> None:
         """Save within the epoch if it is time to, and stop if a signal asks for it."""
-        save, stop = interruption.ask()
-        if save:
+        asked = interruption.poll()
+        if asked.save:
             self.progress.clock.stop()
             self.progress.step, self.progress.losses = step, log.state()
             if rank(self.group) == 0:
                 self.checkpoints.save_partial(self.progress)
             wait_for_first(self.group)
             self.progress.clock.start()
-        if stop:
+        if asked.stop:
             where = f"after step {step} of epoch {self.progress.epoch}, and saved"
             raise TrainingStopped(interruption.status, where)
 
@@ -343,4 +341,5 @@ class Trainer:
         negatives = made.all_negatives()
         # If the batch is not finite, the loss log raises an error that says so.
         if negatives is not None and negatives.isfinite().all():
-            self.progress.hardness.append(hardness_row(self.progress.epoch, made, negatives))
+            row = {"epoch": self.progress.epoch, **summarize_hardness(made, negatives)}
+            self.progress.hardness.append(row)

