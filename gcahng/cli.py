@@ -27,9 +27,8 @@ from gcahng.commands.share import share
 from gcahng.commands.train import train
 from gcahng.commands.tune import tune
 from gcahng.commands.visualize import visualize
+from gcahng.jobs.process import Stopped, heed_signals, write_failure
 from gcahng.reasons import refusal
-from gcahng.runs.failure import write_failure
-from gcahng.runs.stopping import Stopped, heed_signals
 
 # Errors that a user can correct are one sentence; all others show their traceback.
 USER_ERRORS = (ValueError, OSError, ImportError, ArithmeticError)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import distributed as dist
 
-from gcahng.runs.children import child_environment
+from gcahng.jobs.process import child_environment
 
 Job = dict[str, Any]
 Measure = Callable[[Job], dict[str, Any]]

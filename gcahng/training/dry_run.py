@@ -14,9 +14,8 @@ from gcahng.config import ExperimentConfig
 from gcahng.data import ImageDataset
 from gcahng.training.clock import timed
 from gcahng.training.experiment import Experiment, build_experiment, build_step
-from gcahng.training.fabric import make_fabric, use_device
+from gcahng.training.fabric import make_fabric, number_of_devices, use_device
 from gcahng.training.frozen_backbone import HeadOfEmbedder
-from gcahng.training.launch import number_of_devices
 from gcahng.training.loss_log import LossLog
 from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
 from gcahng.training.rehearsal import rehearse
