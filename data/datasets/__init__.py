@@ -4,7 +4,6 @@ from gcahng.data.datasets.base import ClassSubset, ImageDataset, RawImage, Trans
 from gcahng.data.datasets.cars import Cars
 from gcahng.data.datasets.csv_file import CSVFile
 from gcahng.data.datasets.cub import CUB
-from gcahng.data.datasets.emoji import Emoji
 from gcahng.data.datasets.files import FileDataset
 from gcahng.data.datasets.folder import Folder
 from gcahng.data.datasets.huggingface import HuggingFace
@@ -21,7 +20,6 @@ __all__ = [
     "CSVFile",
     "Cars",
     "ClassSubset",
-    "Emoji",
     "FileDataset",
     "Folder",
     "HuggingFace",

@@ -1,15 +1,11 @@
-"""`gcahng data verify` and `fetch` as a user meets them."""
+"""`gcahng data verify` as a user meets them."""
 
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gcahng.data import CUB, Emoji, Size
-from gcahng.data.emoji.build import build_emoji
-from tests.data.emoji.drawn import four_packages
+from gcahng.data import CUB, Size
 from tests.data.trees import cub_tree, folder_tree, inshop_tree
 from tests.gcahng.test_cli import _run
 
@@ -95,7 +91,6 @@ MISTAKES = [
     (["data", "verify", "cub", "--root", "nowhere"], "There is no CUB in 'nowhere'"),
     (["data", "verify", "cars", "--download"], "Cars must be downloaded by hand"),
     (["data", "verify", "inshop", "--download"], "InShop must be downloaded by hand"),
-    (["data", "fetch", "cars"], "Cars must be downloaded by hand"),
     (["data", "verify", "glyphs", "--download"], "Glyphs has nothing to download"),
     (["data", "verify", "folder", "share=1"], "data set 'folder' takes no 'share'"),
     (["data", "verify", "folder", "share"], "expected key.path=value"),
@@ -170,20 +165,3 @@ def test_hostile_arguments_are_one_sentence(
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith(f"error: {sentence}")
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
-
-
-def test_fetch_makes_a_data_set(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    packages = four_packages(tmp_path)
-    source = replace(Emoji.source, build=partial(build_emoji, packages=packages))
-    monkeypatch.setattr(Emoji, "source", source)
-    assert _run(monkeypatch, "data", "fetch", "emoji", "--root", tmp_path) == 0
-    assert capsys.readouterr().out == (
-        f"emoji is in {tmp_path / 'emoji'}\n"
-        f"check it with: gcahng data verify emoji --root {tmp_path}\n"
-    )
-    assert (
-        _run(monkeypatch, "data", "show", "emoji", "--root", tmp_path, "--out", tmp_path / "a.png")
-        == 0
-    )
