@@ -14,11 +14,7 @@ import pytest
 from gcahng.data import Folder
 
 SCRIPT = runpy.run_path(str(Path(__file__).resolve().parents[2] / "examples/emoji.py"))
-INFO = {
-    "name": "Round Things",
-    "author": {"name": "A. Painter", "url": "https://example.org"},
-    "license": {"title": "CC BY 4.0"},
-}
+INFO = {"name": "Discs", "author": {"name": "A. Painter"}, "license": {"title": "CC BY 4.0"}}
 # Two of each split, and what is left out: a flag, a skin tone, a gender and a family.
 CODES = {"1f436": "dog", "1f431": "cat", "1f419": "octopus", "1f989": "owl"} | {
     **{"1f3c1": "flag", "1f44b-1f3fb": "hand", "1f9d9-2640-fe0f": "mage", "1f46a": "family"}
@@ -71,7 +67,7 @@ def test_the_pictures_are_class_folders(tmp_path: Path, packages: Path) -> None:
         assert (image.getpixel((48, 48)), image.getpixel((0, 0))) == (
             *(COLOURS[Path(path).stem], (255, 255, 255)),
         )
-    assert "`red.png`: Round Things by A. Painter" in (out / "ATTRIBUTION.md").read_text()
+    assert "`red.png`: Discs by A. Painter" in (out / "ATTRIBUTION.md").read_text()
     with pytest.raises(FileExistsError, match="exists already"):
         SCRIPT["main"](out, packages)
 
