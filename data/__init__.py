@@ -1,7 +1,6 @@
 """Images and labels: data sets, samplers and transforms."""
 
 from gcahng.data.catalogue import DATASETS, build_dataset
-from gcahng.data.class_remarks import check_findable
 from gcahng.data.contact_sheet import contact_sheet
 from gcahng.data.datasets import (
     CUB,
@@ -21,6 +20,7 @@ from gcahng.data.datasets import (
     Size,
     Source,
     Transform,
+    check_findable,
     read_image,
     split_classes,
 )

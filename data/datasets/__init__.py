@@ -1,6 +1,13 @@
 """The base class of data sets, and one module per data set stored on disk."""
 
-from gcahng.data.datasets.base import ClassSubset, ImageDataset, RawImage, Transform, split_classes
+from gcahng.data.datasets.base import (
+    ClassSubset,
+    ImageDataset,
+    RawImage,
+    Transform,
+    check_findable,
+    split_classes,
+)
 from gcahng.data.datasets.cars import Cars
 from gcahng.data.datasets.csv_file import CSVFile
 from gcahng.data.datasets.cub import CUB
@@ -31,6 +38,7 @@ __all__ = [
     "Size",
     "Source",
     "Transform",
+    "check_findable",
     "read_image",
     "split_classes",
 ]
