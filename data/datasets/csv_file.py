@@ -27,9 +27,10 @@ class CSVFile(FileDataset):
     r"""Images listed in a CSV file with the columns path, label and split.
 
     Cells are separated by commas, semicolons or tabs, as in the header. Paths are absolute or
-    relative to the CSV file; the split is 'train' or 'test'. Two optional columns, is_query and is_gallery, make each test image a query or a gallery image; if only one
-    is given, the other is its opposite. Without them, or if all test images are both, every test
-    image is a query against all others.
+    relative to the CSV file; the split is 'train' or 'test'. Two optional columns, is_query and
+    is_gallery, make each test image a query or a gallery image; if only one is given, the other is
+    its opposite. Without them, or if all test images are both, every test image is a query against
+    all others.
 
     Four more columns, x_1, y_1, x_2 and y_2, may give the box of each image in pixels of the
     upright file: left, top, right and bottom, the last two exclusive. They are used with
