@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import nnls
 
-from gcahng.graph.dense.own_anchors import rows_sent_in_step
+from gcahng.graph.dense.pairs import rows_sent_in_step
 from gcahng.reports.tables import Column
 
 LIMITS = {"24 GiB": 24 * 2**30, "80 GB": 80 * 10**9}

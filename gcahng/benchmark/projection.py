@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gcahng.benchmark.workloads import Shape, matmul_flops, node_flops
-from gcahng.graph.dense.own_anchors import rows_sent_in_step
+from gcahng.graph.dense.pairs import rows_sent_in_step
 from gcahng.reports.tables import Column
 
 # Kinds of exchanges that are all-reduces: their volume does not depend on who has which pairs.

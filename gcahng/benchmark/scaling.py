@@ -17,7 +17,7 @@ from gcahng.benchmark.scaling_plot import save_scaling
 from gcahng.benchmark.workers import check_processes, parse_counts, run_workers
 from gcahng.benchmark.workloads import Shape
 from gcahng.files import atomic_write
-from gcahng.graph.dense.memory import LARGE_HIDDEN
+from gcahng.graph.dense.pair_functions import LARGE_HIDDEN
 from gcahng.reports.tables import Column, markdown_table, results_table
 
 TITLE = "Hard negatives of large batches"

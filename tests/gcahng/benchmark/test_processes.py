@@ -13,7 +13,7 @@ from gcahng.benchmark.processes import run_processes
 from gcahng.benchmark.workers import check_processes, parse_counts, run_workers
 from gcahng.benchmark.workloads import SHAPES, Shape
 from gcahng.graph.dense import own_anchors
-from gcahng.graph.dense.own_anchors import rows_sent_in_step
+from gcahng.graph.dense.pairs import rows_sent_in_step
 from gcahng.processes import bounds
 
 REPOSITORY = Path(__file__).parents[3]

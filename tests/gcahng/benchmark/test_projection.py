@@ -2,7 +2,7 @@ import pytest
 
 from gcahng.benchmark.projection import CLUSTERS, assumptions, project, volumes
 from gcahng.benchmark.workloads import SHAPES, matmul_flops, node_flops
-from gcahng.graph.dense.own_anchors import rows_sent_in_step
+from gcahng.graph.dense.pairs import rows_sent_in_step
 
 
 def test_volumes_follow_from_those_of_two_processes() -> None:
