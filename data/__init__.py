@@ -21,10 +21,10 @@ from gcahng.data.datasets import (
     Source,
     Transform,
     check_findable,
+    download,
     read_image,
     split_classes,
 )
-from gcahng.data.download import download
 from gcahng.data.embedded import Digits, Glyphs
 from gcahng.data.loader import AugmentedView, FeatureLoader, ImageLoader, TrainLoader
 from gcahng.data.samplers import ClassBalancedBatchSampler, PublishedBatchSampler

@@ -9,14 +9,13 @@ from gcahng.data.datasets.base import (
     split_classes,
 )
 from gcahng.data.datasets.cars import Cars
+from gcahng.data.datasets.class_folders import Folder
 from gcahng.data.datasets.csv_file import CSVFile
 from gcahng.data.datasets.cub import CUB
-from gcahng.data.datasets.files import FileDataset
-from gcahng.data.datasets.folder import Folder
+from gcahng.data.datasets.files import FileDataset, Listing
 from gcahng.data.datasets.huggingface import HuggingFace
 from gcahng.data.datasets.inshop import InShop
-from gcahng.data.datasets.listing import Listing
-from gcahng.data.datasets.published_dataset import Archive, PublishedDataset, Size, Source
+from gcahng.data.datasets.published_dataset import Archive, PublishedDataset, Size, Source, download
 from gcahng.data.datasets.sop import SOP
 from gcahng.pictures import read_image
 
@@ -39,6 +38,7 @@ __all__ = [
     "Source",
     "Transform",
     "check_findable",
+    "download",
     "read_image",
     "split_classes",
 ]
