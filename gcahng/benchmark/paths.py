@@ -58,8 +58,6 @@ NOTES = (
     "plain float32 products measured in turn with the variants, divided by the time taken; each "
     "pair counts once.",
     f"× faster and % of floor are medians of the ratios of each round, {RATIOS}.",
-    "one pass: `generator.passes: one`, a variant of the method that is not the published one; its "
-    "floor counts the products of that variant.",
     "With independent dropout, the dense path computes an edge and its mirror once while their "
     "masks agree, and each of them afterwards.",
     "Peak MiB: largest memory of tensors beyond parameters, their gradients and the batch, from a "
@@ -141,7 +139,7 @@ def _measure(
         if v not in STEPS:
             row["mib"] = peak_mib(work[v.title], device)
         if v not in STEPS and not v.bfloat16:
-            needed = matmul_flops(shape, v.passes) / flops
+            needed = matmul_flops(shape) / flops
             row["floor"] = needed * median_ratio(times["products"], found, clock)
         rows[v] = row
         reference = rows.get(_reference(v))
@@ -163,7 +161,7 @@ def largest_difference(shape: Shape = SMALL) -> float:
 
     In two passes and without bfloat16 all variants are exact; they draw the same dropout masks.
     """
-    exact = [v for v in VARIANTS if not v.bfloat16 and v.passes == "two"]
+    exact = [v for v in VARIANTS if not v.bfloat16]
     found = {v: exact_losses(shape, v) for v in exact}
     return max(
         abs(ours - reference) / abs(reference)

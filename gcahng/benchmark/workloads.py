@@ -82,7 +82,6 @@ class Variant:
         path: `dense` or `sparse` (message passing).
         memory: Memory mode of the dense path.
         bfloat16: Compute in bfloat16 autocast, which is inexact.
-        passes: Graph passes of a step: `two` or `one`.
     """
 
     title: str
@@ -90,7 +89,6 @@ class Variant:
     path: str = "dense"
     memory: str = "auto"
     bfloat16: bool = False
-    passes: str = "two"
 
 
 VARIANTS = (
@@ -103,7 +101,6 @@ VARIANTS = (
     Variant(
         "dense, balanced, bfloat16 autocast (inexact)", "off", memory="balanced", bfloat16=True
     ),
-    Variant("dense, balanced, one pass", "off", memory="balanced", passes="one"),
 )
 STEPS = (
     Variant("whole step, message passing", "off", "sparse"),
@@ -111,50 +108,43 @@ STEPS = (
 )
 
 
-def matmul_flops(shape: Shape, passes: str = "two") -> float:
-    r"""Least number of floating-point operations for the linear maps of both passes, or of one.
+def matmul_flops(shape: Shape) -> float:
+    r"""Least number of floating-point operations for the linear maps of both passes.
 
     Counted in D² multiply-adds, a layer needs 9 per pair i ≤ j (1 from edges to nodes, 8 in the
     feed-forward) and 16 per node. Backward takes twice as many, except where no gradient is needed:
     the last edge update and the head in the metric pass, the first edges in the generator pass.
     The classifier of the negatives is fixed: it takes 2 D·C for each. Attention between nodes and
-    interpolation add about 1 % and are not counted. With one pass, forward runs once, and the
-    metric step needs gradients of the inputs only.
+    interpolation add about 1 % and are not counted.
     """
     layers = shape.layers
     forward = 9 * layers + 1
     metric = 2 * layers + 16 * (layers - 1)
     generated = 16 * layers + 2 * layers - 1 + 2
     per_pair = 2 * forward + metric + generated
-    if passes == "one":
-        per_pair = forward + metric // 2 + generated
     negatives = shape.nodes * shape.classes
     classified = 2.0 * 2 * negatives * shape.dim * shape.outputs
-    return 2.0 * shape.dim**2 * shape.pairs * per_pair + classified + node_flops(shape, passes)
+    return 2.0 * shape.dim**2 * shape.pairs * per_pair + classified + node_flops(shape)
 
 
-def node_flops(shape: Shape, passes: str = "two") -> float:
+def node_flops(shape: Shape) -> float:
     """The part of `matmul_flops` for nodes; the rest is for pairs and negatives."""
     layers = shape.layers
     # Of a layer's 16 maps of the nodes, 4 belong to the edge update.
     first = 16 * layers + 1 + 16 * layers - 4 + 1
-    per_node = (2 if passes == "two" else 1) * first + 2 * 16 * layers + 1
+    per_node = 2 * first + 2 * 16 * layers + 1
     return 2.0 * shape.dim * shape.nodes * (shape.dim * per_node + 3 * shape.outputs)
 
 
 def build_generator(shape: Shape, variant: Variant, device: torch.device) -> HardNegativeGenerator:
     """The generator of a variant, the same each time."""
     torch.manual_seed(0)
+    graph: Any = {"layers": shape.layers, "heads": shape.heads, "edge_heads": 1}
+    graph |= {"edge_dropout": variant.dropout, "path": variant.path, "memory": variant.memory}
     generator = HardNegativeGenerator(
         shape.dim,
         shape.outputs,
-        layers=shape.layers,
-        heads=shape.heads,
-        edge_heads=1,
-        edge_dropout=variant.dropout,
-        path=variant.path,  # type: ignore[arg-type]
-        memory=variant.memory,
-        passes=variant.passes,  # type: ignore[arg-type]
+        graph=graph,
     ).to(device)
     # Values as after some epochs, so that the synthetic term has weight.
     generator.hardness.metric.fill_(2.0)
@@ -196,19 +186,18 @@ def differentiate(
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
     group: Group = None,
 ) -> None:
-    """Forward and backward of both generator passes, or of the one, as in a training step."""
+    """Forward and backward of both generator passes, as in a training step."""
     layout = batch_layout(labels, group)
     with autocast():
         made = generator(embeddings, labels, layout=layout)
-    total, graph_pass = made.total, made.graph_pass
+    total = made.total
     del made
     if total.requires_grad:
         total.backward()
     if not generator.has_generator_losses:
         return
-    known: dict[str, Any] = {} if graph_pass is None else {"graph_pass": graph_pass}
     with autocast():
-        made = generator.generator_losses(embeddings.detach(), labels, layout=layout, **known)
+        made = generator.generator_losses(embeddings.detach(), labels, layout=layout)
     total = made.total
     del made
     trained = [p for p in generator.head_parameters() if p.requires_grad]

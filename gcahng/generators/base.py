@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from typing_extensions import get_type_hints, is_typeddict
 
 from gcahng.arguments import check_weights, is_integer
-from gcahng.generators.graph_pass import GraphPass
 from gcahng.generators.hardness import LossMeans
 from gcahng.generators.negatives import HardNegatives, Synthetic
 from gcahng.graph import BatchLayout, batch_layout
@@ -176,11 +175,10 @@ class NegativeGenerator(nn.Module, ABC):
         *,
         layout: BatchLayout | None = None,
         draws: Tensor | None = None,
-        graph_pass: GraphPass | None = None,
     ) -> HardNegatives:
         """Losses that train the generator itself.
 
-        Arguments as in `forward`; `graph_pass` is that of its result, if it has one.
+        Arguments as in `forward`.
 
         Raises:
             TypeError: If this generator is not trained.

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from gcahng.generators.graph_pass import GraphPass
 from gcahng.graph import BatchLayout
 from gcahng.graph.dense.own_anchors import OwnAnchors
 from gcahng.graph.dense.pairs import Pairs
@@ -30,8 +29,6 @@ class HardNegatives:
         own: If several processes split the batch, the n anchors of this one: `negatives` are
             [n, S, D], `losses` and `total` are its part of the sums, and `coefficients` are those
             of its pairs. None if everything is of the whole batch.
-        graph_pass: What `generator_losses` needs if the graph runs once; it holds the graph's
-            activations. None if the graph runs twice.
 
     Example:
         >>> import torch
@@ -50,7 +47,6 @@ class HardNegatives:
     coefficients: Tensor | None = None
     pairs: Pairs | None = None
     own: OwnAnchors | None = None
-    graph_pass: GraphPass | None = None
 
     def all_negatives(self) -> Tensor | None:
         """The negatives [P, S, S, D] of the whole batch; every process has to call this."""

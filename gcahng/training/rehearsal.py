@@ -112,10 +112,9 @@ def _compute_losses(experiment: Experiment) -> None:
         if generator is None or config.generator is None:
             return
         with blame_setting("generator.args" if config.generator.args else "generator"):
-            graph_pass = generator(embeddings, labels, layout=layout).graph_pass
+            generator(embeddings, labels, layout=layout)
             if generator.has_generator_losses:
-                known = {} if graph_pass is None else {"graph_pass": graph_pass}
-                generator.generator_losses(embeddings.detach(), labels, layout=layout, **known)
+                generator.generator_losses(embeddings.detach(), labels, layout=layout)
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from gcahng.graph.dense.memory import (
     Memory,
     add_product,
     autocast_state,
-    needed_gradients,
     saves_hidden,
 )
 from gcahng.graph.dense.pairs import Pairs
@@ -153,7 +152,7 @@ class _EdgeUpdate(torch.autograd.Function):
         count = len(EdgeInputs._fields)
         t = EdgeInputs(*ctx.saved_tensors[:count])
         dropout_mask, *saved = ctx.saved_tensors[count:]
-        needed = needed_gradients(ctx)[-count:]
+        needed = ctx.needs_input_grad[-count:]
         first_parameter = EdgeInputs._fields.index("gamma")
         trained = any(needed[first_parameter:])
         outputs, hiddens = saved[: len(ctx.chunks)], saved[len(ctx.chunks) :]

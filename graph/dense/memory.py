@@ -24,23 +24,6 @@ def saves_hidden(memory: Memory, edge_attr: Tensor, width: int) -> bool:
     return memory == "balanced"
 
 
-def needed_gradients(ctx: Any) -> tuple[bool, ...]:
-    """`ctx.needs_input_grad` without what `inputs=` of the current backward pass leaves out.
-
-    PyTorch leaves it out of its own operations only. Where it cannot tell, in `autograd.grad`, the
-    gradient counts as needed.
-    """
-    nodes = (node for node, _ in ctx.next_functions if node is not None)
-    return tuple(need and _is_wanted(next(nodes)) for need in ctx.needs_input_grad)
-
-
-def _is_wanted(node: Any) -> bool:
-    try:
-        return bool(torch._C._will_engine_execute_node(node))
-    except RuntimeError:
-        return True
-
-
 def zeros_for_sum(like: Tensor, *shape: int) -> Tensor:
     """Zeros to accumulate into, shaped as `like` unless given, in float32 or wider."""
     dtype = torch.promote_types(like.dtype, torch.float32)

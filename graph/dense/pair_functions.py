@@ -14,7 +14,6 @@ from gcahng.graph.dense.memory import (
     Memory,
     add_product,
     autocast_state,
-    needed_gradients,
     saves_hidden,
     zeros_for_sum,
 )
@@ -89,7 +88,7 @@ class _GeluSum(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         edge_attr, weight, bias, *saved = ctx.saved_tensors
-        needs_edges, *trained, _, _ = needed_gradients(ctx)
+        needs_edges, *trained, _, _ = ctx.needs_input_grad
         grad_edges = torch.empty_like(edge_attr) if needs_edges else None
         grad_weight, grad_bias = zeros_for_sum(weight), zeros_for_sum(bias)
         with ctx.autocast():

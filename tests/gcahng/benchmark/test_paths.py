@@ -15,7 +15,6 @@ from gcahng.benchmark.workloads import (
     STEPS,
     VARIANTS,
     Shape,
-    Variant,
     hard_negatives,
     matmul_flops,
 )
@@ -63,22 +62,21 @@ def test_exact_variants_agree() -> None:
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("passes", ["two", "one"])
 def test_counted_flops_are_those_of_the_balanced_path(
-    layers: int, passes: str, monkeypatch: pytest.MonkeyPatch
+    layers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Torch's counter knows no products in place.
     for module in ("edge_update", "pair_functions"):
         name = f"gcahng.graph.dense.{module}.add_product"
         monkeypatch.setattr(name, lambda total, left, right: total.add_(left @ right))
     shape = Shape(8, 3, 64, layers, 2)
-    wanted = ("off", "balanced", passes)
-    dense = next(v for v in VARIANTS if (v.dropout, v.memory, v.passes) == wanted)
+    wanted = ("off", "balanced")
+    dense = next(v for v in VARIANTS if (v.dropout, v.memory) == wanted)
     run = hard_negatives(shape, dense, CPU)
     with FlopCounterMode(display=False) as counter:
         run()
-    assert matmul_flops(shape, passes) == pytest.approx(counter.get_total_flops(), rel=0.06)
-    assert matmul_flops(shape, passes) <= counter.get_total_flops()
+    assert matmul_flops(shape) == pytest.approx(counter.get_total_flops(), rel=0.06)
+    assert matmul_flops(shape) <= counter.get_total_flops()
 
 
 def test_plain_products_are_counted() -> None:
@@ -101,20 +99,7 @@ def test_peak_counts_what_is_alive_at_once() -> None:
 @pytest.mark.parametrize("dropout", ["off", "independent"])
 def test_low_memory_is_low(dropout: str) -> None:
     shape = Shape(10, 3, 64, 2, 2)
-    variants = [
-        v for v in VARIANTS if v.dropout == dropout and v.passes == "two" and not v.bfloat16
-    ]
+    variants = [v for v in VARIANTS if v.dropout == dropout and not v.bfloat16]
     peaks = [peak_mib(hard_negatives(shape, v, CPU), CPU) for v in variants]
     sparse, balanced, low = peaks
     assert low < balanced < sparse
-
-
-@pytest.mark.parametrize("memory", ["balanced", "low"])
-@pytest.mark.parametrize("layers", [1, 2])
-def test_one_pass_takes_no_more_memory_than_two(memory: str, layers: int) -> None:
-    shape = Shape(10, 3, 64, layers, 2)
-    one, two = (
-        peak_mib(hard_negatives(shape, Variant("", "off", memory=memory, passes=passes), CPU), CPU)
-        for passes in ("one", "two")
-    )
-    assert one < 1.02 * two
