@@ -235,28 +235,6 @@ def pairs_of_own_anchors(values: Tensor, pairs: Pairs) -> tuple[list[tuple[Tenso
     return [(values, pairs), (received, plan.pairs)], own_part(pairs.num_nodes, group)
 
 
-def rows_sent_in_step(num_nodes: int, processes: int) -> int:
-    """How many pairs' rows the busiest of several processes sends to others in a training step.
-
-    Both passes send η; the backward pass of the generator's sends back the gradients of the
-    received η (in the metric pass η has none).
-
-    Example:
-        >>> [rows_sent_in_step(81, processes) for processes in (1, 2, 8)]
-        [0, 2746, 2245]
-    """
-    pairs = unordered_pairs(num_nodes, torch.device("cpu"))
-    nodes, parts = bounds(num_nodes, processes), bounds(pairs.total, processes)
-    rows = [0] * processes
-    for receiver in range(processes):
-        wanted = _touching(pairs, nodes, receiver)
-        for sender, (start, stop) in enumerate(pairwise(parts)):
-            count = int(wanted[start:stop].sum()) if sender != receiver else 0
-            rows[sender] += 2 * count
-            rows[receiver] += count
-    return max(rows)
-
-
 @dataclass(frozen=True)
 class _Plan:
     """Which own pairs are sent to each process, and which pairs of others are received."""
