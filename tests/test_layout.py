@@ -57,7 +57,7 @@ def _ours(file: Path) -> set[str]:
 ROOMS = (
     ("cli",),
     ("commands",),
-    ("benchmark", "server", "studies"),
+    ("server", "studies"),
     ("inference",),
     ("reports", "training"),
     ("runs",),

@@ -41,7 +41,7 @@ def test_every_process_is_started_with_it() -> None:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "subprocess.Popen"
     ]
-    assert {name for name, _ in started} == {"process.py", "together.py", "workers.py"}
+    assert {name for name, _ in started} == {"process.py", "together.py"}
     assert all(clean for _, clean in started)
 
 
