@@ -13,7 +13,7 @@ from gcahng.commands.ablate import ablate
 from gcahng.commands.benchmark import benchmark
 from gcahng.commands.checkpoints import export_checkpoint, import_checkpoint
 from gcahng.commands.config import config
-from gcahng.commands.data import fetch, show, verify
+from gcahng.commands.data import show, verify
 from gcahng.commands.demo import demo
 from gcahng.commands.embed import embed
 from gcahng.commands.evaluate import evaluate
@@ -27,9 +27,8 @@ from gcahng.commands.share import share
 from gcahng.commands.train import train
 from gcahng.commands.tune import tune
 from gcahng.commands.visualize import visualize
+from gcahng.jobs.process import Stopped, heed_signals, write_failure
 from gcahng.reasons import refusal
-from gcahng.runs.failure import write_failure
-from gcahng.runs.stopping import Stopped, heed_signals
 
 # Errors that a user can correct are one sentence; all others show their traceback.
 USER_ERRORS = (ValueError, OSError, ImportError, ArithmeticError)
@@ -80,10 +79,7 @@ app.command("list")(list_components)
 app.command("import-checkpoint")(import_checkpoint)
 app.command("export-checkpoint")(export_checkpoint)
 
-data = typer.Typer(
-    help="Fetch, check and look at data sets.", no_args_is_help=True, rich_markup_mode=None
-)
-data.command()(fetch)
+data = typer.Typer(help="Check and look at data sets.", no_args_is_help=True, rich_markup_mode=None)
 data.command()(show)
 data.command()(verify)
 app.add_typer(data, name="data")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from gcahng.ablation import read_grid
 from gcahng.builders.networks import build_embedder, build_generator, build_loss
 from gcahng.config import load_config
 from gcahng.generators import GENERATORS
 from gcahng.graph import CONVS
+from gcahng.studies import read_grid
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

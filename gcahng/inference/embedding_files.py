@@ -25,8 +25,8 @@ from gcahng.inference.reader import (
     Unreadable,
     has_changed,
 )
+from gcahng.jobs.claim import exclusive_lock
 from gcahng.runs.csv_rows import csv_text
-from gcahng.runs.lock import exclusive_lock
 
 # The format allows 100 MB; the rest is for splits and commas.
 MOST_HEADER_BYTES = 75 * 10**6

@@ -24,9 +24,9 @@ from gcahng.inference.reader import (
 )
 from gcahng.inference.rows import StoreModel
 from gcahng.inference.store import PictureStore
+from gcahng.jobs.claim import exclusive_lock
 from gcahng.models.backbones.package_weights import PACKAGE
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.lock import exclusive_lock
 
 # A store in more pieces than this is compacted, as each costs time in every search.
 MOST_FRAGMENTS = 16

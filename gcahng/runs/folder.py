@@ -15,8 +15,8 @@ import torch
 
 from gcahng.config import ExperimentConfig, dump_config
 from gcahng.files import printable, refuse_address, write_text
+from gcahng.jobs.claim import LOCK
 from gcahng.runs.csv_rows import csv_text
-from gcahng.runs.lock import LOCK
 
 # All that a run leaves if it is stopped in its first epoch.
 FIRST_FILES = {

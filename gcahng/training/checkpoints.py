@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from gcahng.config import changed_experiment, dump_config, parse_config
+from gcahng.jobs.process import CONTINUE, INTERRUPTED, Stopped, heed_signals
 from gcahng.models import WhiteningHead
 from gcahng.processes import Group, any_process
 from gcahng.runs.checkpoint import (
@@ -18,7 +19,6 @@ from gcahng.runs.checkpoint import (
     save_checkpoint,
 )
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.stopping import CONTINUE, INTERRUPTED, Stopped, heed_signals
 from gcahng.training.experiment import Experiment
 from gcahng.training.progress import TrainingProgress
 

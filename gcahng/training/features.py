@@ -21,10 +21,10 @@ from gcahng.data import AugmentedView, ClassSubset, FeatureLoader, FileDataset, 
 from gcahng.data.datasets.base import shortest_side
 from gcahng.evaluation.evaluate import BATCH_SIZE, Progress, embed
 from gcahng.files import atomic_write
+from gcahng.jobs.claim import file_lock
 from gcahng.models import Embedder
 from gcahng.models.backbones import ORIGINS
 from gcahng.models.source_code import source_of
-from gcahng.runs.lock import file_lock
 from gcahng.training.experiment import Experiment
 
 Tensors = dict[str, Tensor]

@@ -15,11 +15,11 @@ from lightning_fabric.loggers import Logger
 from gcahng.config import ExperimentConfig
 from gcahng.config.training import LoggerConfig
 from gcahng.files import write_text
+from gcahng.jobs.place import is_first
 from gcahng.reasons import first_line
 from gcahng.registry import check_arguments
 from gcahng.runs.folder import RunFolder
 from gcahng.training.board import BoardLogger
-from gcahng.training.place import is_first
 
 # The most settings that MLflow takes at once.
 MOST_SETTINGS = 100

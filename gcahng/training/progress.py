@@ -1,14 +1,14 @@
-"""The progress of a training: what a checkpoint holds beside networks and optimizers."""
+"""The progress of a training: what a checkpoint holds of it, and where it is reported."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from gcahng.config.training import TrainConfig
 from gcahng.evaluation.comparison import standard_error
 from gcahng.evaluation.retrieval import QueryScores
-from gcahng.training.clock import WorkClock
+from gcahng.training.cost import WorkClock
 
 
 @dataclass
@@ -107,7 +107,7 @@ class TrainingProgress:
         """The entries of a checkpoint."""
         return {
             "epoch": self.epoch,
-            **self.clock.state(),
+            "seconds": self.clock.seconds,
             "peak_memory_mib": self.peak_memory_mib,
             "history": self.history,
             "hardness": self.hardness,
@@ -123,7 +123,7 @@ class TrainingProgress:
     @classmethod
     def restore(cls, state: dict[str, Any], device: torch.device) -> "TrainingProgress":
         """Read the entries of a checkpoint."""
-        clock = WorkClock(device, state["seconds"], state.get("work_seconds"))
+        clock = WorkClock(device, state["seconds"])
         kept, untrained = state["best_scores"], state["untrained"]
         names = ("epoch", "peak_memory_mib", "history", "hardness", "best", "highest")
         return cls(
@@ -132,3 +132,22 @@ class TrainingProgress:
             untrained=untrained and QueryScores(**untrained),
             **{name: state[name] for name in (*names, "step", "losses", "zero_shot")},
         )
+
+
+class Display(Protocol):
+    """What a trainer calls; `gcahng.commands.terminal` draws it as a progress bar."""
+
+    def warm_start(self, step: int, steps: int, loss: float) -> None:
+        """Called after each step of the warm start."""
+
+    def features(self, done: int, images: int) -> None:
+        """Called while features are computed once, with the number of images done and of all."""
+
+    def step(self, epoch: int, step: int, steps: int, losses: dict[str, float]) -> None:
+        """Called about once a second with the mean losses of the epoch so far."""
+
+    def evaluation(self, done: int, images: int) -> None:
+        """Called during an evaluation with the number of images embedded, and of all images."""
+
+    def epoch(self, row: dict[str, float], best: float | None) -> None:
+        """Called after each epoch with its figures and the best value so far."""

@@ -16,17 +16,15 @@ from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import EvaluatedRun, LoadedRun
 from gcahng.runs.shared import write_shared_model
 from gcahng.training.checkpoints import Checkpoints, Interruption, TrainingStopped
-from gcahng.training.clock import WorkClock
 from gcahng.training.closed_form import fit_head, whiten
-from gcahng.training.display import Display
+from gcahng.training.cost import WorkClock, peak_memory_mib, reset_peak_memory
 from gcahng.training.experiment import Experiment, build_experiment, build_step
 from gcahng.training.fabric import build_fabric, group_of
 from gcahng.training.features import embed_once
 from gcahng.training.loggers import close_loggers, log_results, start_loggers
 from gcahng.training.measurements import LossLog, Measurement, Measurements, summarize_hardness
 from gcahng.training.optimizers import learning_rates
-from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
-from gcahng.training.progress import TrainingProgress
+from gcahng.training.progress import Display, TrainingProgress
 from gcahng.training.rehearsal import rehearse
 from gcahng.training.warm_start import warm_start_embedder
 
@@ -54,6 +52,8 @@ class Trainer:
         self.progress = TrainingProgress(WorkClock(fabric.device))
         self.measured = Measurements(experiment, display.evaluation)
         self.loader = experiment.loader
+        # Before the warm-up, which freezes the backbone.
+        self.parameters = experiment.count_parameters()
 
     @classmethod
     def set_up(
@@ -175,11 +175,12 @@ class Trainer:
         self.progress.step, self.progress.losses = 0, {}
         losses = {f"loss/{name}": value for name, value in log.means().items()}
         self.progress.clock.stop()
-        self.progress.clock.follow_first(self.group)
+        self.progress.clock.copy_from_process_zero(self.group)
         self.progress.peak_memory_mib = max(
             self.progress.peak_memory_mib, peak_memory_mib(self.fabric.device)
         )
-        return {"epoch": self.progress.epoch, **self.progress.clock.state(), **rates, **losses}
+        seconds = self.progress.clock.seconds
+        return {"epoch": self.progress.epoch, "seconds": seconds, **rates, **losses}
 
     def end_epoch(self, row: dict[str, float]) -> None:
         """Advance hardness and schedules, evaluate, and write metrics and checkpoints."""
@@ -237,7 +238,8 @@ class Trainer:
             "own_validation": self.experiment.splits.has_own_validation,
             "epochs": self.progress.epoch,
             "ended_by": self.progress.reached_limit(self.config.train, self.selected_figure),
-            **self.progress.clock.state(),
+            **self.parameters,
+            "seconds": self.progress.clock.seconds,
             "peak_memory_mib": self.progress.peak_memory_mib,
         }
         if rank(self.group) == 0:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from gcahng.ablation.grid import read_grid
 from gcahng.builders.effect import check_effect
 from gcahng.builders.networks import build_generator, build_loss
 from gcahng.config import ExperimentConfig, dump_config, load_config, parse_config
 from gcahng.config.layers import packaged_experiments
 from gcahng.generators import GENERATORS
+from gcahng.studies.grid import read_grid
 
 
 def check(config: ExperimentConfig) -> None:

@@ -13,11 +13,11 @@ from gcahng.config.training import TrainConfig
 from gcahng.data import ImageLoader
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.record import read_record, selection_note
-from gcahng.training.clock import WorkClock
+from gcahng.training.cost import WorkClock
 from gcahng.training.measurements import Measurement, Measurements, NonFiniteLossError
 from gcahng.training.progress import TrainingProgress
 from tests import limits
-from tests.gcahng.training.test_launch import TWO, finished, run_of, train
+from tests.gcahng.jobs.test_together import TWO, finished, run_of, train
 from tests.gcahng.training.test_trainer import _trainer, assert_same_figures, results_of
 
 

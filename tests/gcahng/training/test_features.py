@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gcahng.data import ClassSubset, Digits, Folder, ImageDataset, build_transform
-from gcahng.runs.stopping import Stopped
+from gcahng.jobs.process import Stopped
 from gcahng.training import features
 from gcahng.training.features import FeatureCache
 from tests.data.trees import photo

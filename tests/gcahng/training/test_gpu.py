@@ -12,13 +12,12 @@ import torch
 from torch import nn
 
 from gcahng import load_run
-from gcahng.ablation.launchers import start_process
 from gcahng.evaluation.evaluate import retrieval_figures
 from gcahng.evaluation.ranking import Ranking, unit_rows
 from gcahng.generators import GENERATORS
+from gcahng.jobs.process import GPUS, choose_gpus, start_process
 from gcahng.losses import NPairLoss
 from gcahng.runs.checkpoint import load_checkpoint
-from gcahng.runs.children import GPUS, choose_gpus
 from gcahng.runs.loading import embed_split
 from gcahng.training.optimizers import Optimizers
 from gcahng.training.step import TrainingStep

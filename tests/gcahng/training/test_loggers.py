@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gcahng.training.interruption import TrainingStopped
 
 from gcahng.commands.train import resume_run
 from gcahng.config import load_config
 from gcahng.runs.folder import RunFolder
 from gcahng.training import loggers
+from gcahng.training.checkpoints import TrainingStopped
 from gcahng.training.trainer import Trainer
 from tests.gcahng.training.test_interruption import At
 from tests.gcahng.training.test_trainer import _trainer

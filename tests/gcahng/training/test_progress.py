@@ -9,7 +9,7 @@ from gcahng.evaluation.comparison import standard_error
 from gcahng.evaluation.retrieval import QueryScores
 from gcahng.runs.checkpoint import load_checkpoint
 from gcahng.runs.folder import RunFolder
-from gcahng.training.clock import WorkClock
+from gcahng.training.cost import WorkClock
 from gcahng.training.measurements import Measurement, Measurements
 from gcahng.training.progress import TrainingProgress
 from tests.gcahng.training.test_trainer import _trainer, assert_same_figures

@@ -1,0 +1,190 @@
+"""Experiments of a file that describes several: settings merged into a base, and checked."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gcahng.builders.blame import blame_setting
+from gcahng.builders.effect import check_effect, trained_parts
+from gcahng.builders.image_settings import adopt_image_settings
+from gcahng.builders.networks import build_generator, build_loss
+from gcahng.config import ExperimentConfig
+from gcahng.config.layers import (
+    EXPERIMENTS,
+    Layers,
+    find_config,
+    load_layers,
+    parse_mapping,
+    read_text,
+)
+from gcahng.config.sections import Args, Section
+from gcahng.config.validated import validated
+from gcahng.models import BACKBONES
+from gcahng.registry import did_you_mean
+
+Model = TypeVar("Model", bound=Section)
+
+
+def read_yaml(path: str | Path, packaged: str, kind: str) -> tuple[Path, str, dict[str, Any]]:
+    """Read a file of a grid or a study.
+
+    Args:
+        path: A file, or the name of a packaged one.
+        packaged: The folder of the packaged ones.
+        kind: What to call it.
+
+    Returns:
+        The file, its name as a user would write it, and its content.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no YAML mapping.
+    """
+    try:
+        found = find_config(path)
+    except FileNotFoundError:
+        files = sorted((EXPERIMENTS / packaged).glob("*.yaml"))
+        names = [f"{packaged}/{file.stem}" for file in files]
+        raise FileNotFoundError(
+            f"no {kind} file {str(path)!r}{did_you_mean(str(path), names)}; packaged: "
+            f"{', '.join(names)}"
+        ) from None
+    source = str(found)
+    if found.is_relative_to(Path.cwd()):
+        source = str(found.relative_to(Path.cwd()))
+    elif found.is_relative_to(EXPERIMENTS):
+        source = found.relative_to(EXPERIMENTS).with_suffix("").as_posix()
+    return found, source, parse_mapping(read_text(found, source), source)
+
+
+def read_section(model: type[Model], content: Mapping[str, Any], source: str) -> Model:
+    """Check the keys of a file's content against a model.
+
+    Raises:
+        ValueError: If a key is unknown, missing or of the wrong kind.
+    """
+    layers = Layers(source)
+    layers.add({**content}, source)
+    return validated(model, layers)
+
+
+def find_base(base: str, file: Path, source: str) -> Path:
+    """Find the experiment that a file names: beside it, or packaged."""
+    beside = file.parent / base
+    if beside.is_file():
+        return beside
+    try:
+        return find_config(base)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{source}: base: {error}") from None
+
+
+def merge_settings(
+    base: Path, parts: Sequence[tuple[str, Args]], name: str, seed: int, source: str
+) -> ExperimentConfig:
+    """Merge settings into a base experiment, and check the result.
+
+    Args:
+        base: The file of the experiment.
+        parts: Settings, nested or with dotted keys, each with its place in the file.
+        name: Of the experiment.
+        seed: Of the experiment.
+        source: The file that the settings are written in.
+
+    Raises:
+        ValueError: If it is wrong in any way.
+    """
+    layers, _ = load_layers(base)
+    for place, settings in parts:
+        for key in {"name", "seed"} & settings.keys():
+            raise ValueError(f"{source}: {place}.{key}: each run is given its {key}")
+        # Common settings, also those of an axis, need not have an effect in every experiment.
+        common = place == "settings" or place.startswith("axes.")
+        values = nested(settings, layers.values, f"{source}: {place}")
+        layers.add(values, source, "beside" if common else "each")
+    layers.add({"name": name, "seed": seed}, source)
+    config = validated(ExperimentConfig, layers)
+    check_parts(config)
+    return adopt_image_settings(config)
+
+
+def check_parts(config: ExperimentConfig) -> frozenset[str]:
+    """Build the components that need no data, as if a batch had all classes.
+
+    Returns:
+        Which of loss, graph and classifier have parameters.
+    """
+    with blame_setting("embedder.backbone.name"):
+        BACKBONES.find(config.embedder.backbone.name)
+    loss = build_loss(config, config.batch.classes)
+    generator = build_generator(config, config.batch.classes)
+    check_effect(config, loss, generator)
+    return trained_parts(loss, generator)
+
+
+def nested(settings: Args, below: Args, place: str) -> Args:
+    """Turn dotted keys into nested mappings.
+
+    Args:
+        settings: Not changed; the result is a copy.
+        below: The settings that these will be merged into. A dotted key must not reach into a
+            section that is null in either, because the section's defaults would come back.
+        place: Where the settings are written, for error messages.
+
+    Raises:
+        ValueError: If a key reaches into null or into a single value, or a key is set twice.
+
+    >>> nested({"train.epochs": 2, "train.warmup_epochs": 1}, {}, "here")
+    {'train': {'epochs': 2, 'warmup_epochs': 1}}
+    """
+    mapping: Args = {}
+    for dotted, value in settings.items():
+        *outer, last = dotted.split(".")
+        inner, there = mapping, below
+        for depth, key in enumerate(outer, start=1):
+            there = there.get(key, {}) if isinstance(there, dict) else {}
+            found = inner.setdefault(key, None if there is None else {})
+            if found is None:
+                null = ".".join(outer[:depth])
+                raise ValueError(f"{place}: {dotted}: {null} is null; give all of it as a mapping")
+            if not isinstance(found, dict):
+                raise ValueError(f"{place}: {dotted}: {'.'.join(outer[:depth])} is no mapping")
+            inner = found
+        if last in inner:
+            raise ValueError(f"{place}: {dotted} is given twice")
+        inner[last] = deepcopy(value)
+    return mapping
+
+
+class Mistakes:
+    """Error sentences, each with the experiments that it applies to.
+
+    Args:
+        count: How many experiments there are.
+        kind: What to call them.
+    """
+
+    def __init__(self, count: int, kind: str) -> None:
+        self.count, self.kind = count, kind
+        self.found: dict[str, list[str]] = {}
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Collect the errors of this one that a user can correct."""
+        try:
+            yield
+        except (ValueError, FileNotFoundError, ImportError) as error:
+            for line in str(error).splitlines():
+                self.found.setdefault(line, []).append(name)
+
+    def report(self) -> None:
+        """Raise all errors as one, if there are any."""
+        lines = []
+        for sentence, names in self.found.items():
+            who = f"{self.kind}{'s' * (len(names) > 1)} {', '.join(map(repr, names))}"
+            whole = len(names) == self.count > 1
+            lines.append(f"{f'every {self.kind}' if whole else who}: {sentence}")
+        if lines:
+            raise ValueError("\n".join(lines))

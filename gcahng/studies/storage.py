@@ -1,0 +1,191 @@
+"""Where a study's trials are kept: a journal file, or a database that many machines reach."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+from gcahng.config import changed_experiment, dump_config, parse_config
+from gcahng.files import check_folder
+from gcahng.studies.study import Rival, Study
+
+DATABASES = ("postgresql", "mysql", "mariadb")
+EXPERIMENT = "experiment"
+# Seconds after which the lock of a process that died is freed; writing takes milliseconds.
+LOCK_PATIENCE = 30
+# What every line of Optuna's journal begins with.
+START = b'{"op_code":'
+# What Optuna raises for lines that do not follow from those before them.
+_UNFIT = (AssertionError, AttributeError, KeyError, IndexError, TypeError, ValueError)
+
+
+def open_storage(study: Study, where: str | None) -> BaseStorage:
+    """Open the storage of a study's trials.
+
+    Args:
+        study: The study.
+        where: A file, or the URL of a PostgreSQL or MySQL database; None: a journal in the study's
+            folder.
+
+    Raises:
+        ValueError: If the file is damaged, or the database is of another kind or out of reach.
+        ImportError: If its driver is missing.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    if where is None or "://" not in where:
+        file = Path(where) if where else study.folder / "journal.log"
+        if file.is_dir():
+            raise ValueError(f"--storage: '{file}' is a folder; name a file")
+        check_folder(file.parent, "--storage")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return open_journal(file)
+    kind = where.partition(":")[0].partition("+")[0]
+    if kind not in DATABASES:
+        raise ValueError(
+            f"--storage: expected a file or the URL of a database ({', '.join(DATABASES)}), got "
+            f"{kind}://…; SQLite is not safe on a shared folder, a file of ours is"
+        )
+    try:
+        return RDBStorage(where, skip_compatibility_check=False)
+    except ImportError as error:
+        raise ImportError(f"--storage: {' '.join(str(error).split())}") from None
+    except Exception as error:
+        # Of the driver, which tells its classes only to those who import it. It may hold the
+        # password, so only its kind is shown.
+        reason = type(getattr(error, "orig", None) or error).__name__
+        raise ValueError(f"--storage: the database cannot be opened ({reason})") from None
+
+
+def open_trials(study: Study, rival: Rival, storage: BaseStorage) -> optuna.Study:
+    """Open the trials of a rival, or begin them.
+
+    Raises:
+        ValueError: If they were begun with other settings.
+    """
+    pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
+    if study.prune:
+        pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1)
+    trials = optuna.create_study(
+        storage=storage,
+        study_name=f"{study.name}/{rival.name}",
+        direction="maximize",
+        load_if_exists=True,
+        pruner=pruner,
+    )
+    experiment = rival.config({}, study.seeds[0])
+    settings = {
+        "search": [str(dimension) for dimension in rival.search],
+        "seeds": list(study.seeds),
+        "metric": study.metric,
+    }
+    text = trials.user_attrs.get("settings")
+    if text is None:
+        settings[EXPERIMENT] = dump_config(experiment)
+        trials.set_user_attr("settings", json.dumps(settings))
+        return trials
+    begun = json.loads(text)
+    changed = changed_experiment(parse_config(begun[EXPERIMENT], EXPERIMENT), experiment)
+    if changed := [*changed, *(key for key, value in settings.items() if begun[key] != value)]:
+        raise ValueError(
+            f"{study.source}: the study was begun with another {' and '.join(changed)} of "
+            f"{rival.name!r}: give the file another name, or delete '{study.folder}'"
+        )
+    return trials
+
+
+def open_journal(file: Path) -> JournalStorage:
+    """Open the journal of a study, or begin it; half a line at its end is dropped.
+
+    Raises:
+        ValueError: If it is damaged otherwise, or another file; it is left as it is.
+    """
+    journal = _Journal(file)
+    try:
+        return JournalStorage(journal)
+    except _UNFIT as error:
+        raise _damaged(file, type(error).__name__) from error
+
+
+class _Journal(JournalFileBackend):
+    """A journal file whose lines are appended whole or not at all."""
+
+    def __init__(self, file: Path) -> None:
+        # Optuna's other lock, a link to the journal, is never freed after its holder died if the
+        # path means nothing in the link's folder, or on another machine.
+        self.lock = JournalFileOpenLock(str(file), grace_period=LOCK_PATIENCE)
+        super().__init__(str(file), lock_obj=self.lock)
+        self.file = file
+        with self._locked() as opened:
+            *lines, rest = opened.read().split(b"\n")
+            for number, line in enumerate(lines, start=1):
+                if not _is_entry(line):
+                    raise _damaged(file, f"line {number}")
+            if not START.startswith(rest[: len(START)]) or b"\0" in rest:
+                raise _damaged(file, f"line {len(lines) + 1}")
+            _end_at_line(opened)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Append lines.
+
+        Raises:
+            OSError: If they cannot be written, for instance because the disk is full.
+        """
+        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        with self._locked() as opened:
+            end, left = _end_at_line(opened), lines.encode()
+            try:
+                # A full disk takes a part before it refuses.
+                while left:
+                    left = left[opened.write(left) :]
+                os.fsync(opened.fileno())
+            except OSError:
+                opened.truncate(end)
+                raise
+
+    @contextmanager
+    def _locked(self) -> Iterator[IO[bytes]]:
+        self.lock.acquire()
+        try:
+            # Unbuffered: what a full disk does not take would be written again as the file closes.
+            with self.file.open("r+b", buffering=0) as opened:
+                yield opened
+        except OSError as error:
+            raise type(error)(error.errno, error.strerror, str(self.file)) from error
+        finally:
+            self.lock.release()
+
+
+def _damaged(file: Path, where: str) -> ValueError:
+    return ValueError(
+        f"--storage: '{file}' is damaged, or not a study's journal ({where}): put back a copy of "
+        "the file; to begin anew, move it and the study's folder away"
+    )
+
+
+def _is_entry(line: bytes) -> bool:
+    if not line.startswith(START):
+        return False
+    with suppress(ValueError):
+        return isinstance(json.loads(line), dict)
+    return False
+
+
+def _end_at_line(opened: IO[bytes]) -> int:
+    """Go to the end of the last line; half a line behind it is dropped, a whole one is ended."""
+    size = opened.seek(0, os.SEEK_END)
+    if size:
+        opened.seek(size - 1)
+        if opened.read(1) != b"\n":
+            opened.seek(0)
+            content = opened.read()
+            begin = content.rfind(b"\n") + 1
+            if _is_entry(content[begin:]):
+                return size + opened.write(b"\n")
+            opened.truncate(begin)
+    return opened.seek(0, os.SEEK_END)
