@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gcahng import HardNegativeGenerator, load_published_checkpoint, load_run
-from gcahng.commands.train import resume_run
+from gcahng.commands.run import resume_run
 from gcahng.models.weights import read_weights
 from gcahng.runs.checkpoint import load_checkpoint
 from gcahng.runs.published import export_checkpoint, import_checkpoint

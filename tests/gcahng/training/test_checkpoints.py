@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gcahng.commands.train import resume_run
+from gcahng.commands.run import resume_run
 from gcahng.config import load_config
 from gcahng.runs.folder import RunFolder
 from tests.gcahng.training.test_trainer import _trainer

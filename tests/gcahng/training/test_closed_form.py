@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gcahng import load_embedder
-from gcahng.commands.train import finish_run, start_or_resume_run
+from gcahng.commands.run import finish_run, start_or_resume_run
 from gcahng.config import load_config
 from gcahng.evaluation.evaluate import retrieval_figures
 from gcahng.models import ClassStatistics, WhiteningHead

@@ -9,7 +9,7 @@ import torch
 from gcahng.config import load_config
 from gcahng.runs.folder import RunFolder
 from gcahng.training import fabric
-from gcahng.training.fabric import check_same_training, precision_note
+from gcahng.training.fabric import check_same_training
 from tests.gcahng.training.test_trainer import _trainer
 
 
@@ -67,31 +67,6 @@ def test_processes_of_one_training_may_have_their_data_elsewhere(
     other = load_config("digits", ["data.root=scratch"])
     monkeypatch.setattr(fabric, "from_all", lambda facts, group: [facts, (other, *facts[1:])])
     check_same_training(load_config("digits"), RunFolder(Path("run")), False, None)
-
-
-@pytest.mark.parametrize(
-    ("precision", "device", "flags", "slow"),
-    [
-        ("bf16-mixed", "cpu", "fpu avx2", True),
-        ("bf16-mixed", "cpu", "fpu avx512_bf16", False),
-        ("bf16-mixed", "cuda", "fpu avx2", False),
-        ("32-true", "cpu", "fpu avx2", False),
-    ],
-)
-def test_bfloat16_without_units_for_it_is_said(
-    precision: str,
-    device: str,
-    flags: str,
-    slow: bool,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : {flags}\n")
-    monkeypatch.setattr(fabric, "CPU_INFO", tmp_path / "cpuinfo")
-    note = precision_note(precision, torch.device(device))
-    assert (note is not None) == slow
-    monkeypatch.setattr(fabric, "CPU_INFO", tmp_path / "of_another_system")
-    assert precision_note(precision, torch.device(device)) is None
 
 
 def test_a_training_makes_its_gpu_the_current_one(

@@ -102,8 +102,8 @@ def test_a_second_interrupt_ends_at_once() -> None:
         ("gcahng.training.trainer.Trainer.train_epoch", signal.SIGINT, 130),
         ("gcahng.training.measurements.Measurements.selection", signal.SIGINT, 130),
         ("gcahng.training.trainer.Trainer.finish", signal.SIGTERM, 75),
-        ("gcahng.commands.train._report", signal.SIGINT, 130),
-        ("gcahng.commands.train._show", signal.SIGTERM, 75),
+        ("gcahng.reports.run_report.report_run", signal.SIGINT, 130),
+        ("gcahng.commands.run._show", signal.SIGTERM, 75),
     ],
 )
 def test_a_signal_at_any_time_says_how_to_go_on(

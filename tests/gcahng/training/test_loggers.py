@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gcahng.commands.train import resume_run
+from gcahng.commands.run import resume_run
 from gcahng.config import load_config
 from gcahng.runs.folder import RunFolder
 from gcahng.training import loggers

@@ -8,11 +8,10 @@ import torch
 from gcahng.evaluation.comparison import standard_error
 from gcahng.evaluation.retrieval import QueryScores
 from gcahng.runs.checkpoint import load_checkpoint
-from gcahng.runs.folder import RunFolder
 from gcahng.training.cost import WorkClock
 from gcahng.training.measurements import Measurement, Measurements
 from gcahng.training.progress import TrainingProgress
-from tests.gcahng.training.test_trainer import _trainer, assert_same_figures
+from tests.gcahng.training.test_trainer import _trainer
 
 
 def scores(*hits: float) -> QueryScores:
@@ -64,14 +63,3 @@ def test_epoch_0_has_a_checkpoint_and_is_kept_if_no_other_is_better(
     assert kept["epoch"] == 0
     assert all(torch.equal(kept["embedder"][name], value) for name, value in before.items())
     assert results["best/map@r"] == pytest.approx(results["zero_shot/head/map@r"])
-
-
-def test_a_run_goes_on_from_epoch_0(digits_run: Path, tmp_path: Path) -> None:
-    begun = _trainer(tmp_path)
-    begun.begin()
-    resumed = _trainer(tmp_path)
-    resumed.resume()
-    assert resumed.progress.best == begun.progress.best
-    assert torch.equal(resumed.progress.best_scores.scores, begun.progress.best_scores.scores)
-    resumed.fit()
-    assert_same_figures(RunFolder(digits_run), resumed.folder)
