@@ -91,24 +91,31 @@ class Grid:
     Attributes:
         source: The file, as a user would write it.
         name: Of the folder of the runs, and of the result files.
-        title: Heading of the report.
-        reference: Name of the cell that the others are compared with.
+        file: Its content.
         seeds: Every cell is trained with each of these.
-        split: Split whose figures are reported.
         cells: By name.
-        show: Name of the cell whose first run the HTML page shows with pictures; None for none.
-        note: A sentence below the table, or None.
     """
 
     source: str
     name: str
-    title: str
-    reference: str
+    file: GridFile
     seeds: range
-    split: Split
     cells: dict[str, Cell]
-    show: str | None = None
-    note: str | None = None
+
+    @property
+    def title(self) -> str:
+        """Heading of the report."""
+        return self.file.title or self.name
+
+    @property
+    def reference(self) -> str:
+        """Name of the cell that the others are compared with."""
+        return self.file.reference
+
+    @property
+    def split(self) -> Split:
+        """Split whose figures are reported."""
+        return self.file.split
 
     @property
     def folder(self) -> Path:
@@ -175,17 +182,8 @@ def read_grid(path: str | Path, seeds: int | None = None) -> Grid:
                         "train.epochs is 0"
                     )
     mistakes.report()
-    return Grid(
-        source,
-        found.stem,
-        file.title or found.stem,
-        file.reference,
-        range(file.first_seed, file.first_seed + (seeds or file.seeds)),
-        file.split,
-        cells,
-        file.show,
-        file.note,
-    )
+    numbers = range(file.first_seed, file.first_seed + (seeds or file.seeds))
+    return Grid(source, found.stem, file, numbers, cells)
 
 
 def _plan_cells(file: GridFile, source: str) -> dict[str, _Plan]:

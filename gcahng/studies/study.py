@@ -1,7 +1,7 @@
 """A study: which experiments are tuned, over which settings, with how many trials each."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,8 +25,6 @@ from gcahng.studies.experiments import (
     read_section,
     read_yaml,
 )
-
-RANGE = ("low", "high", "log")
 
 
 class RivalSettings(Section):
@@ -69,49 +67,34 @@ class StudyFile(Section):
 
 @dataclass(frozen=True)
 class Dimension:
-    """A setting and the values that it may have.
+    """A setting that a study varies.
 
     Attributes:
         key: Its dotted path.
-        values: The choices; for a range, both ends.
-        is_range: Whether all numbers between the ends are meant; two integers mean integers.
-        log: Whether a range is searched by orders of magnitude.
+        values: The choices by what Optuna calls them; for a range, both ends.
+        distribution: What Optuna draws from.
     """
 
     key: str
-    values: tuple[Any, ...]
-    is_range: bool = False
-    log: bool = False
-
-    @property
-    def distribution(self) -> BaseDistribution:
-        """What Optuna draws from.
-
-        >>> Dimension("embedder.dim", (16, 64), is_range=True, log=True).distribution
-        IntDistribution(high=64, log=True, low=16, step=1)
-        """
-        if not self.is_range:
-            return CategoricalDistribution([_name(value) for value in self.values])
-        low, high = self.values
-        if isinstance(low, int) and isinstance(high, int):
-            return IntDistribution(low, high, log=self.log)
-        return FloatDistribution(low, high, log=self.log)
+    values: Mapping[Any, Any]
+    distribution: BaseDistribution
 
     def value(self, drawn: Any) -> Any:
         """Return the setting for what Optuna has drawn."""
-        if self.is_range:
-            return drawn
-        return next(value for value in self.values if _name(value) == drawn)
+        return self.values.get(drawn, drawn)
 
     def __str__(self) -> str:
-        if self.is_range:
-            low, high = self.values
-            return f"{self.key}: {low} to {high}{', by orders of magnitude' if self.log else ''}"
-        return f"{self.key}: {', '.join(str(_name(value)) for value in self.values)}"
+        if isinstance(self.distribution, IntDistribution | FloatDistribution):
+            low, high = self.distribution.low, self.distribution.high
+            log = ", by orders of magnitude" if self.distribution.log else ""
+            return f"{self.key}: {low} to {high}{log}"
+        return f"{self.key}: {', '.join(map(str, self.values))}"
 
 
-def read_dimension(key: str, value: object, place: str) -> Dimension:
+def read_dimension(key: str, value: Any, place: str) -> Dimension:
     """Read a list of choices, or a mapping with `low`, `high` and maybe `log`.
+
+    Two integers mean integers.
 
     Raises:
         ValueError: If it is neither.
@@ -119,27 +102,25 @@ def read_dimension(key: str, value: object, place: str) -> Dimension:
     >>> str(read_dimension("optim.embedder.lr", {"low": 1e-4, "high": 0.01, "log": True}, "here"))
     'optim.embedder.lr: 0.0001 to 0.01, by orders of magnitude'
     """
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        names = [_name(choice) for choice in value]
-        if len(set(map(repr, names))) < max(2, len(names)):
-            raise ValueError(f"{place}: expected two or more different choices, got {show(value)}")
-        return Dimension(key, tuple(value))
-    if not isinstance(value, dict) or not {"low", "high"} <= value.keys():
-        raise ValueError(f"{place}: expected a list of choices or {{low, high}}, got {show(value)}")
-    if unknown := [name for name in value if name not in RANGE]:
-        raise ValueError(f"{place}: unknown key {unknown[0]!r}; allowed here: {', '.join(RANGE)}")
-    low, high, log = value["low"], value["high"], value.get("log", False)
-    numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in (low, high))
-    if not numbers or not low < high:
-        raise ValueError(f"{place}: expected two numbers, low below high, got {show(value)}")
-    if not isinstance(log, bool) or (log and low <= 0):
-        raise ValueError(f"{place}: log: expected true or false, and true only for low above 0")
-    return Dimension(key, (low, high), True, log)
-
-
-def _name(value: Any) -> Any:
-    """What Optuna calls a choice: lists and mappings as text."""
-    return json.dumps(value) if isinstance(value, list | dict) else value
+    try:
+        if isinstance(value, dict):
+            ends = value["low"], value["high"]
+            integers = all(isinstance(end, int) for end in ends)
+            kind = IntDistribution if integers else FloatDistribution
+            drawn = kind(**value)
+            if drawn.single():
+                raise ValueError("low is not below high")
+            return Dimension(key, {end: end for end in ends}, drawn)
+        # Optuna knows lists and mappings as text.
+        named = {json.dumps(v) if isinstance(v, list | dict) else v: v for v in value}
+        if isinstance(value, str) or len(named) < max(2, len(value)):
+            raise ValueError("there are no two, or two that are alike")
+        return Dimension(key, named, CategoricalDistribution(list(named)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{place}: expected a list of different choices, or {{low, high}} with low below high "
+            f"and maybe log: true, got {show(value)} ({error})"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -172,10 +153,9 @@ class Rival:
 
     def check(self) -> None:
         """Raise if an end of a range, or a choice, is refused where all others have their first."""
-        start = {d.key: d.values[0] if d.is_range else _name(d.values[0]) for d in self.search}
+        start = {d.key: next(iter(d.values)) for d in self.search}
         for dimension in self.search:
-            for value in dimension.values:
-                drawn = value if dimension.is_range else _name(value)
+            for drawn in dimension.values:
                 config = self.config({**start, dimension.key: drawn}, 0)
         if config.selects_on_test:
             raise ValueError(
@@ -191,26 +171,28 @@ class Study:
     Attributes:
         source: The file, as a user would write it.
         name: Of its folder and of its result files.
-        title: Heading of the report.
-        metric: What is maximised.
+        file: Its content.
         trials: For each rival.
-        seeds: Each setting is trained with these.
-        prune: Whether trials are stopped early.
-        sampler_seed: Seed of the choice of settings.
         rivals: By name.
         folder: Where trials and results go.
     """
 
     source: str
     name: str
-    title: str
-    metric: str
+    file: StudyFile
     trials: int
-    seeds: range
-    prune: bool
-    sampler_seed: int
     rivals: dict[str, Rival]
     folder: Path
+
+    @property
+    def title(self) -> str:
+        """Heading of the report."""
+        return self.file.title or self.name
+
+    @property
+    def seeds(self) -> range:
+        """Each setting is trained with these."""
+        return range(self.file.first_seed, self.file.first_seed + self.file.seeds)
 
 
 def read_study(path: str | Path, trials: int | None = None) -> Study:
@@ -225,7 +207,7 @@ def read_study(path: str | Path, trials: int | None = None) -> Study:
         ValueError: If anything in it is wrong.
 
     >>> study = read_study("studies/glyphs")
-    >>> study.metric, list(study.rivals)
+    >>> study.file.metric, list(study.rivals)
     ('map@r', ['npair', 'proxy_anchor', 'gca_hng'])
     """
     found, source, content = read_yaml(path, STUDIES, "study")
@@ -240,19 +222,9 @@ def read_study(path: str | Path, trials: int | None = None) -> Study:
             rivals[name] = _rival(name, settings, file, found, source)
             rivals[name].check()
     mistakes.report()
-    first = next(iter(rivals.values())).config({}, 0)
-    return Study(
-        source,
-        found.stem,
-        file.title or found.stem,
-        file.metric,
-        trials or file.trials,
-        range(file.first_seed, file.first_seed + file.seeds),
-        file.prune,
-        file.sampler_seed,
-        rivals,
-        Path(first.output) / STUDIES / found.stem,
-    )
+    output = next(iter(rivals.values())).config({}, 0).output
+    folder = Path(output) / STUDIES / found.stem
+    return Study(source, found.stem, file, trials or file.trials, rivals, folder)
 
 
 def _rival(name: str, own: RivalSettings, file: StudyFile, found: Path, source: str) -> Rival:

@@ -49,19 +49,14 @@ class TrialRun:
     params: Mapping[str, Any]
 
     @property
-    def name(self) -> str:
-        """Of its folder and its claim."""
-        return f"{self.rival.name}-{self.number:04d}"
-
-    @property
     def folder(self) -> Path:
-        """With a run folder for each seed."""
-        return self.study.folder / "trials" / self.name
+        """Where the run folder of each seed is."""
+        return self.study.folder / "trials" / f"{self.rival.name}-{self.number:04d}"
 
     @property
     def claim(self) -> Path:
         """What the claims on it are named after, see `take_claim`."""
-        return self.study.folder / "claims" / self.name
+        return self.study.folder / "claims" / self.folder.name
 
     def train(self, trial: Trial, claim: Claim) -> float:
         """Train every seed, or continue; return the mean of their figures.
@@ -77,13 +72,15 @@ class TrialRun:
             first = index * config.train.epochs
             run = RunFolder(self.folder / f"seed{seed}")
             if not run.results.is_file():
-                job = make_job(self.name, run.path.with_suffix(".yaml"), run.path, config)
+                settings = run.path.with_suffix(".yaml")
+                job = make_job(self.folder.name, settings, run.path, config)
                 self._train_one(job, dump_config(config), trial, claim, first)
             self._report(trial, run, first)
             kept = figures_after(read_record(run, run.path.name), "best", "val")
-            figures.append(kept.get(self.study.metric, math.nan))
+            figures.append(kept.get(self.study.file.metric, math.nan))
         if not all(map(math.isfinite, figures)):
-            raise TrialFailed(f"no epoch has a finite {self.study.metric} on validation classes")
+            metric = self.study.file.metric
+            raise TrialFailed(f"no epoch has a finite {metric} on validation classes")
         return mean(figures)
 
     def clean_up(self) -> None:
@@ -101,7 +98,7 @@ class TrialRun:
                     raise TrialPruned
                 time.sleep(POLL)
         finally:
-            pool.close(patience=0.0)
+            pool.close()
         if job.reason is not None:
             raise TrialFailed(job.reason)
         if not job.finished:
@@ -115,7 +112,8 @@ class TrialRun:
         """
         known = trial.storage.get_trial(trial._trial_id).intermediate_values
         for row in read_history(run):
-            value, step = row.get(f"val/{self.study.metric}", math.nan), first + int(row["epoch"])
+            value = row.get(f"val/{self.study.file.metric}", math.nan)
+            step = first + int(row["epoch"])
             if math.isfinite(value) and step not in known:
                 trial.report(value, step)
                 if trial.should_prune():

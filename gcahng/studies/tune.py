@@ -25,7 +25,6 @@ from gcahng.studies.trial import TrialFailed, TrialRun, TrialStopped
 # Seconds between two looks at trials of other processes.
 LOOK = 2.0
 WAITING = TrialState.RUNNING
-SURPLUS = "not trained: the study already had all its trials"
 
 
 def tune(study: Study, console: Console, storage: str | None = None) -> bool:
@@ -57,7 +56,7 @@ def tune(study: Study, console: Console, storage: str | None = None) -> bool:
         _print(console, f"{stopped}; report so far: {written}; the same command continues it")
         raise SystemExit(stopped.status) from None
     rows = rival_rows(study, trials)
-    console.print(results_table(rows, rival_columns(study.metric), study.title))
+    console.print(results_table(rows, rival_columns(study.file.metric), study.title))
     for line in (f"report: {written}", f"page: {written.with_suffix('.html')}"):
         _print(console, line)
     return all(row["best"] is not None for row in rows)
@@ -75,18 +74,13 @@ def _work(study: Study, trials: Mapping[str, optuna.Study], console: Console) ->
 
 
 def show_study(study: Study, console: Console) -> None:
-    """Print what a study varies, without training.
-
-    Args:
-        study: The study.
-        console: Where to print.
-    """
+    """Print what a study varies, without training."""
     for rival in study.rivals.values():
         _print(console, f"{rival.name}: {study.trials} trials")
         for dimension in rival.search:
             _print(console, f"  {dimension}")
     seeds = f"seeds {study.seeds[0]} to {study.seeds[-1]}"
-    title = title_of(study.metric)
+    title = title_of(study.file.metric)
     _print(console, f"maximises {title} on validation classes, {seeds}; in {study.folder}")
 
 
@@ -121,14 +115,24 @@ def _next(study: Study, trials: Mapping[str, optuna.Study]) -> tuple[TrialRun, T
 
 
 def _ask(study: Study, rival: Rival, trials: optuna.Study) -> tuple[TrialRun, Trial, Claim] | None:
-    _refuse_leftovers(TrialRun(study, rival, len(trials.trials), {}))
+    """Draw a new trial; None if another process has drawn the last one at the same time.
+
+    Raises:
+        ValueError: If it was trained before, as when the journal was deleted, but not the rest.
+    """
+    number = len(trials.trials)
+    folder = TrialRun(study, rival, number, {}).folder
+    if any(folder.glob("seed*/results.json")):
+        raise ValueError(
+            f"'{folder}' holds a trial that the study's storage does not know: give --storage as "
+            f"before, or move '{folder.parent}' away to begin anew"
+        )
     # A seed by the number of trials: what is drawn is the same if the study is interrupted.
-    seed = (study.sampler_seed * 100_003 + len(trials.trials)) % 2**32
+    seed = (study.file.sampler_seed * 100_003 + number) % 2**32
     trials.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
     trial = trials.ask({d.key: d.distribution for d in rival.search})
     if trial.number >= study.trials:
-        # Another process has drawn the last one at the same time.
-        trial.set_user_attr(REASON, SURPLUS)
+        trial.set_user_attr(REASON, "not trained: the study already had all its trials")
         trials.tell(trial, state=TrialState.FAIL)
         return None
     run = TrialRun(study, rival, trial.number, trial.params)
@@ -136,19 +140,6 @@ def _ask(study: Study, rival: Rival, trials: optuna.Study) -> tuple[TrialRun, Tr
     assert claim is not None
     run.folder.mkdir(parents=True, exist_ok=True)
     return run, trial, claim
-
-
-def _refuse_leftovers(run: TrialRun) -> None:
-    """Raise if a trial that the storage does not know was trained, maybe with other settings.
-
-    Raises:
-        ValueError: As when the journal was deleted, but not the rest.
-    """
-    if any(run.folder.glob("seed*/results.json")):
-        raise ValueError(
-            f"'{run.folder}' holds a trial that the study's storage does not know: give --storage "
-            f"as before, or move '{run.folder.parent}' away to begin anew"
-        )
 
 
 def _train(run: TrialRun, trial: Trial, claim: Claim, console: Console) -> None:
@@ -171,7 +162,7 @@ def _train(run: TrialRun, trial: Trial, claim: Claim, console: Console) -> None:
             outcome = f"FAILED: {error}"
         else:
             trial.study.tell(trial, value)
-            outcome = f"{title_of(run.study.metric)} {100 * value:.2f} %"
+            outcome = f"{title_of(run.study.file.metric)} {100 * value:.2f} %"
     finally:
         claim.release()
     run.clean_up()
