@@ -56,10 +56,6 @@ def heed_signals(receive: Receive | None = None) -> Iterator[None]:
     """Handle SIGINT, SIGTERM and SIGUSR1 within the block, unless they are ignored.
 
     Python handles signals in the main thread only; in others, this does nothing.
-
-    Args:
-        receive: Called with the exit status that the signal asks for; default: raise `Stopped`, at
-            the first signal and at every Ctrl-C, since a cluster may send others again and again.
     """
     stopping = False
 
@@ -98,9 +94,6 @@ def child_environment(added: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of a process to start: this one's, without a launcher's variables.
 
     A process that found them would take itself for one of several and join their training.
-
-    Args:
-        added: Further variables.
 
     Example:
         >>> from unittest import mock

@@ -170,18 +170,13 @@ def _refuse_changed(runs: Sequence[CellRun]) -> None:
 
 
 def _remove(runs: Sequence[CellRun]) -> None:
-    """Delete runs, none if one of them is being trained."""
-    claims = {run: take_claim(run.claim) for run in runs}
-    try:
-        for run, claim in claims.items():
-            if claim is None:
-                raise ValueError(
-                    f"--fresh: '{run.folder.path}' is being trained by {claim_holder(run.claim)}: "
-                    "wait until it has ended, or stop it"
-                )
-        for run in runs:
-            run.remove()
-    finally:
-        for claim in claims.values():
-            if claim is not None:
-                claim.release()
+    """Delete runs that no process is training."""
+    for run in runs:
+        claim = take_claim(run.claim)
+        if claim is None:
+            raise ValueError(
+                f"--fresh: '{run.folder.path}' is being trained by {claim_holder(run.claim)}: "
+                "wait until it has ended, or stop it"
+            )
+        run.remove()
+        claim.release()

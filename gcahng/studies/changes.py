@@ -29,12 +29,6 @@ def changed_settings(
     A setting without effect in the reference, such as one of a generator that the reference does
     not have, is listed unless it has its default; the generator's name is always listed.
 
-    Args:
-        config: The experiment.
-        trains: Which of the parts in `OPTIMIZED` have parameters in it.
-        reference: The experiment of the reference.
-        reference_trains: As `trains`, of the reference.
-
     Example:
         >>> from gcahng.config import load_config
         >>> alone = load_config("digits", ["generator=null"])

@@ -30,17 +30,8 @@ Model = TypeVar("Model", bound=Section)
 def read_yaml(path: str | Path, packaged: str, kind: str) -> tuple[Path, str, dict[str, Any]]:
     """Read a file of a grid or a study.
 
-    Args:
-        path: A file, or the name of a packaged one.
-        packaged: The folder of the packaged ones.
-        kind: What to call it.
-
     Returns:
         The file, its name as a user would write it, and its content.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no YAML mapping.
     """
     try:
         found = find_config(path)
@@ -60,11 +51,7 @@ def read_yaml(path: str | Path, packaged: str, kind: str) -> tuple[Path, str, di
 
 
 def read_section(model: type[Model], content: Mapping[str, Any], source: str) -> Model:
-    """Check the keys of a file's content against a model.
-
-    Raises:
-        ValueError: If a key is unknown, missing or of the wrong kind.
-    """
+    """Check the keys of a file's content against a model."""
     layers = Layers(source)
     layers.add({**content}, source)
     return validated(model, layers)
@@ -84,18 +71,7 @@ def find_base(base: str, file: Path, source: str) -> Path:
 def merge_settings(
     base: Path, parts: Sequence[tuple[str, Args]], name: str, seed: int, source: str
 ) -> ExperimentConfig:
-    """Merge settings into a base experiment, and check the result.
-
-    Args:
-        base: The file of the experiment.
-        parts: Settings, nested or with dotted keys, each with its place in the file.
-        name: Of the experiment.
-        seed: Of the experiment.
-        source: The file that the settings are written in.
-
-    Raises:
-        ValueError: If it is wrong in any way.
-    """
+    """Merge settings into a base experiment, and check the result."""
     layers, _ = load_layers(base)
     for place, settings in parts:
         for key in {"name", "seed"} & settings.keys():
@@ -127,15 +103,6 @@ def check_parts(config: ExperimentConfig) -> frozenset[str]:
 def nested(settings: Args, below: Args, place: str) -> Args:
     """Turn dotted keys into nested mappings.
 
-    Args:
-        settings: Not changed; the result is a copy.
-        below: The settings that these will be merged into. A dotted key must not reach into a
-            section that is null in either, because the section's defaults would come back.
-        place: Where the settings are written, for error messages.
-
-    Raises:
-        ValueError: If a key reaches into null or into a single value, or a key is set twice.
-
     >>> nested({"train.epochs": 2, "train.warmup_epochs": 1}, {}, "here")
     {'train': {'epochs': 2, 'warmup_epochs': 1}}
     """
@@ -158,33 +125,12 @@ def nested(settings: Args, below: Args, place: str) -> Args:
     return mapping
 
 
-class Mistakes:
-    """Error sentences, each with the experiments that it applies to.
-
-    Args:
-        count: How many experiments there are.
-        kind: What to call them.
-    """
-
-    def __init__(self, count: int, kind: str) -> None:
-        self.count, self.kind = count, kind
-        self.found: dict[str, list[str]] = {}
-
-    @contextmanager
-    def of(self, name: str) -> Iterator[None]:
-        """Collect the errors of this one that a user can correct."""
-        try:
-            yield
-        except (ValueError, FileNotFoundError, ImportError) as error:
-            for line in str(error).splitlines():
-                self.found.setdefault(line, []).append(name)
-
-    def report(self) -> None:
-        """Raise all errors as one, if there are any."""
-        lines = []
-        for sentence, names in self.found.items():
-            who = f"{self.kind}{'s' * (len(names) > 1)} {', '.join(map(repr, names))}"
-            whole = len(names) == self.count > 1
-            lines.append(f"{f'every {self.kind}' if whole else who}: {sentence}")
-        if lines:
-            raise ValueError("\n".join(lines))
+@contextmanager
+def named_errors(name: str) -> Iterator[None]:
+    """Say which of several experiments an error within the block is of."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{name}: {error}") from None
+    except (ValueError, ImportError) as error:
+        raise ValueError(f"{name}: {error}") from None

@@ -105,13 +105,7 @@ def _details(grid: Grid, summaries: Mapping[str, Summary]) -> Details:
 
 
 def describe_grid(grid: Grid, summaries: Mapping[str, Summary], bars: Part | None = None) -> Page:
-    """Put the report together.
-
-    Args:
-        grid: The grid.
-        summaries: By the cell's name.
-        bars: The part with the bar chart; left out by default.
-    """
+    """Put the report together."""
     finished = sum(len(summary.records) for summary in summaries.values())
     below = "".join(f"{line} " for line in below_features(summaries, GAIN, "MAP@R"))
     data = sorted({cell.config.data.name for cell in grid.cells.values()})

@@ -60,11 +60,7 @@ def open_storage(study: Study, where: str | None) -> BaseStorage:
 
 
 def open_trials(study: Study, rival: Rival, storage: BaseStorage) -> optuna.Study:
-    """Open the trials of a rival, or begin them.
-
-    Raises:
-        ValueError: If they were begun with other settings.
-    """
+    """Open the trials of a rival, or begin them."""
     pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
     if study.file.prune:
         pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1)
@@ -97,11 +93,7 @@ def open_trials(study: Study, rival: Rival, storage: BaseStorage) -> optuna.Stud
 
 
 def open_journal(file: Path) -> JournalStorage:
-    """Open the journal of a study, or begin it; half a line at its end is dropped.
-
-    Raises:
-        ValueError: If it is damaged otherwise, or another file; it is left as it is.
-    """
+    """Open the journal of a study, or begin it; half a line at its end is dropped."""
     try:
         return JournalStorage(_Journal(file))
     except _UNFIT as error:
@@ -123,12 +115,7 @@ class _Journal(JournalFileBackend):
         self.append_logs([])
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Append lines, after what a process that died has left.
-
-        Raises:
-            OSError: If they cannot be written, for instance because the disk is full.
-            ValueError: If what is at the end of the file is not of a journal.
-        """
+        """Append lines, after what a process that died has left."""
         self.lock.acquire()
         try:
             content = self.file.read_bytes()

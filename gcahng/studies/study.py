@@ -19,9 +19,9 @@ from gcahng.config.errors import show
 from gcahng.config.layers import STUDIES
 from gcahng.config.sections import MOST_SEEDS, Args, AtLeast1, Section, Seed
 from gcahng.studies.experiments import (
-    Mistakes,
     find_base,
     merge_settings,
+    named_errors,
     read_section,
     read_yaml,
 )
@@ -96,9 +96,6 @@ def read_dimension(key: str, value: Any, place: str) -> Dimension:
 
     Two integers mean integers.
 
-    Raises:
-        ValueError: If it is neither.
-
     >>> str(read_dimension("optim.embedder.lr", {"low": 1e-4, "high": 0.01, "log": True}, "here"))
     'optim.embedder.lr: 0.0001 to 0.01, by orders of magnitude'
     """
@@ -142,11 +139,7 @@ class Rival:
     source: str
 
     def config(self, drawn: Mapping[str, Any], seed: int) -> ExperimentConfig:
-        """Return the experiment with drawn values, by dotted path.
-
-        Raises:
-            ValueError: If it is wrong in any way.
-        """
+        """Return the experiment with drawn values, by dotted path."""
         values = {d.key: d.value(drawn[d.key]) for d in self.search if d.key in drawn}
         parts = (*self.parts, ("search", values))
         return merge_settings(self.base, parts, self.name, seed, self.source)
@@ -189,6 +182,10 @@ class Study:
         """Heading of the report."""
         return self.file.title or self.name
 
+    def trial_folder(self, rival: str, number: int) -> Path:
+        """Return where the run folder of each seed of a trial is."""
+        return self.folder / "trials" / f"{rival}-{number:04d}"
+
     @property
     def seeds(self) -> range:
         """Each setting is trained with these."""
@@ -216,12 +213,10 @@ def read_study(path: str | Path, trials: int | None = None) -> Study:
         raise ValueError(f"{source} is not a study: give it to gcahng {verb}")
     file = read_section(StudyFile, content, source)
     rivals = {}
-    mistakes = Mistakes(max(1, len(file.rivals)), "rival")
     for name, settings in (file.rivals or {found.stem: RivalSettings()}).items():
-        with mistakes.of(name):
+        with named_errors(f"rival {name!r}"):
             rivals[name] = _rival(name, settings, file, found, source)
             rivals[name].check()
-    mistakes.report()
     output = next(iter(rivals.values())).config({}, 0).output
     folder = Path(output) / STUDIES / found.stem
     return Study(source, found.stem, file, trials or file.trials, rivals, folder)

@@ -23,7 +23,6 @@ from gcahng.runs.record import RunRecord, read_record
 from gcahng.studies.page import Details, Item, Page, Part
 from gcahng.studies.study import Study
 from gcahng.studies.summary import Figures, starts
-from gcahng.studies.trial import TrialRun
 
 #: User attribute of a failed trial.
 REASON = "reason"
@@ -94,10 +93,6 @@ def rival_rows(study: Study, trials: Mapping[str, optuna.Study]) -> list[dict[st
 def report_study(study: Study, trials: Mapping[str, optuna.Study]) -> Path:
     """Write the report of a study, finished or not.
 
-    Args:
-        study: The study.
-        trials: Of each rival.
-
     Returns:
         The Markdown file. Beside it are a page, a CSV table of all trials and, for each rival, the
         experiment with its best setting.
@@ -123,7 +118,7 @@ def _starts(study: Study, trials: Mapping[str, optuna.Study]) -> dict[str, Figur
     runs: dict[str, dict[int, RunRecord]] = {name: {} for name in study.rivals}
     for name, one in trials.items():
         for best in _finished(_of_budget(study, one))[:1]:
-            folder = TrialRun(study, study.rivals[name], best.number, best.params).folder
+            folder = study.trial_folder(name, best.number)
             for seed in study.seeds:
                 # Absent where another machine, without a shared folder, trained it.
                 if (run := RunFolder(folder / f"seed{seed}")).results.is_file():
