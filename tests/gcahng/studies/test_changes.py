@@ -47,20 +47,6 @@ def test_settings_with_an_effect(
     assert _changes(cell, reference) == expected
 
 
-def test_quirks_of_a_generator_that_is_switched_on_are_listed() -> None:
-    found = _changes(["quirks=faithful"], ["quirks=faithful", *NULL])
-    assert "quirks.similarity_mask='faithful'" in found
-    assert "quirks.clip='faithful'" not in found, "it has an effect without a generator too"
-
-
-def test_what_a_base_file_left_over_is_not_listed() -> None:
-    config, trains = _experiment("generator.name=unmoved")
-    assert config.generator is not None
-    assert config.generator.alpha == 2.0, "inherited, for gca_hng"
-    found = changed_settings(config, trains, *_experiment("generator=null"))
-    assert found == ["generator.name='unmoved'"]
-
-
 def test_a_warm_start_that_is_switched_on_is_listed() -> None:
     on = ["embedder.warm_start={steps: 500}"]
     assert _changes(on, ["embedder.warm_start=null"]) == ["embedder.warm_start.steps=500"]

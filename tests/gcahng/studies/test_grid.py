@@ -22,15 +22,6 @@ def test_a_cell_is_its_base_under_the_settings(write_grid: WriteGrid) -> None:
     )
 
 
-def test_seeds(write_grid: WriteGrid) -> None:
-    text = TWO_CELLS + "first_seed: 10\ntitle: Does it help?\n"
-    assert write_grid(text).seeds == range(10, 12)
-    grid = write_grid(text, seeds=4)
-    assert grid.seeds == range(10, 14)
-    assert grid.cells["full"].config.seed == 10
-    assert grid.title == "Does it help?"
-
-
 def test_bases_are_relative_to_the_file_or_packaged(write_grid: WriteGrid, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("data: {name: glyphs}\n")
     with pytest.raises(ValueError, match=r"cell 'npair': mine\.yaml: missing key 'optim'"):
@@ -175,13 +166,6 @@ def test_mistakes(text: str, sentence: str, write_grid: WriteGrid) -> None:
     assert len(str(info.value).splitlines()) == len(sentence.splitlines())
 
 
-def test_a_file_that_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("grid.yaml").write_bytes(b"\xff\xfe")
-    with pytest.raises(ValueError, match=r"^grid\.yaml: not a text file in UTF-8 \(invalid start"):
-        read_grid("grid.yaml")
-
-
 @pytest.mark.parametrize("name", [file.stem for file in (EXPERIMENTS / GRIDS).glob("*.yaml")])
 def test_every_packaged_grid_is_sound(name: str) -> None:
     grid = read_grid(f"{GRIDS}/{name}")
@@ -201,22 +185,9 @@ def test_no_such_file() -> None:
         read_grid("ablations/layer")
 
 
-def test_a_packaged_grid_goes_by_its_name_elsewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert read_grid("ablations/generators").source == "ablations/generators"
-
-
 def test_validation_figures_need_validation_classes(write_grid: WriteGrid) -> None:
     text = TWO_CELLS.replace("embedder.dim: 8", "embedder.dim: 8, data.validation: 0.0")
     with pytest.raises(ValueError, match=r"cell 'npair': grid.yaml: split: 'val' needs classes"):
         write_grid(text + "split: val\n")
     with pytest.raises(ValueError, match=r"grid.yaml: split: expected 'test' or 'val'"):
         write_grid(TWO_CELLS + "split: vel\n")
-
-
-def test_arguments_of_another_component_are_no_change(write_grid: WriteGrid) -> None:
-    text = HEAD + "cells:\n  npair: {loss: {name: npair, args: {normalize: true}}}\n"
-    grid = write_grid(text + "  triplet: {loss.name: triplet}\n")
-    assert grid.changes(grid.cells["triplet"]) == ["loss.name='triplet'"]

@@ -39,11 +39,6 @@ def test_half_a_line_at_the_end_is_dropped(file: Path, end: int) -> None:
     assert _trials(file, more=1) == [0.0, 1.0, 0.0]
 
 
-def test_half_a_line_alone_is_a_new_journal(tmp_path: Path) -> None:
-    (tmp_path / "journal.log").write_bytes(LINE[:7])
-    assert _trials(tmp_path / "journal.log", more=1) == [0.0]
-
-
 def test_half_a_line_of_another_process_is_dropped_before_the_next(file: Path) -> None:
     study = optuna.load_study(storage=open_journal(file), study_name="s")
     with file.open("ab") as other:
