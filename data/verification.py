@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from gcahng.arguments import checked_arguments
 from gcahng.data.catalogue import DATASETS
 from gcahng.data.class_remarks import class_remarks
 from gcahng.data.datasets.base import ImageDataset, check_listing
@@ -15,7 +16,6 @@ from gcahng.data.datasets.published_dataset import PublishedDataset, Size
 from gcahng.data.file_remarks import file_remarks
 from gcahng.files import printable
 from gcahng.pictures import Examination, examine_all
-from gcahng.registry import check_call
 
 Progress = Callable[[int, int], None]
 
@@ -121,7 +121,9 @@ def _open(
 ) -> tuple[list[ImageDataset], dict[str, str]]:
     """Return the splits, train first, and for each split without images a sentence about it."""
     found = DATASETS.find(dataset) if isinstance(dataset, str) else dataset
-    check_call(f"data set {dataset!r}", found, root=root, split="train", **args)
+    given = {"root": root, "split": "train", **args}
+    checked = checked_arguments(f"data set {dataset!r}", found, given)
+    args = {name: checked[name] for name in args}
     if "unreadable" in args:
         check_unreadable(args.pop("unreadable"))
     splits: list[ImageDataset] = []

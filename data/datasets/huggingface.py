@@ -10,8 +10,8 @@ from PIL import Image
 from gcahng.data.datasets.base import ImageDataset, Transform, split_classes
 from gcahng.data.datasets.files import EmptySplitError
 from gcahng.data.datasets.listing import shorten
+from gcahng.errors import did_you_mean
 from gcahng.pictures import decode_image, read_image
-from gcahng.registry import did_you_mean
 
 SHOWN = 10
 

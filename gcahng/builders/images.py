@@ -159,7 +159,9 @@ def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageData
     root = data_root(config)
     try:
         with blame_setting("data.args" if config.data.args else "data"):
-            dataset = build_dataset(config.data.name, split, root, **config.data.args)
+            args = {"root": root, "split": split, **config.data.args}
+            args = DATASETS.check(config.data.name, args, place="data.args")
+            dataset = build_dataset(config.data.name, **args)
     except FileNotFoundError as error:
         if config.data.root is not None or f"'{root}" not in str(error):
             raise
@@ -227,8 +229,10 @@ def _transform(config: ExperimentConfig, default: str, augment: bool) -> Any:
         if name == LIBRARY:
             return _library_transform(config.embedder.backbone.name, args)
         TRANSFORMS.find(name)
-    with blame_setting(f"data.transform.{'train' if augment else 'test'}"):
-        return build_transform(name, augment, **args)
+    place = f"data.transform.{'train' if augment else 'test'}"
+    with blame_setting(place):
+        args = TRANSFORMS.check(name, {"train": augment, **args}, place=place)
+        return build_transform(name, **args)
 
 
 def _library_transform(backbone: str, args: dict[str, Any]) -> Any:

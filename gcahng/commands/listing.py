@@ -53,27 +53,19 @@ def _experiments() -> list[str]:
     return _aligned({name: _first_sentence(_first_comment(text)) for name, text in texts.items()})
 
 
-def component_names(kind: str) -> list[str]:
-    """The names of a kind of components.
-
-    >>> component_names("losses")
-    ['npair', 'proxy_anchor']
-    """
-    return sorted(_registry(kind))
-
-
-def _registry(kind: str) -> "Registry[Any]":
+def registry(kind: str) -> "Registry[Any]":
+    """Import the registry of a kind of components."""
     module, name = REGISTRIES[kind]
     found: Registry[Any] = getattr(importlib.import_module(module), name)
     return found
 
 
 def _components(kind: str) -> list[str]:
-    registry = _registry(kind)
-    lines = _aligned({name: _about(registry[name]) for name in sorted(registry)})
-    if registry.library is not None:
-        lines.append(f"or {registry.library.described}")
-    if registry.user_base is not None:
+    found = registry(kind)
+    lines = _aligned({name: _about(found[name]) for name in sorted(found)})
+    if found.library is not None:
+        lines.append(f"or {found.library.described}")
+    if found.user_base is not None:
         lines.append("or a class of your own as module.path:ClassName")
     return lines
 

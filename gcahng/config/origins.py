@@ -7,7 +7,7 @@ from typing import Any
 from gcahng.config.layers import EXPERIMENTS, Layers
 from gcahng.config.overrides import OVERRIDE
 from gcahng.config.plain_yaml import flow_entry
-from gcahng.config.schema import ExperimentConfig
+from gcahng.config.sections import ExperimentConfig
 
 # Comments are aligned beside lines that are not longer.
 WIDEST = 60
