@@ -1,7 +1,6 @@
 """Images and labels: data sets, samplers and transforms."""
 
 from gcahng.data.catalogue import DATASETS, build_dataset
-from gcahng.data.class_remarks import check_findable
 from gcahng.data.contact_sheet import contact_sheet
 from gcahng.data.datasets import (
     CUB,
@@ -10,7 +9,6 @@ from gcahng.data.datasets import (
     Cars,
     ClassSubset,
     CSVFile,
-    Emoji,
     FileDataset,
     Folder,
     HuggingFace,
@@ -22,6 +20,7 @@ from gcahng.data.datasets import (
     Size,
     Source,
     Transform,
+    check_findable,
     read_image,
     split_classes,
 )
@@ -44,7 +43,6 @@ __all__ = [
     "ClassBalancedBatchSampler",
     "ClassSubset",
     "Digits",
-    "Emoji",
     "FeatureLoader",
     "FileDataset",
     "Folder",

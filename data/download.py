@@ -35,7 +35,7 @@ def download(
         dataset: A published data set with archives in its `source`.
         root: The folder that holds all data sets; created if missing.
         progress: Called with the bytes of an archive downloaded so far and its size, or None if
-            the server does not report the size; with numbers of pictures if it is made here.
+            the server does not report the size.
 
     Returns:
         The data set's folder.
@@ -60,8 +60,6 @@ def download(
             f"{dataset.__name__} is already in '{found[0]}': nothing was downloaded.", stacklevel=2
         )
         return found[0]
-    if source.build is not None:
-        return source.build(root, progress)
     if not source.archives:
         raise ValueError(
             f"{dataset.__name__} must be downloaded by hand into '{root}'. {source.instructions}"

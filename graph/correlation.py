@@ -154,11 +154,20 @@ class CorrelationNetwork(nn.Module):
             labels: [B].
             group: Processes that share the graph, where the layers allow it.
         """
-        if not all(hasattr(layer, "pair_nodes") for layer in self.layers):
+        if not self.runs_on_pairs:
             return batch_graph(embeddings, labels)
         # Separated pairs cannot be shared: how many rows they need is known only in the layer.
-        separates = any(getattr(layer, "separates_pairs", False) for layer in self.layers)
-        return pair_graph(embeddings, labels, None if separates else group)
+        return pair_graph(embeddings, labels, None if self.separates_pairs else group)
+
+    @property
+    def runs_on_pairs(self) -> bool:
+        """True if every layer has a dense path."""
+        return all(hasattr(layer, "pair_nodes") for layer in self.layers)
+
+    @property
+    def separates_pairs(self) -> bool:
+        """True if edges (i, j) and (j, i) may become different on the dense path."""
+        return any(getattr(layer, "separates_pairs", False) for layer in self.layers)
 
     def _on_edges(self, graph: Data) -> tuple[Tensor, Tensor, Tensor]:
         x, edge_attr = self.projection(graph.x), graph.edge_attr
@@ -170,12 +179,12 @@ class CorrelationNetwork(nn.Module):
         """Return nodes and edges, and the pairs of the edges."""
         x, edge_attr, pairs = self.projection(graph.x), graph.edge_attr, graph.pairs
         layer: Any
+        if not self.runs_on_pairs:
+            raise ValueError(
+                f"Expected layers that run on a pair graph (got {self.layers}); use batch_graph "
+                "instead of pair_graph"
+            )
         for depth, layer in enumerate(self.layers, start=1):
-            if not hasattr(layer, "pair_nodes"):
-                raise ValueError(
-                    f"Expected layers that run on a pair graph (got {layer}); use batch_graph "
-                    "instead of pair_graph"
-                )
             x = layer.pair_nodes(x, pairs, edge_attr, graph.y)
             with torch.no_grad() if detach and depth == len(self.layers) else nullcontext():
                 edge_attr, pairs = layer.pair_edges(x, pairs, edge_attr)

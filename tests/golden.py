@@ -122,7 +122,7 @@ def assert_close(name: str, ours: Tensor, golden: Tensor, bound: float) -> None:
     """Largest difference over the golden's largest entry, at most `bound`."""
     # Adding the same constant to both scores of the edge attention changes nothing, so this
     # gradient is exactly zero; ours and the recorded one are rounding noise of some processor.
-    absolute = name.endswith(("edge_key.bias", "edge_model.att.k_linear.bias"))
+    absolute = name.endswith(("edges.key.bias", "edge_model.att.k_linear.bias"))
     scale = 1.0 if absolute else golden.abs().max().item()
     error = (ours.detach().reshape(golden.shape) - golden).abs().max().item()
     limit = (1e-11 if absolute else bound) * scale

@@ -1,10 +1,16 @@
 """The base class of data sets, and one module per data set stored on disk."""
 
-from gcahng.data.datasets.base import ClassSubset, ImageDataset, RawImage, Transform, split_classes
+from gcahng.data.datasets.base import (
+    ClassSubset,
+    ImageDataset,
+    RawImage,
+    Transform,
+    check_findable,
+    split_classes,
+)
 from gcahng.data.datasets.cars import Cars
 from gcahng.data.datasets.csv_file import CSVFile
 from gcahng.data.datasets.cub import CUB
-from gcahng.data.datasets.emoji import Emoji
 from gcahng.data.datasets.files import FileDataset
 from gcahng.data.datasets.folder import Folder
 from gcahng.data.datasets.huggingface import HuggingFace
@@ -21,7 +27,6 @@ __all__ = [
     "CSVFile",
     "Cars",
     "ClassSubset",
-    "Emoji",
     "FileDataset",
     "Folder",
     "HuggingFace",
@@ -33,6 +38,7 @@ __all__ = [
     "Size",
     "Source",
     "Transform",
+    "check_findable",
     "read_image",
     "split_classes",
 ]

@@ -36,14 +36,11 @@ class Source:
         homepage: The authors' web page.
         instructions: One sentence on how to get it by hand.
         archives: What `download` fetches; empty if it must be downloaded by hand.
-        build: Makes the data set in a folder, from other sources than archives; None if it is
-            not made. Its arguments are those of `download` after the data set.
     """
 
     homepage: str
     instructions: str
     archives: tuple[Archive, ...] = ()
-    build: Callable[[Path, Callable[[int, int | None], None] | None], Path] | None = None
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from gcahng.graph import (
     synthetic_negatives,
 )
 from gcahng.graph.convs.parts import check_choice
-from gcahng.graph.dense.own_anchors import own_anchors, share_of
+from gcahng.graph.dense.own_anchors import divide_among_processes, own_anchors
 from gcahng.graph.dense.pairs import Pairs
 from gcahng.losses.generator import anchor_similarity, diversity, negative_classification
 from gcahng.losses.linear_cross_entropy import linear_cross_entropy
@@ -207,7 +207,7 @@ class HardNegativeGenerator(NegativeGenerator):
         del correlation  # frees the remaining outputs
         negatives, own = self._mix(slots, coefficients, pairs, draws), own_anchors(pairs)
         losses |= self._linear_ce(slots, layout)
-        losses = {name: share_of(value, own) for name, value in losses.items()}
+        losses = {name: divide_among_processes(value, own) for name, value in losses.items()}
         if self.synthetic_weight:
             synthetic = self._synthetic_term(slots, Synthetic(negatives), own)
             ramp = self.hardness.synthetic_weight(self.beta).to(synthetic.dtype)
@@ -257,7 +257,9 @@ class HardNegativeGenerator(NegativeGenerator):
         losses = {
             "generator_ce": self.weights["gamma"] * generator_ce,
             "similarity": anchor_similarity(slots, negatives, misplaced, own),
-            "diversity": share_of(DIVERSITY_SCALE * diversity(coefficients, pairs), own),
+            "diversity": divide_among_processes(
+                DIVERSITY_SCALE * diversity(coefficients, pairs), own
+            ),
         }
         total = 0.5 * (
             losses["generator_ce"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +10,10 @@ from torch.optim import Optimizer
 
 from gcahng.generators import HardNegatives, NegativeGenerator
 from gcahng.graph import BatchLayout, batch_layout
+from gcahng.graph.precision import half_to_float32
 from gcahng.processes import Group, sum_gradients, sum_over_processes, world_size
 from gcahng.training.cuda_graph import Autocast, Pass, ReplayedPass
-from gcahng.training.embedding import Finish, embed_batch
+from gcahng.training.embedding import embed_batch
 from gcahng.training.optimizers import Optimizers
 
 Backward = Callable[..., None]
@@ -108,95 +109,79 @@ class TrainingStep:
         needs_layout = self.generator is not None or self._loss_takes_layout
         # Found where the labels are, then copied to the device once.
         layout = batch_layout(labels, self.group).to(images.device) if needs_layout else None
-        labels = labels.to(images.device, non_blocking=True)
+        batch = _Batch(
+            labels.to(images.device, non_blocking=True), layout, *(draws or (None, None))
+        )
         _zero(self.optimizers.embedder, self.optimizers.graph)
         with self.autocast():
-            embeddings, finish = embed_batch(
+            embeddings, backward_rest = embed_batch(
                 self.embedder, images, len(labels), self.chunk, self.number, self.group
             )
-        if embeddings.dtype in (torch.bfloat16, torch.float16):
-            embeddings = embeddings.float()
         self.number += 1
-        losses = self._metric_step(embeddings, labels, layout, draws, observe, finish)
-        if self.generator is not None:
-            if self.generator.has_generator_losses:
-                losses |= self._generator_step(embeddings.detach(), labels, layout, draws)
-            # A generator without losses counts as loss 0: its negatives get their full weight.
-            generated = losses.get("generator", losses["metric"].new_zeros(()))
-            self.generator.hardness.record(losses["metric"], generated)
-        return losses
-
-    def _metric_step(
-        self,
-        embeddings: Tensor,
-        labels: Tensor,
-        layout: BatchLayout | None,
-        draws: tuple[Tensor, Tensor] | None,
-        observe: Observe | None,
-        finish: Finish,
-    ) -> dict[str, Tensor]:
-        """Differentiate J_metric; step the embedder, then the graph with the gradient of J_gce."""
-        known = {"layout": layout} if self._loss_takes_layout else {}
-        metric = self.metric_loss(embeddings, labels, **known)
-        if metric.dim():
-            raise ValueError(f"Expected the metric loss as a scalar (got {list(metric.shape)})")
-        metric = metric / world_size(self.group)
-        losses = {"metric": metric}
-        total = metric
-        if self.passes is not None:
-            with self.autocast():
-                negatives = self.passes[0](
-                    embeddings, labels, layout=layout, draws=draws[0] if draws else None
-                )
-            if observe is not None:
-                observe(negatives)
-            share = self._share(negatives)
-            losses |= {name: share * loss for name, loss in negatives.losses.items()}
-            total = metric + share * negatives.total
-            # Free the negatives before backward.
-            del negatives
-        losses["total"] = total
-        self.backward(total)
-        finish()
-        losses = self._sum_shares(losses)
+        embeddings = half_to_float32(embeddings)
+        losses = self._metric_losses(embeddings, batch, observe)
+        self.backward(losses["total"])
+        if backward_rest is not None:
+            backward_rest()
+        losses = self._sum_over_processes(losses)
         losses["gradient"] = self._step(self.optimizers.embedder)
         if self.optimizers.graph is not None:
             losses["graph_gradient"] = self._step(self.optimizers.graph)
+        if self.generator is None:
+            return losses
+        if self.generator.has_generator_losses:
+            losses |= self._generator_steps(self.generator, embeddings.detach(), batch)
+        # A generator without losses counts as loss 0: its negatives get their full weight.
+        generated = losses.get("generator", losses["metric"].new_zeros(()))
+        self.generator.hardness.record(losses["metric"], generated)
         return losses
 
-    def _generator_step(
-        self,
-        embeddings: Tensor,
-        labels: Tensor,
-        layout: BatchLayout | None,
-        draws: tuple[Tensor, Tensor] | None,
+    def _metric_losses(
+        self, embeddings: Tensor, batch: "_Batch", observe: Observe | None
     ) -> dict[str, Tensor]:
-        """Step the classifier, then the graph with J_gen."""
-        generator, optimizers = self.generator, self.optimizers
-        assert generator is not None
+        """Compute J_m, the terms of the generator, and their sum J_metric."""
+        known = {"layout": batch.layout} if self._loss_takes_layout else {}
+        metric = self.metric_loss(embeddings, batch.labels, **known)
+        if metric.dim():
+            raise ValueError(f"Expected the metric loss as a scalar (got {list(metric.shape)})")
+        metric = metric / world_size(self.group)
+        if self.passes is None:
+            return {"metric": metric, "total": metric}
+        with self.autocast():
+            negatives = self.passes[0](
+                embeddings, batch.labels, layout=batch.layout, draws=batch.metric_draws
+            )
+        if observe is not None:
+            observe(negatives)
+        # Return scalars only: the negatives are freed before backward.
+        weight = self._process_weight(negatives)
+        added = {name: weight * loss for name, loss in negatives.losses.items()}
+        return {"metric": metric, **added, "total": metric + weight * negatives.total}
+
+    def _generator_steps(
+        self, generator: NegativeGenerator, embeddings: Tensor, batch: "_Batch"
+    ) -> dict[str, Tensor]:
+        """Step the classifier, then the graph with J_gen, on detached embeddings."""
+        optimizers = self.optimizers
         assert self.passes is not None
         assert optimizers.graph is not None
         assert optimizers.classifier is not None
-        _zero(optimizers.classifier)
-        classifier = generator.classifier_loss(embeddings, labels) / world_size(self.group)
+        _zero(optimizers.classifier, optimizers.graph)
+        classifier = generator.classifier_loss(embeddings, batch.labels) / world_size(self.group)
         self.backward(classifier)
         sum_gradients(_parameters(optimizers.classifier), self.group)
         optimizers.classifier.step()
 
-        _zero(optimizers.graph)
         with self.autocast():
-            generated = self.passes[1](
-                embeddings, labels, layout=layout, draws=draws[1] if draws else None
+            made = self.passes[1](
+                embeddings, batch.labels, layout=batch.layout, draws=batch.generator_draws
             )
-        share = self._share(generated)
-        losses = {
-            "classifier": classifier,
-            **{name: share * loss for name, loss in generated.losses.items()},
-            "generator": share * generated.total,
-        }
-        del generated
+        weight = self._process_weight(made)
+        losses = {name: weight * loss for name, loss in made.losses.items()}
+        losses = {"classifier": classifier, **losses, "generator": weight * made.total}
+        del made
         self.backward(losses["generator"])
-        losses = self._sum_shares(losses)
+        losses = self._sum_over_processes(losses)
         losses["generator_gradient"] = self._step(optimizers.graph)
         return losses
 
@@ -217,12 +202,12 @@ class TrainingStep:
         optimizer.step()
         return norm
 
-    def _share(self, made: HardNegatives) -> float:
-        """What this process contributes of losses that are not split: 1/W."""
+    def _process_weight(self, made: HardNegatives) -> float:
+        """Weight of this process's losses in the sum over all: 1 if split, else 1/W."""
         return 1.0 if made.own is not None else 1 / world_size(self.group)
 
-    def _sum_shares(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Losses of the whole batch, without gradient, from the shares of all processes."""
+    def _sum_over_processes(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Sum the parts of all processes to the losses of the batch, without gradient."""
         if self.group is None:
             return {name: loss.detach() for name, loss in losses.items()}
         values = torch.stack([loss.detach().double() for loss in losses.values()])
@@ -231,6 +216,15 @@ class TrainingStep:
             name: value.to(loss.dtype)
             for (name, loss), value in zip(losses.items(), whole, strict=True)
         }
+
+
+class _Batch(NamedTuple):
+    """What both passes of a step know beside the embeddings."""
+
+    labels: Tensor
+    layout: BatchLayout | None
+    metric_draws: Tensor | None
+    generator_draws: Tensor | None
 
 
 def _parameters(optimizer: Optimizer) -> list[nn.Parameter]:

@@ -8,9 +8,7 @@ from torch import nn
 from typing_extensions import NotRequired, TypedDict
 
 from gcahng.arguments import arguments_of, check_names
-from gcahng.graph.convs.gca_conv import GCAConv
-from gcahng.graph.convs.gca_edge_only_conv import GCAEdgeOnlyConv
-from gcahng.graph.convs.gca_node_only_conv import GCANodeOnlyConv
+from gcahng.graph.convs.gca_conv import GCAConv, GCAEdgeOnlyConv, GCANodeOnlyConv
 from gcahng.graph.convs.mlp_conv import MLPConv
 from gcahng.graph.convs.none_conv import NoneConv
 from gcahng.graph.convs.pyg_conv import PyGConv, operator_arguments

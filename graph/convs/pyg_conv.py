@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gcahng.graph.convs.gca_edge_only_conv import EdgeDropout, GCAEdgeOnlyConv
+from gcahng.graph.convs.gca_conv import EdgeDropout, GCAEdgeOnlyConv
 from gcahng.graph.convs.parts import check_divisible
 from gcahng.graph.convs.pyg_operators import OPERATORS
 from gcahng.graph.dense.memory import Memory
@@ -102,7 +102,7 @@ class PyGConv(nn.Module):
         return self.update_nodes(x, edge_index, edges)
 
     def pair_edges(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> tuple[Tensor, Pairs]:
-        """Update the edges of a complete graph, as `GCAEdgeHalf`."""
+        """Update the edges of a complete graph, as `EdgeUpdate`."""
         return self.edge_half.pair_edges(x, pairs, edge_attr)
 
     def __repr__(self) -> str:

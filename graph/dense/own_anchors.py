@@ -33,8 +33,8 @@ def own_anchors(pairs: Pairs | None) -> OwnAnchors | None:
     return OwnAnchors(own_part(pairs.num_nodes, pairs.group), pairs.num_nodes, pairs.group)
 
 
-def share_of(value: Tensor, own: OwnAnchors | None) -> Tensor:
-    """This process's share of a loss that all processes compute alike: 1/W of it if they split."""
+def divide_among_processes(value: Tensor, own: OwnAnchors | None) -> Tensor:
+    """Divide a loss that all processes compute alike by their number W, if they split the pairs."""
     return value if own is None else value / world_size(own.group)
 
 

@@ -177,7 +177,7 @@ def test_synthetic_term_trains_the_embedder_only(path: str) -> None:
     z.grad = None
     out.losses["node_ce"].backward()
     assert z.grad.ne(0).any()
-    assert generator.graph.layers[0].node_query.weight.grad.ne(0).any()
+    assert generator.graph.layers[0].nodes.query.weight.grad.ne(0).any()
     assert generator.graph.coefficient_head.weight.grad is None
     assert generator.classifier.weight.grad is None
 
@@ -206,7 +206,7 @@ def test_quirk_edge_heads() -> None:
     (z, draws), corrected = batch(), make()
     published = make(edge_heads=1)
     published.load_state_dict(corrected.state_dict())
-    assert corrected.graph.layers[0].edge_heads == 2
+    assert corrected.graph.layers[0].edges.heads == 2
     outs = [g.generator_losses(z, LABELS, draws=draws) for g in (corrected, published)]
     assert (outs[0].channel_coefficients - outs[1].channel_coefficients).abs().max() > 1e-3
 

@@ -69,7 +69,7 @@ def test_graph_and_classifier_when_asked(
     load_published_checkpoint(files[backbone], backbone, generator=generator)
     state = read_weights(files[backbone])
     layer = generator.graph.layers[1]
-    assert torch.equal(layer.edge_ffn[3].weight, state["gnn.gnn.1.edge_model.linear.3.weight"])
+    assert torch.equal(layer.edges.ffn[3].weight, state["gnn.gnn.1.edge_model.linear.3.weight"])
     assert torch.equal(generator.graph.class_head.bias, state["gnn.cls.0.bias"])
     assert torch.equal(generator.classifier.weight, state["softmax_classifier.weight"])
     assert "update_node" in caplog.text

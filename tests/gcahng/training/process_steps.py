@@ -180,7 +180,6 @@ def all_steps() -> dict[str, dict[str, Tensor]]:
     found = {name: take_steps(setup) for name, setup in SETUPS.items()}
     chunk = None if all_processes() is None else 2
     found["in chunks"] = take_steps(SETUPS["dense"], ["bn"], chunk)
-    found["one pass in chunks"] = take_steps(SETUPS["one pass"], ["bn"], chunk)
     found["dropout"] = dropped_entries()
     found[OWN_BATCHES] = own_batch_losses()
     for parameter in method_golden_files():
