@@ -82,9 +82,7 @@ def verify(
         []
     """
     kind = DATASETS.find(dataset) if isinstance(dataset, str) else dataset
-    given = {"root": root, "split": "train", **args}
-    checked = checked_arguments(f"data set {dataset!r}", kind, given)
-    args = {name: checked[name] for name in args}
+    args = checked_arguments(f"data set {dataset!r}", kind, args, filled=("root", "split"))
     args.pop("unreadable", None)
     splits, absent = _open(str(dataset), kind, root, args)
     expected = kind.expected if issubclass(kind, PublishedDataset) else {}

@@ -136,6 +136,7 @@ def checked_arguments(
     given: Mapping[str, Any],
     positional: int = 0,
     place: str = "",
+    filled: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return the named arguments of a component, as its annotations have them.
 
@@ -147,6 +148,7 @@ def checked_arguments(
         given: The arguments.
         positional: How many others it gets before them by their position.
         place: The setting that holds the arguments, such as `generator.args`; by default none.
+        filled: Names of arguments that it gets otherwise.
 
     Raises:
         ValueError: If one is unknown, missing or of another type; one line for each mistake.
@@ -163,6 +165,7 @@ def checked_arguments(
     takes, takes_others = arguments_of(make)
     for name in [name for name, argument in takes.items() if argument.positional][:positional]:
         del takes[name]
+    takes = {name: argument for name, argument in takes.items() if name not in filled}
     named = f"{place}: {component}" if place else component
     if not takes_others:
         check_names(named, given, takes)

@@ -3,7 +3,7 @@
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -101,11 +101,16 @@ class Registry(Mapping[str, T]):
         return self.find(name)(*args, **self.check(name, settings, len(args)))  # type: ignore[operator]
 
     def check(
-        self, name: str, settings: Mapping[str, Any], positional: int = 0, place: str = ""
+        self,
+        name: str,
+        given: Mapping[str, Any],
+        positional: int = 0,
+        place: str = "",
+        filled: Collection[str] = (),
     ) -> dict[str, Any]:
         """Check the arguments of a component, see `gcahng.arguments.checked_arguments`."""
-        make: Any = self.find(name)
-        return checked_arguments(f"{self.kind} {name!r}", make, settings, positional, place)
+        what, make = f"{self.kind} {name!r}", self.find(name)
+        return checked_arguments(what, make, given, positional, place, filled)  # type: ignore[arg-type]
 
 
 def lookup(choices: Mapping[str, T], name: str, kind: str) -> T:

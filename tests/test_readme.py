@@ -51,7 +51,7 @@ def test_commands_have_a_valid_config(arguments: str) -> None:
     assert config.train.epochs != 1
     build_embedder(config, pretrained=False)
     build_loss(config, config.batch.classes)
-    if "my_layers" not in arguments:
+    if "my_parts" not in arguments:
         build_generator(config, config.batch.classes)
 
 

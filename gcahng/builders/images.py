@@ -156,12 +156,12 @@ def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageData
     with blame_setting("data.args"):
         for name in {"name", "root", "split", "transform"} & config.data.args.keys():
             raise ValueError(f"{name!r} is not an argument of the data set here; see data.{name}")
+        filled = ("root", "split", "transform")
+        args = DATASETS.check(config.data.name, config.data.args, place="data.args", filled=filled)
     root = data_root(config)
     try:
         with blame_setting("data.args" if config.data.args else "data"):
-            args = {"root": root, "split": split, **config.data.args}
-            args = DATASETS.check(config.data.name, args, place="data.args")
-            dataset = build_dataset(config.data.name, **args)
+            dataset = build_dataset(config.data.name, split, root, **args)
     except FileNotFoundError as error:
         if config.data.root is not None or f"'{root}" not in str(error):
             raise
@@ -231,8 +231,8 @@ def _transform(config: ExperimentConfig, default: str, augment: bool) -> Any:
         TRANSFORMS.find(name)
     place = f"data.transform.{'train' if augment else 'test'}"
     with blame_setting(place):
-        args = TRANSFORMS.check(name, {"train": augment, **args}, place=place)
-        return build_transform(name, **args)
+        args = TRANSFORMS.check(name, args, place=place, filled=("train",))
+        return build_transform(name, augment, **args)
 
 
 def _library_transform(backbone: str, args: dict[str, Any]) -> Any:

@@ -48,15 +48,8 @@ class Layers:
 
     def add(self, mapping: dict[str, Any], source: str) -> None:
         """Merge a mapping, which takes precedence over the current values."""
-        word = self.values.get("quirks")
-        if isinstance(mapping.get("quirks"), dict) and isinstance(
-            expanded := each_quirk(word), dict
-        ):
-            origin = self.origin(("quirks",))
-            self.origins |= {
-                ("quirks", quirk): origin for quirk in expanded if word is not expanded
-            }
-            self.values = {**self.values, "quirks": expanded}
+        if "quirks" in mapping:
+            mapping = {**mapping, "quirks": each_quirk(mapping["quirks"])}
         self.values = merge(self.values, mapping)
         self.origins |= dict.fromkeys(_paths(mapping), source)
 
@@ -78,9 +71,8 @@ def validate(model: type[Model], layers: Layers) -> Model:
     try:
         return model.model_validate(layers.values)
     except ValidationError as error:
-        raise ValueError(
-            explain(error, model, layers.values, lambda path: f"{layers.origin(path)}: ")
-        ) from None
+        lines = explain(error, model, layers.values, lambda path: f"{layers.origin(path)}: ")
+        raise ValueError(lines) from None
 
 
 def load_layers(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Layers, Path]:
@@ -106,8 +98,10 @@ def find_config(path: str | Path) -> Path:
     candidates += [file.with_name(f"{file.name}.yaml") for file in candidates if file.name]
     for file in candidates:
         if file.is_file():
-            _refuse_part(file.resolve(), path)
-            return file.resolve()
+            file = file.resolve()
+            if file.is_relative_to(EXPERIMENTS) and file.name.startswith("_"):
+                raise ValueError(f"{str(path)!r} is a part of experiments, not an experiment")
+            return file
     if "=" in given.name:
         example = f"as in 'quickstart {path}'"
         raise ValueError(f"{str(path)!r} is a setting: name an experiment before it, {example}")
@@ -116,19 +110,6 @@ def find_config(path: str | Path) -> Path:
     close = difflib.get_close_matches(str(given), [*neighbours, *packaged])
     listed = f"close to it: {', '.join(close)}" if close else f"packaged: {', '.join(packaged)}"
     raise FileNotFoundError(f"no config file {str(path)!r}; {listed}")
-
-
-def _refuse_part(file: Path, given: str | Path) -> None:
-    """Raise for a packaged base file, which is only a part of experiments."""
-    if not (file.is_relative_to(EXPERIMENTS) and file.name.startswith("_")):
-        return
-    folder = file.parent.relative_to(EXPERIMENTS).as_posix()
-    beside = [name for name in packaged_experiments() if name.startswith(f"{folder}/")]
-    named = [name for name in beside if file.stem.removeprefix("_") in name]
-    raise ValueError(
-        f"{str(given)!r} is a part that experiments are based on, not an experiment; "
-        f"choose from: {', '.join(named or beside)}"
-    )
 
 
 def packaged_experiments() -> list[str]:
@@ -142,13 +123,7 @@ def packaged_experiments() -> list[str]:
 
 
 def merge(base: dict[str, Any], layer: dict[str, Any], path: KeyPath = ()) -> dict[str, Any]:
-    """Return a new mapping: `base` updated recursively with `layer`.
-
-    Args:
-        base: The earlier values.
-        layer: The later values.
-        path: Keys that lead to both mappings; none at the top.
-    """
+    """Return a new mapping: `base`, at this path, updated recursively with `layer`."""
     merged = dict(base)
     if "name" in layer:
         unnamed = UNNAMED.get(path)
@@ -165,9 +140,7 @@ def merge(base: dict[str, Any], layer: dict[str, Any], path: KeyPath = ()) -> di
 def _read(path: Path, trail: tuple[Path, ...]) -> list[tuple[dict[str, Any], str]]:
     """Return the mappings of a file's bases and of the file, each with its source.
 
-    Args:
-        path: The file.
-        trail: The files that led to it, to detect circular bases.
+    `trail` holds the files that led to it, to detect circular bases.
     """
     source = _display_path(path)
     if path in trail:

@@ -14,7 +14,7 @@ COMMANDS = [
     ("train --nope", "No such option"),
     ("train", "name a config to train, or a run to continue with --resume"),
     ("train seed=1", "'seed=1' is a setting: name an experiment before it"),
-    ("train paper/_cub", "'paper/_cub' is a part that experiments are based on"),
+    ("train paper/_cub", "'paper/_cub' is a part of experiments"),
     ("train nothing-like-this", "no config file 'nothing-like-this'"),
     ("train file.yaml", "file.yaml: expected 'key: value' lines, got 'just text'"),
     ("train binary.yaml", "binary.yaml: not a text file in UTF-8"),

@@ -206,9 +206,7 @@ def test_a_base_may_be_a_packaged_experiment(write: Write) -> None:
         ),
         (
             "paper/_cub",
-            "'paper/_cub' is a part that experiments are based on, not an experiment; choose from: "
-            "paper/cub_dino, paper/cub_googlenet, paper/cub_resnet50, "
-            "paper/cub_resnet50_proxy_anchor",
+            "'paper/_cub' is a part of experiments, not an experiment",
         ),
     ],
 )
