@@ -12,8 +12,7 @@ import torch
 from gcahng.arguments import checked_arguments
 from gcahng.data.catalogue import DATASETS
 from gcahng.data.datasets.base import ImageDataset, check_findable, check_listing
-from gcahng.data.datasets.files import EmptySplitError, FileDataset, box_problem
-from gcahng.data.datasets.listing import shorten
+from gcahng.data.datasets.files import EmptySplitError, FileDataset, box_problem, shorten
 from gcahng.data.datasets.published_dataset import PublishedDataset, Size
 from gcahng.files import printable
 from gcahng.pictures import Examination, examine_all

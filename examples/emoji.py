@@ -145,7 +145,7 @@ def choose_pictures(sets: Sequence[IconSet]) -> dict[str, str]:
                 drawings[code][one.name] = one.svg(name)
     # A drawing that stands for two emoji is wrong for one of them.
     uses = Counter(svg for found in drawings.values() for svg in found.values())
-    pictures = {}
+    pictures: dict[str, str] = {}
     for code, found in drawings.items():
         own = {key: svg for key, svg in found.items() if uses[svg] == 1}
         if len(own) >= LEAST_SETS:
@@ -231,8 +231,10 @@ def main(out: Path, packages: Path | None = None) -> None:
         for path, svg in choose_pictures(sets).items():
             file = temporary / "out" / path
             file.parent.mkdir(parents=True, exist_ok=True)
-            look = {"width": SIDE, "height": SIDE, "background": "#ffffff"}
-            file.write_bytes(bytes(svg_to_bytes(svg_string=svg, skip_system_fonts=True, **look)))
+            png = svg_to_bytes(
+                svg, width=SIDE, height=SIDE, background="#ffffff", skip_system_fonts=True
+            )
+            file.write_bytes(bytes(png))
         (temporary / "out" / "ATTRIBUTION.md").write_text(
             "# Who drew these pictures\n\nEach folder shows one emoji, as several designers drew "
             f"it. The drawings were rendered at {SIDE} pixels on white and not changed otherwise. "

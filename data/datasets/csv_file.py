@@ -9,8 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from gcahng.data.datasets.base import Transform
-from gcahng.data.datasets.files import FileDataset
-from gcahng.data.datasets.listing import Box, Listing, shorten
+from gcahng.data.datasets.files import Box, FileDataset, Listing, shorten
 from gcahng.files import printable
 
 REQUIRED = ("path", "label", "split")

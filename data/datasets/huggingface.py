@@ -8,8 +8,7 @@ import torch
 from PIL import Image
 
 from gcahng.data.datasets.base import ImageDataset, Transform, split_classes
-from gcahng.data.datasets.files import EmptySplitError
-from gcahng.data.datasets.listing import shorten
+from gcahng.data.datasets.files import EmptySplitError, shorten
 from gcahng.errors import did_you_mean
 from gcahng.pictures import decode_image, read_image
 from gcahng.reasons import first_line

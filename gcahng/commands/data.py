@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import DownloadColumn
 from rich.text import Text
 
 from gcahng.commands.terminal import console, counting_bar
@@ -75,8 +74,7 @@ def verify(
     dataset, folder = DATASETS.find(name), _folder(root)
     args = _arguments(name, settings)
     if download:
-        with counting_bar(f"download {name}", console, DownloadColumn()) as report:
-            home = fetch(dataset, folder, report)
+        home = fetch(dataset, folder)
         console.print(f"{name} is in {home}", soft_wrap=True, highlight=False)
     with counting_bar(f"check {name}", console) as report:
         found = check(name, folder, report, **args)

@@ -77,8 +77,7 @@ def test_download_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def fetched(_: Any, root: Path, progress: Any) -> Path:
-        progress(1, 2)
+    def fetched(_: Any, root: Path) -> Path:
         return root / "CUB_200_2011"
 
     monkeypatch.setattr("gcahng.data.download", fetched)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from gcahng.config.training import TrainConfig
+from gcahng.config.sections import TrainConfig
 
 from gcahng.commands.train import resume_run
 from gcahng.runs.folder import RunFolder
