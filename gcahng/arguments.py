@@ -123,7 +123,7 @@ def _hints(make: Callable[..., Any]) -> dict[str, Any]:
     while isinstance(make, partial):
         make = make.func
     if isinstance(make, type):
-        make = make.__init__
+        make = vars(make).get("__init__", make)
     try:
         return get_type_hints(make, include_extras=True)
     except (NameError, TypeError, AttributeError):

@@ -112,7 +112,7 @@ def _path(values: Any, location: Path) -> Path:
     for part in location:
         is_item = isinstance(values, list | tuple) and part in range(len(values))
         if is_item or (isinstance(values, Mapping) and part in values):
-            path, values = (*path, part), values[part]  # type: ignore[index]
+            path, values = (*path, part), values[part]
     return path
 
 

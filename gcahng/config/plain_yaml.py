@@ -53,7 +53,7 @@ for _name, _pattern in _SCALARS.items():
     if _name in ("int", "float"):
         _Dumper.add_implicit_resolver(f"{_TAG}{_name}", re.compile(_pattern), None)
 _Dumper.add_representer(str, _Dumper.represent_text)
-_Loader.add_constructor(f"{_TAG}int", lambda loader, node: int(loader.construct_scalar(node)))
+_Loader.add_constructor(f"{_TAG}int", lambda loader, node: int(node.value))
 _Loader.add_constructor(
     f"{_TAG}float", lambda loader, node: float(re.sub(r"\.(?=inf|nan)", "", node.value))
 )

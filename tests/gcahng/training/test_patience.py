@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from gcahng.config.sections import TrainConfig
 
 from gcahng.commands.train import resume_run
+from gcahng.config.sections import TrainConfig
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.record import read_record, selection_note
 from gcahng.training.clock import WorkClock
