@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gcahng.builders.blame import blame_setting
-from gcahng.builders.effect import check_effect, trained_parts
 from gcahng.builders.image_settings import adopt_image_settings
 from gcahng.builders.networks import build_generator, build_loss
 from gcahng.config import ExperimentConfig
@@ -18,11 +17,11 @@ from gcahng.config.layers import (
     load_layers,
     parse_mapping,
     read_text,
+    validate,
 )
 from gcahng.config.sections import Args, Section
-from gcahng.config.validated import validated
+from gcahng.errors import did_you_mean, show
 from gcahng.models import BACKBONES
-from gcahng.registry import did_you_mean
 
 Model = TypeVar("Model", bound=Section)
 
@@ -54,7 +53,7 @@ def read_section(model: type[Model], content: Mapping[str, Any], source: str) ->
     """Check the keys of a file's content against a model."""
     layers = Layers(source)
     layers.add({**content}, source)
-    return validated(model, layers)
+    return validate(model, layers)
 
 
 def find_base(base: str, file: Path, source: str) -> Path:
@@ -76,28 +75,15 @@ def merge_settings(
     for place, settings in parts:
         for key in {"name", "seed"} & settings.keys():
             raise ValueError(f"{source}: {place}.{key}: each run is given its {key}")
-        # Common settings, also those of an axis, need not have an effect in every experiment.
-        common = place == "settings" or place.startswith("axes.")
-        values = nested(settings, layers.values, f"{source}: {place}")
-        layers.add(values, source, "beside" if common else "each")
+        layers.add(nested(settings, layers.values, f"{source}: {place}"), source)
     layers.add({"name": name, "seed": seed}, source)
-    config = validated(ExperimentConfig, layers)
-    check_parts(config)
-    return adopt_image_settings(config)
-
-
-def check_parts(config: ExperimentConfig) -> frozenset[str]:
-    """Build the components that need no data, as if a batch had all classes.
-
-    Returns:
-        Which of loss, graph and classifier have parameters.
-    """
+    config = validate(ExperimentConfig, layers)
+    # Try the parts that need no data, as if a batch had all classes.
     with blame_setting("embedder.backbone.name"):
         BACKBONES.find(config.embedder.backbone.name)
-    loss = build_loss(config, config.batch.classes)
-    generator = build_generator(config, config.batch.classes)
-    check_effect(config, loss, generator)
-    return trained_parts(loss, generator)
+    build_loss(config, config.batch.classes)
+    build_generator(config, config.batch.classes)
+    return adopt_image_settings(config)
 
 
 def nested(settings: Args, below: Args, place: str) -> Args:
@@ -134,3 +120,27 @@ def named_errors(name: str) -> Iterator[None]:
         raise FileNotFoundError(f"{name}: {error}") from None
     except (ValueError, ImportError) as error:
         raise ValueError(f"{name}: {error}") from None
+
+
+def changed_settings(config: ExperimentConfig, reference: ExperimentConfig) -> list[str]:
+    """List the settings that differ from the reference's, as `key=value`.
+
+    Example:
+        >>> from gcahng.config import load_config
+        >>> alone = load_config("digits", ["generator=null"])
+        >>> config = load_config("digits", ["generator.name=unmoved", "loss.args.temperature=0.5"])
+        >>> changed_settings(config, alone)
+        ['loss.args.temperature=0.5', "generator.name='unmoved'"]
+    """
+    ours, theirs = dict(_flat(config.model_dump())), dict(_flat(reference.model_dump()))
+    missing = object()
+    return [f"{key}={show(v)}" for key, v in ours.items() if v != theirs.get(key, missing)]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of nested mappings by their dotted keys."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -12,9 +12,8 @@ from gcahng.config.layers import GRIDS
 from gcahng.config.sections import MOST_SEEDS, Args, Section, Seed
 from gcahng.registry import lookup
 from gcahng.runs.record import Split
-from gcahng.studies.changes import changed_settings
 from gcahng.studies.experiments import (
-    check_parts,
+    changed_settings,
     find_base,
     merge_settings,
     named_errors,
@@ -127,7 +126,7 @@ class Grid:
         if cell.equal_time:
             alike["train"] = reference.train
         config = config.model_copy(update=alike)
-        changes = changed_settings(config, check_parts(config), reference, check_parts(reference))
+        changes = changed_settings(config, reference)
         return changes + ([f"as long as {cell.equal_time.as_long_as}"] if cell.equal_time else [])
 
 

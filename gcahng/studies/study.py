@@ -15,9 +15,9 @@ from optuna.distributions import (
 from pydantic import Field
 
 from gcahng.config import ExperimentConfig
-from gcahng.config.errors import show
 from gcahng.config.layers import STUDIES
 from gcahng.config.sections import MOST_SEEDS, Args, AtLeast1, Section, Seed
+from gcahng.errors import show
 from gcahng.studies.experiments import (
     find_base,
     merge_settings,
