@@ -67,6 +67,7 @@ ROOMS = (
     ("data", "graph", "jobs", "models"),
     ("files", "pictures", "processes", "registry"),
     ("arguments", "reasons"),
+    ("errors",),
 )
 
 

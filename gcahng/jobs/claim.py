@@ -143,9 +143,6 @@ class Claim:
 def take_claim(path: Path) -> Claim | None:
     """Claim a piece of work, unless a living process holds it.
 
-    Args:
-        path: Names the work; its claims are numbered files beside it.
-
     Returns:
         None if another process holds it. Look at the work again after claiming it: it may have
         been done by the last holder.
@@ -175,10 +172,6 @@ def keep_claim() -> Iterator[None]:
     """Keep the claim that the environment names alive within the block; nothing without one.
 
     So a run stays claimed for as long as it is trained, also if the process that started it dies.
-
-    Raises:
-        SystemExit: If another process has taken it over before this one could start. This is not a
-            failure of the run, which the other one trains.
     """
     name = os.environ.get(CLAIM_FILE)
     if name is None:

@@ -31,9 +31,6 @@ def place(environment: Mapping[str, str] | None = None) -> Place | None:
     Read from the variables of torchrun (also set by `train_together`), else from those of a step
     of `srun` with several tasks.
 
-    Args:
-        environment: Default: that of the process.
-
     Example:
         >>> place({"RANK": "3", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"})
         Place(number=3, size=8, local_size=4)
@@ -58,12 +55,7 @@ def launched_elsewhere() -> bool:
 
 
 def is_first(num_nodes: int = 1) -> bool:
-    """Whether this process writes files and reports: the only one, or the first of several.
-
-    Args:
-        num_nodes: Machines that the settings ask for. Before `train_together`, one of several that
-            were started by hand knows its NODE_RANK.
-    """
+    """Whether this process writes files and reports: the only one, or the first of several."""
     found = place()
     if found is None:
         return num_nodes == 1 or os.environ.get("NODE_RANK", "0") == "0"

@@ -31,8 +31,7 @@ class Job:
 
     Attributes:
         name: Of the process, where a cluster lists it.
-        settings: The experiment as YAML; the output, `.log`, and the reason of a failure,
-            `.failed`, are beside it.
+        settings: The experiment as YAML; its output and the reason of a failure are beside it.
         folder: Of the run.
         threads: How many it uses; None: its share of the machine's.
         gpus: How many of its own it needs; 0: none, or those that its settings name.
@@ -65,6 +64,11 @@ class Job:
         if not self.failure.exists():
             return None
         return " ".join(self.failure.read_text(encoding="utf-8").split())
+
+    @property
+    def failed_at(self) -> int | None:
+        """When it failed, as the file system has it; None if it has not."""
+        return self.failure.stat().st_mtime_ns if self.failure.exists() else None
 
     def fail(self, sentence: str) -> None:
         """Mark it as failed, with the reason."""
@@ -99,13 +103,7 @@ class Pool:
         return len(self.running) >= self.size
 
     def start(self, job: Job, settings: str, claim: Claim) -> None:
-        """Start a job, or continue it; an earlier failure is forgotten.
-
-        Args:
-            job: The job.
-            settings: Content of its settings file.
-            claim: Kept alive by its process, also if this one dies.
-        """
+        """Start a job with these settings, or continue it; its process keeps the claim alive."""
         self.claims[job] = claim
         job.failure.unlink(missing_ok=True)
         write_text(job.settings, settings)
@@ -120,7 +118,7 @@ class Pool:
         """
         ended = [job for job, process in self.running.items() if process.poll() is not None]
         for job in ended:
-            status, claim = self.running.pop(job).returncode, self.claims.pop(job)
+            status, claim = self.running.pop(job).poll(), self.claims.pop(job)
             self.gpus.pop(job, None)
             failed = status != 0 or not job.finished
             # A process writes its own reason, unless it was killed or crashed.
@@ -128,13 +126,9 @@ class Pool:
                 job.fail(explain_end(status, job.log))
         return ended
 
-    def close(self, patience: float | None = None) -> None:
-        """Stop every process.
-
-        Args:
-            patience: Seconds to wait before they are asked to stop; default 3.
-        """
-        stop_processes(list(self.running.values()), PATIENCE if patience is None else patience)
+    def close(self) -> None:
+        """Stop every process."""
+        stop_processes(list(self.running.values()), PATIENCE)
 
     def _environment(self, job: Job, claim: Claim) -> Mapping[str, str]:
         """Return what to add to a job's environment: its claim, its threads and its GPUs.

@@ -56,10 +56,6 @@ def heed_signals(receive: Receive | None = None) -> Iterator[None]:
     """Handle SIGINT, SIGTERM and SIGUSR1 within the block, unless they are ignored.
 
     Python handles signals in the main thread only; in others, this does nothing.
-
-    Args:
-        receive: Called with the exit status that the signal asks for; default: raise `Stopped`, at
-            the first signal and at every Ctrl-C, since a cluster may send others again and again.
     """
     stopping = False
 
@@ -98,9 +94,6 @@ def child_environment(added: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of a process to start: this one's, without a launcher's variables.
 
     A process that found them would take itself for one of several and join their training.
-
-    Args:
-        added: Further variables.
 
     Example:
         >>> from unittest import mock
@@ -146,23 +139,13 @@ def cores() -> int:
 
 
 class Started(Protocol):
-    """A process that was started, with the methods of `subprocess.Popen`."""
-
-    @property
-    def returncode(self) -> int | None:
-        """The exit status; None until `poll` or `wait` have found that it ended."""
+    """A process that was started: a `subprocess.Popen`, or a job of a cluster."""
 
     def poll(self) -> int | None:
-        """Look whether it has ended; return its exit status, or None."""
+        """Return its exit status; None while it works."""
 
     def send_signal(self, sig: int, /) -> None:
         """Send it a signal."""
-
-    def kill(self) -> None:
-        """End it at once."""
-
-    def wait(self) -> int:
-        """Wait for its end and return its exit status."""
 
 
 #: Takes a name, a command, what to add to its environment, and the file of its output.
@@ -183,31 +166,20 @@ def start_process(
         )
 
 
-def stop_processes(processes: Sequence[Started], patience: float = 0.0) -> None:
-    """End processes: wait, ask them to save and end, then kill them.
-
-    Args:
-        processes: All are asked at the same time.
-        patience: Seconds to wait first: Ctrl-C on a terminal reaches every process already.
-    """
+def stop_processes(processes: Sequence[Started], patience: float) -> None:
+    """End processes: wait, as Ctrl-C on a terminal reaches them, ask them to save, kill them."""
     try:
-        wait_for(processes, patience)
-        for process in processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-        wait_for(processes, GRACE)
+        for number, seconds in ((None, patience), (signal.SIGTERM, GRACE)):
+            left = [process for process in processes if process.poll() is None]
+            for process in left if number is not None else ():
+                process.send_signal(number)
+            deadline = time.monotonic() + seconds
+            while time.monotonic() < deadline and any(one.poll() is None for one in left):
+                time.sleep(0.02)
     finally:
         for process in processes:
             if process.poll() is None:
-                process.kill()
-                process.wait()
-
-
-def wait_for(processes: Sequence[Started], seconds: float) -> None:
-    """Wait until all processes have ended, at most for so long."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and any(process.poll() is None for process in processes):
-        time.sleep(0.02)
+                process.send_signal(signal.SIGKILL)
 
 
 def write_failure(sentence: str) -> None:

@@ -2,9 +2,7 @@
 
 import os
 import re
-import signal
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,29 +76,21 @@ class _Job:
 
     def __init__(self, job: "submitit.Job[int]", log: Path) -> None:
         self.job, self.log = job, log
-        self.returncode: int | None = None
+        self.status: int | None = None
 
     def poll(self) -> int | None:
-        if self.returncode is None and self.job.done():
+        if self.status is None and self.job.done():
             if self.job.exception() is None:
-                self.returncode = self.job.result()
+                self.status = self.job.result()
             else:
                 # It was cancelled, or ran out of time or memory.
-                self.returncode = 1
+                self.status = 1
                 with self.log.open("a", encoding="utf-8") as file:
                     file.write(f"\nits job {self.job.job_id} ended as {self.job.state}\n")
-        return self.returncode
+        return self.status
 
     def send_signal(self, sig: int, /) -> None:
         self.job.cancel()
-
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
-
-    def wait(self) -> int:
-        while (status := self.poll()) is None:
-            time.sleep(0.1)
-        return status
 
 
 def _parameter(key: str, value: str) -> tuple[str, str | int]:

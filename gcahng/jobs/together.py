@@ -137,14 +137,7 @@ def _end_with(parent: int) -> None:
 
 @contextmanager
 def explain_once(group: Group) -> Iterator[None]:
-    """Let the first process that fails within the block report its error, and no other one.
-
-    Args:
-        group: All processes of the training; None: there are no others.
-
-    Raises:
-        SystemExit: With status 1, in the others.
-    """
+    """Let the first process that fails within the block report its error, and no other one."""
     try:
         yield
     except Exception as error:

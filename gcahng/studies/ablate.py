@@ -15,17 +15,15 @@ from gcahng.registry import lookup
 from gcahng.reports.tables import Column, results_table
 from gcahng.runs.loading import run_device
 from gcahng.studies.grid import Grid
-from gcahng.studies.progress import GridProgress
 from gcahng.studies.report import (
     GAIN,
-    command,
     read_verdict,
     report_grid,
     table_columns,
     table_rows,
 )
 from gcahng.studies.run import CellRun, State, grid_runs
-from gcahng.studies.schedule import Schedule
+from gcahng.studies.schedule import GridProgress, Schedule
 from gcahng.studies.summary import below_features, summarize
 
 # Columns that fit a terminal.
@@ -76,7 +74,7 @@ def run_grid(
     _refuse_changed(runs)
     todo = [run for run in runs if not run.finished]
     finished = len(runs) - len(todo)
-    progress = GridProgress(todo, finished, at_a_time, console)
+    progress = GridProgress(len(runs), finished, console)
     if finished:
         progress.print(
             f"{finished} of {len(runs)} runs finished before; use --fresh to train again"
@@ -84,13 +82,12 @@ def run_grid(
     try:
         with heed_signals():
             schedule = Schedule(todo, Pool(at_a_time, launch), progress)
-            with progress.bars, closing(schedule):
+            with progress.bar, closing(schedule):
                 _train(grid, schedule, out)
             written = report_grid(grid, out)
     except Stopped as stopped:
         written = report_grid(grid, out, details=False)
-        again = command(grid, *_options(only, jobs, out, slurm))
-        progress.print(f"{stopped}; report so far: {written}; continue with: {again}")
+        progress.print(f"{stopped}; report so far: {written}; the same command continues it")
         raise SystemExit(stopped.status) from None
     return _show_results(grid, runs, written, console)
 
@@ -142,19 +139,6 @@ def _train(grid: Grid, schedule: Schedule, out: str | Path | None) -> None:
         time.sleep(POLL)
 
 
-def _options(
-    only: Sequence[str],
-    jobs: int | None,
-    out: str | Path | None,
-    slurm: Mapping[str, str] | None,
-) -> list[str]:
-    options = [word for name in only for word in ("--only", name)]
-    options += [] if jobs is None else ["--jobs", str(jobs)]
-    options += [] if slurm is None else ["--launcher", "submitit"]
-    options += [word for pair in (slurm or {}).items() for word in ("--slurm", "=".join(pair))]
-    return options if out is None else [*options, "--out", str(out)]
-
-
 def _show_results(grid: Grid, runs: Sequence[CellRun], written: Path, console: Console) -> bool:
     """Print the table and which runs failed; return whether none did."""
     summaries = summarize(grid)
@@ -186,18 +170,13 @@ def _refuse_changed(runs: Sequence[CellRun]) -> None:
 
 
 def _remove(runs: Sequence[CellRun]) -> None:
-    """Delete runs, none if one of them is being trained."""
-    claims = {run: take_claim(run.claim) for run in runs}
-    try:
-        for run, claim in claims.items():
-            if claim is None:
-                raise ValueError(
-                    f"--fresh: '{run.folder.path}' is being trained by {claim_holder(run.claim)}: "
-                    "wait until it has ended, or stop it"
-                )
-        for run in runs:
-            run.remove()
-    finally:
-        for claim in claims.values():
-            if claim is not None:
-                claim.release()
+    """Delete runs that no process is training."""
+    for run in runs:
+        claim = take_claim(run.claim)
+        if claim is None:
+            raise ValueError(
+                f"--fresh: '{run.folder.path}' is being trained by {claim_holder(run.claim)}: "
+                "wait until it has ended, or stop it"
+            )
+        run.remove()
+        claim.release()

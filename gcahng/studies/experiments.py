@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gcahng.builders.blame import blame_setting
-from gcahng.builders.effect import check_effect, trained_parts
 from gcahng.builders.image_settings import adopt_image_settings
 from gcahng.builders.networks import build_generator, build_loss
 from gcahng.config import ExperimentConfig
@@ -18,11 +17,11 @@ from gcahng.config.layers import (
     load_layers,
     parse_mapping,
     read_text,
+    validate,
 )
 from gcahng.config.sections import Args, Section
-from gcahng.config.validated import validated
+from gcahng.errors import did_you_mean, show
 from gcahng.models import BACKBONES
-from gcahng.registry import did_you_mean
 
 Model = TypeVar("Model", bound=Section)
 
@@ -30,17 +29,8 @@ Model = TypeVar("Model", bound=Section)
 def read_yaml(path: str | Path, packaged: str, kind: str) -> tuple[Path, str, dict[str, Any]]:
     """Read a file of a grid or a study.
 
-    Args:
-        path: A file, or the name of a packaged one.
-        packaged: The folder of the packaged ones.
-        kind: What to call it.
-
     Returns:
         The file, its name as a user would write it, and its content.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no YAML mapping.
     """
     try:
         found = find_config(path)
@@ -60,14 +50,10 @@ def read_yaml(path: str | Path, packaged: str, kind: str) -> tuple[Path, str, di
 
 
 def read_section(model: type[Model], content: Mapping[str, Any], source: str) -> Model:
-    """Check the keys of a file's content against a model.
-
-    Raises:
-        ValueError: If a key is unknown, missing or of the wrong kind.
-    """
+    """Check the keys of a file's content against a model."""
     layers = Layers(source)
     layers.add({**content}, source)
-    return validated(model, layers)
+    return validate(model, layers)
 
 
 def find_base(base: str, file: Path, source: str) -> Path:
@@ -84,57 +70,24 @@ def find_base(base: str, file: Path, source: str) -> Path:
 def merge_settings(
     base: Path, parts: Sequence[tuple[str, Args]], name: str, seed: int, source: str
 ) -> ExperimentConfig:
-    """Merge settings into a base experiment, and check the result.
-
-    Args:
-        base: The file of the experiment.
-        parts: Settings, nested or with dotted keys, each with its place in the file.
-        name: Of the experiment.
-        seed: Of the experiment.
-        source: The file that the settings are written in.
-
-    Raises:
-        ValueError: If it is wrong in any way.
-    """
+    """Merge settings into a base experiment, and check the result."""
     layers, _ = load_layers(base)
     for place, settings in parts:
         for key in {"name", "seed"} & settings.keys():
             raise ValueError(f"{source}: {place}.{key}: each run is given its {key}")
-        # Common settings, also those of an axis, need not have an effect in every experiment.
-        common = place == "settings" or place.startswith("axes.")
-        values = nested(settings, layers.values, f"{source}: {place}")
-        layers.add(values, source, "beside" if common else "each")
+        layers.add(nested(settings, layers.values, f"{source}: {place}"), source)
     layers.add({"name": name, "seed": seed}, source)
-    config = validated(ExperimentConfig, layers)
-    check_parts(config)
-    return adopt_image_settings(config)
-
-
-def check_parts(config: ExperimentConfig) -> frozenset[str]:
-    """Build the components that need no data, as if a batch had all classes.
-
-    Returns:
-        Which of loss, graph and classifier have parameters.
-    """
+    config = validate(ExperimentConfig, layers)
+    # Try the parts that need no data, as if a batch had all classes.
     with blame_setting("embedder.backbone.name"):
         BACKBONES.find(config.embedder.backbone.name)
-    loss = build_loss(config, config.batch.classes)
-    generator = build_generator(config, config.batch.classes)
-    check_effect(config, loss, generator)
-    return trained_parts(loss, generator)
+    build_loss(config, config.batch.classes)
+    build_generator(config, config.batch.classes)
+    return adopt_image_settings(config)
 
 
 def nested(settings: Args, below: Args, place: str) -> Args:
     """Turn dotted keys into nested mappings.
-
-    Args:
-        settings: Not changed; the result is a copy.
-        below: The settings that these will be merged into. A dotted key must not reach into a
-            section that is null in either, because the section's defaults would come back.
-        place: Where the settings are written, for error messages.
-
-    Raises:
-        ValueError: If a key reaches into null or into a single value, or a key is set twice.
 
     >>> nested({"train.epochs": 2, "train.warmup_epochs": 1}, {}, "here")
     {'train': {'epochs': 2, 'warmup_epochs': 1}}
@@ -158,33 +111,36 @@ def nested(settings: Args, below: Args, place: str) -> Args:
     return mapping
 
 
-class Mistakes:
-    """Error sentences, each with the experiments that it applies to.
+@contextmanager
+def named_errors(name: str) -> Iterator[None]:
+    """Say which of several experiments an error within the block is of."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{name}: {error}") from None
+    except (ValueError, ImportError) as error:
+        raise ValueError(f"{name}: {error}") from None
 
-    Args:
-        count: How many experiments there are.
-        kind: What to call them.
+
+def changed_settings(config: ExperimentConfig, reference: ExperimentConfig) -> list[str]:
+    """List the settings that differ from the reference's, as `key=value`.
+
+    Example:
+        >>> from gcahng.config import load_config
+        >>> alone = load_config("digits", ["generator=null"])
+        >>> config = load_config("digits", ["generator.name=unmoved", "loss.args.temperature=0.5"])
+        >>> changed_settings(config, alone)
+        ['loss.args.temperature=0.5', "generator.name='unmoved'"]
     """
+    ours, theirs = dict(_flat(config.model_dump())), dict(_flat(reference.model_dump()))
+    missing = object()
+    return [f"{key}={show(v)}" for key, v in ours.items() if v != theirs.get(key, missing)]
 
-    def __init__(self, count: int, kind: str) -> None:
-        self.count, self.kind = count, kind
-        self.found: dict[str, list[str]] = {}
 
-    @contextmanager
-    def of(self, name: str) -> Iterator[None]:
-        """Collect the errors of this one that a user can correct."""
-        try:
-            yield
-        except (ValueError, FileNotFoundError, ImportError) as error:
-            for line in str(error).splitlines():
-                self.found.setdefault(line, []).append(name)
-
-    def report(self) -> None:
-        """Raise all errors as one, if there are any."""
-        lines = []
-        for sentence, names in self.found.items():
-            who = f"{self.kind}{'s' * (len(names) > 1)} {', '.join(map(repr, names))}"
-            whole = len(names) == self.count > 1
-            lines.append(f"{f'every {self.kind}' if whole else who}: {sentence}")
-        if lines:
-            raise ValueError("\n".join(lines))
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of nested mappings by their dotted keys."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

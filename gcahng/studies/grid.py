@@ -1,6 +1,5 @@
 """A grid: its file, its seeds and its cells, each with a complete, checked experiment."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -9,17 +8,15 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from gcahng.config import ExperimentConfig
-from gcahng.config.errors import show
 from gcahng.config.layers import GRIDS
 from gcahng.config.sections import MOST_SEEDS, Args, Section, Seed
 from gcahng.registry import lookup
 from gcahng.runs.record import Split
-from gcahng.studies.changes import changed_settings
 from gcahng.studies.experiments import (
-    Mistakes,
-    check_parts,
+    changed_settings,
     find_base,
     merge_settings,
+    named_errors,
     read_section,
     read_yaml,
 )
@@ -55,9 +52,9 @@ class GridFile(Section):
     """A sentence to put below the table."""
     settings: Args = Field(default_factory=dict)
     """Settings of every cell."""
-    cells: Args = Field(default_factory=dict)
+    cells: dict[str, Args | None] = Field(default_factory=dict)
     """Settings by the cell's name; with `base` among them, of another experiment."""
-    axes: Args = Field(default_factory=dict)
+    axes: dict[str, dict[str, Args | None]] = Field(default_factory=dict)
     """Settings by label, by axis; every combination of labels is a cell, such as `gca-npair`."""
     equal_time: dict[str, EqualTime] = Field(default_factory=dict)
     """`{of: A, as: B}` by the cell's name: A, trained for as long as B took with the same seed."""
@@ -91,24 +88,31 @@ class Grid:
     Attributes:
         source: The file, as a user would write it.
         name: Of the folder of the runs, and of the result files.
-        title: Heading of the report.
-        reference: Name of the cell that the others are compared with.
+        file: Its content.
         seeds: Every cell is trained with each of these.
-        split: Split whose figures are reported.
         cells: By name.
-        show: Name of the cell whose first run the HTML page shows with pictures; None for none.
-        note: A sentence below the table, or None.
     """
 
     source: str
     name: str
-    title: str
-    reference: str
+    file: GridFile
     seeds: range
-    split: Split
     cells: dict[str, Cell]
-    show: str | None = None
-    note: str | None = None
+
+    @property
+    def title(self) -> str:
+        """Heading of the report."""
+        return self.file.title or self.name
+
+    @property
+    def reference(self) -> str:
+        """Name of the cell that the others are compared with."""
+        return self.file.reference
+
+    @property
+    def split(self) -> Split:
+        """Split whose figures are reported."""
+        return self.file.split
 
     @property
     def folder(self) -> Path:
@@ -122,17 +126,8 @@ class Grid:
         if cell.equal_time:
             alike["train"] = reference.train
         config = config.model_copy(update=alike)
-        changes = changed_settings(config, check_parts(config), reference, check_parts(reference))
+        changes = changed_settings(config, reference)
         return changes + ([f"as long as {cell.equal_time.as_long_as}"] if cell.equal_time else [])
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """How the experiment of a cell is made: settings, with their places, merged into a base."""
-
-    base: str
-    parts: tuple[tuple[str, Args], ...]
-    equal_time: EqualTime | None = None
 
 
 def read_grid(path: str | Path, seeds: int | None = None) -> Grid:
@@ -144,7 +139,7 @@ def read_grid(path: str | Path, seeds: int | None = None) -> Grid:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If anything in it is wrong; one line for each mistake, with its cells.
+        ValueError: If anything in it is wrong.
 
     >>> grid = read_grid("ablations/depth", seeds=2)
     >>> grid.reference, grid.seeds, len(grid.cells)
@@ -154,38 +149,27 @@ def read_grid(path: str | Path, seeds: int | None = None) -> Grid:
     if "data" in content or "embedder" in content:
         raise ValueError(f"{source} is an experiment, not a grid: give it to gcahng train")
     file = read_section(GridFile, content, source)
-    plans = _plan_cells(file, source)
-    mistakes = Mistakes(len(plans), "cell")
     cells: dict[str, Cell] = {}
-    for name, plan in plans.items():
-        with mistakes.of(name):
-            parts = (("settings", file.settings), *plan.parts)
-            base = find_base(plan.base, found, source)
-            config = merge_settings(base, parts, name, file.first_seed, source)
+    for name, (base, parts, equal_time) in _plan_cells(file, source).items():
+        with named_errors(f"cell {name!r}"):
+            parts = (("settings", file.settings), *parts)
+            config = merge_settings(
+                find_base(base, found, source), parts, name, file.first_seed, source
+            )
             if file.split == "val" and config.selects_on_test:
                 raise ValueError(
                     f"{source}: split: 'val' needs classes held out: data.validation above 0 and "
                     "quirks.select as 'corrected'"
                 )
-            cells[name] = Cell(name, config, plan.equal_time)
-            for other in cells[name].waits_for:
-                if other in cells and cells[other].config.train.epochs == 0:
-                    raise ValueError(
-                        f"{source}: equal_time.{name}: '{other}' takes no time, since its "
-                        "train.epochs is 0"
-                    )
-    mistakes.report()
-    return Grid(
-        source,
-        found.stem,
-        file.title or found.stem,
-        file.reference,
-        range(file.first_seed, file.first_seed + (seeds or file.seeds)),
-        file.split,
-        cells,
-        file.show,
-        file.note,
-    )
+            cells[name] = Cell(name, config, equal_time)
+            if equal_time and not cells[equal_time.as_long_as].config.train.epochs:
+                raise ValueError(f"'{equal_time.as_long_as}' takes no time: train.epochs is 0")
+    numbers = range(file.first_seed, file.first_seed + (seeds or file.seeds))
+    return Grid(source, found.stem, file, numbers, cells)
+
+
+#: The base of a cell's experiment, settings with their places, and the cells that it depends on.
+_Plan = tuple[str, tuple[tuple[str, Args], ...], EqualTime | None]
 
 
 def _plan_cells(file: GridFile, source: str) -> dict[str, _Plan]:
@@ -205,52 +189,24 @@ def _plan_cells(file: GridFile, source: str) -> dict[str, _Plan]:
         except ValueError as error:
             raise ValueError(f"{source}: {place}: {error}") from None
 
-    for name, plan in (*_named(file, source), *_combined(file, source)):
-        add(name, plan)
+    for name, given in file.cells.items():
+        settings = {**(given or {})}
+        base = str(settings.pop("base", file.base))
+        add(name, (base, ((f"cells.{name}", settings),), None))
+    for chosen in product(*(labels.items() for labels in file.axes.values())) if file.axes else ():
+        places = [
+            f"axes.{axis}.{label}" for axis, (label, _) in zip(file.axes, chosen, strict=True)
+        ]
+        parts = tuple((p, settings or {}) for p, (_, settings) in zip(places, chosen, strict=True))
+        add("-".join(label for label, _ in chosen), (file.base, parts, None))
     if not plans:
         raise ValueError(f"{source}: no cells: give 'cells', 'axes' or both")
     ordinary = dict(plans)
     for name, equal_time in file.equal_time.items():
         check_known(ordinary, equal_time.of, f"equal_time.{name}.of")
         check_known(ordinary, equal_time.as_long_as, f"equal_time.{name}.as")
-        plan = plans[equal_time.of]
-        add(name, _Plan(plan.base, plan.parts, equal_time))
+        add(name, (*plans[equal_time.of][:2], equal_time))
     check_known(plans, file.reference, "reference")
     if file.show is not None:
         check_known(plans, file.show, "show")
     return plans
-
-
-def _named(file: GridFile, source: str) -> Iterator[tuple[str, _Plan]]:
-    for name, value in file.cells.items():
-        place = f"{source}: cells.{name}"
-        settings = dict(_mapping(value, place))
-        base = settings.pop("base", file.base)
-        if not isinstance(base, str):
-            raise ValueError(f"{place}.base: expected text, got {show(base)}")
-        yield name, _Plan(base, ((f"cells.{name}", settings),))
-
-
-def _combined(file: GridFile, source: str) -> Iterator[tuple[str, _Plan]]:
-    axes = []
-    for axis, labels in file.axes.items():
-        place = f"{source}: axes.{axis}"
-        options = [
-            (label, f"axes.{axis}.{label}", _mapping(value, f"{place}.{label}"))
-            for label, value in _mapping(labels, place).items()
-        ]
-        if not options:
-            raise ValueError(f"{place}: no labels: map each to its settings")
-        axes.append(options)
-    for chosen in product(*axes) if axes else ():
-        parts = tuple((place, settings) for _, place, settings in chosen)
-        yield "-".join(label for label, _, _ in chosen), _Plan(file.base, parts)
-
-
-def _mapping(value: object, place: str) -> Args:
-    """Return a mapping; null counts as an empty one."""
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise ValueError(f"{place}: expected a mapping, got {show(value)}")
-    return value

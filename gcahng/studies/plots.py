@@ -53,12 +53,6 @@ def draw_bars(
     A bar starts at the reference's mean, so its length is the difference. Whiskers are the
     confidence interval of the paired difference: where one crosses the line, the difference may be
     chance.
-
-    Args:
-        summaries: By the cell's name, from top to bottom.
-        reference: Name of the cell whose mean is the vertical line.
-        metrics: Figures, such as `map@r`.
-        title: Heading; default none.
     """
     names = [shorten(name, NAME) for name in summaries]
     title = fill(title, 66)
@@ -93,10 +87,6 @@ def image_of(figure: Figure) -> PageImage:
 def draw_curves(summaries: Mapping[str, Summary], reference: str) -> Curves | None:
     """Draw the curves of all cells, or of the reference and the best cells where there are many.
 
-    Args:
-        summaries: By the cell's name.
-        reference: Name of the reference.
-
     Returns:
         None while no run has finished.
     """
@@ -126,9 +116,6 @@ def draw_curves(summaries: Mapping[str, Summary], reference: str) -> Curves | No
 
 def mean_history(histories: Sequence[History]) -> list[dict[str, float]]:
     """Average the histories of several runs epoch by epoch.
-
-    Args:
-        histories: One for each run.
 
     Returns:
         As many epochs as the shortest history has, with the keys that all runs have there.

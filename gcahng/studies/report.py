@@ -92,7 +92,7 @@ def _details(grid: Grid, summaries: Mapping[str, Summary]) -> Details:
     """Curves of the cells, and pictures of the first finished run of the cell to show."""
     curves = draw_curves(summaries, grid.reference)
     for run in grid_runs(grid):
-        if run.cell.name == grid.show and run.finished:
+        if run.cell.name == grid.file.show and run.finished:
             try:
                 # A checkpoint may name classes to import only if the grid names some.
                 loaded = load_run(run.folder.path, trust=bool(user_classes(run.cell.config)))
@@ -104,20 +104,8 @@ def _details(grid: Grid, summaries: Mapping[str, Summary]) -> Details:
     return Details(curves)
 
 
-def command(grid: Grid, *options: str) -> str:
-    """The command that trains the grid, or continues it."""
-    words = ["ablate", grid.source, "--seeds", str(len(grid.seeds)), *options]
-    return f"python -m gcahng {shlex.join(words)}"
-
-
 def describe_grid(grid: Grid, summaries: Mapping[str, Summary], bars: Part | None = None) -> Page:
-    """Put the report together.
-
-    Args:
-        grid: The grid.
-        summaries: By the cell's name.
-        bars: The part with the bar chart; left out by default.
-    """
+    """Put the report together."""
     finished = sum(len(summary.records) for summary in summaries.values())
     below = "".join(f"{line} " for line in below_features(summaries, GAIN, "MAP@R"))
     data = sorted({cell.config.data.name for cell in grid.cells.values()})
@@ -127,6 +115,7 @@ def describe_grid(grid: Grid, summaries: Mapping[str, Summary], bars: Part | Non
         f"{below}{len(grid.cells)} cells × {seeds} on {', '.join(data)}; {finished} of "
         f"{len(grid.cells) * len(grid.seeds)} runs have finished."
     )
+    words = ["ablate", grid.source, "--seeds", str(len(grid.seeds))]
     failed = [failure for summary in summaries.values() for failure in _failures(summary)]
     verdicts = [Item(text=line) for line in read_verdict(grid, summaries)]
     parts = [
@@ -136,7 +125,7 @@ def describe_grid(grid: Grid, summaries: Mapping[str, Summary], bars: Part | Non
         *([Part("What it shows", items=verdicts)] if verdicts else []),
         Part(notes=_notes(grid, summaries)),
         Part("What each cell changes", items=_changes(grid)),
-        Part("To repeat it", commands=[command(grid)]),
+        Part("To repeat it", commands=[f"python -m gcahng {shlex.join(words)}"]),
     ]
     return Page(grid.title, lead, parts)
 
@@ -247,7 +236,7 @@ def _notes(grid: Grid, summaries: Mapping[str, Summary]) -> list[str]:
     records = [record for summary in summaries.values() for record in summary.records.values()]
     notes = _statistics(grid)
     notes += [STARTS] if _starts(grid, summaries) else []
-    notes += [grid.note] if grid.note else []
+    notes += [grid.file.note] if grid.file.note else []
     if not records:
         return notes
     notes += [

@@ -1,18 +1,15 @@
 """Where a study's trials are kept: a journal file, or a database that many machines reach."""
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from gcahng.config import changed_experiment, dump_config, parse_config
-from gcahng.files import check_folder
+from gcahng.files import append, check_folder
 from gcahng.studies.study import Rival, Study
 
 DATABASES = ("postgresql", "mysql", "mariadb")
@@ -21,7 +18,7 @@ EXPERIMENT = "experiment"
 LOCK_PATIENCE = 30
 # What every line of Optuna's journal begins with.
 START = b'{"op_code":'
-# What Optuna raises for lines that do not follow from those before them.
+# What Optuna raises for lines that are damaged, or do not follow from those before them.
 _UNFIT = (AssertionError, AttributeError, KeyError, IndexError, TypeError, ValueError)
 
 
@@ -63,13 +60,9 @@ def open_storage(study: Study, where: str | None) -> BaseStorage:
 
 
 def open_trials(study: Study, rival: Rival, storage: BaseStorage) -> optuna.Study:
-    """Open the trials of a rival, or begin them.
-
-    Raises:
-        ValueError: If they were begun with other settings.
-    """
+    """Open the trials of a rival, or begin them."""
     pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
-    if study.prune:
+    if study.file.prune:
         pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1)
     trials = optuna.create_study(
         storage=storage,
@@ -82,7 +75,7 @@ def open_trials(study: Study, rival: Rival, storage: BaseStorage) -> optuna.Stud
     settings = {
         "search": [str(dimension) for dimension in rival.search],
         "seeds": list(study.seeds),
-        "metric": study.metric,
+        "metric": study.file.metric,
     }
     text = trials.user_attrs.get("settings")
     if text is None:
@@ -100,16 +93,14 @@ def open_trials(study: Study, rival: Rival, storage: BaseStorage) -> optuna.Stud
 
 
 def open_journal(file: Path) -> JournalStorage:
-    """Open the journal of a study, or begin it; half a line at its end is dropped.
-
-    Raises:
-        ValueError: If it is damaged otherwise, or another file; it is left as it is.
-    """
-    journal = _Journal(file)
+    """Open the journal of a study, or begin it; half a line at its end is dropped."""
     try:
-        return JournalStorage(journal)
+        return JournalStorage(_Journal(file))
     except _UNFIT as error:
-        raise _damaged(file, type(error).__name__) from error
+        raise ValueError(
+            f"--storage: '{file}' is damaged, or not a study's journal: put back a copy of the "
+            "file; to begin anew, move it and the study's folder away"
+        ) from error
 
 
 class _Journal(JournalFileBackend):
@@ -121,71 +112,22 @@ class _Journal(JournalFileBackend):
         self.lock = JournalFileOpenLock(str(file), grace_period=LOCK_PATIENCE)
         super().__init__(str(file), lock_obj=self.lock)
         self.file = file
-        with self._locked() as opened:
-            *lines, rest = opened.read().split(b"\n")
-            for number, line in enumerate(lines, start=1):
-                if not _is_entry(line):
-                    raise _damaged(file, f"line {number}")
-            if not START.startswith(rest[: len(START)]) or b"\0" in rest:
-                raise _damaged(file, f"line {len(lines) + 1}")
-            _end_at_line(opened)
+        self.append_logs([])
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Append lines.
-
-        Raises:
-            OSError: If they cannot be written, for instance because the disk is full.
-        """
-        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-        with self._locked() as opened:
-            end, left = _end_at_line(opened), lines.encode()
-            try:
-                # A full disk takes a part before it refuses.
-                while left:
-                    left = left[opened.write(left) :]
-                os.fsync(opened.fileno())
-            except OSError:
-                opened.truncate(end)
-                raise
-
-    @contextmanager
-    def _locked(self) -> Iterator[IO[bytes]]:
+        """Append lines, after what a process that died has left."""
         self.lock.acquire()
         try:
-            # Unbuffered: what a full disk does not take would be written again as the file closes.
-            with self.file.open("r+b", buffering=0) as opened:
-                yield opened
-        except OSError as error:
-            raise type(error)(error.errno, error.strerror, str(self.file)) from error
+            content = self.file.read_bytes()
+            end = content.rfind(b"\n") + 1
+            rest = content[end:]
+            starts = [text[: len(START)] for text in (content, rest)]
+            if not all(map(START.startswith, starts)) or b"\0" in rest:
+                raise ValueError("another file")
+            if rest:
+                with self.file.open("r+b") as file:
+                    file.truncate(end)
+            lines = [json.dumps(log, separators=(",", ":")) + "\n" for log in logs]
+            append(self.file, "".join(lines).encode())
         finally:
             self.lock.release()
-
-
-def _damaged(file: Path, where: str) -> ValueError:
-    return ValueError(
-        f"--storage: '{file}' is damaged, or not a study's journal ({where}): put back a copy of "
-        "the file; to begin anew, move it and the study's folder away"
-    )
-
-
-def _is_entry(line: bytes) -> bool:
-    if not line.startswith(START):
-        return False
-    with suppress(ValueError):
-        return isinstance(json.loads(line), dict)
-    return False
-
-
-def _end_at_line(opened: IO[bytes]) -> int:
-    """Go to the end of the last line; half a line behind it is dropped, a whole one is ended."""
-    size = opened.seek(0, os.SEEK_END)
-    if size:
-        opened.seek(size - 1)
-        if opened.read(1) != b"\n":
-            opened.seek(0)
-            content = opened.read()
-            begin = content.rfind(b"\n") + 1
-            if _is_entry(content[begin:]):
-                return size + opened.write(b"\n")
-            opened.truncate(begin)
-    return opened.seek(0, os.SEEK_END)

@@ -1,7 +1,7 @@
 """A study: which experiments are tuned, over which settings, with how many trials each."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,18 +15,16 @@ from optuna.distributions import (
 from pydantic import Field
 
 from gcahng.config import ExperimentConfig
-from gcahng.config.errors import show
 from gcahng.config.layers import STUDIES
 from gcahng.config.sections import MOST_SEEDS, Args, AtLeast1, Section, Seed
+from gcahng.errors import show
 from gcahng.studies.experiments import (
-    Mistakes,
     find_base,
     merge_settings,
+    named_errors,
     read_section,
     read_yaml,
 )
-
-RANGE = ("low", "high", "log")
 
 
 class RivalSettings(Section):
@@ -69,77 +67,57 @@ class StudyFile(Section):
 
 @dataclass(frozen=True)
 class Dimension:
-    """A setting and the values that it may have.
+    """A setting that a study varies.
 
     Attributes:
         key: Its dotted path.
-        values: The choices; for a range, both ends.
-        is_range: Whether all numbers between the ends are meant; two integers mean integers.
-        log: Whether a range is searched by orders of magnitude.
+        values: The choices by what Optuna calls them; for a range, both ends.
+        distribution: What Optuna draws from.
     """
 
     key: str
-    values: tuple[Any, ...]
-    is_range: bool = False
-    log: bool = False
-
-    @property
-    def distribution(self) -> BaseDistribution:
-        """What Optuna draws from.
-
-        >>> Dimension("embedder.dim", (16, 64), is_range=True, log=True).distribution
-        IntDistribution(high=64, log=True, low=16, step=1)
-        """
-        if not self.is_range:
-            return CategoricalDistribution([_name(value) for value in self.values])
-        low, high = self.values
-        if isinstance(low, int) and isinstance(high, int):
-            return IntDistribution(low, high, log=self.log)
-        return FloatDistribution(low, high, log=self.log)
+    values: Mapping[Any, Any]
+    distribution: BaseDistribution
 
     def value(self, drawn: Any) -> Any:
         """Return the setting for what Optuna has drawn."""
-        if self.is_range:
-            return drawn
-        return next(value for value in self.values if _name(value) == drawn)
+        return self.values.get(drawn, drawn)
 
     def __str__(self) -> str:
-        if self.is_range:
-            low, high = self.values
-            return f"{self.key}: {low} to {high}{', by orders of magnitude' if self.log else ''}"
-        return f"{self.key}: {', '.join(str(_name(value)) for value in self.values)}"
+        if isinstance(self.distribution, IntDistribution | FloatDistribution):
+            low, high = self.distribution.low, self.distribution.high
+            log = ", by orders of magnitude" if self.distribution.log else ""
+            return f"{self.key}: {low} to {high}{log}"
+        return f"{self.key}: {', '.join(map(str, self.values))}"
 
 
-def read_dimension(key: str, value: object, place: str) -> Dimension:
+def read_dimension(key: str, value: Any, place: str) -> Dimension:
     """Read a list of choices, or a mapping with `low`, `high` and maybe `log`.
 
-    Raises:
-        ValueError: If it is neither.
+    Two integers mean integers.
 
     >>> str(read_dimension("optim.embedder.lr", {"low": 1e-4, "high": 0.01, "log": True}, "here"))
     'optim.embedder.lr: 0.0001 to 0.01, by orders of magnitude'
     """
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        names = [_name(choice) for choice in value]
-        if len(set(map(repr, names))) < max(2, len(names)):
-            raise ValueError(f"{place}: expected two or more different choices, got {show(value)}")
-        return Dimension(key, tuple(value))
-    if not isinstance(value, dict) or not {"low", "high"} <= value.keys():
-        raise ValueError(f"{place}: expected a list of choices or {{low, high}}, got {show(value)}")
-    if unknown := [name for name in value if name not in RANGE]:
-        raise ValueError(f"{place}: unknown key {unknown[0]!r}; allowed here: {', '.join(RANGE)}")
-    low, high, log = value["low"], value["high"], value.get("log", False)
-    numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in (low, high))
-    if not numbers or not low < high:
-        raise ValueError(f"{place}: expected two numbers, low below high, got {show(value)}")
-    if not isinstance(log, bool) or (log and low <= 0):
-        raise ValueError(f"{place}: log: expected true or false, and true only for low above 0")
-    return Dimension(key, (low, high), True, log)
-
-
-def _name(value: Any) -> Any:
-    """What Optuna calls a choice: lists and mappings as text."""
-    return json.dumps(value) if isinstance(value, list | dict) else value
+    try:
+        if isinstance(value, dict):
+            ends = value["low"], value["high"]
+            integers = all(isinstance(end, int) for end in ends)
+            kind = IntDistribution if integers else FloatDistribution
+            drawn = kind(**value)
+            if drawn.single():
+                raise ValueError("low is not below high")
+            return Dimension(key, {end: end for end in ends}, drawn)
+        # Optuna knows lists and mappings as text.
+        named = {json.dumps(v) if isinstance(v, list | dict) else v: v for v in value}
+        if isinstance(value, str) or len(named) < max(2, len(value)):
+            raise ValueError("there are no two, or two that are alike")
+        return Dimension(key, named, CategoricalDistribution(list(named)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{place}: expected a list of different choices, or {{low, high}} with low below high "
+            f"and maybe log: true, got {show(value)} ({error})"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -161,21 +139,16 @@ class Rival:
     source: str
 
     def config(self, drawn: Mapping[str, Any], seed: int) -> ExperimentConfig:
-        """Return the experiment with drawn values, by dotted path.
-
-        Raises:
-            ValueError: If it is wrong in any way.
-        """
+        """Return the experiment with drawn values, by dotted path."""
         values = {d.key: d.value(drawn[d.key]) for d in self.search if d.key in drawn}
         parts = (*self.parts, ("search", values))
         return merge_settings(self.base, parts, self.name, seed, self.source)
 
     def check(self) -> None:
         """Raise if an end of a range, or a choice, is refused where all others have their first."""
-        start = {d.key: d.values[0] if d.is_range else _name(d.values[0]) for d in self.search}
+        start = {d.key: next(iter(d.values)) for d in self.search}
         for dimension in self.search:
-            for value in dimension.values:
-                drawn = value if dimension.is_range else _name(value)
+            for drawn in dimension.values:
                 config = self.config({**start, dimension.key: drawn}, 0)
         if config.selects_on_test:
             raise ValueError(
@@ -191,26 +164,32 @@ class Study:
     Attributes:
         source: The file, as a user would write it.
         name: Of its folder and of its result files.
-        title: Heading of the report.
-        metric: What is maximised.
+        file: Its content.
         trials: For each rival.
-        seeds: Each setting is trained with these.
-        prune: Whether trials are stopped early.
-        sampler_seed: Seed of the choice of settings.
         rivals: By name.
         folder: Where trials and results go.
     """
 
     source: str
     name: str
-    title: str
-    metric: str
+    file: StudyFile
     trials: int
-    seeds: range
-    prune: bool
-    sampler_seed: int
     rivals: dict[str, Rival]
     folder: Path
+
+    @property
+    def title(self) -> str:
+        """Heading of the report."""
+        return self.file.title or self.name
+
+    def trial_folder(self, rival: str, number: int) -> Path:
+        """Return where the run folder of each seed of a trial is."""
+        return self.folder / "trials" / f"{rival}-{number:04d}"
+
+    @property
+    def seeds(self) -> range:
+        """Each setting is trained with these."""
+        return range(self.file.first_seed, self.file.first_seed + self.file.seeds)
 
 
 def read_study(path: str | Path, trials: int | None = None) -> Study:
@@ -225,7 +204,7 @@ def read_study(path: str | Path, trials: int | None = None) -> Study:
         ValueError: If anything in it is wrong.
 
     >>> study = read_study("studies/glyphs")
-    >>> study.metric, list(study.rivals)
+    >>> study.file.metric, list(study.rivals)
     ('map@r', ['npair', 'proxy_anchor', 'gca_hng'])
     """
     found, source, content = read_yaml(path, STUDIES, "study")
@@ -234,25 +213,13 @@ def read_study(path: str | Path, trials: int | None = None) -> Study:
         raise ValueError(f"{source} is not a study: give it to gcahng {verb}")
     file = read_section(StudyFile, content, source)
     rivals = {}
-    mistakes = Mistakes(max(1, len(file.rivals)), "rival")
     for name, settings in (file.rivals or {found.stem: RivalSettings()}).items():
-        with mistakes.of(name):
+        with named_errors(f"rival {name!r}"):
             rivals[name] = _rival(name, settings, file, found, source)
             rivals[name].check()
-    mistakes.report()
-    first = next(iter(rivals.values())).config({}, 0)
-    return Study(
-        source,
-        found.stem,
-        file.title or found.stem,
-        file.metric,
-        trials or file.trials,
-        range(file.first_seed, file.first_seed + file.seeds),
-        file.prune,
-        file.sampler_seed,
-        rivals,
-        Path(first.output) / STUDIES / found.stem,
-    )
+    output = next(iter(rivals.values())).config({}, 0).output
+    folder = Path(output) / STUDIES / found.stem
+    return Study(source, found.stem, file, trials or file.trials, rivals, folder)
 
 
 def _rival(name: str, own: RivalSettings, file: StudyFile, found: Path, source: str) -> Rival:

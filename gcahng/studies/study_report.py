@@ -23,7 +23,6 @@ from gcahng.runs.record import RunRecord, read_record
 from gcahng.studies.page import Details, Item, Page, Part
 from gcahng.studies.study import Study
 from gcahng.studies.summary import Figures, starts
-from gcahng.studies.trial import TrialRun
 
 #: User attribute of a failed trial.
 REASON = "reason"
@@ -70,7 +69,7 @@ def rival_columns(metric: str) -> list[Column]:
 def rival_rows(study: Study, trials: Mapping[str, optuna.Study]) -> list[dict[str, Any]]:
     """The start, then a row for each rival: its best figure and settings, how its trials ended."""
     rows: list[dict[str, Any]] = [
-        {"rival": name, "best": mean(figures[study.metric].values()) / 100}
+        {"rival": name, "best": mean(figures[study.file.metric].values()) / 100}
         for name, figures in _starts(study, trials).items()
     ]
     for name, one in trials.items():
@@ -94,15 +93,11 @@ def rival_rows(study: Study, trials: Mapping[str, optuna.Study]) -> list[dict[st
 def report_study(study: Study, trials: Mapping[str, optuna.Study]) -> Path:
     """Write the report of a study, finished or not.
 
-    Args:
-        study: The study.
-        trials: Of each rival.
-
     Returns:
         The Markdown file. Beside it are a page, a CSV table of all trials and, for each rival, the
         experiment with its best setting.
     """
-    rows, columns = rival_rows(study, trials), rival_columns(study.metric)
+    rows, columns = rival_rows(study, trials), rival_columns(study.file.metric)
     seeds = f"{len(study.seeds)} seed{'s' * (len(study.seeds) > 1)}"
     commands = [f"python -m gcahng train {file}" for file in _write_best(study, trials)]
     parts = [
@@ -123,12 +118,12 @@ def _starts(study: Study, trials: Mapping[str, optuna.Study]) -> dict[str, Figur
     runs: dict[str, dict[int, RunRecord]] = {name: {} for name in study.rivals}
     for name, one in trials.items():
         for best in _finished(_of_budget(study, one))[:1]:
-            folder = TrialRun(study, study.rivals[name], best.number, best.params).folder
+            folder = study.trial_folder(name, best.number)
             for seed in study.seeds:
                 # Absent where another machine, without a shared folder, trained it.
                 if (run := RunFolder(folder / f"seed{seed}")).results.is_file():
                     runs[name][seed] = read_record(run, name)
-    return starts(runs, next(iter(runs)), [study.metric], "val")
+    return starts(runs, next(iter(runs)), [study.file.metric], "val")
 
 
 def _of_budget(study: Study, one: optuna.Study) -> list[FrozenTrial]:
@@ -159,11 +154,15 @@ def _part(study: Study, name: str, one: optuna.Study) -> Part:
     keys = [dimension.key for dimension in study.rivals[name].search]
     columns = [
         Column("trial", "trial", "integer"),
-        *figure_columns([study.metric]),
+        *figure_columns([study.file.metric]),
         *(Column(key, key, "number") for key in keys),
     ]
     rows = [
-        {"trial": t.number, study.metric: t.value, **{k: short(v) for k, v in t.params.items()}}
+        {
+            "trial": t.number,
+            study.file.metric: t.value,
+            **{k: short(v) for k, v in t.params.items()},
+        }
         for t in _finished(trials)[:TOP]
     ]
     failed = [
@@ -171,7 +170,7 @@ def _part(study: Study, name: str, one: optuna.Study) -> Part:
         for t in trials
         if t.state is TrialState.FAIL
     ]
-    return Part(name, columns, rows, failed, images=_pictures(one, title_of(study.metric)))
+    return Part(name, columns, rows, failed, images=_pictures(one, title_of(study.file.metric)))
 
 
 def _row(name: str, trial: FrozenTrial) -> dict[str, Any]:

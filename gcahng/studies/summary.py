@@ -59,12 +59,7 @@ class Summary:
     failures: Mapping[int, str]
 
     def figures(self, name: str, epoch: str = "last") -> dict[int, float]:
-        """One figure after the last epoch, in percent, by seed; runs that lack it are left out.
-
-        Args:
-            name: Of the figure.
-            epoch: As of `figures_after`; `features` or `head`: before training.
-        """
+        """One figure after the last epoch, in percent, by seed; runs that lack it are left out."""
         return percentages(self.records, name, epoch, self.split)
 
 
@@ -89,12 +84,6 @@ def percentages(
 ) -> dict[int, float]:
     """One figure of some runs in percent, by seed; runs that lack it are left out.
 
-    Args:
-        records: By seed.
-        name: Of the figure.
-        epoch: As of `figures_after`.
-        split: As of `figures_after`.
-
     >>> percentages({3: RunRecord("a", [], {"last/map@r": 0.25}, "")}, "map@r", "last", "test")
     {3: 25.0}
     """
@@ -108,10 +97,6 @@ def paired_difference(
     values: Mapping[int, float], reference: Mapping[int, float]
 ) -> Difference | None:
     """Compare two cells over the seeds that both have, by a paired t-test.
-
-    Args:
-        values: A figure of one cell in percent, by seed.
-        reference: The same figure of the reference.
 
     Returns:
         None where they have no seed in common.
@@ -139,12 +124,6 @@ def starts(
     split: Split = "test",
 ) -> dict[str, Figures]:
     """Figures of the network before training, as rows: what a run should improve on.
-
-    Args:
-        runs: Records by seed, by the name of the cell.
-        reference: Name of the cell whose start is shown.
-        metrics: Figures, such as `map@r`.
-        split: As of `figures_after`.
 
     Returns:
         For the backbone's features and for the untrained last layer, each metric in percent by
@@ -179,11 +158,6 @@ def _same_start(one: Figures, other: Figures) -> bool:
 
 def below_features(summaries: Mapping[str, Summary], metric: str, title: str) -> list[str]:
     """Name the cells whose mean is below their backbone's features before training.
-
-    Args:
-        summaries: By the cell's name.
-        metric: A figure, such as `map@r`.
-        title: What to call the figure.
 
     Returns:
         A list of one sentence; empty if there are no such cells, or the start is not measured.

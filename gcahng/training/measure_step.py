@@ -150,7 +150,9 @@ def differentiate_negatives(
 ) -> None:
     """Run forward and backward of both passes of a generator, as a training step does."""
     with autocast():
-        total = generator(embeddings, labels, layout=layout).total
+        made = generator(embeddings, labels, layout=layout)
+    total = made.total
+    del made  # Frees the negatives before backward.
     if total.requires_grad:
         total.backward()
     if not generator.has_generator_losses:

@@ -25,7 +25,7 @@ BINS = 40
 ROWS = 4096
 
 
-class NonFiniteLossError(ArithmeticError):
+class NonFiniteLossError(ValueError):
     """A loss or gradient norm is NaN or infinite; the message says where and what to try."""
 
 

@@ -35,7 +35,7 @@ def test_the_grid_has_the_controls_of_the_full_recipe() -> None:
     npair, full = found.cells["N-pair"].config, found.cells["GCA-HNG"].config
     assert npair == full.model_copy(update={"name": "N-pair", "generator": None})
     assert found.cells["N-pair, as long as GCA-HNG"].waits_for == ("N-pair", "GCA-HNG")
-    assert (found.reference, found.show) == ("N-pair", "GCA-HNG")
+    assert (found.reference, found.file.show) == ("N-pair", "GCA-HNG")
 
 
 @pytest.fixture

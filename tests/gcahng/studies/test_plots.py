@@ -66,11 +66,3 @@ def test_bars_go_from_the_reference_to_the_mean(grid: Grid) -> None:
     end = (values[0] + values[2]) / 2
     assert others[-1].get_x() + others[-1].get_width() == pytest.approx(end)
     assert [text.get_text() for text in figure.axes[0].texts][3] == "–"
-
-
-def test_without_the_reference_bars_begin_at_zero(write_grid: WriteGrid) -> None:
-    grid = write_grid()
-    _, other = grid_runs(grid)[:2]
-    finish(other, 0.5)
-    (bar,) = draw_bars(summarize(grid), "npair", ["recall@1"]).axes[0].patches
-    assert (bar.get_x(), bar.get_width()) == (0, 50)

@@ -14,8 +14,8 @@ from gcahng.jobs.pool import Job, Pool
 from gcahng.jobs.process import GPUS, Started
 from gcahng.studies import ablate, run
 from gcahng.studies.ablate import default_jobs, run_grid
-from gcahng.studies.progress import GridProgress
 from gcahng.studies.run import CellRun, grid_runs
+from gcahng.studies.schedule import GridProgress
 from tests.gcahng.studies.conftest import HEAD, TWO_CELLS, WriteGrid
 
 pytestmark = pytest.mark.slow
@@ -100,8 +100,8 @@ def test_an_interrupted_grid_goes_on(
     npair, slow = grid_runs(grid)
     look = GridProgress.update
 
-    def stop(progress: GridProgress) -> None:
-        look(progress)
+    def stop(progress: GridProgress, training: list[CellRun]) -> None:
+        look(progress, training)
         if npair.finished and slow.folder.last.exists() and "started" in _told(slow):
             os.kill(os.getpid(), number)
 
@@ -113,7 +113,7 @@ def test_an_interrupted_grid_goes_on(
     assert info.value.code == status
     shown = capsys.readouterr().out
     assert f"{'interrupted' if status == 130 else 'stopped by a signal'}; report so far" in shown
-    assert "continue with: python -m gcahng ablate grid.yaml --seeds 1 --jobs 2" in shown
+    assert "the same command continues it" in shown
     report = Path("runs/ablations/grid/grid.md").read_text(encoding="utf-8")
     assert "1 of 2 runs have finished" in report
     assert "## Failed" not in report

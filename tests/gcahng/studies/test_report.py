@@ -49,7 +49,7 @@ def test_markdown_has_means_paired_differences_and_failures(grid: Grid) -> None:
     )
     assert "held-out training classes. Figures of the best epochs are in the CSV" in text
     assert "- npair: the reference\n" in text
-    assert "- full: `generator.name='gca_hng'`, `generator.graph.layers=1`, `generator.al" in text
+    assert "- full: `generator.name='gca_hng'`, `generator.args.graph.layers=1`, `gen" in text
     assert "python -m gcahng ablate grid.yaml --seeds 2" in text
     assert "![Does <it> help?](grid.png)" in text
 
@@ -81,18 +81,6 @@ def test_the_start_is_the_first_rows(started: Grid) -> None:
     assert table[4].startswith("| npair | 2 | 55.00 ± 7.07 | 27.50 ± 3.54 | – | – | -2.00 | 10.0 |")
     assert table[5].startswith("| full | 2 | 65.00 ± 7.07 | 32.50 ± 3.54 | +10.00 | +5.00 | +3.00 ")
     assert "Over features: MAP@R minus that of the backbone's features before training" in text
-
-
-def test_the_csv_has_the_start_of_every_run(started: Grid) -> None:
-    with report_grid(started, details=False).with_suffix(".csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["cell"] == "full" and row["seed"] == "1"]
-    figures = {row["epoch"]: row["recall@1"] for row in rows}
-    assert figures == {
-        "last": "0.700000",
-        "best": "0.700000",
-        "features": "0.640000",
-        "head": "0.500000",
-    }
 
 
 def test_figures_of_the_validation_classes(write_grid: WriteGrid) -> None:
@@ -187,19 +175,6 @@ def test_pictures_that_cannot_be_drawn_do_not_cost_the_report(write_grid: WriteG
     assert "Read &lt;this&gt; first." in html
 
 
-def test_a_checkpoint_put_into_the_grid_imports_nothing(
-    write_grid: WriteGrid, digits_run: Path
-) -> None:
-    grid = write_grid(TWO_CELLS + "show: full\n", seeds=1)
-    run = next(run for run in grid_runs(grid) if run.cell.name == "full")
-    finish(run, 0.5)
-    state = load_checkpoint(digits_run / "checkpoints" / "best.pt")
-    changed = state["config"].replace("name: small_conv", "name: evil:Net")
-    save_checkpoint(run.folder.best, {**state, "config": changed})
-    page = report_grid(grid).with_suffix(".html").read_text(encoding="utf-8")
-    assert "asks to import &#39;evil:Net&#39;" in page
-
-
 def test_csv_has_every_run_as_it_was_measured(grid: Grid) -> None:
     with report_grid(grid).with_suffix(".csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -227,6 +202,14 @@ def test_nothing_trained_yet_is_a_table_too(write_grid: WriteGrid, tmp_path: Pat
     assert sorted(file.name for file in target.parent.iterdir()) == ["grid.html", "grid.md"]
 
 
-def test_files_are_whole_or_absent(grid: Grid, tmp_path: Path) -> None:
-    names = {file.name for file in report_grid(grid, tmp_path / "out").parent.iterdir()}
-    assert names == {f"grid.{kind}" for kind in ("md", "html", "csv", "png", "svg")}
+def test_a_checkpoint_put_into_the_grid_imports_nothing(
+    write_grid: WriteGrid, digits_run: Path
+) -> None:
+    grid = write_grid(TWO_CELLS + "show: full\n", seeds=1)
+    run = next(run for run in grid_runs(grid) if run.cell.name == "full")
+    finish(run, 0.5)
+    state = load_checkpoint(digits_run / "checkpoints" / "best.pt")
+    changed = state["config"].replace("name: small_conv", "name: evil:Net")
+    save_checkpoint(run.folder.best, {**state, "config": changed})
+    page = report_grid(grid).with_suffix(".html").read_text(encoding="utf-8")
+    assert "asks to import &#39;evil:Net&#39;" in page

@@ -12,12 +12,6 @@ def _run(runs: list[CellRun], name: str) -> CellRun:
     return next(run for run in runs if run.name == name)
 
 
-def test_runs_come_seed_by_seed(write_grid: WriteGrid) -> None:
-    text = TWO_CELLS.replace("cells: {", "cells: {a: {}, ")
-    names = [run.name for run in grid_runs(write_grid(text))]
-    assert names == [f"{cell}-seed{seed}" for seed in (0, 1) for cell in ("a", "npair", "full")]
-
-
 def test_states(write_grid: WriteGrid) -> None:
     run = grid_runs(write_grid())[0]
     assert run.status() == (State.OPEN, "")
@@ -48,12 +42,6 @@ def test_where_data_are_read_is_not_part_of_an_experiment(write_grid: WriteGrid)
     assert run.status() == (State.FINISHED, "")
     words = "grid/started/full-seed1.yaml --no-report --resume auto --run runs/ablations/grid/full-"
     assert words in " ".join(run.job.command)
-
-
-def test_another_time_limit_is_another_experiment(write_grid: WriteGrid) -> None:
-    finish(grid_runs(write_grid())[0], 0.5)
-    run = grid_runs(write_grid(TWO_CELLS.replace("dim: 8", "dim: 8, train.max_seconds: 9")))[0]
-    assert run.status()[0] is State.CHANGED
 
 
 @pytest.mark.parametrize(("seconds", "epochs"), [(35.0, 4), (1.0, 1)])

@@ -41,27 +41,11 @@ def test_pairs_are_of_one_seed() -> None:
     assert (found.mean, found.pairs) == (1.5, 2)
 
 
-def test_without_pairs_there_is_no_difference_and_with_one_no_interval() -> None:
-    assert paired_difference({0: 1.0}, {1: 1.0}) is None
-    found = paired_difference({0: 3.0}, {0: 1.0})
-    assert found is not None
-    assert (found.mean, found.interval, found.p) == (2.0, None, None)
-
-
 def test_equal_differences_are_no_certainty() -> None:
     found = paired_difference({0: 2.1, 1: 3.3}, {0: 1.1, 1: 2.3})
     assert found is not None
     assert found.mean == pytest.approx(1.0)
     assert (found.interval, found.p) == (None, None)
-
-
-def test_a_figure_that_was_not_measured_is_left_out(write_grid: WriteGrid) -> None:
-    grid = write_grid()
-    for run in grid_runs(grid):
-        finish(run, 0.5)
-    summary = summarize(grid)["full"]
-    assert summary.figures("map@r") == {0: 25.0, 1: 25.0}
-    assert summary.figures("recall@3") == {}
 
 
 METRICS = ["recall@1", "map@r"]
@@ -96,15 +80,6 @@ def test_one_row_if_both_are_equal_and_none_if_not_measured() -> None:
     assert list(starts({"a": {0: _record(0.5, 0.5)}}, "a", METRICS)) == ["features before training"]
     assert starts({"a": {0: _record(None)}, "b": {0: _record(0.5)}}, "a", METRICS) == {}
     assert starts({"a": {}}, "a", METRICS) == {}
-
-
-def test_validation_classes_have_their_own() -> None:
-    runs = {"a": {0: _record(0.5, 0.4, prefix="val/")}}
-    assert list(starts(runs, "a", METRICS, "val")) == [
-        "features before training",
-        "head before training",
-    ]
-    assert starts(runs, "a", METRICS) == {}
 
 
 def test_cells_below_their_features_are_named(write_grid: WriteGrid) -> None:

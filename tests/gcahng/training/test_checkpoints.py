@@ -30,7 +30,7 @@ def test_data_that_moved_is_named_when_resuming(run: RunFolder, tmp_path: Path) 
 
 def test_settings_that_do_not_change_the_figures_may_change(run: RunFolder) -> None:
     overrides = ["train.max_seconds=1000", "output=elsewhere", "fabric.accelerator=cpu"]
-    overrides += ["data.workers=1", "fabric.threads=1", "generator.graph.memory=low"]
+    overrides += ["data.workers=1", "fabric.threads=1", "generator.args.graph.memory=low"]
     overrides += ["train.keep_every=2", "eval.engine=faiss", "fabric.channels_last=true"]
     trainer = _trainer(run.path, *overrides)
     trainer.resume()
@@ -38,7 +38,7 @@ def test_settings_that_do_not_change_the_figures_may_change(run: RunFolder) -> N
 
 
 def test_a_changed_config_is_not_continued(run: RunFolder) -> None:
-    other = _trainer(run.path, "optim.embedder.lr=0.05", "generator.alpha=9", "eval.ks=[1]")
-    changed = r"\(generator\.alpha, optim\.embedder\.lr, eval\.ks\)"
+    other = _trainer(run.path, "optim.embedder.lr=0.05", "generator.args.alpha=9", "eval.ks=[1]")
+    changed = r"\(generator\.args\.alpha, optim\.embedder\.lr, eval\.ks\)"
     with pytest.raises(ValueError, match=rf"was changed since the run began {changed}"):
         other.resume()

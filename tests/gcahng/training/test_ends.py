@@ -9,7 +9,7 @@ import torch
 
 from gcahng.commands.run import resume_run
 from gcahng.config import load_config, read_config
-from gcahng.config.training import TrainConfig
+from gcahng.config.sections import TrainConfig
 from gcahng.data import ImageLoader
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.record import read_record, selection_note

@@ -21,7 +21,7 @@ from tests.gcahng.training.test_trainer import Quiet, _trainer, results_of
 
 FROZEN = (
     *("embedder.freeze=[backbone]", "data.validation=0.4", "batch.classes=3", "batch.samples=8"),
-    "generator.graph.layers=0",
+    "generator.args.graph.layers=0",
 )
 # Wide enough for a residual head to have the similarities of the features.
 RESIDUAL = ("embedder.head=residual", "embedder.dim=64", "train.epochs=2")

@@ -236,8 +236,9 @@ def test_proxies_have_their_own_group_and_are_resumed(tmp_path: Path) -> None:
 
 
 def test_node_ce_control_trains_no_generator(tmp_path: Path) -> None:
-    weights = ["gamma", "similarity_weight", "diversity_weight", "synthetic_weight"]
-    trainer = _trainer(tmp_path, *(f"generator.{name}=0" for name in weights))
+    weights = "{gamma: 0, similarity: 0, diversity: 0}"
+    settings = (f"generator.args.weights={weights}", "generator.args.synthetic_weight=0")
+    trainer = _trainer(tmp_path, *settings)
     assert trainer.experiment.optimizers.classifier is None
     row = trainer.train_epoch()
     assert "loss/node_ce" in row

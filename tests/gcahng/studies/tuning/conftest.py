@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from gcahng.jobs import pool
-from gcahng.studies import trial
+from gcahng.studies import tune
 from gcahng.studies.study import Study, read_study
 
 STUDY = """\
@@ -67,11 +67,11 @@ SECOND = """
 import sys
 from rich.console import Console
 from gcahng.jobs import pool
-from gcahng.studies import trial
-from gcahng.studies import trial, tune
+from gcahng.studies import tune
+from gcahng.studies import tune
 from gcahng.studies.study import read_study
 pool.COMMAND = (sys.executable, "-S", "-E", "fake_train.py")
-trial.POLL, tune.LOOK = 0.02, 0.1
+tune.POLL, tune.LOOK = 0.02, 0.1
 print("ready", flush=True)
 sys.exit(not tune.tune(read_study("study.yaml"), Console(width=110), *sys.argv[1:]))
 """
@@ -107,8 +107,9 @@ def fake_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_study: Wri
     (tmp_path / "leave").write_text("")
     (tmp_path / "behind").write_text("9999")
     monkeypatch.setattr(pool, "COMMAND", (sys.executable, "-S", "-E", "fake_train.py"))
-    monkeypatch.setattr(trial, "POLL", 0.02)
-    monkeypatch.setattr("gcahng.studies.tune.LOOK", 0.1)
+    monkeypatch.setattr(pool, "PATIENCE", 0.1)
+    monkeypatch.setattr(tune, "POLL", 0.02)
+    monkeypatch.setattr(tune, "LOOK", 0.1)
 
 
 @pytest.fixture

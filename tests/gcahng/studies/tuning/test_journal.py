@@ -39,18 +39,6 @@ def test_half_a_line_at_the_end_is_dropped(file: Path, end: int) -> None:
     assert _trials(file, more=1) == [0.0, 1.0, 0.0]
 
 
-def test_half_a_line_alone_is_a_new_journal(tmp_path: Path) -> None:
-    (tmp_path / "journal.log").write_bytes(LINE[:7])
-    assert _trials(tmp_path / "journal.log", more=1) == [0.0]
-
-
-def test_a_line_that_lacks_only_its_end_is_kept(file: Path) -> None:
-    whole = file.read_bytes()
-    file.write_bytes(whole[:-1])
-    open_journal(file)
-    assert file.read_bytes() == whole
-
-
 def test_half_a_line_of_another_process_is_dropped_before_the_next(file: Path) -> None:
     study = optuna.load_study(storage=open_journal(file), study_name="s")
     with file.open("ab") as other:
@@ -92,6 +80,7 @@ def _middle(content: bytes) -> bytes:
         lambda content: content + b"\0" * 40 + b"\n" + LINE,
         _middle,
         lambda content: b"my notes, without an end of line",
+        lambda content: b"my notes\n",
         lambda content: b"\x89PNG\r\n\x1a\n\xff\xfe",
         lambda content: content + b'{"op_code":77,"worker_id":"w"}\n',
         lambda content: content + b'{"op_code":4,"worker_id":"w"}\n',

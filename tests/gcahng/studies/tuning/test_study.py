@@ -20,15 +20,15 @@ def test_packaged_studies_can_be_trained(name: str) -> None:
 def test_a_trial_is_the_base_with_what_was_drawn(write_study: Callable[..., Study]) -> None:
     study = write_study(
         HEAD + "search: {embedder.dim: [8, 16], train.epochs: {low: 1, high: 3}}\n"
-        "rivals:\n  full: {search: {generator.graph.layers: [[gca], [gca, gat]]}}\n"
+        "rivals:\n  full: {search: {generator.args.graph.layers: [[gca], [gca, gat]]}}\n"
         "  npair: {settings: {generator: null}}\n"
     )
     full, npair = study.rivals.values()
-    drawn = {"embedder.dim": 16, "train.epochs": 2, "generator.graph.layers": '["gca", "gat"]'}
+    drawn = {"embedder.dim": 16, "train.epochs": 2, "generator.args.graph.layers": '["gca", "gat"]'}
     config = full.config(drawn, 5)
     assert (config.embedder.dim, config.train.epochs, config.seed) == (16, 2, 5)
     assert config.generator is not None
-    assert config.generator.graph.layers == ["gca", "gat"]
+    assert config.generator.args["graph"]["layers"] == ["gca", "gat"]
     assert config.eval.select == "map@r"
     assert npair.config({}, 0).generator is None
 
@@ -44,31 +44,21 @@ def test_a_trial_is_the_base_with_what_was_drawn(write_study: Callable[..., Stud
         ),
         (
             HEAD + "search: {embedder.dim: [8, eight]}",
-            "rival 'study': study.yaml: embedder.dim: expected an integer ≥ 1",
+            "rival 'study': study.yaml: embedder.dim: expected an integer",
         ),
-        (
-            HEAD + "search: {embedder.dim: 8}",
-            "rival 'study': study.yaml: search.embedder.dim: expected a list of choices or "
-            "{low, high}, got 8",
-        ),
-        (
-            HEAD + "search: {embedder.dim: [8, 8]}",
-            "rival 'study': study.yaml: search.embedder.dim: expected two or more different "
-            "choices, got [8, 8]",
-        ),
-        (
-            HEAD + "search: {embedder.dim: {low: 8, high: 4}}",
-            "rival 'study': study.yaml: search.embedder.dim: expected two numbers, low below high",
-        ),
-        (
-            HEAD + "search: {embedder.dim: {low: 0, high: 4, log: true}}",
-            "rival 'study': study.yaml: search.embedder.dim: log: expected true or false, and "
-            "true only for low above 0",
-        ),
-        (
-            HEAD + "search: {embedder.dim: {low: 2, high: 4, lgo: true}}",
-            "rival 'study': study.yaml: search.embedder.dim: unknown key 'lgo'; allowed here: "
-            "low, high, log",
+        *(
+            (
+                HEAD + f"search: {{embedder.dim: {wrong}}}",
+                "rival 'study': study.yaml: search.embedder.dim: expected a list of different",
+            )
+            for wrong in (
+                "8",
+                "[8, 8]",
+                "{low: 8, high: 4}",
+                "{low: 0, high: 4, log: true}",
+                "{low: 2, high: 4, lgo: true}",
+                "{low: 2}",
+            )
         ),
         (
             HEAD + "search: {seed: [0, 1]}",

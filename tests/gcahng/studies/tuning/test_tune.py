@@ -87,14 +87,6 @@ def test_a_failed_trial_takes_nothing_along(
 
 
 @pytest.mark.usefixtures("fake_train")
-def test_without_a_finished_trial(write_study: WriteStudy, console: Console) -> None:
-    Path("fail_above").write_text("0")
-    assert not tune(write_study(trials=2), console)
-    assert "| study | – | – | 0 | 0 | 2 |" in (FOLDER / "study.md").read_text()
-    assert not list(FOLDER.glob("best*"))
-
-
-@pytest.mark.usefixtures("fake_train")
 def test_what_falls_behind_is_stopped(write_study: WriteStudy, console: Console) -> None:
     Path("behind").write_text("4")
     assert tune(write_study(), console)
@@ -125,16 +117,6 @@ def test_figures_of_another_study_are_not_taken(write_study: WriteStudy, console
 
 
 @pytest.mark.usefixtures("fake_train")
-def test_rivals_have_the_same_budget(write_study: WriteStudy, console: Console) -> None:
-    rivals = (
-        "rivals: {small: {settings: {embedder.dim: 4}}, large: {search: {embedder.dim: [8, 16]}}}"
-    )
-    assert tune(write_study(STUDY.replace("  embedder.dim: 8\n", "") + rivals, trials=2), console)
-    assert [row["rival"] for row in _rows()] == ["small", "small", "large", "large"]
-    assert {file.name for file in FOLDER.glob("best*")} == {"best-small.yaml", "best-large.yaml"}
-
-
-@pytest.mark.usefixtures("fake_train")
 def test_a_study_goes_on_elsewhere_but_not_with_another_experiment(
     write_study: WriteStudy, console: Console
 ) -> None:
@@ -147,18 +129,6 @@ def test_a_study_goes_on_elsewhere_but_not_with_another_experiment(
             tune(with_setting(f"{key}: {value}"), console)
     assert tune(with_setting("data.root: elsewhere\n  data.workers: 2"), console)
     assert "root: elsewhere" in (FOLDER / "trials/study-0001/seed0.yaml").read_text()
-
-
-@pytest.mark.usefixtures("fake_train")
-def test_other_settings_are_refused(write_study: WriteStudy, console: Console) -> None:
-    assert tune(write_study(trials=1), console)
-    changed: Study = write_study(STUDY.replace("high: 1e-2", "high: 1e-1"))
-    with pytest.raises(ValueError, match="begun") as info:
-        tune(changed, console)
-    assert str(info.value) == (
-        "study.yaml: the study was begun with another search of 'study': give the file another "
-        "name, or delete 'runs/studies/study'"
-    )
 
 
 @pytest.mark.usefixtures("fake_train")
