@@ -1,15 +1,13 @@
 """Checkpoints of a training: what they hold, when they are written, how it continues from one."""
 
 import time
-from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 import torch
 
 from gcahng.config import changed_experiment, dump_config, parse_config
-from gcahng.jobs.process import CONTINUE, INTERRUPTED, Stopped, heed_signals
+from gcahng.jobs.process import CONTINUE, INTERRUPTED, Stopped
 from gcahng.models import WhiteningHead
 from gcahng.processes import Group, any_process
 from gcahng.runs.checkpoint import (
@@ -126,17 +124,8 @@ class Checkpoints:
         }
 
 
-class TrainingStopped(Stopped):
-    """A signal asked the training to stop; it was saved after the step under way."""
-
-
 class Request(NamedTuple):
-    """What an `Interruption` asks of a training after a step.
-
-    Attributes:
-        save: Write a checkpoint now.
-        stop: Then stop.
-    """
+    """What an `Interruption` asks of a training after a step: to save now, and then to stop."""
 
     save: bool
     stop: bool
@@ -145,7 +134,8 @@ class Request(NamedTuple):
 class Interruption:
     """When to save within an epoch and whether to stop, decided by all processes together.
 
-    Inside the block, signals do not end the training: `poll` reports them. A second Ctrl-C does.
+    Signals that `receive` gets do not end the training, but `poll` reports them; a second Ctrl-C
+    ends it at once.
 
     Args:
         save_minutes: Minutes between two checkpoints within an epoch; None: none.
@@ -160,20 +150,13 @@ class Interruption:
         self._period = float("inf") if save_minutes is None else 60 * save_minutes
         self._saved = time.monotonic()
         self._received: set[int] = set()
-        self._handlers: AbstractContextManager[None] = heed_signals(self._receive)
         self.status = CONTINUE
 
-    def __enter__(self) -> "Interruption":
-        self._handlers.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._handlers.__exit__(kind, error, traceback)
+    def receive(self, status: int) -> None:
+        """Take note of a signal, see `heed_signals`."""
+        if status == INTERRUPTED and status in self._received:
+            raise Stopped(status)
+        self._received.add(status)
 
     def poll(self) -> Request:
         """Return what to do now; all processes of the group must poll."""
@@ -186,8 +169,3 @@ class Interruption:
         if save:
             self._saved = time.monotonic()
         return Request(save, stop)
-
-    def _receive(self, status: int) -> None:
-        if status == INTERRUPTED and status in self._received:
-            raise Stopped(status)
-        self._received.add(status)

@@ -1,6 +1,7 @@
 """Seconds and memory of a part of the program."""
 
 import json
+import resource
 import sys
 import tempfile
 import time
@@ -13,9 +14,6 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from gcahng.processes import Group, from_first
-
-if sys.platform != "win32":
-    import resource
 
 T = TypeVar("T")
 MIB = 2**20
@@ -81,18 +79,13 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory_mib(device: torch.device) -> float:
-    """Peak since the last reset in MiB: allocated on a CUDA device, else resident in the process.
-
-    0 on Windows, which has no such figure in Python's standard library.
-    """
+    """Peak since the last reset in MiB: allocated on a CUDA device, else resident in the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / MIB
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
-    if sys.platform == "win32":
-        return 0.0
     # Kibibytes on Linux, bytes on macOS.
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MIB

@@ -5,7 +5,6 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -183,21 +182,6 @@ class FeatureCache:
             self.progress(self.done + more, self.images)
 
 
-@dataclass(frozen=True)
-class EmbeddedOnce:
-    """What replaces the images of an experiment whose backbone is frozen.
-
-    Attributes:
-        loader: Class-balanced batches of features.
-        head: Maps them to embeddings, in place of the embedder.
-        evaluated: Features of the validation and the test images, by the name of the split.
-    """
-
-    loader: FeatureLoader
-    head: nn.Module
-    evaluated: Tensors
-
-
 class HeadOfEmbedder(nn.Module):
     """The last layer of an embedder as an embedder of features."""
 
@@ -212,16 +196,20 @@ class HeadOfEmbedder(nn.Module):
     head = forward
 
 
-def embed_once(experiment: Experiment, progress: Progress | None = None) -> EmbeddedOnce | None:
-    """Compute or read all features of an experiment with a frozen backbone; None for others.
+def embed_once(
+    experiment: Experiment, progress: Progress | None = None
+) -> tuple[FeatureLoader, Tensors]:
+    """Compute or read all features of an experiment with a frozen backbone.
 
     Args:
         experiment: Its backbone must have its final weights.
         progress: Called with the number of images that are done, and of all images.
+
+    Returns:
+        Class-balanced batches of features, and the features of the validation and the test images
+        by the name of the split.
     """
     config, splits = experiment.config, experiment.splits
-    if "backbone" not in config.embedder.freeze:
-        return None
     plain: dict[str, ImageDataset] = {"test": splits.test}
     if splits.validation is not None:
         plain["validation"] = splits.validation
@@ -231,5 +219,4 @@ def embed_once(experiment: Experiment, progress: Progress | None = None) -> Embe
     cache = FeatureCache.of(experiment, progress, images)
     of_train = cache.features(splits.train, range(views))
     evaluated = {name: cache.features(split, [None])[0] for name, split in plain.items()}
-    loader = FeatureLoader(splits.train, experiment.sampler, of_train, experiment.group)
-    return EmbeddedOnce(loader, HeadOfEmbedder(experiment.embedder), evaluated)
+    return FeatureLoader(splits.train, experiment.sampler, of_train, experiment.group), evaluated

@@ -1,6 +1,6 @@
 """The progress of a training: what a checkpoint holds of it, and where it is reported."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 import torch
@@ -9,6 +9,9 @@ from gcahng.config.sections import TrainConfig
 from gcahng.evaluation.comparison import standard_error
 from gcahng.evaluation.retrieval import QueryScores
 from gcahng.training.cost import WorkClock
+
+# The entries that are scores of single queries.
+SCORES = ("best_scores", "untrained")
 
 
 @dataclass
@@ -63,15 +66,9 @@ class TrainingProgress:
         if self.step:  # an epoch was interrupted
             return None
         highest = 0 if self.highest is None else self.highest["epoch"]
-        epochs_without_improvement = sum(
-            figure in row and row["epoch"] > highest for row in self.history
-        )
-        values = {
-            "epochs": self.epoch,
-            "max_seconds": self.clock.seconds,
-            "patience": epochs_without_improvement,
-        }
-        for name, value in values.items():
+        without_improvement = sum(figure in r and r["epoch"] > highest for r in self.history)
+        values = (self.epoch, self.clock.seconds, without_improvement)
+        for name, value in zip(("epochs", "max_seconds", "patience"), values, strict=True):
             limit = getattr(limits, name)
             if limit is not None and value >= limit:
                 return name
@@ -89,12 +86,10 @@ class TrainingProgress:
     def keep_if_better(
         self, value: float, noise: float = 0.0, scores: QueryScores | None = None
     ) -> bool:
-        """Keep the present epoch if it is better than the one kept; return whether it is.
+        """Keep the present epoch if its value is better than that kept by more than the noise.
 
-        Args:
-            value: Its figure.
-            noise: By how much it has to be better.
-            scores: Of the single queries.
+        Returns:
+            Whether it is.
         """
         if self.highest is None or value > self.highest["value"]:
             self.highest = {"epoch": self.epoch, "value": value}
@@ -105,33 +100,16 @@ class TrainingProgress:
 
     def state(self) -> dict[str, Any]:
         """The entries of a checkpoint."""
-        return {
-            "epoch": self.epoch,
-            "seconds": self.clock.seconds,
-            "peak_memory_mib": self.peak_memory_mib,
-            "history": self.history,
-            "hardness": self.hardness,
-            "best": self.best,
-            "best_scores": self.best_scores and vars(self.best_scores),
-            "highest": self.highest,
-            "step": self.step,
-            "losses": self.losses,
-            "zero_shot": self.zero_shot,
-            "untrained": self.untrained and vars(self.untrained),
-        }
+        state = {name: value for name, value in vars(self).items() if name != "clock"}
+        scores = {name: state[name] and vars(state[name]) for name in SCORES}
+        return {**state, **scores, "seconds": self.clock.seconds}
 
     @classmethod
     def restore(cls, state: dict[str, Any], device: torch.device) -> "TrainingProgress":
         """Read the entries of a checkpoint."""
-        clock = WorkClock(device, state["seconds"])
-        kept, untrained = state["best_scores"], state["untrained"]
-        names = ("epoch", "peak_memory_mib", "history", "hardness", "best", "highest")
-        return cls(
-            clock,
-            best_scores=kept and QueryScores(**kept),
-            untrained=untrained and QueryScores(**untrained),
-            **{name: state[name] for name in (*names, "step", "losses", "zero_shot")},
-        )
+        values = {one.name: state[one.name] for one in fields(cls) if one.name != "clock"}
+        scores = {name: state[name] and QueryScores(**state[name]) for name in SCORES}
+        return cls(WorkClock(device, state["seconds"]), **values | scores)
 
 
 class Display(Protocol):

@@ -10,17 +10,18 @@ from gcahng.config import ExperimentConfig
 from gcahng.evaluation.comparison import gains
 from gcahng.evaluation.engines import ranked_by
 from gcahng.generators import HardNegatives
+from gcahng.jobs.process import Stopped, heed_signals
 from gcahng.models.batch_statistics import use_global_statistics
 from gcahng.processes import copy_from_first, from_first, rank, wait_for_first
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import EvaluatedRun, LoadedRun
 from gcahng.runs.shared import write_shared_model
-from gcahng.training.checkpoints import Checkpoints, Interruption, TrainingStopped
+from gcahng.training.checkpoints import Checkpoints, Interruption
 from gcahng.training.closed_form import fit_head, whiten
 from gcahng.training.cost import WorkClock, peak_memory_mib, reset_peak_memory
 from gcahng.training.experiment import Experiment, build_experiment, build_step
 from gcahng.training.fabric import build_fabric, group_of
-from gcahng.training.features import embed_once
+from gcahng.training.features import HeadOfEmbedder, embed_once
 from gcahng.training.loggers import close_loggers, log_results, start_loggers
 from gcahng.training.measurements import LossLog, Measurement, Measurements, summarize_hardness
 from gcahng.training.optimizers import learning_rates
@@ -94,7 +95,7 @@ class Trainer:
 
         Raises:
             NonFiniteLossError: If a loss or gradient is not finite; the last checkpoint is kept.
-            TrainingStopped: If a signal asked for it in an epoch; the training was saved.
+            Stopped: If a signal asked for it in an epoch; the training was saved.
         """
         finished = False
         try:
@@ -106,12 +107,13 @@ class Trainer:
             # Not before the warm start, which each process computes alone.
             use_global_statistics(self.experiment.embedder.backbone, self.group)
             reset_peak_memory(self.fabric.device)
-            with Interruption(self.config.train.save_minutes, self.group) as interruption:
+            interruption = Interruption(self.config.train.save_minutes, self.group)
+            with heed_signals(interruption.receive):
                 while not self.is_over:
                     self.end_epoch(self.train_epoch(interruption))
                     if interruption.poll().stop:
                         where = f"after epoch {self.progress.epoch}, and saved"
-                        raise TrainingStopped(interruption.status, where)
+                        raise Stopped(interruption.status, where)
             results = self.finish()
             finished = True
             return results
@@ -145,9 +147,10 @@ class Trainer:
 
     def embed_once(self) -> None:
         """Go on with features in place of images, if the backbone is frozen."""
-        if (found := embed_once(self.experiment, self.display.features)) is not None:
-            self.loader, self.step.embedder = found.loader, found.head
-            self.measured.features = found.evaluated
+        if "backbone" in self.config.embedder.freeze:
+            found = embed_once(self.experiment, self.display.features)
+            self.loader, self.measured.features = found
+            self.step.embedder = HeadOfEmbedder(self.experiment.embedder)
 
     def train_epoch(self, interruption: Interruption | None = None) -> dict[str, float]:
         """Train on every batch of one epoch, or on the rest of one that was interrupted.
@@ -336,7 +339,7 @@ class Trainer:
             self.progress.clock.start()
         if asked.stop:
             where = f"after step {step} of epoch {self.progress.epoch}, and saved"
-            raise TrainingStopped(interruption.status, where)
+            raise Stopped(interruption.status, where)
 
     def _keep_hardness(self, made: HardNegatives) -> None:
         """Record how hard the negatives of the epoch's last batch are."""

@@ -9,9 +9,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gcahng.evaluation.evaluate import retrieval_figures
+from gcahng.jobs.process import Stopped
 from gcahng.runs.checkpoint import load_checkpoint
 from gcahng.runs.loading import embed_split, load_run
-from gcahng.training.checkpoints import TrainingStopped
 from gcahng.training.trainer import Trainer
 from tests.gcahng.training.test_interruption import At, train
 from tests.gcahng.training.test_trainer import _trainer, assert_same_figures
@@ -79,7 +79,7 @@ def test_it_is_what_is_evaluated_and_saved(averaged: Trainer) -> None:
 def test_a_stopped_training_goes_on_exactly(averaged: Trainer, tmp_path: Path) -> None:
     first = _trainer(tmp_path, EMA)
     first.begin()
-    with pytest.raises(TrainingStopped):
+    with pytest.raises(Stopped):
         train(first, At(75))
     torch.manual_seed(99)
     second = _trainer(tmp_path, EMA)

@@ -18,18 +18,9 @@ def test_processes_that_were_not_started_are_missed(tmp_path: Path) -> None:
         _trainer(tmp_path, "fabric.accelerator=cpu", "fabric.devices=2")
 
 
-@pytest.mark.parametrize(
-    ("overrides", "sentence"),
-    [
-        (["fabric.devices=[0,1]"], r"^fabric: accelerator 'cpu' with devices \[0, 1\]"),
-        (["fabric.strategy=nothing"], r"^fabric\.strategy: expected one of auto, ddp, got 'nothi"),
-    ],
-)
-def test_impossible_devices_are_one_sentence(
-    tmp_path: Path, overrides: list[str], sentence: str
-) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        _trainer(tmp_path, "fabric.accelerator=cpu", *overrides)
+def test_impossible_devices_are_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^fabric: accelerator 'cpu' with devices \[0, 1\]"):
+        _trainer(tmp_path, "fabric.accelerator=cpu", "fabric.devices=[0,1]")
 
 
 @pytest.mark.parametrize("number", [0, 1])

@@ -10,10 +10,10 @@ from torch import Tensor
 from gcahng.config import load_config
 from gcahng.data import AugmentedView
 from gcahng.inference.embedder import load_embedder
+from gcahng.jobs.process import Stopped
 from gcahng.runs.checkpoint import load_checkpoint
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import load_run
-from gcahng.training.checkpoints import TrainingStopped
 from gcahng.training.trainer import Trainer
 from gcahng.training.warm_start import warm_start_embedder
 from tests.gcahng.training.test_interruption import At
@@ -123,7 +123,7 @@ def test_resuming_gives_the_same_after_an_epoch_and_within_one(
     stopped = frozen(tmp_path / "stopped", *RESIDUAL)
     stopped.begin()
     stopped.end_epoch(stopped.train_epoch())
-    with pytest.raises(TrainingStopped, match="after step 3 of epoch 2"):
+    with pytest.raises(Stopped, match="after step 3 of epoch 2"):
         stopped.train_epoch(At(3))
     for file in (tmp_path / ".features").glob("*.safetensors"):
         file.unlink()  # computed again

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from gcahng import cli
-from gcahng.jobs.process import Stopped
+from gcahng.jobs.process import Stopped, heed_signals
 from gcahng.runs.folder import RunFolder
-from gcahng.training.checkpoints import Interruption, Request, TrainingStopped
+from gcahng.training.checkpoints import Interruption, Request
 from gcahng.training.trainer import Trainer
 from tests.conftest import SMALL
 from tests.gcahng.training.test_trainer import _trainer, assert_same_figures
@@ -45,7 +45,7 @@ def test_a_training_stopped_within_an_epoch_goes_on_exactly(
     whole = trained(*settings).folder if settings else RunFolder(digits_run)
     first = _trainer(tmp_path, *settings)
     first.begin()
-    with pytest.raises(TrainingStopped, match=r"stopped by a signal after step \d+ of epoch"):
+    with pytest.raises(Stopped, match=r"stopped by a signal after step \d+ of epoch"):
         train(first, At(steps))
     assert first.folder.partial.exists()
     with pytest.raises(FileExistsError, match="already holds a run"):
@@ -63,7 +63,8 @@ def test_signals_and_time_are_reported_and_handlers_restored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with Interruption(save_minutes=None) as interruption:
+    interruption = Interruption(save_minutes=None)
+    with heed_signals(interruption.receive):
         assert interruption.poll() == (False, False)
         os.kill(os.getpid(), signal.SIGTERM)
         assert interruption.poll() == (True, True)
@@ -71,18 +72,19 @@ def test_signals_and_time_are_reported_and_handlers_restored(
     assert signal.getsignal(signal.SIGTERM) is before
     now = 100.0
     monkeypatch.setattr("gcahng.training.checkpoints.time.monotonic", lambda: now)
-    with Interruption(save_minutes=1) as interruption:
-        now += 59
-        assert interruption.poll() == (False, False)
-        now += 1
-        assert interruption.poll() == (True, False)
-        assert interruption.poll() == (False, False)
+    interruption = Interruption(save_minutes=1)
+    now += 59
+    assert interruption.poll() == (False, False)
+    now += 1
+    assert interruption.poll() == (True, False)
+    assert interruption.poll() == (False, False)
 
 
 def test_a_second_interrupt_ends_at_once() -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with Interruption(save_minutes=None) as interruption:
+        interruption = Interruption(save_minutes=None)
+        with heed_signals(interruption.receive):
             os.kill(os.getpid(), signal.SIGINT)
             assert interruption.poll() == (True, True)
             assert interruption.status == 130
