@@ -79,7 +79,7 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory_mib(device: torch.device) -> float:
-    """Peak since the last reset in MiB: allocated on a CUDA device, else resident in the process."""
+    """Peak since the last reset in MiB: allocated on a GPU, else resident in the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / MIB
     with suppress(OSError):

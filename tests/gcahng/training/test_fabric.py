@@ -23,33 +23,23 @@ def test_impossible_devices_are_one_sentence(tmp_path: Path) -> None:
         _trainer(tmp_path, "fabric.accelerator=cpu", "fabric.devices=[0,1]")
 
 
-@pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize(
     ("other", "folder", "continues", "named"),
     [
-        ("seed=1", "run", False, "seed"),
         ("batch.chunk=2", "run", False, "batch.chunk"),
         ("output=elsewhere", "elsewhere", False, "--run"),
         ("seed=0", "run", True, "--resume"),
     ],
 )
 def test_processes_of_different_trainings_all_stop(
-    other: str,
-    folder: str,
-    continues: bool,
-    named: str,
-    number: int,
-    monkeypatch: pytest.MonkeyPatch,
+    other: str, folder: str, continues: bool, named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mine = (load_config("digits"), RunFolder(Path("run")), False)
     theirs = (load_config("digits", [other]), folder, continues)
-
-    def gather(facts: object, group: object) -> list[object]:
-        return [facts, theirs] if number == 0 else [theirs, facts]
-
-    monkeypatch.setattr(fabric, "from_all", gather)
-    with pytest.raises(ValueError, match=f"^the processes of this training differ in {named}: "):
-        check_same_training(*mine, None)
+    both = [lambda facts, group: [facts, theirs], lambda facts, group: [theirs, facts]]
+    for gather in both:
+        monkeypatch.setattr(fabric, "from_all", gather)
+        with pytest.raises(ValueError, match=f"^the processes of this training differ in {named}:"):
+            check_same_training(load_config("digits"), RunFolder(Path("run")), False, None)
 
 
 def test_processes_of_one_training_may_have_their_data_elsewhere(
