@@ -22,7 +22,7 @@ class Argument(NamedTuple):
 
     Attributes:
         kind: Its annotation; Any without one.
-        default: Its default; `inspect.Parameter.empty` for none.
+        default: Its default; `inspect.Parameter.empty` for none, `...` for one that is not known.
         positional: Whether it may be given by its position.
     """
 
@@ -73,7 +73,7 @@ def arguments_of(make: Callable[..., Any]) -> tuple[dict[str, Argument], bool]:
             unpacked = [one for one in get_args(hints.get(name)) if is_typeddict(one)]
             if parameter.kind is parameter.VAR_KEYWORD and unpacked:
                 for key, kind in get_type_hints(unpacked[0]).items():
-                    found.setdefault(key, Argument(kind, None, False))
+                    found.setdefault(key, Argument(kind, ..., False))
             elif parameter.kind is parameter.VAR_KEYWORD:
                 takes_others = True
             elif parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
@@ -81,7 +81,7 @@ def arguments_of(make: Callable[..., Any]) -> tuple[dict[str, Argument], bool]:
                 # What a base class needs may be given by the class itself.
                 default = parameter.default
                 if inherited and default is _MISSING:
-                    default = None
+                    default = ...
                 found.setdefault(name, Argument(hints.get(name, Any), default, by_position))
         if not takes_others:
             break
