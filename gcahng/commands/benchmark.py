@@ -79,7 +79,7 @@ def benchmark(
 ) -> None:
     """Time a training step of some experiments, under one or several settings.
 
-    Example: gcahng benchmark --shapes A --compare generator.graph.path=sparse
+    Example: gcahng benchmark --shapes A --compare generator.args.graph.path=sparse
 
     Example: gcahng benchmark --experiment photos --compare fabric.precision=bf16-mixed --gpu
     """
@@ -100,7 +100,9 @@ def benchmark(
     given = [(name,) for name in experiment or []] or [
         (*lookup(SHAPES, key.strip(), "shape"), *small) for key in shapes.split(",")
     ]
-    rows, notes, before = [], [], torch.get_num_threads()
+    rows: list[dict[str, Any]] = []
+    notes: list[str] = []
+    before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         for name, *settings in given:

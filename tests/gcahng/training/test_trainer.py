@@ -234,9 +234,8 @@ def test_proxies_have_their_own_group_and_are_resumed(tmp_path: Path) -> None:
 
 
 def test_node_ce_control_trains_no_generator(tmp_path: Path) -> None:
-    weights = "{gamma: 0, similarity: 0, diversity: 0}"
-    settings = (f"generator.args.weights={weights}", "generator.args.synthetic_weight=0")
-    trainer = _trainer(tmp_path, *settings)
+    weights = "generator.args.weights={gamma: 0, similarity: 0, diversity: 0}"
+    trainer = _trainer(tmp_path, weights, "generator.args.synthetic_weight=0")
     assert trainer.experiment.optimizers.classifier is None
     row = trainer.train_epoch()
     assert "loss/node_ce" in row
