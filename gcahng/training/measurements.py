@@ -1,8 +1,7 @@
 """What a training measures: the losses of its steps, how hard its negatives are, retrieval."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -127,14 +126,10 @@ def summarize_hardness(made: HardNegatives, negatives: Tensor | None = None) -> 
     return row
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """One evaluation.
+class Measurement(NamedTuple):
+    """Retrieval figures, as fractions, of embeddings [N, D] on the CPU, and scores of the queries.
 
-    Attributes:
-        figures: Retrieval figures by name, as fractions.
-        embeddings: [N, D], of the images that they were measured on; on the CPU.
-        scores: Of the single queries; None in other processes than the first.
+    Other processes than the first have no scores.
     """
 
     figures: dict[str, float]
@@ -142,8 +137,7 @@ class Measurement:
     scores: QueryScores | None
 
 
-@dataclass(frozen=True)
-class Start:
+class Start(NamedTuple):
     """What was measured before training.
 
     Attributes:

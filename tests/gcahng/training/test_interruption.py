@@ -128,7 +128,7 @@ def test_a_signal_at_any_time_says_how_to_go_on(
             cli.main()
         return int(info.value.code or 0)
 
-    begin = ["digits", *SMALL, "train.epochs=1", "--run", str(folder)]
+    begin = ["digits", *SMALL, "train.epochs=1", "generator=null", "--run", str(folder)]
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with monkeypatch.context() as patch:
