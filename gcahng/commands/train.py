@@ -61,7 +61,6 @@ def train(
     folder = RunFolder(run or Path(settings.output) / f"{settings.name}-seed{settings.seed}")
     if dry_run:
         try_run(settings, folder)
-    elif resume == AUTO:
-        start_or_resume_run(settings, folder, report)
-    else:
-        start_run(settings, folder, report)
+        return
+    start = start_or_resume_run if resume == AUTO else start_run
+    start(settings, folder, report)
