@@ -185,7 +185,7 @@ def test_what_a_killed_process_leaves_is_finished(
 
 @pytest.mark.parametrize("where", ["sqlite:///x.db", "."])
 def test_wrong_storage(where: str, write_study: WriteStudy) -> None:
-    with pytest.raises(ValueError, match="^--storage: "):
+    with pytest.raises(ValueError, match=r"^--storage: "):
         open_storage(write_study(), where)
     assert not Path("runs").exists()
 
