@@ -169,17 +169,21 @@ def start_process(
 def stop_processes(processes: Sequence[Started], patience: float) -> None:
     """End processes: wait, as Ctrl-C on a terminal reaches them, ask them to save, kill them."""
     try:
-        for number, seconds in ((None, patience), (signal.SIGTERM, GRACE)):
-            left = [process for process in processes if process.poll() is None]
-            for process in left if number is not None else ():
-                process.send_signal(number)
-            deadline = time.monotonic() + seconds
-            while time.monotonic() < deadline and any(one.poll() is None for one in left):
-                time.sleep(0.02)
+        _wait(processes, patience)
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        _wait(processes, GRACE)
     finally:
         for process in processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
+
+
+def _wait(processes: Sequence[Started], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and any(process.poll() is None for process in processes):
+        time.sleep(0.02)
 
 
 def write_failure(sentence: str) -> None:

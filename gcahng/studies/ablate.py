@@ -170,13 +170,19 @@ def _refuse_changed(runs: Sequence[CellRun]) -> None:
 
 
 def _remove(runs: Sequence[CellRun]) -> None:
-    """Delete runs that no process is training."""
-    for run in runs:
-        claim = take_claim(run.claim)
-        if claim is None:
-            raise ValueError(
-                f"--fresh: '{run.folder.path}' is being trained by {claim_holder(run.claim)}: "
-                "wait until it has ended, or stop it"
-            )
-        run.remove()
-        claim.release()
+    """Delete runs, none if one of them is being trained."""
+    claims = []
+    try:
+        for run in runs:
+            claim = take_claim(run.claim)
+            if claim is None:
+                raise ValueError(
+                    f"--fresh: '{run.folder.path}' is being trained by {claim_holder(run.claim)}: "
+                    "wait until it has ended, or stop it"
+                )
+            claims.append(claim)
+        for run in runs:
+            run.remove()
+    finally:
+        for claim in claims:
+            claim.release()

@@ -1,6 +1,7 @@
 """Where a study's trials are kept: a journal file, or a database that many machines reach."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -112,22 +113,25 @@ class _Journal(JournalFileBackend):
         self.lock = JournalFileOpenLock(str(file), grace_period=LOCK_PATIENCE)
         super().__init__(str(file), lock_obj=self.lock)
         self.file = file
-        self.append_logs([])
+        self._end()
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Append lines, after what a process that died has left."""
         self.lock.acquire()
         try:
-            content = self.file.read_bytes()
-            end = content.rfind(b"\n") + 1
-            rest = content[end:]
-            starts = [text[: len(START)] for text in (content, rest)]
-            if not all(map(START.startswith, starts)) or b"\0" in rest:
-                raise ValueError("another file")
-            if rest:
-                with self.file.open("r+b") as file:
-                    file.truncate(end)
+            end = self._end()
+            if end < self.file.stat().st_size:
+                os.truncate(self.file, end)
             lines = [json.dumps(log, separators=(",", ":")) + "\n" for log in logs]
             append(self.file, "".join(lines).encode())
         finally:
             self.lock.release()
+
+    def _end(self) -> int:
+        """Find the end of the last whole line."""
+        content = self.file.read_bytes()
+        end = content.rfind(b"\n") + 1
+        starts = [text[: len(START)] for text in (content, content[end:])]
+        if not all(map(START.startswith, starts)) or b"\0" in content[end:]:
+            raise ValueError("another file")
+        return end

@@ -38,9 +38,9 @@ continued = (folder / "checkpoints" / "last.pt").exists()
 if not continued:
     shutil.copy(sys.argv[1], folder / "config.yaml")
 text = (folder / "config.yaml").read_text()
-shutil.copy("last.pt", folder / "checkpoints" / "last.pt")
 with open("trained", "a") as file:
     print(folder.name, file=file)
+shutil.copy("last.pt", folder / "checkpoints" / "last.pt")
 verb = "continued" if continued else "started"
 print(verb, "with threads:", os.environ["OMP_NUM_THREADS"], flush=True)
 rate = float(re.search("embedder:\\n    lr: (.*)", text)[1])

@@ -119,20 +119,6 @@ def test_equal_time_without_what_it_needs_fails(write_grid: WriteGrid, console: 
 
 
 @pytest.mark.usefixtures("fake_train")
-def test_equal_time_that_no_longer_is_equal_is_refused(
-    write_grid: WriteGrid, console: Console
-) -> None:
-    grid = write_grid(LONG, seeds=1)
-    assert run_grid(grid, console)
-    npair, _, long = grid_runs(grid)
-    npair.folder.metrics.write_text("seconds\n2.0\n4.0\n")
-    with pytest.raises(ValueError, match=r"long-seed0' was trained with other .*train\.epochs"):
-        run_grid(grid, console)
-    assert run_grid(grid, console, only=["long"], fresh=True)
-    assert results_of(long)["epochs"] == 2
-
-
-@pytest.mark.usefixtures("fake_train")
 def test_other_settings_are_refused_before_anything_is_trained(
     write_grid: WriteGrid, console: Console
 ) -> None:

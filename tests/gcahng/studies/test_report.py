@@ -6,11 +6,9 @@ from pathlib import Path
 import pytest
 
 from gcahng.runs.checkpoint import load_checkpoint, save_checkpoint
-from gcahng.studies import plots
 from gcahng.studies.grid import Grid
 from gcahng.studies.report import report_grid
 from gcahng.studies.run import CellRun, grid_runs
-from gcahng.studies.summary import summarize
 from tests.gcahng.reports.test_page import Page
 from tests.gcahng.studies.conftest import TWO_CELLS, WriteGrid, finish, results_of
 
@@ -140,19 +138,6 @@ def test_html_has_curves_of_the_finished_cells(grid: Grid) -> None:
     assert Page(html).tags.count("details") == 2
     # Two bar charts, MAP@R by epoch and by time, and the losses of two cells.
     assert html.count("data:image/svg+xml;base64,") == 2 + 2 + 2
-
-
-def test_many_cells_are_the_reference_and_the_best(
-    grid: Grid, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(plots, "LINES", 1)
-    for run in grid_runs(grid):
-        if run.finished:
-            _with_history(run, 1)
-    drawn = plots.draw_curves(summarize(grid), "npair")
-    assert drawn is not None
-    assert list(drawn.losses) == ["npair"]
-    assert "'npair' and the cells with the highest MAP@R" in drawn.caption
 
 
 def test_cells_of_equal_time_are_said(write_grid: WriteGrid) -> None:

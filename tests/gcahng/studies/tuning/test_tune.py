@@ -4,15 +4,14 @@ import csv
 import os
 import shutil
 import signal
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from gcahng import cli
 from gcahng.config import load_config
+from gcahng.studies.storage import open_storage
 from gcahng.studies.study import Study
 from gcahng.studies.tune import tune
 from tests.gcahng.studies.tuning.conftest import STUDY, WriteStudy, start_second
@@ -109,14 +108,6 @@ def test_a_trial_that_a_signal_stops_is_continued(
 
 
 @pytest.mark.usefixtures("fake_train")
-def test_figures_of_another_study_are_not_taken(write_study: WriteStudy, console: Console) -> None:
-    assert tune(write_study(trials=1), console)
-    (FOLDER / "journal.log").unlink()
-    with pytest.raises(ValueError, match=r"study-0000' holds a trial that .* does not know"):
-        tune(write_study(trials=1), console)
-
-
-@pytest.mark.usefixtures("fake_train")
 def test_a_study_goes_on_elsewhere_but_not_with_another_experiment(
     write_study: WriteStudy, console: Console
 ) -> None:
@@ -173,17 +164,6 @@ def test_an_interrupted_study_says_how_to_go_on(
 
 
 @pytest.mark.usefixtures("fake_train")
-def test_a_journal_that_a_killed_process_locked_is_freed(
-    write_study: WriteStudy, console: Console, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gcahng.studies.storage.LOCK_PATIENCE", 3)
-    FOLDER.mkdir(parents=True)
-    (FOLDER / "journal.log.lock").touch()
-    assert tune(write_study(trials=1), console)
-    assert [row["state"] for row in _rows()] == ["complete"]
-
-
-@pytest.mark.usefixtures("fake_train")
 def test_what_a_killed_process_leaves_is_finished(
     write_study: WriteStudy, console: Console
 ) -> None:
@@ -203,33 +183,13 @@ def test_what_a_killed_process_leaves_is_finished(
     assert sorted(trained) == ["study-0000", "study-0000", "study-0001"]
 
 
-@pytest.mark.parametrize(
-    ("where", "sentence"),
-    [
-        (
-            "sqlite:///x.db",
-            "--storage: expected a file or the URL of a database (postgresql, mysql, mariadb), got "
-            "sqlite://…; SQLite is not safe on a shared folder, a file of ours is",
-        ),
-        (".", "--storage: '.' is a folder; name a file"),
-    ],
-)
-def test_wrong_storage(
-    where: str,
-    sentence: str,
-    write_study: WriteStudy,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    write_study()
-    monkeypatch.setattr(sys, "argv", ["gcahng", "tune", "study.yaml", "--storage", where])
-    with pytest.raises(SystemExit):
-        cli.main()
-    assert capsys.readouterr().err == f"error: {sentence}\n"
+@pytest.mark.parametrize("where", ["sqlite:///x.db", "."])
+def test_wrong_storage(where: str, write_study: WriteStudy) -> None:
+    with pytest.raises(ValueError, match=r"^--storage: "):
+        open_storage(write_study(), where)
     assert not Path("runs").exists()
 
 
-@pytest.mark.slow
 def test_digits_are_tuned(write_study: WriteStudy, console: Console) -> None:
     """The whole way, once, and the training of the best."""
     assert tune(write_study(trials=2), console)
