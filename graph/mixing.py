@@ -19,8 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from gcahng.graph.dense.own_anchors import pairs_of_own_anchors
-from gcahng.graph.dense.pairs import Pairs
+from gcahng.graph.dense.pairs import Pairs, pairs_of_own_anchors
 from gcahng.graph.precision import full_precision
 
 DISTANCE_EPS = 1e-6  # as in torch's pairwise_distance

@@ -58,7 +58,7 @@ ROOMS = (
     ("cli",),
     ("commands",),
     ("tuning",),
-    ("ablation", "benchmark", "server"),
+    ("ablation", "server"),
     ("inference",),
     ("reports", "training"),
     ("runs",),

@@ -24,8 +24,7 @@ from gcahng.graph import (
     synthetic_negatives,
 )
 from gcahng.graph.convs.parts import check_choice
-from gcahng.graph.dense.own_anchors import divide_among_processes, own_anchors
-from gcahng.graph.dense.pairs import Pairs
+from gcahng.graph.dense.pairs import Pairs, divide_among_processes, own_anchors
 from gcahng.losses.generator import anchor_similarity, diversity, negative_classification
 from gcahng.losses.linear_cross_entropy import linear_cross_entropy
 

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gcahng.graph.convs import GCAConv
-from gcahng.graph.convs.gca_edge_update import EdgeUpdate
-from gcahng.graph.convs.gca_node_update import NodeUpdate
+from gcahng.graph.convs.gca_conv import EdgeUpdate, NodeUpdate
 from gcahng.graph.correlation import CorrelationNetwork
 
 torch.set_num_threads(1)

@@ -3,8 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from gcahng.graph.convs import CONVS, SETTINGS, GCAConv, LayerSpec, build_conv
-from gcahng.graph.convs.gca_edge_update import EdgeUpdate
-from gcahng.graph.convs.gca_node_update import NodeUpdate
+from gcahng.graph.convs.gca_conv import EdgeUpdate, NodeUpdate
 
 ALL = {"heads": 2, "edge_heads": 3, "dropout": 0.5, "edge_dropout": "off", "memory": "low"}
 

@@ -4,8 +4,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from gcahng.graph.convs import GCAConv
-from gcahng.graph.dense.dropout import endpoint_dropout_mask
-from gcahng.graph.dense.edge_update import EdgeInputs, update_edges
+from gcahng.graph.dense.edge_update import EdgeInputs, endpoint_dropout_mask, update_edges
 from gcahng.graph.dense.pairs import Pairs, unordered_pairs
 from tests.graph.oracle import activate_and_norm, assert_near, gelu, layer_norm
 
@@ -135,9 +134,9 @@ def test_memory_says_what_is_saved() -> None:
 
 def test_auto_recomputes_a_large_hidden_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     hidden = COUNT * 4 * WIDTH * 8
-    monkeypatch.setattr("gcahng.graph.dense.memory.LARGE_HIDDEN", hidden)
+    monkeypatch.setattr("gcahng.graph.dense.pair_functions.LARGE_HIDDEN", hidden)
     assert _saved("auto") == _saved("balanced")
-    monkeypatch.setattr("gcahng.graph.dense.memory.LARGE_HIDDEN", hidden - 1)
+    monkeypatch.setattr("gcahng.graph.dense.pair_functions.LARGE_HIDDEN", hidden - 1)
     assert _saved("auto") == _saved("low")
 
 

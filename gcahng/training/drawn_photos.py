@@ -1,4 +1,4 @@
-"""Artificial photographs for benchmarks, where the data set is not on this machine."""
+"""Artificial photographs, to measure the step of an experiment whose data set is not here."""
 
 import io
 
@@ -9,7 +9,7 @@ from PIL import Image
 from gcahng.data import ImageDataset
 from gcahng.pictures import decode_image
 
-# A common size of the photographs in the four data sets.
+# A common size of the photographs in the four published data sets.
 PHOTO_SIZE = (500, 375)
 
 
@@ -32,14 +32,11 @@ class DrawnPhotos(ImageDataset):
 
     def load(self, index: int) -> Image.Image:
         """Decode a JPEG file."""
-        return decode_image(self._content(index))
+        return decode_image(self.files[index % len(self.files)])
 
     def load_reduced(self, index: int, shortest: int) -> Image.Image:
         """Decode a JPEG file, at a reduced size if it is large."""
-        return decode_image(self._content(index), shortest=shortest)
-
-    def _content(self, index: int) -> bytes:
-        return self.files[index % len(self.files)]
+        return decode_image(self.files[index % len(self.files)], shortest=shortest)
 
 
 def _jpeg(rng: np.random.Generator) -> bytes:
