@@ -3,8 +3,8 @@
 import inspect
 import json
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from functools import lru_cache, partial
 from numbers import Integral
 from typing import Any, NamedTuple, get_args
 
@@ -125,9 +125,11 @@ def _hints(make: Callable[..., Any]) -> dict[str, Any]:
     if isinstance(make, type):
         make = vars(make).get("__init__", make)
     try:
-        return get_type_hints(make, include_extras=True)
+        hints = get_type_hints(make, include_extras=True)
+        hash(tuple(hints.values()))  # annotations that `_model` cannot keep are none
     except (NameError, TypeError, AttributeError):
         return {}
+    return hints
 
 
 def checked_arguments(
@@ -190,7 +192,8 @@ def checked_arguments(
     return checked
 
 
-def _model(name: str, kind: Any) -> type[BaseModel]:
+@lru_cache(maxsize=1000)
+def _model(name: str, kind: Hashable) -> type[BaseModel]:
     field = Field(alias=name)
     try:
         return create_model("Argument", __config__=_STRICT, value=(kind, field))
