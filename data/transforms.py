@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
 
 from gcahng.data.datasets.base import Transform
-from gcahng.data.elongated import ResizeAndCrop
 from gcahng.registry import Registry
 
 IMAGENET_SIZE = 224
@@ -25,6 +25,8 @@ NARROWEST = 3 / 4
 # At least the side of a thumbnail (`gcahng.inference.reader`), which is made from the same decoded
 # image when photos are indexed.
 LEAST_SIDE = 192
+# Length to width of the longest image that is resized as a whole.
+ELONGATED = 8
 
 
 class Jitter(nn.Module):
@@ -71,6 +73,42 @@ class DivideBy255(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Convert a uint8 image to float32 in [0, 1], of the same shape."""
         return image.to(torch.float32).div_(255)
+
+
+class ResizeAndCrop(nn.Module):
+    """Resize the shorter side to `resize`, then crop a square of `size` at the centre.
+
+    An image more than 8 times as long as wide is first cut to that length, because torchvision
+    would enlarge one of 1 × 20,000 pixels to 256 × 5,120,000. Its pixels may then differ from those
+    of `v2.Resize` and `v2.CenterCrop`, since resampling starts at the cut; others are the same.
+
+    Args:
+        resize: Length of the shorter side before the crop.
+        size: Side of the crop, at most `resize`.
+
+    Example:
+        >>> ResizeAndCrop(resize=256, size=224)(Image.new("RGB", (1, 20000))).size
+        (224, 224)
+    """
+
+    def __init__(self, resize: int, size: int) -> None:
+        super().__init__()
+        self.resize, self.size = resize, size
+
+    def forward(self, image: Image.Image | Tensor) -> Image.Image | Tensor:
+        """Resize and crop an RGB image or a tensor `[3, H, W]`."""
+        sides = functional.get_size(image)
+        most = ELONGATED * min(sides)
+        if max(sides) > most:
+            # An even number of pixels is cut, so that the centre stays where it is.
+            kept = [min(side, most + (side - most) % 2) for side in sides]
+            image = functional.center_crop(image, kept)
+        resized = functional.resize(image, [self.resize])
+        return functional.center_crop(resized, [self.size, self.size])
+
+    def extra_repr(self) -> str:
+        """Show both lengths."""
+        return f"resize={self.resize}, size={self.size}"
 
 
 class ReducedPhoto(v2.Compose):

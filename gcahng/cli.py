@@ -13,7 +13,7 @@ from gcahng.commands.ablate import ablate
 from gcahng.commands.benchmark import benchmark
 from gcahng.commands.checkpoints import export_checkpoint, import_checkpoint
 from gcahng.commands.config import config
-from gcahng.commands.data import fetch, show, verify
+from gcahng.commands.data import show, verify
 from gcahng.commands.demo import demo
 from gcahng.commands.embed import embed
 from gcahng.commands.evaluate import evaluate
@@ -80,10 +80,7 @@ app.command("list")(list_components)
 app.command("import-checkpoint")(import_checkpoint)
 app.command("export-checkpoint")(export_checkpoint)
 
-data = typer.Typer(
-    help="Fetch, check and look at data sets.", no_args_is_help=True, rich_markup_mode=None
-)
-data.command()(fetch)
+data = typer.Typer(help="Check and look at data sets.", no_args_is_help=True, rich_markup_mode=None)
 data.command()(show)
 data.command()(verify)
 app.add_typer(data, name="data")

@@ -10,22 +10,22 @@ from torch import Tensor
 # Modules of the graph network: published name → our name; {l} is the layer number.
 GRAPH_NAMES = {
     "dim_red": "projection",
-    "gnn.{l}.node_model.layers.0.att.q_linear": "layers.{l}.node_query",
-    "gnn.{l}.node_model.layers.0.att.k_linear": "layers.{l}.node_key",
-    "gnn.{l}.node_model.layers.0.att.v_linear": "layers.{l}.node_value",
-    "gnn.{l}.node_model.layers.0.att.out": "layers.{l}.node_out",
-    "gnn.{l}.node_model.layers.0.edge_to_node": "layers.{l}.edge_to_node",
-    "gnn.{l}.node_model.layers.0.linear1": "layers.{l}.node_ffn.0",
-    "gnn.{l}.node_model.layers.0.linear2": "layers.{l}.node_ffn.2",
-    "gnn.{l}.node_model.layers.0.norm.1": "layers.{l}.node_norm",
-    "gnn.{l}.edge_model.node_to_edge": "layers.{l}.node_to_edge",
-    "gnn.{l}.edge_model.att.q_linear": "layers.{l}.edge_query",
-    "gnn.{l}.edge_model.att.k_linear": "layers.{l}.edge_key",
-    "gnn.{l}.edge_model.att.v_linear": "layers.{l}.edge_value",
-    "gnn.{l}.edge_model.linear.0": "layers.{l}.edge_ffn.0",
-    "gnn.{l}.edge_model.linear.2": "layers.{l}.edge_ffn.2",
-    "gnn.{l}.edge_model.linear.3": "layers.{l}.edge_ffn.3",
-    "gnn.{l}.edge_model.norm.1": "layers.{l}.edge_norm",
+    "gnn.{l}.node_model.layers.0.att.q_linear": "layers.{l}.nodes.query",
+    "gnn.{l}.node_model.layers.0.att.k_linear": "layers.{l}.nodes.key",
+    "gnn.{l}.node_model.layers.0.att.v_linear": "layers.{l}.nodes.value",
+    "gnn.{l}.node_model.layers.0.att.out": "layers.{l}.nodes.out",
+    "gnn.{l}.node_model.layers.0.edge_to_node": "layers.{l}.nodes.edge_to_node",
+    "gnn.{l}.node_model.layers.0.linear1": "layers.{l}.nodes.ffn.0",
+    "gnn.{l}.node_model.layers.0.linear2": "layers.{l}.nodes.ffn.2",
+    "gnn.{l}.node_model.layers.0.norm.1": "layers.{l}.nodes.norm",
+    "gnn.{l}.edge_model.node_to_edge": "layers.{l}.edges.node_to_edge",
+    "gnn.{l}.edge_model.att.q_linear": "layers.{l}.edges.query",
+    "gnn.{l}.edge_model.att.k_linear": "layers.{l}.edges.key",
+    "gnn.{l}.edge_model.att.v_linear": "layers.{l}.edges.value",
+    "gnn.{l}.edge_model.linear.0": "layers.{l}.edges.ffn.0",
+    "gnn.{l}.edge_model.linear.2": "layers.{l}.edges.ffn.2",
+    "gnn.{l}.edge_model.linear.3": "layers.{l}.edges.ffn.3",
+    "gnn.{l}.edge_model.norm.1": "layers.{l}.edges.norm",
     "bottleneck1.0": "coefficient_norm",
     "fc.0": "coefficient_head",
     "bottleneck2.0": "class_norm",
@@ -118,7 +118,7 @@ def published_state(
         state[f"feature_extractor.{head}.bias"] = torch.zeros(HEAD_CLASSES)
     for key, value in (graph or {}).items():
         state[f"gnn.{published_graph_name(key)}"] = value
-        layer = re.fullmatch(r"layers\.(\d+)\.node_out\.(weight|bias)", key)
+        layer = re.fullmatch(r"layers\.(\d+)\.nodes\.out\.(weight|bias)", key)
         if layer:
             unused = UNUSED_GRAPH.replace("{l}", layer[1])
             state[f"gnn.{unused}.{layer[2]}"] = torch.zeros_like(value)

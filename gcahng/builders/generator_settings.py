@@ -8,7 +8,7 @@ from gcahng.builders.blame import blame_setting
 from gcahng.builders.effect import asks_for_something
 from gcahng.config import ExperimentConfig
 from gcahng.config.sections import GraphConfig, Section
-from gcahng.generators import GENERATORS, argument_names
+from gcahng.generators import GENERATORS, NegativeGenerator, argument_names
 from gcahng.graph.convs import CONVS, layer_arguments
 from gcahng.registry import check_arguments
 
@@ -20,16 +20,41 @@ SETTINGS = {
     **{
         name: f"generator.{name}"
         for name in (
-            *("passes", "alpha", "beta", "gamma", "synthetic_weight"),
+            *("alpha", "beta", "gamma", "synthetic_weight"),
             *("similarity_weight", "diversity_weight", "node_ce_weight"),
         )
     },
     "edge_heads": "quirks.edge_heads",
-    "misplaced_similarity_mask": "quirks.similarity_mask",
-    "keep_own_class": "quirks.same_class_negatives",
+    "similarity_mask": "quirks.similarity_mask",
+    "same_class_negatives": "quirks.same_class_negatives",
 }
+# The arguments of gca_hng that group settings.
+_GROUPS = {
+    "graph": ("conv", "layers", "heads", "path", "memory", "edge_dropout", "dropout", "edge_heads"),
+    "weights": ("gamma", "similarity_weight", "diversity_weight", "node_ce_weight"),
+    "quirks": ("similarity_mask", "same_class_negatives"),
+}
+_GROUPED = {name for members in _GROUPS.values() for name in members}
 # Those that a graph passes on to its layers.
 _OF_LAYERS = ("heads", "edge_heads", "dropout", "edge_dropout", "memory")
+
+
+def accepted_settings(generator: type[NegativeGenerator]) -> list[str]:
+    """Return the names of the arguments of a generator, with the members of each group."""
+    names = argument_names(generator)
+    return [one for name in names for one in _GROUPS.get(name, (name,))]
+
+
+def grouped_arguments(values: dict[str, Any]) -> dict[str, Any]:
+    """Put settings into the groups of arguments that gca_hng takes."""
+    grouped = {name: value for name, value in values.items() if name not in _GROUPED}
+    for group, members in _GROUPS.items():
+        if found := {name: values[name] for name in members if name in values}:
+            if group == "quirks":
+                grouped[group] = [name for name, faithful in found.items() if faithful]
+            else:
+                grouped[group] = {name.removesuffix("_weight"): v for name, v in found.items()}
+    return grouped
 
 
 def argument(config: ExperimentConfig, name: str) -> Any:
@@ -58,7 +83,7 @@ def check_generator_settings(config: ExperimentConfig) -> None:
             raise ValueError(f"{SETTINGS[name]} has no effect: generator is null")
         return
     with blame_setting("generator.name"):
-        known = argument_names(GENERATORS.find(section.name))
+        known = accepted_settings(GENERATORS.find(section.name))
     _check_layers(section.graph)
     with blame_setting("generator.args"):
         for name in section.args:
@@ -88,7 +113,7 @@ def settings_with_effect(config: ExperimentConfig) -> set[str]:
     """
     if config.generator is None:
         return set()
-    known = argument_names(GENERATORS.find(config.generator.name))
+    known = accepted_settings(GENERATORS.find(config.generator.name))
     return {path for name, path in SETTINGS.items() if name in known and not _unused(name, config)}
 
 
@@ -108,12 +133,6 @@ def _unused(name: str, config: ExperimentConfig) -> str:
     section = config.generator
     assert section is not None
     graph = section.graph
-    trains = section.gamma or section.similarity_weight or section.diversity_weight
-    if name == "passes" and not trains:
-        return (
-            "generator.gamma, similarity_weight and diversity_weight are 0, so there is no second "
-            "pass"
-        )
     if name == "conv" and (isinstance(graph.layers, list) or graph.layers == 0):
         return f"generator.graph.layers {'is 0' if graph.layers == 0 else 'lists the layers'}"
     if name == "memory" and graph.path == "sparse":

@@ -7,9 +7,15 @@ from torch import nn
 
 from gcahng.arguments import check_types
 from gcahng.builders.blame import blame_setting
-from gcahng.builders.generator_settings import SETTINGS, argument, check_generator_settings
+from gcahng.builders.generator_settings import (
+    SETTINGS,
+    accepted_settings,
+    argument,
+    check_generator_settings,
+    grouped_arguments,
+)
 from gcahng.config import ExperimentConfig
-from gcahng.generators import GENERATORS, NegativeGenerator, argument_names
+from gcahng.generators import GENERATORS, NegativeGenerator
 from gcahng.graph.convs import IndivisibleError
 from gcahng.losses import LOSSES, accepted_arguments
 from gcahng.models import BACKBONES, Embedder, build_backbone
@@ -135,7 +141,7 @@ def build_generator(config: ExperimentConfig, num_classes: int) -> NegativeGener
         return None
     with blame_setting("generator.name"):
         generator = GENERATORS.find(section.name)
-    known = argument_names(generator)
+    known = accepted_settings(generator)
     settings = {name: argument(config, name) for name in SETTINGS if name in known}
     with blame_setting("generator.args" if section.args else "generator"):
         check_types(f"generator {section.name!r}", generator, section.args)
@@ -143,7 +149,9 @@ def build_generator(config: ExperimentConfig, num_classes: int) -> NegativeGener
         inherited = {name: section.args[name] for name in passed_on}
         check_types(f"generator {section.name!r}", NegativeGenerator, inherited)
         try:
-            return generator(_trained_dim(config), num_classes, **settings | section.args)
+            return generator(
+                _trained_dim(config), num_classes, **grouped_arguments(settings) | section.args
+            )
         except IndivisibleError as error:
             heads = error.heads
     raise ValueError(

@@ -8,7 +8,6 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    ProgressColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
@@ -102,20 +101,17 @@ def training_display(
 
 
 @contextmanager
-def counting_bar(
-    title: str, console: Console, count: ProgressColumn | None = None
-) -> Iterator[Callable[[int, int | None], None]]:
+def counting_bar(title: str, console: Console) -> Iterator[Callable[[int, int | None], None]]:
     """Show a bar for counted work within the block; nothing if this is not a terminal.
 
     Args:
         title: The text before the bar.
         console: Where to draw.
-        count: The column that shows the count; default: done/total.
 
     Yields:
         A function to call with the amount done so far and the total.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), count or MofNCompleteColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     bar = Progress(
         *columns,
         TimeRemainingColumn(),

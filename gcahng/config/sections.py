@@ -142,8 +142,6 @@ class GeneratorConfig(Section):
     args: Args = {}
     """Further arguments of this generator."""
     graph: GraphConfig = GraphConfig()
-    passes: Literal["two", "one"] = "two"
-    """Graph passes in a step: two as published; one, faster, serves embedder and graph."""
     alpha: Weight = 5.0
     """How quickly negatives become harder as the metric loss falls."""
     beta: Weight | None = 20.0

@@ -10,7 +10,7 @@ from torchvision import transforms
 from torchvision.transforms import InterpolationMode, v2
 
 from gcahng.data.datasets.base import shortest_side
-from gcahng.data.elongated import ResizeAndCrop
+from gcahng.data.transforms import ResizeAndCrop
 from gcahng.models.backbones import LibraryTransform
 
 # Pillow's numbers of the filters with which images are resized; `ResizeAndCrop` takes the first.

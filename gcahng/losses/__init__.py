@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable
 
 from torch import nn
 
+from gcahng.losses.generator import synthetic_npair
 from gcahng.losses.npair import NPairLoss
 from gcahng.losses.proxy_anchor import ProxyAnchorLoss
-from gcahng.losses.synthetic_npair import synthetic_npair
 from gcahng.registry import Library, Registry
 
 # Common names of losses in pytorch-metric-learning.

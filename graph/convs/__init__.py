@@ -7,9 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from torch import nn
 
-from gcahng.graph.convs.gca_conv import GCAConv
-from gcahng.graph.convs.gca_edge_only_conv import GCAEdgeOnlyConv
-from gcahng.graph.convs.gca_node_only_conv import GCANodeOnlyConv
+from gcahng.graph.convs.gca_conv import GCAConv, GCAEdgeOnlyConv, GCANodeOnlyConv
 from gcahng.graph.convs.mlp_conv import MLPConv
 from gcahng.graph.convs.none_conv import NoneConv
 from gcahng.graph.convs.parts import IndivisibleError

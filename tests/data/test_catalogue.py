@@ -12,7 +12,6 @@ from gcahng.data import (
     Cars,
     CSVFile,
     Digits,
-    Emoji,
     Folder,
     Glyphs,
     HuggingFace,
@@ -20,15 +19,12 @@ from gcahng.data import (
     InShop,
     build_dataset,
 )
-from gcahng.data.emoji.build import build_emoji
 from tests.data import trees
-from tests.data.emoji.drawn import four_packages
 
 PHOTOS = [
     ("cars", Cars, trees.cars_tree),
     ("csv", CSVFile, trees.csv_tree),
     ("cub", CUB, trees.cub_tree),
-    ("emoji", Emoji, lambda root: build_emoji(root, None, four_packages(root))),
     ("folder", Folder, trees.folder_tree),
     pytest.param(
         *("huggingface", HuggingFace, trees.hugging_face),

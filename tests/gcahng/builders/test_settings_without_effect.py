@@ -51,18 +51,6 @@ WRONG = [
         ["generator.graph.dropout=off", "generator.graph.dropout_rate=0.5"],
         "generator.graph.dropout_rate has no effect: generator.graph.dropout is off",
     ),
-    (
-        [UNMOVED, "generator.passes=one"],
-        "generator.passes has no effect: generator 'unmoved' takes",
-    ),
-    (
-        [
-            *("generator.passes=one", "generator.gamma=0", "generator.similarity_weight=0"),
-            "generator.diversity_weight=0",
-        ],
-        "generator.passes has no effect: generator.gamma, similarity_weight and diversity_weight "
-        "are 0, so there is no second pass",
-    ),
     (["loss.lr=0.1"], "loss.lr has no effect: metric loss 'npair' has no trainable parameters"),
     (["generator=null", "optim.graph.lr=0.1"], "optim.graph.lr has no effect: generator is null"),
     (["generator.name=das", "optim.classifier.lr=0.1"], "optim.classifier.lr has no effect: gen"),

@@ -65,11 +65,11 @@ def test_graph_and_classifier_when_asked(
     backbone: str, files: dict[str, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     dim = 384 if backbone == "DINO" else 512
-    generator = HardNegativeGenerator(dim, 100, layers=2, heads=4)
+    generator = HardNegativeGenerator(dim, 100)
     load_published_checkpoint(files[backbone], backbone, generator=generator)
     state = read_weights(files[backbone])
     layer = generator.graph.layers[1]
-    assert torch.equal(layer.edge_ffn[3].weight, state["gnn.gnn.1.edge_model.linear.3.weight"])
+    assert torch.equal(layer.edges.ffn[3].weight, state["gnn.gnn.1.edge_model.linear.3.weight"])
     assert torch.equal(generator.graph.class_head.bias, state["gnn.cls.0.bias"])
     assert torch.equal(generator.classifier.weight, state["softmax_classifier.weight"])
     assert "update_node" in caplog.text

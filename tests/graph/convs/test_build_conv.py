@@ -3,6 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from gcahng.graph.convs import CONVS, SETTINGS, GCAConv, LayerSpec, build_conv
+from gcahng.graph.convs.gca_conv import EdgeUpdate, NodeUpdate
 
 ALL = {"heads": 2, "edge_heads": 3, "dropout": 0.5, "edge_dropout": "off", "memory": "low"}
 
@@ -27,15 +28,17 @@ def test_by_name() -> None:
 def test_every_layer_takes_what_it_can_of_the_settings(name: str) -> None:
     assert tuple(ALL) == SETTINGS
     for part in build_conv(name, 8, 6, ALL).modules():
-        for key in set(ALL) & set(vars(part)):
-            # The operators' own dropout is none of ours.
-            if key != "dropout" or hasattr(part, "edge_dropout"):
-                assert getattr(part, key) == ALL[key], (part, key)
+        edges = isinstance(part, EdgeUpdate)
+        if edges or isinstance(part, NodeUpdate):
+            assert part.heads == ALL["edge_heads" if edges else "heads"]
+            assert part.memory == ALL["memory"]
+        if edges:
+            assert (part.dropout, part.edge_dropout) == (ALL["dropout"], ALL["edge_dropout"])
 
 
 def test_own_arguments_come_before_settings() -> None:
     conv = build_conv(LayerSpec("gca", {"heads": 4}), 8, 6, ALL)
-    assert (conv.heads, conv.edge_heads) == (4, 3)
+    assert (conv.nodes.heads, conv.edges.heads) == (4, 3)
 
 
 @pytest.mark.parametrize(
