@@ -8,7 +8,7 @@ from gcahng.inference.images import rgb_image
 from gcahng.inference.reader import thumbnail
 from gcahng.inference.rows import Neighbour
 from gcahng.inference.store import PictureStore
-from gcahng.reports.data_uri import data_uri
+from gcahng.pages import data_uri
 from gcahng.reports.gallery import GalleryEntry
 from gcahng.reports.page import render
 
