@@ -13,16 +13,18 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from gcahng.data.datasets.base import Transform
-from gcahng.data.elongated import ResizeAndCrop
+from gcahng.preparation import (
+    IMAGENET_MEAN,
+    IMAGENET_SIZE,
+    IMAGENET_STD,
+    PUBLISHED_RESIZE_RATIO,
+    Preparation,
+)
 from gcahng.registry import Registry
 
-IMAGENET_SIZE = 224
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-PUBLISHED_RESIZE_RATIO = 256 / 224
 # The narrowest crop of torchvision's random resized crop is three quarters as wide as high.
 NARROWEST = 3 / 4
-# At least the side of a thumbnail (`gcahng.inference.reader`), which is made from the same decoded
+# At least the side of a thumbnail (`gcahng.inference.embed`), which is made from the same decoded
 # image when photos are indexed.
 LEAST_SIDE = 192
 
@@ -104,9 +106,9 @@ def glyphs(
     Returns:
         A transform from uint8 `[1, H, W]` to float32 `[1, size, size]`, about [0, 1].
     """
-    to_float = v2.ToDtype(torch.float32, scale=True)
     if not train:
-        return v2.Compose([v2.CenterCrop(size), to_float])
+        return Preparation(size=size)
+    to_float = v2.ToDtype(torch.float32, scale=True)
     return v2.Compose([v2.RandomCrop(size), to_float, Jitter(contrast, brightness)])
 
 
@@ -121,8 +123,10 @@ def digits(train: bool, size: int = 8, shift: int = 1) -> Transform:
     Returns:
         A transform from uint8 `[1, size, size]` to float32 of the same shape in [0, 1].
     """
+    if not train:
+        return Preparation()
     to_float = v2.ToDtype(torch.float32, scale=True)
-    return v2.Compose([v2.RandomCrop(size, padding=shift), to_float]) if train else to_float
+    return v2.Compose([v2.RandomCrop(size, padding=shift), to_float])
 
 
 def imagenet(
@@ -163,13 +167,19 @@ def imagenet(
             f"Expected 'resize' of at least 'size' (got {resize} and {size}): the crop cannot be "
             "larger than the resized image."
         )
-    crop: list[nn.Module] = [ResizeAndCrop(resize, size)]
-    shortest = 2 * resize
-    if train:
-        crop = [v2.RandomResizedCrop(size, tuple(scale)), v2.RandomHorizontalFlip()]
-        shortest = math.ceil(size / math.sqrt(NARROWEST * scale[0]))
-    steps = [RGB(), *crop, v2.PILToTensor(), DivideBy255(), v2.Normalize(mean, std)]
-    return ReducedPhoto(steps, max(shortest, LEAST_SIDE)) if reduced_jpeg else v2.Compose(steps)
+    if not train:
+        shortest = max(2 * resize, LEAST_SIDE) if reduced_jpeg else None
+        return Preparation(True, resize, size, tuple(mean), tuple(std), shortest)
+    steps = [
+        RGB(),
+        v2.RandomResizedCrop(size, tuple(scale)),
+        v2.RandomHorizontalFlip(),
+        v2.PILToTensor(),
+        DivideBy255(),
+        v2.Normalize(mean, std),
+    ]
+    least = math.ceil(size / math.sqrt(NARROWEST * scale[0]))
+    return ReducedPhoto(steps, max(least, LEAST_SIDE)) if reduced_jpeg else v2.Compose(steps)
 
 
 TRANSFORMS: Registry[Callable[..., Transform]] = Registry(

@@ -66,7 +66,7 @@ ROOMS = (
     ("evaluation", "generators"),
     ("config", "losses"),
     ("data", "graph", "models"),
-    ("files", "pictures", "processes", "registry"),
+    ("files", "pictures", "preparation", "processes", "registry"),
     ("arguments", "reasons"),
 )
 

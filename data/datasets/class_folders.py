@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
@@ -12,6 +11,7 @@ from PIL import features
 
 from gcahng.data.datasets.listing import Listing, shorten
 from gcahng.files import printable
+from gcahng.pictures import PictureFile
 
 SHOWN = 3
 # Accepted names of the folder of the validation split.
@@ -24,26 +24,6 @@ SUFFIXES = frozenset(
         *((".avif",) if "avif" in features.get_supported_modules() else ()),
     )
 )
-
-
-@dataclass(frozen=True)
-class PictureFile:
-    """A picture file as its folder tells.
-
-    Attributes:
-        path: Absolute.
-        label: Name of its class, the folder that it is in; None outside of such a folder.
-        split: `train`, `val` or `test`, if the folder is divided so.
-    """
-
-    path: str
-    label: str | None = None
-    split: str | None = None
-
-    def or_finer(self, other: "PictureFile") -> "PictureFile":
-        """Return `other` if it says all that this one says of the same picture, else this one."""
-        says_all = self.label in (None, other.label) and self.split in (None, other.split)
-        return other if says_all else self
 
 
 def split_folders(home: Path) -> dict[str, Path]:

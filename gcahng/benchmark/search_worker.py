@@ -11,10 +11,9 @@ import torch
 from gcahng.benchmark.drawn_vectors import draw_vectors
 from gcahng.benchmark.measure import CPU
 from gcahng.benchmark.workers import Job, work
-from gcahng.inference.reader import EmbeddedPicture, FileState, PictureFile
-from gcahng.inference.recall import measure_recall
-from gcahng.inference.rows import StoreModel
-from gcahng.inference.store import PictureStore
+from gcahng.inference.indexing import measure_recall
+from gcahng.inference.store import EmbeddedPicture, PictureStore, StoreModel
+from gcahng.pictures import FileState, PictureFile
 from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
 
 TRANSACTION = 512

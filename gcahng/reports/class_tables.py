@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from gcahng.evaluation.classes import ClassFigures
 from gcahng.evaluation.evaluate import figures_by_class
 from gcahng.reports.tables import Column, Row
-from gcahng.runs.loading import EvaluatedRun
+from gcahng.runs.embedding import EvaluatedRun
 
 CLASS_COLUMNS = (
     Column("class", "class"),

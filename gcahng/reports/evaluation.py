@@ -10,7 +10,7 @@ from gcahng.reports.page import render
 from gcahng.reports.result_table import figure_columns
 from gcahng.reports.run_report import gallery_of
 from gcahng.runs.csv_rows import csv_text
-from gcahng.runs.loading import EvaluatedRun
+from gcahng.runs.embedding import EvaluatedRun
 
 FILES = ("figures.json", "classes.csv", "pairs.csv", "evaluation.html")
 

@@ -15,8 +15,9 @@ from gcahng.reports.class_tables import tables_of
 from gcahng.reports.data_uri import data_uri
 from gcahng.reports.gallery import GalleryEntry, retrieval_gallery
 from gcahng.reports.page import BatchPictures, PageImage, write_report
+from gcahng.runs.embedding import EvaluatedRun, embed_split
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.loading import EvaluatedRun, embed_split, load_run
+from gcahng.runs.loading import load_run
 from gcahng.runs.record import read_record, selection_note
 from gcahng.runs.verdict import verdict
 
