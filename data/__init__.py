@@ -1,36 +1,37 @@
 """Images and labels: data sets, samplers and transforms."""
 
 from gcahng.data.catalogue import DATASETS, build_dataset
-from gcahng.data.class_remarks import check_findable
 from gcahng.data.contact_sheet import contact_sheet
-from gcahng.data.datasets import (
-    CUB,
-    SOP,
-    Archive,
-    Cars,
+from gcahng.data.datasets.base import (
     ClassSubset,
-    CSVFile,
-    Emoji,
-    FileDataset,
-    Folder,
-    HuggingFace,
     ImageDataset,
-    InShop,
-    Listing,
-    PublishedDataset,
     RawImage,
-    Size,
-    Source,
     Transform,
-    read_image,
+    check_findable,
     split_classes,
 )
-from gcahng.data.download import download
-from gcahng.data.embedded import Digits, Glyphs
+from gcahng.data.datasets.cars import Cars
+from gcahng.data.datasets.class_folders import Folder
+from gcahng.data.datasets.csv_file import CSVFile
+from gcahng.data.datasets.cub import CUB
+from gcahng.data.datasets.files import FileDataset, Listing
+from gcahng.data.datasets.huggingface import HuggingFace
+from gcahng.data.datasets.inshop import InShop
+from gcahng.data.datasets.published_dataset import (
+    Archive,
+    PublishedDataset,
+    Size,
+    Source,
+    download,
+)
+from gcahng.data.datasets.sop import SOP
+from gcahng.data.embedded.digits import Digits
+from gcahng.data.embedded.glyphs import Glyphs
 from gcahng.data.loader import AugmentedView, FeatureLoader, ImageLoader, TrainLoader
 from gcahng.data.samplers import ClassBalancedBatchSampler, PublishedBatchSampler
 from gcahng.data.transforms import TRANSFORMS, build_transform
 from gcahng.data.verification import Part, Verification, verify
+from gcahng.pictures import read_image
 
 __all__ = [
     "CUB",
@@ -44,7 +45,6 @@ __all__ = [
     "ClassBalancedBatchSampler",
     "ClassSubset",
     "Digits",
-    "Emoji",
     "FeatureLoader",
     "FileDataset",
     "Folder",

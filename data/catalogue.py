@@ -3,20 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from gcahng.data.datasets import (
-    CUB,
-    SOP,
-    Cars,
-    CSVFile,
-    Emoji,
-    Folder,
-    HuggingFace,
-    ImageDataset,
-    InShop,
-    Transform,
-)
-from gcahng.data.datasets.base import check_listing
-from gcahng.data.embedded import Digits, Glyphs
+from gcahng.data.datasets.base import ImageDataset, Transform, check_listing
+from gcahng.data.datasets.cars import Cars
+from gcahng.data.datasets.class_folders import Folder
+from gcahng.data.datasets.csv_file import CSVFile
+from gcahng.data.datasets.cub import CUB
+from gcahng.data.datasets.huggingface import HuggingFace
+from gcahng.data.datasets.inshop import InShop
+from gcahng.data.datasets.sop import SOP
+from gcahng.data.embedded.digits import Digits
+from gcahng.data.embedded.glyphs import Glyphs
 from gcahng.registry import Registry
 
 DATASETS: Registry[type[ImageDataset]] = Registry(
@@ -26,7 +22,6 @@ DATASETS: Registry[type[ImageDataset]] = Registry(
         "csv": CSVFile,
         "cub": CUB,
         "digits": Digits,
-        "emoji": Emoji,
         "folder": Folder,
         "glyphs": Glyphs,
         "huggingface": HuggingFace,
@@ -65,8 +60,7 @@ def build_dataset(
         >>> image.shape, image.dtype, dataset.classes[label]
         (torch.Size([1, 8, 8]), torch.uint8, 'digit 0')
     """
-    dataset: ImageDataset = DATASETS.build(
-        name, root=root, split=split, transform=transform, **args
-    )
+    args = DATASETS.check(name, args, filled=("root", "split", "transform"))
+    dataset = DATASETS.find(name)(root=root, split=split, transform=transform, **args)
     check_listing(name, dataset)
     return dataset

@@ -7,9 +7,8 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from multiprocessing.queues import Queue
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 import numpy as np
@@ -24,8 +23,7 @@ from gcahng.processes import Group, own_part
 from gcahng.reasons import LOADING, SHARED_MEMORY, refusal
 
 
-@dataclass(frozen=True)
-class _Failure:
+class _Failure(NamedTuple):
     """An error in a worker process as a value; raised there, it would arrive as a traceback."""
 
     error: Exception
@@ -44,6 +42,18 @@ class _WithFailures(Dataset[Any]):
 
     def __len__(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]
+
+
+def _collate(samples: list[Any]) -> Any:
+    for sample in samples:
+        if isinstance(sample, _Failure):
+            return sample
+    batch = default_collate(samples)
+    for part in batch:
+        if isinstance(part, Tensor):
+            # Now: an error of the thread that sends it would leave the training waiting for it.
+            part.share_memory_()
+    return batch
 
 
 class ImageLoader(DataLoader[Any]):
@@ -65,17 +75,11 @@ class ImageLoader(DataLoader[Any]):
     """
 
     def __init__(self, dataset: Dataset[Any], *, num_workers: int = 0, **settings: Any) -> None:
-        if num_workers == 0:
-            super().__init__(dataset, **settings)
-        else:
-            guarded = _WithFailures(dataset)
-            super().__init__(
-                guarded,
-                num_workers=num_workers,
-                collate_fn=_collate_or_failure,
-                worker_init_fn=_prepare_worker,
-                **settings,
-            )
+        if num_workers:
+            dataset = _WithFailures(dataset)
+            settings |= {"num_workers": num_workers, "collate_fn": _collate}
+            settings["worker_init_fn"] = _prepare_worker
+        super().__init__(dataset, **settings)
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """Yield batches of images [B, …] and labels [B]."""
@@ -141,18 +145,6 @@ def _leave(error: BaseException) -> None:
     os._exit(0)
 
 
-def _collate_or_failure(samples: list[Any]) -> Any:
-    for sample in samples:
-        if isinstance(sample, _Failure):
-            return sample
-    batch = default_collate(samples)
-    for part in batch:
-        if isinstance(part, Tensor):
-            # Now: an error of the thread that sends it would leave the training waiting for it.
-            part.share_memory_()
-    return batch
-
-
 class TrainLoader(ImageLoader):
     """Load class-balanced batches whose augmentation depends on seed, epoch and place alone.
 
@@ -185,11 +177,11 @@ class TrainLoader(ImageLoader):
         group: Group = None,
         **settings: Any,
     ) -> None:
-        self.first, self.group = 0, group
-        self.labels, self.batches = dataset.labels, sampler
+        self.first, self.labels, self.batches = 0, dataset.labels, sampler
+        self.own = _OwnSamples(self, group)
         # A generator of its own: the loader would otherwise advance the global random state.
         settings["generator"] = torch.Generator().manual_seed(sampler.seed)
-        super().__init__(_Seeded(dataset), batch_sampler=_OwnSamples(self), **settings)
+        super().__init__(_Seeded(dataset), batch_sampler=self.own, **settings)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:  # type: ignore[override]
         """Yield the images of this process [b, …] and the labels of the whole batch [B]."""
@@ -202,8 +194,8 @@ class TrainLoader(ImageLoader):
 class _OwnSamples(Sampler[list[tuple[int, int]]]):
     """This process's part of every batch, as indices with the seeds of their augmentation."""
 
-    def __init__(self, loader: TrainLoader) -> None:
-        self.loader = loader
+    def __init__(self, loader: TrainLoader, group: Group) -> None:
+        self.loader, self.group = loader, group
 
     def __len__(self) -> int:
         return len(self.loader.batches)
@@ -214,7 +206,7 @@ class _OwnSamples(Sampler[list[tuple[int, int]]]):
             if number >= self.loader.first:
                 rng = np.random.default_rng([sampler.seed, sampler.epoch, number])
                 seeds = rng.integers(2**63, size=len(indices)).tolist()
-                own = own_part(len(indices), self.loader.group)
+                own = own_part(len(indices), self.group)
                 yield list(zip(indices, seeds, strict=True))[own]
 
 
@@ -294,7 +286,7 @@ class FeatureLoader(TrainLoader):
         group: Group = None,
     ) -> None:
         super().__init__(dataset, sampler, group)
-        self.views, self.own = views, _OwnSamples(self)
+        self.views = views
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:  # type: ignore[override]
         """Yield the features of this process [b, width] and the labels of the whole batch [B]."""

@@ -1,22 +1,23 @@
-"""Verify a data set on disk, down to every file, before training on it."""
+"""Check a data set before training on it: counts, classes and every file."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from gcahng.arguments import checked_arguments
 from gcahng.data.catalogue import DATASETS
-from gcahng.data.class_remarks import class_remarks
-from gcahng.data.datasets.base import ImageDataset, check_listing
-from gcahng.data.datasets.files import EmptySplitError, FileDataset, check_unreadable
+from gcahng.data.datasets.base import ImageDataset, check_findable, check_listing
+from gcahng.data.datasets.files import EmptySplitError, FileDataset, box_problem, shorten
 from gcahng.data.datasets.published_dataset import PublishedDataset, Size
-from gcahng.data.file_remarks import file_remarks
 from gcahng.files import printable
 from gcahng.pictures import Examination, examine_all
-from gcahng.registry import check_call
 
+SHOWN = 10
 Progress = Callable[[int, int], None]
 
 
@@ -42,22 +43,16 @@ class Verification:
     Attributes:
         name: The data set's name.
         parts: The sizes of its parts.
+        unreadable: Why a file cannot be read, by path.
         problems: One sentence per error; empty if the data set is valid.
         notes: One sentence per remark that is not an error.
-        missing: All missing files.
-        unreadable: All unreadable files, each with the reason.
-        turned: All files with an EXIF orientation other than upright.
-        dark: All files that are read as black, or nearly so.
     """
 
     name: str
-    parts: list[Part]
-    problems: list[str]
-    notes: list[str]
-    missing: list[str]
-    unreadable: list[tuple[str, str]]
-    turned: list[str]
-    dark: list[str]
+    parts: list[Part] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def verify(
@@ -72,7 +67,7 @@ def verify(
         dataset: A key of `DATASETS`, or a class.
         root: As in the data set.
         progress: Called with the number of files read so far and the total.
-        **args: Further arguments of the data set; `unreadable=skip` skips nothing here.
+        **args: Further arguments of the data set; `unreadable` has no effect here.
 
     Raises:
         FileNotFoundError: If the data set is missing.
@@ -85,54 +80,49 @@ def verify(
         >>> result.problems
         []
     """
-    splits, absent = _open(dataset, root, args)
-    first = splits[0]
-    published = isinstance(first, PublishedDataset)
-    expected = first.expected if isinstance(first, PublishedDataset) else {}
-    parts = [part for split in splits for part in _parts(split, expected)]
-    examined = {file.path: file for file in _examine(splits, progress)}
-    class_problems, class_notes = class_remarks(splits)
-    file_problems, file_notes = file_remarks(splits, examined)
-    # Only the training split may be absent, from a table of images to test on.
-    allowed = [text for name, text in absent.items() if name == "train" and not published]
-    problems = [
-        *(text for text in absent.values() if text not in allowed),
-        *_size_problems(parts),
-        *_listed(splits, "problems"),
-        *class_problems,
-        *file_problems,
-    ]
-    notes = [*allowed, *_listed(splits, "notes"), *class_notes, *file_notes]
-    files = examined.values()
-    return Verification(
-        first.name,
-        parts,
-        problems=[printable(problem) for problem in problems],
-        notes=[printable(note) for note in notes],
-        missing=[file.path for file in files if file.missing],
-        unreadable=[(f.path, f.problem) for f in files if f.problem and not f.missing],
-        turned=[file.path for file in files if file.turned],
-        dark=[file.path for file in files if file.dark],
-    )
+    kind = DATASETS.find(dataset) if isinstance(dataset, str) else dataset
+    args = checked_arguments(f"data set {dataset!r}", kind, args, filled=("root", "split"))
+    args.pop("unreadable", None)
+    splits, absent = _open(str(dataset), kind, root, args)
+    expected = kind.expected if issubclass(kind, PublishedDataset) else {}
+    found = Verification(splits[0].name)
+    for split in splits:
+        masks = {split.split: torch.ones(len(split), dtype=torch.bool)}
+        if split.is_query is not None:
+            masks = {"query": split.is_query, "gallery": ~split.is_query}
+        for name, mask in masks.items():
+            size = Size(int(mask.sum()), len(split.labels[mask].unique()))
+            found.parts.append(Part(name, size, expected.get(name)))
+    for name, sentence in absent.items():
+        # A table of images to test on needs no training split.
+        (found.notes if name == "train" and not expected else found.problems).append(sentence)
+    paths = [path for split in splits if isinstance(split, FileDataset) for path in split.paths]
+    paths = list(dict.fromkeys(paths))
+    files = {}
+    for done, file in enumerate(examine_all(paths), 1):
+        files[file.path] = file
+        if progress is not None:
+            progress(done, len(paths))
+    _check_classes(splits, found)
+    _check_files(splits, files, found)
+    for sentences in (found.problems, found.notes):
+        sentences[:] = map(printable, sentences)
+    return found
 
 
 def _open(
-    dataset: str | type[ImageDataset], root: str | Path | None, args: dict[str, Any]
+    what: str, kind: type[ImageDataset], root: str | Path | None, args: dict[str, Any]
 ) -> tuple[list[ImageDataset], dict[str, str]]:
     """Return the splits, train first, and for each split without images a sentence about it."""
-    found = DATASETS.find(dataset) if isinstance(dataset, str) else dataset
-    check_call(f"data set {dataset!r}", found, root=root, split="train", **args)
-    if "unreadable" in args:
-        check_unreadable(args.pop("unreadable"))
     splits: list[ImageDataset] = []
     absent: dict[str, str] = {}
-    for name in sorted(found.SPLITS, key=lambda split: split != "train"):
+    for name in sorted(kind.SPLITS, key=lambda split: split != "train"):
         # A data set on disk may lack a split that is optional.
         if splits and name not in splits[0].SPLITS:
             continue
         try:
-            splits.append(found(root=root, split=name, **args))
-            check_listing(str(dataset), splits[-1])
+            splits.append(kind(root=root, split=name, **args))
+            check_listing(what, splits[-1])
         except EmptySplitError as error:
             absent[name] = str(error)
     if not splits:
@@ -140,36 +130,81 @@ def _open(
     return splits, absent
 
 
-def _parts(dataset: ImageDataset, expected: Mapping[str, Size]) -> Iterator[Part]:
-    if dataset.is_query is None:
-        masks = {dataset.split: torch.ones(len(dataset), dtype=torch.bool)}
-    else:
-        masks = {"query": dataset.is_query, "gallery": ~dataset.is_query}
-    for name, mask in masks.items():
-        size = Size(int(mask.sum()), len(dataset.labels[mask].unique()))
-        yield Part(name, size, expected.get(name))
-
-
-def _size_problems(parts: Iterable[Part]) -> Iterator[str]:
-    for part in parts:
+def _check_classes(splits: Sequence[ImageDataset], found: Verification) -> None:
+    for part in found.parts:
         if part.expected is not None and part.expected != part.size:
-            yield (
-                f"Expected {part.expected.images} images of {part.expected.classes} classes in "
-                f"the {part.name} part, as published (got {part.size.images} of "
-                f"{part.size.classes})."
+            found.problems.append(
+                f"Expected {part.expected.images} images of {part.expected.classes} classes in the "
+                f"{part.name} part, as published (got {part.size.images} of {part.size.classes})."
             )
+    for attribute in ("problems", "notes"):
+        said = (getattr(split, attribute, ()) for split in splits)
+        getattr(found, attribute).extend(dict.fromkeys(one for some in said for one in some))
+    for split in splits:
+        if split.num_classes < 2:
+            found.problems.append(f"The {split.split} split has one class: it needs at least two.")
+        if split.split != "train":
+            try:
+                check_findable(split)
+            except ValueError as error:
+                found.problems.append(str(error))
+        if split.is_query is None:
+            counts = split.labels.bincount(minlength=split.num_classes)
+            single = [name for name, count in zip(split.classes, counts, strict=True) if count == 1]
+            why = "batches repeat it" if split.split == "train" else "it has no match to find"
+            found.notes.extend(_list(f"Classes of {split.split} with one image: {why}", single))
+        else:
+            queries, gallery = (
+                {split.classes[label] for label in split.labels[mask].tolist()}
+                for mask in (split.is_query, ~split.is_query)
+            )
+            alone = sorted(queries - gallery)
+            found.problems.extend(_list("Query classes without an image in the gallery", alone))
+    for one, other in combinations(splits, 2):
+        shared = sorted(set(one.classes) & set(other.classes))
+        kind = found.notes if "val" in (one.split, other.split) else found.problems
+        kind.extend(_list(f"Classes in both {one.split} and {other.split}", shared))
+    written: dict[str, set[str]] = defaultdict(set)
+    for name in (name for split in splits for name in split.classes):
+        written["".join(name.casefold().split())].add(name)
+    same = [" and ".join(map(repr, sorted(names))) for names in written.values() if len(names) > 1]
+    found.notes.extend(_list("Labels that differ only in case or spaces", same))
 
 
-def _listed(splits: Iterable[ImageDataset], attribute: str) -> Iterator[str]:
-    """Return the `problems` or `notes` that the data sets themselves have, each once."""
-    listed = (getattr(split, attribute, ()) for split in splits)
-    yield from dict.fromkeys(sentence for sentences in listed for sentence in sentences)
+def _check_files(
+    splits: Iterable[ImageDataset], files: Mapping[str, Examination], found: Verification
+) -> None:
+    """Report unreadable files, boxes beyond their file, and files of the same content."""
+    boxes: list[str] = []
+    places: dict[object, list[tuple[str, str, str]]] = defaultdict(list)
+    for split in (split for split in splits if isinstance(split, FileDataset)):
+        rows = zip(split.paths, split.boxes, split.sources, split.labels.tolist(), strict=True)
+        for path, box, source, label in rows:
+            file = files[path]
+            if box and file.size and (problem := box_problem(box, file.size)):
+                boxes.append(f"{source}: {problem}")
+            places[file.digest or path, box].append((split.split, split.classes[label], source))
+    across, within = [], []
+    for (split_name, label_name, source), *others in places.values():
+        first = f"{source} ({split_name}, '{label_name}')"
+        for other in others:
+            pair = f"{first} and {other[2]} ({other[0]}, '{other[1]}')"
+            if other[0] != split_name:
+                across.append(pair)
+            elif other[1] != label_name:
+                within.append(pair)
+    found.unreadable.update({path: file.problem for path, file in files.items() if file.problem})
+    wrong = [f"{path} ({why})" for path, why in found.unreadable.items()]
+    found.problems.extend(_list("Missing or unreadable files", wrong))
+    found.problems.extend(_list("Boxes that do not fit", boxes))
+    # Nobody can correct a published data set.
+    published = any(part.expected for part in found.parts)
+    leaks = found.notes if published else found.problems
+    leaks.extend(_list("Pictures in two splits, which must share none", across))
+    found.notes.extend(_list("Pictures with two labels", within))
+    dark = [file.path for file in files.values() if file.dark]
+    found.notes.extend(_list("Black files, or of 16 bits with fewer in use", dark))
 
 
-def _examine(splits: Iterable[ImageDataset], progress: Progress | None) -> Iterator[Examination]:
-    files = [split for split in splits if isinstance(split, FileDataset)]
-    paths = list(dict.fromkeys(path for split in files for path in split.paths))
-    for done, result in enumerate(examine_all(paths), 1):
-        yield result
-        if progress is not None:
-            progress(done, len(paths))
+def _list(what: str, items: Sequence[str]) -> list[str]:
+    return [f"{what} ({len(items)}): {shorten(items, SHOWN)}."] if items else []

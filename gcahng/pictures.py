@@ -227,7 +227,6 @@ class Examination:
         path: The file.
         missing: Whether the file is missing.
         problem: Why it cannot be read; None if it can.
-        turned: Whether its EXIF orientation is other than upright.
         dark: Whether it is black, or nearly so, as 8-bit RGB.
         size: Width and height of the upright image; None if it cannot be read.
         digest: A hash of the file's content; None if it cannot be read.
@@ -236,7 +235,6 @@ class Examination:
     path: str
     missing: bool = False
     problem: str | None = None
-    turned: bool = False
     dark: bool = False
     size: tuple[int, int] | None = None
     digest: bytes | None = None
@@ -248,21 +246,18 @@ def examine(path: str) -> Examination:
         check_regular(path)
         content = Path(path).read_bytes()
         with open_picture(io.BytesIO(content)) as image:
-            size, is_tiff = image.size, image.format == "TIFF"
-            # Pillow rotates a TIFF while it decodes it, and forgets the orientation.
-            orientation = _orientation(image) if is_tiff else 1
+            size = image.size
             # Decoding a JPEG at 1/8 of its size still reads the whole file, in half the time.
             image.draft(None, (1, 1))
             rgb = _rgb(image)
-            if is_tiff:
+            # Pillow rotates a TIFF while it decodes it, and forgets the orientation.
+            if image.format == "TIFF":
                 size = rgb.size
-            elif (orientation := _orientation(image)) in SIDEWAYS:
+            elif _orientation(image) in SIDEWAYS:
                 size = size[::-1]
             dark = int(np.asarray(rgb).max()) <= DARKEST
             digest = hashlib.blake2b(content, digest_size=16).digest()
-            return Examination(
-                path, turned=orientation in TURNS, dark=dark, size=size, digest=digest
-            )
+            return Examination(path, dark=dark, size=size, digest=digest)
     except FileNotFoundError:
         return Examination(path, missing=True, problem="no such file")
     except Exception as error:  # As in `read_image`.

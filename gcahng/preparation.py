@@ -95,7 +95,9 @@ def _middle(image: Image.Image | Tensor) -> Image.Image | Tensor:
     most = LONGEST * min(sides)
     if max(sides) <= most:
         return image
-    return functional.center_crop(image, [min(side, most) for side in sides])
+    # An even number of pixels is cut, so that the centre stays where it is.
+    kept = [min(side, most + (side - most) % 2) for side in sides]
+    return functional.center_crop(image, kept)
 
 
 def _sides(size: Size) -> list[int]:

@@ -22,32 +22,6 @@ from torch.autograd.function import once_differentiable
 Group: TypeAlias = "dist.ProcessGroup | None"
 
 
-class Traffic:
-    """What this process has sent to others.
-
-    Attributes:
-        bytes: By kind of exchange.
-        exchanges: How many there were.
-    """
-
-    def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        """Start again at 0."""
-        self.bytes: dict[str, float] = {}
-        self.exchanges = 0
-
-    def add(self, kind: str, tensor: Tensor, share: float) -> None:
-        """Count an exchange that sends `share` times the tensor."""
-        sent = share * tensor.numel() * tensor.element_size()
-        self.bytes[kind] = self.bytes.get(kind, 0.0) + sent
-        self.exchanges += 1
-
-
-TRAFFIC = Traffic()
-
-
 def all_processes() -> Group:
     """Return the group of all processes that torch.distributed has joined; None without others."""
     if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
@@ -138,7 +112,7 @@ def sum_gradients(parameters: Iterable[nn.Parameter], group: Group) -> None:
         by_type.setdefault(parameter.dtype, []).append(parameter)
     for alike in by_type.values():
         grads = [p.grad for p in alike if p.grad is not None]
-        flat = _all_reduce(torch.cat([grad.flatten() for grad in grads]), "gradients", group)
+        flat = _all_reduce(torch.cat([grad.flatten() for grad in grads]), group)
         for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
             grad.copy_(part.view_as(grad))
 
@@ -193,10 +167,8 @@ def leave() -> None:
 
 
 @torch.compiler.disable
-def _all_reduce(value: Tensor, kind: str, group: Group) -> Tensor:
+def _all_reduce(value: Tensor, group: Group) -> Tensor:
     """Sum a contiguous tensor in place."""
-    size = world_size(group)
-    TRAFFIC.add(kind, value, 2 * (size - 1) / size)
     dist.all_reduce(value, group=group)
     return value
 
@@ -205,13 +177,13 @@ class _Sum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, value: Tensor, group: Group) -> Tensor:
         ctx.group = group
-        return _all_reduce(value.clone(memory_format=torch.contiguous_format), "sums", group)
+        return _all_reduce(value.clone(memory_format=torch.contiguous_format), group)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         grad = grad.clone(memory_format=torch.contiguous_format)
-        return _all_reduce(grad, "sums", ctx.group), None
+        return _all_reduce(grad, ctx.group), None
 
 
 class _Gather(torch.autograd.Function):
@@ -221,13 +193,13 @@ class _Gather(torch.autograd.Function):
         # Parts may differ in size, which gathering in gloo does not support: sum with zeros.
         gathered = rows.new_zeros(total, *rows.shape[1:])
         gathered[own_part(total, group)] = rows
-        return _all_reduce(gathered, "features", group)
+        return _all_reduce(gathered, group)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         grad = grad.clone(memory_format=torch.contiguous_format)
-        grad = _all_reduce(grad, "features", ctx.group)
+        grad = _all_reduce(grad, ctx.group)
         return grad[own_part(len(grad), ctx.group)], None, None
 
 
@@ -252,7 +224,5 @@ class _Exchange(torch.autograd.Function):
 @torch.compiler.disable
 def _all_to_all(rows: Tensor, sent: list[int], received: list[int], group: Group) -> Tensor:
     result = rows.new_empty(sum(received), *rows.shape[1:])
-    abroad = sum(sent) - sent[rank(group)]
-    TRAFFIC.add("coefficients", rows, abroad / max(1, len(rows)))
     dist.all_to_all_single(result, rows, received, sent, group=group)
     return result

@@ -16,10 +16,16 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.jit")
     import torch_geometric  # noqa: F401
 
-from gcahng.graph.batch_graph import PairGraph, batch_graph, check_batch_graph, pair_graph
+from gcahng.graph.batch_graph import (
+    BatchLayout,
+    PairGraph,
+    batch_graph,
+    batch_layout,
+    check_batch_graph,
+    pair_graph,
+)
 from gcahng.graph.convs import CONVS, SETTINGS, GCAConv, Layer, LayerSpec, build_conv
 from gcahng.graph.correlation import Correlation, CorrelationNetwork
-from gcahng.graph.layout import BatchLayout, batch_layout
 from gcahng.graph.mixing import synthetic_negatives
 
 __all__ = [

@@ -1,6 +1,6 @@
 """The correlation network: projection, layers, coefficient head and class head."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -119,20 +119,13 @@ class CorrelationNetwork(nn.Module):
         self.coefficient_norm.bias.requires_grad_(False)
         self.class_norm.bias.requires_grad_(False)
 
-    def forward(
-        self,
-        graph: Data | PairGraph,
-        detach_coefficients: bool = False,
-        on_class_features: Callable[[Tensor], None] | None = None,
-    ) -> Correlation:
+    def forward(self, graph: Data | PairGraph, detach_coefficients: bool = False) -> Correlation:
         """Run the network on one batch graph.
 
         Args:
             graph: From `batch_graph` (reference) or `pair_graph` (dense path).
             detach_coefficients: Compute the coefficients, and on the dense path the last edge
                 update, without gradient; running statistics are still updated.
-            on_class_features: Called with the class features as soon as they are known: on the
-                dense path before the last edge update, so that little memory is in use.
 
         Raises:
             ValueError: If a `Data` is not a complete batch graph (`check_batch_graph`), or a layer
@@ -140,19 +133,16 @@ class CorrelationNetwork(nn.Module):
         """
         pairs = None
         if isinstance(graph, PairGraph):
-            x, edge_attr, features, pairs = self._on_pairs(
-                graph, detach_coefficients, on_class_features
-            )
+            x, edge_attr, pairs = self._on_pairs(graph, detach_coefficients)
             with torch.no_grad() if detach_coefficients else nullcontext():
                 coefficients = self._pair_coefficients(edge_attr, pairs)
         else:
             check_batch_graph(graph)
             x, edge_attr, coefficients = self._on_edges(graph)
             coefficients = coefficients.view(x.size(0), x.size(0), -1)
-            features = self._class_features(x, on_class_features)
         if detach_coefficients:
             coefficients = coefficients.detach()
-        return Correlation(coefficients, pairs, features, x, edge_attr, self.class_head)
+        return Correlation(coefficients, pairs, self.class_norm(x), x, edge_attr, self.class_head)
 
     def build_graph(
         self, embeddings: Tensor, labels: Tensor, group: Group = None
@@ -164,11 +154,20 @@ class CorrelationNetwork(nn.Module):
             labels: [B].
             group: Processes that share the graph, where the layers allow it.
         """
-        if not all(hasattr(layer, "pair_nodes") for layer in self.layers):
+        if not self.runs_on_pairs:
             return batch_graph(embeddings, labels)
         # Separated pairs cannot be shared: how many rows they need is known only in the layer.
-        separates = any(getattr(layer, "separates_pairs", False) for layer in self.layers)
-        return pair_graph(embeddings, labels, None if separates else group)
+        return pair_graph(embeddings, labels, None if self.separates_pairs else group)
+
+    @property
+    def runs_on_pairs(self) -> bool:
+        """True if every layer has a dense path."""
+        return all(hasattr(layer, "pair_nodes") for layer in self.layers)
+
+    @property
+    def separates_pairs(self) -> bool:
+        """True if edges (i, j) and (j, i) may become different on the dense path."""
+        return any(getattr(layer, "separates_pairs", False) for layer in self.layers)
 
     def _on_edges(self, graph: Data) -> tuple[Tensor, Tensor, Tensor]:
         x, edge_attr = self.projection(graph.x), graph.edge_attr
@@ -176,33 +175,20 @@ class CorrelationNetwork(nn.Module):
             x, edge_attr = layer(x, graph.edge_index, edge_attr, graph.y)
         return x, edge_attr, self.coefficient_head(self.coefficient_norm(edge_attr)).sigmoid()
 
-    def _class_features(self, x: Tensor, call: Callable[[Tensor], None] | None) -> Tensor:
-        features: Tensor = self.class_norm(x)
-        if call is not None:
-            call(features)
-        return features
-
-    def _on_pairs(
-        self, graph: PairGraph, detach: bool, call: Callable[[Tensor], None] | None
-    ) -> tuple[Tensor, Tensor, Tensor, Pairs]:
-        """Return nodes, edges and class features, and the pairs of the edges."""
+    def _on_pairs(self, graph: PairGraph, detach: bool) -> tuple[Tensor, Tensor, Pairs]:
+        """Return nodes and edges, and the pairs of the edges."""
         x, edge_attr, pairs = self.projection(graph.x), graph.edge_attr, graph.pairs
         layer: Any
-        if not self.layers:
-            return x, edge_attr, self._class_features(x, call), pairs
+        if not self.runs_on_pairs:
+            raise ValueError(
+                f"Expected layers that run on a pair graph (got {self.layers}); use batch_graph "
+                "instead of pair_graph"
+            )
         for depth, layer in enumerate(self.layers, start=1):
-            if not hasattr(layer, "pair_nodes"):
-                raise ValueError(
-                    f"Expected layers that run on a pair graph (got {layer}); use batch_graph "
-                    "instead of pair_graph"
-                )
             x = layer.pair_nodes(x, pairs, edge_attr, graph.y)
-            last = depth == len(self.layers)
-            if last:
-                features = self._class_features(x, call)
-            with torch.no_grad() if detach and last else nullcontext():
+            with torch.no_grad() if detach and depth == len(self.layers) else nullcontext():
                 edge_attr, pairs = layer.pair_edges(x, pairs, edge_attr)
-        return x, edge_attr, features, pairs
+        return x, edge_attr, pairs
 
     def _pair_coefficients(self, edge_attr: Tensor, pairs: Pairs) -> Tensor:
         """Apply the coefficient head to pairs; the norm's affine map folds into the linear map."""

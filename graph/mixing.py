@@ -19,8 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from gcahng.graph.dense.own_anchors import pairs_of_own_anchors
-from gcahng.graph.dense.pairs import Pairs
+from gcahng.graph.dense.pairs import Pairs, pairs_of_own_anchors
 from gcahng.graph.precision import full_precision
 
 DISTANCE_EPS = 1e-6  # as in torch's pairwise_distance
@@ -101,14 +100,14 @@ def synthetic_negatives(
     own = slice(0, slots.size(0) * slots.size(1))
     if pairs is not None:
         parts, own = pairs_of_own_anchors(coefficients, pairs)
-    base_weight, eta_weight = _shares(slots, anchors, own, strength, draws)
+    base_weight, eta_weight = _mixing_weights(slots, anchors, own, strength, draws)
     anchors = anchors.flatten(0, 1)[own]
     # z_a + Σ_n base_weight (z_n - z_a), with the sums over z_n and z_a separated.
     base = torch.einsum("anb,nbd->abd", base_weight, slots)
     made = base + (1 - base_weight.sum(1)).unsqueeze(-1) * anchors.unsqueeze(1)
-    share = eta_weight.flatten(1)
+    weights = eta_weight.flatten(1)
     for eta, touching in parts:
-        made = made + _PairMixing.apply(slots, eta, share, touching, own, detach_anchor)
+        made = made + _PairMixing.apply(slots, eta, weights, touching, own, detach_anchor)
     if pairs is None:
         per_channel = eta_weight.unsqueeze(-1) * coefficients.view(*eta_weight.shape, -1)
         made = made + (per_channel * slots).sum(1) - per_channel.sum(1) * anchors.unsqueeze(1)
@@ -116,7 +115,7 @@ def synthetic_negatives(
     return made.view(*slots.shape[:2], *made.shape[1:]) if whole else made
 
 
-def _shares(
+def _mixing_weights(
     slots: Tensor, anchors: Tensor, own: slice, strength: Tensor | float, draws: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Weights [n, P, S] of z_n - z_a for own anchors: without and with η."""
@@ -148,85 +147,90 @@ class _PairMixing(torch.autograd.Function):
         ctx: Any,
         slots: Tensor,
         eta: Tensor,
-        share: Tensor,
+        weights: Tensor,
         pairs: Pairs,
         own: slice,
         detach_anchor: bool,
     ) -> Tensor:
-        ctx.save_for_backward(slots, eta, share)
+        ctx.save_for_backward(slots, eta, weights)
         ctx.pairs, ctx.own, ctx.detach_anchor = pairs, own, detach_anchor
         classes, channels = slots.shape[1:]
         nodes = slots.flatten(0, 1)
-        moved = slots.new_zeros(len(share) * classes, channels)
+        moved = slots.new_zeros(len(weights) * classes, channels)
         for chunk in pairs.chunks():
             first, second = pairs.gather_endpoints(nodes, chunk)
             step = second.sub_(first).mul_(eta[chunk])
-            (there, back), (to, fro) = _directions(pairs, chunk, classes, share, own)
-            moved.index_add_(0, there, step * to)
-            moved.index_add_(0, back, step * fro, alpha=-1)
+            (row_ij, row_ji), (weight_ij, weight_ji) = _directions(
+                pairs, chunk, classes, weights, own
+            )
+            moved.index_add_(0, row_ij, step * weight_ij)
+            moved.index_add_(0, row_ji, step * weight_ji, alpha=-1)
         return moved.view(-1, classes, channels)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        slots, eta, share = ctx.saved_tensors
+        slots, eta, weights = ctx.saved_tensors
         pairs, own, classes = ctx.pairs, ctx.own, slots.size(1)
-        needs_slots, needs_eta, needs_share, *_ = ctx.needs_input_grad
+        needs_slots, needs_eta, needs_weights, *_ = ctx.needs_input_grad
         nodes, flow = slots.flatten(0, 1), grad.flatten(0, 1)
         grad_nodes = torch.zeros_like(nodes) if needs_slots else None
         grad_eta = torch.empty_like(eta) if needs_eta else None
-        grad_share = torch.zeros_like(share) if needs_share else None
+        grad_weights = torch.zeros_like(weights) if needs_weights else None
         for chunk in pairs.chunks():
             first, second = pairs.gather_endpoints(nodes, chunk)
             difference = second.sub_(first)
-            (there, back), (to, fro) = _directions(pairs, chunk, classes, share, own)
-            flow_there, flow_back = flow.index_select(0, there), flow.index_select(0, back)
-            upstream = (flow_there * to).addcmul_(flow_back, fro, value=-1)
+            (row_ij, row_ji), (weight_ij, weight_ji) = _directions(
+                pairs, chunk, classes, weights, own
+            )
+            flow_ij, flow_ji = flow.index_select(0, row_ij), flow.index_select(0, row_ji)
+            upstream = (flow_ij * weight_ij).addcmul_(flow_ji, weight_ji, value=-1)
             row, col = pairs.row[chunk], pairs.col[chunk]
             if grad_eta is not None:
                 torch.mul(upstream, difference, out=grad_eta[chunk])
             if grad_nodes is not None and ctx.detach_anchor:
-                grad_nodes.index_add_(0, col, (flow_there * to).mul_(eta[chunk]))
-                grad_nodes.index_add_(0, row, (flow_back * fro).mul_(eta[chunk]))
+                grad_nodes.index_add_(0, col, (flow_ij * weight_ij).mul_(eta[chunk]))
+                grad_nodes.index_add_(0, row, (flow_ji * weight_ji).mul_(eta[chunk]))
             elif grad_nodes is not None:
                 upstream.mul_(eta[chunk])
                 grad_nodes.index_add_(0, col, upstream).index_add_(0, row, upstream, alpha=-1)
-            if grad_share is not None:
+            if grad_weights is not None:
                 step = difference.mul_(eta[chunk])
                 mirrored = pairs.mirrored(chunk, step.dtype)
-                back = flow_back.mul_(step).sum(-1, keepdim=True).mul_(mirrored)
-                _add_share(grad_share, row, col, flow_there.mul_(step).sum(-1), own)
-                _add_share(grad_share, col, row, back[:, 0].neg_(), own)
+                mirrored_flow = flow_ji.mul_(step).sum(-1, keepdim=True).mul_(mirrored)
+                _add_weight(grad_weights, row, col, flow_ij.mul_(step).sum(-1), own)
+                _add_weight(grad_weights, col, row, mirrored_flow[:, 0].neg_(), own)
         return (
             None if grad_nodes is None else grad_nodes.view_as(slots),
-            *(grad_eta, grad_share, None, None, None),
+            *(grad_eta, grad_weights, None, None, None),
         )
 
 
 def _directions(
-    pairs: Pairs, chunk: slice, classes: int, share: Tensor, own: slice
+    pairs: Pairs, chunk: slice, classes: int, weights: Tensor, own: slice
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Rows of the result (anchor, negative class) and shares [m, 1], for i → j and j → i.
+    """Return rows of the result (anchor, negative class) and weights [m, 1], for i → j and j → i.
 
-    A direction whose anchor belongs to another process, or for which a row does not stand, has
-    share 0.
+    A direction has weight 0 if its anchor belongs to another process or the pair's row does not
+    stand for it.
     """
     row, col = pairs.row[chunk], pairs.col[chunk]
-    (first, here), (second, there) = (_local(anchor, share, own) for anchor in (row, col))
-    targets = first * classes + col % classes, second * classes + row % classes
-    to, fro = share[first, col] * here, share[second, row] * there
-    return targets, (to.unsqueeze(1), fro.unsqueeze(1) * pairs.mirrored(chunk, fro.dtype))
+    (anchor_i, own_i), (anchor_j, own_j) = (_local(anchor, weights, own) for anchor in (row, col))
+    rows = anchor_i * classes + col % classes, anchor_j * classes + row % classes
+    weight_ij, weight_ji = weights[anchor_i, col] * own_i, weights[anchor_j, row] * own_j
+    mirrored = pairs.mirrored(chunk, weight_ji.dtype)
+    return rows, (weight_ij.unsqueeze(1), weight_ji.unsqueeze(1) * mirrored)
 
 
-def _local(anchor: Tensor, share: Tensor, own: slice) -> tuple[Tensor, Tensor | int]:
-    """Row of each anchor among the own ones, and 1 if it is one of them, else 0."""
-    if share.size(0) == share.size(1):
+def _local(anchor: Tensor, weights: Tensor, own: slice) -> tuple[Tensor, Tensor | int]:
+    """Return the row of each anchor among the own ones, and 1 if it is one of them, else 0."""
+    if weights.size(0) == weights.size(1):
         return anchor, 1  # all anchors are own
     owned = (anchor >= own.start) & (anchor < own.stop)
-    return (anchor - own.start).masked_fill(~owned, 0), owned.to(share.dtype)
+    return (anchor - own.start).masked_fill(~owned, 0), owned.to(weights.dtype)
 
 
-def _add_share(grad: Tensor, anchor: Tensor, other: Tensor, values: Tensor, own: slice) -> None:
-    """Add to the gradient of A at (anchor, other), if the anchor is an own one."""
+def _add_weight(grad: Tensor, anchor: Tensor, other: Tensor, values: Tensor, own: slice) -> None:
+    """Add to the gradient of A at (anchor, other) if the anchor is an own one."""
     local, owned = _local(anchor, grad, own)
     grad.index_put_((local, other), values * owned, accumulate=True)

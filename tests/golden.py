@@ -69,18 +69,20 @@ class Golden:
         generator = HardNegativeGenerator(
             meta["embedding_dim"],
             meta["num_classes"],
-            layers=meta["layers"],
-            heads=meta["heads"],
-            edge_heads=1,
-            edge_dropout="off",
-            path=path,
+            graph={
+                "layers": meta["layers"],
+                "heads": meta["heads"],
+                "edge_dropout": "off",
+                "path": path,
+            },
             alpha=meta["alpha"],
             beta=meta["beta"],
-            gamma=meta["softmax_factor"],
-            similarity_weight=meta["dot_weight"],
-            diversity_weight=meta["div_weight"],
-            misplaced_similarity_mask=True,
-            keep_own_class=True,
+            weights={
+                "gamma": meta["softmax_factor"],
+                "similarity": meta["dot_weight"],
+                "diversity": meta["div_weight"],
+            },
+            quirks=("similarity_mask", "same_class_negatives", "edge_heads"),
         ).double()
         state = self.published("init.")
         generator.graph.load_state_dict(state.graph)
@@ -120,7 +122,7 @@ def assert_close(name: str, ours: Tensor, golden: Tensor, bound: float) -> None:
     """Largest difference over the golden's largest entry, at most `bound`."""
     # Adding the same constant to both scores of the edge attention changes nothing, so this
     # gradient is exactly zero; ours and the recorded one are rounding noise of some processor.
-    absolute = name.endswith(("edge_key.bias", "edge_model.att.k_linear.bias"))
+    absolute = name.endswith(("edges.key.bias", "edge_model.att.k_linear.bias"))
     scale = 1.0 if absolute else golden.abs().max().item()
     error = (ours.detach().reshape(golden.shape) - golden).abs().max().item()
     limit = (1e-11 if absolute else bound) * scale

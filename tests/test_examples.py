@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+LOOPS = sorted(path for path in (ROOT / "examples").glob("*.py") if path.stem != "emoji")
 NEEDS = {"lightning_module": "lightning", "metric_learning_trainer": "pytorch_metric_learning"}
 # Arguments of `main` that make two processes comparable with one: no rounding to half precision.
 QUIET = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
@@ -48,7 +48,7 @@ def _settings(example: Path) -> dict[str, Any]:
     return QUIET | {"accelerator": "cpu"} if example.stem == "lightning_module" else {}
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("example", LOOPS, ids=lambda path: path.stem)
 def test_an_example_trains(example: Path) -> None:
     settings = _settings(example)
     main = runpy.run_path(str(example))["main"]
@@ -82,7 +82,7 @@ def test_two_processes_train_as_one(name: str, tmp_path: Path) -> None:
     assert recalls[0] == pytest.approx(recalls[1], abs=2.5e-3)  # two of 896 images
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("example", LOOPS, ids=lambda path: path.stem)
 def test_an_example_is_short_and_named_in_the_guide(example: Path) -> None:
     assert len(example.read_text(encoding="utf-8").splitlines()) < 80
     guide = (ROOT / "docs" / "loop.md").read_text(encoding="utf-8")

@@ -58,7 +58,7 @@ ROOMS = (
     ("cli",),
     ("commands",),
     ("tuning",),
-    ("ablation", "benchmark", "server"),
+    ("ablation", "server"),
     ("inference",),
     ("reports", "training"),
     ("runs",),
@@ -68,6 +68,7 @@ ROOMS = (
     ("data", "graph", "models"),
     ("files", "pictures", "preparation", "processes", "registry"),
     ("arguments", "reasons"),
+    ("errors",),
 )
 
 

@@ -147,6 +147,39 @@ def check_listing(name: str, dataset: ImageDataset) -> None:
         )
 
 
+def check_findable(dataset: ImageDataset, split: str | None = None) -> None:
+    """Raise unless retrieval can be measured: at least one query has a correct match.
+
+    Args:
+        dataset: The data set to be evaluated.
+        split: The split's name in the error message; None takes `dataset.split`.
+
+    Raises:
+        ValueError: If no query has another image of its class to retrieve.
+
+    Example:
+        >>> import torch
+        >>> from gcahng.data import build_dataset
+        >>> dataset = build_dataset("digits", "train")
+        >>> check_findable(dataset)
+        >>> dataset.labels = torch.arange(len(dataset))  # one image per class
+        >>> check_findable(dataset)
+        Traceback (most recent call last):
+            ...
+        ValueError: No query of the train split has another image of its class to retrieve: ...
+    """
+    if dataset.is_query is None:
+        findable = bool((dataset.labels.bincount() > 1).any())
+    else:
+        queries, gallery = dataset.labels[dataset.is_query], dataset.labels[~dataset.is_query]
+        findable = bool(torch.isin(queries, gallery).any())
+    if not findable:
+        raise ValueError(
+            f"No query of the {split or dataset.split} split has another image of its class to "
+            "retrieve: its classes need at least two images each."
+        )
+
+
 class ClassSubset(ImageDataset):
     """Selected classes of another data set, relabelled from 0, with a separate transform.
 

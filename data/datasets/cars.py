@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gcahng.data.datasets.listing import Listing
+from gcahng.data.datasets.files import Listing
 from gcahng.data.datasets.published_dataset import (
     CONVERTED,
     DiskLayout,
@@ -122,7 +122,6 @@ class Cars(PublishedDataset):
     )
     expected: ClassVar = {"train": Size(8054, 98), "test": Size(8131, 98)}
     source = Source(
-        "https://ai.stanford.edu/~jkrause/cars/car_dataset.html",
         f"Its homepage no longer serves it: get a copy as described in {COPIES_URL}, with either "
         "cars_annos.mat and car_ims/, or cars_train/, cars_test/, devkit/ and "
         "cars_test_annos_withlabels.mat, and unpack it there.",

@@ -1,19 +1,23 @@
-"""Find image files in folders, one folder per class."""
+"""Folder: your own images, one folder per class; and the search for image files in folders."""
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from pathlib import Path
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 from PIL import features
 
-from gcahng.data.datasets.listing import Listing, shorten
+from gcahng.data.datasets.base import Transform, split_classes
+from gcahng.data.datasets.files import FileDataset, Listing, shorten
 from gcahng.files import printable
 from gcahng.pictures import PictureFile
 
-SHOWN = 3
+EXPECTED = (
+    "expected one folder of images per class, either inside train/ and test/ or, for a random "
+    "class split, directly in this folder"
+)
 # Accepted names of the folder of the validation split.
 VALIDATION = ("val", "valid", "validation")
 SUFFIXES = frozenset(
@@ -24,6 +28,104 @@ SUFFIXES = frozenset(
         *((".avif",) if "avif" in features.get_supported_modules() else ()),
     )
 )
+
+
+class Folder(FileDataset):
+    """Images in one folder per class, inside `train/` and `test/` or split at random.
+
+    A folder `val/`, `valid/` or `validation/` beside `train/` and `test/` is the validation split.
+    Without `train/` and `test/`, a random `test_share` of the classes forms the test split.
+    Images in subfolders of a class folder belong to the class; hidden files and files that are
+    not images are ignored.
+
+    Args:
+        root: The folder itself, or the base folder of `path`.
+        split: 'train', 'test', or 'val' if there is a validation split.
+        transform: As in `FileDataset`.
+        unreadable: As in `FileDataset`.
+        path: The folder, absolute or relative to `root`; None takes `root` itself.
+        test_share: Fraction of the classes to test on in a random split, in (0, 1).
+        seed: Seed ≥ 0 of a random split.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If it has too few classes, or an argument is unknown.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("ant", "bee", "cat", "dog"):
+        ...         Path(folder, name).mkdir()
+        ...         Image.new("RGB", (8, 8)).save(Path(folder, name, "1.png"))
+        ...     train, test = Folder(folder), Folder(folder, "test")
+        ...     sorted(train.classes + test.classes), len(test)
+        (['ant', 'bee', 'cat', 'dog'], 2)
+    """
+
+    SPLITS: ClassVar[tuple[str, ...]] = ("train", "test", "val")
+
+    def __init__(
+        self,
+        root: str | Path | None,
+        split: str = "train",
+        transform: Transform | None = None,
+        unreadable: str = "stop",
+        path: str | None = None,
+        test_share: float = 0.5,
+        seed: int = 0,
+    ) -> None:
+        self.path, self.test_share, self.seed = path, test_share, seed
+        super().__init__(root, split, transform, unreadable)
+        self.SPLITS = tuple(split_folders(self.home) or ("train", "test"))  # type: ignore[misc]
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return printable(self.home.resolve().name)
+
+    @property
+    def home(self) -> Path:
+        """The folder that contains the class folders, or `train/` and `test/`."""
+        return self.folder / (self.path or "")
+
+    def list_images(self) -> Listing:
+        """List the class folders of the split."""
+        if not self.home.is_dir():
+            raise FileNotFoundError(f"There is no folder '{self.home}': {EXPECTED}.")
+        folders = split_folders(self.home)
+        if self.split == "val" and "val" not in folders:
+            raise ValueError(
+                f"'{self.home}' has no validation split: expected val/, valid/ or validation/ "
+                "beside train/ and test/."
+            )
+        if folders:
+            folder = folders[self.split]
+            listing = class_folders(folder, list(folders.values()))
+            _check_num_classes(listing, 2, folder)
+            return listing
+        listing = class_folders(self.home)
+        _check_num_classes(listing, 4, self.home)
+        return self._random_split(listing)
+
+    def _random_split(self, listing: Listing) -> Listing:
+        """Keep the classes that the random split assigns to this split."""
+        names = sorted(set(listing.names))
+        train, test = split_classes(len(names), self.test_share, self.seed, "test")
+        selected = {names[i] for i in (train if self.split == "train" else test)}
+        return listing.keep([i for i, name in enumerate(listing.names) if name in selected])
+
+
+def _check_num_classes(listing: Listing, minimum: int, folder: Path) -> None:
+    """Raise unless there are enough classes for retrieval: two in each split."""
+    names = sorted(set(listing.names))
+    if len(names) >= minimum:
+        return
+    loose = sum(is_picture(entry.name) for entry in folder.iterdir())
+    found = f"{len(names)} class folder{'s' * (len(names) != 1)} with images"
+    found += f" ({', '.join(names)})" if names else ""
+    found += f" and {loose} images outside class folders" if loose else ""
+    raise ValueError(f"'{folder}' has {found}, fewer than {minimum} classes: {EXPECTED}.")
 
 
 def split_folders(home: Path) -> dict[str, Path]:
@@ -76,18 +178,43 @@ def class_folders(folder: Path, splits: Sequence[Path] = ()) -> Listing:
     paths: list[str] = []
     names: list[str] = []
     others: Counter[str] = Counter()
-    empty = []
-    links = _ForeignLinks(folder, splits or [folder])
+    empty: list[str] = []
+    links: list[str] = []
+    homes = (*splits,) or (folder,)
+
+    @cache
+    def targets(homes: tuple[Path, ...], through_links: bool) -> list[str]:
+        inside = (path for home in homes for path in _subfolders(home))
+        return [os.path.realpath(path) for path in inside if through_links or not path.is_symlink()]
+
+    def leads_out(path: str, own: Path | None) -> bool:
+        """Whether a path, a class folder or in the one `own`, is a link to images of another."""
+        if not os.path.islink(path):
+            return False
+        target = os.path.realpath(path)
+        within = own is not None and _is_within(target, os.path.realpath(own))
+        others = targets((folder,), False) if own is None else targets(homes, True)
+        foreign = not within and any(_overlap(target, other) for other in others)
+        links.extend([path] if foreign else [])
+        return foreign
+
     for subfolder in _subfolders(folder):
-        if subfolder in splits or links.repeats(subfolder):
+        if subfolder in homes or leads_out(str(subfolder), None):
             continue
-        found, other = picture_files(subfolder, links.lead_out_of(subfolder))
+        found, other = picture_files(subfolder, partial(leads_out, own=subfolder))
         name = printable(subfolder.name)
         paths += found
         names += [name] * len(found)
         others += other
         empty += [] if found else [name]
-    return Listing(paths, names, notes=tuple(_ignored_notes(folder, others, empty, links.found)))
+    formats = [f"{count} {suffix or 'without suffix'}" for suffix, count in others.items()]
+    ignored = {
+        "files in formats that are not supported": formats,
+        "folders without an image": empty,
+        "links to images of other classes": links,
+    }
+    notes = [f"Ignored in '{folder}': {w}: {shorten(x, 3)}." for w, x in ignored.items() if x]
+    return Listing(paths, names, notes=tuple(notes))
 
 
 def picture_files(
@@ -128,49 +255,6 @@ def is_picture(name: str) -> bool:
     return not name.startswith(".") and _suffix(name) in SUFFIXES
 
 
-class _ForeignLinks:
-    """Finds links to folders that would add images of other classes to a class.
-
-    Args:
-        folder: The folder that contains the class folders.
-        splits: The folders of all splits, which contain the class folders.
-    """
-
-    def __init__(self, folder: Path, splits: Sequence[Path]) -> None:
-        self.folder, self.splits = folder, splits
-        self.found: list[str] = []
-
-    @cached_property
-    def classes(self) -> list[str]:
-        """The real paths of all class folders, needed only if there is a link."""
-        return [os.path.realpath(path) for split in self.splits for path in _subfolders(split)]
-
-    def repeats(self, subfolder: Path) -> bool:
-        """Whether a class folder is a link to images of the other ones of its folder."""
-        if not subfolder.is_symlink():
-            return False
-        home, target = os.path.realpath(self.folder), os.path.realpath(subfolder)
-        beside = [os.path.realpath(p) for p in _subfolders(self.folder) if not p.is_symlink()]
-        foreign = _is_within(home, target) or any(_overlap(name, target) for name in beside)
-        self.found += [str(subfolder)] if foreign else []
-        return foreign
-
-    def lead_out_of(self, subfolder: Path) -> Callable[[str], bool]:
-        """Return a function that tells whether a path in a class folder is such a link."""
-
-        def leads_out(path: str) -> bool:
-            if not os.path.islink(path):
-                return False
-            own, target = os.path.realpath(subfolder), os.path.realpath(path)
-            foreign = not _is_within(target, own) and any(
-                _overlap(name, target) for name in self.classes
-            )
-            self.found += [path] if foreign else []
-            return foreign
-
-        return leads_out
-
-
 def _overlap(path: str, other: str) -> bool:
     return _is_within(path, other) or _is_within(other, path)
 
@@ -202,31 +286,3 @@ def _stop(error: OSError) -> NoReturn:
 
 def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()
-
-
-def _ignored_notes(
-    folder: Path, others: Counter[str], empty: list[str], links: list[str]
-) -> Iterator[str]:
-    """Report ignored files, class folders without images, and links."""
-    if others:
-        kinds = ", ".join(
-            f"{count} {suffix or 'without suffix'}" for suffix, count in others.items()
-        )
-        yield (
-            f"{_ignored(others.total(), 'file', folder)}, in formats that are not supported "
-            f"({kinds}); convert those that are images."
-        )
-    if empty:
-        yield (
-            f"{_ignored(len(empty), 'folder', folder)}, without an image: {shorten(empty, SHOWN)}."
-        )
-    if links:
-        yield (
-            f"{_ignored(len(links), 'link', folder)}, leading to images of other classes: "
-            f"{shorten(links, SHOWN)}."
-        )
-
-
-def _ignored(number: int, what: str, folder: Path) -> str:
-    many, verb = ("", "is") if number == 1 else ("s", "are")
-    return f"{number} {what}{many} in '{folder}' {verb} ignored"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
-from gcahng.data.datasets.listing import Listing
+from gcahng.data.datasets.files import Listing
 from gcahng.data.datasets.published_dataset import (
     CONVERTED,
     Archive,
@@ -56,7 +56,6 @@ class CUB(PublishedDataset):
     )
     expected: ClassVar = {"train": Size(5864, 100), "test": Size(5924, 100)}
     source = Source(
-        "https://data.caltech.edu/records/65de6-vp158",
         "Get CUB_200_2011.tgz from https://data.caltech.edu/records/65de6-vp158 and unpack it "
         "there.",
         (

@@ -2,6 +2,8 @@
 
 import warnings
 from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +11,55 @@ import torch
 from PIL import Image
 
 from gcahng.data.datasets.base import ImageDataset, Transform
-from gcahng.data.datasets.listing import Box, Listing, shorten
 from gcahng.pictures import examine_all, read_image
 
-UNREADABLE = ("skip", "stop")
-SHOWN = 3
+Box = tuple[int, int, int, int]
 
 
-def check_unreadable(unreadable: str) -> None:
-    """Raise unless it is one of `UNREADABLE`.
+@dataclass(frozen=True)
+class Listing:
+    """The image files of one split.
 
-    Raises:
-        ValueError: If it is not.
+    Attributes:
+        paths: The file of each image.
+        names: The class name of each image.
+        is_query: Whether each image is a query; None if every image is a query against all others.
+        problems: Errors in the list itself, one sentence each, for `verify`.
+        notes: Remarks on it, likewise.
+        boxes: The part of each file that is the image, as left, top, right and bottom in pixels
+            of the upright image, or None for all of it; None if no image has a box.
+        sources: Where each image is listed, such as a line of a table; None for the file itself.
+
+    Example:
+        >>> Listing(["1.jpg", "2.jpg"], ["cat", "dog"]).keep([1]).names
+        ['dog']
     """
-    if unreadable not in UNREADABLE:
-        raise ValueError(
-            f"Unknown value '{unreadable}' of 'unreadable': choose one of {', '.join(UNREADABLE)}."
+
+    paths: list[str]
+    names: list[str]
+    is_query: list[bool] | None = None
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    boxes: list[Box | None] | None = None
+    sources: list[str] | None = None
+
+    def keep(self, indices: Sequence[int]) -> "Listing":
+        """Return a listing of the selected images only."""
+        return Listing(
+            [self.paths[i] for i in indices],
+            [self.names[i] for i in indices],
+            None if self.is_query is None else [self.is_query[i] for i in indices],
+            self.problems,
+            self.notes,
+            None if self.boxes is None else [self.boxes[i] for i in indices],
+            None if self.sources is None else [self.sources[i] for i in indices],
         )
+
+
+def shorten(items: Sequence[str], shown: int) -> str:
+    """Join the first `shown` items and append the number of the others."""
+    more = f" and {len(items) - shown} more" if len(items) > shown else ""
+    return ", ".join(items[:shown]) + more
 
 
 class EmptySplitError(ValueError):
@@ -53,9 +87,7 @@ class FileDataset(ImageDataset):
 
     Attributes:
         paths: The `N` files.
-        problems: Errors in the list of images, one sentence each, reported by `verify`.
-        notes: Remarks on the list, one sentence each, reported by `verify`.
-        boxes: The part of each file that is the image, as in `Listing`.
+        problems: As in `Listing`; likewise `notes` and `boxes`.
         sources: Where each image is listed; by default its path.
 
     Example:
@@ -84,7 +116,10 @@ class FileDataset(ImageDataset):
         unreadable: str = "stop",
     ) -> None:
         super().__init__(root, split, transform)
-        check_unreadable(unreadable)
+        if unreadable not in ("skip", "stop"):
+            raise ValueError(
+                f"Unknown value '{unreadable}' of 'unreadable': choose one of skip, stop."
+            )
         listing = self.list_images()
         if unreadable == "skip":
             listing = _skip_unreadable(listing)
@@ -183,7 +218,7 @@ def _skip_unreadable(listing: Listing) -> Listing:
     # With this stack level the warning points at the code that constructs the data set.
     warnings.warn(
         f"Skipped {len(bad)} of {len(results)} images because they cannot be read: "
-        f"{shorten(bad, SHOWN)}.",
+        f"{shorten(bad, 3)}.",
         stacklevel=3,
     )
     return listing.keep([i for i, why in enumerate(problems) if not why])

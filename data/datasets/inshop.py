@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
-from gcahng.data.datasets.listing import Listing
+from gcahng.data.datasets.files import Listing
 from gcahng.data.datasets.published_dataset import (
     DiskLayout,
     PublishedDataset,
@@ -86,7 +86,6 @@ class InShop(PublishedDataset):
         "gallery": Size(12612, 3985),
     }
     source = Source(
-        HOMEPAGE,
         f"Request access as described on {HOMEPAGE}, then put list_eval_partition.txt and the "
         "unpacked img/ there.",
     )

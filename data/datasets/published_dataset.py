@@ -1,13 +1,18 @@
-"""Base class of the published data sets: where to get them, and how to find them on disk."""
+"""Base class of the published data sets: how to find them on disk, and to download them."""
 
+import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
+from torchvision.datasets.utils import download_and_extract_archive
+
+from gcahng.data.datasets.base import ImageDataset
 from gcahng.data.datasets.class_folders import class_folders
-from gcahng.data.datasets.files import FileDataset
-from gcahng.data.datasets.listing import Listing
+from gcahng.data.datasets.files import FileDataset, Listing
+from gcahng.reasons import first_line
 
 # The deepest usual path below the root: `<data set>/original/<folder of the archive>`.
 SEARCH_DEPTH = 3
@@ -33,17 +38,12 @@ class Source:
     """Where to get a data set.
 
     Attributes:
-        homepage: The authors' web page.
         instructions: One sentence on how to get it by hand.
         archives: What `download` fetches; empty if it must be downloaded by hand.
-        build: Makes the data set in a folder, from other sources than archives; None if it is
-            not made. Its arguments are those of `download` after the data set.
     """
 
-    homepage: str
     instructions: str
     archives: tuple[Archive, ...] = ()
-    build: Callable[[Path, Callable[[int, int | None], None] | None], Path] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ class DiskLayout:
 
     def missing(self, home: Path) -> list[str]:
         """Return the entries of `required` that are missing from `home`."""
-        return [name for name in self.required if not _exists(home, name)]
+        there = {True: Path.is_dir, False: Path.is_file}
+        return [name for name in self.required if not there[name.endswith("/")](home / name)]
 
 
 class PublishedDataset(FileDataset):
@@ -138,13 +139,73 @@ class PublishedDataset(FileDataset):
         )
 
 
-def read_converted(home: Path, split: str) -> Listing:
+def _read_converted(home: Path, split: str) -> Listing:
     """List the class folders written by the conversion scripts of the published code."""
     splits = [home / "class" / name for name in ("train", "test")]
     return class_folders(home / "class" / split, splits)
 
 
-CONVERTED = DiskLayout(("class/train/", "class/test/"), read_converted)
+CONVERTED = DiskLayout(("class/train/", "class/test/"), _read_converted)
+
+
+def download(dataset: type[ImageDataset], root: str | Path) -> Path:
+    """Download a data set into `root`; if it is already there, only warn.
+
+    An archive that is already in `root` (downloaded by hand) is unpacked and kept.
+
+    Args:
+        dataset: A published data set with archives in its `source`.
+        root: The folder that holds all data sets; created if missing.
+
+    Returns:
+        The data set's folder.
+
+    Raises:
+        ValueError: If the data set must be downloaded by hand, or an archive lacks files.
+        OSError: If an archive cannot be downloaded or unpacked, or is not the published one.
+
+    Example:
+        >>> from gcahng.data import Cars
+        >>> download(Cars, "datasets")
+        Traceback (most recent call last):
+            ...
+        ValueError: Cars must be downloaded by hand into 'datasets'. Its homepage no longer ...
+    """
+    if not issubclass(dataset, PublishedDataset):
+        raise ValueError(f"{dataset.__name__} has nothing to download.")
+    root, source = Path(root), dataset.source
+    if (found := dataset.find(root)) is not None:
+        warnings.warn(
+            f"{dataset.__name__} is already in '{found[0]}': nothing was downloaded.", stacklevel=2
+        )
+        return found[0]
+    if not source.archives:
+        raise ValueError(
+            f"{dataset.__name__} must be downloaded by hand into '{root}'. {source.instructions}"
+        )
+    root.mkdir(parents=True, exist_ok=True)
+    for archive in source.archives:
+        target, local = root / archive.folder, root / PurePosixPath(archive.url).name
+        if target.exists():
+            raise ValueError(f"'{target}' exists but is incomplete: move it away and try again.")
+        try:
+            kept = local.exists()
+            with tempfile.TemporaryDirectory(dir=root, prefix=".download-") as temporary:
+                download_and_extract_archive(archive.url, str(root), temporary, md5=archive.md5)
+                Path(temporary, archive.folder).rename(target)
+            if not kept:
+                local.unlink()
+        except (OSError, RuntimeError) as error:
+            raise OSError(
+                f"Cannot get {archive.url} ({first_line(error)}): try again, or download it by "
+                f"hand. {source.instructions}"
+            ) from error
+    found = dataset.find(root)
+    if found is None:
+        raise ValueError(
+            f"{dataset.__name__} was downloaded to '{root}' but lacks files. {source.instructions}"
+        )
+    return found[0]
 
 
 def read_rows(path: Path, columns: int, skip: int = 0) -> Iterator[list[str]]:
@@ -189,23 +250,14 @@ def read_text(path: Path) -> str:
 
 def _candidate_folders(root: Path, names: tuple[str, ...]) -> list[Path]:
     """Return the root and all folders below it that may be the data set's folder."""
-    wanted = {_normalized(name) for name in (*names, "original")}
+    wanted = {_normalize(name) for name in (*names, "original")}
     candidates, level = [root], [root]
     for _ in range(SEARCH_DEPTH):
-        level = [child for folder in level for child in _subfolders(folder, wanted)]
+        inside = [p for folder in level if folder.is_dir() for p in sorted(folder.iterdir())]
+        level = [p for p in inside if _normalize(p.name) in wanted and p.is_dir()]
         candidates += level
     return candidates
 
 
-def _subfolders(folder: Path, wanted: set[str]) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(p for p in folder.iterdir() if _normalized(p.name) in wanted and p.is_dir())
-
-
-def _normalized(name: str) -> str:
+def _normalize(name: str) -> str:
     return "".join(character for character in name.lower() if character not in " -_")
-
-
-def _exists(home: Path, name: str) -> bool:
-    return (home / name).is_dir() if name.endswith("/") else (home / name).is_file()

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
-from gcahng.data.datasets.listing import Listing
+from gcahng.data.datasets.files import Listing
 from gcahng.data.datasets.published_dataset import (
     CONVERTED,
     Archive,
@@ -49,7 +49,6 @@ class SOP(PublishedDataset):
     layouts = (DiskLayout(("Ebay_train.txt", "Ebay_test.txt"), _read), CONVERTED)
     expected: ClassVar = {"train": Size(59551, 11318), "test": Size(60502, 11316)}
     source = Source(
-        "https://cvgl.stanford.edu/projects/lifted_struct/",
         "Get Stanford_Online_Products.zip from https://cvgl.stanford.edu/projects/lifted_struct/ "
         "and unpack it there.",
         (

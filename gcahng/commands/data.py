@@ -1,4 +1,4 @@
-"""`gcahng data`: fetch a data set, check every file of it, draw a contact sheet."""
+"""`gcahng data`: check every file of it, draw a contact sheet."""
 
 import inspect
 from collections.abc import Iterator
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import DownloadColumn
 from rich.text import Text
 
 from gcahng.commands.terminal import console, counting_bar
@@ -50,23 +49,6 @@ def show(
     console.print(f"{dataset}\nwrote {target}", highlight=False)
 
 
-def fetch(
-    name: Annotated[str, typer.Argument(help="emoji, or a data set whose source is open.")],
-    root: Annotated[Path | None, typer.Option("--root", help="Folder of all data sets.")] = None,
-) -> None:
-    """Download a data set, or make it from free sources; an interrupted call is continued.
-
-    Example: gcahng data fetch emoji --root /data
-    """
-    from gcahng.data import DATASETS
-
-    folder = _folder(root)
-    _fetch(name, DATASETS.find(name), folder)
-    console.print(
-        f"check it with: gcahng data verify {name} --root {folder}", soft_wrap=True, highlight=False
-    )
-
-
 def verify(
     name: Annotated[
         str,
@@ -85,13 +67,15 @@ def verify(
     Example: gcahng data verify folder --root photos test_share=0.3
     """
     from gcahng.data import DATASETS
+    from gcahng.data import download as fetch
     from gcahng.data import verify as check
     from gcahng.reports.tables import results_table
 
     dataset, folder = DATASETS.find(name), _folder(root)
     args = _arguments(name, settings)
     if download:
-        _fetch(name, dataset, folder)
+        home = fetch(dataset, folder)
+        console.print(f"{name} is in {home}", soft_wrap=True, highlight=False)
     with counting_bar(f"check {name}", console) as report:
         found = check(name, folder, report, **args)
     console.print(results_table([_row(part) for part in found.parts], _columns(), found.name))
@@ -101,24 +85,15 @@ def verify(
         raise typer.Exit(1)
 
 
-def _fetch(name: str, dataset: "type[ImageDataset]", folder: Path) -> None:
-    from gcahng.data import PublishedDataset, download
-
-    in_bytes = issubclass(dataset, PublishedDataset) and dataset.source.build is None
-    with counting_bar(f"fetch {name}", console, DownloadColumn() if in_bytes else None) as report:
-        home = download(dataset, folder, report)
-    console.print(f"{name} is in {home}", soft_wrap=True, highlight=False)
-
-
 def _arguments(name: str, settings: list[str] | None) -> dict[str, Any]:
     """Parse a data set's arguments, without those that are options here."""
+    from gcahng.arguments import check_names
     from gcahng.config import parse_settings
     from gcahng.data import DATASETS
-    from gcahng.registry import check_arguments
 
     args = parse_settings(settings or [])
     takes = [key for key in inspect.signature(DATASETS.find(name)).parameters if key not in OPTIONS]
-    check_arguments(f"data set {name!r}", args, takes)
+    check_names(f"data set {name!r}", args, takes)
     return args
 
 

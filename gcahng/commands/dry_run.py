@@ -31,7 +31,8 @@ def try_run(config: "ExperimentConfig", folder: "RunFolder") -> None:
     _print_counts(["split", "classes", "images"], splits)
     parameters = {name: [count, own] for name, (count, own) in found.parameters.items() if count}
     _print_counts(["part", "parameters", "trained"], parameters)
-    for line in (_step(found), _run(config, found), _memory(found)):
+    lines = [_run(config, found)] if found.step is None else [*_step(found), _run(config, found)]
+    for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     last = f"nothing was written to '{folder.path}'"
     console.print(last, soft_wrap=True, highlight=False, markup=False)
@@ -50,13 +51,19 @@ def _print_counts(titles: list[str], counts: dict[str, list[int]]) -> None:
     console.print()
 
 
-def _step(found: "DryRun") -> str:
-    count, *shape = found.batch
-    losses = ", ".join(f"{name} {value:.4g}" for name, value in found.losses.items())
-    return (
-        f"one step: {count} images {shape}, {found.step_seconds:.3g} s, and "
-        f"{found.data_seconds:.3g} s to load them; {losses}"
-    )
+def _step(found: "DryRun") -> list[str]:
+    from gcahng.training.measure_step import median_times
+
+    step = found.step
+    assert step is not None
+    count, *shape = step.batch
+    losses = ", ".join(f"{name} {value:.4g}" for name, value in step.losses.items())
+    what = "of this process" if found.device.type == "cpu" else f"allocated on {found.device}"
+    return [
+        f"one step: {count} images {shape}, {median_times(step.step).seconds:.3g} s, and "
+        f"{step.data_seconds:.3g} s to load them; {losses}",
+        f"memory: {step.peak_mib:,.0f} MiB {what}",
+    ]
 
 
 def _run(config: "ExperimentConfig", found: "DryRun") -> str:
@@ -67,11 +74,6 @@ def _run(config: "ExperimentConfig", found: "DryRun") -> str:
         f"the run: {config.train.epochs} epochs of {found.steps} steps, about {duration(seconds)} "
         f"on {found.device} ({parts}){several}; an estimate, without ranking and writing files"
     )
-
-
-def _memory(found: "DryRun") -> str:
-    what = "of this process" if found.device.type == "cpu" else f"allocated on {found.device}"
-    return f"memory: {found.peak_memory_mib:,.0f} MiB {what}"
 
 
 def duration(seconds: float) -> str:

@@ -8,7 +8,6 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    ProgressColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
@@ -37,27 +36,24 @@ class TerminalDisplay:
         self.progress, self.console = progress, progress.console
         self.best = ""
         self.task = progress.add_task("starting", total=epochs, title=title)
-        self.warm: TaskID | None = None
-        self.kept: TaskID | None = None
+        # Bars of work before the epochs, by their titles.
+        self.others: dict[str, TaskID] = {}
 
     def warm_start(self, step: int, steps: int, loss: float) -> None:
         """Advance the bar of the warm start."""
-        if self.warm is None:
-            self.warm = self.progress.add_task("", total=steps, title="warm start")
-        text = f"step {step}/{steps}  cross entropy {loss:.3f}"
-        self.progress.update(self.warm, completed=step, description=text)
-        if step == steps:
-            self.progress.remove_task(self.warm)
+        self._advance("warm start", step, steps, f"step {step}/{steps}  cross entropy {loss:.3f}")
 
     def features(self, done: int, images: int) -> None:
         """Advance the bar of the features that are computed once."""
-        if self.kept is None:
-            self.kept = self.progress.add_task("", total=images, title="features")
-        text = f"image {done}/{images}"
-        self.progress.update(self.kept, completed=done, total=images, description=text)
-        if done == images:
-            self.progress.remove_task(self.kept)
-            self.kept = None
+        self._advance("features", done, images, f"image {done}/{images}")
+
+    def _advance(self, title: str, done: int, total: int, text: str) -> None:
+        if title not in self.others:
+            self.others[title] = self.progress.add_task("", total=total, title=title)
+        task = self.others[title]
+        self.progress.update(task, completed=done, total=total, description=text)
+        if done == total:
+            self.progress.remove_task(self.others.pop(title))
 
     def step(self, epoch: int, step: int, steps: int, losses: dict[str, float]) -> None:
         """Advance the bar within an epoch."""
@@ -102,20 +98,17 @@ def training_display(
 
 
 @contextmanager
-def counting_bar(
-    title: str, console: Console, count: ProgressColumn | None = None
-) -> Iterator[Callable[[int, int | None], None]]:
+def counting_bar(title: str, console: Console) -> Iterator[Callable[[int, int | None], None]]:
     """Show a bar for counted work within the block; nothing if this is not a terminal.
 
     Args:
         title: The text before the bar.
         console: Where to draw.
-        count: The column that shows the count; default: done/total.
 
     Yields:
         A function to call with the amount done so far and the total.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), count or MofNCompleteColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     bar = Progress(
         *columns,
         TimeRemainingColumn(),

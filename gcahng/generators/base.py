@@ -1,24 +1,91 @@
 """The base class of negative generators: their interface and the loss terms they add."""
 
-import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import TypedDict, get_args
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from typing_extensions import get_type_hints, is_typeddict
+from typing_extensions import TypedDict
 
 from gcahng.arguments import check_weights, is_integer
-from gcahng.generators.graph_pass import GraphPass
 from gcahng.generators.hardness import LossMeans
-from gcahng.generators.negatives import HardNegatives, Synthetic
 from gcahng.graph import BatchLayout, batch_layout
-from gcahng.graph.dense.own_anchors import OwnAnchors
+from gcahng.graph.dense.pairs import OwnAnchors, Pairs
+from gcahng.losses.generator import synthetic_npair
 from gcahng.losses.linear_cross_entropy import linear_cross_entropy
-from gcahng.losses.synthetic_npair import synthetic_npair
+from gcahng.processes import gather_rows
+
+
+@dataclass(frozen=True)
+class HardNegatives:
+    """Negatives of one batch and the corresponding losses.
+
+    Attributes:
+        negatives: [P, S, S, D]: anchor slot p, anchor class a, negative class b (b = a included);
+            None if the generator makes no negatives.
+        layout: Maps back to the batch: anchor (p, a) is sample `layout.order[p * S + a]`, class b
+            has label `layout.classes[b]`.
+        losses: Named scalar terms.
+        total: The scalar to backpropagate.
+        slots: [P, S, D], the embeddings in slot-major order, normalized if the generator is.
+        coefficients: η, [B, B, D] or on the dense path [M, D], nodes in slot-major order; None
+            for generators without learned coefficients.
+        pairs: The pairs of the dense path, or None.
+        own: If several processes split the batch, the n anchors of this one: `negatives` are
+            [n, S, D], `losses` and `total` are its part of the sums, and `coefficients` are those
+            of its pairs. None if everything is of the whole batch.
+
+    Example:
+        >>> import torch
+        >>> from gcahng.generators import GENERATORS
+        >>> generator = GENERATORS.build("scalar", 8, 3, value=0.5)
+        >>> result = generator(torch.randn(6, 8), torch.tensor([0, 0, 1, 1, 2, 2]))
+        >>> result.negatives.shape, list(result.losses), result.layout.classes
+        (torch.Size([2, 3, 3, 8]), ['synthetic'], tensor([0, 1, 2]))
+    """
+
+    negatives: Tensor | None
+    layout: BatchLayout
+    losses: dict[str, Tensor]
+    total: Tensor
+    slots: Tensor
+    coefficients: Tensor | None = None
+    pairs: Pairs | None = None
+    own: OwnAnchors | None = None
+
+    def all_negatives(self) -> Tensor | None:
+        """The negatives [P, S, S, D] of the whole batch; every process has to call this."""
+        if self.own is None or self.negatives is None:
+            return self.negatives
+        whole = gather_rows(self.negatives, self.own.total, self.own.group)
+        return whole.view(*self.slots.shape[:2], *whole.shape[1:])
+
+    @property
+    def channel_coefficients(self) -> Tensor:
+        """η [B, B, D], one per ordered pair and channel; expanded on demand on the dense path.
+
+        Raises:
+            ValueError: If the generator has no coefficients.
+        """
+        if self.coefficients is None:
+            raise ValueError("This generator has no channel coefficients")
+        return self.coefficients if self.pairs is None else self.pairs.to_dense(self.coefficients)
+
+
+class Synthetic(NamedTuple):
+    """Synthetic negatives of one batch.
+
+    Attributes:
+        negatives: [P, S, S, D].
+        positive_share: [P, S, S] in [0, 1], the target weight of each as a positive; None: 0.
+    """
+
+    negatives: Tensor
+    positive_share: Tensor | None = None
 
 
 class GeneratorArguments(TypedDict, total=False):
@@ -176,11 +243,10 @@ class NegativeGenerator(nn.Module, ABC):
         *,
         layout: BatchLayout | None = None,
         draws: Tensor | None = None,
-        graph_pass: GraphPass | None = None,
     ) -> HardNegatives:
         """Losses that train the generator itself.
 
-        Arguments as in `forward`; `graph_pass` is that of its result, if it has one.
+        Arguments as in `forward`.
 
         Raises:
             TypeError: If this generator is not trained.
@@ -256,36 +322,3 @@ def draw_fold_scalars(slots: Tensor, draws: Tensor | None) -> Tensor:
     if draws.shape != shape:
         raise ValueError(f"Expected 'draws' of shape {shape} (got {tuple(draws.shape)})")
     return draws
-
-
-def argument_names(generator: type[NegativeGenerator]) -> list[str]:
-    """Names of the keyword arguments that a generator accepts after its two sizes.
-
-    If it takes `**settings`, these are included: the keys of a TypedDict in
-    `**settings: Unpack[...]`, otherwise the arguments of its base class.
-
-    Example:
-        >>> from gcahng.generators import GENERATORS
-        >>> argument_names(GENERATORS["scalar"])
-        ['value', 'synthetic_weight', 'linear_ce_weight', 'normalize', 'temperature', ...]
-    """
-    parameters = inspect.signature(generator).parameters.values()
-    names = [p.name for p in list(parameters)[2:] if p.kind is p.POSITIONAL_OR_KEYWORD]
-    names += [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-    for parameter in parameters:
-        if parameter.kind is parameter.VAR_KEYWORD:
-            names += _settings_names(generator, parameter.name)
-    return list(dict.fromkeys(names))
-
-
-def _settings_names(generator: type[NegativeGenerator], settings: str) -> list[str]:
-    """Names accepted through `**settings`."""
-    try:
-        annotation = get_type_hints(generator.__init__).get(settings)
-    except NameError:  # an annotation that only a type checker can resolve
-        annotation = None
-    for unpacked in get_args(annotation):
-        if is_typeddict(unpacked):
-            return list(get_type_hints(unpacked))
-    bases = (base for base in generator.__mro__[1:] if issubclass(base, NegativeGenerator))
-    return argument_names(next(bases))

@@ -3,11 +3,15 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich import box
-from rich.console import JustifyMethod
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
+
+from gcahng.files import write_text
+from gcahng.runs.csv_rows import csv_text
 
 Row = Mapping[str, object]
 
@@ -111,3 +115,26 @@ def markdown_table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
 def _cell(text: str) -> str:
     """Escape what would end the Markdown cell: a bar or a line break."""
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def print_table(
+    console: Console,
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    title: str,
+    notes: Sequence[str],
+) -> None:
+    """Print a table with a title above it and paragraphs below it."""
+    console.print(results_table(rows, columns, title))
+    console.print("\n".join(notes), highlight=False)
+
+
+def write_table(
+    path: Path, rows: Sequence[Row], columns: Sequence[Column], title: str, notes: Sequence[str]
+) -> None:
+    """Write a table with a title and notes as `path.md`, and its rows as `path.csv`."""
+    text = "\n".join([f"# {title}\n", markdown_table(rows, columns), *(f"{n}\n" for n in notes)])
+    keys = [column.key for column in columns]
+    write_text(path.with_suffix(".md"), text)
+    chosen = [{key: row.get(key) for key in keys} for row in rows]
+    write_text(path.with_suffix(".csv"), csv_text(chosen, keys))

@@ -3,28 +3,22 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
-from statistics import median
 
 import torch
 from lightning_fabric import seed_everything
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import default_collate
 
 from gcahng.config import ExperimentConfig
 from gcahng.data import ImageDataset
 from gcahng.training.clock import timed
-from gcahng.training.experiment import Experiment, build_experiment, build_step
+from gcahng.training.experiment import Experiment, build_experiment
 from gcahng.training.fabric import make_fabric, use_device
-from gcahng.training.frozen_backbone import HeadOfEmbedder
 from gcahng.training.launch import number_of_devices
-from gcahng.training.loss_log import LossLog
-from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
+from gcahng.training.measure_step import StepCost, measure_step, median_times
 from gcahng.training.rehearsal import rehearse
-from gcahng.training.step import TrainingStep
 from gcahng.training.warm_start import BATCH_SIZE as WARM_START_IMAGES
 
-# Steps after the first one, which is slower; fewer if they take longer than this.
-STEPS, MOST_SECONDS = 5, 10.0
 # Images that are embedded to find the time of an evaluation.
 IMAGES = 32
 
@@ -36,26 +30,18 @@ class DryRun:
     Attributes:
         splits: By the name of a split, its numbers of classes and images.
         parameters: By part, the number of its parameters, and of those that are trained.
-        batch: Shape of a batch of images.
-        losses: Of the first step.
-        costs: Seconds of the run's parts, by name, in their order; an estimate.
-        step_seconds: Of one step, without loading its images.
-        data_seconds: To load one batch in one process.
+        step: Cost of a training step; None if nothing is trained.
+        costs: Estimated seconds of the run's parts, by name, in their order.
         steps: Steps of an epoch.
-        peak_memory_mib: Of the process, on a GPU of the tensors on it.
         device: Where the step ran.
         processes: How many processes a run would have; the dry run has one.
     """
 
     splits: Mapping[str, tuple[int, int]]
     parameters: Mapping[str, tuple[int, int]]
-    batch: tuple[int, ...]
-    losses: Mapping[str, float]
+    step: StepCost | None
     costs: Mapping[str, float]
-    step_seconds: float
-    data_seconds: float
     steps: int
-    peak_memory_mib: float
     device: torch.device
     processes: int
 
@@ -80,58 +66,41 @@ def dry_run(config: ExperimentConfig) -> DryRun:
     here = config.model_copy(update={"data": data})
     experiment = build_experiment(here, fabric.device)
     rehearse(experiment)
-    step = build_step(experiment, backward=fabric.backward, autocast=fabric.autocast)
     try:
-        return _measure(config, experiment, step, processes)
+        step = measure_step(experiment) if config.train.epochs else None
+        costs = _costs(config, experiment, step)
     except torch.OutOfMemoryError as error:
         size = config.batch.classes * config.batch.samples
         raise ValueError(
             f"batch: a step with {size} images does not fit the memory of {fabric.device}: set "
             "batch.chunk, or fewer batch.classes or batch.samples"
         ) from error
-
-
-def _measure(
-    config: ExperimentConfig, experiment: Experiment, step: TrainingStep, processes: int
-) -> DryRun:
-    device, frozen = experiment.device, "backbone" in config.embedder.freeze
-    reset_peak_memory(device)
-    data_seconds, (images, labels) = timed(lambda: next(iter(experiment.loader)), device)
-    shape = tuple(images.shape)
-    images = experiment.to_device(images)
-    warm_start = _warm_start_seconds(config, experiment, images, data_seconds)
-    image_seconds = _image_seconds(config, experiment)
-    if frozen:
-        with torch.no_grad():
-            images = experiment.embedder.backbone(images)
-        step.embedder = HeadOfEmbedder(experiment.embedder)
-    log = LossLog(epoch=1)
-    step_seconds = 0.0
-    if config.train.epochs:
-        log.add(step(images, labels))
-        step_seconds = _step_seconds(step, images, labels, device)
-    counts = {name: len(split) for name, split in _splits(experiment).items()}
-    steps = len(experiment.loader)
-    loading = 0.0 if frozen else data_seconds
-    training = steps * config.train.epochs * _together(step_seconds, loading, config.data.workers)
-    costs = {
-        "warm start": warm_start,
-        **_embedding_costs(config, counts, image_seconds),
-        "training": min(training, config.train.max_seconds or training),
-    }
     return DryRun(
         splits={name: (s.num_classes, len(s)) for name, s in _splits(experiment).items()},
         parameters=_parameters(experiment),
-        batch=shape,
-        losses=log.means(),
+        step=step,
         costs={name: seconds for name, seconds in costs.items() if seconds},
-        step_seconds=step_seconds,
-        data_seconds=data_seconds,
-        steps=steps,
-        peak_memory_mib=peak_memory_mib(device),
-        device=device,
+        steps=len(experiment.loader),
+        device=fabric.device,
         processes=processes,
     )
+
+
+def _costs(
+    config: ExperimentConfig, experiment: Experiment, step: StepCost | None
+) -> dict[str, float]:
+    """Seconds of the parts of a run."""
+    counts = {name: len(split) for name, split in _splits(experiment).items()}
+    costs = {
+        "warm start": _warm_start_seconds(config, experiment),
+        **_embedding_costs(config, counts, _image_seconds(config, experiment)),
+    }
+    if step is not None:
+        loading = 0.0 if "backbone" in config.embedder.freeze else step.data_seconds
+        one = _together(median_times(step.step).seconds, loading, config.data.workers)
+        training = one * len(experiment.loader) * config.train.epochs
+        costs["training"] = min(training, config.train.max_seconds or training)
+    return costs
 
 
 def _splits(experiment: Experiment) -> dict[str, ImageDataset]:
@@ -164,16 +133,6 @@ def _parameters(experiment: Experiment) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _step_seconds(
-    step: TrainingStep, images: Tensor, labels: Tensor, device: torch.device
-) -> float:
-    """Median of a few steps, after the first one, which is slower."""
-    found: list[float] = []
-    while len(found) < STEPS and sum(found) < MOST_SECONDS:
-        found.append(timed(lambda: step(images, labels), device)[0])
-    return median(found)
-
-
 def _image_seconds(config: ExperimentConfig, experiment: Experiment) -> float:
     """Seconds to load and to embed one image for an evaluation."""
     dataset, embedder = experiment.splits.test, experiment.embedder
@@ -187,13 +146,13 @@ def _image_seconds(config: ExperimentConfig, experiment: Experiment) -> float:
     return _together(seconds, loading, config.data.workers) / count
 
 
-def _warm_start_seconds(
-    config: ExperimentConfig, experiment: Experiment, images: Tensor, data_seconds: float
-) -> float:
+def _warm_start_seconds(config: ExperimentConfig, experiment: Experiment) -> float:
     """Seconds of the warm start, if there is one; its result may be kept from an earlier run."""
     section, backbone = config.embedder.warm_start, experiment.embedder.backbone
     if section is None or experiment.warm_start_split is None:
         return 0.0
+    loading, (images, _) = timed(lambda: next(iter(experiment.loader)), experiment.device)
+    images = experiment.to_device(images)
 
     def classify() -> None:
         backbone(images).sum().backward()
@@ -205,7 +164,7 @@ def _warm_start_seconds(
     classify()
     seconds, _ = timed(classify, experiment.device)
     experiment.embedder.train_backbone(True)
-    return section.steps * WARM_START_IMAGES / len(images) * (seconds + data_seconds)
+    return section.steps * WARM_START_IMAGES / len(images) * (seconds + loading)
 
 
 def _embedding_costs(

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gcahng.graph.dense.memory import autocast_state
+from gcahng.graph.dense.pair_functions import autocast_state
 from gcahng.models import Embedder
 from gcahng.processes import Group, gather_rows, rank, world_size
 
-Finish = Callable[[], None]
+# Differentiates what `embed_batch` left; None if nothing is left.
+BackwardRest = Callable[[], None] | None
 
 
 def embed_batch(
@@ -24,7 +25,7 @@ def embed_batch(
     chunk: int | None = None,
     number: int = 0,
     group: Group = None,
-) -> tuple[Tensor, Finish]:
+) -> tuple[Tensor, BackwardRest]:
     """Embed a batch, of which each process has a part: [n, …] → [total, D] on all of them.
 
     The backbone runs on the own part of the images. Features are gathered before `embedder.head`,
@@ -46,13 +47,13 @@ def embed_batch(
         group: The processes that each have a part of the batch; None: this one has all of it.
 
     Returns:
-        The embeddings, and a function to call after their backward pass.
+        The embeddings, and a function to call after their backward pass or None.
     """
     if group is None and chunk is None:
-        return embedder(images), _nothing
+        return embedder(images), None
     backbone: Any = getattr(embedder, "backbone", embedder)
     head: Any = getattr(embedder, "head", nn.Identity())
-    finish: Finish = _nothing
+    finish: BackwardRest = None
     with _own_random_numbers(images.device, number, group):
         if chunk is None:
             features = backbone(images)
@@ -95,7 +96,7 @@ def _number_of_chunks(total: int, chunk: int, processes: int) -> int:
     return min(ceil(ceil(total / processes) / chunk), total // processes)
 
 
-def _in_chunks(backbone: nn.Module, images: Tensor, count: int) -> tuple[Tensor, Finish]:
+def _in_chunks(backbone: nn.Module, images: Tensor, count: int) -> tuple[Tensor, BackwardRest]:
     """Features [n, width] as a leaf of the autograd graph, and their backward pass."""
     chunks, device = images.tensor_split(count), images.device
     states, parts = [], []
@@ -105,7 +106,7 @@ def _in_chunks(backbone: nn.Module, images: Tensor, count: int) -> tuple[Tensor,
             states.append(_random_state(device))
             parts.append(backbone(part))
     if not any(parameter.requires_grad for parameter in backbone.parameters()):
-        return torch.cat(parts), _nothing
+        return torch.cat(parts), None
     with torch.no_grad():
         # The second pass updates running statistics; once is enough.
         for buffer, before in buffers:
@@ -123,10 +124,6 @@ def _in_chunks(backbone: nn.Module, images: Tensor, count: int) -> tuple[Tensor,
                 again.backward(grad)
 
     return features, finish
-
-
-def _nothing() -> None:
-    """What is left to do after the backward pass of a batch that was embedded as a whole."""
 
 
 def _random_state(device: torch.device) -> tuple[Tensor, Tensor | None]:

@@ -1,10 +1,14 @@
 """Peak memory of a part of the program."""
 
+import json
 import sys
+import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 if sys.platform != "win32":
     import resource
@@ -40,3 +44,28 @@ def peak_memory_mib(device: torch.device) -> float:
     # Kibibytes on Linux, bytes on macOS.
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MIB
+
+
+def tensor_peak_mib(run: Callable[[], object], device: torch.device) -> float:
+    """Largest memory of tensors in MiB that a function allocates beyond what was allocated before.
+
+    Run the function once before, so that memory that it keeps, such as gradients, exists already.
+    """
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        run()
+        return (torch.cuda.max_memory_allocated(device) - before) / MIB
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        run()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "trace.json")
+        profiler.export_chrome_trace(str(path))
+        events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
+    alive = peak = 0
+    for event in sorted(events, key=lambda event: event.get("ts", 0)):
+        if event.get("name") == "[memory]":
+            alive += event["args"]["Bytes"]
+            peak = max(peak, alive)
+    return peak / MIB

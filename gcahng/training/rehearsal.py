@@ -19,10 +19,11 @@ from gcahng.reasons import first_line
 from gcahng.runs.checkpoint import random_states, restore_random_states
 from gcahng.runs.embedding import write_shared_model
 from gcahng.training.experiment import Experiment
+from gcahng.training.measure_step import differentiate_negatives
 
 
 def rehearse(experiment: Experiment) -> None:
-    """Embed images of each split, compute the losses of a batch, and write the model to share.
+    """Embed images of each split, differentiate losses of a batch, and write the model to share.
 
     Networks and random states are left as they were, and the written files are deleted. Each of
     several processes does all of this alone.
@@ -37,7 +38,7 @@ def rehearse(experiment: Experiment) -> None:
         for dataset in (splits.train, splits.validation, splits.test):
             if dataset is not None:
                 _embed_two(experiment, dataset)
-        _compute_losses(experiment)
+        _differentiate_losses(experiment)
         with (
             tempfile.TemporaryDirectory() as folder,
             blame_setting("embedder.backbone"),
@@ -47,37 +48,28 @@ def rehearse(experiment: Experiment) -> None:
 
 def _embed_two(experiment: Experiment, dataset: ImageDataset) -> None:
     """Embed the first and the last image as one batch."""
+    where = f"data.transform: the images of the {dataset.split} split"
+    hint = "choose a transform that makes tensors of one size, such as data.transform.name=imagenet"
     try:
         images = [dataset[0][0], dataset[len(dataset) - 1][0]]
     except (RuntimeError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"data.transform: the images of the {dataset.split} split cannot be made "
-            f"({first_line(error)})"
-        ) from error
+        raise ValueError(f"{where} cannot be made ({first_line(error)})") from error
     kinds = {type(image).__name__ for image in images if not isinstance(image, Tensor | np.ndarray)}
     if kinds:
-        raise ValueError(
-            f"data.transform: the images of the {dataset.split} split are no tensors but of type "
-            f"{', '.join(sorted(kinds))}: choose a transform that makes tensors, such as "
-            "data.transform.name=imagenet"
-        )
-    shapes = ", ".join(str(list(image.shape)) for image in images)
+        raise ValueError(f"{where} are no tensors but of type {', '.join(sorted(kinds))}: {hint}")
     try:
         batch = experiment.to_device(default_collate(images))
     except RuntimeError as error:
-        raise ValueError(
-            f"data.transform: images of one batch need one shape, but the {dataset.split} split "
-            f"has {shapes}: choose a transform that crops, such as data.transform.name=imagenet"
-        ) from error
+        shapes = ", ".join(str(list(image.shape)) for image in images)
+        raise ValueError(f"{where} have the shapes {shapes}: {hint}") from error
     name, dim = experiment.config.embedder.backbone.name, experiment.embedder.embedding_dim
     try:
         shape = list(experiment.embedder(batch).shape)
     except (RuntimeError, TypeError, AttributeError, AssertionError, ValueError) as error:
-        reason = first_line(error)
         raise ValueError(
-            f"embedder.backbone: {name!r} cannot embed images of shape {list(batch.shape[1:])}, as "
-            f"data.transform makes them ({reason}): choose another backbone, its arguments in "
-            "embedder.backbone.args, or another size with data.transform.train and test"
+            f"embedder.backbone: {name!r} cannot embed images of shape {list(batch.shape[1:])} "
+            f"({first_line(error)}): choose another backbone, other embedder.backbone.args, or "
+            "another size with data.transform.train and test"
         ) from error
     if shape != [2, dim]:
         raise ValueError(
@@ -86,8 +78,8 @@ def _embed_two(experiment: Experiment, dataset: ImageDataset) -> None:
         )
 
 
-def _compute_losses(experiment: Experiment) -> None:
-    """Compute metric loss and generator on random embeddings of one batch, with copies of both."""
+def _differentiate_losses(experiment: Experiment) -> None:
+    """Run metric loss and generator on random embeddings of one batch, with copies of both."""
     config, dim = experiment.config, experiment.config.embedder.dim
     if dim is None or config.train.epochs == 0:
         return  # Nothing is trained.
@@ -112,10 +104,7 @@ def _compute_losses(experiment: Experiment) -> None:
         if generator is None or config.generator is None:
             return
         with blame_setting("generator.args" if config.generator.args else "generator"):
-            graph_pass = generator(embeddings, labels, layout=layout).graph_pass
-            if generator.has_generator_losses:
-                known = {} if graph_pass is None else {"graph_pass": graph_pass}
-                generator.generator_losses(embeddings.detach(), labels, layout=layout, **known)
+            differentiate_negatives(generator, embeddings, labels, layout)
 
 
 @contextmanager

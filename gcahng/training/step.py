@@ -2,19 +2,18 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gcahng.generators import HardNegatives, NegativeGenerator
-from gcahng.generators.graph_pass import GraphPass
 from gcahng.graph import BatchLayout, batch_layout
+from gcahng.graph.precision import half_to_float32
 from gcahng.processes import Group, sum_gradients, sum_over_processes, world_size
 from gcahng.training.cuda_graph import Autocast, Pass, ReplayedPass
-from gcahng.training.embedding import Finish, embed_batch
+from gcahng.training.embedding import embed_batch
 from gcahng.training.optimizers import Optimizers
 
 Backward = Callable[..., None]
@@ -33,12 +32,6 @@ class TrainingStep:
 
     each differentiated and stepped in this order; the generator step runs the graph again on the
     detached embeddings with the parameters as stepped.
-
-    A generator with `passes="one"` runs the graph once. All gradients are then those at the
-    parameters before the step, except that J_gen rates the metric step's own negatives with the
-    classifier as stepped. The embedder is stepped with the gradient of J_metric, J_gce's through
-    the graph included; the graph once, last, with the sum of the gradients of J_gce and J_gen,
-    clipped as one. Its BatchNorm statistics move once.
 
     The processes of a `group` take one step together: each embeds its part of the images, features
     are gathered, and the step is that of the whole batch (`gcahng.processes`).
@@ -105,125 +98,91 @@ class TrainingStep:
             labels: [B] of the whole batch, class-balanced if N-pair or a generator needs it. Keep
                 them on the CPU: finding the layout of labels on a GPU would make the host wait.
             draws: Folding scalars [P, P-1] of the metric and of the generator pass; drawn if None.
-                With one pass only the first count.
             observe: Called with the negatives of the metric step, if there is a generator.
 
         Returns:
             `metric` (J_m), `total` (J_metric) and `gradient`, the norm of the embedder's gradient
             before clipping; with a generator also `synthetic`, `node_ce`, `graph_gradient`, and if
             the generator is trained `classifier`, `generator_ce`, `similarity`, `diversity`,
-            `generator` (J_gen) and `generator_gradient`. With one pass `graph_gradient` is the norm
-            of the sum, and there is no `generator_gradient`.
+            `generator` (J_gen) and `generator_gradient`.
         """
         needs_layout = self.generator is not None or self._loss_takes_layout
         # Found where the labels are, then copied to the device once.
         layout = batch_layout(labels, self.group).to(images.device) if needs_layout else None
-        labels = labels.to(images.device, non_blocking=True)
+        batch = _Batch(
+            labels.to(images.device, non_blocking=True), layout, *(draws or (None, None))
+        )
         _zero(self.optimizers.embedder, self.optimizers.graph)
         with self.autocast():
-            embeddings, finish = embed_batch(
+            embeddings, backward_rest = embed_batch(
                 self.embedder, images, len(labels), self.chunk, self.number, self.group
             )
-        if embeddings.dtype in (torch.bfloat16, torch.float16):
-            embeddings = embeddings.float()
         self.number += 1
-        losses, graph_pass = self._metric_step(embeddings, labels, layout, draws, observe, finish)
-        if self.generator is not None:
-            if self.generator.has_generator_losses:
-                losses |= self._generator_step(
-                    embeddings.detach(), labels, layout, draws, graph_pass
-                )
-            # A generator without losses counts as loss 0: its negatives get their full weight.
-            generated = losses.get("generator", losses["metric"].new_zeros(()))
-            self.generator.hardness.record(losses["metric"], generated)
+        embeddings = half_to_float32(embeddings)
+        losses = self._metric_losses(embeddings, batch, observe)
+        self.backward(losses["total"])
+        if backward_rest is not None:
+            backward_rest()
+        losses = self._sum_over_processes(losses)
+        losses["gradient"] = self._step(self.optimizers.embedder)
+        if self.optimizers.graph is not None:
+            losses["graph_gradient"] = self._step(self.optimizers.graph)
+        if self.generator is None:
+            return losses
+        if self.generator.has_generator_losses:
+            losses |= self._generator_steps(self.generator, embeddings.detach(), batch)
+        # A generator without losses counts as loss 0: its negatives get their full weight.
+        generated = losses.get("generator", losses["metric"].new_zeros(()))
+        self.generator.hardness.record(losses["metric"], generated)
         return losses
 
-    def _metric_step(
-        self,
-        embeddings: Tensor,
-        labels: Tensor,
-        layout: BatchLayout | None,
-        draws: tuple[Tensor, Tensor] | None,
-        observe: Observe | None,
-        finish: Finish,
-    ) -> tuple[dict[str, Tensor], GraphPass | None]:
-        """Differentiate J_metric; step the embedder, then the graph with the gradient of J_gce.
-
-        If the graph runs once, it is not stepped yet, and its pass is returned as well.
-        """
-        known = {"layout": layout} if self._loss_takes_layout else {}
-        metric = self.metric_loss(embeddings, labels, **known)
+    def _metric_losses(
+        self, embeddings: Tensor, batch: "_Batch", observe: Observe | None
+    ) -> dict[str, Tensor]:
+        """Compute J_m, the terms of the generator, and their sum J_metric."""
+        known = {"layout": batch.layout} if self._loss_takes_layout else {}
+        metric = self.metric_loss(embeddings, batch.labels, **known)
         if metric.dim():
             raise ValueError(f"Expected the metric loss as a scalar (got {list(metric.shape)})")
         metric = metric / world_size(self.group)
-        losses = {"metric": metric}
-        total, graph_pass = metric, None
-        if self.passes is not None:
-            with self.autocast():
-                negatives = self.passes[0](
-                    embeddings, labels, layout=layout, draws=draws[0] if draws else None
-                )
-            graph_pass = negatives.graph_pass
-            if observe is not None:
-                # What an observer keeps must not keep the activations of the graph.
-                observe(replace(negatives, graph_pass=None))
-            share = self._share(negatives)
-            losses |= {name: share * loss for name, loss in negatives.losses.items()}
-            total = metric + share * negatives.total
-            # Free the negatives before backward.
-            del negatives
-        losses["total"] = total
-        self.backward(total)
-        finish()
-        losses = self._sum_shares(losses)
-        losses["gradient"] = self._step(self.optimizers.embedder)
-        if self.optimizers.graph is not None and graph_pass is None:
-            losses["graph_gradient"] = self._step(self.optimizers.graph)
-        return losses, graph_pass
+        if self.passes is None:
+            return {"metric": metric, "total": metric}
+        with self.autocast():
+            negatives = self.passes[0](
+                embeddings, batch.labels, layout=batch.layout, draws=batch.metric_draws
+            )
+        if observe is not None:
+            observe(negatives)
+        # Return scalars only: the negatives are freed before backward.
+        weight = self._process_weight(negatives)
+        added = {name: weight * loss for name, loss in negatives.losses.items()}
+        return {"metric": metric, **added, "total": metric + weight * negatives.total}
 
-    def _generator_step(
-        self,
-        embeddings: Tensor,
-        labels: Tensor,
-        layout: BatchLayout | None,
-        draws: tuple[Tensor, Tensor] | None,
-        graph_pass: GraphPass | None,
+    def _generator_steps(
+        self, generator: NegativeGenerator, embeddings: Tensor, batch: "_Batch"
     ) -> dict[str, Tensor]:
-        """Step the classifier, then the graph with J_gen, and with J_gce if it ran once."""
-        generator, optimizers = self.generator, self.optimizers
-        assert generator is not None
+        """Step the classifier, then the graph with J_gen, on detached embeddings."""
+        optimizers = self.optimizers
         assert self.passes is not None
         assert optimizers.graph is not None
         assert optimizers.classifier is not None
-        _zero(optimizers.classifier)
-        classifier = generator.classifier_loss(embeddings, labels) / world_size(self.group)
+        _zero(optimizers.classifier, optimizers.graph)
+        classifier = generator.classifier_loss(embeddings, batch.labels) / world_size(self.group)
         self.backward(classifier)
         sum_gradients(_parameters(optimizers.classifier), self.group)
         optimizers.classifier.step()
 
-        known: dict[str, Any] = {"draws": draws[1] if draws else None}
-        if graph_pass is None:
-            _zero(optimizers.graph)
-        else:
-            known = {"graph_pass": graph_pass}
         with self.autocast():
-            generated = self.passes[1](embeddings, labels, layout=layout, **known)
-        share = self._share(generated)
-        losses = {
-            "classifier": classifier,
-            **{name: share * loss for name, loss in generated.losses.items()},
-            "generator": share * generated.total,
-        }
-        del generated
-        if graph_pass is None:
-            self.backward(losses["generator"])
-        else:
-            # The embedder has its gradient already.
-            trained = [p for p in _parameters(optimizers.graph) if p.requires_grad]
-            self.backward(losses["generator"], inputs=trained)
-        losses = self._sum_shares(losses)
-        name = "generator_gradient" if graph_pass is None else "graph_gradient"
-        losses[name] = self._step(optimizers.graph)
+            made = self.passes[1](
+                embeddings, batch.labels, layout=batch.layout, draws=batch.generator_draws
+            )
+        weight = self._process_weight(made)
+        losses = {name: weight * loss for name, loss in made.losses.items()}
+        losses = {"classifier": classifier, **losses, "generator": weight * made.total}
+        del made
+        self.backward(losses["generator"])
+        losses = self._sum_over_processes(losses)
+        losses["generator_gradient"] = self._step(optimizers.graph)
         return losses
 
     def _step(self, optimizer: Optimizer) -> Tensor:
@@ -243,12 +202,12 @@ class TrainingStep:
         optimizer.step()
         return norm
 
-    def _share(self, made: HardNegatives) -> float:
-        """What this process contributes of losses that are not split: 1/W."""
+    def _process_weight(self, made: HardNegatives) -> float:
+        """Weight of this process's losses in the sum over all: 1 if split, else 1/W."""
         return 1.0 if made.own is not None else 1 / world_size(self.group)
 
-    def _sum_shares(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Losses of the whole batch, without gradient, from the shares of all processes."""
+    def _sum_over_processes(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Sum the parts of all processes to the losses of the batch, without gradient."""
         if self.group is None:
             return {name: loss.detach() for name, loss in losses.items()}
         values = torch.stack([loss.detach().double() for loss in losses.values()])
@@ -257,6 +216,15 @@ class TrainingStep:
             name: value.to(loss.dtype)
             for (name, loss), value in zip(losses.items(), whole, strict=True)
         }
+
+
+class _Batch(NamedTuple):
+    """What both passes of a step know beside the embeddings."""
+
+    labels: Tensor
+    layout: BatchLayout | None
+    metric_draws: Tensor | None
+    generator_draws: Tensor | None
 
 
 def _parameters(optimizer: Optimizer) -> list[nn.Parameter]:

@@ -6,10 +6,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gcahng.graph.convs.gca_edge_only_conv import EdgeDropout, GCAEdgeOnlyConv
+from gcahng.graph.convs.gca_conv import EdgeDropout, GCAEdgeOnlyConv
 from gcahng.graph.convs.parts import check_divisible
 from gcahng.graph.convs.pyg_operators import OPERATORS
-from gcahng.graph.dense.memory import Memory
+from gcahng.graph.dense.pair_functions import Memory
 from gcahng.graph.dense.pairs import Pairs, complete_edges
 
 
@@ -35,7 +35,7 @@ class PyGConv(nn.Module):
         edge_heads: Heads of the edge attention.
         dropout: Probability of dropping an endpoint's weight in the edge attention.
         edge_dropout: As in `GCAConv`: "tied", "independent" or "off".
-        memory: What the dense path saves for backward (`gcahng.graph.dense.memory`).
+        memory: What the dense path saves for backward (`gcahng.graph.dense.pair_functions`).
         **args: The operator's own arguments (`operator_arguments`), such as `heads`.
 
     Shapes:
@@ -102,7 +102,7 @@ class PyGConv(nn.Module):
         return self.update_nodes(x, edge_index, edges)
 
     def pair_edges(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> tuple[Tensor, Pairs]:
-        """Update the edges of a complete graph, as `GCAEdgeHalf`."""
+        """Update the edges of a complete graph, as `EdgeUpdate`."""
         return self.edge_half.pair_edges(x, pairs, edge_attr)
 
     def __repr__(self) -> str:

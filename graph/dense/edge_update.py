@@ -12,14 +12,13 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from gcahng.graph.dense.memory import (
+from gcahng.graph.dense.pair_functions import (
     Memory,
     add_product,
     autocast_state,
-    needed_gradients,
     saves_hidden,
 )
-from gcahng.graph.dense.pairs import Pairs
+from gcahng.graph.dense.pairs import Pairs, unordered_pairs
 from gcahng.graph.precision import full_precision, half_to_float32
 
 # Activations saved for backward; "hidden" saves the output as well.
@@ -153,7 +152,7 @@ class _EdgeUpdate(torch.autograd.Function):
         count = len(EdgeInputs._fields)
         t = EdgeInputs(*ctx.saved_tensors[:count])
         dropout_mask, *saved = ctx.saved_tensors[count:]
-        needed = needed_gradients(ctx)[-count:]
+        needed = ctx.needs_input_grad[-count:]
         first_parameter = EdgeInputs._fields.index("gamma")
         trained = any(needed[first_parameter:])
         outputs, hiddens = saved[: len(ctx.chunks)], saved[len(ctx.chunks) :]
@@ -259,3 +258,38 @@ def _add(totals: Sequence[Tensor], found: Sequence[Tensor]) -> None:
     """Add gradients to their totals, if there are any."""
     for total, gradient in zip(totals, found, strict=False):
         total.add_(gradient)
+
+
+def endpoint_dropout_mask(count: int, heads: int, rate: float, like: Tensor) -> Tensor:
+    """Scaled dropout mask of both endpoint weights: 0 or 1/(1-rate), [count, 2, heads].
+
+    At least float32: in bfloat16, 1/(1-0.1) would be 1.109 instead of 1.111.
+    """
+    return F.dropout(half_to_float32(like.new_ones(count, 2, heads)), rate)
+
+
+def tied_mask(pairs: Pairs, heads: int, rate: float, like: Tensor) -> Tensor:
+    """One draw for each pair i ≤ j; an edge (j, i) swaps the two weights: [M, 2, heads]."""
+    # Drawn for all pairs, so that the mask does not depend on how they are split.
+    mask = endpoint_dropout_mask(pairs.total, heads, rate, like)
+    whole = unordered_pairs(pairs.num_nodes, mask.device)
+    mask = mask[whole.index[pairs.row, pairs.col]]
+    return torch.where((pairs.row > pairs.col).view(-1, 1, 1), mask.flip(1), mask)
+
+
+def independent_mask(
+    pairs: Pairs, heads: int, rate: float, like: Tensor
+) -> tuple[Tensor, Pairs, Tensor]:
+    """One draw for each directed edge; pairs whose two masks differ are separated.
+
+    An edge and its mirror remain equal if the mask of one is that of the other with the weights
+    swapped: with one head and a rate of 0.1, that holds for 67 % of the pairs.
+
+    Returns:
+        The mask [M, 2, heads] of the new rows, the new pairs, and the old row of each new one.
+    """
+    size = pairs.num_nodes
+    mask = endpoint_dropout_mask(size * size, heads, rate, like).view(size, size, 2, heads)
+    differs = (mask != mask.transpose(0, 1).flip(2)).flatten(2).any(-1)
+    pairs, source = pairs.separate(differs)
+    return mask[pairs.row, pairs.col], pairs, source

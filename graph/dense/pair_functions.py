@@ -3,23 +3,59 @@
 Plain autograd would save every intermediate result; these recompute them in chunks of pairs.
 """
 
-from typing import Any
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from gcahng.graph.dense.memory import (
-    Memory,
-    add_product,
-    autocast_state,
-    needed_gradients,
-    saves_hidden,
-    zeros_for_sum,
-)
 from gcahng.graph.dense.pairs import Pairs
 from gcahng.graph.precision import full_precision
+
+Memory = Literal["auto", "balanced", "low"]
+
+# "auto" saves a hidden activation of at most this many bytes.
+LARGE_HIDDEN = 256 * 2**20
+
+
+def saves_hidden(memory: Memory, edge_attr: Tensor, width: int) -> bool:
+    """True if forward should save the hidden activation [M, width] for backward.
+
+    "balanced" always saves it; "low" never does and recomputes it with one extra linear map;
+    "auto" saves it if it takes at most `LARGE_HIDDEN` bytes.
+    """
+    if memory == "auto":
+        return edge_attr.size(0) * width * edge_attr.element_size() <= LARGE_HIDDEN
+    return memory == "balanced"
+
+
+def zeros_for_sum(like: Tensor, *shape: int) -> Tensor:
+    """Zeros to accumulate into, shaped as `like` unless given, in float32 or wider."""
+    dtype = torch.promote_types(like.dtype, torch.float32)
+    return like.new_zeros(shape or like.shape, dtype=dtype)
+
+
+def add_product(total: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """Compute total += left @ right in place; autocast affects only the product."""
+    device = total.device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        return total.add_(left @ right)
+    return total.addmm_(left, right)
+
+
+def autocast_state(device_type: str) -> Callable[[], AbstractContextManager[Any]]:
+    """Capture the current autocast setting, so that backward can restore it."""
+    if not torch.amp.is_autocast_available(device_type):
+        return nullcontext
+    enabled, dtype = torch.is_autocast_enabled(device_type), torch.get_autocast_dtype(device_type)
+
+    def restore() -> AbstractContextManager[Any]:
+        return torch.autocast(device_type, dtype=dtype, enabled=enabled)
+
+    return restore
 
 
 def endpoint_product(nodes: Tensor, pairs: Pairs) -> Tensor:
@@ -89,7 +125,7 @@ class _GeluSum(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         edge_attr, weight, bias, *saved = ctx.saved_tensors
-        needs_edges, *trained, _, _ = needed_gradients(ctx)
+        needs_edges, *trained, _, _ = ctx.needs_input_grad
         grad_edges = torch.empty_like(edge_attr) if needs_edges else None
         grad_weight, grad_bias = zeros_for_sum(weight), zeros_for_sum(bias)
         with ctx.autocast():

@@ -233,6 +233,7 @@ def fetching(name: str, host: str) -> Iterator[None]:
 
     Raises:
         ConnectionError: If the weights are neither cached nor downloadable.
+        ValueError: If the library fails otherwise: it uses arguments without checking them.
     """
     try:
         yield
@@ -243,6 +244,9 @@ def fetching(name: str, host: str) -> Iterator[None]:
             "connect to the internet once (they are cached), or name a file (--weights PATH; in "
             "an experiment embedder.backbone.args.weights=PATH, or pretrained=false beside it)"
         ) from error
+    except (TypeError, AttributeError, LookupError, RuntimeError, AssertionError) as error:
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise ValueError(f"{name!r} cannot be built: {reason}") from error
 
 
 def build_with_weights(

@@ -165,12 +165,12 @@ def generator_loss(
         negatives = negatives / negatives.norm(dim=-1, keepdim=True)
     classes = labels[: slots.size(1)]
     logits = negatives @ generator.classifier.weight.t() + generator.classifier.bias
-    ce = negative_classification(logits, classes, generator.keep_own_class)
-    alike = similarity(slots, negatives, generator.misplaced_similarity_mask)
+    ce = negative_classification(logits, classes, "same_class_negatives" in generator.quirks)
+    alike = similarity(slots, negatives, "similarity_mask" in generator.quirks)
     return 0.5 * (
-        generator.gamma * ce
-        + generator.similarity_weight * alike
-        + generator.diversity_weight * 0.01 * diversity(eta)
+        generator.weights["gamma"] * ce
+        + generator.weights["similarity"] * alike
+        + generator.weights["diversity"] * 0.01 * diversity(eta)
     )
 
 

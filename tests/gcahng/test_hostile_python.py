@@ -60,6 +60,12 @@ def stage(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Stage:
 
 
 Call = Callable[[Stage, Any], Any]
+
+
+def graph_of(**graph: Any) -> HardNegativeGenerator:
+    return HardNegativeGenerator(8, 3, graph=graph)
+
+
 CALLS: dict[str, tuple[Call, tuple[Any, ...]]] = {
     "load_embedder": (lambda s, x: load_embedder(x), NO_PATHS),
     "load_embedder device": (lambda s, x: load_embedder(s.run, device=x), NO_DEVICES),
@@ -82,10 +88,13 @@ CALLS: dict[str, tuple[Call, tuple[Any, ...]]] = {
     "metrics is_query": (lambda s, x: retrieval_metrics(Z, Y, is_query=x), (Y, Y > 9, [True] * 6)),
     "generator dim": (lambda s, x: HardNegativeGenerator(x, 3), NO_COUNTS),
     "generator classes": (lambda s, x: HardNegativeGenerator(8, x), NO_COUNTS),
-    "generator heads": (lambda s, x: HardNegativeGenerator(8, 3, heads=x), (0, -1, 3)),
+    "generator heads": (lambda s, x: graph_of(heads=x), (0, -1, 3)),
     "generator temperature": (lambda s, x: HardNegativeGenerator(8, 3, temperature=x), (0, NAN)),
-    "generator path": (lambda s, x: HardNegativeGenerator(8, 3, path=x), ("nope", None)),
-    "generator conv": (lambda s, x: HardNegativeGenerator(8, 3, conv=x), ("nope", "os:path")),
+    "generator path": (lambda s, x: graph_of(path=x), ("nope", None)),
+    "generator conv": (
+        lambda s, x: graph_of(conv=x),
+        ("nope", "os:path"),
+    ),
     "Embedder": (lambda s, x: Embedder(SmallConv(), x), NO_COUNTS),
     "sampler classes": (lambda s, x: ClassBalancedBatchSampler(Y, x, 2), NO_COUNTS),
     "sampler samples": (lambda s, x: ClassBalancedBatchSampler(Y, 2, x), NO_COUNTS),

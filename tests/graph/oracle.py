@@ -8,7 +8,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from gcahng.graph.convs import GCAConv, GCAEdgeOnlyConv, GCANodeOnlyConv, MLPConv
+from gcahng.graph.convs import GCAConv
+from gcahng.graph.convs.gca_conv import EdgeUpdate, NodeUpdate
 from gcahng.graph.correlation import CorrelationNetwork
 
 torch.set_num_threads(1)
@@ -56,7 +57,7 @@ def activate_and_norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
 
 
 def node_update(
-    conv: GCAConv | GCANodeOnlyConv,
+    conv: NodeUpdate,
     x: Tensor,
     edge_index: Tensor,
     edge_attr: Tensor,
@@ -69,71 +70,71 @@ def node_update(
         senders = [i for i, receiver in edges if receiver == j]
         allowed = [i for i in senders if y is None or y[i] != y[j]]
         heads = [_attend(conv, x, j, allowed, head) for head in range(conv.heads)]
-        h = activate_and_norm(conv.node_norm, h + linear(conv.node_out, torch.cat(heads)))
+        h = activate_and_norm(conv.norm, h + linear(conv.out, torch.cat(heads)))
         from_edges = torch.zeros_like(h)
         for feature, (first, _) in zip(edge_attr, edges, strict=True):
             if first == j:
                 from_edges = from_edges + gelu(linear(conv.edge_to_node, feature))
-        h = activate_and_norm(conv.node_norm, h + from_edges)
-        nodes.append(node_feed_forward(conv, h))
+        h = activate_and_norm(conv.norm, h + from_edges)
+        nodes.append(node_feed_forward(conv.ffn, conv.norm, h))
     return torch.stack(nodes)
 
 
-def node_feed_forward(conv: GCAConv | GCANodeOnlyConv | MLPConv, h: Tensor) -> Tensor:
+def node_feed_forward(ffn: nn.Sequential, norm: nn.LayerNorm, h: Tensor) -> Tensor:
     """The last node update, of one node."""
-    hidden = gelu(linear(conv.node_ffn[0], h))
-    return activate_and_norm(conv.node_norm, h + linear(conv.node_ffn[2], hidden))
+    return activate_and_norm(norm, h + linear(ffn[2], gelu(linear(ffn[0], h))))
 
 
-def _attend(
-    conv: GCAConv | GCANodeOnlyConv, x: Tensor, j: int, senders: list[int], head: int
-) -> Tensor:
+def _attend(conv: NodeUpdate, x: Tensor, j: int, senders: list[int], head: int) -> Tensor:
     """Σ_i exp(s_ij) v_i / (1 + Σ_i exp(s_ij)) for one head of receiver j."""
     width = conv.in_channels // conv.heads
     part = slice(head * width, (head + 1) * width)
-    query = linear(conv.node_query, x[j])[part]
+    query = linear(conv.query, x[j])[part]
     message, total = torch.zeros_like(query), torch.ones_like(query[0])
     for i in senders:
-        key, value = linear(conv.node_key, x[i])[part], linear(conv.node_value, x[i])[part]
+        key, value = linear(conv.key, x[i])[part], linear(conv.value, x[i])[part]
         weight = (query @ key / math.sqrt(width)).exp()
         message, total = message + weight * value, total + weight
     return message / total
 
 
-def edge_update(
-    conv: GCAConv | GCAEdgeOnlyConv, x: Tensor, edge_index: Tensor, edge_attr: Tensor
-) -> Tensor:
+def edge_update(conv: EdgeUpdate, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
     """New edge features from the new nodes, an edge at a time, without dropout."""
-    width = conv.edge_dim // conv.edge_heads
+    width = conv.edge_dim // conv.heads
     edges = []
     for e, (i, j) in zip(edge_attr, edge_index.t().tolist(), strict=True):
         ends = [gelu(linear(conv.node_to_edge, x[n])) for n in (i, j)]
         heads = []
-        for head in range(conv.edge_heads):
+        for head in range(conv.heads):
             part = slice(head * width, (head + 1) * width)
-            query = linear(conv.edge_query, e)[part]
-            scores = [query @ linear(conv.edge_key, u)[part] / math.sqrt(width) for u in ends]
+            query = linear(conv.query, e)[part]
+            scores = [query @ linear(conv.key, u)[part] / math.sqrt(width) for u in ends]
             total = scores[0].exp() + scores[1].exp()
-            values = [linear(conv.edge_value, u)[part] for u in ends]
+            values = [linear(conv.value, u)[part] for u in ends]
             heads.append((scores[0].exp() * values[0] + scores[1].exp() * values[1]) / total)
         edges.append(
-            edge_feed_forward(conv, activate_and_norm(conv.edge_norm, torch.cat(heads) + e))
+            edge_feed_forward(
+                conv.ffn, conv.norm, activate_and_norm(conv.norm, torch.cat(heads) + e)
+            )
         )
     return torch.stack(edges)
 
 
-def edge_feed_forward(conv: GCAConv | GCAEdgeOnlyConv | MLPConv, e: Tensor) -> Tensor:
+def edge_feed_forward(ffn: nn.Sequential, norm: nn.LayerNorm, e: Tensor) -> Tensor:
     """The last edge update, of one edge."""
-    hidden = layer_norm(conv.edge_ffn[2], gelu(linear(conv.edge_ffn[0], e)))
-    return activate_and_norm(conv.edge_norm, linear(conv.edge_ffn[3], hidden) + e)
+    hidden = layer_norm(ffn[2], gelu(linear(ffn[0], e)))
+    return activate_and_norm(norm, linear(ffn[3], hidden) + e)
 
 
 def layer(
     conv: GCAConv, x: Tensor, edge_index: Tensor, edge_attr: Tensor, y: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Nodes first, then edges with the new nodes."""
-    x = node_update(conv, x, edge_index, edge_attr, y)
-    return x, edge_update(conv, x, edge_index, edge_attr)
+    """Nodes first, then edges with the new nodes; a layer may update only one of them."""
+    if conv.nodes is not None:
+        x = node_update(conv.nodes, x, edge_index, edge_attr, y)
+    if conv.edges is not None:
+        edge_attr = edge_update(conv.edges, x, edge_index, edge_attr)
+    return x, edge_attr
 
 
 def batch_norm(norm: nn.BatchNorm1d, rows: Tensor) -> Tensor:

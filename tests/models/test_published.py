@@ -39,7 +39,7 @@ def test_values_pass_unchanged(path: Path) -> None:
     parts = split_published_state(state)
     assert parts.graph["projection.weight"] is state["gnn.dim_red.weight"]
     key = "gnn.gnn.0.edge_model.linear.3.bias"
-    assert parts.graph["layers.0.edge_ffn.3.bias"] is state[key]
+    assert parts.graph["layers.0.edges.ffn.3.bias"] is state[key]
     assert parts.classifier["weight"] is state["softmax_classifier.weight"]
     assert parts.embedder["fc.1.weight"] is state["feature_extractor.fc.1.weight"]
 
@@ -69,7 +69,7 @@ def test_a_foreign_key_raises_and_is_named(key: str) -> None:
 
 def test_layer_numbers_carry_over() -> None:
     name = graph_name("gnn.12.node_model.layers.0.att.q_linear.bias")
-    assert name == "layers.12.node_query.bias"
+    assert name == "layers.12.nodes.query.bias"
 
 
 def test_no_two_published_names_meet() -> None:

@@ -1,9 +1,9 @@
-import os
 import re
 import unicodedata
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from gcahng.data import CSVFile
 from tests.data.trees import csv_tree, photo
@@ -19,14 +19,6 @@ def queries(folder: Path, *lines: str) -> list[bool] | None:
     table(folder, *lines)
     is_query = CSVFile(folder, "test").is_query
     return None if is_query is None else is_query.tolist()
-
-
-def refused(folder: Path, *lines: str, split: str = "test") -> str:
-    """The error message, without the table's folder."""
-    path = table(folder, *lines)
-    with pytest.raises(ValueError, match=re.escape(str(path))) as caught:
-        CSVFile(folder, split)
-    return str(caught.value).replace(str(path), "list.csv").replace(str(folder), "")
 
 
 def test_rows_are_the_images_of_the_splits(tmp_path: Path) -> None:
@@ -94,115 +86,42 @@ def test_both_roles_tell_queries_from_the_gallery(tmp_path: Path) -> None:
     assert CSVFile(tmp_path).is_query is None
 
 
-def test_roles_may_be_written_as_numbers_with_a_point(tmp_path: Path) -> None:
-    rows = ("1.jpg,a,test,1.0", "2.jpg,a,test,0.0", "3.jpg,b,train,")
-    assert queries(tmp_path, "path,label,split,is_query", *rows) == [True, False]
-
-
 @pytest.mark.parametrize(("role", "expected"), [("is_query", True), ("is_gallery", False)])
 def test_one_role_alone_gives_the_other(tmp_path: Path, role: str, expected: bool) -> None:
-    rows = ("1.jpg,a,test,Yes", "2.jpg,a,test,", "3.jpg,a,test,no", "4.jpg,b,train,")
+    rows = ("1.jpg,a,test,Yes", "2.jpg,a,test,", "3.jpg,a,test,0.0", "4.jpg,b,train,")
     found = queries(tmp_path, f"path,label,split,{role}", *rows)
     assert found == [expected, not expected, not expected]
 
 
 HEADER = "path,label,split,is_query,is_gallery"
+MISTAKES = [
+    (["path,labels,split", "1.jpg,a,test"], r":1: .*'label' .*did you mean labels\?"),
+    ([], ":1: there is no column 'path'"),
+    (["sep=;", "path;label", "1.jpg;a"], ":2: there is no column 'split'"),
+    (["path,label,split,Label", "1.jpg,a,test,b"], ":1: two columns are called 'label'"),
+    (["path,label,split", "", "1.jpg,a,val"], ":3: unknown split 'val': choose one of train, test"),
+    (["path,label,split", "1.jpg, ,test"], ":2: the label is empty"),
+    (["path,label,split", "1.jpg"], ":2: the label is empty"),
+    (["sep=;", "path;label;split", "1.jpg;a;test", "2.jpg;;test"], ":4: the label is empty"),
+    (["path,split,label", "1.jpg,test,Doe, Jane"], ":2: the line has more cells .* in quotes"),
+    (["path,label,split", ",,,x"], ":2: the line has more cells"),
+    (["path,label,split,is_query", "1.jpg,a,test,maybe"], ":2: is_query is 'maybe'"),
+    (
+        ["path,label,split", "1.jpg,a,test", "2.jpg,a,train", "./1.jpg,b,test"],
+        ":4: '.*/1.jpg' is already listed at .*:2; remove one",
+    ),
+    (["path,label,split", "0.jpg,a,test", '"1.jpg,a,test', "2.jpg,a,test"], ":3: .* the quotes"),
+    (["path,label,split", '"1.jpg"x,a,test'], ":2: .* the quotes"),
+    ([HEADER, "1.jpg,a,test,1,0", "3.jpg,a,test,1,1"], ":3: .* both query and gallery"),
+    ([HEADER, "1.jpg,a,test,1,0", "3.jpg,a,test,0,"], ":3: .* neither query nor gallery"),
+]
 
 
-@pytest.mark.parametrize(
-    ("last", "fault"), [("1,1", "both query and gallery"), ("0,", "neither query nor gallery")]
-)
-def test_mixed_roles_are_refused(tmp_path: Path, last: str, fault: str) -> None:
-    rows = ("1.jpg,a,test,1,0", "2.jpg,a,test,0,1", f"3.jpg,a,test,{last}")
-    assert refused(tmp_path, HEADER, *rows) == (
-        f"list.csv:4: the row is {fault}, unlike other test rows; make every test row exactly one "
-        "of the two, or all test rows both."
-    )
-
-
-@pytest.mark.parametrize(("value", "what"), [("1", "queries"), ("", "in the gallery")])
-def test_one_role_for_all_is_refused(tmp_path: Path, value: str, what: str) -> None:
-    rows = ("0.jpg,a,train,", f"1.jpg,a,test,{value}", f"2.jpg,a,test,{value}")
-    assert refused(tmp_path, "path,label,split,is_query", *rows) == (
-        f"list.csv:3: all test rows are {what}, but retrieval needs both; correct "
-        "is_query or is_gallery."
-    )
-
-
-@pytest.mark.parametrize(
-    ("lines", "sentence"),
-    [
-        (
-            ["path,labels,split", "1.jpg,a,test"],
-            "list.csv:1: there is no column 'label' among path, labels, split (did you mean "
-            "labels?); the first line must name path, label, split, separated by commas.",
-        ),
-        (
-            ["path;label;split"],
-            "list.csv:1: there is no column 'path' among path;label;split; the first line must "
-            "name path, label, split, separated by commas.",
-        ),
-        (
-            [],
-            "list.csv:1: there is no column 'path' among none; the first line must name path, "
-            "label, split, separated by commas.",
-        ),
-        (
-            ["path,label,split", "", "1.jpg,a,val"],
-            "list.csv:3: unknown split 'val': choose one of train, test (validation classes are "
-            "taken from train, see data.validation).",
-        ),
-        (
-            ["path,label,split", "1.jpg, ,test"],
-            "list.csv:2: the label is empty; fill it in or remove the line.",
-        ),
-        (
-            ["path,label,split", "1.jpg"],
-            "list.csv:2: the label is empty; fill it in or remove the line.",
-        ),
-        (
-            ["path,split,label", "1.jpg,test,Doe, Jane"],
-            "list.csv:2: the line has cells beyond the 3 columns of the header ('Jane'); put cells "
-            "that contain the separator in quotes.",
-        ),
-        (
-            ["path,label,split", ",,,x"],
-            "list.csv:2: the line has cells beyond the 3 columns of the header ('x'); put cells "
-            "that contain the separator in quotes.",
-        ),
-        (
-            ["path,label,split,Label", "1.jpg,a,test,b"],
-            "list.csv:1: two columns are called 'label'; rename or remove one.",
-        ),
-        (
-            ["sep=;", "path;label", "1.jpg;a"],
-            "list.csv:2: there is no column 'split' among path, label; the first line must name "
-            "path, label, split, separated by commas.",
-        ),
-        (
-            ["sep=;", "path;label;split", "1.jpg;a;test", "2.jpg;;test"],
-            "list.csv:4: the label is empty; fill it in or remove the line.",
-        ),
-        (
-            ["path,label,split,is_query", "1.jpg,a,test,maybe"],
-            "list.csv:2: is_query is 'maybe': write true or false.",
-        ),
-        (
-            ["path,label,split", "1.jpg,a,test", "2.jpg,a,train", "./1.jpg,b,test"],
-            "list.csv:4: '/1.jpg' is already listed at list.csv:2; remove one.",
-        ),
-        (
-            ["path,label,split", "0.jpg,a,test", '"1.jpg,a,test', "2.jpg,a,test"],
-            "list.csv:3: the line cannot be parsed (unexpected end of data); correct its quotes.",
-        ),
-        (
-            ["path,label,split", '"1.jpg"x,a,test'],
-            "list.csv:2: the line cannot be parsed (',' expected after '\"'); correct its quotes.",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("lines", "sentence"), MISTAKES)
 def test_wrong_lines_are_named(tmp_path: Path, lines: list[str], sentence: str) -> None:
-    assert refused(tmp_path, *lines) == sentence
+    path = table(tmp_path, *lines)
+    with pytest.raises(ValueError, match=f"^{re.escape(str(path))}{sentence}"):
+        CSVFile(tmp_path, "test")
 
 
 def test_other_encodings_are_refused(tmp_path: Path) -> None:
@@ -212,44 +131,75 @@ def test_other_encodings_are_refused(tmp_path: Path) -> None:
         CSVFile(tmp_path)
 
 
-def test_a_nul_character_is_named(tmp_path: Path) -> None:
-    for line in ("a\0.jpg,x,test", "a.jpg,x\0,test"):
-        with pytest.raises(ValueError, match=r"list.csv:2: the .* NUL"):
-            CSVFile(table(tmp_path, "path,label,split", line), "test")
-
-
-@pytest.mark.parametrize("first", ["sep=,", '"sep=,"', "\ufeffsep=,\r", "sep=;", "sep=\t"])
-def test_the_separator_may_be_named_in_the_first_line(tmp_path: Path, first: str) -> None:
-    separator = first.strip('\ufeff"\r')[-1]
-    lines = (line.replace(",", separator) for line in ("path,label,split", "1.jpg,cat,train"))
-    table(tmp_path, first, *lines)
+@pytest.mark.parametrize("first", ["sep=,\n", '"sep=;"\r\n', "\ufeffsep=;\n", "", "\ufeff"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_the_separator_is_that_of_the_header(tmp_path: Path, first: str, separator: str) -> None:
+    text = first + "path,label,split\n1.jpg,cat,train".replace(",", separator)
+    (tmp_path / "list.csv").write_text(text, encoding="utf-8")
     dataset = CSVFile(tmp_path)
     assert (dataset.classes, dataset.paths) == (["cat"], [f"{tmp_path}/1.jpg"])
-    assert dataset.sources == [f"{tmp_path}/list.csv:3"]
+    assert dataset.sources == [f"{tmp_path}/list.csv:{3 if 'sep' in first else 2}"]
 
 
 @pytest.mark.parametrize(("written", "stored"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFC")])
 def test_accents_may_be_written_otherwise_than_in_the_file_name(
     tmp_path: Path, written: str, stored: str
 ) -> None:
-    folder, file = unicodedata.normalize(stored, "été"), unicodedata.normalize(stored, "Zoë 1.png")
-    photo(tmp_path / folder / file, 1)
+    name = unicodedata.normalize(stored, "été/Zoë 1.png")
+    photo(tmp_path / name, 1)
     table(tmp_path, "path,label,split", unicodedata.normalize(written, "été/Zoë 1.png,a,train"))
     dataset = CSVFile(tmp_path)
-    assert dataset.paths == [f"{tmp_path}/{folder}/{file}"]
+    assert dataset.paths == [f"{tmp_path}/{name}"]
     assert dataset.load(0).size == (40, 32)
-    # A file that is not there keeps the path of the table.
-    table(tmp_path, "path,label,split", "été/no.png,a,train")
-    assert CSVFile(tmp_path).paths == [f"{tmp_path}/{folder}/no.png"]
 
 
-def test_a_folder_that_cannot_be_read_is_no_folder_without_tables(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def forbid(path: object) -> None:
-        raise PermissionError(13, "Permission denied", str(path))
+BOXED = "path,label,split,x_1,x_2,y_1,y_2"
 
-    monkeypatch.setattr(os, "listdir", forbid)
-    monkeypatch.setattr(os, "scandir", forbid)
-    with pytest.raises(PermissionError):
-        CSVFile(tmp_path)
+
+def test_images_are_cut_to_their_boxes_when_asked(tmp_path: Path) -> None:
+    """Boxes are in pixels of the whole upright image."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo(tmp_path / "1.jpg", 1, size=(400, 320), exif=exif)
+    photo(tmp_path / "2.png", 2)
+    table(tmp_path, BOXED, "1.jpg,a,train,50,250,30.0,200", "2.png,b,train,,,,")
+    whole, cut = CSVFile(tmp_path), CSVFile(tmp_path, crop=True)
+    assert [whole.load(i).size for i in range(2)] == [(320, 400), (40, 32)]
+    assert [cut.load(i).size for i in range(2)] == [(200, 170), (40, 32)]
+    assert cut.load(0).tobytes() == whole.load(0).crop((50, 30, 250, 200)).tobytes()
+    assert cut.load_reduced(0, shortest=50).tobytes() == cut.load(0).tobytes()
+
+
+def test_one_file_may_have_several_boxes(tmp_path: Path) -> None:
+    rows = ("1.jpg,a,train,0,5,0,5", "1.jpg,b,train,5,9,0,5")
+    path = table(tmp_path, BOXED, *rows)
+    assert CSVFile(tmp_path, crop=True).classes == ["a", "b"]
+    for lines, crop in ((rows, False), ((rows[0], rows[0]), True)):
+        table(tmp_path, BOXED, *lines)
+        with pytest.raises(ValueError, match=rf"^{path}:3: .* is already listed at {path}:2"):
+            CSVFile(tmp_path, crop=crop)
+
+
+@pytest.mark.parametrize("cells", ["5,5,0,1", "-1,2,0,1", "a,2,0,1", ",2,0,1", "nan,2,0,1"])
+def test_a_box_that_is_none_is_refused(tmp_path: Path, cells: str) -> None:
+    path = table(tmp_path, BOXED, f"1.jpg,a,train,{cells}")
+    with pytest.raises(ValueError, match=f"^{path}:2: x_1, y_1, x_2, y_2 are '"):
+        CSVFile(tmp_path, crop=True)
+
+
+def test_a_box_beyond_its_picture_is_refused_or_skipped(tmp_path: Path) -> None:
+    photo(tmp_path / "1.png", 1)
+    photo(tmp_path / "2.png", 2)
+    path = table(tmp_path, BOXED, "1.png,a,train,0,41,0,5", "2.png,a,train,0,40,0,32")
+    with pytest.raises(ValueError, match=f"^{path}:2: the box 0, 0, 41, 5 reaches beyond the 40 ×"):
+        CSVFile(tmp_path, crop=True).load(0)
+    with pytest.warns(UserWarning, match=r"Skipped 1 of 2 .*1.png' \(the box 0, 0, 41, 5 reaches"):
+        dataset = CSVFile(tmp_path, crop=True, unreadable="skip")
+    assert (len(dataset), dataset.load(0).size) == (1, (40, 32))
+
+
+def test_boxes_need_their_columns(tmp_path: Path) -> None:
+    path = table(tmp_path, "path,label,split,x_1", "1.jpg,a,train,0")
+    assert CSVFile(tmp_path).notes == (f"Columns of '{path}' that are not used: x_1.",)
+    with pytest.raises(ValueError, match=f"^{path}:1: there is no column 'y_1'"):
+        CSVFile(tmp_path, crop=True)

@@ -16,8 +16,6 @@ from tests.gcahng.test_pictures import ORIENTATION, noisy
         (None, (320, 240)),
         (241, (320, 240)),
         (120, (160, 120)),
-        (61, (160, 120)),
-        (60, (80, 60)),
         (1, (40, 30)),
     ],
 )

@@ -13,7 +13,9 @@ from gcahng.losses import NPairLoss
 from gcahng.training.step import Optimizers, TrainingStep
 
 SAMPLES, SAMPLED, CHANNELS, CLASSES = 3, 4, 8, 6
-SETTINGS: dict[str, dict[str, Any]] = {"gca_hng": {"heads": 2, "layers": 1, "edge_dropout": "off"}}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "gca_hng": {"graph": {"heads": 2, "layers": 1, "edge_dropout": "off"}}
+}
 each = pytest.mark.parametrize("name", sorted(GENERATORS))
 
 

@@ -9,6 +9,7 @@ from gcahng.generators import HardNegatives
 from gcahng.graph import batch_layout
 from gcahng.losses import linear_cross_entropy
 from tests.gcahng import oracle
+from tests.gcahng.flat import grouped
 from tests.graph.oracle import assert_near
 
 SAMPLES, SAMPLED, CHANNELS, CLASSES = 3, 3, 8, 6
@@ -20,7 +21,7 @@ def make(metric: float = 3.0, generated: float = 15.0, **args: object) -> HardNe
     """A generator whose running means are set, so that every term counts."""
     torch.manual_seed(0)
     args = {"heads": 2, "layers": 1, "edge_dropout": "off", **args}
-    generator = HardNegativeGenerator(CHANNELS, CLASSES, **args).double()
+    generator = HardNegativeGenerator(CHANNELS, CLASSES, **grouped(args)).double()
     generator.hardness.metric.fill_(metric)
     generator.hardness.generator.fill_(generated)
     return generator
@@ -61,7 +62,7 @@ def test_forward_equals_the_loop(path: str) -> None:
 @pytest.mark.parametrize("published", [True, False])
 @pytest.mark.parametrize("normalize", [True, False])
 def test_generator_losses_equal_the_loop(path: str, published: bool, normalize: bool) -> None:
-    quirks = {"misplaced_similarity_mask": published, "keep_own_class": published}
+    quirks = {"similarity_mask": published, "same_class_negatives": published}
     generator, (z, draws) = make(path=path, gamma=3.0, normalize=normalize, **quirks), batch()
     out = generator.generator_losses(z, LABELS, draws=draws)
     gradients = _gradients(out.total, _trainable(generator))
@@ -176,7 +177,7 @@ def test_synthetic_term_trains_the_embedder_only(path: str) -> None:
     z.grad = None
     out.losses["node_ce"].backward()
     assert z.grad.ne(0).any()
-    assert generator.graph.layers[0].node_query.weight.grad.ne(0).any()
+    assert generator.graph.layers[0].nodes.query.weight.grad.ne(0).any()
     assert generator.graph.coefficient_head.weight.grad is None
     assert generator.classifier.weight.grad is None
 
@@ -205,12 +206,12 @@ def test_quirk_edge_heads() -> None:
     (z, draws), corrected = batch(), make()
     published = make(edge_heads=1)
     published.load_state_dict(corrected.state_dict())
-    assert corrected.graph.layers[0].edge_heads == 2
+    assert corrected.graph.layers[0].edges.heads == 2
     outs = [g.generator_losses(z, LABELS, draws=draws) for g in (corrected, published)]
     assert (outs[0].channel_coefficients - outs[1].channel_coefficients).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("quirk", ["misplaced_similarity_mask", "keep_own_class"])
+@pytest.mark.parametrize("quirk", ["similarity_mask", "same_class_negatives"])
 def test_quirks_of_the_generator_terms_show(quirk: str) -> None:
     z, draws = batch()
     totals = [
@@ -241,7 +242,7 @@ def test_independent_dropout_is_the_same_on_both_paths(rate: float, call: str, m
 def test_weights_of_the_terms() -> None:
     z, draws = batch()
     plain = make()(z, LABELS, draws=draws)
-    heavy = make(node_ce_weight=3.0, synthetic_weight=0.5)(z, LABELS, draws=draws)
+    heavy = make(node_ce=3.0, synthetic_weight=0.5)(z, LABELS, draws=draws)
     assert_near("node_ce", heavy.losses["node_ce"], 3 * plain.losses["node_ce"], 1e-13)
     assert_near("synthetic", heavy.losses["synthetic"], 0.5 * plain.losses["synthetic"], 1e-13)
     assert_near("total", heavy.total, sum(heavy.losses.values()), 1e-13)
@@ -249,16 +250,16 @@ def test_weights_of_the_terms() -> None:
 
 def test_a_term_of_weight_0_is_absent() -> None:
     z, draws = batch()
-    assert list(make(node_ce_weight=0)(z, LABELS, draws=draws).losses) == ["synthetic"]
+    assert list(make(node_ce=0)(z, LABELS, draws=draws).losses) == ["synthetic"]
     assert list(make(synthetic_weight=0)(z, LABELS, draws=draws).losses) == ["node_ce"]
-    neither = make(synthetic_weight=0, node_ce_weight=0)(z, LABELS, draws=draws)
+    neither = make(synthetic_weight=0, node_ce=0)(z, LABELS, draws=draws)
     assert neither.losses == {}
     (z.sum() + neither.total).backward()
     assert z.grad.eq(1).all()
 
 
 def test_trains_generator_where_any_term_has_weight() -> None:
-    none = {"gamma": 0, "similarity_weight": 0, "diversity_weight": 0}
+    none = {"gamma": 0, "similarity": 0, "diversity": 0}
     assert not make(**none).has_generator_losses
     for name in none:
         assert make(**{**none, name: 1}).has_generator_losses
@@ -285,7 +286,7 @@ def test_logits_in_chunks_give_the_same_step(
     for large in (linear_cross_entropy.LARGE, 0):
         monkeypatch.setattr(linear_cross_entropy, "LARGE", large)
         monkeypatch.setattr(linear_cross_entropy, "CHUNK", 4 * CLASSES)
-        generator = make(path=path, keep_own_class=published, linear_ce_weight=0.5)
+        generator = make(path=path, same_class_negatives=published, linear_ce_weight=0.5)
         added = generator(z, LABELS, draws=draws)
         classifier = generator.classifier_loss(z, LABELS)
         generated = generator.generator_losses(z, LABELS, draws=draws)

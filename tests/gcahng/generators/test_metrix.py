@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gcahng.generators import GENERATORS
-from gcahng.losses.synthetic_npair import NORM_WEIGHT, synthetic_npair
+from gcahng.losses.generator import NORM_WEIGHT, synthetic_npair
 from tests.gcahng.generators.test_all_generators import CHANNELS, SAMPLED, SAMPLES, batch, make
 from tests.graph.oracle import assert_near
 

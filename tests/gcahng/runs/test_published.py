@@ -70,7 +70,7 @@ def test_import_makes_a_run_with_graph_and_classifier(
     state, generator = read_weights(files[backbone]), load_generator(loaded)
     assert generator is not None
     layer = generator.graph.layers[1]
-    assert torch.equal(layer.edge_ffn[3].weight, state["gnn.gnn.1.edge_model.linear.3.weight"])
+    assert torch.equal(layer.edges.ffn[3].weight, state["gnn.gnn.1.edge_model.linear.3.weight"])
     assert torch.equal(generator.graph.class_head.bias, state["gnn.cls.0.bias"])
     assert torch.equal(generator.classifier.weight, state["softmax_classifier.weight"])
     assert load_checkpoint(folder.last)["num_classes"] == 100
@@ -99,7 +99,7 @@ def test_a_file_with_the_embedder_alone(files: dict[str, Path], tmp_path: Path) 
 def test_nothing_of_the_graph_is_lost_in_silence(
     files: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    one_layer = ["generator.graph.layers=1"]
+    one_layer = ["generator.args.graph.layers=1"]
     with pytest.raises(ValueError, match=r"more of a graph than the generator's 1 layers, such as"):
         import_checkpoint(files["DINO"], tmp_path / "a", overrides=one_layer)
     with pytest.raises(ValueError, match="trained on 100 classes, but sop has 11318"):

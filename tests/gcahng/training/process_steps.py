@@ -21,6 +21,7 @@ from gcahng.processes import all_processes, copy_from_first, own_part, rank
 from gcahng.training.embedding import embed_batch
 from gcahng.training.optimizers import Optimizers
 from gcahng.training.step import TrainingStep
+from tests.gcahng.flat import grouped
 from tests.golden import Golden, load_golden, method_golden_files
 
 SAMPLES, SAMPLED, CHANNELS, CLASSES, STEPS = 3, 4, 8, 6, 3
@@ -47,21 +48,11 @@ SETUPS: dict[str, Setup] = {
     "unit sphere": ("gca_hng", GRAPH | {"normalize": True, "temperature": 0.2}, "npair", {}),
     "detached anchor": ("gca_hng", GRAPH | {"detach_anchor": True}, "npair", {}),
     "shared channels": ("gca_hng", GRAPH | {"shared_channels": True}, "npair", {}),
-    "one pass": ("gca_hng", GRAPH | {"passes": "one"}, "npair", {}),
-    "one sparse pass": ("gca_hng", GRAPH | {"passes": "one", "path": "sparse"}, "npair", {}),
-    "one pass, all terms": (
-        "gca_hng",
-        GRAPH
-        | {"passes": "one", "memory": "low", "edge_dropout": "tied", "linear_ce_weight": 0.5}
-        | {"normalize": True, "node_ce_reaches_embedder": False},
-        "npair",
-        {},
-    ),
-    "no node loss": ("gca_hng", GRAPH | {"node_ce_weight": 0.0}, "npair", {}),
+    "no node loss": ("gca_hng", GRAPH | {"node_ce": 0.0}, "npair", {}),
     "linear class loss": ("gca_hng", GRAPH | {"linear_ce_weight": 0.5}, "npair", {}),
     "published": (
         "gca_hng",
-        GRAPH | {"misplaced_similarity_mask": True, "keep_own_class": True, "edge_heads": 1},
+        GRAPH | {"similarity_mask": True, "same_class_negatives": True, "edge_heads": 1},
         "npair",
         {},
     ),
@@ -85,6 +76,8 @@ def take_steps(
     group = all_processes()
     embedder = Embedder(Backbone(), CHANNELS, freeze=frozen).double().train()
     loss = LOSSES[loss_name](**loss_settings).double()
+    if name == "gca_hng":
+        settings = grouped(settings)
     generator = None if name is None else GENERATORS[name](CHANNELS, CLASSES, **settings).double()
     use_global_statistics(embedder.backbone, group)
     modules = {"embedder": embedder, "loss": loss}
@@ -129,7 +122,7 @@ def own_batch_losses() -> dict[str, Tensor]:
     processes, found = all_processes(), {}
     for number in range(3) if processes is None else [rank(processes)]:
         torch.manual_seed(0)
-        generator: Any = GENERATORS["gca_hng"](CHANNELS, CLASSES, **GRAPH).double()
+        generator: Any = GENERATORS["gca_hng"](CHANNELS, CLASSES, graph=GRAPH).double()
         generator.hardness.metric.fill_(2.0)
         generator.hardness.generator.fill_(5.0)
         trained = generator
@@ -187,7 +180,6 @@ def all_steps() -> dict[str, dict[str, Tensor]]:
     found = {name: take_steps(setup) for name, setup in SETUPS.items()}
     chunk = None if all_processes() is None else 2
     found["in chunks"] = take_steps(SETUPS["dense"], ["bn"], chunk)
-    found["one pass in chunks"] = take_steps(SETUPS["one pass"], ["bn"], chunk)
     found["dropout"] = dropped_entries()
     found[OWN_BATCHES] = own_batch_losses()
     for parameter in method_golden_files():

@@ -10,6 +10,7 @@ from gcahng import HardNegativeGenerator
 from gcahng.losses import NPairLoss
 from gcahng.training.optimizers import Optimizers
 from gcahng.training.step import TrainingStep
+from tests.gcahng.flat import grouped
 from tests.graph.oracle import assert_near
 
 SAMPLES, SAMPLED, INPUTS, CHANNELS, CLASSES = 2, 3, 5, 8, 5
@@ -28,7 +29,7 @@ def generator(**args: Any) -> HardNegativeGenerator:
     """Every parameter away from 0, where AdamW would magnify rounding, and the means set."""
     torch.manual_seed(1)
     args = {"heads": 2, "layers": 1, "edge_dropout": "off", **args}
-    made = HardNegativeGenerator(CHANNELS, CLASSES, **args).double()
+    made = HardNegativeGenerator(CHANNELS, CLASSES, **grouped(args)).double()
     for parameter in made.parameters():
         if parameter.requires_grad:
             parameter.data.add_(torch.randn_like(parameter), alpha=0.2)

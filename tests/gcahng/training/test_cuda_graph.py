@@ -47,7 +47,7 @@ def recordings(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 @pytest.mark.parametrize("mixed", [False, True])
 @pytest.mark.parametrize(
-    "settings", [{}, {"normalize": True, "linear_ce_weight": 0.5}, {"node_ce_weight": 0.0}], ids=str
+    "settings", [{}, {"normalize": True, "linear_ce_weight": 0.5}, {"node_ce": 0.0}], ids=str
 )
 def test_replayed_steps_are_those_of_the_passes(
     recordings: list[object], settings: dict[str, Any], mixed: bool
@@ -113,7 +113,6 @@ def test_it_draws_the_folding_scalars_itself(recordings: list[object]) -> None:
         (steps.generator(), "cpu", "fabric.cuda_graphs: expected a CUDA device, got cpu"),
         (steps.generator(path="sparse"), "cuda", "expected generator.args.path dense, got sparse"),
         (steps.generator(edge_dropout="independent"), "cuda", "dropout tied or off"),
-        (steps.generator(passes="one"), "cuda", "expected generator.passes two, got one"),
     ],
 )
 def test_it_refuses_what_it_cannot_replay(

@@ -8,13 +8,19 @@ import pytest
 import torch
 
 from gcahng import cli
-from gcahng.commands.dry_run import duration
 from gcahng.config import load_config
 from gcahng.training import dry_run as room
-from gcahng.training.dry_run import _embedding_costs, _together, dry_run
+from gcahng.training.dry_run import DryRun, _embedding_costs, _together, dry_run
 from gcahng.training.experiment import build_experiment
+from gcahng.training.measure_step import median_times
 from gcahng.training.step import TrainingStep
 from tests.conftest import SMALL
+
+
+def _seconds(found: DryRun) -> float:
+    assert found.step is not None
+    return median_times(found.step.step).seconds
+
 
 HELD_OUT = ["data.validation=0.4", "batch.classes=3"]
 
@@ -35,12 +41,13 @@ def test_sizes_are_those_of_the_experiment() -> None:
     assert sum(sizes.values()) == sum(p.numel() for net in networks for p in net.parameters())
     assert sizes["classifier"] == 3 * 9, "3 classes, 8 channels and a bias"
     assert found.parameters["backbone"] == (sizes["backbone"], sizes["backbone"])
-    assert (found.batch, found.steps) == ((9, 1, 8, 8), len(experiment.loader))
-    assert found.losses["metric"] > 0
+    assert found.step is not None
+    assert (found.step.batch, found.steps) == ((9, 1, 8, 8), len(experiment.loader))
+    assert found.step.losses["metric"] > 0
     assert list(found.costs) == ["before training", "evaluation", "training"]
-    expected = 3 * found.steps * (found.step_seconds + found.data_seconds)
+    expected = 3 * found.steps * (_seconds(found) + found.step.data_seconds)
     assert found.costs["training"] == pytest.approx(expected)
-    assert found.peak_memory_mib > 0
+    assert found.step.peak_mib > 0
 
 
 def test_a_frozen_backbone_is_not_trained_and_embeds_every_image_once() -> None:
@@ -48,7 +55,7 @@ def test_a_frozen_backbone_is_not_trained_and_embeds_every_image_once() -> None:
     assert found.parameters["backbone"][0] > 0
     assert found.parameters["backbone"][1] == 0
     assert list(found.costs) == ["features", "training"]
-    assert found.costs["training"] == pytest.approx(3 * found.steps * found.step_seconds)
+    assert found.costs["training"] == pytest.approx(3 * found.steps * _seconds(found))
 
 
 COUNTS = {"train": 100, "validation": 10, "test": 1000}
@@ -98,11 +105,10 @@ def test_the_warm_start_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     experiment = build_experiment(config)
     experiment = replace(experiment, warm_start_split=experiment.splits.train)
-    images = experiment.to_device(next(iter(experiment.loader))[0])
     monkeypatch.setattr(room, "timed", lambda work, device: (2.0, work()))
-    # 500 steps of 64 images, where 15 images take 2 seconds and 1 more to load.
-    assert room._warm_start_seconds(warm, experiment, images, 1.0) == 500 * 64 / 15 * 3
-    assert room._warm_start_seconds(config, experiment, images, 1.0) == 0
+    # 500 steps of 64 images, where 15 images take 2 seconds and 2 more to load.
+    assert room._warm_start_seconds(warm, experiment) == 500 * 64 / 15 * 4
+    assert room._warm_start_seconds(config, experiment) == 0
 
 
 def _run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -157,8 +163,7 @@ def test_the_warm_start_of_a_frozen_backbone_is_counted() -> None:
     """It trains the backbone, which the steps then leave as it is."""
     config = load_config("quickstart", ["embedder.freeze=[backbone]", "generator=null"])
     experiment = build_experiment(config)
-    images = torch.rand(2, 1, 32, 32)
-    assert room._warm_start_seconds(config, experiment, images, 0.0) > 0
+    assert room._warm_start_seconds(config, experiment) > 0
     assert not any(p.requires_grad for p in experiment.embedder.backbone.parameters())
 
 
@@ -170,9 +175,3 @@ def test_loggers_are_checked(
     unknown = "train.loggers=[{name: tensorboard, args: {a: 1}}]"
     assert _run(monkeypatch, "digits", "--dry-run", unknown) == 1
     assert "train.loggers: tensorboard" in capsys.readouterr().err
-
-
-def test_durations_have_the_unit_that_fits() -> None:
-    given = (0.0123, 9.87, 75.4, 600, 9000)
-    expected = ["0.012 s", "9.9 s", "75 s", "10 min", "2.5 h"]
-    assert [duration(seconds) for seconds in given] == expected

@@ -51,16 +51,16 @@ def test_dropout_agrees_in_both_passes_and_goes_on_as_in_the_first() -> None:
     net.backbone.register_forward_hook(lambda module, args, output: seen.append(output.detach()))
     images, _, _ = steps.batch()
     torch.manual_seed(3)
-    embeddings, finish = embed_batch(net, images, len(images), chunk=2)
+    embeddings, backward_rest = embed_batch(net, images, len(images), chunk=2)
     embeddings.sum().backward()
     torch.manual_seed(8)
-    finish()
+    backward_rest()
     assert len(seen) == 6
     assert all(torch.equal(first, again) for first, again in zip(seen[:3], seen[3:], strict=True))
     torch.manual_seed(8)
     undisturbed = torch.rand(1)
     torch.manual_seed(8)
-    finish()
+    backward_rest()
     assert torch.equal(torch.rand(1), undisturbed)
 
 
@@ -70,9 +70,9 @@ def test_running_statistics_are_updated_once_per_chunk() -> None:
     expected = deepcopy(net)
     for part in images.tensor_split(2):
         expected.backbone(part)
-    embeddings, finish = embed_batch(net, images, len(images), chunk=3)
+    embeddings, backward_rest = embed_batch(net, images, len(images), chunk=3)
     embeddings.sum().backward()
-    finish()
+    backward_rest()
     steps.assert_same_state(net.backbone, expected.backbone, 1e-12)
     assert int(net.backbone[1].num_batches_tracked) == 2
 
@@ -82,9 +82,9 @@ def test_a_frozen_backbone_runs_once() -> None:
     net.train_backbone(False)
     net.backbone.register_forward_hook(lambda *_: calls.append(1))
     images, _, _ = steps.batch()
-    embeddings, finish = embed_batch(net, images, len(images), chunk=3)
+    embeddings, backward_rest = embed_batch(net, images, len(images), chunk=3)
     embeddings.sum().backward()
-    finish()
+    assert backward_rest is None
     assert len(calls) == int(net.backbone[1].num_batches_tracked) == 2
     assert net.fc[1].weight.grad is not None
 

@@ -40,9 +40,7 @@ ON_DEVICE = f"fabric.accelerator={DEVICE}"
         {"path": "dense", "memory": "low", "edge_heads": 2},
         {"path": "sparse"},
         {"normalize": True},
-        {"passes": "one"},
-        {"passes": "one", "memory": "low", "edge_heads": 2},
-        {"node_ce_weight": 0.0},
+        {"node_ce": 0.0},
         {"linear_ce_weight": 0.5},
     ],
     ids=str,
@@ -85,7 +83,7 @@ def test_independent_dropout_is_that_of_message_passing(memory: str) -> None:
 @pytest.mark.parametrize("name", sorted(GENERATORS))
 def test_every_generator_takes_a_step(name: str) -> None:
     torch.manual_seed(0)
-    graph = {"heads": 2, "layers": 1} if name == "gca_hng" else {}
+    graph = {"graph": {"heads": 2, "layers": 1}} if name == "gca_hng" else {}
     made = GENERATORS[name](steps.CHANNELS, steps.CLASSES, **graph).to(DEVICE)
     net = nn.Linear(steps.INPUTS, steps.CHANNELS).to(DEVICE)
     before = deepcopy(net.state_dict())

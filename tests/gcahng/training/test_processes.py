@@ -47,7 +47,7 @@ def by_several(make_once: MakeOnce, request: pytest.FixtureRequest) -> list[Step
 
 @pytest.mark.parametrize(
     "name",
-    [*SETUPS, "in chunks", "one pass in chunks", *(str(file.id) for file in method_golden_files())],
+    [*SETUPS, "in chunks", *(str(file.id) for file in method_golden_files())],
 )
 def test_three_steps_are_those_of_one_process(
     name: str, by_one: Steps, by_several: list[Steps]

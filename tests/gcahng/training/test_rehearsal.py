@@ -22,16 +22,8 @@ UNFIT = [
     (["embedder.backbone.args.in_channels=3"], r"'small_conv' cannot embed .*\[1, 8, 8\]"),
     (["embedder.backbone={name: resnet18}"], r"'resnet18' cannot embed .*\[1, 8, 8\]"),
     (
-        ["embedder.backbone={name: timm/resnet18, args: {features_only: true}}"],
-        r"^embedder\.backbone",
-    ),
-    (
         ["embedder.backbone={name: timm/resnet18, args: {in_chans: 1, global_pool: ''}}"],
         r"^embedder\.backbone: .*cannot embed|expected embeddings",
-    ),
-    (
-        ["embedder.backbone={name: timm/vit_tiny_patch16_224, args: {in_chans: 1}}"],
-        r"cannot embed images of shape \[1, 8, 8\].*data\.transform",
     ),
 ]
 
@@ -63,7 +55,7 @@ def test_images_of_different_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("transform", "words"),
     [
-        ("digits", r"^data\.transform: .* no tensors but of type Image: .*=imagenet"),
+        ("digits", r"^data\.transform: .* no tensors but of type Image"),
         ("glyphs", r"^data\.transform: the images of the train split cannot be made \(.*mean"),
     ],
 )

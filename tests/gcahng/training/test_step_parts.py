@@ -65,7 +65,7 @@ def test_without_a_generator_only_the_metric_loss_trains() -> None:
 
 
 def test_untrained_generator_leaves_its_part_out() -> None:
-    none = {"gamma": 0, "similarity_weight": 0, "diversity_weight": 0}
+    none = {"gamma": 0, "similarity": 0, "diversity": 0}
     made = generator(**none)
     before = copy.deepcopy(made.classifier.state_dict())
     losses = make(embedder(), made)(*batch())
@@ -79,7 +79,7 @@ def test_untrained_generator_leaves_its_part_out() -> None:
 
 
 def test_terms_of_weight_0() -> None:
-    made = generator(node_ce_weight=0, synthetic_weight=0)
+    made = generator(node_ce=0, synthetic_weight=0)
     losses = make(embedder(), made)(*batch())
     assert torch.equal(losses["total"], losses["metric"])
     assert not {"synthetic", "node_ce"} & set(losses)
@@ -114,7 +114,7 @@ def test_proxies_move_by_their_own_learning_rate() -> None:
 
 def test_synthetic_term_enters_beside_proxy_anchor() -> None:
     images, labels, draws = batch()
-    made = generator(node_ce_weight=0)
+    made = generator(node_ce=0)
     copied = copy.deepcopy(made)
     step, parts = _with_proxies(made)
     z = copy.deepcopy(parts["net"])(images)

@@ -21,9 +21,11 @@ from tests.graph.paths import assert_paths_agree
 
 SETTINGS = {"heads": 2, "edge_dropout": "off"}
 every_layer = pytest.mark.parametrize("name", CONVS)
+# One of each kind.
+kinds_of_layers = pytest.mark.parametrize("name", ["gca", "mlp", "gatv2", "pna"])
 
 # One constant on all scores of a softmax changes nothing.
-WITHOUT_EFFECT = ("edge_key.bias", "transformer: operator.lin_key.bias")
+WITHOUT_EFFECT = ("edges.key.bias", "transformer: operator.lin_key.bias")
 
 
 def make(name: str) -> nn.Module:
@@ -92,12 +94,12 @@ def test_dense_path_equals_the_reference(name: str, training: bool) -> None:
 @every_layer
 def test_dense_path_equals_the_reference_where_mirrored_edges_differ(name: str) -> None:
     torch.manual_seed(0)
-    layers = [("gca", {"edge_dropout": "independent", "dropout": 0.5}), name]
+    layers = [{"name": "gca", "args": {"edge_dropout": "independent", "dropout": 0.5}}, name]
     net = CorrelationNetwork(WIDTH, 3, layers, heads=2, edge_dropout="independent")
     assert_paths_agree(moved(net), 3, 2)
 
 
-@every_layer
+@kinds_of_layers
 def test_three_layers_train(name: str) -> None:
     net = network(name, 3)
     z, target = torch.randn(NODES, WIDTH), torch.rand(NODES, NODES, 1)
@@ -118,7 +120,7 @@ def _step(
     return loss.item()
 
 
-@every_layer
+@kinds_of_layers
 def test_bfloat16_autocast_comes_close(name: str) -> None:
     net, z = network(name, 1).eval(), torch.randn(NODES, WIDTH)
     for build in (batch_graph, net.build_graph):

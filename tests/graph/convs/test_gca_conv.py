@@ -3,7 +3,8 @@ import torch
 from torch import Tensor
 from torch_geometric.nn import MessagePassing
 
-from gcahng.graph.convs import GCAConv
+from gcahng.graph import CorrelationNetwork
+from gcahng.graph.convs import GCAConv, GCAEdgeOnlyConv, GCANodeOnlyConv
 from tests.graph import oracle
 from tests.graph.convs.samples import CHANNELS, EDGE_DIM, LABELS, NODES, complete, moved, sparse
 
@@ -14,11 +15,20 @@ def make(edge_dropout: str = "off", **args: object) -> GCAConv:
     return moved(GCAConv(CHANNELS, EDGE_DIM, edge_dropout=edge_dropout, **args))
 
 
-@pytest.mark.parametrize("settings", [{}, {"heads": 4, "edge_heads": 3}, {"heads": 1}])
+LAYERS = {
+    "whole": lambda: make(),
+    "more heads": lambda: make(heads=4, edge_heads=3),
+    "one head": lambda: make(heads=1),
+    "nodes": lambda: moved(GCANodeOnlyConv(CHANNELS, EDGE_DIM, heads=4)),
+    "edges": lambda: moved(GCAEdgeOnlyConv(CHANNELS, EDGE_DIM, edge_heads=3, edge_dropout="off")),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("labels", [LABELS, None], ids=["classes", "no classes"])
 @pytest.mark.parametrize("graph", [complete, sparse])
-def test_equals_the_loop(settings: dict[str, int], labels: Tensor | None, graph: object) -> None:
-    conv, inputs = make(**settings), graph()
+def test_equals_the_loop(name: str, labels: Tensor | None, graph: object) -> None:
+    conv, inputs = LAYERS[name](), graph()
     x, edges = conv(*inputs, labels)
     expected = oracle.layer(conv, *inputs, labels)
     oracle.assert_near("nodes", x, expected[0], 1e-12)
@@ -39,12 +49,12 @@ def test_every_gradient_equals_the_loops() -> None:
     for name, ours, expected in zip(names, *found, strict=True):
         oracle.assert_near(name, ours, expected)
         # The same constant on both scores of a two-way softmax changes nothing.
-        assert name == "edge_key.bias" or ours.abs().max() > 1e-6, name
+        assert name == "edges.key.bias" or ours.abs().max() > 1e-6, name
 
 
 def test_shapes_and_kind() -> None:
     conv = GCAConv(CHANNELS, EDGE_DIM, heads=2)
-    assert isinstance(conv, MessagePassing)
+    assert all(isinstance(part, MessagePassing) for part in (conv.nodes, conv.edges))
     x, edge_index, edges = sparse()
     x, edges = conv(x.float(), edge_index, edges.float(), LABELS)
     assert x.shape == (NODES, CHANNELS)
@@ -52,23 +62,33 @@ def test_shapes_and_kind() -> None:
 
 
 def test_repr() -> None:
-    assert repr(GCAConv(8, 6, heads=4, edge_heads=3)) == (
-        "GCAConv(8, edge_dim=6, heads=4, edge_heads=3)"
+    assert repr(GCAConv(8, 6, 4, edge_heads=3)) == "GCAConv(8, edge_dim=6, heads=4, edge_heads=3)"
+    assert repr(GCANodeOnlyConv(8, 6, heads=4)) == "GCANodeOnlyConv(8, edge_dim=6, heads=4)"
+    assert repr(GCAEdgeOnlyConv(8, 6, edge_heads=3)) == (
+        "GCAEdgeOnlyConv(8, edge_dim=6, edge_heads=3)"
     )
 
 
 def test_initial_weights() -> None:
     torch.manual_seed(0)
     conv = GCAConv(64, 64)
-    for linear in (conv.node_query, conv.node_out, conv.edge_key, conv.edge_value):
+    for linear in (conv.nodes.query, conv.nodes.out, conv.edges.key, conv.edges.value):
         bound = (6 / 128) ** 0.5
         assert linear.bias.eq(0).all()
         assert 0.95 * bound < linear.weight.abs().max() <= bound
-    before = conv.edge_query.weight.clone()
-    conv.edge_norm.weight.data.fill_(3)
+    before = conv.edges.query.weight.clone()
+    conv.edges.norm.weight.data.fill_(3)
     conv.reset_parameters()
-    assert conv.edge_norm.weight.eq(1).all()
-    assert conv.edge_query.weight.ne(before).any()
+    assert conv.edges.norm.weight.eq(1).all()
+    assert conv.edges.query.weight.ne(before).any()
+
+
+@pytest.mark.parametrize("edge_dropout", ["tied", "independent"])
+def test_independent_dropout_makes_edges_asymmetric(edge_dropout: str) -> None:
+    args = {"conv": "gca_edge_only", "dropout": 0.5, "edge_dropout": edge_dropout}
+    net = CorrelationNetwork(CHANNELS, 3, 1, **args)
+    eta = net(net.build_graph(torch.randn(6, CHANNELS), LABELS)).channel_coefficients
+    assert torch.equal(eta, eta.transpose(0, 1)) == (edge_dropout == "tied")
 
 
 def test_edge_permutation() -> None:
@@ -92,7 +112,7 @@ def test_node_permutation() -> None:
 
 def test_same_class_sends_no_attention() -> None:
     conv, (x, edge_index, _) = make(), complete()
-    alpha = conv.node_attention(x, edge_index, LABELS).view(NODES, NODES, -1)
+    alpha = conv.nodes.attention(x, edge_index, LABELS).view(NODES, NODES, -1)
     same = LABELS[:, None] == LABELS
     assert alpha[same].eq(0).all()
     assert alpha[~same].gt(0).all()
@@ -102,7 +122,7 @@ def test_same_class_sends_no_attention() -> None:
 
 def test_without_labels_every_sender_counts() -> None:
     conv, (x, edge_index, _) = make(), complete()
-    assert conv.node_attention(x, edge_index, None).gt(0).all()
+    assert conv.nodes.attention(x, edge_index, None).gt(0).all()
 
 
 def test_huge_scores_stay_finite() -> None:
@@ -110,7 +130,7 @@ def test_huge_scores_stay_finite() -> None:
     x = (1e4 * x).requires_grad_()
     out, _ = conv(x, edge_index, edges, LABELS)
     out.sum().backward()
-    assert conv.node_attention(x, edge_index, LABELS).isfinite().all()
+    assert conv.nodes.attention(x, edge_index, LABELS).isfinite().all()
     assert out.isfinite().all()
     assert x.grad.isfinite().all()
 
@@ -144,7 +164,7 @@ def test_dropout_changes_edges_in_training_only(edge_dropout: str) -> None:
 def test_no_dropout_is_deterministic(edge_dropout: str) -> None:
     conv, graph = make(edge_dropout, dropout=0.5 if edge_dropout == "off" else 0.0), complete()
     assert torch.equal(conv(*graph, LABELS)[1], conv(*graph, LABELS)[1])
-    assert not conv.drops_edges
+    assert not conv.edges.drops_edges
 
 
 def test_tied_dropout_on_a_sparse_graph_ties_the_reversed_edge() -> None:
@@ -159,7 +179,7 @@ def test_tied_dropout_on_a_sparse_graph_ties_the_reversed_edge() -> None:
 
 def test_dropout_keeps_the_mean_of_the_attention() -> None:
     conv, (x, edge_index, _) = make("independent", dropout=0.3), complete()
-    mask = torch.stack([conv._endpoint_dropout_mask(edge_index, x) for _ in range(400)])
+    mask = torch.stack([conv.edges._endpoint_dropout_mask(edge_index, x) for _ in range(400)])
     torch.testing.assert_close(mask.mean(0).mean(), torch.tensor(1.0).double(), atol=0.02, rtol=0)
 
 

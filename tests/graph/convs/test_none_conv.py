@@ -20,7 +20,3 @@ def test_is_a_network_without_layers() -> None:
     ours, expected = net(batch_graph(z, LABELS)), empty(batch_graph(z, LABELS))
     assert torch.equal(ours.coefficients, expected.coefficients)
     assert torch.equal(ours.node_logits, expected.node_logits)
-
-
-def test_repr() -> None:
-    assert repr(NoneConv(8, 6)) == "NoneConv(8, edge_dim=6)"

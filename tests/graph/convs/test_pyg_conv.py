@@ -60,7 +60,7 @@ def test_equals_the_operator_by_hand(name: str, graph: object) -> None:
     )
     seen = () if name in NODES_ALONE else (edges,)
     nodes = conv.norm(F.gelu(x + operator(x, edge_index, *seen)))
-    expected = oracle.edge_update(conv.edge_half, nodes, edge_index, edges)
+    expected = oracle.edge_update(conv.edge_half.edges, nodes, edge_index, edges)
     out = conv(x, edge_index, edges, LABELS)
     oracle.assert_near("nodes", out[0], nodes, 1e-13)
     oracle.assert_near("edges", out[1], expected, 1e-12)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gcahng.graph.dense.dropout import endpoint_dropout_mask, independent_mask, tied_mask
+from gcahng.graph.dense.edge_update import endpoint_dropout_mask, independent_mask, tied_mask
 from gcahng.graph.dense.pairs import unordered_pairs
 from tests.graph.pair_samples import separated
 

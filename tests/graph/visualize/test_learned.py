@@ -38,11 +38,11 @@ def test_coefficients_and_attention_are_the_networks() -> None:
     assert torch.equal(learned.coefficients.view(9, 9, 8), expected.coefficients)
     x = net.projection(graph.x)
     assert torch.equal(
-        learned.attention[0], net.layers[0].node_attention(x, graph.edge_index, graph.y)
+        learned.attention[0], net.layers[0].nodes.attention(x, graph.edge_index, graph.y)
     )
     x, _ = net.layers[0](x, graph.edge_index, graph.edge_attr, graph.y)
     assert torch.equal(
-        learned.attention[1], net.layers[1].node_attention(x, graph.edge_index, graph.y)
+        learned.attention[1], net.layers[1].nodes.attention(x, graph.edge_index, graph.y)
     )
     assert not learned.coefficients.requires_grad
 

@@ -1,1 +1,0 @@
-"""Make the data set emoji: fetch eight free sets of drawings, choose the classes, render."""

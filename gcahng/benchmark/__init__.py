@@ -1,1 +1,0 @@
-"""Measure time and memory of the dense path and of training steps."""

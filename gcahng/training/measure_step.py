@@ -1,0 +1,218 @@
+"""Measure a training step: its time, that of its hard negatives, and its memory."""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gcahng.generators import NegativeGenerator
+from gcahng.graph import BatchLayout, batch_layout
+from gcahng.graph.precision import half_to_float32
+from gcahng.training.clock import timed
+from gcahng.training.experiment import Experiment, build_step
+from gcahng.training.frozen_backbone import HeadOfEmbedder
+from gcahng.training.loss_log import LossLog
+from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory, tensor_peak_mib
+
+Work = Callable[[], object]
+
+
+class Times(NamedTuple):
+    """Time of a run of a function, or the medians of several runs, in seconds."""
+
+    seconds: float
+    """By the wall clock."""
+    cpu: float
+    """CPU time of this process over all its threads; waiting for a GPU counts too."""
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What a training step costs.
+
+    Attributes:
+        batch: Shape of the images.
+        losses: Of the first step.
+        data_seconds: To load one batch in this process.
+        step: Times of the step, one for each round.
+        negatives: Times of both generator passes alone, forward and backward; empty without them.
+        peak_mib: Peak memory of the first step: of the process, or allocated on a GPU.
+        step_mib: Memory of tensors that a step allocates, in MiB; None if not measured.
+    """
+
+    batch: tuple[int, ...]
+    losses: dict[str, float]
+    data_seconds: float
+    step: list[Times]
+    negatives: list[Times]
+    peak_mib: float
+    step_mib: float | None
+
+
+def measure_step(experiment: Experiment, *, repetitions: int = 5, limit: float = 10.0) -> StepCost:
+    """Train for a few steps on one batch and measure them.
+
+    Args:
+        experiment: What is trained.
+        repetitions: Timed steps after the first one, which is slower.
+        limit: Seconds after which no further round begins.
+
+    Raises:
+        NonFiniteLossError: If a loss of the first step is not finite.
+    """
+    return measure_steps({"": experiment}, repetitions, limit=limit, memory=False)[""]
+
+
+def measure_steps(
+    experiments: Mapping[str, Experiment],
+    repetitions: int,
+    *,
+    limit: float = math.inf,
+    memory: bool = True,
+) -> dict[str, StepCost]:
+    """Measure the steps of several experiments in turn; arguments as of `measure_step`.
+
+    With `memory`, another step each measures the memory of tensors.
+
+    Returns:
+        By the names of the experiments. The i-th times of all of them are of the same round, so
+        that their ratios depend little on the load of the machine.
+    """
+    batches = {name: _OneBatch(experiment) for name, experiment in experiments.items()}
+    work = {(name, part): run for name, one in batches.items() for part, run in one.work.items()}
+    device = next(iter(experiments.values())).device
+    times = time_in_turn(work, repetitions, device, limit=limit, warm_up=False)
+    return {
+        name: StepCost(
+            one.batch,
+            one.losses,
+            one.data_seconds,
+            times[name, "step"],
+            times.get((name, "negatives"), []),
+            one.peak_mib,
+            tensor_peak_mib(one.work["step"], device) if memory else None,
+        )
+        for name, one in batches.items()
+    }
+
+
+class _OneBatch:
+    """A batch of an experiment, and its step and hard negatives as functions that ran once."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        config, device = experiment.config, experiment.device
+        mixed = config.fabric.precision == "bf16-mixed"
+        autocast = partial(torch.autocast, device.type, torch.bfloat16, enabled=mixed)
+        step = build_step(experiment, autocast=autocast)
+        experiment.embedder.train()
+        reset_peak_memory(device)
+        self.data_seconds, (images, labels) = timed(lambda: next(iter(experiment.loader)), device)
+        self.batch = tuple(images.shape)
+        images = experiment.to_device(images)
+        if "backbone" in config.embedder.freeze:
+            with torch.no_grad():
+                images = experiment.embedder.backbone(images)
+            step.embedder = HeadOfEmbedder(experiment.embedder)
+        log = LossLog(epoch=1)
+        log.add(step(images, labels))
+        self.losses, self.peak_mib = log.means(), peak_memory_mib(device)
+        self.work: dict[str, Work] = {"step": lambda: step(images, labels)}
+        generator = experiment.generator
+        if generator is not None:
+            layout, classes = batch_layout(labels).to(device), labels.to(device)
+            with torch.no_grad(), autocast():
+                embeddings = half_to_float32(step.embedder(images))
+
+            def negatives() -> None:
+                generator.zero_grad(set_to_none=True)
+                differentiate_negatives(
+                    generator, embeddings.detach().requires_grad_(), classes, layout, autocast
+                )
+
+            negatives()
+            self.work["negatives"] = negatives
+
+
+def differentiate_negatives(
+    generator: NegativeGenerator,
+    embeddings: Tensor,
+    labels: Tensor,
+    layout: BatchLayout,
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> None:
+    """Run forward and backward of both passes of a generator, as a training step does."""
+    with autocast():
+        made = generator(embeddings, labels, layout=layout)
+    total = made.total
+    del made  # Frees the negatives before backward.
+    if total.requires_grad:
+        total.backward()
+    if not generator.has_generator_losses:
+        return
+    with autocast():
+        total = generator.generator_losses(embeddings.detach(), labels, layout=layout).total
+    total.backward(inputs=[p for p in generator.head_parameters() if p.requires_grad])
+
+
+def time_in_turn(
+    work: Mapping[Any, Work],
+    repetitions: int,
+    device: torch.device,
+    *,
+    limit: float = math.inf,
+    warm_up: bool = True,
+) -> dict[Any, list[Times]]:
+    """Time several functions, round after round, so that a slower machine slows all of them.
+
+    Args:
+        work: Functions by name.
+        repetitions: Rounds.
+        device: Device to synchronize with.
+        limit: Seconds after which no further round begins.
+        warm_up: Whether to run each once before.
+    """
+    if warm_up:
+        for run in work.values():
+            run()
+    times: dict[Any, list[Times]] = {name: [] for name in work}
+    start = time.perf_counter()
+    for number in range(repetitions):
+        if number and time.perf_counter() - start > limit:
+            break
+        for name, run in work.items():
+            cpu = time.process_time()
+            seconds, _ = timed(run, device)
+            times[name].append(Times(seconds, time.process_time() - cpu))
+    return times
+
+
+def median_times(times: Sequence[Times]) -> Times:
+    """Median of the seconds, and of the CPU seconds.
+
+    Example:
+        >>> median_times([Times(1, 1), Times(2, 4), Times(9, 3)])
+        Times(seconds=2, cpu=3)
+    """
+    return Times(*(median(values) for values in zip(*times, strict=True)))
+
+
+def median_ratio(above: Sequence[Times], below: Sequence[Times], device: torch.device) -> float:
+    """Median over the rounds of `time_in_turn` of the ratio of two functions.
+
+    It is of CPU seconds with one thread on a CPU, which other programs change less, else of
+    seconds.
+
+    Example:
+        >>> times = [Times(4, 4), Times(6, 6)]
+        >>> median_ratio(times, [Times(2, 2), Times(2, 2)], torch.device("cpu"))
+        2.5
+    """
+    cpu = device.type == "cpu" and torch.get_num_threads() == 1
+    return median(a[cpu] / b[cpu] for a, b in zip(above, below, strict=True))

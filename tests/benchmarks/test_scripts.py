@@ -1,0 +1,48 @@
+"""The scripts run, on sizes of seconds."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.benchmarks import gpu, graph, retrieval
+from tests.benchmarks.common import CPU, SHAPES, Shape
+
+pytestmark = pytest.mark.slow
+
+
+def _columns(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()[0].split(",")
+
+
+def test_tables_of_the_graph(tmp_path: Path) -> None:
+    graph.paths("tiny", 1, 1, tmp_path)
+    graph.processes("tiny", 2, 1, 1, tmp_path)
+    graph.scaling("8,12", "1,2", 16, 1, 1, tmp_path)
+    for name in ("benchmark", "processes", "scaling"):
+        published = Path("docs/results", f"{name}.csv")
+        assert _columns(tmp_path / f"{name}.csv") == _columns(published)
+    assert (tmp_path / "scaling.png").is_file()
+
+
+def test_tables_of_retrieval(tmp_path: Path) -> None:
+    retrieval.metrics("200", 16, 1, 1, tmp_path)
+    retrieval.store("300", 16, 1, tmp_path)
+    for name in ("retrieval", "search"):
+        published = Path("docs/results", f"{name}.csv")
+        assert set(_columns(tmp_path / f"{name}.csv")) == set(_columns(published))
+
+
+def test_a_row_of_the_gpu_table() -> None:
+    row = gpu.measure(SHAPES["tiny"], "bfloat16", 1, CPU, size=32)
+    assert row["step"] > row["eager"] > 0
+
+
+def test_low_memory_is_low() -> None:
+    shape = Shape(10, 3, 64, 2, 2, 20)
+    peaks = []
+    for settings in ({"path": "sparse"}, {"memory": "balanced"}, {"memory": "low"}):
+        run = graph.hard_negatives(shape, settings)
+        run()
+        peaks.append(graph.tensor_peak_mib(run, torch.device("cpu")))
+    assert peaks[2] < peaks[1] < peaks[0]

@@ -1,0 +1,96 @@
+"""The cost of a step, which the dry run and `gcahng benchmark` measure."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+
+from gcahng.commands.benchmark import benchmark
+from gcahng.config import load_config
+from gcahng.training.experiment import build_experiment
+from gcahng.training.loss_log import NonFiniteLossError
+from gcahng.training.measure_step import measure_step, measure_steps, time_in_turn
+from gcahng.training.peak_memory import tensor_peak_mib
+from tests.conftest import SMALL
+from tests.data.trees import folder_tree
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
+def test_a_step_and_its_hard_negatives(precision: str) -> None:
+    config = load_config("digits", [*SMALL, f"fabric.precision={precision}"])
+    cost = measure_step(build_experiment(config), repetitions=2)
+    assert (cost.batch, len(cost.step), len(cost.negatives)) == ((15, 1, 8, 8), 2, 2)
+    assert {"metric", "generator"} <= cost.losses.keys()
+    assert min(cost.step[0]) > 0
+
+
+def test_steps_without_negatives_and_with_features() -> None:
+    settings = [*SMALL, "generator=null", "embedder.freeze=[backbone]"]
+    experiments = {
+        name: build_experiment(load_config("digits", [*settings, f"seed={name}"])) for name in "12"
+    }
+    backbone = next(experiments["1"].embedder.backbone.parameters()).clone()
+    costs = measure_steps(experiments, 3)
+    assert [len(cost.step) for cost in costs.values()] == [3, 3]
+    assert costs["1"].negatives == []
+    assert costs["1"].step_mib > 0
+    assert torch.equal(next(experiments["1"].embedder.backbone.parameters()), backbone)
+
+
+def test_a_loss_must_be_finite() -> None:
+    experiment = build_experiment(load_config("digits", SMALL))
+    torch.nn.init.constant_(next(experiment.embedder.parameters()), torch.nan)
+    with pytest.raises(NonFiniteLossError):
+        measure_step(experiment)
+
+
+def test_functions_take_turns_until_the_time_is_over() -> None:
+    order: list[str] = []
+    work = {name: lambda name=name: order.append(name) for name in "ab"}
+    assert len(time_in_turn(work, 2, CPU)["a"]) == 2
+    assert order == list("ababab")
+    assert len(time_in_turn(work, 9, CPU, limit=-1.0)["b"]) == 1
+
+
+def test_peak_counts_what_is_alive_at_once() -> None:
+    def work() -> None:
+        for _ in range(3):
+            a = torch.zeros(2**18)
+            b = torch.zeros(2**18)
+            del a, b
+
+    assert tensor_peak_mib(work, CPU) == pytest.approx(2, abs=0.01)
+
+
+def test_the_command_compares_settings_on_drawn_photos(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = torch.get_num_threads()
+    settings = ["embedder.dim=8", "batch.classes=3"]
+    benchmark(settings, shapes="A,C", compare=["generator=null"], repetitions=1, out=tmp_path)
+    assert torch.get_num_threads() == before
+    with (tmp_path / "step_cost.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["experiment"] for row in rows[:2]] == [
+        "cub_resnet50",
+        "cub_resnet50, generator=null",
+    ]
+    assert float(rows[0]["speedup"]) == 1 < float(rows[1]["speedup"])
+    # 5,864 images in batches of 3 × 3, 25,882 in batches of 3 × 3.
+    assert [int(row["steps"]) for row in rows[::2]] == [651, 2875]
+    assert "DrawnPhotos" in capsys.readouterr().out
+
+
+def test_the_command_takes_the_images_that_an_experiment_has(tmp_path: Path) -> None:
+    folder_tree(tmp_path / "photos", classes="abcdefgh", images=4)
+    settings = ["embedder.dim=8", "batch={classes: 3, samples: 3}", "data.root=nowhere"]
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        benchmark(settings, experiment=["photos"])
+    settings[2] = f"data.root={tmp_path / 'photos'}"
+    settings += ["embedder.backbone={name: small_conv, args: {in_channels: 3}}"]
+    benchmark([*settings, "embedder.freeze=[]"], experiment=["photos"], repetitions=1, out=tmp_path)
+    page = (tmp_path / "step_cost.md").read_text(encoding="utf-8")
+    assert "3 classes × 3 images" in page
