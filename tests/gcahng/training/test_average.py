@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from gcahng.evaluation.evaluate import retrieval_figures
 from gcahng.jobs.process import Stopped
 from gcahng.runs.checkpoint import load_checkpoint
-from gcahng.runs.loading import embed_split, load_run
+from gcahng.runs.embedding import embed_split
+from gcahng.runs.loading import load_run
 from gcahng.training.trainer import Trainer
 from tests.gcahng.training.test_interruption import At, train
 from tests.gcahng.training.test_trainer import _trainer, assert_same_figures

@@ -13,7 +13,8 @@ from gcahng.evaluation.evaluate import retrieval_figures
 from gcahng.models import ClassStatistics, WhiteningHead
 from gcahng.reports.result_table import result_rows
 from gcahng.reports.run_report import pictures_of, report_run
-from gcahng.runs.loading import load_generator, load_run
+from gcahng.runs.embedding import load_generator
+from gcahng.runs.loading import load_run
 from gcahng.runs.record import read_record
 from gcahng.training import closed_form
 from gcahng.training.trainer import Trainer
