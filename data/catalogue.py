@@ -60,8 +60,7 @@ def build_dataset(
         >>> image.shape, image.dtype, dataset.classes[label]
         (torch.Size([1, 8, 8]), torch.uint8, 'digit 0')
     """
-    dataset: ImageDataset = DATASETS.build(
-        name, root=root, split=split, transform=transform, **args
-    )
+    args = DATASETS.check(name, args, filled=("root", "split", "transform"))
+    dataset = DATASETS.find(name)(root=root, split=split, transform=transform, **args)
     check_listing(name, dataset)
     return dataset

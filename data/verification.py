@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
+from gcahng.arguments import checked_arguments
 from gcahng.data.catalogue import DATASETS
 from gcahng.data.datasets.base import ImageDataset, check_findable, check_listing
 from gcahng.data.datasets.files import EmptySplitError, FileDataset, box_problem, shorten
 from gcahng.data.datasets.published_dataset import PublishedDataset, Size
 from gcahng.files import printable
 from gcahng.pictures import Examination, examine_all
-from gcahng.registry import check_call
 
 SHOWN = 10
 Progress = Callable[[int, int], None]
@@ -81,7 +81,7 @@ def verify(
         []
     """
     kind = DATASETS.find(dataset) if isinstance(dataset, str) else dataset
-    check_call(f"data set {dataset!r}", kind, root=root, split="train", **args)
+    args = checked_arguments(f"data set {dataset!r}", kind, args, filled=("root", "split"))
     args.pop("unreadable", None)
     splits, absent = _open(str(dataset), kind, root, args)
     expected = kind.expected if issubclass(kind, PublishedDataset) else {}

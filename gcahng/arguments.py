@@ -1,20 +1,34 @@
-"""Check the kinds of values that a user gives to a component."""
+"""Check the arguments of a component against its signature."""
 
 import inspect
+import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 from numbers import Integral
-from types import NoneType, UnionType
-from typing import Any, get_args, get_origin
+from typing import Any, NamedTuple, get_args
 
-# Python's name of a type → what a user calls one of it, and several.
-_KINDS = {
-    int: ("an integer", "integers"),
-    float: ("a number", "numbers"),
-    str: ("text", "texts"),
-    bool: ("true or false", "truth values"),
-    NoneType: ("null", "nulls"),
-}
+from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
+from typing_extensions import get_type_hints, is_typeddict
+
+from gcahng.errors import did_you_mean, explain
+
+_STRICT = ConfigDict(strict=True, extra="forbid")
+_MISSING = inspect.Parameter.empty
+
+
+class Argument(NamedTuple):
+    """An argument of a component.
+
+    Attributes:
+        kind: Its annotation; Any without one.
+        default: Its default; `inspect.Parameter.empty` for none.
+        positional: Whether it may be given by its position.
+    """
+
+    kind: Any
+    default: Any
+    positional: bool
 
 
 def is_integer(value: object, least: int) -> bool:
@@ -40,54 +54,172 @@ def check_weights(**weights: float) -> None:
             raise ValueError(f"Expected {name!r} as a number of at least 0 (got {weight!r})")
 
 
-def check_types(what: str, make: Callable[..., Any], settings: Mapping[str, Any]) -> None:
-    """Raise unless arguments are of the kinds that a class or function annotates.
+def arguments_of(make: Callable[..., Any]) -> tuple[dict[str, Argument], bool]:
+    """Return the named arguments of a class or function, and whether it takes any others.
 
-    Numbers, texts, truth values and lists of them are checked; others are left to the component.
-
-    Raises:
-        ValueError: If one is not; the message names it.
+    `**settings` of a constructor are the keys of a TypedDict, if annotated as `Unpack[...]`, else
+    the arguments of its base class.
 
     Example:
         >>> from gcahng.losses import NPairLoss
-        >>> check_types("loss 'npair'", NPairLoss, {"temperature": "hot"})
+        >>> arguments_of(NPairLoss)[0]["temperature"]
+        Argument(kind=<class 'float'>, default=1.0, positional=True)
+    """
+    found: dict[str, Argument] = {}
+    takes_others = False
+    for inherited, part in enumerate(_constructors(make)):
+        hints, takes_others = _hints(part), False
+        for name, parameter in inspect.signature(part).parameters.items():
+            unpacked = [one for one in get_args(hints.get(name)) if is_typeddict(one)]
+            if parameter.kind is parameter.VAR_KEYWORD and unpacked:
+                for key, kind in get_type_hints(unpacked[0]).items():
+                    found.setdefault(key, Argument(kind, None, False))
+            elif parameter.kind is parameter.VAR_KEYWORD:
+                takes_others = True
+            elif parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+                by_position = parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+                # What a base class needs may be given by the class itself.
+                default = parameter.default
+                if inherited and default is _MISSING:
+                    default = None
+                found.setdefault(name, Argument(hints.get(name, Any), default, by_position))
+        if not takes_others:
+            break
+    return found, takes_others
+
+
+def check_names(what: str, given: Iterable[str], takes: Iterable[str]) -> None:
+    """Raise a ValueError for the first given name that is none of those taken.
+
+    Example:
+        >>> check_names("a sheep", ["leg"], ["legs", "wool"])
+        Traceback (most recent call last):
+        ValueError: a sheep takes no 'leg' (did you mean 'legs'?); it takes legs, wool
+    """
+    takes = list(takes)
+    for name in given:
+        if name not in takes:
+            listed = ", ".join(takes) or "no arguments"
+            raise ValueError(
+                f"{what} takes no {name!r}{did_you_mean(name, takes)}; it takes {listed}"
+            )
+
+
+def _constructors(make: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Yield a function, or the constructors of a class and of its bases, up to torch's own."""
+    if not isinstance(make, type):
+        yield make
+        return
+    for part in make.__mro__:
+        if part is object or part.__module__.startswith("torch.nn."):
+            return
+        if "__init__" in vars(part):
+            # Bound, so that it has no `self`.
+            yield vars(part)["__init__"].__get__(object())
+
+
+def _hints(make: Callable[..., Any]) -> dict[str, Any]:
+    """Return the annotations of a function; none if they cannot be resolved."""
+    while isinstance(make, partial):
+        make = make.func
+    if isinstance(make, type):
+        make = vars(make).get("__init__", make)
+    try:
+        return get_type_hints(make, include_extras=True)
+    except (NameError, TypeError, AttributeError):
+        return {}
+
+
+def checked_arguments(
+    component: str,
+    make: Callable[..., Any],
+    given: Mapping[str, Any],
+    positional: int = 0,
+    place: str = "",
+    filled: Collection[str] = (),
+) -> dict[str, Any]:
+    """Return the named arguments of a component, as its annotations have them.
+
+    A list becomes a tuple, and text a path, where the annotation asks for it.
+
+    Args:
+        component: What to call it in messages, such as "generator 'hdml'".
+        make: Its class or function.
+        given: The arguments.
+        positional: How many others it gets before them by their position.
+        place: The setting that holds the arguments, such as `generator.args`; by default none.
+        filled: Names of arguments that it gets otherwise.
+
+    Raises:
+        ValueError: If one is unknown, missing or of another type; one line for each mistake.
+
+    Example:
+        >>> from gcahng.losses import NPairLoss
+        >>> checked_arguments("loss 'npair'", NPairLoss, {"temperature": "hot"}, place="loss.args")
         Traceback (most recent call last):
             ...
-        ValueError: loss 'npair': expected 'temperature' as a number, got 'hot'
+        ValueError: loss.args.temperature: expected a number, got 'hot'
     """
-    parameters = inspect.signature(make).parameters
-    for name in settings.keys() & parameters.keys():
-        annotation, value = parameters[name].annotation, settings[name]
-        choices = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-        expected = [_described(choice) for choice in choices]
-        if None in expected or any(_fits(value, choice) for choice in choices):
+    if missing := sorted(getattr(make, "__abstractmethods__", ())):
+        raise ValueError(f"{component} is unfinished: its class must define {', '.join(missing)}")
+    takes, takes_others = arguments_of(make)
+    for name in [name for name, argument in takes.items() if argument.positional][:positional]:
+        del takes[name]
+    takes = {name: argument for name, argument in takes.items() if name not in filled}
+    named = f"{place}: {component}" if place else component
+    if not takes_others:
+        check_names(named, given, takes)
+    mistakes = [
+        f"{named} needs {name!r}"
+        for name, argument in takes.items()
+        if argument.default is _MISSING and name not in given
+    ]
+    outer, who = ((place,), "") if place else ((), f"{component}: ")
+    checked = dict(given)
+    for name in [name for name in given if name in takes]:
+        kind, default, _ = takes[name]
+        if given[name] is None and default is None:
             continue
-        hint = f"; write it in quotes, as '\"{value}\"'" if str in choices else ""
-        listed = " or ".join(map(str, expected))
-        quote = hint if isinstance(value, int | float) else ""
-        raise ValueError(f"{what}: expected {name!r} as {listed}, got {value!r}{quote}")
+        model = _model(name, kind)
+        try:
+            checked[name] = _validated(model, name, given[name])
+        except ValidationError as error:
+            mistakes.append(explain(error, model, {name: given[name]}, lambda _: who, outer))
+    if mistakes:
+        raise ValueError("\n".join(mistakes))
+    return checked
 
 
-def _described(kind: Any) -> str | None:
-    """What a user calls a value of this type; None if it is not checked."""
-    if kind in _KINDS:
-        return _KINDS[kind][0]
-    items = [one for one in get_args(kind) if one is not ...]
-    if get_origin(kind) in (list, tuple, Sequence) and all(one in _KINDS for one in items):
-        fixed = get_origin(kind) is tuple and ... not in get_args(kind)
-        return f"a list of {f'{len(items)} ' if fixed else ''}{_KINDS[items[0]][1]}"
-    return None
+def _model(name: str, kind: Any) -> type[BaseModel]:
+    field = Field(alias=name)
+    try:
+        return create_model("Argument", __config__=_STRICT, value=(kind, field))
+    except PydanticUserError:  # a type that pydantic does not know
+        return create_model("Argument", value=(Any, field))
 
 
-def _fits(value: Any, kind: Any) -> bool:
-    if kind in _KINDS:
-        return isinstance(value, (int, float) if kind is float else kind) and (
-            kind is bool or not isinstance(value, bool)
-        )
-    items = [one for one in get_args(kind) if one is not ...]
-    fixed = get_origin(kind) is tuple and ... not in get_args(kind)
-    return (
-        isinstance(value, list | tuple)
-        and all(_fits(one, items[0]) for one in value)
-        and (not fixed or len(value) == len(items))
-    )
+def _validated(model: Any, name: str, value: Any) -> Any:
+    try:
+        # As JSON, because YAML too has no tuples, sets or paths.
+        return model.model_validate_json(json.dumps({name: value})).value
+    except (TypeError, RecursionError):  # an object of Python
+        return model.model_validate({name: value}).value
+
+
+def arguments_schema(make: Callable[..., Any], given: Collection[str] = ()) -> dict[str, Any]:
+    """Return the JSON schema of a component's arguments, without those that others give it."""
+    takes, takes_others = arguments_of(make)
+    properties: dict[str, Any] = {}
+    definitions: dict[str, Any] = {}
+    for name, argument in takes.items():
+        if name in given:
+            continue
+        kind = argument.kind if argument.default is not None else argument.kind | None
+        try:
+            schema = _model(name, kind).model_json_schema()
+        except PydanticUserError:  # a class, which no file can hold
+            schema = {"properties": {name: {}}}
+        definitions |= schema.get("$defs", {})
+        properties |= schema["properties"]
+    closed = {} if takes_others else {"additionalProperties": False}
+    return {"type": "object", "properties": properties, **closed, "$defs": definitions}

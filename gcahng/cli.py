@@ -31,8 +31,7 @@ from gcahng.reasons import refusal
 from gcahng.runs.failure import write_failure
 from gcahng.runs.stopping import Stopped, heed_signals
 
-# Errors that a user can correct are one sentence; all others show their traceback.
-USER_ERRORS = (ValueError, OSError, ImportError, ArithmeticError)
+BUG = "error: a mistake in gcahng or in a class of yours; please report it with these lines:"
 
 app = typer.Typer(
     help="Deep metric learning with globally correlation-aware hard negatives (GCA-HNG).",
@@ -89,8 +88,8 @@ app.add_typer(data, name="data")
 def main() -> None:
     """Run the command line; an error that a user can correct is one sentence and exit status 1.
 
-    With GCAHNG_DEBUG set in the environment they show their traceback. A command that a signal
-    stops leaves with status 75, or 130 after Ctrl-C.
+    Any other shows its traceback, as all do with GCAHNG_DEBUG set in the environment. A command
+    that a signal stops leaves with status 75, or 130 after Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
         # A terminal without a character, such as a dash, prints a question mark for it.
@@ -103,25 +102,37 @@ def main() -> None:
     except Stopped as stopped:
         print(f"{stopped}; give the same command again", file=sys.stderr)
         sys.exit(stopped.status)
-    except BaseException as error:
-        # Libraries in other languages have types of their own for what the system refuses.
-        known = isinstance(error, USER_ERRORS) or refusal(error) is not None
-        if not known or os.environ.get("GCAHNG_DEBUG"):
-            raise
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # also of libraries in other languages
         sentence = _sentence(error)
+        if sentence is None:
+            print(BUG, file=sys.stderr)
+        if sentence is None or os.environ.get("GCAHNG_DEBUG"):
+            raise
         print(f"error: {sentence}", file=sys.stderr)
         # A grid that started this process reads the sentence from a file.
         write_failure(sentence)
         sys.exit(1)
 
 
-def _sentence(error: BaseException) -> str:
-    """The message of an error; the system's and Python's own in plain words."""
+def _sentence(error: BaseException) -> str | None:
+    """What a user has to know of an error; None if it is a mistake of the code."""
+    refused = refusal(error)
     if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"'{error.filename}': {refusal(error) or error.strerror}"
+        return f"'{error.filename}': {refused or error.strerror}"
     if isinstance(error, UnicodeEncodeError):
         named = error.object[error.start : error.end]
         return f"this locale's {error.encoding} cannot write {named!r}: set PYTHONUTF8=1"
-    # A sentence of ours is a ValueError, or an OSError without a number.
-    ours = isinstance(error, USER_ERRORS) and not getattr(error, "errno", None)
-    return str(error) if ours else refusal(error) or str(error)
+    if isinstance(error, OSError) and error.errno:
+        return refused or str(error)
+    on_purpose = isinstance(error, ValueError) and _is_raised_here(error)
+    return str(error) if on_purpose or isinstance(error, OSError | ImportError) else refused
+
+
+def _is_raised_here(error: BaseException) -> bool:
+    """Whether this package raised an error, not a library that it called."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals["__name__"].startswith("gcahng.")

@@ -1,16 +1,15 @@
 """Find components (layers, losses, generators, backbones, data sets) by name."""
 
-import difflib
 import importlib
-import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-from gcahng.arguments import check_types
+from gcahng.arguments import checked_arguments
+from gcahng.errors import did_you_mean
 
 T = TypeVar("T")
 
@@ -42,8 +41,6 @@ class Registry(Mapping[str, T]):
 
     Example:
         >>> from gcahng.models import BACKBONES
-        >>> sorted(BACKBONES)
-        ['dino_vits16', 'googlenet', 'resnet50', 'small_conv']
         >>> BACKBONES.find("small_conv")
         <class 'gcahng.models.backbones.small_conv.SmallConv'>
         >>> BACKBONES.build("small_conv", channels=[8, 16], strides=[2, 2]).out_channels
@@ -101,9 +98,19 @@ class Registry(Mapping[str, T]):
         Raises:
             ValueError: If there is no such component, or it does not accept these arguments.
         """
-        make: Any = self.find(name)
-        check_call(f"{self.kind} {name!r}", make, *args, **settings)
-        return make(*args, **settings)
+        return self.find(name)(*args, **self.check(name, settings, len(args)))  # type: ignore[operator]
+
+    def check(
+        self,
+        name: str,
+        given: Mapping[str, Any],
+        positional: int = 0,
+        place: str = "",
+        filled: Collection[str] = (),
+    ) -> dict[str, Any]:
+        """Check the arguments of a component, see `gcahng.arguments.checked_arguments`."""
+        what, make = f"{self.kind} {name!r}", self.find(name)
+        return checked_arguments(what, make, given, positional, place, filled)  # type: ignore[arg-type]
 
 
 def lookup(choices: Mapping[str, T], name: str, kind: str) -> T:
@@ -138,75 +145,11 @@ def _unknown(
     similar: Sequence[str] = (),
     others: Sequence[str] = (),
 ) -> str:
-    """Return the error message for an unknown name.
-
-    Args:
-        kind: The kind of entry.
-        name: The name given by the user.
-        names: The names to list.
-        similar: Names to suggest but not to list.
-        others: Descriptions of what else can be chosen.
-    """
+    """Say that there is no such name, and list `names`, but not those that are only `similar`."""
     names = sorted(names)
-    hint = did_you_mean(name, [*names, *similar])
     choices = [", ".join(names) or "(none)", *others]
+    hint = did_you_mean(name, [*names, *similar])
     return f"unknown {kind} {name!r}{hint}; choose from: {', or '.join(choices)}"
-
-
-def check_call(what: str, make: Callable[..., Any], /, *args: Any, **settings: Any) -> None:
-    """Raise unless `make` can be called with these arguments.
-
-    Args:
-        what: Description of `make` in error messages.
-        make: The class or function to be called.
-        *args: Its positional arguments.
-        **settings: Its keyword arguments.
-
-    Raises:
-        ValueError: If it cannot; the message names the argument and lists the accepted ones, or
-            what the class lacks.
-    """
-    signature = inspect.signature(make)
-    parameters = signature.parameters.values()
-    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-        check_arguments(what, settings, [p.name for p in list(parameters)[len(args) :]])
-    if missing := sorted(getattr(make, "__abstractmethods__", ())):
-        raise ValueError(f"{what} is unfinished: its class must define {', '.join(missing)}")
-    try:
-        signature.bind(*args, **settings)
-    except TypeError as error:
-        raise ValueError(f"{what} cannot be built: {error}; it takes {signature}") from error
-    check_types(what, make, settings)
-
-
-def check_arguments(what: str, given: Iterable[str], takes: Sequence[str]) -> None:
-    """Raise unless all given argument names are accepted.
-
-    Args:
-        what: Description of the component in the error message.
-        given: The given argument names.
-        takes: The accepted argument names.
-
-    Raises:
-        ValueError: If one is not accepted; the message suggests the nearest and lists all names.
-    """
-    for name in given:
-        if name not in takes:
-            raise ValueError(
-                f"{what} takes no {name!r}{did_you_mean(name, takes)}; it takes "
-                f"{', '.join(takes) or 'no arguments'}"
-            )
-
-
-def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """Return ` (did you mean 'x'?)` for the most similar choice, or an empty string."""
-    near = nearest(name, choices)
-    return f" (did you mean {near!r}?)" if near else ""
-
-
-def nearest(name: str, choices: Iterable[str]) -> str | None:
-    """Return the choice most similar to `name`, or None if none is similar."""
-    return next(iter(difflib.get_close_matches(name, list(choices), n=1)), None)
 
 
 def names_class(name: str) -> bool:
@@ -242,14 +185,9 @@ def import_class(path: str, kind: str, base: type) -> type[Any]:
         )
     if not (isinstance(found, type) and issubclass(found, base)):
         got = "class" if isinstance(found, type) else type(found).__name__
-        raise ValueError(f"Expected {kind} {path!r} to be a {_named(base)} class (got a {got})")
+        wanted = f"{base.__module__}.{base.__name__}"
+        raise ValueError(f"Expected {kind} {path!r} to be a {wanted} class (got a {got})")
     return found
-
-
-def _named(base: type) -> str:
-    """Return the qualified name under which users import a class."""
-    package = base.__module__
-    return f"{'torch.nn' if package.startswith('torch.nn') else package}.{base.__name__}"
 
 
 def _import_module(module_path: str, what: str) -> ModuleType:

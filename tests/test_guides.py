@@ -18,7 +18,8 @@ from tests.test_readme import PAGES
 PYTHON = re.findall(r"```python\n(.*?)```", PAGES, re.S)
 SEARCHING = [code for code in PYTHON if "load_embedder" in code]
 PARTS = [code for code in PYTHON if "HardNegativeGenerator" in code]
-FUNCTIONS = [code for code in PYTHON if code not in [*SEARCHING, *PARTS]]
+(OWN,) = (code for code in PYTHON if code.startswith("# my_parts.py"))
+FUNCTIONS = [code for code in PYTHON if code not in [*SEARCHING, *PARTS, OWN]]
 
 
 @pytest.mark.parametrize("code", PARTS)
@@ -75,12 +76,29 @@ RUN = re.compile(
     r"data verify folder|(?:embed|index|search|share|export) |config |list$|tune .* --dry-run$"
     r"|evaluate runs/photos-seed0|train (?!--resume|paper|photos|quikstart|.*train\.epoch)"
 )
-CODE = """from gcahng.graph import GCAConv
 
 
-class MyConv(GCAConv):
-    pass
-"""
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["mine.yaml"],
+        ["digits", "generator.args.graph.conv={name: my_parts:Mean, args: {factor: 1}}"],
+    ],
+)
+def test_classes_of_ones_own_train(
+    settings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_parts", raising=False)
+    (tmp_path / "my_parts.py").write_text(OWN)
+    (experiment,) = re.findall(r"```yaml\n(# mine.yaml\n.*?)```", PAGES, re.S)
+    (tmp_path / "mine.yaml").write_text(experiment)
+    arguments = ["train", *settings, "train.epochs=1", "--no-report", "--run", "run"]
+    monkeypatch.setattr(sys, "argv", ["gcahng", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    assert (tmp_path / "run" / "results.json").exists()
 
 
 def test_commands_shown_run(
@@ -88,7 +106,7 @@ def test_commands_shown_run(
 ) -> None:
     monkeypatch.chdir(shop)
     monkeypatch.setattr(sys, "path", [str(shop), *sys.path])
-    (shop / "my_layers.py").write_text(CODE)
+    (shop / "my_parts.py").write_text(OWN)
     for name in ("photos", "other_photos"):
         for number, colour in enumerate(("blue", "black", "orange", "purple")):
             for image in range(2):

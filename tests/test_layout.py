@@ -68,6 +68,7 @@ ROOMS = (
     ("data", "graph", "models"),
     ("files", "pictures", "processes", "registry"),
     ("arguments", "reasons"),
+    ("errors",),
 )
 
 

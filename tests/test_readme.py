@@ -11,8 +11,11 @@ import pytest
 from gcahng.ablation import read_grid
 from gcahng.builders.networks import build_embedder, build_generator, build_loss
 from gcahng.config import load_config
+from gcahng.data import DATASETS
 from gcahng.generators import GENERATORS
 from gcahng.graph import CONVS
+from gcahng.losses import LOSSES
+from gcahng.models import BACKBONES
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,7 +51,7 @@ def test_commands_have_a_valid_config(arguments: str) -> None:
     assert config.train.epochs != 1
     build_embedder(config, pretrained=False)
     build_loss(config, config.batch.classes)
-    if "my_layers" not in arguments:
+    if "my_parts" not in arguments:
         build_generator(config, config.batch.classes)
 
 
@@ -57,12 +60,19 @@ def test_grids_named_are_there(grid: str) -> None:
     assert read_grid(grid).cells
 
 
-def test_names_listed_are_the_names_there_are() -> None:
-    rows = dict(
-        re.findall(r"^\| `(generator\.graph\.conv|generator\.name)`[^|]* \| (.*) \|$", PAGES, re.M)
-    )
-    named = {key: set(re.findall(r"`([a-z_]\w*)`", text)) for key, text in rows.items()}
-    assert named == {"generator.graph.conv": set(CONVS), "generator.name": set(GENERATORS)}
+def test_names_listed_are_there() -> None:
+    rows = dict(re.findall(r"^\| `([a-z.]+)`[^|]* \| (.*) \|$", PAGES, re.M))
+    for setting, registry in {
+        "generator.args.graph.conv": CONVS,
+        "generator.name": GENERATORS,
+        "loss.name": LOSSES,
+        "embedder.backbone.name": BACKBONES,
+        "data.name": DATASETS,
+    }.items():
+        named = re.findall(r"`([a-z]\w*)`", rows[setting].replace("`out_channels`", ""))
+        assert named
+        for name in named:
+            registry.find(name)
 
 
 def test_the_yaml_shown_is_the_file() -> None:

@@ -9,9 +9,9 @@ from PIL import Image
 
 from gcahng.data.datasets.base import ImageDataset, Transform, split_classes
 from gcahng.data.datasets.files import EmptySplitError, shorten
+from gcahng.errors import did_you_mean
 from gcahng.pictures import decode_image, read_image
 from gcahng.reasons import first_line
-from gcahng.registry import did_you_mean
 
 
 class HuggingFace(ImageDataset):

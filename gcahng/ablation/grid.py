@@ -16,14 +16,12 @@ from gcahng.ablation.grid_file import (
     read_file,
 )
 from gcahng.builders.blame import blame_setting
-from gcahng.builders.effect import check_effect, trained_parts
 from gcahng.builders.image_settings import adopt_image_settings
 from gcahng.builders.networks import build_generator, build_loss
 from gcahng.config import ExperimentConfig
-from gcahng.config.layers import EXPERIMENTS, GRIDS, Meant, find_config, load_layers
-from gcahng.config.validated import validated
+from gcahng.config.layers import EXPERIMENTS, GRIDS, find_config, load_layers, validate
+from gcahng.errors import did_you_mean
 from gcahng.models import BACKBONES
-from gcahng.registry import did_you_mean
 from gcahng.runs.record import Split
 
 
@@ -36,13 +34,11 @@ class Cell:
         config: The experiment with the first seed.
         equal_time: The cell whose experiment this is and the cell whose training time it gets, in
             whole epochs; None for a cell that keeps its own number of epochs.
-        trains: Which of loss, graph and classifier have parameters.
     """
 
     name: str
     config: ExperimentConfig
     equal_time: EqualTime | None = None
-    trains: frozenset[str] = frozenset()
 
     @property
     def waits_for(self) -> tuple[str, ...]:
@@ -87,9 +83,7 @@ class Grid:
         alike: dict[str, Any] = {"name": reference.config.name}
         if cell.equal_time:
             alike["train"] = reference.config.train
-        changes = changed_settings(
-            config.model_copy(update=alike), cell.trains, reference.config, reference.trains
-        )
+        changes = changed_settings(config.model_copy(update=alike), reference.config)
         if cell.equal_time:
             changes.append(f"as long as {cell.equal_time.as_long_as}")
         return changes
@@ -118,13 +112,13 @@ def read_grid(path: str | Path, seeds: int | None = None) -> Grid:
     cells = {}
     for name, plan in plans.items():
         with mistakes.of(name):
-            config, trains = _resolve(name, plan, file, found, source)
+            config = _resolve(name, plan, file, found, source)
             if file.split == "val" and config.selects_on_test:
                 raise ValueError(
                     f"{source}: split: 'val' needs classes held out: data.validation above 0 and "
                     "quirks.select as 'corrected'"
                 )
-            cells[name] = Cell(name, config, plan.equal_time, trains)
+            cells[name] = Cell(name, config, plan.equal_time)
             for other in cells[name].waits_for:
                 if other in cells and cells[other].config.train.epochs == 0:
                     raise ValueError(
@@ -192,21 +186,17 @@ class Mistakes:
             raise ValueError("\n".join(lines))
 
 
-def _resolve(
-    name: str, plan: Plan, file: GridFile, grid: Path, source: str
-) -> tuple[ExperimentConfig, frozenset[str]]:
-    """Return a cell's experiment, and which of its parts have parameters."""
+def _resolve(name: str, plan: Plan, file: GridFile, grid: Path, source: str) -> ExperimentConfig:
+    """Return a cell's experiment."""
     layers, _ = load_layers(find_base(plan.base, grid, source))
     for place, settings in (("settings", file.settings), *plan.layers):
         for key in {"name", "seed"} & settings.keys():
             raise ValueError(f"{source}: {place}.{key}: the grid gives each run its {key}")
-        # Common settings, also those of an axis, need not have an effect in every cell.
-        meant: Meant = "each" if place.startswith("cells.") else "beside"
-        layers.add(nested(settings, layers.values, f"{source}: {place}"), source, meant)
+        layers.add(nested(settings, layers.values, f"{source}: {place}"), source)
     layers.add({"name": name, "seed": file.first_seed}, source)
-    config = validated(ExperimentConfig, layers)
-    trains = check_parts(config)
-    return adopt_image_settings(config), trains
+    config = validate(ExperimentConfig, layers)
+    check_parts(config)
+    return adopt_image_settings(config)
 
 
 def find_base(base: str, grid: Path, source: str) -> Path:
@@ -220,18 +210,12 @@ def find_base(base: str, grid: Path, source: str) -> Path:
         raise FileNotFoundError(f"{source}: base: {error}") from None
 
 
-def check_parts(config: ExperimentConfig) -> frozenset[str]:
-    """Build the components that need no data, as if a batch had all classes.
-
-    Returns:
-        Which of loss, graph and classifier have parameters.
-    """
+def check_parts(config: ExperimentConfig) -> None:
+    """Build the components that need no data, as if a batch had all classes."""
     with blame_setting("embedder.backbone.name"):
         BACKBONES.find(config.embedder.backbone.name)
-    loss = build_loss(config, config.batch.classes)
-    generator = build_generator(config, config.batch.classes)
-    check_effect(config, loss, generator)
-    return trained_parts(loss, generator)
+    build_loss(config, config.batch.classes)
+    build_generator(config, config.batch.classes)
 
 
 def shown_path(path: Path) -> str:

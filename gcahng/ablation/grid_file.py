@@ -9,10 +9,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gcahng.config.errors import show
-from gcahng.config.layers import Layers, parse_mapping, read_text
+from gcahng.config.layers import Layers, parse_mapping, read_text, validate
 from gcahng.config.sections import MOST_SEEDS, Args, Section, Seed
-from gcahng.config.validated import validated
+from gcahng.errors import show
 from gcahng.registry import lookup
 from gcahng.runs.record import Split
 
@@ -85,7 +84,7 @@ def read_file(path: Path, source: str) -> GridFile:
         raise ValueError(f"{source} is an experiment, not a grid: give it to gcahng train")
     layers = Layers(source)
     layers.add(content, source)
-    return validated(GridFile, layers)
+    return validate(GridFile, layers)
 
 
 def plan_cells(file: GridFile, source: str) -> dict[str, Plan]:

@@ -156,10 +156,12 @@ def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageData
     with blame_setting("data.args"):
         for name in {"name", "root", "split", "transform"} & config.data.args.keys():
             raise ValueError(f"{name!r} is not an argument of the data set here; see data.{name}")
+        filled = ("root", "split", "transform")
+        args = DATASETS.check(config.data.name, config.data.args, place="data.args", filled=filled)
     root = data_root(config)
     try:
         with blame_setting("data.args" if config.data.args else "data"):
-            dataset = build_dataset(config.data.name, split, root, **config.data.args)
+            dataset = build_dataset(config.data.name, split, root, **args)
     except FileNotFoundError as error:
         if config.data.root is not None or f"'{root}" not in str(error):
             raise
@@ -227,7 +229,9 @@ def _transform(config: ExperimentConfig, default: str, augment: bool) -> Any:
         if name == LIBRARY:
             return _library_transform(config.embedder.backbone.name, args)
         TRANSFORMS.find(name)
-    with blame_setting(f"data.transform.{'train' if augment else 'test'}"):
+    place = f"data.transform.{'train' if augment else 'test'}"
+    with blame_setting(place):
+        args = TRANSFORMS.check(name, args, place=place, filled=("train",))
         return build_transform(name, augment, **args)
 
 

@@ -1,25 +1,18 @@
 """The networks of an experiment: embedder, metric loss and negative generator."""
 
 import inspect
+from typing import get_args
 
 import torch
 from torch import nn
 
-from gcahng.arguments import check_types
+from gcahng.arguments import arguments_of
 from gcahng.builders.blame import blame_setting
-from gcahng.builders.generator_settings import (
-    SETTINGS,
-    accepted_settings,
-    argument,
-    check_generator_settings,
-    grouped_arguments,
-)
 from gcahng.config import ExperimentConfig
 from gcahng.generators import GENERATORS, NegativeGenerator
-from gcahng.graph.convs import IndivisibleError
-from gcahng.losses import LOSSES, accepted_arguments
+from gcahng.generators.gca_hng import Quirk
+from gcahng.losses import LOSSES
 from gcahng.models import BACKBONES, Embedder, build_backbone
-from gcahng.registry import check_call
 
 
 def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedder:
@@ -37,17 +30,12 @@ def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedde
             to it, or `dim` does not fit it; the message starts with the setting.
     """
     section = config.embedder
+    name, args, place = section.backbone.name, section.backbone.args, "embedder.backbone.args"
     with blame_setting("embedder.backbone.name"):
-        BACKBONES.find(section.backbone.name)
-    with blame_setting("embedder.backbone.args"):
-        name, args = section.backbone.name, section.backbone.args
-        try:
-            backbone = build_backbone(name, untrained=not pretrained, **args)
-        except (AttributeError, LookupError) as error:
-            # The libraries use some arguments as keys or attribute names without checking them.
-            raise ValueError(
-                f"{name!r} cannot be built: {type(error).__name__}: {error}"
-            ) from error
+        BACKBONES.find(name)
+    with blame_setting(place):
+        args = BACKBONES.check(name, args, place=place)
+        backbone = build_backbone(name, untrained=not pretrained, **args)
     width = int(backbone.out_channels)  # type: ignore[arg-type]
     dim = width if section.dim is None else section.dim
     if (section.head != "linear" and dim > width) or (section.head == "none" and dim < width):
@@ -90,42 +78,35 @@ def build_loss(config: ExperimentConfig, num_classes: int) -> nn.Module:
         ValueError: If the loss or an argument is unknown, or it cannot be called as
             `loss(embeddings, labels)`; the message starts with the setting.
     """
+    name, dim = config.loss.name, _trained_dim(config)
     with blame_setting("loss.name"):
-        loss = LOSSES.find(config.loss.name)
-    takes = accepted_arguments(loss)
-    dim = _trained_dim(config)
+        make = LOSSES.find(name)
+    takes, _ = arguments_of(make)
     sizes = {
         "num_classes": num_classes,
         "embedding_dim": dim,
         "embedding_size": dim,
         "descriptors_dim": dim,
     }
-    args = {name: size for name, size in sizes.items() if name in takes}
+    args = {size: value for size, value in sizes.items() if size in takes} | config.loss.args
     with blame_setting("loss.args"):
-        args |= config.loss.args
-        check_call(f"metric loss {config.loss.name!r}", loss, **args)
-        made = loss(**args)
-        _check_call(config.loss.name, made)
-        return made
-
-
-def _check_call(name: str, loss: nn.Module) -> None:
-    """Raise unless a user's loss can be called as `loss(embeddings, labels)`."""
-    signature = inspect.signature(loss.forward)
-    try:
-        signature.bind(None, None)
-    except TypeError as error:
-        raise ValueError(
-            f"Expected metric loss {name!r} with forward(embeddings, labels) "
-            f"(got forward{signature})"
-        ) from error
+        loss = make(**LOSSES.check(name, args, place="loss.args"))
+    with blame_setting("loss.name"):
+        signature = inspect.signature(loss.forward)
+        try:
+            signature.bind(None, None)
+        except TypeError as error:
+            raise ValueError(
+                f"Expected metric loss {name!r} with forward(embeddings, labels) "
+                f"(got forward{signature})"
+            ) from error
+    return loss
 
 
 def build_generator(config: ExperimentConfig, num_classes: int) -> NegativeGenerator | None:
-    """Build the negative generator with the configured quirks; None if the experiment has none.
+    """Build the negative generator; None if the experiment has none.
 
-    A generator gets those settings of the section that it accepts. It must accept all of `args`,
-    and each setting that was chosen for it.
+    One that takes `quirks` gets the names of those that follow the published code.
 
     Args:
         config: The experiment.
@@ -136,28 +117,17 @@ def build_generator(config: ExperimentConfig, num_classes: int) -> NegativeGener
             message starts with the setting.
     """
     section = config.generator
-    check_generator_settings(config)
     if section is None:
         return None
     with blame_setting("generator.name"):
-        generator = GENERATORS.find(section.name)
-    known = accepted_settings(generator)
-    settings = {name: argument(config, name) for name in SETTINGS if name in known}
-    with blame_setting("generator.args" if section.args else "generator"):
-        check_types(f"generator {section.name!r}", generator, section.args)
-        passed_on = section.args.keys() - inspect.signature(generator).parameters.keys()
-        inherited = {name: section.args[name] for name in passed_on}
-        check_types(f"generator {section.name!r}", NegativeGenerator, inherited)
-        try:
-            return generator(
-                _trained_dim(config), num_classes, **grouped_arguments(settings) | section.args
-            )
-        except IndivisibleError as error:
-            heads = error.heads
-    raise ValueError(
-        f"embedder.dim: expected a multiple of generator.graph.heads ({heads}), "
-        f"got {config.embedder.dim}"
-    )
+        make = GENERATORS.find(section.name)
+    args = dict(section.args)
+    if "quirks" in arguments_of(make)[0]:
+        faithful = [name for name in get_args(Quirk) if getattr(config.quirks, name) == "faithful"]
+        args.setdefault("quirks", faithful)
+    with blame_setting("generator.args"):
+        args = GENERATORS.check(section.name, args, positional=2, place="generator.args")
+        return make(_trained_dim(config), num_classes, **args)
 
 
 def _trained_dim(config: ExperimentConfig) -> int:

@@ -100,7 +100,9 @@ def benchmark(
     given = [(name,) for name in experiment or []] or [
         (*lookup(SHAPES, key.strip(), "shape"), *small) for key in shapes.split(",")
     ]
-    rows, notes, before = [], [], torch.get_num_threads()
+    rows: list[dict[str, Any]] = []
+    notes: list[str] = []
+    before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         for name, *settings in given:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gcahng.commands.listing import component_names
+from gcahng.commands.listing import registry
 from gcahng.commands.options import Overrides
 
 
@@ -43,9 +43,9 @@ def config(
 
 def schema_of_experiments() -> dict[str, Any]:
     """The JSON schema of experiment files with the names of all components."""
-    from gcahng.config.json_schema import NAMES, json_schema
+    from gcahng.config.json_schema import SECTIONS, json_schema
 
-    return json_schema({kind: component_names(kind) for kind in NAMES})
+    return json_schema({kind: registry(kind) for kind in SECTIONS}, registry("layers"))
 
 
 def _write_schema(path: Path) -> None:

@@ -87,13 +87,13 @@ def verify(
 
 def _arguments(name: str, settings: list[str] | None) -> dict[str, Any]:
     """Parse a data set's arguments, without those that are options here."""
+    from gcahng.arguments import check_names
     from gcahng.config import parse_settings
     from gcahng.data import DATASETS
-    from gcahng.registry import check_arguments
 
     args = parse_settings(settings or [])
     takes = [key for key in inspect.signature(DATASETS.find(name)).parameters if key not in OPTIONS]
-    check_arguments(f"data set {name!r}", args, takes)
+    check_names(f"data set {name!r}", args, takes)
     return args
 
 

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import re
 from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -50,61 +51,47 @@ def _experiments() -> list[str]:
     from gcahng.config.layers import find_config, packaged_experiments
 
     texts = {name: find_config(name).read_text(encoding="utf-8") for name in packaged_experiments()}
-    return _aligned({name: _first_sentence(_first_comment(text)) for name, text in texts.items()})
+    return _aligned({name: _comment(text) for name, text in texts.items()})
 
 
-def component_names(kind: str) -> list[str]:
-    """The names of a kind of components.
-
-    >>> component_names("losses")
-    ['npair', 'proxy_anchor']
-    """
-    return sorted(_registry(kind))
-
-
-def _registry(kind: str) -> "Registry[Any]":
+def registry(kind: str) -> "Registry[Any]":
+    """Import the registry of a kind of components."""
     module, name = REGISTRIES[kind]
     found: Registry[Any] = getattr(importlib.import_module(module), name)
     return found
 
 
 def _components(kind: str) -> list[str]:
-    registry = _registry(kind)
-    lines = _aligned({name: _about(registry[name]) for name in sorted(registry)})
-    if registry.library is not None:
-        lines.append(f"or {registry.library.described}")
-    if registry.user_base is not None:
+    found = registry(kind)
+    lines = _aligned({name: _about(found[name]) for name in sorted(found)})
+    if found.library is not None:
+        lines.append(f"or {found.library.described}")
+    if found.user_base is not None:
         lines.append("or a class of your own as module.path:ClassName")
     return lines
 
 
-def _aligned(sentences: dict[str, str]) -> list[str]:
-    width = max(map(len, sentences))
-    return [f"{name:{width}}  {sentence}" for name, sentence in sentences.items()]
+def _aligned(texts: dict[str, str]) -> list[str]:
+    """Put the first sentence of each text, in one line, beside its name."""
+    width = max(map(len, texts))
+    lines = []
+    for name, text in texts.items():
+        end = _END.search(text)
+        sentence = " ".join((text[: end.start()] if end else text).split())
+        lines.append(f"{name:{width}}  {sentence}.")
+    return lines
 
 
 def _about(component: Any) -> str:
-    """The first sentence about a component; of an operator of PyG its name and its paper."""
+    """Return what is said about a component; of an operator of PyG its name and its paper."""
     if not isinstance(component, partial):
-        return _first_sentence(inspect.getdoc(component) or "")
+        return inspect.getdoc(component) or ""
     operator = type(component(8, 8).operator)
     title = _TITLE.search(" ".join((inspect.getdoc(operator) or "").split()))
     return f"PyTorch Geometric's {operator.__name__}" + (f", {title[0]}." if title else ".")
 
 
-def _first_comment(text: str) -> str:
-    """The lines of the first comment of a YAML file, without the one that names its schema."""
-    lines = []
-    for line in text.splitlines():
-        if line.startswith("# yaml-language-server:"):
-            continue
-        if not line.startswith("#"):
-            break
-        lines.append(line.lstrip("# "))
-    return "\n".join(lines)
-
-
-def _first_sentence(text: str) -> str:
-    """The text up to the end of its first sentence, in one line."""
-    end = _END.search(text)
-    return " ".join((text[: end.start()] if end else text).split()) + "."
+def _comment(text: str) -> str:
+    """Return the first comment of a YAML file, without the line that names its schema."""
+    lines = [line for line in text.splitlines() if not line.startswith("# yaml-language-server:")]
+    return "\n".join(line.lstrip("# ") for line in takewhile(lambda one: one[:1] == "#", lines))

@@ -36,27 +36,24 @@ class TerminalDisplay:
         self.progress, self.console = progress, progress.console
         self.best = ""
         self.task = progress.add_task("starting", total=epochs, title=title)
-        self.warm: TaskID | None = None
-        self.kept: TaskID | None = None
+        # Bars of work before the epochs, by their titles.
+        self.others: dict[str, TaskID] = {}
 
     def warm_start(self, step: int, steps: int, loss: float) -> None:
         """Advance the bar of the warm start."""
-        if self.warm is None:
-            self.warm = self.progress.add_task("", total=steps, title="warm start")
-        text = f"step {step}/{steps}  cross entropy {loss:.3f}"
-        self.progress.update(self.warm, completed=step, description=text)
-        if step == steps:
-            self.progress.remove_task(self.warm)
+        self._advance("warm start", step, steps, f"step {step}/{steps}  cross entropy {loss:.3f}")
 
     def features(self, done: int, images: int) -> None:
         """Advance the bar of the features that are computed once."""
-        if self.kept is None:
-            self.kept = self.progress.add_task("", total=images, title="features")
-        text = f"image {done}/{images}"
-        self.progress.update(self.kept, completed=done, total=images, description=text)
-        if done == images:
-            self.progress.remove_task(self.kept)
-            self.kept = None
+        self._advance("features", done, images, f"image {done}/{images}")
+
+    def _advance(self, title: str, done: int, total: int, text: str) -> None:
+        if title not in self.others:
+            self.others[title] = self.progress.add_task("", total=total, title=title)
+        task = self.others[title]
+        self.progress.update(task, completed=done, total=total, description=text)
+        if done == total:
+            self.progress.remove_task(self.others.pop(title))
 
     def step(self, epoch: int, step: int, steps: int, losses: dict[str, float]) -> None:
         """Advance the bar within an epoch."""

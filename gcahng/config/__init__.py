@@ -15,7 +15,7 @@ from gcahng.config.experiment import (
     with_runtime_settings,
 )
 from gcahng.config.overrides import parse_settings
-from gcahng.config.schema import ExperimentConfig
+from gcahng.config.sections import ExperimentConfig
 
 __all__ = [
     "ExperimentConfig",

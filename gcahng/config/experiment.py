@@ -1,18 +1,14 @@
 """The configuration of an experiment: reading, validating, comparing and writing it."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from gcahng.config.layers import Layers, load_layers, parse_mapping, read_text
+from gcahng.config.layers import Layers, load_layers, parse_mapping, read_text, validate
 from gcahng.config.plain_yaml import to_yaml
-from gcahng.config.schema import ExperimentConfig
-from gcahng.config.sections import Section
-from gcahng.config.validated import validated
+from gcahng.config.sections import ExperimentConfig
 from gcahng.files import refuse_address
-
-SectionT = TypeVar("SectionT", bound=Section)
 
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> ExperimentConfig:
@@ -50,13 +46,11 @@ def load_with_layers(
     """
     layers, file = load_layers(path, overrides)
     layers.values.setdefault("name", file.stem)
-    return validated(ExperimentConfig, layers), layers
+    return validate(ExperimentConfig, layers), layers
 
 
 def parse_config(text: str, source: str) -> ExperimentConfig:
     """Parse and validate a resolved experiment, as written by `dump_config`.
-
-    Such a file holds every setting, also those without effect, so none counts as chosen.
 
     Args:
         text: YAML without a `base`.
@@ -71,8 +65,8 @@ def parse_config(text: str, source: str) -> ExperimentConfig:
         True
     """
     layers = Layers(source)
-    layers.add(parse_mapping(text, source), source, meant="none")
-    return validated(ExperimentConfig, layers)
+    layers.add(parse_mapping(text, source), source)
+    return validate(ExperimentConfig, layers)
 
 
 def read_config(path: Path) -> ExperimentConfig:
@@ -102,7 +96,7 @@ def dump_config(config: ExperimentConfig) -> str:
 def differing_keys(first: ExperimentConfig, second: ExperimentConfig) -> list[str]:
     """Return the dotted keys in which two experiments differ.
 
-    A section that is null in one experiment is listed as a whole, not key by key.
+    A mapping that only one of them has is listed as a whole, not key by key.
 
     Example:
         >>> first, second = load_config("digits"), load_config("digits", ["seed=1", "loss.lr=1e-3"])
@@ -118,7 +112,7 @@ RUNTIME_SETTINGS = (
     "data.root",
     "data.workers",
     "batch.chunk",
-    "generator.graph.memory",
+    "generator.args.graph.memory",
     "train.loggers",
     "train.keep_every",
     "train.save_minutes",
@@ -168,20 +162,23 @@ def with_runtime_settings(config: ExperimentConfig, given: ExperimentConfig) -> 
         >>> found.output, found.seed
         ('new', 0)
     """
+    values, others = config.model_dump(), given.model_dump()
     for path in (*RUNTIME_SETTINGS, *LIMITS):
-        config = _with_setting(config, given, path.split("."))
-    return config
+        values = _with_entry(values, others, path.split("."))
+    return ExperimentConfig.model_validate(values)
 
 
-def _with_setting(config: SectionT, given: SectionT, path: Sequence[str]) -> SectionT:
-    """Return a section with one setting of another; unchanged if a section on the way is null."""
-    name, *rest = path
-    value, other = getattr(config, name), getattr(given, name)
+def _with_entry(values: dict[str, Any], others: dict[str, Any], path: list[str]) -> dict[str, Any]:
+    """Return nested values with an entry of others; unchanged if a mapping around it is null."""
+    key, *rest = path
     if not rest:
-        value = other
-    elif value is not None and other is not None:
-        value = _with_setting(value, other, rest)
-    return config.model_copy(update={name: value})
+        without = {name: value for name, value in values.items() if name != key}
+        return values | {key: others[key]} if key in others else without
+    ours, theirs = values.get(key, {}), others.get(key, {})
+    if ours is None or theirs is None:
+        return values
+    inner = _with_entry(ours, theirs, rest)
+    return values | {key: inner} if inner or key in values else values
 
 
 def whitened(config: ExperimentConfig, dim: int) -> ExperimentConfig:
@@ -197,7 +194,7 @@ def whitened(config: ExperimentConfig, dim: int) -> ExperimentConfig:
 
 def _differing(first: dict[str, Any], second: dict[str, Any], prefix: str = "") -> Iterator[str]:
     for key in {**first, **second}:
-        left, right = first.get(key), second.get(key)
+        left, right = first.get(key, {}), second.get(key, {})
         if isinstance(left, dict) and isinstance(right, dict):
             yield from _differing(left, right, f"{prefix}{key}.")
         elif left != right:

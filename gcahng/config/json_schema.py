@@ -1,20 +1,23 @@
 """The JSON schema of experiment files, by which editors complete keys and mark mistakes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
-from gcahng.config.schema import ExperimentConfig
+from gcahng.arguments import arguments_schema
+from gcahng.config.sections import ExperimentConfig
 
-# Kind of component → section and key of its name.
-NAMES = {
-    "data": ("DataConfig", "name"),
-    "transforms": ("TransformConfig", "name"),
-    "backbones": ("BackboneConfig", "name"),
-    "losses": ("LossConfig", "name"),
-    "generators": ("GeneratorConfig", "name"),
-    "layers": ("GraphConfig", "conv"),
+# Kind of component → its section.
+SECTIONS = {
+    "data": "DataConfig",
+    "transforms": "TransformConfig",
+    "backbones": "BackboneConfig",
+    "losses": "LossConfig",
+    "generators": "GeneratorConfig",
 }
+# Arguments that components get from elsewhere in the experiment.
+GIVEN = ("embedding_dim", "num_classes", "quirks", "root", "split", "transform", "train")
 _BASE = {
     "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
     "description": "The experiment, or several in order, that this file changes: a path relative "
@@ -22,30 +25,44 @@ _BASE = {
 }
 
 
-def json_schema(components: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def json_schema(components: Mapping[str, Mapping[str, Any]], layers: Iterable[str]) -> Any:
     """Return the JSON schema of an experiment file.
 
     No key is required, since a file may build on others with `base`. Names of components are
-    suggested; any other text is valid too, such as `module.path:ClassName`.
+    suggested, and their arguments checked; any other name is valid too, such as
+    `module.path:ClassName`.
 
     Args:
-        components: Names of components to suggest, by the kinds in `NAMES`.
+        components: Components by name, by the kinds in `SECTIONS`.
+        layers: Names of graph layers.
 
     Example:
-        >>> schema = json_schema({"losses": ["npair"]})
+        >>> from gcahng.losses import LOSSES
+        >>> schema = json_schema({"losses": LOSSES}, ["gca"])
         >>> schema["$defs"]["LossConfig"]["properties"]["name"]["anyOf"]
-        [{'enum': ['npair']}, {'type': 'string'}]
+        [{'enum': [...'npair'...]}, {'type': 'string'}]
     """
     schema = ExperimentConfig.model_json_schema()
     sections = schema["$defs"]
     # The backbone has names of its own.
     sections["BackboneConfig"] = deepcopy(sections["ComponentConfig"])
     sections["EmbedderConfig"]["properties"]["backbone"] = {"$ref": "#/$defs/BackboneConfig"}
-    for kind, names in components.items():
-        section, key = NAMES[kind]
-        setting = sections[section]["properties"][key]
-        others = setting.pop("anyOf", None) or [{"type": setting.pop("type")}]
-        setting["anyOf"] = [{"enum": sorted(names)}, *others]
+    for kind, found in components.items():
+        section = sections[SECTIONS[kind]]
+        _suggest(section["properties"]["name"], found)
+        keys = [key for key in ("args", "train", "test") if key in section["properties"]]
+        section["allOf"] = []
+        for name, make in sorted(found.items()):
+            args = arguments_schema(make, GIVEN)
+            sections |= args.pop("$defs")
+            section["allOf"].append(
+                {
+                    "if": {"properties": {"name": {"const": name}}, "required": ["name"]},
+                    "then": {"properties": dict.fromkeys(keys, args)},
+                }
+            )
+    if "GraphArguments" in sections:
+        _suggest(sections["GraphArguments"]["properties"]["conv"], layers)
     schema["properties"] = {"base": _BASE, **schema["properties"]}
     words = {"enum": ["faithful", "corrected"]}
     quirks = schema["properties"]["quirks"]
@@ -53,6 +70,12 @@ def json_schema(components: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     for part in _mappings(schema):
         _shorten(part)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _suggest(setting: dict[str, Any], names: Iterable[str]) -> None:
+    """Let a setting also be one of some names, which editors suggest."""
+    others = setting.pop("anyOf", None) or [{"type": setting.pop("type")}]
+    setting["anyOf"] = [{"enum": sorted(names)}, *others]
 
 
 def _mappings(value: Any) -> Iterator[dict[str, Any]]:
@@ -67,10 +90,11 @@ def _shorten(part: dict[str, Any]) -> None:
     """Leave out titles, which repeat the keys, required keys, and defaults of whole sections."""
     if isinstance(part.get("title"), str):
         del part["title"]
-    if isinstance(part.get("required"), list):
+    # Not those of a condition, which has no type.
+    if isinstance(part.get("required"), list) and "type" in part:
         del part["required"]
     if isinstance(part.get("default"), dict) and "type" not in part["default"]:
         del part["default"]
     if isinstance(part.get("description"), str):
-        text = part["description"].partition("\nExample:")[0]
+        text = re.split("\n(?:Example|Attributes):", part["description"])[0]
         part["description"] = " ".join(text.split())

@@ -11,27 +11,25 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, TypeVar
 
-from gcahng.config.errors import describe, dotted, section_at, show
+from pydantic import ValidationError
+
 from gcahng.config.overrides import OVERRIDE, parse_overrides
 from gcahng.config.plain_yaml import parse_yaml
-from gcahng.config.schema import ExperimentConfig
-from gcahng.config.sections import each_quirk
-from gcahng.registry import did_you_mean
+from gcahng.config.sections import ExperimentConfig, Section, each_quirk
+from gcahng.errors import did_you_mean, explain, show
 
 # By its package: in a build, and where links cannot be made, it is not beside this one.
 EXPERIMENTS = Path(str(files("gcahng.experiments"))).resolve()
 # Subfolders of `experiments` with grids over experiments, and with searches for settings.
 GRIDS, STUDIES = "ablations", "studies"
 TRANSFORM = ("data", "transform")
+# The component that a section without a name means; for a transform, the one of photos.
+UNNAMED = {("generator",): "gca_hng", ("loss",): "npair", TRANSFORM: "imagenet"}
 
-# Which settings of a layer count as chosen for just this experiment:
-# - each: all of them.
-# - beside: those of a component that the layer names too, as in the common settings of a grid.
-# - none: no setting, as in the complete configuration of a run, which also lists
-#   settings without effect.
-Meant = Literal["each", "beside", "none"]
+KeyPath = tuple[str, ...]
+Model = TypeVar("Model", bound=Section)
 
 
 @dataclass
@@ -42,72 +40,18 @@ class Layers:
         source: The experiment's file.
         values: The merged values.
         origins: Path of a value → the file or override that set it last.
-        numbers: Path of a value → the number of the layer that set it last.
-        meant: For each layer, which of its settings were chosen for this experiment.
     """
 
     source: str
     values: dict[str, Any] = field(default_factory=dict)
-    origins: dict[tuple[str, ...], str] = field(default_factory=dict)
-    numbers: dict[tuple[str, ...], int] = field(default_factory=dict)
-    meant: list[Meant] = field(default_factory=list)
+    origins: dict[KeyPath, str] = field(default_factory=dict)
 
-    def add(self, mapping: dict[str, Any], source: str, meant: Meant = "each") -> None:
-        """Merge a mapping, which takes precedence over the current values.
-
-        Raises:
-            ValueError: If it sets a key of a section that an earlier layer has set wrongly, to
-                something other than a mapping.
-        """
-        if isinstance(mapping.get("quirks"), dict) and "quirks" in self.values:
-            self._expand_quirks()
-        self._refuse_hidden(self.values, mapping)
+    def add(self, mapping: dict[str, Any], source: str) -> None:
+        """Merge a mapping, which takes precedence over the current values."""
+        if "quirks" in mapping:
+            mapping = {**mapping, "quirks": each_quirk(mapping["quirks"])}
         self.values = merge(self.values, mapping)
-        whole = ExperimentConfig.model_fields.keys() <= mapping.keys()
-        number = len(self.meant)
-        self.meant.append("none" if whole else meant)
-        for path, value in _paths(mapping):
-            self.origins[path] = source
-            if not isinstance(value, dict):
-                self.numbers[path] = number
-
-    def _expand_quirks(self) -> None:
-        """Put every quirk in the place of a single word for all of them."""
-        word = self.values["quirks"]
-        expanded = each_quirk(word)
-        if expanded is not word:
-            origin = self.origin(("quirks",))
-            self.origins |= {("quirks", quirk): origin for quirk in expanded}
-            self.values = {**self.values, "quirks": expanded}
-
-    def _refuse_hidden(
-        self, values: dict[str, Any], mapping: dict[str, Any], outer: tuple[str, ...] = ()
-    ) -> None:
-        for key, value in mapping.items():
-            old, path = values.get(key), (*outer, key)
-            if not isinstance(value, dict) or old is None:
-                continue
-            if isinstance(old, dict):
-                self._refuse_hidden(old, value, path)
-            elif (section := section_at(ExperimentConfig, path)) is not None:
-                expected = f"expected {describe(section)}, got {show(old)}"
-                raise ValueError(f"{self.origin(path)}: {dotted(path)}: {expected}")
-
-    def chosen(self, path: tuple[str, ...], reasons: Iterable[tuple[str, ...]]) -> bool:
-        """True if a value was chosen knowing what some other settings are.
-
-        That is, it was set in the layer that set the last of these others, or after it.
-
-        Args:
-            path: Of the value.
-            reasons: Paths of the other settings.
-        """
-        number = self.numbers.get(path, -1)
-        latest = max((self.numbers.get(reason, -1) for reason in reasons), default=-1)
-        if number < 0:
-            return False
-        meant = self.meant[number]
-        return meant != "none" and number >= latest and (meant == "each" or number == latest)
+        self.origins |= dict.fromkeys(_paths(mapping), source)
 
     def origin(self, path: tuple[str | int, ...]) -> str:
         """Return where a value, or else the innermost mapping around it, was set."""
@@ -116,6 +60,19 @@ class Layers:
             if key in self.origins:
                 return self.origins[key]
         return self.source
+
+
+def validate(model: type[Model], layers: Layers) -> Model:
+    """Make a model from the merged values of some layers.
+
+    Raises:
+        ValueError: If a value does not fit; one line for each mistake.
+    """
+    try:
+        return model.model_validate(layers.values)
+    except ValidationError as error:
+        lines = explain(error, model, layers.values, lambda path: f"{layers.origin(path)}: ")
+        raise ValueError(lines) from None
 
 
 def load_layers(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Layers, Path]:
@@ -141,8 +98,10 @@ def find_config(path: str | Path) -> Path:
     candidates += [file.with_name(f"{file.name}.yaml") for file in candidates if file.name]
     for file in candidates:
         if file.is_file():
-            _refuse_part(file.resolve(), path)
-            return file.resolve()
+            file = file.resolve()
+            if file.is_relative_to(EXPERIMENTS) and file.name.startswith("_"):
+                raise ValueError(f"{str(path)!r} is a part of experiments, not an experiment")
+            return file
     if "=" in given.name:
         example = f"as in 'quickstart {path}'"
         raise ValueError(f"{str(path)!r} is a setting: name an experiment before it, {example}")
@@ -151,19 +110,6 @@ def find_config(path: str | Path) -> Path:
     close = difflib.get_close_matches(str(given), [*neighbours, *packaged])
     listed = f"close to it: {', '.join(close)}" if close else f"packaged: {', '.join(packaged)}"
     raise FileNotFoundError(f"no config file {str(path)!r}; {listed}")
-
-
-def _refuse_part(file: Path, given: str | Path) -> None:
-    """Raise for a packaged base file, which is only a part of experiments."""
-    if not (file.is_relative_to(EXPERIMENTS) and file.name.startswith("_")):
-        return
-    folder = file.parent.relative_to(EXPERIMENTS).as_posix()
-    beside = [name for name in packaged_experiments() if name.startswith(f"{folder}/")]
-    named = [name for name in beside if file.stem.removeprefix("_") in name]
-    raise ValueError(
-        f"{str(given)!r} is a part that experiments are based on, not an experiment; "
-        f"choose from: {', '.join(named or beside)}"
-    )
 
 
 def packaged_experiments() -> list[str]:
@@ -176,20 +122,11 @@ def packaged_experiments() -> list[str]:
     )
 
 
-def merge(
-    base: dict[str, Any], layer: dict[str, Any], path: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    """Return a new mapping: `base` updated recursively with `layer`.
-
-    Args:
-        base: The earlier values.
-        layer: The later values.
-        path: Keys that lead to both mappings; none at the top.
-    """
+def merge(base: dict[str, Any], layer: dict[str, Any], path: KeyPath = ()) -> dict[str, Any]:
+    """Return a new mapping: `base`, at this path, updated recursively with `layer`."""
     merged = dict(base)
     if "name" in layer:
-        # Without a name it is the data set's own transform, which for photos is this one.
-        unnamed = "imagenet" if path == TRANSFORM else None
+        unnamed = UNNAMED.get(path)
         if (layer["name"] or unnamed) != (base.get("name") or unnamed):
             for key in ("train", "test") if path == TRANSFORM else ("args",):
                 merged.pop(key, None)
@@ -203,9 +140,7 @@ def merge(
 def _read(path: Path, trail: tuple[Path, ...]) -> list[tuple[dict[str, Any], str]]:
     """Return the mappings of a file's bases and of the file, each with its source.
 
-    Args:
-        path: The file.
-        trail: The files that led to it, to detect circular bases.
+    `trail` holds the files that led to it, to detect circular bases.
     """
     source = _display_path(path)
     if path in trail:
@@ -264,14 +199,12 @@ def _base_path(base: object, path: Path, source: str) -> Path:
     )
 
 
-def _paths(
-    mapping: dict[str, Any], prefix: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield every value of a nested mapping with its path, mappings included."""
+def _paths(mapping: dict[str, Any], outer: KeyPath = ()) -> Iterator[KeyPath]:
+    """Yield the path of every value of a nested mapping, mappings included."""
     for key, value in mapping.items():
-        yield (*prefix, key), value
+        yield (*outer, key)
         if isinstance(value, dict):
-            yield from _paths(value, (*prefix, key))
+            yield from _paths(value, (*outer, key))
 
 
 def _display_path(path: Path) -> str:

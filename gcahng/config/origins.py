@@ -4,17 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gcahng.config.layers import EXPERIMENTS, Layers
+from gcahng.config.layers import EXPERIMENTS, KeyPath, Layers
 from gcahng.config.overrides import OVERRIDE
 from gcahng.config.plain_yaml import flow_entry
-from gcahng.config.schema import ExperimentConfig
+from gcahng.config.sections import ExperimentConfig
 
 # Comments are aligned beside lines that are not longer.
 WIDEST = 60
-DEFAULT, COMMAND_LINE, FILE_NAME = "default", "command line", "name of the file"
-FILLED = "expected by the backbone"
-
-KeyPath = tuple[str, ...]
 
 
 def dump_with_origins(
@@ -37,59 +33,42 @@ def dump_with_origins(
           name: digits...# digits.yaml, packaged
         ...
     """
-    origins = _Origins(config.model_dump(), layers)
-    lines = list(origins.lines((completed or config).model_dump(), ()))
+    lines = list(_lines((completed or config).model_dump(), (), config.model_dump(), layers))
     width = max(len(text) for text, _ in lines if len(text) <= WIDEST)
     return "".join(
         f"{text:{width}}  # {origin}\n" if origin else f"{text}\n" for text, origin in lines
     )
 
 
-class _Origins:
-    """Where the values of an experiment are from."""
-
-    def __init__(self, loaded: dict[str, Any], layers: Layers) -> None:
-        self.loaded, self.layers = loaded, layers
-
-    def lines(self, values: dict[str, Any], outer: KeyPath) -> Iterator[tuple[str, str]]:
-        """Yield the lines of a section and the origins of their values; none for a mapping."""
-        indent = "  " * len(outer)
-        for key, value in values.items():
-            path = (*outer, key)
-            if isinstance(value, dict) and value:
-                yield f"{indent}{flow_entry(key)}", ""
-                yield from self.lines(value, path)
-            else:
-                yield f"{indent}{flow_entry(key, value)}", self.origin(path, value)
-
-    def origin(self, path: KeyPath, value: Any) -> str:
-        """Where one value is from."""
-        if _reach(self.loaded, path) != (path, value):
-            return FILLED
-        if path == ("name",) and path not in self.layers.origins:
-            return FILE_NAME
-        reached, _ = _reach(self.layers.values, path)
-        if reached is None:
-            return DEFAULT
-        origin = self.layers.origin(reached)
-        if origin == OVERRIDE:
-            return COMMAND_LINE
-        file = Path(origin).resolve()
-        if file.is_relative_to(EXPERIMENTS):
-            return f"{file.relative_to(EXPERIMENTS).as_posix()}, packaged"
-        return origin
+def _lines(
+    values: dict[str, Any], outer: KeyPath, loaded: dict[str, Any], layers: Layers
+) -> Iterator[tuple[str, str]]:
+    """Yield the lines of a section and the origins of their values; none for a mapping."""
+    indent = "  " * len(outer)
+    for key, value in values.items():
+        path, missing = (*outer, key), object()
+        if isinstance(value, dict) and value:
+            inner = loaded.get(key, {})
+            yield f"{indent}{flow_entry(key)}", ""
+            yield from _lines(value, path, inner, layers)
+        else:
+            filled = loaded.get(key, missing) != value
+            origin = "expected by the backbone" if filled else _origin(path, layers)
+            yield f"{indent}{flow_entry(key, value)}", origin
 
 
-def _reach(values: Any, path: KeyPath) -> tuple[KeyPath | None, Any]:
-    """Follow a path as far as there are mappings, for a single word may stand for a section.
-
-    Returns:
-        The path that was reached and the value there; None and None where a key is missing.
-    """
-    for depth, key in enumerate(path):
-        if not isinstance(values, dict):
-            return path[:depth], values
-        if key not in values:
-            return None, None
+def _origin(path: KeyPath, layers: Layers) -> str:
+    """Say where one value is from."""
+    if path not in layers.origins:
+        return "name of the file" if path == ("name",) else "default"
+    values: Any = layers.values
+    for key in path:
+        # Arguments of another component have an origin, but are gone.
+        if not isinstance(values, dict) or key not in values:
+            return "default"
         values = values[key]
-    return path, values
+    origin = layers.origins[path]
+    file = Path(origin).resolve()
+    if file.is_relative_to(EXPERIMENTS):
+        return f"{file.relative_to(EXPERIMENTS).as_posix()}, packaged"
+    return "command line" if origin == OVERRIDE else origin

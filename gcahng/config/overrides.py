@@ -5,13 +5,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from gcahng.config.errors import Path, accepts_text, dotted, field_at, section_at, show
-from gcahng.config.plain_yaml import NULLS, parse_scalar, parse_yaml
+from gcahng.config.plain_yaml import NULLS, parse_yaml
 from gcahng.config.sections import each_quirk
+from gcahng.errors import Path, choices, dotted, field_at, show
 
 OVERRIDE = "override"
-# What begins a value that only YAML can read: a list, a mapping, text in quotes.
-_YAML = tuple("[{'\"")
 
 
 def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
@@ -46,56 +44,32 @@ def parse_overrides(
     mapping: dict[str, Any] = {}
     for text in overrides:
         name, equals, value = text.partition("=")
-        keys = name.strip().split(".")
+        keys = tuple(name.strip().split("."))
         if not equals or not all(keys):
             raise ValueError(f"{OVERRIDE} {text!r}: expected key.path=value, as in train.epochs=5")
         if not value.strip():
             raise ValueError(f"{OVERRIDE} {text!r}: no value given; write {name}=null for none")
         inner, current = mapping, values
-        for depth, key in enumerate(keys[:-1]):
+        for depth, key in enumerate(keys[:-1], start=1):
+            where = dotted(keys[:depth])
             current = current.get(key, {}) if isinstance(current, dict) else {}
             if inner.get(key, current) is None:
-                null = ".".join(keys[: depth + 1])
-                raise ValueError(
-                    f"{OVERRIDE} {text!r}: {null} is null; set it as a whole, as in '{null}={{…}}'"
-                )
-            inner[key] = _reached(inner.get(key, {}), tuple(keys[: depth + 1]), text, schema)
-            inner = inner[key]
-        inner[keys[-1]] = _value(value.strip(), tuple(keys), f"{OVERRIDE} {text!r}", schema)
+                whole = f"set it as a whole, as in '{where}={{…}}'"
+                raise ValueError(f"{OVERRIDE} {text!r}: {where} is null; {whole}")
+            found = inner.get(key, {})
+            found = each_quirk(found) if where == "quirks" else found
+            if not isinstance(found, dict):
+                raise ValueError(f"{OVERRIDE} {text!r}: {where} was set to {show(found)} before it")
+            inner[key] = found
+            inner = found
+        inner[keys[-1]] = _value(value.strip(), keys, f"{OVERRIDE} {text!r}", schema)
     return mapping
-
-
-def _reached(found: Any, path: Path, text: str, schema: type[BaseModel] | None) -> dict[str, Any]:
-    """Return the mapping that an override reaches into, where an earlier one left `found`."""
-    if schema is not None and path == ("quirks",):
-        found = each_quirk(found)
-    if isinstance(found, dict):
-        return found
-    if schema is not None and section_at(schema, path) is not None:
-        where = dotted(path)
-        raise ValueError(f"{OVERRIDE} {text!r}: {where} was set to {show(found)} before it")
-    return {}
 
 
 def _value(text: str, path: Path, source: str, schema: type[BaseModel] | None) -> Any:
     """Read a value as its key needs it: `photos #2` and `2021` are text if the key takes text."""
-    if "\0" in text:
-        raise ValueError(f"{source}: the value contains a NUL character")
     kind = None if schema is None else field_at(schema, path)
-    if kind is not None and accepts_text(kind):
-        return None if text in NULLS else _unquoted(text)
-    # A component's own argument: a single value unless it looks like a list or a mapping.
-    if kind is None and not text.startswith(_YAML):
-        return parse_scalar(text, source)
-    return parse_yaml(text, source)
-
-
-def _unquoted(text: str) -> str:
-    """The text without the quotes around it, if it has them."""
-    if text[0] not in "'\"":
-        return text
-    try:
-        read = parse_yaml(text, "")
-    except ValueError:
-        return text
-    return read if isinstance(read, str) else text
+    if not set(choices(kind)) <= {str, type(None)} or kind is None:
+        return parse_yaml(text, source)
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    return None if text in NULLS else parse_yaml(text, source) if quoted else text

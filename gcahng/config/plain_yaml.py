@@ -5,72 +5,34 @@ Here numbers are written as in Python, and true, false and null are the only spe
 """
 
 import re
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import yaml
 
 _TAG = "tag:yaml.org,2002:"
 NULLS = ("null", "Null", "NULL", "~")
-_NULL = re.compile(rf"({'|'.join(NULLS)}|)$")
-_BOOL = re.compile(r"(true|True|TRUE|false|False|FALSE)$")
-_INT = re.compile(r"[-+]?[0-9]+(_[0-9]+)*$")
-_FLOAT = re.compile(
-    r"([-+]?(\.[0-9]+|[0-9]+(_[0-9]+)*(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan)$"
-)
-_DIGITS = list("-+.0123456789")
-# Far beyond any real file, far below what exhausts Python's stack or the memory.
-_MOST_LEVELS, _MOST_VALUES, _MOST_DIGITS = 50, 1_000_000, 30
+_SCALARS = {
+    "null": rf"({'|'.join(NULLS)}|)$",
+    "bool": r"(true|True|TRUE|false|False|FALSE)$",
+    # Integers first, because the pattern of floats also matches them.
+    "int": r"[-+]?[0-9]+(_[0-9]+)*$",
+    "float": r"([-+]?(\.[0-9]+|[0-9]+(_[0-9]+)*(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan)$",
+}
 
 
 class _Loader(yaml.SafeLoader):
     # Start empty instead of inheriting the YAML 1.1 rules for `no`, `12:30` and dates.
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (PyYAML's own class attribute)
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        # The anchor of each level around the current value, or None.
-        self.levels: list[str | None] = []
-        # How many values there are, those repeated by aliases included, and below each anchor.
-        self.values, self.below = 0, dict[str, int]()
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        event, before = self.peek_event(), self.values
-        problem = ""
-        if isinstance(event, yaml.AliasEvent):
-            self.values += self.below.get(event.anchor or "", 0)
-            if event.anchor in self.levels:
-                problem = f"the value of &{event.anchor} contains itself"
-        if len(self.levels) >= _MOST_LEVELS:
-            problem = f"values are nested more than {_MOST_LEVELS} levels deep"
-        elif self.values > _MOST_VALUES:
-            problem = f"aliases repeat more than {_MOST_VALUES:,} values"
-        if problem:
-            raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
-        self.levels.append(None if isinstance(event, yaml.AliasEvent) else event.anchor)
-        node = super().compose_node(parent, index)
-        self.levels.pop()
-        self.values += 1
-        if not isinstance(event, yaml.AliasEvent) and event.anchor:
-            self.below[event.anchor] = self.values - before
-        return node
-
-    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
-        text = super().construct_scalar(node)
-        if isinstance(text, str) and "\0" in text:
-            problem = "text contains a NUL character"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-        return text
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         lines: dict[str, int] = {}
         for key, _ in node.value:
+            problem = None
             if key.tag != f"{_TAG}str":
                 problem = f"key {key.value!r} is not text; put it in quotes"
-                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            if key.value in lines:
+            elif key.value in lines:
                 problem = f"key {key.value!r} was given before, on line {lines[key.value]}"
+            if problem:
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             lines[key.value] = key.start_mark.line + 1
         return super().construct_mapping(node, deep)
@@ -81,35 +43,20 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: object) -> bool:
         return True
 
-
-class _FlowDumper(_Dumper):
     def represent_text(self, text: str) -> yaml.ScalarNode:
         # In single quotes, a line break would stay one.
-        style = '"' if len(text.splitlines()) > 1 else None
-        return self.represent_scalar(f"{_TAG}str", text, style)
+        return self.represent_scalar(f"{_TAG}str", text, '"' if "\n" in text else None)
 
 
-def _construct_int(loader: _Loader, node: yaml.ScalarNode) -> int:
-    text = loader.construct_scalar(node)
-    if len(text) > _MOST_DIGITS:
-        problem = f"a number of {len(text)} digits"
-        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-    return int(text)
-
-
-def _construct_float(loader: _Loader, node: yaml.ScalarNode) -> float:
-    return float(loader.construct_scalar(node).replace(".inf", "inf").replace(".nan", "nan"))
-
-
-_Loader.add_implicit_resolver(f"{_TAG}null", _NULL, ["n", "N", "~", ""])
-_Loader.add_implicit_resolver(f"{_TAG}bool", _BOOL, list("tTfF"))
-_FlowDumper.add_representer(str, _FlowDumper.represent_text)
-for _class in (_Loader, _Dumper, _FlowDumper):
-    # Integers first, because the pattern of floats also matches them.
-    _class.add_implicit_resolver(f"{_TAG}int", _INT, _DIGITS)
-    _class.add_implicit_resolver(f"{_TAG}float", _FLOAT, _DIGITS)
-_Loader.add_constructor(f"{_TAG}int", _construct_int)
-_Loader.add_constructor(f"{_TAG}float", _construct_float)
+for _name, _pattern in _SCALARS.items():
+    _Loader.add_implicit_resolver(f"{_TAG}{_name}", re.compile(_pattern), None)
+    if _name in ("int", "float"):
+        _Dumper.add_implicit_resolver(f"{_TAG}{_name}", re.compile(_pattern), None)
+_Dumper.add_representer(str, _Dumper.represent_text)
+_Loader.add_constructor(f"{_TAG}int", lambda loader, node: int(node.value))
+_Loader.add_constructor(
+    f"{_TAG}float", lambda loader, node: float(re.sub(r"\.(?=inf|nan)", "", node.value))
+)
 
 
 def parse_yaml(text: str, source: str) -> Any:
@@ -122,37 +69,14 @@ def parse_yaml(text: str, source: str) -> Any:
     Raises:
         ValueError: If it is not valid YAML; the message gives line and column.
     """
-    with _explained(source):
-        return yaml.load(text, _Loader)
-
-
-def parse_scalar(text: str, source: str = "") -> Any:
-    """Read a single value: a number, true, false, null, or else the text as it is.
-
-    Raises:
-        ValueError: If it is a number of very many digits.
-
-    >>> [parse_scalar(text) for text in ("1e-3", "null", "photos: new #2")]
-    [0.001, None, 'photos: new #2']
-    """
-    loader = _Loader("")
-    tag = loader.resolve(yaml.ScalarNode, text, (True, False))
-    with _explained(source):
-        return loader.construct_object(yaml.ScalarNode(tag, text))
-
-
-@contextmanager
-def _explained(source: str) -> Iterator[None]:
     try:
-        yield
+        return yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ValueError(f"{source}{where}: not valid YAML: {error.problem}") from error
-    except yaml.reader.ReaderError as error:
-        raise ValueError(
-            f"{source}, character {error.position + 1}: not valid YAML: {error.reason}"
-        ) from error
+    except yaml.YAMLError as error:
+        raise ValueError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def to_yaml(values: dict[str, Any]) -> str:
@@ -168,6 +92,6 @@ def flow_entry(key: str, *value: Any) -> str:
     """
     options: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": float("inf")}
     given = {key: value[0] if value else None}
-    text = yaml.dump(given, Dumper=_FlowDumper, default_flow_style=True, **options)
+    text = yaml.dump(given, Dumper=_Dumper, default_flow_style=True, **options)
     entry = text.strip()[1:-1]
     return entry if value else entry.removesuffix(" null")

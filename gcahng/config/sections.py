@@ -1,11 +1,10 @@
-"""The sections of an experiment: settings, defaults and limits."""
+"""The settings of an experiment with their defaults and limits, section by section."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gcahng.config.errors import broken_rule
-from gcahng.registry import did_you_mean
+from gcahng.errors import broken_rule, did_you_mean
 
 AtLeast0 = Annotated[int, Field(ge=0)]
 # What numpy and torch both accept.
@@ -16,7 +15,7 @@ AtLeast1 = Annotated[int, Field(ge=1)]
 AtLeast2 = Annotated[int, Field(ge=2)]
 Weight = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, lt=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 Args = dict[str, Any]
 Behaviour = Literal["faithful", "corrected"]
 Precision = Literal["32-true", "bf16-mixed", "64-true"]
@@ -53,7 +52,7 @@ class DataConfig(Section):
     root: str | None = None
     """Folder of all data sets; null: the environment variable GCAHNG_DATA, else `datasets`."""
     args: Args = {}
-    validation: Share = 0.2
+    validation: Fraction = 0.2
     """Fraction of the training classes held out to select the best epoch."""
     validation_seed: AtLeast0 = 0
     workers: Annotated[int, Field(ge=0, le=512)] = 0
@@ -118,49 +117,19 @@ class LossConfig(Section):
     """Null: the embedder's learning rate."""
 
 
-class GraphConfig(Section):
-    """The network on the batch graph."""
-
-    conv: str = "gca"
-    """A layer of `gcahng.graph.CONVS`, or `module.path:ClassName` for one of your own."""
-    layers: Annotated[int, Field(ge=0, le=1000)] | list[str | ComponentConfig] = 2
-    """Number of `conv` layers, or a list of layers, each a name or {name, args}."""
-    heads: AtLeast1 = 4
-    path: Literal["dense", "sparse"] = "dense"
-    """Dense exploits the symmetry of the edges; sparse is plain message passing."""
-    dropout: Literal["tied", "independent", "off"] = "tied"
-    """Whether edges i → j and j → i share their attention dropout mask."""
-    dropout_rate: Share = 0.1
-    memory: Literal["auto", "low", "balanced"] = "auto"
-    """Activations that the dense path saves for backward; low recomputes more, auto: by size."""
-
-
 class GeneratorConfig(Section):
-    """The generator of hard negatives and its loss weights; a generator may not use all of them."""
+    """The generator of hard negatives."""
 
     name: str = "gca_hng"
+    """A key of `gcahng.generators.GENERATORS`, or `module.path:ClassName` for one of your own."""
     args: Args = {}
-    """Further arguments of this generator."""
-    graph: GraphConfig = GraphConfig()
-    alpha: Weight = 5.0
-    """How quickly negatives become harder as the metric loss falls."""
-    beta: Weight | None = 20.0
-    """How quickly negatives gain weight as the generator's loss falls; null: always full weight."""
-    gamma: Weight = 20.0
-    """Weight of the cross entropy that keeps a negative in its class."""
-    similarity_weight: Weight = 20.0
-    diversity_weight: Weight = 60.0
-    node_ce_weight: Weight = 1.0
-    """Weight, in the metric step, of the cross entropy of the graph's node logits."""
-    synthetic_weight: Weight = 1.0
-    """Weight, in the metric step, of the loss on synthetic negatives."""
 
 
 class QuirksConfig(Section):
     """Where the published code differs from the paper; a single word sets all entries.
 
-    One more difference is set by `generator.graph.dropout`: the published code draws separate
-    attention dropout for i → j and j → i (`independent`).
+    One more difference is set by `generator.args.graph.edge_dropout`: the published code draws
+    separate attention dropout for i → j and j → i (`independent`).
     """
 
     similarity_mask: Behaviour = "corrected"
@@ -170,7 +139,7 @@ class QuirksConfig(Section):
     clip: Behaviour = "corrected"
     """Gradient clipping, faithful: by value; corrected: by norm."""
     edge_heads: Behaviour = "corrected"
-    """Edge attention, faithful: always one head; corrected: `generator.graph.heads` heads."""
+    """Edge attention, faithful: always one head; corrected: as many as the nodes'."""
     bn_affine: Behaviour = "corrected"
     """Freezing by `bn_affine`, faithful: ends after the warm-up; corrected: is permanent."""
     evaluation: Behaviour = "corrected"
@@ -287,3 +256,109 @@ class FabricConfig(Section):
     cuda_graphs: bool = False
     """Replay the passes of gca_hng as CUDA graphs: faster, since many small kernels need no launch
     of their own."""
+
+
+LoggerName = Literal["tensorboard", "csv", "wandb", "mlflow"]
+
+
+class LoggerConfig(Section):
+    """A logger and its arguments.
+
+    `wandb` takes those of `wandb.init`, such as `project`; `mlflow` takes `experiment`,
+    `tracking_uri`, `run_name` and `tags`.
+    """
+
+    name: LoggerName
+    args: Args = Field(default={})
+
+
+class TrainConfig(Section):
+    """Training duration and checkpoints."""
+
+    epochs: AtLeast0
+    """0: nothing is trained; the network is measured as it starts, and kept."""
+    warmup_epochs: AtLeast0 = 0
+    """Number of initial epochs with a frozen backbone."""
+    max_seconds: Positive | None = None
+    """Stop after the epoch in which this training time is reached."""
+    keep_every: AtLeast1 | None = None
+    """Also keep the checkpoint of every n-th epoch."""
+    save_minutes: Positive | None = 10.0
+    """Save within an epoch as well, after so many minutes; null: after whole epochs only."""
+    patience: AtLeast1 | None = None
+    """Stop after so many evaluations in a row without a better value of `eval.select`."""
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay, per step, of an exponential moving average of the embedder's weights, which is
+    evaluated and saved in place of the weights as trained; null: no average."""
+    loggers: list[LoggerName | LoggerConfig] = Field(default=["tensorboard"])
+    """Where figures go beside `metrics.csv` (`csv`), which every run has: each a name or
+    {name, args}; `wandb` and `mlflow` are extras."""
+
+    @model_validator(mode="after")
+    def _check_loggers_differ(self) -> "TrainConfig":
+        names = [one if isinstance(one, str) else one.name for one in self.loggers]
+        if len(set(names)) < len(names):
+            broken_rule(("loggers",), "each logger once", names)
+        return self
+
+    @model_validator(mode="after")
+    def _check_average_has_steps(self) -> "TrainConfig":
+        if self.ema is not None and self.epochs == 0:
+            broken_rule(("ema",), "null, since no step is trained (train.epochs 0)", self.ema)
+        return self
+
+    @model_validator(mode="after")
+    def _check_warmup_ends(self) -> "TrainConfig":
+        if self.warmup_epochs >= max(self.epochs, 1):
+            expected = f"fewer than train.epochs ({self.epochs})"
+            broken_rule(("warmup_epochs",), expected, self.warmup_epochs)
+        return self
+
+
+class ExperimentConfig(Section):
+    """The complete configuration of an experiment.
+
+    Example:
+        >>> from gcahng.config import load_config
+        >>> config = load_config("quickstart")
+        >>> config.batch.classes, config.batch.samples, config.generator.name
+        (8, 2, 'gca_hng')
+    """
+
+    name: Annotated[str, Field(pattern=r"^[^/\\]+$")]
+    """Default: the file's name without suffix."""
+    seed: Seed = 0
+    output: str = "runs"
+    """The run folder is `<output>/<name>-seed<seed>`."""
+    data: DataConfig
+    batch: BatchConfig
+    embedder: EmbedderConfig
+    loss: LossConfig = LossConfig()
+    generator: GeneratorConfig | None = GeneratorConfig()
+    quirks: QuirksConfig = QuirksConfig()
+    optim: OptimConfig
+    train: TrainConfig
+    eval: EvalConfig = EvalConfig()
+    fabric: FabricConfig = FabricConfig()
+
+    @model_validator(mode="after")
+    def _check_dimension_is_known(self) -> "ExperimentConfig":
+        head, trains = self.embedder.head, self.train.epochs > 0 or self.generator is not None
+        if self.embedder.finish and (self.train.epochs == 0 or "backbone" in self.embedder.freeze):
+            expected = "null, since no features are trained: see embedder.head=whitening"
+            broken_rule(("embedder", "finish"), expected, self.embedder.finish)
+        if head == "none" and trains:
+            expected = "another one, since none is for train.epochs=0 and generator=null"
+            broken_rule(("embedder", "head"), expected, head)
+        if self.embedder.dim is None and (trains or head not in ("none", "whitening")):
+            expected = (
+                "a number, since only embedder.head=whitening or none with train.epochs=0 and "
+                "generator=null chooses it"
+            )
+            broken_rule(("embedder", "dim"), expected, None)
+        return self
+
+    @property
+    def selects_on_test(self) -> bool:
+        """Whether the best epoch is selected on the test split, which biases the metrics."""
+        return self.quirks.select == "faithful" or self.data.validation == 0

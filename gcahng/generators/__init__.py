@@ -8,12 +8,7 @@ Example:
     torch.Size([2, 3, 3, 8])
 """
 
-from gcahng.generators.base import (
-    GeneratorArguments,
-    HardNegatives,
-    NegativeGenerator,
-    argument_names,
-)
+from gcahng.generators.base import GeneratorArguments, HardNegatives, NegativeGenerator
 from gcahng.generators.class_loss import ClassLoss
 from gcahng.generators.das import DenselyAnchoredSampling
 from gcahng.generators.fixed_mixing import HDML, RandomChannel, Scalar, Unmoved
@@ -50,5 +45,4 @@ __all__ = [
     "HardNegativeGenerator",
     "HardNegatives",
     "NegativeGenerator",
-    "argument_names",
 ]

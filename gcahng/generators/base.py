@@ -1,16 +1,15 @@
 """The base class of negative generators: their interface and the loss terms they add."""
 
-import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, TypedDict, get_args
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from typing_extensions import get_type_hints, is_typeddict
+from typing_extensions import TypedDict
 
 from gcahng.arguments import check_weights, is_integer
 from gcahng.generators.hardness import LossMeans
@@ -323,36 +322,3 @@ def draw_fold_scalars(slots: Tensor, draws: Tensor | None) -> Tensor:
     if draws.shape != shape:
         raise ValueError(f"Expected 'draws' of shape {shape} (got {tuple(draws.shape)})")
     return draws
-
-
-def argument_names(generator: type[NegativeGenerator]) -> list[str]:
-    """Names of the keyword arguments that a generator accepts after its two sizes.
-
-    If it takes `**settings`, these are included: the keys of a TypedDict in
-    `**settings: Unpack[...]`, otherwise the arguments of its base class.
-
-    Example:
-        >>> from gcahng.generators import GENERATORS
-        >>> argument_names(GENERATORS["scalar"])
-        ['value', 'synthetic_weight', 'linear_ce_weight', 'normalize', 'temperature', ...]
-    """
-    parameters = inspect.signature(generator).parameters.values()
-    names = [p.name for p in list(parameters)[2:] if p.kind is p.POSITIONAL_OR_KEYWORD]
-    names += [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-    for parameter in parameters:
-        if parameter.kind is parameter.VAR_KEYWORD:
-            names += _settings_names(generator, parameter.name)
-    return list(dict.fromkeys(names))
-
-
-def _settings_names(generator: type[NegativeGenerator], settings: str) -> list[str]:
-    """Names accepted through `**settings`."""
-    try:
-        annotation = get_type_hints(generator.__init__).get(settings)
-    except NameError:  # an annotation that only a type checker can resolve
-        annotation = None
-    for unpacked in get_args(annotation):
-        if is_typeddict(unpacked):
-            return list(get_type_hints(unpacked))
-    bases = (base for base in generator.__mro__[1:] if issubclass(base, NegativeGenerator))
-    return argument_names(next(bases))

@@ -41,7 +41,7 @@ class GraphArguments(TypedDict, total=False):
 
     Attributes:
         conv: The layer: a key of `gcahng.graph.CONVS`, `module.path:ClassName` for a layer of your
-            own, or a pair of name and arguments. Default: "gca".
+            own, or {name, args}. Default: "gca".
         layers: Number of layers, or a sequence of layers given as for `conv`. Default: 2.
         heads: Attention heads of the layers. Default: 4.
         edge_heads: Heads of the edge attention; None (default): as `heads`.

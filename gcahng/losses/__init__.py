@@ -3,11 +3,8 @@
 Example:
     >>> LOSSES.build("npair", temperature=0.5)
     NPairLoss(normalize=False, temperature=0.5, all_negatives=False)
-    >>> sorted(LOSSES)
-    ['npair', 'proxy_anchor']
 """
 
-import inspect
 from collections.abc import Callable, Iterable
 
 from torch import nn
@@ -65,26 +62,6 @@ def _their_names() -> Iterable[str]:
     return [*FOREIGN, *_theirs()]
 
 
-def accepted_arguments(loss: Callable[..., nn.Module]) -> set[str]:
-    """Return the arguments that a loss accepts, by its own name or through its parents' `**kwargs`.
-
-    Example:
-        >>> sorted(accepted_arguments(NPairLoss))
-        ['all_negatives', 'normalize', 'temperature']
-        >>> sorted(accepted_arguments(LOSSES.find("CosFaceLoss")) & {"num_classes", "scale"})
-        ['num_classes', 'scale']
-    """
-    names: set[str] = set()
-    for part in loss.__mro__ if isinstance(loss, type) else [loss]:
-        if isinstance(part, type) and "__init__" not in vars(part):
-            continue
-        parameters = inspect.signature(part).parameters.values()
-        names |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            break
-    return names
-
-
 LOSSES: Registry[Callable[..., nn.Module]] = Registry(
     "metric loss",
     {"npair": NPairLoss, "proxy_anchor": ProxyAnchorLoss},
@@ -96,4 +73,4 @@ LOSSES: Registry[Callable[..., nn.Module]] = Registry(
     ),
 )
 
-__all__ = ["LOSSES", "NPairLoss", "ProxyAnchorLoss", "accepted_arguments", "synthetic_npair"]
+__all__ = ["LOSSES", "NPairLoss", "ProxyAnchorLoss", "synthetic_npair"]

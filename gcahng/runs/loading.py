@@ -1,6 +1,6 @@
 """Open a trained run."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -184,11 +184,17 @@ def user_classes(config: ExperimentConfig, sections: Collection[str] = SECTIONS)
         "generator": [],
     }
     if config.generator is not None:
-        graph = config.generator.graph
-        layers = graph.layers if isinstance(graph.layers, list) else []
-        names["generator"] = [config.generator.name, graph.conv]
-        names["generator"] += [one if isinstance(one, str) else one.name for one in layers]
+        names["generator"] = [config.generator.name, *_texts(config.generator.args)]
     return [name for section in sections for name in names[section] if names_class(name)]
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield all text in nested arguments, such as the names of layers."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(inner)
 
 
 def checkpoint_path(path: str | Path, *, last: bool = False) -> Path:

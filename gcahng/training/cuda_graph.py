@@ -32,13 +32,13 @@ def check_replay(
     if device.type != "cuda":
         raise ValueError(f"fabric.cuda_graphs: expected a CUDA device, got {device.type}")
     if generator.path != "dense":
-        raise ValueError("fabric.cuda_graphs: expected generator.args.path dense, got sparse")
+        raise ValueError("fabric.cuda_graphs: expected generator.args.graph.path dense, got sparse")
     if not generator.graph.runs_on_pairs:
         raise ValueError("fabric.cuda_graphs: expected layers that run on pairs, as gca does")
     if generator.graph.separates_pairs:
         raise ValueError(
-            "fabric.cuda_graphs: expected generator.graph.dropout tied or off, got independent: "
-            "how many edges differ would change from batch to batch"
+            "fabric.cuda_graphs: expected generator.args.graph.edge_dropout tied or off, got "
+            "independent: how many edges differ would change from batch to batch"
         )
     if group is not None:
         raise ValueError(f"fabric.cuda_graphs: expected one process, got {world_size(group)}")

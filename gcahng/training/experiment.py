@@ -10,7 +10,6 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gcahng.builders.blame import blame_setting
-from gcahng.builders.effect import check_effect
 from gcahng.builders.images import (
     Splits,
     build_splits,
@@ -130,7 +129,6 @@ def build_experiment(
     check_closed_form(config, splits, embedder.backbone)
     loss = build_loss(config, num_classes)
     generator = build_generator(config, num_classes)
-    check_effect(config, loss, generator)
     if config.fabric.cuda_graphs:
         check_replay(generator, torch.device(device), group)
     for module in (embedder, loss, *([] if generator is None else [generator])):

@@ -12,11 +12,11 @@ from typing import Any
 
 from lightning_fabric.loggers import Logger
 
+from gcahng.arguments import check_names
 from gcahng.config import ExperimentConfig
-from gcahng.config.training import LoggerConfig
+from gcahng.config.sections import LoggerConfig
 from gcahng.files import write_text
 from gcahng.reasons import first_line
-from gcahng.registry import check_arguments
 from gcahng.runs.folder import RunFolder
 from gcahng.training.board import BoardLogger
 from gcahng.training.place import is_first
@@ -48,7 +48,7 @@ class Tracker(Logger):
                 f'pip install "gcahng[{self.service}]"'
             )
         self.config, self.folder, self.args = config, folder, dict(args)
-        check_arguments(f"train.loggers: {self.service}", self.args, self.arguments())
+        check_names(f"train.loggers: {self.service}", self.args, self.arguments())
         self.number: str | None = None
 
     def settings(self) -> dict[str, Any]:
@@ -248,7 +248,7 @@ def build_loggers(config: ExperimentConfig, folder: RunFolder) -> list[Logger]:
             if is_first(config.fabric.num_nodes):
                 loggers.append(TRACKERS[one.name](config, folder, one.args))
         else:
-            check_arguments(f"train.loggers: {one.name}", one.args, [])
+            check_names(f"train.loggers: {one.name}", one.args, [])
         if one.name == "tensorboard":
             loggers.append(BoardLogger(folder.tensorboard))
     return loggers

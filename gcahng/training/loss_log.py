@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 
-class NonFiniteLossError(ArithmeticError):
+class NonFiniteLossError(ValueError):
     """A loss or gradient norm is NaN or infinite; the message says where and what to try."""
 
 

@@ -150,17 +150,14 @@ def differentiate_negatives(
     """Run forward and backward of both passes of a generator, as a training step does."""
     with autocast():
         made = generator(embeddings, labels, layout=layout)
-    total, graph_pass = made.total, made.graph_pass
+    total = made.total
     del made  # Frees the negatives before backward.
     if total.requires_grad:
         total.backward()
     if not generator.has_generator_losses:
         return
-    known: dict[str, Any] = {} if graph_pass is None else {"graph_pass": graph_pass}
     with autocast():
-        total = generator.generator_losses(
-            embeddings.detach(), labels, layout=layout, **known
-        ).total
+        total = generator.generator_losses(embeddings.detach(), labels, layout=layout).total
     total.backward(inputs=[p for p in generator.head_parameters() if p.requires_grad])
 
 

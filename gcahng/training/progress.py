@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from gcahng.config.training import TrainConfig
+from gcahng.config.sections import TrainConfig
 from gcahng.evaluation.comparison import standard_error
 from gcahng.evaluation.retrieval import QueryScores
 from gcahng.training.clock import WorkClock

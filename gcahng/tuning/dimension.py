@@ -12,7 +12,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from gcahng.config.errors import show
+from gcahng.errors import show
 
 RANGE = ("low", "high", "log")
 

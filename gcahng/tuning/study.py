@@ -15,15 +15,14 @@ from gcahng.config.layers import (
     EXPERIMENTS,
     STUDIES,
     Layers,
-    Meant,
     find_config,
     load_layers,
     parse_mapping,
     read_text,
+    validate,
 )
 from gcahng.config.sections import MOST_SEEDS, Args, AtLeast1, Section, Seed
-from gcahng.config.validated import validated
-from gcahng.registry import did_you_mean
+from gcahng.errors import did_you_mean
 from gcahng.tuning.dimension import Dimension, read_dimension
 
 
@@ -92,11 +91,9 @@ class Rival:
         layers, _ = load_layers(self.base)
         values = {d.key: d.value(drawn[d.key]) for d in self.search if d.key in drawn}
         for place, settings in (*self.layers, ("search", values)):
-            # Common settings, as in a grid, need not have an effect in every rival.
-            meant: Meant = "beside" if place == "settings" else "each"
-            layers.add(nested(settings, layers.values, f"{self.source}: {place}"), place, meant)
+            layers.add(nested(settings, layers.values, f"{self.source}: {place}"), place)
         layers.add({"name": self.name, "seed": seed}, self.source)
-        config = validated(ExperimentConfig, layers)
+        config = validate(ExperimentConfig, layers)
         check_parts(config)
         return adopt_image_settings(config)
 
@@ -167,7 +164,7 @@ def read_study(path: str | Path, trials: int | None = None) -> Study:
         raise ValueError(f"{source} is not a study: give it to gcahng {verb}")
     layers = Layers(source)
     layers.add(content, source)
-    file = validated(StudyFile, layers)
+    file = validate(StudyFile, layers)
     rivals = {}
     mistakes = Mistakes(max(1, len(file.rivals)), "rival")
     for name, settings in (file.rivals or {found.stem: RivalSettings()}).items():

@@ -1,20 +1,20 @@
 """Message-passing layers with the contract (x, edge_index, edge_attr, y) → (x, edge_attr)."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from torch import nn
+from typing_extensions import NotRequired, TypedDict
 
+from gcahng.arguments import arguments_of, check_names
 from gcahng.graph.convs.gca_conv import GCAConv, GCAEdgeOnlyConv, GCANodeOnlyConv
 from gcahng.graph.convs.mlp_conv import MLPConv
 from gcahng.graph.convs.none_conv import NoneConv
-from gcahng.graph.convs.parts import IndivisibleError
 from gcahng.graph.convs.pyg_conv import PyGConv, operator_arguments
 from gcahng.graph.convs.pyg_operators import OPERATORS
 from gcahng.graph.convs.user_conv import UserConv
-from gcahng.registry import Registry, check_arguments, check_call, names_class
+from gcahng.registry import Registry, names_class
 
 CONVS: Registry[Callable[..., nn.Module]] = Registry(
     "layer",
@@ -37,7 +37,6 @@ __all__ = [
     "GCAConv",
     "GCAEdgeOnlyConv",
     "GCANodeOnlyConv",
-    "IndivisibleError",
     "Layer",
     "LayerSpec",
     "MLPConv",
@@ -48,24 +47,25 @@ __all__ = [
 ]
 
 
-class LayerSpec(NamedTuple):
+class LayerSpec(TypedDict):
     """A layer by name, with its own arguments.
 
     Attributes:
         name: A key of `CONVS`, or `module.path:ClassName` for a user-defined layer.
-        args: Arguments for this layer only.
+        args: Arguments for this layer only; by default none.
 
     Example:
         >>> from gcahng.graph import CorrelationNetwork
-        >>> CorrelationNetwork(8, 3, layers=[LayerSpec("gatv2", {"heads": 2}), "mlp"]).layers[1]
+        >>> gatv2 = LayerSpec(name="gatv2", args={"heads": 2})
+        >>> CorrelationNetwork(8, 3, layers=[gatv2, "mlp"]).layers[1]
         MLPConv(8, edge_dim=8)
     """
 
     name: str
-    args: Mapping[str, Any] = {}
+    args: NotRequired[Mapping[str, Any]]
 
 
-Layer: TypeAlias = str | tuple[str, Mapping[str, Any]]
+Layer: TypeAlias = str | LayerSpec
 
 
 def build_conv(
@@ -74,7 +74,7 @@ def build_conv(
     """Build a layer.
 
     Args:
-        layer: Its name, or a `LayerSpec` (or plain pair) of name and arguments.
+        layer: Its name, or a `LayerSpec` of name and arguments.
         in_channels: Node channels.
         edge_dim: Edge channels.
         settings: Values for some of `SETTINGS`; those that the layer does not accept are ignored,
@@ -87,22 +87,20 @@ def build_conv(
     Example:
         >>> build_conv("gca", 8, 8, {"heads": 2})
         GCAConv(8, edge_dim=8, heads=2, edge_heads=1)
-        >>> build_conv(("gca", {"head": 2}), 8, 8)
+        >>> build_conv({"name": "gca", "args": {"head": 2}}, 8, 8)
         Traceback (most recent call last):
         ...
         ValueError: layer 'gca' takes no 'head' (did you mean 'heads'?); it takes heads, ...
     """
-    name, args = LayerSpec(layer) if isinstance(layer, str) else LayerSpec(*layer)
+    name, args = (layer, {}) if isinstance(layer, str) else (layer["name"], layer.get("args", {}))
     settings = settings or {}
-    check_arguments("a network of layers", settings, SETTINGS)
-    make = CONVS.find(name)
+    check_names("a network of layers", settings, SETTINGS)
     takes = layer_arguments(name)
     if name in OPERATORS:
         # These layers take `**args`; the signature of PyG's layer tells which ones are valid.
-        check_arguments(f"layer {name!r}", args, takes)
+        check_names(f"layer {name!r}", args, takes)
     arguments = {key: value for key, value in settings.items() if key in takes} | dict(args)
-    check_call(f"layer {name!r}", make, in_channels, edge_dim, **arguments)
-    conv = make(in_channels, edge_dim, **arguments)
+    conv: nn.Module = CONVS.build(name, in_channels, edge_dim, **arguments)
     return UserConv(name, conv) if names_class(name) else conv
 
 
@@ -118,6 +116,4 @@ def layer_arguments(name: str) -> list[str]:
     """
     if name in OPERATORS:
         return operator_arguments(name)
-    parameters = inspect.signature(CONVS.find(name)).parameters.values()
-    named = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    return named[2:]
+    return list(arguments_of(CONVS.find(name))[0])[2:]

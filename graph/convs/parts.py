@@ -23,30 +23,12 @@ def reset_maps(layer: nn.Module, attention: Iterable[nn.Linear] = ()) -> None:
         nn.init.zeros_(linear.bias)
 
 
-class IndivisibleError(ValueError):
-    """A width that a number of heads does not divide.
-
-    Attributes:
-        heads: That number.
-
-    Example:
-        >>> check_divisible("in_channels", 10, 4)
-        Traceback (most recent call last):
-        ...
-        gcahng.graph.convs.parts.IndivisibleError: Expected 'in_channels' divisible by 4 heads ...
-    """
-
-    def __init__(self, name: str, width: int, heads: int) -> None:
-        super().__init__(f"Expected '{name}' divisible by {heads} heads (got {width})")
-        self.heads = heads
-
-
 def check_divisible(name: str, width: int, heads: int) -> None:
-    """Raise an IndivisibleError unless `heads` divides `width`, the argument called `name`."""
+    """Raise a ValueError unless `heads` divides `width`, the argument called `name`."""
     if heads < 1:
         raise ValueError(f"Expected at least one head (got {heads})")
     if width % heads:
-        raise IndivisibleError(name, width, heads)
+        raise ValueError(f"Expected '{name}' divisible by {heads} heads (got {width})")
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:

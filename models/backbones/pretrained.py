@@ -35,7 +35,7 @@ class UnreachableError(ConnectionError):
 
 @contextmanager
 def fetching(name: str, host: str) -> Iterator[None]:
-    """Context manager that turns a failed download into an error that names the alternatives.
+    """Context manager around a library that builds a network and fetches its weights.
 
     Args:
         name: The backbone's name in the error message.
@@ -43,12 +43,16 @@ def fetching(name: str, host: str) -> Iterator[None]:
 
     Raises:
         ConnectionError: If the weights are neither cached nor downloadable.
+        ValueError: If the library fails otherwise: it uses arguments without checking them.
     """
     try:
         yield
     except OSError as error:
         reason = first_line(getattr(error, "reason", None) or error)
         raise _unreachable(name, host, reason) from error
+    except (TypeError, AttributeError, LookupError, RuntimeError, AssertionError) as error:
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise ValueError(f"{name!r} cannot be built: {reason}") from error
 
 
 def check_reachable(name: str, host: str) -> None:

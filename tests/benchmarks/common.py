@@ -58,8 +58,8 @@ def build_generator(shape: Shape, device: torch.device, **settings: Any) -> Hard
     """The generator of a shape, the same each time."""
     torch.manual_seed(0)
     sizes = {"layers": shape.layers, "heads": shape.heads, "edge_heads": 1}
-    settings = {"edge_dropout": "off", **sizes, **settings}
-    return HardNegativeGenerator(shape.dim, shape.outputs, **settings).to(device)
+    graph: Any = {"edge_dropout": "off", **sizes, **settings}
+    return HardNegativeGenerator(shape.dim, shape.outputs, graph=graph).to(device)
 
 
 def draw_vectors(count: int, dim: int, spread: float = 1.0) -> Tensor:

@@ -59,7 +59,7 @@ def test_unknown_names_and_arguments_list_the_choices() -> None:
         build_transform("x", train=True)
     with pytest.raises(ValueError, match=r"'colour'; it takes train, size, contrast, brightness"):
         build_transform("glyphs", train=True, colour=1)
-    assert set(TRANSFORMS) == {"digits", "glyphs", "imagenet"}
+    assert {"digits", "glyphs", "imagenet"} <= set(TRANSFORMS)
 
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]

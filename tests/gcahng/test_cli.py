@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from gcahng import __version__, cli
+from gcahng.config import load_config
 from tests.data.trees import folder_tree
 
 SMALL = ["train.epochs=1", "batch.samples=3", "embedder.dim=8"]
@@ -242,3 +243,27 @@ def test_what_the_system_refuses_is_one_sentence(
     assert words in said
     assert said.startswith("error: ")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("sizes differ"), AssertionError(), KeyError("x"), ZeroDivisionError()]
+)
+def test_a_bug_shows_its_traceback_and_asks_for_a_report(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(sys, "argv", ["gcahng"])
+    with pytest.raises(type(error)):
+        cli.main()
+    assert "please report it" in capsys.readouterr().err
+
+
+def test_a_value_error_is_a_sentence_only_if_it_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "app", lambda: load_config("digits", ["seed=x"]))
+    assert _run(monkeypatch) == 1
+    monkeypatch.setattr(cli, "app", lambda: json.loads("{"))
+    with pytest.raises(ValueError, match="Expecting property name"):
+        cli.main()

@@ -78,7 +78,7 @@ def test_they_train(module: str, tmp_path: Path) -> None:
 
 MISTAKES = [
     ("Halfway", {"parts": 0.5}, "takes no 'parts' .did you mean 'part'?"),
-    ("Unfinished", {}, "abstract"),
+    ("Unfinished", {}, "unfinished: its class must define make_negatives"),
     ("Steeper", {}, "to be a gcahng.generators.base.NegativeGenerator class"),
     ("Nowhere", {}, "generator 'own_parts_.*:Nowhere': .* has no class 'Nowhere'"),
 ]

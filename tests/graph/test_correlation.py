@@ -147,7 +147,9 @@ def test_equal_samples_give_finite_gradients() -> None:
 
 
 def test_layers_one_by_one() -> None:
-    net = CorrelationNetwork(6, 3, ["gca", ("gatv2", {"share_weights": True}), "none"], heads=2)
+    net = CorrelationNetwork(
+        6, 3, ["gca", {"name": "gatv2", "args": {"share_weights": True}}, "none"], heads=2
+    )
     first, second, third = net.layers
     assert (repr(first), repr(third)) == (
         "GCAConv(6, edge_dim=6, heads=2, edge_heads=1)",
@@ -158,7 +160,7 @@ def test_layers_one_by_one() -> None:
 
 
 def test_as_many_of_one_layer() -> None:
-    net = CorrelationNetwork(6, 3, 3, ("sage", {"aggr": "max"}))
+    net = CorrelationNetwork(6, 3, 3, {"name": "sage", "args": {"aggr": "max"}})
     assert [layer.operator.aggr for layer in net.layers] == ["max"] * 3
 
 

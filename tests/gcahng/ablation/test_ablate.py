@@ -206,7 +206,7 @@ def test_a_dry_run_lists_the_cells(
 ) -> None:
     show_grid(write_grid(LONG), console)
     shown = capsys.readouterr().out
-    assert "full  generator.name='gca_hng', generator.graph.layers=1, generator.alpha=2.0" in shown
+    assert "full  generator.name='gca_hng', generator.args.graph.layers=1, generator.args" in shown
     assert "long  as long as full" in shown
     assert "6 runs, seeds 0 to 1, 0 of them finished; in runs/ablations/grid" in shown
     assert not Path("runs").exists()

@@ -64,12 +64,13 @@ def test_a_later_layer_wins_and_may_fill_what_was_null(write_grid: WriteGrid) ->
     grid = write_grid(
         HEAD.replace("{train.epochs: 2", "{generator: null, train.epochs: 2")
         + "cells: {npair: }\n"
-        + "axes: {a: {none: {}, gca: {generator: {alpha: 3.0}}}, b: {'': {train.epochs: 7}}}"
+        + "axes:\n  a: {none: {}, gca: {generator: {args: {alpha: 3.0}}}}\n"
+        + "  b: {'': {train.epochs: 7}}"
     )
     assert list(grid.cells) == ["npair", "none-", "gca-"]
     config = grid.cells["gca-"].config
     assert config.generator is not None
-    assert (config.generator.alpha, config.train.epochs) == (3.0, 7)
+    assert (config.generator.args["alpha"], config.train.epochs) == (3.0, 7)
 
 
 def test_equal_time_takes_over_the_cell(write_grid: WriteGrid) -> None:
@@ -87,10 +88,9 @@ def test_changes_are_those_to_the_reference(write_grid: WriteGrid) -> None:
     assert grid.changes(grid.cells["long"]) == ["as long as full"]
     assert grid.changes(grid.cells["full"]) == [
         "generator.name='gca_hng'",
-        "generator.graph.layers=1",
-        "generator.alpha=2.0",
-        "optim.graph.lr=0.001",
-        "optim.classifier.lr=0.01",
+        "generator.args.graph.layers=1",
+        "generator.args.graph.heads=4",
+        "generator.args.alpha=2.0",
     ]
 
 
@@ -104,13 +104,13 @@ def test_dotted_keys_are_taken_apart_and_nothing_is_shared() -> None:
 CELLS = "cells: {npair: {}}\n"
 MISTAKES = [
     ("- 1", "grid.yaml: expected 'key: value' lines, got [1]"),
-    ("base: digits\ncells: {a: {}}", "grid.yaml: missing key 'reference'; expected text"),
+    ("base: digits\ncells: {a: {}}", "grid.yaml: missing key 'reference'"),
     (
         HEAD + "cell: {a: {}}",
         "grid.yaml: unknown key 'cell' (did you mean 'cells'?); allowed here: title, base, seeds, "
         "first_seed, reference, split, show, note, settings, cells, axes, equal_time",
     ),
-    (HEAD + CELLS + "seeds: 0", "grid.yaml: seeds: expected an integer ≥ 1 and ≤ 1000, got 0"),
+    (HEAD + CELLS + "seeds: 0", "grid.yaml: seeds: expected a value greater than or equal to 1"),
     (HEAD + "cells: [npair]", "grid.yaml: cells: expected a mapping, got ['npair']"),
     (HEAD + "cells: {npair: 3}", "grid.yaml: cells.npair: expected a mapping, got 3"),
     (
@@ -135,7 +135,7 @@ MISTAKES = [
     ),
     (
         HEAD + CELLS + "equal_time: {long: {of: npair}}",
-        "grid.yaml: missing key 'equal_time.long.as'; expected text",
+        "grid.yaml: missing key 'equal_time.long.as'",
     ),
     (
         HEAD + CELLS + "equal_time: {long: {of: 3, as: npair}}",
@@ -147,7 +147,7 @@ MISTAKES = [
     ),
     (
         HEAD + CELLS + "equal_time: {long: npair}",
-        "grid.yaml: equal_time.long: expected a mapping (keys: of, as), got 'npair'",
+        "grid.yaml: equal_time.long: expected a mapping, got 'npair'",
     ),
     (
         HEAD + CELLS + "equal_time: {long: {of: npair, as_long_as: npair, as: npair}}",
@@ -181,9 +181,8 @@ MISTAKES = [
         "ema, loggers",
     ),
     (
-        HEAD + "cells: {npair: {generator: null, generator.alpha: 3.0}}",
-        "cell 'npair': grid.yaml: cells.npair: generator.alpha: generator is null; give all of it "
-        "as a mapping",
+        HEAD + "cells: {npair: {generator: null, generator.args.alpha: 3.0}}",
+        "cell 'npair': grid.yaml: cells.npair: generator.args.alpha: generator is null; give",
     ),
     (
         HEAD + "cells: {npair: {train: {epochs: 3}, train.epochs: 4}}",
@@ -199,7 +198,7 @@ MISTAKES = [
     ),
     (
         HEAD + "cells: {npair: {}, a/b: {}}",
-        r"cell 'a/b': grid.yaml: name: expected text matching ^[^/\\]+$, got 'a/b'",
+        "cell 'a/b': grid.yaml: name: string should match pattern",
     ),
     (
         HEAD + "cells: {npair: {loss.name: npiar}}",
@@ -231,9 +230,10 @@ def test_all_mistakes_are_said_at_once_with_their_cells(write_grid: WriteGrid) -
             + "cells: {npair: {eval.every: 0}, b: {batch.classes: 1}, c: {batch.classes: 1}}"
         )
     assert str(info.value).splitlines() == [
-        "every cell: grid.yaml: train.epochs: expected an integer ≥ 0, got -1",
-        "cell 'npair': grid.yaml: eval.every: expected an integer ≥ 1, got 0",
-        "cells 'b', 'c': grid.yaml: batch.classes: expected an integer ≥ 2, got 1",
+        "every cell: grid.yaml: train.epochs: expected a value greater than or equal to 0, got -1",
+        "cell 'npair': grid.yaml: eval.every: expected a value greater than or equal to 1, got 0",
+        "cells 'b', 'c': grid.yaml: batch.classes: expected a value greater than or equal to 2, "
+        "got 1",
     ]
 
 

@@ -49,7 +49,7 @@ def test_markdown_has_means_paired_differences_and_failures(grid: Grid) -> None:
     )
     assert "held-out training classes. Figures of the best epochs are in the CSV" in text
     assert "- npair: the reference\n" in text
-    assert "- full: `generator.name='gca_hng'`, `generator.graph.layers=1`, `generator.al" in text
+    assert "- full: `generator.name='gca_hng'`, `generator.args.graph.layers=1`, `gen" in text
     assert "python -m gcahng ablate grid.yaml --seeds 2" in text
     assert "![Does <it> help?](grid.png)" in text
 

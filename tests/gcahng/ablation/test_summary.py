@@ -64,8 +64,8 @@ def test_parameters_are_those_that_train(write_grid: WriteGrid) -> None:
     grid = write_grid(
         HEAD
         + "cells:\n  npair: {generator: null}\n  full:\n"
-        + "  frozen: {embedder.freeze: [bn_affine], generator: {gamma: 0.0, similarity_weight: 0.0,"
-        + " diversity_weight: 0.0}}\nseeds: 1\n"
+        + "  frozen: {embedder.freeze: [bn_affine], generator.args.weights: {gamma: 0,"
+        + " similarity: 0, diversity: 0}}\nseeds: 1\n"
     )
     for run in grid_runs(grid):
         finish(run, 0.5, classes=5)

@@ -1,5 +1,6 @@
 """From settings to a generator: what reaches it, and what is refused."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,19 @@ def generator(*overrides: str) -> Any:
 
 @pytest.mark.parametrize("name", sorted(GENERATORS))
 def test_every_name_builds_from_a_file_written_for_gca_hng(name: str) -> None:
-    made = generator(f"generator.name={name}", "generator.synthetic_weight=0.3")
+    made = generator(f"generator.name={name}", "generator.args.synthetic_weight=0.3")
     assert type(made) is GENERATORS[name]
     assert made.synthetic_weight == 0.3
 
 
-def test_settings_and_arguments_reach_it() -> None:
-    made = generator("generator.name=hdml", "generator.alpha=0.7", "generator.args.temperature=0.2")
-    assert (made.alpha, made.temperature) == (0.7, 0.2)
-    made = generator("generator.beta=null", "generator.args={shared_channels: true}")
+def test_arguments_and_quirks_reach_it() -> None:
+    made = generator("generator.args.graph.heads=2", "generator.args.weights={gamma: 3}")
     assert isinstance(made, HardNegativeGenerator)
-    assert made.shared_channels
-    assert made.hardness.synthetic_weight(made.beta) == 1
+    assert (made.alpha, len(made.graph.layers), made.weights["gamma"]) == (2.0, 1, 3.0)
+    assert made.quirks == set()
+    faithful = ["quirks.clip=faithful", "quirks.edge_heads=faithful"]
+    assert generator(*faithful).quirks == {"edge_heads"}
+    assert generator(*faithful, "generator.name=das").scale == (0.5, 2.0)
 
 
 def test_layers_are_mixed_and_ones_own_is_found(
@@ -48,35 +50,54 @@ def test_layers_are_mixed_and_ones_own_is_found(
     )
     monkeypatch.chdir(tmp_path)
     layers = "[gca, gatv2, {name: 'my_layers:Halved', args: {factor: 0.25}}]"
-    made = generator(f"generator.graph.layers={layers}")
+    made = generator(f"generator.args.graph.layers={layers}")
     kinds = [type(layer).__name__ for layer in made.graph.layers]
     assert kinds == ["GCAConv", "PyGConv", "UserConv"]
     assert made.graph.layers[2].layer.factor == 0.25
     z = torch.randn(6, 32, requires_grad=True)
     made(z, torch.arange(3).repeat(2)).total.backward()
     assert torch.isfinite(z.grad).all()
-    assert generator("generator.graph.conv=my_layers:Halved").graph.layers[0].layer.factor == 0.5
+    assert (
+        generator("generator.args.graph.conv=my_layers:Halved").graph.layers[0].layer.factor == 0.5
+    )
 
 
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["generator.graph.conv=gatv"], r"generator\.graph\.conv: unknown layer 'gatv'"),
-        (["generator.graph.layers=[gca, gat2]"], r"generator\.graph\.layers: unknown layer 'gat2'"),
-        (["generator.graph.conv=nowhere:Conv"], "there is no module 'nowhere'"),
-        (["generator.graph.layers=-1"], "expected an integer ≥ 0 and ≤ 1000 or a list of"),
+        (["generator.args.graph.conv=gatv"], "generator.args: unknown layer 'gatv'"),
+        (["generator.args.graph.conv=nowhere:Conv"], "there is no module 'nowhere'"),
         (
-            ["generator.name=scalar", "generator.args.valeu=1"],
-            r"generator\.args: generator 'scalar' takes no 'valeu' \(did you mean 'value'\?\)",
+            ["generator.args.graph.layers=two"],
+            "generator.args.graph.layers: expected an integer or",
         ),
+        (
+            ["generator.args.graph.layer=2"],
+            "unknown key 'generator.args.graph.layer' (did you mean",
+        ),
+        (["generator.args.graph.layers=[{nam: gca}]"], "key 'generator.args.graph.layers[0].name'"),
+        (["generator.args.weights.gama=2"], "unknown key 'generator.args.weights.gama' (did you"),
+        (["generator.args.beta=much"], "generator.args.beta: expected a number, got 'much'"),
+        (["generator.args.gamma=2"], "generator.args: generator 'gca_hng' takes no 'gamma'"),
+        (["generator.name=scalar", "generator.args.valeu=1"], "'valeu' (did you mean 'value'?)"),
         (["generator.name=unmoved", "generator.args.value=0"], "'unmoved' takes no 'value'"),
-        (["generator.name=hdlm"], r"generator\.name: unknown generator 'hdlm' \(did you mean 'hd"),
-        (["generator.name=scalar", "generator.args.value=2"], r"generator\.args: Expected 'value'"),
+        (["generator.name=hdlm"], "generator.name: unknown generator 'hdlm' (did you mean 'hd"),
+        (["generator.name=scalar", "generator.args.value=2"], "generator.args: Expected 'value'"),
+        (["embedder.dim=10"], "generator.args: Expected 'in_channels' divisible by 4 heads"),
     ],
 )
 def test_mistakes(overrides: list[str], sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
         generator(*overrides)
+
+
+def test_a_bug_of_a_component_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr("gcahng.builders.networks.GENERATORS.entries", {"gca_hng": fail})
+    with pytest.raises(RuntimeError, match=r"^no such kernel$"):
+        generator()
 
 
 @pytest.mark.parametrize(

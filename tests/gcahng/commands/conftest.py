@@ -13,17 +13,11 @@ FILES = {
     "file": "just text",
     "empty": "",
     "list": "- 1\n",
-    "itself": "a: &x [*x]\n",
-    "deep": "[" * 3000,
-    "train_list": "base: digits\ntrain: [1]\n",
-    "nul_name": 'base: digits\nname: "a\\0b"\n',
-    "nul_output": 'base: digits\noutput: "a\\0b"\n',
-    "nul_root": 'base: digits\ndata: {root: "a\\0b"}\n',
     "circle": "base: circle.yaml\n",
     "no_base": "base: nope.yaml\n",
     "base_number": "base: 5\n",
     "twice": "base: digits\nseed: 1\nseed: 2\n",
-    "unmoved": "base: digits\ngenerator: {name: unmoved, gamma: 9.0}\n",
+    "unmoved": "base: digits\ngenerator: {name: unmoved, args: {alpha: 9.0}}\n",
     "grid_empty": "base: digits\nreference: a\n",
     "grid_base": "base: nope\nreference: a\ncells: {a: {}}\n",
     "grid_reference": "base: digits\nreference: b\ncells: {a: {}}\n",
@@ -33,7 +27,7 @@ FILES = {
     "grid_seeds": "base: digits\nreference: a\nseeds: 100000000\ncells: {a: {}}\n",
     "grid_vain": (
         "base: digits\nreference: a\n"
-        "cells: {a: {}, b: {generator.name: unmoved, generator.gamma: 9.0}}\n"
+        "cells: {a: {}, b: {generator: {name: unmoved, args: {alpha: 9.0}}}}\n"
     ),
 }
 
@@ -53,7 +47,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, digits_run: Path) -> Path:
     checkpoint = digits_run / "checkpoints" / "last.pt"
     (folder / "half.pt").write_bytes(checkpoint.read_bytes()[:20_000])
     state = torch.load(checkpoint, weights_only=True)
-    state["config"] = state["config"].replace("conv: gca", "conv: evil:X")
+    state["config"] = state["config"].replace("name: gca_hng", "name: evil:X")
     torch.save(state, folder / "evil.pt")
     broken = folder / "broken"
     broken.mkdir()

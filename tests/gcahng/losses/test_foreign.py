@@ -38,7 +38,7 @@ def test_names(name: str, kind: type) -> None:
         ["loss.name=SupConLoss"],
     ],
 )
-@pytest.mark.parametrize("generator", ["generator=null", "generator.graph.layers=1"])
+@pytest.mark.parametrize("generator", ["generator=null", "generator.args.graph.layers=1"])
 def test_they_train_with_and_without_negatives(
     tmp_path: Path, overrides: list[str], generator: str
 ) -> None:

@@ -141,7 +141,7 @@ class Odd(MessagePassing):
 def test_odd_layers_do_not_cost_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "odd_layers.py").write_text(OWN)
     monkeypatch.chdir(tmp_path)
-    run = train(tmp_path / "run", "generator.graph.conv=odd_layers:Halving")
+    run = train(tmp_path / "run", "generator.args.graph.conv=odd_layers:Halving")
     trusted = load_run(run, trust=True)
     assert "matrices" in draw_batch(trusted, Selection(), RunFolder(run)).figures
 

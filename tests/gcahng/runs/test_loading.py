@@ -129,8 +129,8 @@ def test_the_random_state_is_that_of_the_device(monkeypatch: pytest.MonkeyPatch)
 
 FOREIGN = [
     ("name", "evil:Generator"),
-    ("graph", {"conv": "evil:Layer"}),
-    ("graph", {"layers": ["gca", {"name": "evil:Layer"}]}),
+    ("args", {"graph": {"conv": "evil:Layer"}}),
+    ("args", {"graph": {"layers": ["gca", {"name": "evil:Layer"}]}}),
 ]
 
 

@@ -151,7 +151,7 @@ def test_a_file_with_the_embedder_alone(files: dict[str, Path], tmp_path: Path) 
 def test_nothing_of_the_graph_is_lost_in_silence(
     files: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    one_layer = ["generator.graph.layers=1"]
+    one_layer = ["generator.args.graph.layers=1"]
     with pytest.raises(ValueError, match=r"more of a graph than the generator's 1 layers, such as"):
         import_checkpoint(files["DINO"], tmp_path / "a", overrides=one_layer)
     with pytest.raises(ValueError, match="trained on 100 classes, but sop has 11318"):

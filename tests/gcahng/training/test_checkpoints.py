@@ -76,7 +76,7 @@ def test_data_that_moved_is_named_when_resuming(run: RunFolder, tmp_path: Path) 
 
 def test_settings_that_do_not_change_the_figures_may_change(run: RunFolder) -> None:
     overrides = ["train.max_seconds=1000", "output=elsewhere", "fabric.accelerator=cpu"]
-    overrides += ["data.workers=1", "fabric.threads=1", "generator.graph.memory=low"]
+    overrides += ["data.workers=1", "fabric.threads=1", "generator.args.graph.memory=low"]
     overrides += ["train.keep_every=2", "eval.engine=faiss", "fabric.channels_last=true"]
     trainer = _trainer(run.path, *overrides)
     trainer.resume()

@@ -20,7 +20,7 @@ from tests.gcahng.training.test_trainer import _trainer
 
 FROZEN = (
     *("embedder.freeze=[backbone]", "data.validation=0.4", "batch.classes=3", "batch.samples=8"),
-    "generator.graph.layers=0",
+    "generator.args.graph.layers=0",
 )
 RESIDUAL = "embedder.head=residual"
 

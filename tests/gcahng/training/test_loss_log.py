@@ -76,7 +76,3 @@ def test_a_row_is_copied_from_the_device_once(monkeypatch: pytest.MonkeyPatch) -
             log.means()
     log.state()
     assert copied == [2, 2, 2]
-
-
-def test_is_an_arithmetic_error() -> None:
-    assert issubclass(NonFiniteLossError, ArithmeticError)

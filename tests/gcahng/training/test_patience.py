@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gcahng.commands.train import resume_run
-from gcahng.config.training import TrainConfig
+from gcahng.config.sections import TrainConfig
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.record import read_record, selection_note
 from gcahng.training.clock import WorkClock

@@ -263,7 +263,7 @@ def test_node_ce_control_trains_no_generator(tmp_path: Path) -> None:
 def test_a_changed_config_is_not_continued(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path)
     trainer.end_epoch(trainer.train_epoch())
-    other = _trainer(tmp_path, "optim.embedder.lr=0.05", "generator.alpha=9", "eval.ks=[1]")
+    other = _trainer(tmp_path, "optim.embedder.lr=0.05", "generator.args.alpha=9", "eval.ks=[1]")
     changed = r"\(generator\.alpha, optim\.embedder\.lr, eval\.ks\)"
     with pytest.raises(ValueError, match=rf"was changed since the run began {changed}"):
         other.resume()

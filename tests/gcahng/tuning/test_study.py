@@ -20,15 +20,15 @@ def test_packaged_studies_can_be_trained(name: str) -> None:
 def test_a_trial_is_the_base_with_what_was_drawn(write_study: Callable[..., Study]) -> None:
     study = write_study(
         HEAD + "search: {embedder.dim: [8, 16], train.epochs: {low: 1, high: 3}}\n"
-        "rivals:\n  full: {search: {generator.graph.layers: [[gca], [gca, gat]]}}\n"
+        "rivals:\n  full: {search: {generator.args.graph.layers: [[gca], [gca, gat]]}}\n"
         "  npair: {settings: {generator: null}}\n"
     )
     full, npair = study.rivals.values()
-    drawn = {"embedder.dim": 16, "train.epochs": 2, "generator.graph.layers": '["gca", "gat"]'}
+    drawn = {"embedder.dim": 16, "train.epochs": 2, "generator.args.graph.layers": '["gca", "gat"]'}
     config = full.config(drawn, 5)
     assert (config.embedder.dim, config.train.epochs, config.seed) == (16, 2, 5)
     assert config.generator is not None
-    assert config.generator.graph.layers == ["gca", "gat"]
+    assert config.generator.args["graph"]["layers"] == ["gca", "gat"]
     assert config.eval.select == "map@r"
     assert npair.config({}, 0).generator is None
 
@@ -44,7 +44,7 @@ def test_a_trial_is_the_base_with_what_was_drawn(write_study: Callable[..., Stud
         ),
         (
             HEAD + "search: {embedder.dim: [8, eight]}",
-            "rival 'study': search: embedder.dim: expected an integer ≥ 1",
+            "rival 'study': search: embedder.dim: expected an integer",
         ),
         (
             HEAD + "search: {embedder.dim: 8}",

@@ -94,7 +94,7 @@ def test_dense_path_equals_the_reference(name: str, training: bool) -> None:
 @every_layer
 def test_dense_path_equals_the_reference_where_mirrored_edges_differ(name: str) -> None:
     torch.manual_seed(0)
-    layers = [("gca", {"edge_dropout": "independent", "dropout": 0.5}), name]
+    layers = [{"name": "gca", "args": {"edge_dropout": "independent", "dropout": 0.5}}, name]
     net = CorrelationNetwork(WIDTH, 3, layers, heads=2, edge_dropout="independent")
     assert_paths_agree(moved(net), 3, 2)
 

@@ -51,7 +51,9 @@ def test_independent_dropout_equals_the_reference_at_every_rate(rate: float) -> 
 
 
 def test_layers_with_other_dropout_follow_independent_ones() -> None:
-    layers = [("gca", {"edge_dropout": kind}) for kind in ("independent", "tied", "off")]
+    layers = [
+        {"name": "gca", "args": {"edge_dropout": kind}} for kind in ("independent", "tied", "off")
+    ]
     assert_paths_agree(make([*layers, "gca_node_only", "mlp"], dropout=0.4), 4, 2)
 
 

@@ -58,7 +58,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_runs_in_the_current_folder(module: str) -> None:
     x, edge_index, edges = complete()
-    conv = build_conv((f"{module}:Plain", {"shift": 2.0}), 4, 6).double()
+    conv = build_conv({"name": f"{module}:Plain", "args": {"shift": 2.0}}, 4, 6).double()
     out = conv(x, edge_index, edges, LABELS)
     assert torch.equal(out[0], conv.layer.linear(x))
     assert torch.equal(out[1], edges + 2)
