@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import ClassVar, NoReturn
@@ -13,6 +12,7 @@ from PIL import features
 from gcahng.data.datasets.base import Transform, split_classes
 from gcahng.data.datasets.files import FileDataset, Listing, shorten
 from gcahng.files import printable
+from gcahng.pictures import PictureFile
 
 EXPECTED = (
     "expected one folder of images per class, either inside train/ and test/ or, for a random "
@@ -112,26 +112,6 @@ class Folder(FileDataset):
         train, test = split_classes(len(names), self.test_share, self.seed, "test")
         selected = {names[i] for i in (train if self.split == "train" else test)}
         return listing.keep([i for i, name in enumerate(listing.names) if name in selected])
-
-
-@dataclass(frozen=True)
-class PictureFile:
-    """A picture file as its folder tells.
-
-    Attributes:
-        path: Absolute.
-        label: Name of its class, the folder that it is in; None outside of such a folder.
-        split: `train`, `val` or `test`, if the folder is divided so.
-    """
-
-    path: str
-    label: str | None = None
-    split: str | None = None
-
-    def or_finer(self, other: "PictureFile") -> "PictureFile":
-        """Return `other` if it says all that this one says of the same picture, else this one."""
-        says_all = self.label in (None, other.label) and self.split in (None, other.split)
-        return other if says_all else self
 
 
 def split_folders(home: Path) -> dict[str, Path]:
