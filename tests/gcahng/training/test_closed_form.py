@@ -10,11 +10,12 @@ from gcahng import load_embedder
 from gcahng.commands.train import finish_run, start_or_resume_run
 from gcahng.config import load_config
 from gcahng.evaluation.evaluate import retrieval_figures
-from gcahng.inference.figures import figures_of
+from gcahng.inference.share import figures_of
 from gcahng.models import ClassStatistics, WhiteningHead
 from gcahng.reports.result_table import result_rows
 from gcahng.reports.run_report import pictures_of, report_run
-from gcahng.runs.loading import load_generator, load_run
+from gcahng.runs.embedding import load_generator
+from gcahng.runs.loading import load_run
 from gcahng.runs.record import read_record
 from gcahng.training import closed_form
 from gcahng.training.trainer import Trainer
