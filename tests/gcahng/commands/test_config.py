@@ -1,5 +1,6 @@
 """`gcahng config`: what it prints is an experiment again."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -29,3 +30,17 @@ def test_what_is_printed_is_what_a_training_uses(
     assert adopt_image_settings(load_config(tmp_path / "mine.yaml")) == expected
     assert text.count("# expected by the backbone") == 4
     assert text.count("# command line") == 3
+
+
+def test_arguments_that_are_not_set_are_listed_with_their_defaults(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(monkeypatch, "digits") == 0
+    settings = capsys.readouterr().out.partition("not set")[2]
+    listed = re.findall(r"^#   (\S+)$", settings, re.M)
+    assert {"generator.args.graph.dropout=0.1", "generator.args.beta=20.0"} <= set(listed)
+    assert "generator.args.graph.heads" not in settings
+    # Each can be given as it is.
+    generator = load_config("digits", listed).generator
+    assert generator is not None
+    assert generator.args["graph"]["conv"] == "gca"
