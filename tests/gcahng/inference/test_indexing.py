@@ -252,7 +252,7 @@ def test_a_store_that_was_never_completed_is_made(
 ) -> None:
     (tmp_path / "store" / "pictures.lance" / "data").mkdir(parents=True)
     (tmp_path / "store" / ".DS_Store").touch()
-    with pytest.raises(FileNotFoundError, match="it was never completed"):
+    with pytest.raises(FileNotFoundError, match="make one with gcahng index"):
         PictureStore(tmp_path / "store")
     assert len(index(model, photos, tmp_path / "store")[0]) == ALL
 
