@@ -134,6 +134,7 @@ indexing.index_folder(model, sys.argv[2], sys.argv[3], progress=wait)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_continues(
     model: TrainedEmbedder, model_folder: Path, photos: Path, tmp_path: Path, counted: list[int]
 ) -> None:
@@ -215,12 +216,6 @@ def test_names_that_are_not_utf8(model: TrainedEmbedder, photos: Path, tmp_path:
     quoted.unlink()
     changes = index(model, photos, tmp_path / "store")[1]
     assert changes == "0 added, 0 replaced, 0 relabelled, 2 deleted, 18 unchanged"
-
-
-def test_progress_reaches_the_total(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
-    index_folder(model, photos, tmp_path / "s", progress=lambda *counts: seen.append(counts))
-    assert seen == [(done, ALL) for done in range(1, ALL + 1)]
 
 
 def test_changes_by_another_process_are_seen(
