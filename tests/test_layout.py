@@ -66,7 +66,7 @@ ROOMS = (
     ("evaluation", "generators"),
     ("config", "losses"),
     ("data", "graph", "models"),
-    ("files", "pictures", "preparation", "processes", "registry"),
+    ("files", "pages", "pictures", "preparation", "processes", "registry"),
     ("arguments", "reasons"),
     ("errors",),
 )

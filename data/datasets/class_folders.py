@@ -99,33 +99,19 @@ class Folder(FileDataset):
                 f"'{self.home}' has no validation split: expected val/, valid/ or validation/ "
                 "beside train/ and test/."
             )
+        folder = folders.get(self.split, self.home)
+        listing = class_folders(folder, list(folders.values()))
+        names, least = sorted(set(listing.names)), 2 if folders else 4
+        if len(names) < least:
+            raise ValueError(
+                f"'{folder}' has {len(names)} class folders with images ({shorten(names, 3)}), "
+                f"fewer than {least}: {EXPECTED}."
+            )
         if folders:
-            folder = folders[self.split]
-            listing = class_folders(folder, list(folders.values()))
-            _check_num_classes(listing, 2, folder)
             return listing
-        listing = class_folders(self.home)
-        _check_num_classes(listing, 4, self.home)
-        return self._random_split(listing)
-
-    def _random_split(self, listing: Listing) -> Listing:
-        """Keep the classes that the random split assigns to this split."""
-        names = sorted(set(listing.names))
         train, test = split_classes(len(names), self.test_share, self.seed, "test")
         selected = {names[i] for i in (train if self.split == "train" else test)}
         return listing.keep([i for i, name in enumerate(listing.names) if name in selected])
-
-
-def _check_num_classes(listing: Listing, minimum: int, folder: Path) -> None:
-    """Raise unless there are enough classes for retrieval: two in each split."""
-    names = sorted(set(listing.names))
-    if len(names) >= minimum:
-        return
-    loose = sum(is_picture(entry.name) for entry in folder.iterdir())
-    found = f"{len(names)} class folder{'s' * (len(names) != 1)} with images"
-    found += f" ({', '.join(names)})" if names else ""
-    found += f" and {loose} images outside class folders" if loose else ""
-    raise ValueError(f"'{folder}' has {found}, fewer than {minimum} classes: {EXPECTED}.")
 
 
 def split_folders(home: Path) -> dict[str, Path]:

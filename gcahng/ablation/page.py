@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from gcahng.ablation.bars import save_picture
 from gcahng.ablation.curves import Curves
-from gcahng.reports.data_uri import data_uri
+from gcahng.pages import data_uri
 from gcahng.reports.gallery import GalleryEntry
 from gcahng.reports.page import BatchPictures, PageImage, render
 from gcahng.reports.tables import Column, Row, markdown_table

@@ -93,13 +93,14 @@ def _heading(found: "EvaluatedRun", where: str) -> str:
 
 def _print_classes(found: "EvaluatedRun") -> None:
     """Print the classes with the lowest recall, and the most confused pairs."""
-    from gcahng.reports.class_tables import tables_of
+    from gcahng.reports.result_table import CLASS_COLUMNS, PAIR_COLUMNS
+    from gcahng.reports.run_report import tables_of
     from gcahng.reports.tables import results_table
 
     tables = tables_of(found)
     for rows, columns in (
-        (tables.classes, tables.class_columns),
-        (tables.pairs, tables.pair_columns),
+        (tables.classes, CLASS_COLUMNS),
+        (tables.pairs, PAIR_COLUMNS),
     ):
         console.print("", results_table(rows[:SHOWN], columns), sep="\n")
         if len(rows) > SHOWN:
@@ -130,7 +131,7 @@ def _gains(found: "EvaluatedRun") -> dict[str, float]:
 
 def _notes(found: "EvaluatedRun", gained: dict[str, float], selected: bool) -> list[str]:
     """The model against no training, how its epoch was chosen, and what ranked the images."""
-    from gcahng.evaluation.engines import ranked_by
+    from gcahng.evaluation.ranking import ranked_by
     from gcahng.runs.folder import RunFolder
     from gcahng.runs.record import read_record, selection_notes
     from gcahng.runs.verdict import comparison

@@ -7,7 +7,7 @@ from gcahng.files import printable, write_text
 from gcahng.inference.embed import thumbnail
 from gcahng.inference.images import rgb_image
 from gcahng.inference.store import Neighbour, PictureStore
-from gcahng.reports.data_uri import data_uri
+from gcahng.pages import data_uri
 from gcahng.reports.gallery import GalleryEntry
 from gcahng.reports.page import render
 

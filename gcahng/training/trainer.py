@@ -9,7 +9,7 @@ from lightning_fabric import Fabric, seed_everything
 from gcahng.builders.networks import describe_embedder
 from gcahng.config import ExperimentConfig, dump_config
 from gcahng.evaluation.comparison import gains
-from gcahng.evaluation.engines import ranked_by
+from gcahng.evaluation.ranking import ranked_by
 from gcahng.generators import HardNegatives
 from gcahng.models.batch_statistics import use_global_statistics
 from gcahng.processes import copy_from_first, from_first, rank, wait_for_first

@@ -18,7 +18,6 @@ from gcahng.runs.embedding import load_generator
 from gcahng.runs.loading import load_run
 from gcahng.runs.record import read_record
 from gcahng.training import closed_form
-from gcahng.training.experiment import build_experiment
 from gcahng.training.trainer import Trainer
 from tests.gcahng.training.test_trainer import _trainer
 
@@ -245,12 +244,6 @@ def test_a_run_is_finished_later_as_it_would_have_been(tuned: Trainer, tmp_path:
     assert best["metrics"]["map@r"] == found["best/map@r"]
     with pytest.raises(ValueError, match="has a last layer in closed form already"):
         finish_run(folder)
-
-
-def test_a_finish_has_no_effect_on_a_frozen_backbone() -> None:
-    settings = ["embedder.freeze=[backbone]", "embedder.finish=whitening"]
-    with pytest.raises(ValueError, match=r"embedder\.finish has no effect"):
-        build_experiment(load_config("digits", settings))
 
 
 def test_the_page_shows_the_start_and_the_model(finished: Trainer) -> None:
