@@ -86,6 +86,7 @@ def test_a_backbone_is_judged_by_its_features(call: Call, photos: Path, tmp_path
     assert "Nearest neighbours" in page
 
 
+@pytest.mark.slow
 def test_a_model_is_compared_with_its_backbone(
     call: Call,
     photos: Path,
@@ -151,6 +152,7 @@ def test_images_of_another_kind_get_the_transform_of_the_training(
     assert "4 classes, 12 images" in said
 
 
+@pytest.mark.slow
 def test_shared_and_published_models_are_judged(
     call: Call, photos: Path, digits_run: Path, tmp_path: Path
 ) -> None:
