@@ -66,7 +66,7 @@ ROOMS = (
     ("evaluation", "generators"),
     ("config", "losses"),
     ("data", "graph", "models"),
-    ("files", "pages", "pictures", "processes", "registry"),
+    ("files", "pages", "pictures", "preparation", "processes", "registry"),
     ("arguments", "reasons"),
     ("errors",),
 )

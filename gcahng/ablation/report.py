@@ -23,7 +23,8 @@ from gcahng.reports.result_table import figure_columns
 from gcahng.reports.run_report import gallery_of, pictures_of
 from gcahng.reports.tables import Column
 from gcahng.runs.csv_rows import csv_text
-from gcahng.runs.loading import LoadedRun, embed_split, load_run, user_classes
+from gcahng.runs.embedding import embed_split
+from gcahng.runs.loading import LoadedRun, load_run, user_classes
 from gcahng.runs.record import RunRecord, figures_after, measured_work, selection_note
 
 PICTURE = (

@@ -10,7 +10,7 @@ from gcahng.reports.result_table import CLASS_COLUMNS, PAIR_COLUMNS, figure_colu
 from gcahng.reports.run_report import gallery_of, tables_of
 from gcahng.reports.tables import Column
 from gcahng.runs.csv_rows import csv_text
-from gcahng.runs.loading import EvaluatedRun
+from gcahng.runs.embedding import EvaluatedRun
 
 FILES = ("figures.json", "classes.csv", "pairs.csv", "evaluation.html")
 

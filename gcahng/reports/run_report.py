@@ -16,8 +16,9 @@ from gcahng.pages import data_uri
 from gcahng.reports.batch_pictures import TITLES, Selection, draw_batch
 from gcahng.reports.gallery import GalleryEntry, retrieval_gallery
 from gcahng.reports.page import BatchPictures, PageImage, write_report
+from gcahng.runs.embedding import EvaluatedRun, embed_split
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.loading import EvaluatedRun, embed_split, load_run
+from gcahng.runs.loading import load_run
 from gcahng.runs.record import read_record, selection_note
 from gcahng.runs.verdict import verdict
 

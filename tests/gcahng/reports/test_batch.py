@@ -13,8 +13,8 @@ from gcahng.graph.visualize import edge_weights
 from gcahng.reports.batch import choose_batch, learned_batch
 from gcahng.reports.batch_pictures import Selection, draw_batch
 from gcahng.reports.run_report import pictures_of
+from gcahng.runs.embedding import embed_split, load_generator
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.loading import embed_split, load_generator
 from tests.gcahng.training.test_trainer import _trainer
 
 
