@@ -11,22 +11,22 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms import v2
-from torchvision.transforms.v2 import functional
 
 from gcahng.data.datasets.base import Transform
+from gcahng.preparation import (
+    IMAGENET_MEAN,
+    IMAGENET_SIZE,
+    IMAGENET_STD,
+    PUBLISHED_RESIZE_RATIO,
+    Preparation,
+)
 from gcahng.registry import Registry
 
-IMAGENET_SIZE = 224
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-PUBLISHED_RESIZE_RATIO = 256 / 224
 # The narrowest crop of torchvision's random resized crop is three quarters as wide as high.
 NARROWEST = 3 / 4
-# At least the side of a thumbnail (`gcahng.inference.reader`), which is made from the same decoded
+# At least the side of a thumbnail (`gcahng.inference.embed`), which is made from the same decoded
 # image when photos are indexed.
 LEAST_SIDE = 192
-# Length to width of the longest image that is resized as a whole.
-ELONGATED = 8
 
 
 class Jitter(nn.Module):
@@ -75,42 +75,6 @@ class DivideBy255(nn.Module):
         return image.to(torch.float32).div_(255)
 
 
-class ResizeAndCrop(nn.Module):
-    """Resize the shorter side to `resize`, then crop a square of `size` at the centre.
-
-    An image more than 8 times as long as wide is first cut to that length, because torchvision
-    would enlarge one of 1 × 20,000 pixels to 256 × 5,120,000. Its pixels may then differ from those
-    of `v2.Resize` and `v2.CenterCrop`, since resampling starts at the cut; others are the same.
-
-    Args:
-        resize: Length of the shorter side before the crop.
-        size: Side of the crop, at most `resize`.
-
-    Example:
-        >>> ResizeAndCrop(resize=256, size=224)(Image.new("RGB", (1, 20000))).size
-        (224, 224)
-    """
-
-    def __init__(self, resize: int, size: int) -> None:
-        super().__init__()
-        self.resize, self.size = resize, size
-
-    def forward(self, image: Image.Image | Tensor) -> Image.Image | Tensor:
-        """Resize and crop an RGB image or a tensor `[3, H, W]`."""
-        sides = functional.get_size(image)
-        most = ELONGATED * min(sides)
-        if max(sides) > most:
-            # An even number of pixels is cut, so that the centre stays where it is.
-            kept = [min(side, most + (side - most) % 2) for side in sides]
-            image = functional.center_crop(image, kept)
-        resized = functional.resize(image, [self.resize])
-        return functional.center_crop(resized, [self.size, self.size])
-
-    def extra_repr(self) -> str:
-        """Show both lengths."""
-        return f"resize={self.resize}, size={self.size}"
-
-
 class ReducedPhoto(v2.Compose):
     """A transform of photos that takes large ones at a reduced size.
 
@@ -142,9 +106,9 @@ def glyphs(
     Returns:
         A transform from uint8 `[1, H, W]` to float32 `[1, size, size]`, about [0, 1].
     """
-    to_float = v2.ToDtype(torch.float32, scale=True)
     if not train:
-        return v2.Compose([v2.CenterCrop(size), to_float])
+        return Preparation(size=size)
+    to_float = v2.ToDtype(torch.float32, scale=True)
     return v2.Compose([v2.RandomCrop(size), to_float, Jitter(contrast, brightness)])
 
 
@@ -159,8 +123,10 @@ def digits(train: bool, size: int = 8, shift: int = 1) -> Transform:
     Returns:
         A transform from uint8 `[1, size, size]` to float32 of the same shape in [0, 1].
     """
+    if not train:
+        return Preparation()
     to_float = v2.ToDtype(torch.float32, scale=True)
-    return v2.Compose([v2.RandomCrop(size, padding=shift), to_float]) if train else to_float
+    return v2.Compose([v2.RandomCrop(size, padding=shift), to_float])
 
 
 def imagenet(
@@ -201,13 +167,19 @@ def imagenet(
             f"Expected 'resize' of at least 'size' (got {resize} and {size}): the crop cannot be "
             "larger than the resized image."
         )
-    crop: list[nn.Module] = [ResizeAndCrop(resize, size)]
-    shortest = 2 * resize
-    if train:
-        crop = [v2.RandomResizedCrop(size, tuple(scale)), v2.RandomHorizontalFlip()]
-        shortest = math.ceil(size / math.sqrt(NARROWEST * scale[0]))
-    steps = [RGB(), *crop, v2.PILToTensor(), DivideBy255(), v2.Normalize(mean, std)]
-    return ReducedPhoto(steps, max(shortest, LEAST_SIDE)) if reduced_jpeg else v2.Compose(steps)
+    if not train:
+        shortest = max(2 * resize, LEAST_SIDE) if reduced_jpeg else None
+        return Preparation(True, resize, size, tuple(mean), tuple(std), shortest)
+    steps = [
+        RGB(),
+        v2.RandomResizedCrop(size, tuple(scale)),
+        v2.RandomHorizontalFlip(),
+        v2.PILToTensor(),
+        DivideBy255(),
+        v2.Normalize(mean, std),
+    ]
+    least = math.ceil(size / math.sqrt(NARROWEST * scale[0]))
+    return ReducedPhoto(steps, max(least, LEAST_SIDE)) if reduced_jpeg else v2.Compose(steps)
 
 
 TRANSFORMS: Registry[Callable[..., Transform]] = Registry(

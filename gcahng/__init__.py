@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from gcahng.generators import HardNegativeGenerator
     from gcahng.inference.embedder import load_embedder
     from gcahng.runs.loading import load_run
-    from gcahng.runs.published import load_published_checkpoint
 
 __version__ = "0.2.0"
 
@@ -16,7 +15,6 @@ __all__ = [
     "HardNegativeGenerator",
     "__version__",
     "load_embedder",
-    "load_published_checkpoint",
     "load_run",
     "retrieval_metrics",
 ]
@@ -25,7 +23,6 @@ __all__ = [
 _HOMES = {
     "HardNegativeGenerator": "gcahng.generators",
     "load_embedder": "gcahng.inference.embedder",
-    "load_published_checkpoint": "gcahng.runs.published",
     "load_run": "gcahng.runs.loading",
     "retrieval_metrics": "gcahng.evaluation.retrieval",
 }

@@ -3,8 +3,8 @@
 import inspect
 import json
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from functools import lru_cache, partial
 from numbers import Integral
 from typing import Any, NamedTuple, get_args
 
@@ -22,7 +22,7 @@ class Argument(NamedTuple):
 
     Attributes:
         kind: Its annotation; Any without one.
-        default: Its default; `inspect.Parameter.empty` for none.
+        default: Its default; `inspect.Parameter.empty` for none, `...` for one that is not known.
         positional: Whether it may be given by its position.
     """
 
@@ -73,7 +73,7 @@ def arguments_of(make: Callable[..., Any]) -> tuple[dict[str, Argument], bool]:
             unpacked = [one for one in get_args(hints.get(name)) if is_typeddict(one)]
             if parameter.kind is parameter.VAR_KEYWORD and unpacked:
                 for key, kind in get_type_hints(unpacked[0]).items():
-                    found.setdefault(key, Argument(kind, None, False))
+                    found.setdefault(key, Argument(kind, ..., False))
             elif parameter.kind is parameter.VAR_KEYWORD:
                 takes_others = True
             elif parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
@@ -81,7 +81,7 @@ def arguments_of(make: Callable[..., Any]) -> tuple[dict[str, Argument], bool]:
                 # What a base class needs may be given by the class itself.
                 default = parameter.default
                 if inherited and default is _MISSING:
-                    default = None
+                    default = ...
                 found.setdefault(name, Argument(hints.get(name, Any), default, by_position))
         if not takes_others:
             break
@@ -125,9 +125,11 @@ def _hints(make: Callable[..., Any]) -> dict[str, Any]:
     if isinstance(make, type):
         make = vars(make).get("__init__", make)
     try:
-        return get_type_hints(make, include_extras=True)
+        hints = get_type_hints(make, include_extras=True)
+        hash(tuple(hints.values()))  # annotations that `_model` cannot keep are none
     except (NameError, TypeError, AttributeError):
         return {}
+    return hints
 
 
 def checked_arguments(
@@ -190,7 +192,8 @@ def checked_arguments(
     return checked
 
 
-def _model(name: str, kind: Any) -> type[BaseModel]:
+@lru_cache(maxsize=1000)
+def _model(name: str, kind: Hashable) -> type[BaseModel]:
     field = Field(alias=name)
     try:
         return create_model("Argument", __config__=_STRICT, value=(kind, field))

@@ -11,13 +11,12 @@ import typer
 from gcahng import __version__
 from gcahng.commands.ablate import ablate
 from gcahng.commands.benchmark import benchmark
-from gcahng.commands.checkpoints import export_checkpoint, import_checkpoint
 from gcahng.commands.config import config
 from gcahng.commands.data import show, verify
 from gcahng.commands.demo import demo
 from gcahng.commands.embed import embed
 from gcahng.commands.evaluate import evaluate
-from gcahng.commands.export import export
+from gcahng.commands.export import export, import_checkpoint
 from gcahng.commands.finish import finish
 from gcahng.commands.index import index
 from gcahng.commands.listing import list_components
@@ -76,7 +75,6 @@ for command in (
     app.command()(command)
 app.command("list")(list_components)
 app.command("import-checkpoint")(import_checkpoint)
-app.command("export-checkpoint")(export_checkpoint)
 
 data = typer.Typer(help="Check and look at data sets.", no_args_is_help=True, rich_markup_mode=None)
 data.command()(show)

@@ -174,6 +174,52 @@ def _decode(image: Image.Image, shortest: int | None) -> Image.Image:
 
 
 @dataclass(frozen=True)
+class PictureFile:
+    """A picture file as its folder tells.
+
+    Attributes:
+        path: Absolute.
+        label: Name of its class, the folder that it is in; None outside of such a folder.
+        split: `train`, `val` or `test`, if the folder is divided so.
+    """
+
+    path: str
+    label: str | None = None
+    split: str | None = None
+
+    def or_finer(self, other: "PictureFile") -> "PictureFile":
+        """Return `other` if it says all that this one says of the same picture, else this one."""
+        says_all = self.label in (None, other.label) and self.split in (None, other.split)
+        return other if says_all else self
+
+
+@dataclass(frozen=True)
+class FileState:
+    """What tells whether a file has changed.
+
+    Attributes:
+        size: In bytes.
+        mtime_ns: Time of the last change, in nanoseconds.
+        digest: A hash of its content.
+    """
+
+    size: int
+    mtime_ns: int
+    digest: str
+
+
+def has_changed(file: PictureFile, before: FileState | None) -> bool:
+    """Tell whether a file is new, or its size or time of change differ from an earlier state."""
+    if before is None:
+        return True
+    try:
+        status = os.stat(file.path)
+    except OSError:
+        return True
+    return (status.st_size, status.st_mtime_ns) != (before.size, before.mtime_ns)
+
+
+@dataclass(frozen=True)
 class Examination:
     """The result of decoding one image file.
 

@@ -114,12 +114,7 @@ class Registry(Mapping[str, T]):
 
 
 def lookup(choices: Mapping[str, T], name: str, kind: str) -> T:
-    """Return the entry `name` of a plain mapping, such as the cells of a grid.
-
-    Args:
-        choices: Entries by name.
-        name: The name given by the user.
-        kind: The kind of entry in the error message.
+    """Return the entry `name` of a plain mapping; `kind` is what error messages call an entry.
 
     Raises:
         ValueError: If there is no such entry; the message lists the available names.
@@ -164,12 +159,7 @@ def names_class(name: str) -> bool:
 
 
 def import_class(path: str, kind: str, base: type) -> type[Any]:
-    """Import a user-defined class from the current folder or an installed package.
-
-    Args:
-        path: The class as `module.path:ClassName`, see `names_class`.
-        kind: The kind of component in error messages.
-        base: The required base class.
+    """Import `module.path:ClassName` from the current folder or an installed package.
 
     Raises:
         ValueError: If there is no such module or class, or it does not inherit from `base`.

@@ -2,9 +2,9 @@
 
 from gcahng.models.backbones import BACKBONES, ResNet50, SmallConv, build_backbone
 from gcahng.models.embedder import Embedder
-from gcahng.models.heads import ResidualHead
-from gcahng.models.whitening import (
+from gcahng.models.heads import (
     ClassStatistics,
+    ResidualHead,
     WhiteningHead,
     discriminants,
     whitening,

@@ -6,8 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gcahng.arguments import is_integer
-from gcahng.models.heads import ResidualHead
-from gcahng.models.whitening import WhiteningHead
+from gcahng.models.heads import ResidualHead, WhiteningHead
 
 
 class Embedder(nn.Module):

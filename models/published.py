@@ -1,10 +1,9 @@
-"""Convert state dicts between the names of the authors' published checkpoints and ours."""
+"""Convert the state dicts of the authors' published checkpoints to our names."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 # Modules of the graph network: published name → our name; {l} is the layer number.
@@ -33,10 +32,7 @@ GRAPH_NAMES = {
 }
 # A linear layer in every published checkpoint that the published code never uses.
 UNUSED_GRAPH = "gnn.{l}.node_model.layers.0.update_node"
-# The ImageNet classifier, which the published backbones contain but do not use.
-UNUSED_HEADS = {"googlenet": "backbone.fc", "resnet50": "backbone.model.fc"}
-HEAD_CLASSES = 1000
-# Published backbone name → our name.
+# The published names of the backbones that checkpoints have.
 BACKBONE_NAMES = {"Googlenet": "googlenet", "Resnet50": "resnet50", "DINO": "dino_vits16"}
 
 
@@ -86,69 +82,14 @@ def split_published_state(state: Mapping[str, Tensor]) -> PublishedState:
     return parts
 
 
-def published_state(
-    embedder: Mapping[str, Tensor],
-    backbone: str,
-    graph: Mapping[str, Tensor] | None = None,
-    classifier: Mapping[str, Tensor] | None = None,
-) -> dict[str, Tensor]:
-    """Build a state dict with the published names, the inverse of `split_published_state`.
-
-    Parameters that the published model contains but does not use (a linear layer in each graph
-    layer, the ImageNet classifier) are filled with zeros.
-
-    Args:
-        embedder: State of an `Embedder`.
-        backbone: Our name of its backbone, a value of `BACKBONE_NAMES`.
-        graph: State of a `CorrelationNetwork` of `gca` layers; None leaves it out.
-        classifier: State of the linear classifier on embeddings; None leaves it out.
-
-    Raises:
-        ValueError: If the published code has no such backbone, last layer or graph layer.
-    """
-    if "fc.0.weight" not in embedder:
-        raise ValueError("The published format has no other last layer than embedder.head=linear")
-    if backbone not in BACKBONE_NAMES.values():
-        known = ", ".join(sorted(BACKBONE_NAMES.values()))
-        raise ValueError(f"The published format has the backbones {known} (got {backbone!r})")
-    state = {f"feature_extractor.{key}": value for key, value in embedder.items()}
-    head, (width,) = UNUSED_HEADS.get(backbone), embedder["fc.0.weight"].shape
-    if head is not None:
-        state[f"feature_extractor.{head}.weight"] = torch.zeros(HEAD_CLASSES, width)
-        state[f"feature_extractor.{head}.bias"] = torch.zeros(HEAD_CLASSES)
-    for key, value in (graph or {}).items():
-        state[f"gnn.{published_graph_name(key)}"] = value
-        layer = re.fullmatch(r"layers\.(\d+)\.nodes\.out\.(weight|bias)", key)
-        if layer:
-            unused = UNUSED_GRAPH.replace("{l}", layer[1])
-            state[f"gnn.{unused}.{layer[2]}"] = torch.zeros_like(value)
-    return state | {f"softmax_classifier.{key}": value for key, value in (classifier or {}).items()}
-
-
 def graph_name(published: str) -> str:
     """Return our name of a published parameter: `dim_red.weight` → `projection.weight`."""
-    ours = _translate(published, GRAPH_NAMES)
-    if ours is None:
-        raise ValueError(f"Expected a key of a published graph network (got 'gnn.{published}')")
-    return ours
-
-
-def published_graph_name(ours: str) -> str:
-    """Return the published name of our parameter: `projection.weight` → `dim_red.weight`."""
-    published = _translate(ours, {name: key for key, name in GRAPH_NAMES.items()})
-    if published is None:
-        raise ValueError(f"The published format has no graph parameter {ours!r}")
-    return published
-
-
-def _translate(name: str, names: Mapping[str, str]) -> str | None:
-    module, _, parameter = name.rpartition(".")
-    for source, target in names.items():
-        match = re.fullmatch(_pattern(source), module)
-        if match:
+    module, _, parameter = published.rpartition(".")
+    for source, target in GRAPH_NAMES.items():
+        if match := re.fullmatch(_pattern(source), module):
             layer = match["l"] if "{l}" in source else ""
             return f"{target.replace('{l}', layer)}.{parameter}"
-    return None
+    raise ValueError(f"Expected a key of a published graph network (got 'gnn.{published}')")
 
 
 def _pattern(name: str) -> str:

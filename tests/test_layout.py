@@ -65,7 +65,7 @@ ROOMS = (
     ("evaluation", "generators"),
     ("config", "losses"),
     ("data", "graph", "jobs", "models"),
-    ("files", "pictures", "processes", "registry"),
+    ("files", "pages", "pictures", "preparation", "processes", "registry"),
     ("arguments", "reasons"),
     ("errors",),
 )

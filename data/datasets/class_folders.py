@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import ClassVar, NoReturn
@@ -13,6 +12,7 @@ from PIL import features
 from gcahng.data.datasets.base import Transform, split_classes
 from gcahng.data.datasets.files import FileDataset, Listing, shorten
 from gcahng.files import printable
+from gcahng.pictures import PictureFile
 
 EXPECTED = (
     "expected one folder of images per class, either inside train/ and test/ or, for a random "
@@ -99,53 +99,19 @@ class Folder(FileDataset):
                 f"'{self.home}' has no validation split: expected val/, valid/ or validation/ "
                 "beside train/ and test/."
             )
+        folder = folders.get(self.split, self.home)
+        listing = class_folders(folder, list(folders.values()))
+        names, least = sorted(set(listing.names)), 2 if folders else 4
+        if len(names) < least:
+            raise ValueError(
+                f"'{folder}' has {len(names)} class folders with images ({shorten(names, 3)}), "
+                f"fewer than {least}: {EXPECTED}."
+            )
         if folders:
-            folder = folders[self.split]
-            listing = class_folders(folder, list(folders.values()))
-            _check_num_classes(listing, 2, folder)
             return listing
-        listing = class_folders(self.home)
-        _check_num_classes(listing, 4, self.home)
-        return self._random_split(listing)
-
-    def _random_split(self, listing: Listing) -> Listing:
-        """Keep the classes that the random split assigns to this split."""
-        names = sorted(set(listing.names))
         train, test = split_classes(len(names), self.test_share, self.seed, "test")
         selected = {names[i] for i in (train if self.split == "train" else test)}
         return listing.keep([i for i, name in enumerate(listing.names) if name in selected])
-
-
-def _check_num_classes(listing: Listing, minimum: int, folder: Path) -> None:
-    """Raise unless there are enough classes for retrieval: two in each split."""
-    names = sorted(set(listing.names))
-    if len(names) >= minimum:
-        return
-    loose = sum(is_picture(entry.name) for entry in folder.iterdir())
-    found = f"{len(names)} class folder{'s' * (len(names) != 1)} with images"
-    found += f" ({', '.join(names)})" if names else ""
-    found += f" and {loose} images outside class folders" if loose else ""
-    raise ValueError(f"'{folder}' has {found}, fewer than {minimum} classes: {EXPECTED}.")
-
-
-@dataclass(frozen=True)
-class PictureFile:
-    """A picture file as its folder tells.
-
-    Attributes:
-        path: Absolute.
-        label: Name of its class, the folder that it is in; None outside of such a folder.
-        split: `train`, `val` or `test`, if the folder is divided so.
-    """
-
-    path: str
-    label: str | None = None
-    split: str | None = None
-
-    def or_finer(self, other: "PictureFile") -> "PictureFile":
-        """Return `other` if it says all that this one says of the same picture, else this one."""
-        says_all = self.label in (None, other.label) and self.split in (None, other.split)
-        return other if says_all else self
 
 
 def split_folders(home: Path) -> dict[str, Path]:

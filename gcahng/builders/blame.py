@@ -20,4 +20,5 @@ def blame_setting(path: str) -> Iterator[None]:
         yield
     except ValueError as error:
         text = str(error)
-        raise ValueError(text if text.startswith(path) else f"{path}: {text}") from error
+        named = text.startswith(path) or f"'{path}." in text
+        raise ValueError(text if named else f"{path}: {text}") from error

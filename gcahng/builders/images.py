@@ -22,6 +22,7 @@ from gcahng.data import (
     split_classes,
 )
 from gcahng.models.backbones import own_transform, starts_pretrained
+from gcahng.preparation import Preparation
 from gcahng.processes import Group
 
 # The name of a validation split that is part of a data set.
@@ -206,11 +207,8 @@ def transform_of(config: ExperimentConfig, dataset: ImageDataset, augment: bool)
     return _transform(config, dataset.transform_name, augment)
 
 
-def build_test_transform(config: ExperimentConfig) -> tuple[str, Any]:
+def build_test_transform(config: ExperimentConfig) -> Preparation:
     """Build the test transform of an experiment whose data set need not be on this machine.
-
-    Returns:
-        The transform's name and the transform.
 
     Raises:
         ValueError: As `transform_of`.
@@ -219,7 +217,9 @@ def build_test_transform(config: ExperimentConfig) -> tuple[str, Any]:
     if name is None:
         with blame_setting("data.name"):
             name = DATASETS.find(config.data.name).transform_name
-    return name, _transform(config, name, augment=False)
+    found = _transform(config, name, augment=False)
+    assert isinstance(found, Preparation)
+    return found
 
 
 def _transform(config: ExperimentConfig, default: str, augment: bool) -> Any:

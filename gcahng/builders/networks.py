@@ -8,11 +8,13 @@ from torch import nn
 
 from gcahng.arguments import arguments_of
 from gcahng.builders.blame import blame_setting
+from gcahng.builders.images import build_test_transform
 from gcahng.config import ExperimentConfig
 from gcahng.generators import GENERATORS, NegativeGenerator
 from gcahng.generators.gca_hng import Quirk
 from gcahng.losses import LOSSES
 from gcahng.models import BACKBONES, Embedder, build_backbone
+from gcahng.models.artifact import EmbedderSpec
 
 
 def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedder:
@@ -48,6 +50,24 @@ def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedde
         return Embedder(
             backbone, section.dim, section.normalize, section.freeze, section.init, section.head
         )
+
+
+def describe_embedder(config: ExperimentConfig) -> EmbedderSpec:
+    """Describe the embedder of an experiment and the preparation of its images, for files.
+
+    Raises:
+        ValueError: If the transform or an argument is unknown; the message starts with the setting.
+    """
+    section = config.embedder
+    return EmbedderSpec(
+        name=config.name,
+        backbone=section.backbone.name,
+        args=section.backbone.args,
+        head=section.head,
+        dim=section.dim,
+        normalize=section.normalize,
+        preparation=build_test_transform(config),
+    )
 
 
 def build_untrained(config: ExperimentConfig) -> nn.Module:

@@ -79,7 +79,7 @@ def benchmark(
 ) -> None:
     """Time a training step of some experiments, under one or several settings.
 
-    Example: gcahng benchmark --shapes A --compare generator.graph.path=sparse
+    Example: gcahng benchmark --shapes A --compare generator.args.graph.path=sparse
 
     Example: gcahng benchmark --experiment photos --compare fabric.precision=bf16-mixed --gpu
     """

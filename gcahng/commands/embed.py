@@ -31,9 +31,8 @@ def embed(
 
     Example: gcahng embed runs/photos-seed0 photos --out photos.npy
     """
+    from gcahng.inference.embed import check_output, find_pictures, write_embeddings
     from gcahng.inference.embedder import load_embedder
-    from gcahng.inference.embedding_files import check_output, write_embeddings
-    from gcahng.inference.reader import find_pictures
 
     check_output(out)
     files = find_pictures(paths)

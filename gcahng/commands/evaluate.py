@@ -9,7 +9,7 @@ from gcahng.commands.options import Last, Model, Root, Trust, Weights
 from gcahng.commands.terminal import console, counting_bar
 
 if TYPE_CHECKING:
-    from gcahng.runs.loading import EvaluatedRun
+    from gcahng.runs.embedding import EvaluatedRun
 
 # Rows of the tables of classes that the terminal shows.
 SHOWN = 10
@@ -46,16 +46,16 @@ def evaluate(
     """
     from gcahng.evaluation.evaluate import figures_of_clustering, retrieval_figures
     from gcahng.files import check_folder
-    from gcahng.inference.judge import embed_data
-    from gcahng.inference.sources import open_model
+    from gcahng.inference.embed_data import embed_data
+    from gcahng.inference.embedder import load_embedder
     from gcahng.reports.result_table import figure_columns
     from gcahng.reports.tables import results_table
 
     check_folder(out, "--out")
     _check_data(model, data)
-    run = open_model(model, weights, last=last, trust=trust)
+    embedder = load_embedder(model, weights=weights, last=last, trust=trust)
     with counting_bar("embed", console) as progress:
-        found = embed_data(run, data, root, split, progress=progress)
+        found = embed_data(embedder, data, root, split, progress=progress)
     measured = found.embeddings, found.dataset, found.run.config
     figures = retrieval_figures(*measured)
     if clustering:
@@ -71,13 +71,13 @@ def evaluate(
     if out is not None:
         from gcahng.reports.evaluation import write_evaluation
 
-        write_evaluation(out, found, f"{run.path} on the {where}", figures, gained, notes)
+        write_evaluation(out, found, f"{found.run.path} on the {where}", figures, gained, notes)
         console.print(f"page: {out / 'evaluation.html'}", soft_wrap=True, markup=False)
 
 
 def _check_data(model: str, data: str | None) -> None:
     """Raise before weights are fetched for a backbone without data to judge it on."""
-    from gcahng.inference.sources import names_backbone
+    from gcahng.inference.embedder import names_backbone
 
     if data is None and names_backbone(model):
         raise ValueError(
@@ -93,13 +93,14 @@ def _heading(found: "EvaluatedRun", where: str) -> str:
 
 def _print_classes(found: "EvaluatedRun") -> None:
     """Print the classes with the lowest recall, and the most confused pairs."""
-    from gcahng.reports.class_tables import tables_of
+    from gcahng.reports.result_table import CLASS_COLUMNS, PAIR_COLUMNS
+    from gcahng.reports.run_report import tables_of
     from gcahng.reports.tables import results_table
 
     tables = tables_of(found)
     for rows, columns in (
-        (tables.classes, tables.class_columns),
-        (tables.pairs, tables.pair_columns),
+        (tables.classes, CLASS_COLUMNS),
+        (tables.pairs, PAIR_COLUMNS),
     ):
         console.print("", results_table(rows[:SHOWN], columns), sep="\n")
         if len(rows) > SHOWN:
@@ -111,7 +112,7 @@ def _gains(found: "EvaluatedRun") -> dict[str, float]:
     """Gains over the model's untrained backbone; none if that is not at hand, which is said."""
     from gcahng.evaluation.comparison import gains
     from gcahng.evaluation.evaluate import scores_of_queries
-    from gcahng.inference.judge import embed_untrained
+    from gcahng.inference.embed_data import embed_untrained
 
     try:
         with counting_bar("embed, untrained", console) as progress:
@@ -130,7 +131,7 @@ def _gains(found: "EvaluatedRun") -> dict[str, float]:
 
 def _notes(found: "EvaluatedRun", gained: dict[str, float], selected: bool) -> list[str]:
     """The model against no training, how its epoch was chosen, and what ranked the images."""
-    from gcahng.evaluation.engines import ranked_by
+    from gcahng.evaluation.ranking import ranked_by
     from gcahng.runs.folder import RunFolder
     from gcahng.runs.record import read_record, selection_notes
     from gcahng.runs.verdict import comparison

@@ -1,11 +1,11 @@
-"""`gcahng export`: a model for other programs."""
+"""`gcahng export` and `import-checkpoint`: models for other programs, and of one."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gcahng.commands.options import Last, Model, Trust, Weights
+from gcahng.commands.options import Last, Model, Overrides, Trust, Weights
 from gcahng.commands.terminal import console
 
 
@@ -56,3 +56,30 @@ def _pictures(paths: list[Path]) -> list[Path]:
             raise FileNotFoundError(f"--images: there are no pictures in '{path}'")
         found += files[:COMPARED]
     return found
+
+
+def import_checkpoint(
+    checkpoint: Annotated[Path, typer.Argument(help="A published .pth file.")],
+    overrides: Overrides = None,
+    config: Annotated[
+        str | None,
+        typer.Option(help="Its experiment; default: the published set-up that it fits."),
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Run folder; default OUTPUT/NAME-published.")
+    ] = None,
+) -> None:
+    """Make a run of a checkpoint that the method's authors published.
+
+    Example: gcahng import-checkpoint bestR_1.pth data.root=/data
+    """
+    from gcahng.runs.published import import_checkpoint as make_run
+
+    settings, folder = make_run(checkpoint, run, config, overrides or [])
+    whole = settings.generator is not None and settings.generator.name == "gca_hng"
+    parts = "embedder, graph and classifier" if whole else "embedder alone"
+    console.print(
+        f"{folder.path}: {settings.name}, {parts}\nmeasure it with: gcahng evaluate {folder.path}",
+        soft_wrap=True,
+        highlight=False,
+    )

@@ -36,8 +36,7 @@ def index(
     Example: gcahng index timm/vit_small_patch14_dinov2.lvd142m photos --store photos.store
     """
     from gcahng.inference.embedder import load_embedder
-    from gcahng.inference.indexing import index_folder
-    from gcahng.inference.recall import measure_recall
+    from gcahng.inference.indexing import index_folder, measure_recall
 
     embedder = load_embedder(model, weights=weights, last=last, device=device, trust=trust)
     with counting_bar("index", console) as progress:

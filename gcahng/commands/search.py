@@ -11,7 +11,7 @@ from gcahng.commands.options import Device, MovedModel, Trust, Weights
 from gcahng.commands.terminal import console, print_unreadable
 
 if TYPE_CHECKING:
-    from gcahng.inference.rows import Neighbour
+    from gcahng.inference.store import Neighbour
 
 Json = Annotated[bool, typer.Option("--json", help="Print a line of JSON for each picture.")]
 
@@ -39,7 +39,6 @@ def search(
     """
     from gcahng.files import check_file
     from gcahng.inference.embedder import load_store_model
-    from gcahng.inference.gallery import write_gallery
     from gcahng.inference.store import PictureStore
 
     if html is not None:
@@ -62,6 +61,8 @@ def search(
         else:
             _print_table(picture, found[picture], where)
     if html is not None and found:
+        from gcahng.inference.gallery import write_gallery
+
         write_gallery(html, opened, found)
         if not as_json:
             console.print(f"page: {html}", highlight=False, soft_wrap=True, markup=False)
@@ -78,18 +79,23 @@ def _line(picture: Path, found: "list[Neighbour]") -> str:
 
 
 def _print_table(picture: Path, found: "list[Neighbour]", where: str | None) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     from gcahng.files import printable
-    from gcahng.reports.tables import Column, results_table
 
     if not found:
         nothing = f"No picture of the store satisfies {where}." if where else "No pictures."
         console.print(nothing, highlight=False, soft_wrap=True, markup=False)
         return
-    columns = (
-        Column("similarity", "similarity", "number"),
-        Column("label", "label"),
-        Column("split", "split"),
-        Column("path", "path"),
-    )
-    rows = [asdict(near) for near in found]
-    console.print(results_table(rows, columns, printable(str(picture))))
+    # As the tables of results: light lines, and text that is no markup.
+    title = Text(printable(str(picture)))
+    table = Table(title=title, box=box.SIMPLE_HEAD, show_edge=False, padding=0)
+    table.add_column("similarity", justify="right", no_wrap=True)
+    for column in ("label", "split", "path"):
+        table.add_column(column)
+    for near in found:
+        texts = (f"{near.similarity:.4g}", near.label or "–", near.split or "–", near.path)
+        table.add_row(*map(Text, texts))
+    console.print(table)

@@ -26,8 +26,7 @@ def share(
 
     Example: gcahng share runs/photos-seed0 --to ./shared/photos
     """
-    from gcahng.inference.embedder import load_embedder
-    from gcahng.inference.hub import names_repository
+    from gcahng.inference.embedder import load_embedder, names_repository
 
     found = load_embedder(model, weights=weights, device="cpu", last=last, trust=trust)
     if names_repository(to):

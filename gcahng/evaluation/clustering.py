@@ -7,9 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gcahng.evaluation.checks import check_embeddings, check_labels
 from gcahng.evaluation.ranking import unit_rows
-from gcahng.evaluation.retrieval import nearest_neighbours
+from gcahng.evaluation.retrieval import check_embeddings, check_labels, nearest_neighbours
 
 
 def clustering_figures(

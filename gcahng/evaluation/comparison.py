@@ -1,6 +1,6 @@
 """Compare two embeddings of the same images: by how much one is better, and how sure that is."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,30 +12,12 @@ RESAMPLES = 2000
 TOGETHER = 100
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A metric of one embedding minus that of another.
-
-    Attributes:
-        value: The difference, as a fraction.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
-
-    Example:
-        >>> Difference(0.05, 0.01, 0.09).verdict, Difference(0.05, -0.01, 0.11).verdict
-        ('better', 'no difference seen')
-    """
+class Difference(NamedTuple):
+    """A metric of one embedding minus that of another, as a fraction, with its 95 % interval."""
 
     value: float
     low: float
     high: float
-
-    @property
-    def verdict(self) -> str:
-        """`better`, `worse`, or `no difference seen` if the interval contains 0."""
-        if self.low > 0:
-            return "better"
-        return "worse" if self.high < 0 else "no difference seen"
 
 
 def paired_difference(
@@ -52,9 +34,6 @@ def paired_difference(
         second: Scores of the other, of the same queries in the same order.
         metric: One of their `names`.
         seed: Of the resamples.
-
-    Raises:
-        ValueError: If the queries are not the same.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
 
@@ -77,17 +56,10 @@ def paired_difference(
 
 
 def gains(model: QueryScores, untrained: QueryScores) -> dict[str, float]:
-    """By how much a model is better than its untrained network, in MAP@R and in the first Recall@K.
+    """Compare a model with its untrained network in MAP@R and in the first Recall@K.
 
     Returns:
         `gain/METRIC` with the ends of its interval, `gain/METRIC/low` and `gain/METRIC/high`.
-
-    Example:
-        >>> scores = torch.tensor([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
-        >>> model = QueryScores(torch.tensor([0, 1]), (1,), scores, torch.tensor([1, 1]))
-        >>> untrained = QueryScores(torch.tensor([0, 1]), (1,), 0 * scores, torch.tensor([1, 1]))
-        >>> [name for name, gain in gains(model, untrained).items() if gain == 0.5]
-        ['gain/map@r', 'gain/recall@1']
     """
     found: dict[str, float] = {}
     for metric in ("map@r", model.names[0]):
@@ -98,16 +70,9 @@ def gains(model: QueryScores, untrained: QueryScores) -> dict[str, float]:
 
 
 def standard_error(first: QueryScores, second: QueryScores, metric: str) -> float:
-    """Compute the standard error, over classes, of the difference of a metric.
+    """Compute the standard error of the mean of the classes' differences of a metric.
 
-    It is that of the mean of the classes' differences; infinite for a single class.
-
-    Example:
-        >>> scores = torch.tensor([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
-        >>> first = QueryScores(torch.tensor([0, 1]), (1,), scores, torch.tensor([1, 1]))
-        >>> second = QueryScores(torch.tensor([0, 1]), (1,), 0 * scores, torch.tensor([1, 1]))
-        >>> standard_error(first, second, "map@r")
-        0.5
+    It is infinite for a single class.
     """
     sums, counts = _by_class(first, second, metric)
     if len(sums) < 2:
@@ -118,8 +83,7 @@ def standard_error(first: QueryScores, second: QueryScores, metric: str) -> floa
 def _by_class(first: QueryScores, second: QueryScores, metric: str) -> tuple[Tensor, Tensor]:
     """Sum the differences of each class's queries, and count these."""
     (ours, labels), (theirs, others) = first.of(metric), second.of(metric)
-    if not torch.equal(labels, others):
-        raise ValueError("Expected scores of the same queries in the same order.")
+    assert torch.equal(labels, others), "scores of different queries"
     classes = labels.unique(return_inverse=True)[1]
     counts = classes.bincount()
     sums = torch.zeros(len(counts), dtype=torch.float64).index_add_(0, classes, ours - theirs)

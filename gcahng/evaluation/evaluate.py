@@ -107,7 +107,8 @@ def figures_by_class(
     embeddings: Tensor, dataset: ImageDataset, config: ExperimentConfig
 ) -> ClassFigures:
     """Recall of every class and the confused pairs, measured as `retrieval_figures` does."""
-    return class_figures(rankable(embeddings), dataset.labels, **_protocol(dataset, config))
+    protocol = _protocol(dataset, config)
+    return class_figures(rankable(embeddings), dataset.labels, dataset.classes, **protocol)
 
 
 def figures_of_clustering(

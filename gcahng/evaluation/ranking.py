@@ -6,29 +6,32 @@ of unit vectors are first rounded to multiples of 2⁻²⁴. Their products are 
 the sums stay below 2, so float64 sums are exact: similarities do not depend on engine, device or
 summation order, and duplicates tie exactly. Ties are broken by the lower index.
 
-Exact products of all pairs are not needed for this. An engine finds candidates in float32, whose
-error has a proven bound ε; only candidates within 2ε of each other are compared again in float64.
+An engine proposes a few more neighbours than are asked for, by float32 products. They are compared
+in float64, and a query whose last neighbour is too close to those left out is compared with the
+whole gallery.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-from gcahng.evaluation.engines import (
-    BUDGET,
-    ENGINES,
-    PAIR_COST,
-    error_bound,
-    exact_similarities,
-)
+from gcahng.graph.precision import autocast
+from gcahng.models.torch_state import float32_products
 
+ENGINES = ("torch", "faiss")
 GRID = 2.0**24
 # Rows of `unit_rows` that a processor's cache holds.
 UNIT_BLOCK = 256
-# faiss is several times slower with fewer queries per call.
-CHUNK = 1024
+# Maximum number of entries of a temporary matrix: 64 MiB in float64.
+BUDGET = 2**23
+# Entries compared at a time on a CPU, which its cache holds.
+CACHED = 2**17
+# The most neighbours that are proposed in float32; a faiss index on a GPU returns no more.
+MOST_PROPOSED = 2048
+
+# Maps queries [Q, D] and a count to similarities in descending order and indices, both [Q, count].
+Search = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 
 
 def unit_rows(embeddings: Tensor) -> Tensor:
@@ -63,14 +66,9 @@ def rankable(embeddings: Tensor) -> Tensor:
 class Ranking:
     """Rank a gallery by cosine similarity to queries, ties by lower index.
 
-    The engine returns slightly more candidates than requested, with similarities whose error is at
-    most ε. The k nearest have at least the k-th largest of these minus 2ε, so none is missing if
-    the last candidate lies below that; otherwise the whole gallery is sorted for that query.
-    Candidates closer to each other than 2ε are compared again exactly.
-
     Args:
         units: The gallery `[G, D]`, from `unit_rows`.
-        engine: A key of `ENGINES`.
+        engine: `torch` (on the device of the gallery) or `faiss`.
 
     Raises:
         ValueError: If the engine is unknown.
@@ -87,109 +85,136 @@ class Ranking:
         if engine not in ENGINES:
             raise ValueError(f"Unknown engine '{engine}': choose one of {', '.join(ENGINES)}")
         self.gallery = units
-        self.search = ENGINES[engine](units)
-        self.slack = 2 * error_bound(units.shape[1])
-        # Number of queries for which all similarities to the gallery fit into the budget.
-        self.rows = max(1, BUDGET // len(units))
+        self.search = faiss_search(units) if engine == "faiss" else torch_search(units)
+        # faiss is several times slower with fewer queries per call.
+        self.chunk = max(1024, BUDGET // len(units))
 
-    def chunk(self, k: int) -> int:
-        """Return an efficient number of queries per call of `nearest` for k neighbours each."""
-        return max(self.rows, min(CHUNK, BUDGET // (4 * k)))
-
-    def nearest(
-        self, queries: Tensor, k: int, ordered: int | None = None, cuts: Sequence[int] = ()
-    ) -> Tensor:
+    def nearest(self, queries: Tensor, k: int) -> Tensor:
         """Return the k nearest gallery rows of each query, best first.
 
         Args:
             queries: `[Q, D]`, from `unit_rows`.
             k: Between 1 and G.
-            ordered: How many to put in exact order; default: all. Beyond these, close neighbours
-                may be exchanged, but the first k are the k nearest.
-            cuts: Further numbers c such that the first c are the c nearest.
 
         Returns:
             Gallery indices `[Q, k]`, the same from every engine.
         """
-        ordered = k if ordered is None else max(1, min(k, ordered))
-        count = min(len(self.gallery), k + 8 + k // 8)
-        near, indices, exact = self.search(queries, count)
-        slack = 0.0 if exact else self.slack
-        close = _close(near, slack, ordered, {c for c in (*cuts, k) if ordered < c <= k})
-        if count < len(self.gallery):
-            open_ended = near[:, k - 1] - near[:, -1] <= slack
-            close &= ~open_ended[:, None]
-        if not exact:
-            self._compare(queries, near, indices, close)
-        indices = _sort(near, indices, close)[:, :k]
-        if count < len(self.gallery) and open_ended.any():
-            for rows in open_ended.nonzero()[:, 0].split(self.rows):
-                similarities = exact_similarities(queries[rows], self.gallery)
-                order = similarities.sort(dim=1, descending=True, stable=True).indices
-                indices[rows] = order[:, :k]
-        return indices
+        return torch.cat([self._nearest(part, k) for part in queries.split(self.chunk)])
 
     def similarities(self, queries: Tensor, indices: Tensor) -> Tensor:
         """Return exact similarities `[Q, k]`, float64, of queries to gallery rows `[Q, k]`."""
-        rows = torch.arange(len(queries), device=queries.device).repeat_interleave(indices.size(1))
-        return self._pairs(queries, rows, indices.flatten()).view(indices.shape)
-
-    def _compare(self, queries: Tensor, near: Tensor, indices: Tensor, close: Tensor) -> None:
-        """Replace the similarities `near` of close candidates by exact ones."""
-        rows, columns = close.nonzero(as_tuple=True)
-        if PAIR_COST * len(rows) <= len(queries) * len(self.gallery):
-            near[rows, columns] = self._pairs(queries, rows, indices[rows, columns])
-            return
-        for part in torch.arange(len(queries), device=queries.device).split(self.rows):
-            exact = exact_similarities(queries[part], self.gallery)
-            near[part] = exact.gather(1, indices[part])
-
-    def _pairs(self, queries: Tensor, rows: Tensor, indices: Tensor) -> Tensor:
-        """Return exact similarities `[pairs]` of the pairs (queries[rows], gallery[indices])."""
-        exact = queries.new_empty(len(rows), dtype=torch.float64)
-        queries = queries.double()
-        # On the CPU, chunks are too small for torch to use several threads: on a busy machine,
-        # synchronising them costs far more than the sums. All write into one result tensor,
-        # because many small tensors between large temporaries fragment the heap by gigabytes.
-        entries = 2**14 if queries.device.type == "cpu" else BUDGET // 2
-        size = max(1, entries // queries.shape[1])
-        parts = zip(rows.split(size), indices.split(size), exact.split(size), strict=True)
-        for row, index, out in parts:
-            products = queries.index_select(0, row).mul_(self.gallery.index_select(0, index))
-            torch.sum(products, dim=1, out=out)
+        exact = queries.new_empty(indices.shape, dtype=torch.float64)
+        entries = CACHED if queries.device.type == "cpu" else BUDGET
+        size = max(1, entries // (indices.size(1) * queries.size(1)))
+        parts = zip(queries.split(size), indices.split(size), exact.split(size), strict=True)
+        for rows, chosen, out in parts:
+            found = self.gallery.index_select(0, chosen.flatten()).view(*chosen.shape, -1)
+            torch.sum(found * rows.double()[:, None], dim=2, out=out)
         return exact
 
+    def _nearest(self, queries: Tensor, k: int) -> Tensor:
+        gallery, count = len(self.gallery), k + 8 + k // 8
+        # Comparing a row of its own takes much longer than in a product of matrices.
+        if count > min(MOST_PROPOSED, gallery // 32):
+            return self._nearest_of_all(queries, k)
+        proposed, indices = self.search(queries, count)
+        near, order = self.similarities(queries, indices).sort(dim=1, descending=True)
+        indices = _break_ties(near, indices.gather(1, order))[:, :k]
+        # Each product is rounded at most D times, by 2⁻²⁴ of it at most.
+        error = queries.size(1) / GRID * 1.01
+        unsure = near[:, k - 1] <= proposed[:, -1] + error
+        if unsure.any():
+            indices[unsure] = self._nearest_of_all(queries[unsure], k)
+        return indices
 
-def _close(near: Tensor, slack: float, ordered: int, cuts: Iterable[int]) -> Tensor:
-    """Which candidates have to be compared exactly.
-
-    Args:
-        near: Similarities `[Q, count]` in descending order.
-        slack: Twice their largest error.
-        ordered: As in `Ranking.nearest`.
-        cuts: As in `Ranking.nearest`, above `ordered`.
-    """
-    possible = near >= near[:, ordered - 1 : ordered] - slack
-    tied = (near[:, :-1] - near[:, 1:] <= slack) & possible[:, 1:]
-    close = pad(tied, (1, 0)) | pad(tied, (0, 1))
-    for cut in cuts:
-        if cut < near.size(1):
-            # The c-th largest exact similarity differs from the c-th here by at most the error.
-            window = (near - near[:, cut - 1 : cut]).abs() <= slack
-            close |= window & (near[:, cut - 1 : cut] - near[:, cut : cut + 1] <= slack)
-    return close
+    def _nearest_of_all(self, queries: Tensor, k: int) -> Tensor:
+        """Compare with the whole gallery in float64."""
+        found, count = [], min(len(self.gallery), k + 1)
+        for part in queries.split(max(1, BUDGET // len(self.gallery))):
+            products = _exact_products(part, self.gallery)
+            near, indices = products.topk(count)
+            indices = _break_ties(near, indices)
+            # Rows at the end of the list may tie with some that are not in it.
+            tied = near[:, k - 1] == near[:, -1]
+            if count > k and tied.any():
+                order = products[tied].sort(dim=1, descending=True, stable=True).indices
+                indices[tied] = order[:, :count]
+            found.append(indices[:, :k])
+        return torch.cat(found)
 
 
-def _sort(near: Tensor, indices: Tensor, close: Tensor) -> Tensor:
-    """Sort rows with close candidates by similarity, equal ones by index."""
-    unsettled = close.any(dim=1)
-    values, order = near[unsettled].sort(dim=1, descending=True, stable=True)
-    found = indices[unsettled].gather(1, order)
-    equal = (values[:, :-1] == values[:, 1:]).any(dim=1)
-    if equal.any():
-        by_index = found[equal].sort(dim=1)
-        again = values[equal].gather(1, by_index.indices)
-        order = again.sort(dim=1, descending=True, stable=True).indices
-        found[equal] = by_index.values.gather(1, order)
-    indices[unsettled] = found
+def _exact_products(queries: Tensor, gallery: Tensor) -> Tensor:
+    """Exact similarities [Q, G] of unit rows, in float64."""
+    result = queries.new_empty(len(queries), len(gallery), dtype=torch.float64)
+    queries = queries.double()
+    for block, out in zip(gallery.split(4096), result.split(4096, dim=1), strict=True):
+        out.copy_(queries @ block.double().T)
+    return result
+
+
+def _break_ties(near: Tensor, indices: Tensor) -> Tensor:
+    """Order equal similarities `[Q, count]`, which are in descending order, by index."""
+    tied = (near[:, :-1] == near[:, 1:]).any(dim=1)
+    if tied.any():
+        by_index = indices[tied].sort(dim=1)
+        values = near[tied].gather(1, by_index.indices)
+        order = values.sort(dim=1, descending=True, stable=True).indices
+        indices[tied] = by_index.values.gather(1, order)
     return indices
+
+
+def torch_search(gallery: Tensor) -> Search:
+    """Search by float32 matrix products."""
+    # New memory for every product would take longer than half the product.
+    scores = gallery.new_empty(max(1, BUDGET // len(gallery)), len(gallery))
+
+    def search(queries: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        found = []
+        with autocast(gallery.device.type, enabled=False), float32_products():
+            for part in queries.split(len(scores)):
+                products = torch.mm(part, gallery.T, out=scores[: len(part)])
+                found.append(products.topk(count))
+        values, indices = zip(*found, strict=True)
+        return torch.cat(values), torch.cat(indices)
+
+    return search
+
+
+def faiss_search(gallery: Tensor) -> Search:
+    """Search a flat inner-product index in float32, on the GPUs that faiss can use."""
+    try:
+        import faiss
+    except ImportError as error:
+        raise ImportError(
+            "engine='faiss' needs the package 'faiss-cpu' or 'faiss-gpu': install it or use "
+            "engine='torch'"
+        ) from error
+    index = faiss.IndexFlatIP(gallery.shape[1])
+    index.add(gallery.cpu().numpy())
+    if _faiss_gpus():
+        index = faiss.index_cpu_to_all_gpus(index)
+
+    def search(queries: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        values, indices = index.search(queries.cpu().numpy(), count)
+        device = queries.device
+        return torch.from_numpy(values).to(device), torch.from_numpy(indices).to(device)
+
+    return search
+
+
+def _faiss_gpus() -> int:
+    """Number of GPUs that this build of faiss can use: 0 for faiss-cpu."""
+    import faiss
+
+    return faiss.get_num_gpus() if hasattr(faiss, "get_num_gpus") else 0
+
+
+def ranked_by(engine: str, device: torch.device) -> str:
+    """Describe what ranks embeddings that are on a device.
+
+    Example:
+        >>> ranked_by("torch", torch.device("cpu"))
+        'torch on the CPU'
+    """
+    on_gpu = _faiss_gpus() > 0 if engine == "faiss" else device.type == "cuda"
+    return f"{engine} on {'the GPU' if on_gpu else 'the CPU'}"

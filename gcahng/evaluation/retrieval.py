@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from gcahng.evaluation.checks import check_embeddings, check_labels, check_settings
+from gcahng.arguments import is_integer
 from gcahng.evaluation.ranking import Ranking, unit_rows
 from gcahng.models.torch_state import usual_torch_state
+
+EXCLUSIONS = ("self", "first")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,6 @@ def retrieval_metrics(
     is_query: Tensor | None = None,
     engine: str = "torch",
     exclude: str = "self",
-    chunk: int | None = None,
 ) -> dict[str, float]:
     r"""Compute retrieval metrics from a cosine ranking of the gallery for every query.
 
@@ -77,7 +77,6 @@ def retrieval_metrics(
             equal results.
         exclude: Without `is_query`, what to remove from a query's ranking: `self`, the query; or
             `first`, the first item, as published, even if a duplicate ranks above the query.
-        chunk: Number of queries ranked at once; None keeps temporaries near 64 MiB.
 
     Returns:
         `recall@K` for every K, `map@r` and `r_precision`, all in [0, 1].
@@ -91,8 +90,8 @@ def retrieval_metrics(
         >>> retrieval_metrics(embeddings, torch.tensor([0, 0, 1, 1]), ks=(1, 3))
         {'recall@1': 0.75, 'recall@3': 1.0, 'map@r': 0.75, 'r_precision': 0.75}
     """
-    settings: dict[str, Any] = {"is_query": is_query, "engine": engine, "exclude": exclude}
-    return query_scores(embeddings, labels, ks, **settings, chunk=chunk).means()
+    scores = query_scores(embeddings, labels, ks, is_query=is_query, engine=engine, exclude=exclude)
+    return scores.means()
 
 
 @usual_torch_state()
@@ -105,7 +104,6 @@ def query_scores(
     is_query: Tensor | None = None,
     engine: str = "torch",
     exclude: str = "self",
-    chunk: int | None = None,
 ) -> QueryScores:
     """Score every query; arguments and errors as of `retrieval_metrics`.
 
@@ -114,13 +112,13 @@ def query_scores(
         >>> query_scores(embeddings, torch.tensor([0, 0, 1, 1]), ks=(1,)).of("recall@1")[0]
         tensor([1., 1., 1., 0.], dtype=torch.float64)
     """
-    check_embeddings(embeddings, is_query)
-    check_labels(embeddings, labels)
-    check_settings(ks, exclude, chunk)
-    classes = labels.to(embeddings.device).unique(return_inverse=True)[1]
+    if not isinstance(ks, Sequence) or not ks or not all(is_integer(k, 1) for k in ks):
+        raise ValueError(f"Expected 'ks' to hold positive integers (got {ks!r})")
     search = _Search(embeddings, is_query, engine, exclude)
+    check_labels(embeddings, labels)
+    classes = labels.to(embeddings.device).unique(return_inverse=True)[1]
     relevant = _count_relevant(search, classes)
-    scores = _score_queries(search, classes, relevant, ks, chunk)
+    scores = _score_queries(search, classes, relevant, ks)
     return QueryScores(labels.cpu()[search.queries.cpu()], tuple(ks), scores, relevant.cpu())
 
 
@@ -160,15 +158,12 @@ def nearest_neighbours(
         >>> similarities.flatten()
         tensor([0.8000, 0.8000, 0.6000])
     """
-    check_embeddings(embeddings, is_query)
-    check_settings((k,), exclude, None)
     search = _Search(embeddings, is_query, engine, exclude)
-    if not 1 <= k <= search.reach:
+    if not is_integer(k, 1) or k > search.reach:
         raise ValueError(
             f"Expected 'k' between 1 and {search.reach}, the size of the gallery (got {k})"
         )
-    parts = search.queries.split(search.ranking.chunk(k))
-    indices = torch.cat([search.nearest(rows, k) for rows in parts])
+    indices = search.nearest(search.queries, k)
     exact = search.ranking.similarities(search.units[search.queries], indices)
     return exact.float().clamp(-1, 1), search.gallery[indices]
 
@@ -176,51 +171,42 @@ def nearest_neighbours(
 class _Search:
     """The nearest gallery items of each query, without the query itself.
 
-    Args:
-        embeddings: All embeddings `[N, D]`.
-        is_query: As in `retrieval_metrics`.
-        engine: As in `retrieval_metrics`.
-        exclude: As in `retrieval_metrics`.
+    Arguments as of `retrieval_metrics`.
 
     Attributes:
         units: All embeddings `[N, D]` as `unit_rows`.
         queries: Row numbers `[Q]` of the queries.
         gallery: Row numbers `[G]` of the gallery.
         ranking: The ranked gallery.
+        drop: `self` or `first` if the gallery contains the query, else None.
         reach: Number of items that can be retrieved for a query.
     """
 
     def __init__(
-        self, embeddings: Tensor, is_query: Tensor | None, engine: str, exclude: str = "self"
+        self, embeddings: Tensor, is_query: Tensor | None, engine: str, exclude: str
     ) -> None:
+        check_embeddings(embeddings, is_query)
+        if exclude not in EXCLUSIONS:
+            raise ValueError(f"Unknown exclude '{exclude}': choose one of {', '.join(EXCLUSIONS)}")
         self.units = unit_rows(embeddings)
+        self.drop: str | None
         rows = torch.arange(len(embeddings), device=embeddings.device)
-        self.queries, self.gallery = rows, rows
+        self.queries, self.gallery, self.drop = (
+            rows,
+            rows,
+            None if is_query is not None else exclude,
+        )
         if is_query is not None:
             is_query = is_query.to(embeddings.device)
             self.queries, self.gallery = rows[is_query], rows[~is_query]
-        # Without `is_query`, the gallery contains the query.
-        self.drop = exclude if is_query is None else None
         self.reach = len(self.gallery) - int(is_query is None)
-        self.ranking = Ranking(self.units if is_query is None else self.units[~is_query], engine)
+        self.ranking = Ranking(self.units[self.gallery], engine)
 
-    def nearest(
-        self, rows: Tensor, k: int, ordered: int | None = None, cuts: Sequence[int] = ()
-    ) -> Tensor:
-        """Return the gallery indices `[Q, k]` of the k nearest items.
-
-        Args:
-            rows: Row numbers `[Q]` of some queries.
-            k: Number of items, between 1 and `reach`.
-            ordered: As in `Ranking.nearest`.
-            cuts: As in `Ranking.nearest`.
-        """
+    def nearest(self, rows: Tensor, k: int) -> Tensor:
+        """Return the gallery indices `[Q, k]` of the k nearest items of rows `[Q]`."""
         if self.drop is None:
-            return self.ranking.nearest(self.units[rows], k, ordered, cuts)
-        # With and without the query, which need not be among the first.
-        cuts = [k, *cuts, *(cut + 1 for cut in cuts)]
-        ordered = None if ordered is None else ordered + 1
-        indices = self.ranking.nearest(self.units[rows], k + 1, ordered, cuts)
+            return self.ranking.nearest(self.units[rows], k)
+        indices = self.ranking.nearest(self.units[rows], k + 1)
         is_self = indices == rows[:, None]
         # If k + 1 duplicates rank above the query itself, drop the last of them instead.
         is_self[:, -1] |= ~is_self.any(dim=1)
@@ -231,10 +217,6 @@ class _Search:
 
 def _count_relevant(search: _Search, classes: Tensor) -> Tensor:
     """Return R `[Q]`, the number of other gallery items of each query's class.
-
-    Args:
-        search: The queries and the gallery.
-        classes: Class `[N]` of every embedding, from 0 without gaps.
 
     Raises:
         ValueError: If every R is 0.
@@ -249,28 +231,14 @@ def _count_relevant(search: _Search, classes: Tensor) -> Tensor:
     return relevant
 
 
-def _score_queries(
-    search: _Search, classes: Tensor, relevant: Tensor, ks: Sequence[int], chunk: int | None
-) -> Tensor:
-    """Return the scores of every query `[Q, len(ks) + 2]`, see `_scores`.
-
-    Args:
-        search: The queries and the gallery.
-        classes: Class `[N]` of every embedding.
-        relevant: R of each query `[Q]`.
-        ks: The K of Recall@K.
-        chunk: As in `retrieval_metrics`.
-    """
+def _score_queries(search: _Search, classes: Tensor, relevant: Tensor, ks: Sequence[int]) -> Tensor:
+    """Return the scores of every query `[Q, len(ks) + 2]`, see `_scores`."""
     scores = torch.zeros(len(relevant), len(ks) + 2, dtype=torch.float64)
-    # Process queries in order of R, so that a large class does not increase k for all queries.
-    waiting = relevant.argsort(descending=True)
-    while len(waiting):
-        # Recall@K counts a match anywhere among the K nearest; only the first R need an order.
-        ordered = int(relevant[waiting[0]])
-        k = min(search.reach, max(*ks, ordered))
-        part, waiting = waiting.tensor_split([chunk or search.ranking.chunk(k)])
+    # In order of R, so that a large class does not increase k for all queries.
+    for part in relevant.argsort(descending=True).split(search.ranking.chunk):
+        k = min(search.reach, max(*ks, int(relevant[part[0]])))
         rows = search.queries[part]
-        found = search.gallery[search.nearest(rows, k, ordered, ks)]
+        found = search.gallery[search.nearest(rows, k)]
         hits = classes[found] == classes[rows][:, None]
         # On the CPU, where sums are taken in one order: the same figures from every device.
         scores[part.cpu()] = _scores(hits.cpu(), relevant[part].cpu(), ks)
@@ -296,3 +264,50 @@ def _scores(hits: Tensor, relevant: Tensor, ks: Sequence[int]) -> Tensor:
     gains = (found.double() / ranks * within).cumsum(dim=1)
     possible = relevant.clamp(min=1).double()
     return torch.stack([*recalls, gains[:, -1] / possible, found[:, -1] / possible], dim=1)
+
+
+def check_embeddings(embeddings: Tensor, is_query: Tensor | None) -> None:
+    """Raise ValueError unless the embeddings and the query mask are valid."""
+    _check_tensor("embeddings", embeddings)
+    if embeddings.ndim != 2 or not embeddings.is_floating_point() or not embeddings.shape[1]:
+        raise ValueError(
+            "Expected 'embeddings' as a floating-point [N, D] tensor "
+            f"(got {embeddings.dtype} {list(embeddings.shape)})"
+        )
+    if len(embeddings) < 2:
+        raise ValueError(f"Expected at least 2 rows of 'embeddings' (got {len(embeddings)})")
+    bad = sum(int((~block.isfinite()).any(dim=1).sum()) for block in embeddings.split(4096))
+    if bad:
+        raise ValueError(
+            f"{bad} of {len(embeddings)} rows of 'embeddings' hold NaN or infinity: "
+            "check the network that produced them"
+        )
+    if is_query is None:
+        return
+    _check_tensor("is_query", is_query)
+    if is_query.dtype != torch.bool or is_query.shape != embeddings.shape[:1]:
+        raise ValueError(
+            f"Expected 'is_query' as a bool [{len(embeddings)}] tensor "
+            f"(got {is_query.dtype} {list(is_query.shape)})"
+        )
+    if is_query.all() or not is_query.any():
+        raise ValueError(
+            "Expected 'is_query' to mark some rows but not all (got "
+            f"{int(is_query.sum())} of {len(is_query)})"
+        )
+
+
+def check_labels(embeddings: Tensor, labels: Tensor) -> None:
+    """Raise ValueError unless there is one integer label per row of the embeddings."""
+    _check_tensor("labels", labels)
+    if labels.is_floating_point() or labels.shape != embeddings.shape[:1]:
+        raise ValueError(
+            f"Expected 'labels' as an integer [{len(embeddings)}] tensor "
+            f"(got {labels.dtype} {list(labels.shape)})"
+        )
+
+
+def _check_tensor(name: str, value: object) -> None:
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_meta:
+        got = type(value).__name__ if not isinstance(value, Tensor) else "one without numbers"
+        raise ValueError(f"Expected {name!r} as a tensor (got {got})")

@@ -129,6 +129,7 @@ class HardNegativeGenerator(NegativeGenerator):
     Source: Peng et al., GCA-HNG (IJCV 2025).
 
     Example:
+        >>> import torch
         >>> generator = HardNegativeGenerator(8, num_classes=3, graph={"layers": 1, "heads": 2})
         >>> embeddings = torch.randn(6, 8, requires_grad=True)
         >>> labels = torch.tensor([0, 1, 2, 0, 1, 2])

@@ -1,30 +1,46 @@
 """A trained model: from images to embeddings."""
 
+import hashlib
+import json
+import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import groupby, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gcahng.arguments import is_integer
-from gcahng.builders.images import LIBRARY, build_test_transform
-from gcahng.config import ExperimentConfig
-from gcahng.inference.fingerprint import fingerprint_of
+from gcahng.files import refuse_address
 from gcahng.inference.images import FromAnyImage, ImageLike, one_by_one
-from gcahng.inference.rows import Neighbour
-from gcahng.inference.share import push_model, save_model
-from gcahng.inference.sources import open_model
-from gcahng.inference.store import PictureStore
-from gcahng.models import Embedder
+from gcahng.inference.store import Neighbour, PictureStore
+from gcahng.models.artifact import EmbedderSpec
+from gcahng.models.backbones import (
+    BACKBONES,
+    ORIGINS,
+    build_backbone,
+    has_pretrained_weights,
+    own_transform,
+)
+from gcahng.models.embedder import Embedder
 from gcahng.models.torch_state import usual_torch_state
+from gcahng.preparation import PHOTO
 from gcahng.reasons import first_line
-from gcahng.runs.loading import LoadedRun
+from gcahng.registry import names_class
+from gcahng.runs.loading import LoadedRun, load_run
+
+if TYPE_CHECKING:
+    from gcahng.config import ExperimentConfig
 
 # Images that go through the network together.
 BATCH_SIZE = 32
+LIBRARIES = ("timm/", "torchvision/")
+# Endings of model files: such a name is a mistyped file, not a backbone.
+FILES = (".pt", ".pth", ".safetensors")
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def load_embedder(
@@ -45,7 +61,7 @@ def load_embedder(
             training, `timm/NAME` or `torchvision/NAME`, whose features are the embeddings of
             images prepared as its library does.
         weights: Of a backbone: a file, or `package:NAME`; default: those of its library.
-        device: Where it runs; default: as in training, if this machine has such a device.
+        device: Where it runs; default: the accelerator of this machine, else the CPU.
         last: Open the last epoch of a run folder instead.
         revision: Branch, tag or commit on the Hub.
         trust: Allow the import of a backbone or data set that the settings name as
@@ -64,56 +80,108 @@ def load_embedder(
         >>> load_embedder("timm/tf_efficientnet_lite0", weights=package).dim
         1280
     """
-    run = open_model(source, weights, last=last, revision=revision, trust=trust)
-    model = TrainedEmbedder(run, str(source), None if weights is None else str(weights))
-    if device is None:
-        return model
-    try:
-        return model.to(device)
-    # Torch checks a device's name in one place, and whether it is there in several.
-    except (RuntimeError, AssertionError, TypeError) as error:
-        reason = first_line(error).partition(". ")[0]
-        because = "torch does not know it" if "device type" in reason else reason
-        raise ValueError(f"--device {device} cannot be used: {because}") from error
+    refuse_address(source)
+    name, file = str(source), None if weights is None else str(weights)
+    backbone = names_backbone(name)
+    on_hub = not backbone and names_repository(name)
+    if file is not None and not backbone:
+        raise ValueError(
+            f"--weights: '{name}' has weights of its own; the option is for a backbone, such as "
+            "timm/resnet18"
+        )
+    if last and backbone:
+        raise ValueError(f"--last: '{name}' is a backbone, which has no epochs")
+    if revision is not None and not on_hub:
+        raise ValueError(f"'revision' applies to a model on the Hub; '{name}' is not one")
+    if backbone:
+        run = _open_backbone(name, file)
+    else:
+        path = _download(name, revision) if on_hub else Path(source).expanduser()
+        published = path.suffix == ".pth"
+        run = _open_published(path) if published else load_run(path, last=last, trust=trust)
+    model = TrainedEmbedder(run, name, file)
+    return model if device is None else model.to(device)
 
 
-def load_store_model(
-    store: PictureStore,
-    source: str | Path | None = None,
-    *,
-    weights: str | Path | None = None,
-    device: str | torch.device | None = None,
-    trust: bool = False,
-) -> "TrainedEmbedder":
-    """Open the model that made the vectors of a store.
+def names_backbone(source: str) -> bool:
+    """Tell whether this is the name of a backbone: there is no such path.
 
-    Args:
-        store: The store.
-        source: Where the model is now; default: where it was.
-        weights: Of a backbone: where its weights are now; default: where they were.
-        device: As for `load_embedder`.
-        trust: As for `load_embedder`.
+    Names with timm/ and torchvision/ are those of the libraries, never of the Hub. Classes of a
+    user, `module.path:ClassName`, are not opened by name, since stores of strangers hold names.
 
     Raises:
-        FileNotFoundError: If the model is not there any more.
-        ValueError: If it is another model.
+        FileNotFoundError: If it can only be a backbone, and there is none of this name.
+
+    Example:
+        >>> [names_backbone(name) for name in ("timm/resnet18", "resnet18", "runs/a", "a.pth")]
+        [True, True, False, False]
     """
-    named, file = source or store.model.source, weights
-    if source is None and weights is None:
-        file = store.model.weights
+    if Path(source).expanduser().exists() or names_class(source):
+        return False
+    if not source.startswith(LIBRARIES) and ("/" in source or source.endswith(FILES)):
+        return False
     try:
-        model = load_embedder(named, weights=file, device=device, trust=trust)
-    except FileNotFoundError as error:
-        if source is not None or weights is not None:
-            raise
-        lost = f"the store's model is not at '{named}' any more: say with --model where it is"
-        if file is not None:
-            lost = (
-                f"the weights of '{named}' are not at '{file}' any more: say with --weights where"
-            )
-        raise FileNotFoundError(lost) from error
-    store.check_model(model.fingerprint, str(named))
-    return model
+        BACKBONES.find(source)
+    except ValueError as error:
+        # Without the list of what else a setting may name.
+        unknown = str(error).partition(";")[0]
+        raise FileNotFoundError(f"there is no file or folder '{source}', and {unknown}") from error
+    return True
+
+
+def is_hub_name(source: str) -> bool:
+    """Tell whether this has the form of a repository's name.
+
+    Example:
+        >>> is_hub_name("user/photos"), is_hub_name("runs/a/b"), is_hub_name("/runs/a")
+        (True, False, False)
+    """
+    return REPOSITORY.fullmatch(source) is not None
+
+
+def names_repository(name: str) -> bool:
+    """Tell whether this means `user/repo` on the Hub: there is no such path, nor a folder `user`.
+
+    In a folder that exists, a missing file or folder is a mistyped or a new one.
+
+    Example:
+        >>> names_repository("someone/photos"), names_repository("./photos")
+        (True, False)
+    """
+    path = Path(name).expanduser()
+    return not (path.exists() or path.parent.is_dir()) and is_hub_name(name)
+
+
+@usual_torch_state()
+def _open_backbone(name: str, weights: str | None) -> LoadedRun:
+    """Open a pretrained backbone, whose features are the embeddings."""
+    if weights is None and not has_pretrained_weights(name):
+        raise ValueError(
+            f"'{name}' has no pretrained weights: name a file with --weights, or another backbone"
+        )
+    args = {} if weights is None else {"weights": weights}
+    try:
+        backbone = build_backbone(name, **args)
+    except ValueError as error:
+        raise ValueError(f"{name if weights is None else '--weights'}: {error}") from error
+    embedder = Embedder(backbone, None, head="none")
+    preparation, short = own_transform(name) or PHOTO, name.rpartition("/")[2]
+    spec = EmbedderSpec(short, name, args, "none", embedder.embedding_dim, False, preparation)
+    if torch.accelerator.is_available():
+        embedder.to(torch.accelerator.current_accelerator())
+    return LoadedRun(Path(name), spec, embedder.eval(), settings="")
+
+
+def _download(name: str, revision: str | None) -> Path:
+    from gcahng.inference.hub import download_model  # needs the library of the Hub
+
+    return download_model(name, revision)
+
+
+def _open_published(path: Path) -> LoadedRun:
+    from gcahng.runs.published import load_published_run  # needs the experiments of the paper
+
+    return load_published_run(path)
 
 
 class TrainedEmbedder:
@@ -125,7 +193,7 @@ class TrainedEmbedder:
         weights: Of a backbone: the file or package with its weights; None: those of its library.
 
     Attributes:
-        config: The settings that it was trained with.
+        run: As given.
         network: The `Embedder`, in evaluation mode.
         source: As given.
         weights: As given.
@@ -135,14 +203,17 @@ class TrainedEmbedder:
         self.run, self.weights = run, weights
         self.source = source or str(run.path)
         self.network: Embedder = run.embedder.eval().requires_grad_(False)
-        self._transform_name, self._transform = build_test_transform(run.config)
 
     def __repr__(self) -> str:
         return f"TrainedEmbedder({self.source!r}, dim={self.dim}, device='{self.device}')"
 
     @property
-    def config(self) -> ExperimentConfig:
-        """The settings that it was trained with."""
+    def config(self) -> "ExperimentConfig":
+        """The settings that it was trained with.
+
+        Raises:
+            ValueError: If it is a backbone that was not trained here.
+        """
         return self.run.config
 
     @property
@@ -156,14 +227,40 @@ class TrainedEmbedder:
         return next(self.network.parameters()).device
 
     def to(self, device: str | torch.device) -> "TrainedEmbedder":
-        """Move the network to a device, and return the model."""
-        self.network.to(device)
+        """Move the network to a device, and return the model.
+
+        Raises:
+            ValueError: If there is no such device.
+        """
+        try:
+            self.network.to(device)
+        # Torch checks a device's name in one place, and whether it is there in several.
+        except (RuntimeError, AssertionError, TypeError) as error:
+            reason = first_line(error).partition(". ")[0]
+            because = "torch does not know it" if "device type" in reason else reason
+            raise ValueError(f"--device {device} cannot be used: {because}") from error
         return self
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of what decides an embedding: equal for models that embed alike."""
-        return fingerprint_of(self.network, self._transform_name, self._transform, self.config)
+        """A hash of what decides an embedding: equal for models that embed alike.
+
+        This is the preparation of images, the network, its weights, and the code of a backbone of
+        the user's own.
+        """
+        # Of a run and of the model that was shared from it, these are the same.
+        spec = self.run.spec.public()
+        shaping = {key: value for key, value in spec.args.items() if key not in ORIGINS}
+        facts = [spec.preparation.to_dict(), spec.backbone, shaping, spec.head, spec.normalize]
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+        if names_class(spec.backbone):
+            from gcahng.models.source_code import source_of
+
+            digest.update(source_of(self.network.backbone))
+        for key, value in self.network.state_dict().items():
+            digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        return digest.hexdigest()[:32]
 
     @cached_property
     def channels(self) -> int:
@@ -192,9 +289,8 @@ class TrainedEmbedder:
     @cached_property
     def image_transform(self) -> FromAnyImage:
         """The test transform, for raw images of every kind."""
-        # Data sets in files give PIL images, the embedded ones tensors.
-        from_files = self._transform_name in ("imagenet", LIBRARY)
-        return FromAnyImage(self._transform, None if from_files else self.channels)
+        preparation = self.run.spec.preparation
+        return FromAnyImage(preparation, None if preparation.rgb else self.channels)
 
     @usual_torch_state()
     @torch.inference_mode()
@@ -294,6 +390,8 @@ class TrainedEmbedder:
             >>> load_embedder("shared/digits").dim
             8
         """
+        from gcahng.inference.share import save_model
+
         save_model(self.run, Path(folder), license)
 
     def push_to_hub(self, name: str, *, private: bool = False, license: str | None = None) -> str:
@@ -304,4 +402,47 @@ class TrainedEmbedder:
             private: Whether only you can see a repository that is created.
             license: As for `save_pretrained`; default: as in the card that is there.
         """
+        from gcahng.inference.share import push_model
+
+        if not is_hub_name(name):
+            raise ValueError(f"'{name}' is not the name of a repository on the Hub: user/repo")
         return push_model(self.run, name, private, license)
+
+
+def load_store_model(
+    store: PictureStore,
+    source: str | Path | None = None,
+    *,
+    weights: str | Path | None = None,
+    device: str | torch.device | None = None,
+    trust: bool = False,
+) -> TrainedEmbedder:
+    """Open the model that made the vectors of a store.
+
+    Args:
+        store: The store.
+        source: Where the model is now; default: where it was.
+        weights: Of a backbone: where its weights are now; default: where they were.
+        device: As for `load_embedder`.
+        trust: As for `load_embedder`.
+
+    Raises:
+        FileNotFoundError: If the model is not there any more.
+        ValueError: If it is another model.
+    """
+    named, file = source or store.model.source, weights
+    if source is None and weights is None:
+        file = store.model.weights
+    try:
+        model = load_embedder(named, weights=file, device=device, trust=trust)
+    except FileNotFoundError as error:
+        if source is not None or weights is not None:
+            raise
+        what = f"the store's model is not at '{named}' any more: say with --model where it is"
+        if file is not None:
+            what = (
+                f"the weights of '{named}' are not at '{file}' any more: say with --weights where"
+            )
+        raise FileNotFoundError(what) from error
+    store.check_model(model.fingerprint, str(named))
+    return model

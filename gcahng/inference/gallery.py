@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gcahng.files import printable, write_text
+from gcahng.inference.embed import thumbnail
 from gcahng.inference.images import rgb_image
-from gcahng.inference.reader import thumbnail
-from gcahng.inference.rows import Neighbour
-from gcahng.inference.store import PictureStore
-from gcahng.reports.data_uri import data_uri
+from gcahng.inference.store import Neighbour, PictureStore
+from gcahng.pages import data_uri
 from gcahng.reports.gallery import GalleryEntry
 from gcahng.reports.page import render
 

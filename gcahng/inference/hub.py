@@ -1,10 +1,9 @@
 """Models on the Hugging Face Hub: download one, or upload a folder."""
 
-import re
 from contextlib import suppress
 from pathlib import Path
 
-from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_download, hf_hub_url
+from huggingface_hub import HfApi, ModelCard, get_hf_file_metadata, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import (
     EntryNotFoundError,
     HfHubHTTPError,
@@ -14,35 +13,11 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from gcahng.models.artifact import SETTINGS, WEIGHTS, library_version
 from gcahng.reasons import first_line
-from gcahng.runs.folder import library_version
-from gcahng.runs.shared import CARD, FIGURES, SETTINGS, WEIGHTS
 
 LIBRARY = "gcahng"
-NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-
-
-def is_hub_name(source: str) -> bool:
-    """Whether this has the form of a repository's name.
-
-    Example:
-        >>> is_hub_name("user/photos"), is_hub_name("runs/a/b"), is_hub_name("/runs/a")
-        (True, False, False)
-    """
-    return NAME.fullmatch(source) is not None
-
-
-def names_repository(name: str) -> bool:
-    """Whether this is meant as `user/repo` on the Hub: there is no such path, nor folder `user`.
-
-    In a folder that exists, a missing file or folder is a mistyped or a new one.
-
-    Example:
-        >>> names_repository("someone/photos"), names_repository("./photos")
-        (True, False)
-    """
-    path = Path(name).expanduser()
-    return not (path.exists() or path.parent.is_dir()) and is_hub_name(name)
+CARD = "README.md"
 
 
 def download_model(name: str, revision: str | None = None) -> Path:
@@ -53,8 +28,7 @@ def download_model(name: str, revision: str | None = None) -> Path:
         revision: Branch, tag or commit; default: the main branch.
 
     Returns:
-        The folder that contains `config.json` and `model.safetensors`, all files of one commit, and
-        the model card and the figures if the repository has them.
+        The folder that contains `config.json` and `model.safetensors`, both of one commit.
 
     Raises:
         FileNotFoundError: If the Hub has no such repository, revision or file.
@@ -65,9 +39,6 @@ def download_model(name: str, revision: str | None = None) -> Path:
         folder = _download(name, SETTINGS, revision, cached).parent
         # The folder's name is the commit: all files are of the same, even if there is a newer one.
         _download(name, WEIGHTS, folder.name, cached)
-        for file in (CARD, FIGURES):
-            with suppress(EntryNotFoundError):
-                _download(name, file, folder.name, cached)
     # Before the more general errors: missing from the cache while offline is one of them.
     except LocalEntryNotFoundError as error:
         raise ConnectionError(
@@ -91,7 +62,7 @@ def download_model(name: str, revision: str | None = None) -> Path:
 
 
 def _is_reachable(name: str, file: str, revision: str | None = None) -> bool:
-    """Whether the Hub answers; unlike a download, this does not try again for half a minute.
+    """Tell whether the Hub answers; unlike a download, this does not try again for half a minute.
 
     Raises:
         HfHubHTTPError: If it answers that there is no such repository, revision or file.
@@ -118,11 +89,11 @@ def _download(name: str, file: str, revision: str | None = None, cached: bool = 
     )
 
 
-def earlier_card(name: str) -> Path | None:
-    """Download the model card of a repository; None if there is none or it cannot be read."""
-    with suppress(EntryNotFoundError, HTTPError, OSError):
+def license_on_hub(name: str) -> str | None:
+    """Read the license in the model card of a repository; None if there is none."""
+    with suppress(EntryNotFoundError, HTTPError, OSError, ValueError):
         if _is_reachable(name, CARD):
-            return _download(name, CARD)
+            return ModelCard.load(name).data.get("license")
     return None
 
 

@@ -1,7 +1,7 @@
 """Images as users have them: files, PIL images, arrays or tensors, one or many."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from gcahng.data.datasets.base import shortest_side
 from gcahng.files import refuse_address
 from gcahng.pictures import read_image, upright_rgb
+from gcahng.preparation import Preparation
 
 ImageLike: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any] | Tensor
 SINGLE = (str, os.PathLike, Image.Image, np.ndarray, Tensor)
@@ -102,18 +102,17 @@ class FromAnyImage:
         channels: Number of channels of that tensor, 1 or 3; None: the transform takes an image.
 
     Example:
-        >>> from gcahng.data import build_transform
-        >>> FromAnyImage(build_transform("glyphs", train=False), 1)(torch.rand(3, 32, 32)).shape
+        >>> FromAnyImage(Preparation(size=32), 1)(torch.rand(3, 40, 36)).shape
         torch.Size([1, 32, 32])
     """
 
-    transform: Callable[..., Tensor]
+    transform: Preparation
     channels: int | None = None
 
     @property
     def shortest_side(self) -> int | None:
-        """That of `transform`, see `gcahng.data.datasets.base.shortest_side`."""
-        return shortest_side(self.transform)
+        """The length that the shorter side of a large JPEG keeps."""
+        return self.transform.shortest_side
 
     def __call__(self, image: ImageLike) -> Tensor:
         """Convert the image as `rgb_image` does, and transform it."""

@@ -5,27 +5,21 @@ killed has written whole transactions; the next one goes on from there.
 """
 
 import os
+import random
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import mean, median
+from time import perf_counter
 
-from gcahng.data.datasets.class_folders import PictureFile
 from gcahng.files import check_folder, printable, refuse_address, writing
-from gcahng.inference.database import TABLE, is_local
-from gcahng.inference.embed_files import Progress, embed_files, in_parts
+from gcahng.inference.embed import Progress, Unreadable, embed_in_parts, find_pictures
 from gcahng.inference.embedder import TrainedEmbedder
-from gcahng.inference.reader import (
-    EmbeddedPicture,
-    FileState,
-    Unreadable,
-    find_pictures,
-    has_changed,
-)
-from gcahng.inference.rows import StoreModel
-from gcahng.inference.store import PictureStore
+from gcahng.inference.store import TABLE, EmbeddedPicture, PictureStore, StoreModel, is_local
 from gcahng.jobs.claim import exclusive_lock
-from gcahng.models.backbones.package_weights import PACKAGE
+from gcahng.models.backbones.libraries import PACKAGE
+from gcahng.pictures import FileState, PictureFile, has_changed
 from gcahng.runs.folder import RunFolder
 
 # A store in more pieces than this is compacted, as each costs time in every search.
@@ -189,14 +183,16 @@ def _update(
     files = [file.or_finer(known[file.path][0]) if file.path in known else file for file in files]
     changed = [file for file in files if _has_changed(file, known)]
     changes.unchanged = len(files) - len(changed)
-    found = embed_files(model, changed, normalize=True, known=before, thumbnails=True)
-    parts = in_parts(
-        found,
+    parts = embed_in_parts(
+        model,
+        changed,
         changes.unreadable,
+        normalize=True,
+        known=before,
+        thumbnails=True,
         stop_at_unreadable=stop_at_unreadable,
         progress=progress,
-        done=len(files) - len(changed),
-        total=len(files),
+        before=len(files) - len(changed),
     )
     for part in parts:
         _write(store, part, known, changes)
@@ -236,3 +232,53 @@ def _relabelled(pictures: list[EmbeddedPicture], known: KnownFiles) -> int:
     """How many of the pictures had another class or split before."""
     files = [picture.file for picture in pictures]
     return sum(file.path in known and file != known[file.path][0] for file in files)
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Approximate search compared with exact search.
+
+    Attributes:
+        recall: Share of the k nearest pictures that it finds, in [0, 1], mean over the queries.
+        k: Number of neighbours.
+        queries: Number of queries, pictures of the store.
+        exact_ms: Median time of an exact search, in milliseconds.
+        approximate_ms: The same of an approximate one.
+    """
+
+    recall: float
+    k: int
+    queries: int
+    exact_ms: float
+    approximate_ms: float
+
+    def __str__(self) -> str:
+        return (
+            f"the index finds {100 * self.recall:.1f} % of the {self.k} nearest (mean over "
+            f"{self.queries} pictures), in {self.approximate_ms:.1f} ms instead of "
+            f"{self.exact_ms:.1f} ms"
+        )
+
+
+def measure_recall(store: PictureStore, k: int = 10, queries: int = 200, seed: int = 0) -> Recall:
+    """Search for pictures of the store with its index and exactly.
+
+    Args:
+        store: With an index.
+        k: Number of neighbours.
+        queries: Number of pictures to search for.
+        seed: Which pictures.
+    """
+    ids = store.ids()
+    chosen = random.Random(seed).sample(ids, min(queries, len(ids)))
+    shares, times = [], {True: [0.0], False: [0.0]}
+    for number, key in enumerate(chosen):
+        vector, found = store.vector(key), {}
+        for exact in times:
+            start = perf_counter()
+            found[exact] = {near.id for near in store.search(vector, k, exact=exact)}
+            if number:  # the first opens files
+                times[exact].append(1000 * (perf_counter() - start))
+        shares.append(len(found[True] & found[False]) / len(found[True]))
+    exact_ms, approximate_ms = (median(times[exact][1:] or [0.0]) for exact in (True, False))
+    return Recall(mean(shares), k, len(chosen), exact_ms, approximate_ms)

@@ -16,15 +16,14 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from gcahng.builders.images import build_test_transform, open_plain
+from gcahng.builders.images import open_plain
 from gcahng.files import atomic_write
 from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.images import ImageLike
-from gcahng.inference.preprocessing import preprocessing_of
 from gcahng.models import Embedder
+from gcahng.models.artifact import library_version
 from gcahng.models.torch_state import usual_torch_state
 from gcahng.reasons import first_line
-from gcahng.runs.folder import library_version
 
 EXTRA = ("onnx", "onnxscript", "onnxruntime")
 # Of ‖exported − original‖ / ‖original‖, the largest of all embeddings compared.
@@ -109,7 +108,7 @@ def metadata(model: TrainedEmbedder, inputs: Tensor) -> dict[str, str]:
         inputs: Transformed images [N, C, H, W].
     """
     channels, *size = inputs.shape[1:]
-    steps = preprocessing_of(build_test_transform(model.config)[1])
+    steps = model.run.spec.preparation
     values = {
         "input_channels": channels,
         "input_size": size,
@@ -117,9 +116,9 @@ def metadata(model: TrainedEmbedder, inputs: Tensor) -> dict[str, str]:
         "std": list(steps.std) or [1.0] * channels,
         "embedding_dim": model.dim,
         "normalized": model.network.normalize,
-        "preprocessor_config": steps.huggingface(),
+        "preparation": steps.to_dict(),
     }
-    text = {"gcahng_version": library_version("gcahng") or "", "name": model.config.name}
+    text = {"gcahng_version": library_version("gcahng") or "", "name": model.run.spec.name}
     return text | {key: json.dumps(value) for key, value in values.items()}
 
 

@@ -1,38 +1,24 @@
-"""Share a model: weights, settings, image transform, figures and a card, in a folder or the Hub."""
+"""Share a model: weights, settings, figures and a card, in a folder or on the Hub."""
 
-import json
 import os
-import re
 import tempfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from gcahng.builders.images import build_test_transform
-from gcahng.config import ExperimentConfig
+from gcahng.config import ExperimentConfig, read_config
 from gcahng.files import check_folder, write_text
-from gcahng.inference.figures import figures_of
-from gcahng.inference.hub import earlier_card, is_hub_name, upload_folder
-from gcahng.inference.model_card import (
-    is_card,
-    license_of,
-    model_card,
-    with_license,
-    with_source,
-)
-from gcahng.inference.preprocessing import preprocessing_of
+from gcahng.inference.card import is_card, license_of, model_card
+from gcahng.inference.hub import CARD, license_on_hub, upload_folder
+from gcahng.models.artifact import SETTINGS, WEIGHTS, without_folders, write_artifact
+from gcahng.models.heads import WhiteningHead
+from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import LoadedRun
-from gcahng.runs.shared import (
-    CARD,
-    FIGURES,
-    PREPROCESSOR,
-    SETTINGS,
-    WEIGHTS,
-    write_shared_model,
-)
+from gcahng.runs.record import figures_after, read_record, selection_notes
+from gcahng.runs.verdict import comparison
 
 EARLIER_CARD = "README.earlier.md"
-# The beginning of a path that may tell something about this machine or its user.
-PRIVATE = re.compile(r"[/~\\]|\.\.[/\\]|file:|[A-Za-z]:[/\\]")
+# What the results of a run say about its data.
+COUNTS = ("train_classes", "train_images", "test_classes", "test_images")
 
 
 def save_model(run: LoadedRun, folder: Path, license: str | None = None) -> None:
@@ -52,28 +38,31 @@ def save_model(run: LoadedRun, folder: Path, license: str | None = None) -> None
     Example:
         >>> from gcahng import load_run
         >>> save_model(load_run("runs/digits-seed0"), Path("shared"), license="mit")
-        >>> sorted(file.name for file in Path("shared").iterdir())  # doctest: +NORMALIZE_WHITESPACE
-        ['README.md', 'config.json', 'figures.json', 'model.safetensors',
-        'preprocessor_config.json']
+        >>> sorted(file.name for file in Path("shared").iterdir())
+        ['README.md', 'config.json', 'model.safetensors']
     """
-    _check_free(folder.expanduser())
-    folder = Path(os.path.realpath(folder.expanduser()))
+    folder = folder.expanduser()
+    check_folder(folder)
+    there = folder.is_dir() and any(folder.iterdir())
+    whole = all((folder / name).is_file() for name in (SETTINGS, WEIGHTS, CARD))
+    if there and not (whole and is_card(folder / CARD)):
+        raise FileExistsError(
+            f"'{folder}' holds other files than a shared model: choose a new or an empty folder"
+        )
+    folder = Path(os.path.realpath(folder))
     license = license or license_of(folder / CARD)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, so that renaming is enough to put everything in place.
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
         made = Path(temporary) / "share"
         _write(run, made, folder.name, license)
-        if not folder.exists() or not any(folder.iterdir()):
+        if not there:
             os.replace(made, folder)
             return
-        names = {file.name for file in made.iterdir()}
         if (folder / CARD).read_bytes() != (made / CARD).read_bytes():
             os.replace(folder / CARD, folder / EARLIER_CARD)
-        for name in names:
+        for name in (WEIGHTS, SETTINGS, CARD):
             os.replace(made / name, folder / name)
-        if FIGURES not in names:
-            (folder / FIGURES).unlink(missing_ok=True)
 
 
 def push_model(run: LoadedRun, name: str, private: bool = False, license: str | None = None) -> str:
@@ -84,20 +73,23 @@ def push_model(run: LoadedRun, name: str, private: bool = False, license: str | 
 
     Raises:
         ConnectionError: If the Hub refuses it or cannot be reached.
-        ValueError: If the name is not of the form `user/repo`.
     """
-    if not is_hub_name(name):
-        raise ValueError(f"'{name}' is not the name of a repository on the Hub: user/repo")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "share"
-        card = earlier_card(name)
-        license = license or (None if card is None else license_of(card))
-        _write(run, folder, name, license)
+        _write(run, folder, name, license or license_on_hub(name))
         return upload_folder(folder, name, private)
 
 
+def _write(run: LoadedRun, folder: Path, source: str, license: str | None) -> None:
+    experiment = public_settings(run.config) if run.settings else None
+    figures, spec = figures_of(run), run.spec.public()
+    write_artifact(folder, run.embedder, spec, experiment and experiment.model_dump(), figures)
+    dim = run.embedder.embedding_dim
+    write_text(folder / CARD, model_card(spec, dim, experiment, figures, source, license))
+
+
 def public_settings(config: ExperimentConfig) -> ExperimentConfig:
-    """The settings to publish: without the folders of this machine.
+    """Return the settings to publish: without the folders of this machine.
 
     `data.root`, `output` and `train.loggers` get their default: addresses of services may contain
     passwords. Of any other absolute path, such as that of a file with weights, only the last part
@@ -109,46 +101,54 @@ def public_settings(config: ExperimentConfig) -> ExperimentConfig:
         >>> print(settings.data.root)
         None
     """
-    values = _without_folders(config.model_dump())
+    values = without_folders(config.model_dump())
     values["data"]["root"] = None
-    values["output"] = ExperimentConfig.model_fields["output"].default
-    del values["train"]["loggers"]
+    del values["output"], values["train"]["loggers"]
     return ExperimentConfig.model_validate(values)
 
 
-def _without_folders(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_folders(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_folders(item) for item in value]
-    if isinstance(value, str) and PRIVATE.match(value):
-        return PurePosixPath(value.replace("\\", "/")).name
-    return value
+def figures_of(run: LoadedRun) -> dict[str, Any] | None:
+    """Collect the figures that were measured with exactly these weights.
 
+    Args:
+        run: From a run folder, a checkpoint in one, or a shared model.
 
-def _check_free(folder: Path) -> None:
-    """Raise unless the folder is new, empty or an earlier share."""
-    check_folder(folder)
-    if not folder.exists() or not any(folder.iterdir()):
-        return
-    whole = all((folder / name).is_file() for name in (SETTINGS, WEIGHTS))
-    if not (whole and is_card(folder / CARD)):
-        raise FileExistsError(
-            f"'{folder}' holds other files than a shared model: choose a new or an empty folder"
-        )
+    Returns:
+        `dataset`, `split`, `date`, `epoch`, `selected` (how the epoch was chosen, and remarks),
+        `metrics` (fractions), `verdict` (the sentence of `comparison`; null for another epoch than
+        the best) and the numbers of classes and images. None if nothing was measured.
 
-
-def _write(run: LoadedRun, folder: Path, source: str, license: str | None) -> None:
-    config, figures = public_settings(run.config), figures_of(run)
-    steps = preprocessing_of(build_test_transform(config)[1])
-    write_shared_model(folder, run.embedder, config)
-    write_text(folder / PREPROCESSOR, json.dumps(steps.huggingface(), indent=2) + "\n")
-    if figures is not None:
-        write_text(folder / FIGURES, json.dumps(figures, indent=2) + "\n")
-    given = run.path.with_name(CARD)
-    if run.path.name == WEIGHTS and is_card(given):
-        # Keep what people may have added to the card of a shared model.
-        card = with_source(with_license(given, license), source)
-    else:
-        card = model_card(config, figures, steps, source, license)
-    write_text(folder / CARD, card)
+    Example:
+        >>> from gcahng import load_run
+        >>> figures = figures_of(load_run("runs/digits-seed0"))
+        >>> figures["split"], figures["test_classes"], sorted(figures["metrics"])[0]
+        ('test', 5, 'map@r')
+    """
+    if run.figures is not None:
+        return dict(run.figures)
+    is_shared = run.path.name == WEIGHTS
+    folder = RunFolder(run.path.parent if is_shared else run.path.parent.parent)
+    if not (run.settings and folder.results.is_file() and folder.config.is_file()):
+        return None
+    finished = read_config(folder.config).embedder.finish is not None
+    if finished and not isinstance(run.embedder.fc, WhiteningHead):
+        return None  # The figures are those of the last layer that replaces this one.
+    record = read_record(folder, run.config.name)
+    results: dict[str, Any] = dict(record.results)
+    # The shared model in a run folder is that of the best epoch.
+    epoch = results["best_epoch"] if is_shared else run.epoch
+    if epoch not in (results["best_epoch"], results["epochs"]):
+        return None
+    best = epoch == results["best_epoch"]
+    chosen, *remarks = selection_notes([record])
+    chosen = chosen.replace("Best epochs", "Best epoch") if best else "The last epoch."
+    return {
+        "dataset": run.config.data.name,
+        "split": "test",
+        "date": results["date"],
+        "epoch": epoch,
+        "selected": " ".join([chosen, *remarks]),
+        "metrics": figures_after(record, "best" if best else "last"),
+        "verdict": comparison(results, run.config, results.get("untrained_px")) if best else None,
+        **{name: results[name] for name in COUNTS},
+    }

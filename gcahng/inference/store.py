@@ -1,41 +1,95 @@
 """A searchable store of pictures: a LanceDB table with a row for each picture."""
 
+import hashlib
+import json
+import os
 import random
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from gcahng.arguments import is_integer
-from gcahng.inference.database import (
-    TABLE,
-    connect,
-    open_table,
-    reading,
-    whole_condition,
-    with_ids,
-)
-from gcahng.inference.reader import EmbeddedPicture, FileState, PictureFile
-from gcahng.inference.rows import (
-    FILE_COLUMNS,
-    METADATA,
-    SHOWN,
-    Neighbour,
-    StoreModel,
-    arrow_rows,
-    file_of,
-    picture_id,
-    read_model,
-    schema,
-)
+from gcahng.files import printable
+from gcahng.pictures import FileState, PictureFile
+from gcahng.reasons import first_line, refusal
 
+TABLE = "pictures"
+METADATA = b"gcahng"
+# Of the columns, and of what a fingerprint is made of.
+LAYOUT = 3
+FILE_COLUMNS = ("file", "label", "split", "size", "mtime_ns", "digest")
+SHOWN = ("id", "path", "label", "split")
+# In LanceDB's errors, which are of one type.
+DAMAGE = re.compile(r"LanceError\(IO\)|lance error: Not found: ")
 # How long old versions of the table are kept, for servers that still read them.
 KEPT_VERSIONS = timedelta(days=1)
 # Rows that are read, or deleted, at once.
 SCAN, AT_ONCE = 65536, 1000
+
+
+@dataclass(frozen=True)
+class EmbeddedPicture:
+    """A picture file with its embedding.
+
+    Attributes:
+        file: Where it is.
+        state: The file's state when it was read.
+        vector: The embedding [D] in float32; None if the content was known.
+        thumbnail: A small JPEG; empty unless asked for.
+    """
+
+    file: PictureFile
+    state: FileState
+    vector: Tensor | None
+    thumbnail: bytes = b""
+
+
+@dataclass(frozen=True)
+class StoreModel:
+    """The model that a store's vectors come from.
+
+    Attributes:
+        source: Where it was opened from: a path, a name on the Hub, or that of a backbone.
+        fingerprint: Of what decides its embeddings, see `TrainedEmbedder`.
+        dim: Dimension D of its embeddings.
+        weights: Of a backbone: the file or package with its weights; None: those of its library.
+    """
+
+    source: str
+    fingerprint: str
+    dim: int
+    weights: str | None = None
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A picture found by a search.
+
+    Attributes:
+        id: Of its row, derived from its path.
+        path: Of its file; bytes that are not UTF-8 are escaped.
+        label: Name of its class, or None.
+        split: `train`, `val`, `test` or None.
+        similarity: Cosine similarity to the query, in [-1, 1].
+    """
+
+    id: str
+    path: str
+    label: str | None
+    split: str | None
+    similarity: float
+
+
+class UnreadableStoreError(OSError):
+    """A store of which files are missing or damaged, or cannot be reached."""
 
 
 class PictureStore:
@@ -48,6 +102,7 @@ class PictureStore:
     Raises:
         FileNotFoundError: If there is no store.
         ImportError: If LanceDB is not installed.
+        ValueError: If the store is of another program or version.
 
     Attributes:
         uri: As given.
@@ -56,11 +111,21 @@ class PictureStore:
 
     def __init__(self, uri: str | Path) -> None:
         self.uri = str(uri)
-        self._table = open_table(self.uri)
+        self._table = _open_table(self.uri)
         self.model = self._read_model()
 
     def _read_model(self) -> StoreModel:
-        return read_model(self._table.schema.metadata or {}, self.uri)
+        metadata = self._table.schema.metadata or {}
+        if METADATA not in metadata:
+            raise ValueError(f"'{self.uri}' holds a table of another program, not pictures")
+        with suppress(TypeError, ValueError):
+            facts = dict(json.loads(metadata[METADATA]))
+            if facts.pop("layout", None) == LAYOUT:
+                return StoreModel(**facts)
+        raise ValueError(
+            f"the store '{self.uri}' was made by another version of gcahng: make a new store with "
+            "gcahng index"
+        )
 
     @classmethod
     def create(cls, uri: str | Path, model: StoreModel) -> "PictureStore":
@@ -72,31 +137,25 @@ class PictureStore:
         try:
             store = cls(uri)
         except FileNotFoundError:
-            table = schema(model.dim, {METADATA: model.to_json()})
-            connect(str(uri)).create_table(TABLE, schema=table, exist_ok=True)
+            about = json.dumps({"layout": LAYOUT, **asdict(model)}).encode()
+            table = _schema(model.dim, {METADATA: about})
+            _connect(str(uri)).create_table(TABLE, schema=table, exist_ok=True)
             store = cls(uri)
         store.check_model(model.fingerprint, model.source)
         return store
 
     def check_model(self, fingerprint: str, source: str) -> None:
         """Raise unless a model is the one that made the store's vectors."""
-        if fingerprint != self.model.fingerprint:
-            if source == self.model.source and self.model.weights is not None:
-                weights = self.model.weights
-                problem = (
-                    f"the store was made with the weights '{weights}' of '{source}' as they were"
-                )
-                advice = "use those, or make a new store"
-            elif source == self.model.source:
-                problem = f"'{source}' is not the model any more that the store was made with"
-                advice = "make a new store"
-            else:
-                problem = f"the store was made with '{self.model.source}', not with '{source}'"
-                advice = "use that model, or make a new store"
-            raise ValueError(
-                f"{problem}, and embeddings of different models cannot be compared ('{self.uri}'): "
-                f"{advice}"
-            )
+        if fingerprint == self.model.fingerprint:
+            return
+        made = f"'{self.model.source}'"
+        if self.model.weights is not None:
+            made += f" and its weights '{self.model.weights}'"
+        now = "as it was then" if source == self.model.source else f"not with '{source}'"
+        raise ValueError(
+            f"the store '{self.uri}' was made with {made}, {now}, and embeddings of different "
+            "models cannot be compared: use that model, or make a new store"
+        )
 
     def __len__(self) -> int:
         return int(self._table.count_rows())
@@ -116,28 +175,28 @@ class PictureStore:
         return int(self._table.version)
 
     def count(self, where: str | None = None) -> int:
-        """How many pictures satisfy a condition in SQL.
+        """Count the pictures that satisfy a condition in SQL.
 
         Raises:
             ValueError: If the condition is wrong.
         """
-        condition = whole_condition(where)
-        with reading(self.uri, where):
+        condition = _whole_condition(where)
+        with _reading(self.uri, where):
             return int(self._table.count_rows(condition))
 
     def labels(self) -> dict[str, int]:
-        """The classes with their numbers of pictures, by name."""
+        """Count the pictures of each class, by name."""
         column = self._read(self._table.search().select(["label"]).limit(None))["label"]
         counts = column.drop_null().value_counts().to_pylist()
         return dict(sorted((entry["values"], entry["counts"]) for entry in counts))
 
     def ids(self) -> list[str]:
-        """The ids of all rows, sorted."""
+        """List the ids of all rows, sorted."""
         return sorted(row["id"] for row in self._scan(["id"]))
 
     def files(self) -> dict[str, tuple[PictureFile, FileState]]:
-        """Each file, with its state when it was indexed, by path."""
-        rows = map(file_of, self._scan(FILE_COLUMNS))
+        """Return each file, with its state when it was indexed, by path."""
+        rows = map(_file_of, self._scan(FILE_COLUMNS))
         return {file.path: (file, state) for file, state in rows}
 
     def _scan(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -146,8 +205,8 @@ class PictureStore:
             yield from batch.to_pylist()
 
     def _read(self, query: Any, where: str | None = None) -> Any:
-        """The rows of a query as an Arrow table."""
-        with reading(self.uri, where):
+        """Return the rows of a query as an Arrow table."""
+        with _reading(self.uri, where):
             return query.to_arrow()
 
     def write(self, pictures: Sequence[EmbeddedPicture]) -> None:
@@ -159,7 +218,7 @@ class PictureStore:
         if pictures:
             merge = self._table.merge_insert("id")
             merge.when_matched_update_all().when_not_matched_insert_all().execute(
-                arrow_rows(pictures, self.model.dim)
+                _arrow_rows(pictures, self.model.dim)
             )
 
     def update_states(self, pictures: Sequence[EmbeddedPicture]) -> None:
@@ -177,20 +236,20 @@ class PictureStore:
                 "size": picture.state.size,
                 "mtime_ns": picture.state.mtime_ns,
             }
-        rows = pa.Table.from_pylist(list(found.values()), schema=schema(self.model.dim, {}))
+        rows = pa.Table.from_pylist(list(found.values()), schema=_schema(self.model.dim, {}))
         self._table.merge_insert("id").when_matched_update_all().execute(rows)
 
     def _rows(
         self, ids: Sequence[str], columns: Sequence[str] | None = None
     ) -> list[dict[str, Any]]:
-        query = self._table.search().where(with_ids(ids)).limit(None)
+        query = self._table.search().where(_with_ids(ids)).limit(None)
         return self._read(query.select(list(columns)) if columns else query).to_pylist()
 
     def delete(self, paths: Sequence[str]) -> None:
         """Delete the rows of files."""
         for start in range(0, len(paths), AT_ONCE):
             ids = [picture_id(path) for path in paths[start : start + AT_ONCE]]
-            self._table.delete(with_ids(ids))
+            self._table.delete(_with_ids(ids))
 
     def row(self, key: str, columns: Sequence[str]) -> dict[str, Any]:
         """Return columns of the row with an id.
@@ -209,17 +268,9 @@ class PictureStore:
         Raises:
             KeyError: If there is no such row.
         """
-        return file_of(self.row(key, FILE_COLUMNS))
+        return _file_of(self.row(key, FILE_COLUMNS))
 
-    def thumbnail(self, key: str) -> bytes:
-        """Return the thumbnail of a row as JPEG.
-
-        Raises:
-            KeyError: If there is no such row.
-        """
-        return bytes(self.row(key, ["thumbnail"])["thumbnail"])
-
-    def some(self, k: int, where: str | None = None) -> list[dict[str, Any]]:
+    def sample(self, k: int, where: str | None = None) -> list[dict[str, Any]]:
         """Return `SHOWN` columns of random pictures; of the first ones that satisfy a condition."""
         if where is None:
             count = len(self)
@@ -230,7 +281,7 @@ class PictureStore:
         return rows
 
     def thumbnails(self, keys: Sequence[str]) -> dict[str, bytes]:
-        """Return the thumbnails of several rows as JPEG, by id."""
+        """Return the thumbnails of rows as JPEG, by id."""
         rows = self._rows(keys, ["id", "thumbnail"]) if keys else []
         return {row["id"]: bytes(row["thumbnail"]) for row in rows}
 
@@ -270,7 +321,7 @@ class PictureStore:
         query = query.distance_type("cosine").limit(most).select([*SHOWN, "_distance"])
         if self.indexed():
             query = query.bypass_vector_index() if exact else query.refine_factor(4)
-        condition = whole_condition(where)
+        condition = _whole_condition(where)
         query = query.where(condition, prefilter=True) if condition else query
         rows = self._read(query, where).to_pylist()
         return [
@@ -282,7 +333,7 @@ class PictureStore:
         ]
 
     def indexed(self) -> bool:
-        """Whether searches use an index, so that they are approximate."""
+        """Tell whether searches use an index, so that they are approximate."""
         return any(index.columns == ["vector"] for index in self._table.list_indices())
 
     def build_index(self) -> None:
@@ -298,5 +349,152 @@ class PictureStore:
         self._table.optimize(cleanup_older_than=KEPT_VERSIONS)
 
     def fragments(self) -> int:
-        """In how many pieces the table is stored."""
+        """Count the pieces in which the table is stored."""
         return int(self._table.stats()["fragment_stats"]["num_fragments"])
+
+
+def is_local(uri: str) -> bool:
+    """Tell whether this names a folder rather than an object store or a server."""
+    return "://" not in uri
+
+
+def picture_id(path: str) -> str:
+    """Derive the id of a file's row from its path.
+
+    Example:
+        >>> picture_id("/photos/cup/1.jpg")
+        '332a6dfdb031350e41721b30a3081cfe'
+    """
+    return hashlib.blake2b(os.fsencode(path), digest_size=16).hexdigest()
+
+
+def quote_sql(text: str) -> str:
+    """Write a string in SQL.
+
+    Example:
+        >>> print(quote_sql("children's cup"))
+        'children''s cup'
+    """
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _with_ids(ids: Sequence[str]) -> str:
+    return f"id IN ({', '.join(map(quote_sql, ids))})"
+
+
+def _connect(uri: str) -> Any:
+    """Connect to a database, which need not exist."""
+    try:
+        import lancedb
+    except ImportError as error:
+        raise ImportError(
+            'a store needs LanceDB, which is not installed: pip install "gcahng[search]"'
+        ) from error
+    try:
+        with _reading(uri):
+            return lancedb.connect(uri)
+    except ValueError as error:
+        reason = first_line(error).removeprefix("Invalid input, ")
+        raise ValueError(f"'{uri}' cannot be a store: {reason}") from error
+
+
+def _open_table(uri: str) -> Any:
+    if is_local(uri) and not Path(uri).is_dir():
+        raise FileNotFoundError(f"no store at '{uri}': make one with gcahng index")
+    database = _connect(uri)
+    with _reading(uri):
+        tables = database.list_tables().tables
+    if TABLE not in tables:
+        raise FileNotFoundError(f"no store at '{uri}': it holds no pictures of gcahng index")
+    try:
+        with _reading(uri):
+            return database.open_table(TABLE)
+    except ValueError as error:
+        # Its folder is there, but a process that made it was killed before the first version.
+        if "was not found" not in str(error):
+            raise
+        raise FileNotFoundError(f"no store at '{uri}': it was never completed") from error
+
+
+@contextmanager
+def _reading(uri: str, where: str | None = None) -> Iterator[None]:
+    """Say in one sentence why a store cannot be read, or what is wrong with a condition."""
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        reason = first_line(error)
+        if refusal(error) is not None:
+            raise
+        if DAMAGE.search(reason):
+            reason = reason.partition(", /")[0]  # where in its source LanceDB noticed it
+            raise UnreadableStoreError(
+                f"the store '{uri}' cannot be read ({reason}): check its address; if a file is "
+                "missing or damaged, make it anew with gcahng index"
+            ) from error
+        if where is None:
+            raise
+        # The rest lists all columns, or where in its source LanceDB noticed it.
+        reason = reason.removeprefix("Invalid input, ").partition(". ")[0]
+        raise _wrong_condition(where, reason if "/" not in reason else "") from error
+
+
+def _whole_condition(where: str | None) -> str | None:
+    """Put a condition in brackets, since LanceDB ignores what follows an expression."""
+    if where is None:
+        return None
+    if not isinstance(where, str) or not where.strip():
+        raise _wrong_condition(where, "it is no text, or empty")
+    return f"({where})"
+
+
+def _wrong_condition(where: object, reason: str) -> ValueError:
+    because = f" ({reason})" if reason else ""
+    return ValueError(
+        f"--where: {where!r} is not a condition on path, label, split, size such as "
+        f"\"label = 'cup'\"{because}"
+    )
+
+
+def _schema(dim: int, metadata: Mapping[bytes, bytes]) -> Any:
+    """The columns of a store for vectors of `dim` numbers, as an Arrow schema."""
+    import pyarrow as pa
+
+    kinds = {
+        "id": pa.string(),
+        "path": pa.string(),
+        "file": pa.binary(),
+        "label": pa.string(),
+        "split": pa.string(),
+        "size": pa.int64(),
+        "mtime_ns": pa.int64(),
+        "digest": pa.string(),
+        "thumbnail": pa.binary(),
+        "vector": pa.list_(pa.float32(), dim),
+    }
+    return pa.schema(list(kinds.items()), metadata=dict(metadata))
+
+
+def _arrow_rows(pictures: Sequence[EmbeddedPicture], dim: int) -> Any:
+    """Embedded pictures as an Arrow table."""
+    import pyarrow as pa
+
+    vectors = pa.array(np.concatenate([p.vector.numpy() for p in pictures if p.vector is not None]))
+    columns: dict[str, Any] = {
+        "id": [picture_id(picture.file.path) for picture in pictures],
+        "path": [printable(picture.file.path) for picture in pictures],
+        "file": [os.fsencode(picture.file.path) for picture in pictures],
+        "label": [picture.file.label for picture in pictures],
+        "split": [picture.file.split for picture in pictures],
+        "size": [picture.state.size for picture in pictures],
+        "mtime_ns": [picture.state.mtime_ns for picture in pictures],
+        "digest": [picture.state.digest for picture in pictures],
+        "thumbnail": [picture.thumbnail for picture in pictures],
+        "vector": pa.FixedSizeListArray.from_arrays(vectors, dim),
+    }
+    return pa.table(columns, schema=_schema(dim, {}))
+
+
+def _file_of(row: Mapping[str, Any]) -> tuple[PictureFile, FileState]:
+    """The file of a row with `FILE_COLUMNS`, and its state when it was indexed."""
+    state = FileState(row["size"], row["mtime_ns"], row["digest"])
+    return PictureFile(os.fsdecode(row["file"]), row["label"], row["split"]), state

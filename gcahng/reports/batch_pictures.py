@@ -19,8 +19,9 @@ from gcahng.graph.visualize import (
     draw_negatives,
 )
 from gcahng.reports.batch import choose_batch, learned_batch
+from gcahng.runs.embedding import load_generator
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.loading import LoadedRun, load_generator
+from gcahng.runs.loading import LoadedRun
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data

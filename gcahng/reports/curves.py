@@ -10,13 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gcahng.graph.visualize.style import COLOURS, STYLE, shorten
+from gcahng.reports.result_table import figure_title
 
 History = Sequence[Mapping[str, float]]
 
 DASHES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
-METRICS = {"recall@1": "Recall@1", "map@r": "MAP@R", "r_precision": "R-Precision"}
+METRICS = {name: figure_title(name) for name in ("recall@1", "map@r", "r_precision")}
 SPLITS = {"val": "validation", "test": "test"}
 AXES = {"epoch": "epoch", "seconds": "training time [s]"}
 

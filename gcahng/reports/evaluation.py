@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gcahng.files import write_text
-from gcahng.reports.class_tables import CLASS_COLUMNS, PAIR_COLUMNS, tables_of
 from gcahng.reports.page import render
-from gcahng.reports.result_table import figure_columns
-from gcahng.reports.run_report import gallery_of
+from gcahng.reports.result_table import CLASS_COLUMNS, PAIR_COLUMNS, figure_columns
+from gcahng.reports.run_report import gallery_of, tables_of
+from gcahng.reports.tables import Column
 from gcahng.runs.csv_rows import csv_text
-from gcahng.runs.loading import EvaluatedRun
+from gcahng.runs.embedding import EvaluatedRun
 
 FILES = ("figures.json", "classes.csv", "pairs.csv", "evaluation.html")
 
@@ -50,9 +50,8 @@ def write_evaluation(
         "evaluation.html",
         title=title,
         notes=notes,
-        split=dataset.split,
-        columns=figure_columns(figures),
-        figures=figures,
+        columns=[Column("split", "split"), *figure_columns(figures)],
+        figures={"split": dataset.split, **figures},
         classes=tables,
         gallery=gallery_of(evaluated),
     )

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gcahng.reports.data_uri import data_uri
+from gcahng.pages import data_uri
 
 # Pictures are shown at about 110 px; twice that keeps them sharp on high-resolution screens.
 SMALLEST, LARGEST = 96, 160

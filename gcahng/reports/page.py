@@ -1,27 +1,17 @@
-"""HTML pages from the templates in `templates/`: each is one file that needs no network."""
+"""The page about a finished run, and what pages of reports show."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from gcahng.evaluation.classes import ClassFigures
 from gcahng.files import write_text
-from gcahng.reports.class_tables import ClassTables
+from gcahng.pages import data_uri, fill_template
 from gcahng.reports.curves import loss_panels, retrieval_panels
-from gcahng.reports.data_uri import data_uri
 from gcahng.reports.gallery import GalleryEntry
-from gcahng.reports.result_table import start_names
-from gcahng.reports.tables import Column
+from gcahng.reports.result_table import CLASS_COLUMNS, PAIR_COLUMNS, result_columns, result_rows
 from gcahng.runs.record import RunRecord, figures_after
-
-TITLES = {"map@r": "MAP@R [%]", "r_precision": "R-Prec. [%]"}
-COSTS = (
-    Column("seconds", "training time [s]", "seconds"),
-    Column("peak_memory_mib", "peak memory [MiB]", "mib"),
-)
 
 
 @dataclass(frozen=True)
@@ -51,23 +41,9 @@ class BatchPictures:
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill one of the templates; every value is escaped.
-
-    Args:
-        template: File name in `templates/`, such as `run.html`.
-        **values: What the template shows.
-
-    Raises:
-        jinja2.UndefinedError: If the template needs a value that is missing.
-    """
-    environment = Environment(
-        autoescape=True,
-        loader=PackageLoader("gcahng.reports"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(template).render(values)
+    """Fill one of the templates of reports, such as `run.html`."""
+    columns = {"class_columns": CLASS_COLUMNS, "pair_columns": PAIR_COLUMNS}
+    return fill_template("gcahng.reports", template, **columns, **values)
 
 
 def svg_images(documents: Mapping[str, str]) -> list[PageImage]:
@@ -85,7 +61,7 @@ def write_report(
     gallery: Sequence[Sequence[GalleryEntry]] | None = None,
     notes: Sequence[str] = (),
     pictures: BatchPictures | None = None,
-    classes: ClassTables | None = None,
+    classes: ClassFigures | None = None,
 ) -> None:
     """Write the page about a finished run: results, curves, pictures and configuration.
 
@@ -98,15 +74,13 @@ def write_report(
         pictures: Pictures of one batch; left out by default.
         classes: Recall by class of the best epoch, and confused classes; left out by default.
     """
-    keys = _figure_keys(run)
     page = render(
         "run.html",
         title=title,
         notes=notes,
-        head=["run", "epoch", *map(_figure_title, keys), *(cost.title for cost in COSTS)],
         run=run,
-        results=_result_rows(run, keys),
-        costs=[cost.show(run.results) for cost in COSTS],
+        columns=result_columns(run),
+        rows=result_rows(run),
         curves=svg_images(retrieval_panels(_with_start(run))),
         losses=svg_images(loss_panels(run.history)),
         pictures=pictures,
@@ -114,40 +88,6 @@ def write_report(
         classes=classes,
     )
     write_text(path, page)
-
-
-def _figure_keys(run: RunRecord) -> list[str]:
-    """Names of all retrieval figures that a run has, those of the last epoch first."""
-    keys = (
-        key.removeprefix(f"{which}/")
-        for which in ("last", "best")
-        for key in run.results
-        if key.startswith(f"{which}/")
-    )
-    return list(dict.fromkeys(keys))
-
-
-def _figure_title(key: str) -> str:
-    return TITLES.get(key, key.replace("recall@", "R@") + " [%]")
-
-
-def _result_rows(run: RunRecord, keys: Sequence[str]) -> list[dict[str, Any]]:
-    """The rows of the table, as text: before training, after the last epoch and after the best."""
-    last_epoch = run.history[-1].get("epoch") if run.history else None
-    epochs = start_names(run.results) | {
-        "last": _epoch("last", last_epoch),
-        "best": _epoch("best", run.results.get("best_epoch")),
-    }
-    if run.results.get("epochs") == 0:
-        del epochs["last"]
-    return [
-        {
-            "epoch": epoch,
-            "figures": [Column(f"{which}/{key}", "", "percent").show(run.results) for key in keys],
-        }
-        for which, epoch in epochs.items()
-        if which in ("last", "best") or figures_after(run, which)
-    ]
 
 
 def _with_start(run: RunRecord) -> dict[str, Sequence[Mapping[str, float]]]:
@@ -170,8 +110,3 @@ def _with_start(run: RunRecord) -> dict[str, Sequence[Mapping[str, float]]]:
         run.name: [begin | start, *run.history],
         "features before training": [begin | level, end | level],
     }
-
-
-def _epoch(which: str, epoch: float | None) -> str:
-    known = epoch is not None and math.isfinite(epoch)
-    return f"{which} ({epoch:.0f})" if known else which

@@ -6,18 +6,37 @@ from typing import Any
 from gcahng.reports.tables import Column
 from gcahng.runs.record import RunRecord, figures_after
 
+CLASS_COLUMNS = (
+    Column("class", "class"),
+    Column("queries", "queries", "integer"),
+    Column("recall@1", "R@1 [%]", "percent"),
+    Column("taken_for", "most often taken for"),
+    Column("taken", "times", "integer"),
+)
+PAIR_COLUMNS = (
+    Column("first", "class"),
+    Column("second", "and class"),
+    Column("share", "confused [%]", "percent"),
+    Column("first_as_second", "1st as 2nd", "integer"),
+    Column("second_as_first", "2nd as 1st", "integer"),
+    Column("queries", "queries", "integer"),
+)
 
-def figure_columns(figures: Iterable[str]) -> list[Column]:
-    """Columns for retrieval figures by their names; shown in percent.
 
-    >>> [column.title for column in figure_columns(["recall@1", "map@r"])]
-    ['R@1', 'MAP@R']
+def figure_title(name: str) -> str:
+    """Title of a retrieval figure in tables and curves.
+
+    >>> figure_title("recall@1"), figure_title("map@r")
+    ('R@1', 'MAP@R')
     """
     titles = {"map@r": "MAP@R", "r_precision": "R-Prec", "precision@1": "P@1"}
     titles |= {"nmi": "NMI", "ami": "AMI"}
-    return [
-        Column(name, titles.get(name, name.replace("recall@", "R@")), "percent") for name in figures
-    ]
+    return titles.get(name, name.replace("recall@", "R@"))
+
+
+def figure_columns(figures: Iterable[str]) -> list[Column]:
+    """Columns for retrieval figures by their names; shown in percent."""
+    return [Column(name, figure_title(name), "percent") for name in figures]
 
 
 def result_columns(record: RunRecord) -> list[Column]:
@@ -33,18 +52,22 @@ def result_columns(record: RunRecord) -> list[Column]:
 
 def result_rows(record: RunRecord) -> list[dict[str, Any]]:
     """Test figures before training if measured, after the last epoch, and after the best epoch."""
-    results, starts = record.results, start_names(record.results)
-    rows: list[dict[str, Any]] = [
-        {"epoch": name} | figures
-        for which, name in starts.items()
-        if (figures := figures_after(record, which))
-    ]
-    best = {"epoch": f"best ({results['best_epoch']})"} | figures_after(record, "best")
-    last = {"epoch": f"last ({results['epochs']})"} | figures_after(record, "last")
-    ends = [last, best] if results["epochs"] else [best]
-    ends[0] |= {name: results[name] for name in ("seconds", "peak_memory_mib")}
-    rows += ends
-    return [{"recipe": "" if number else record.name} | row for number, row in enumerate(rows)]
+    results = record.results
+    names = start_names(results) | {
+        "last": f"last ({results['epochs']})",
+        "best": f"best ({results['best_epoch']})",
+    }
+    if not results["epochs"]:
+        del names["last"]
+    rows: list[dict[str, Any]] = []
+    for which, name in names.items():
+        figures = figures_after(record, which)
+        if figures or which in ("last", "best"):
+            rows.append({"recipe": "" if rows else record.name, "epoch": name} | figures)
+    rows[-2 if results["epochs"] else -1] |= {
+        name: results[name] for name in ("seconds", "peak_memory_mib")
+    }
+    return rows
 
 
 def start_names(results: Mapping[str, float]) -> dict[str, str]:

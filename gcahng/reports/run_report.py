@@ -8,15 +8,17 @@ from torch import Tensor
 
 from gcahng.config import read_config
 from gcahng.data import ImageDataset
+from gcahng.evaluation.classes import ClassFigures
+from gcahng.evaluation.evaluate import figures_by_class
 from gcahng.evaluation.ranking import rankable
 from gcahng.evaluation.retrieval import nearest_neighbours
+from gcahng.pages import data_uri
 from gcahng.reports.batch_pictures import TITLES, Selection, draw_batch
-from gcahng.reports.class_tables import tables_of
-from gcahng.reports.data_uri import data_uri
 from gcahng.reports.gallery import GalleryEntry, retrieval_gallery
 from gcahng.reports.page import BatchPictures, PageImage, write_report
+from gcahng.runs.embedding import EvaluatedRun, embed_split
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.loading import EvaluatedRun, embed_split, load_run
+from gcahng.runs.loading import load_run
 from gcahng.runs.record import read_record, selection_note
 from gcahng.runs.verdict import verdict
 
@@ -51,7 +53,7 @@ def report_run(folder: RunFolder, evaluated: EvaluatedRun | None = None) -> None
 def pictures_of(evaluated: EvaluatedRun, folder: RunFolder, split: str = "test") -> BatchPictures:
     """Draw the first batch of a run's split.
 
-    If a picture fails, the report is written without them, and the caption gives the reason.
+    If the split has no such batch, the report is written without it, and the caption says why.
 
     Args:
         evaluated: The run and the split.
@@ -64,8 +66,8 @@ def pictures_of(evaluated: EvaluatedRun, folder: RunFolder, split: str = "test")
             # The generator knows the trained last layer, not the one that replaced it.
             run = load_run(folder.best, trust=run.trust, finished=False)
         drawn = draw_batch(run, Selection(split), folder, evaluated.dataset)
-    except Exception as error:
-        return BatchPictures(f"The batch could not be drawn: {type(error).__name__}: {error}", [])
+    except ValueError as error:
+        return BatchPictures(f"The batch could not be drawn: {error}", [])
     images = []
     for name, figure in drawn.figures.items():
         file = io.BytesIO()
@@ -76,6 +78,11 @@ def pictures_of(evaluated: EvaluatedRun, folder: RunFolder, split: str = "test")
         f"{shlex.quote(str(folder.path))}"
     )
     return BatchPictures(caption, images)
+
+
+def tables_of(evaluated: EvaluatedRun) -> ClassFigures:
+    """Recall by class and confused classes of an embedded data set."""
+    return figures_by_class(evaluated.embeddings, evaluated.dataset, evaluated.run.config)
 
 
 def gallery_of(evaluated: EvaluatedRun) -> list[list[GalleryEntry]]:

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 
 from gcahng.files import atomic_write
+from gcahng.models.artifact import LAYOUT
 from gcahng.models.weights import read_torch
-
-FORMAT = 1
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -22,7 +21,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """
     try:
         with atomic_write(path) as temporary:
-            torch.save({"format": FORMAT, **state}, temporary)
+            torch.save({"layout": LAYOUT, **state}, temporary)
     except OSError as error:
         raise OSError(f"{error}; then continue with --resume") from error
 
@@ -32,19 +31,17 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged, from another program, or of another format.
+        ValueError: If the file is damaged, or from another program or version.
     """
     state = read_torch(path)
-    expected = {"config": str, "embedder": dict, "epoch": int | None}
-    if not isinstance(state, dict) or not all(
-        key in state and isinstance(state[key], kind) for key, kind in expected.items()
-    ):
+    if not (isinstance(state, dict) and {"config", "embedder", "epoch"} <= state.keys()):
         raise ValueError(
             f"'{path}' is not a checkpoint of gcahng (no 'config', 'embedder' and 'epoch' in it)"
         )
-    if state.get("format") != FORMAT:
+    if state.get("layout") != LAYOUT:
         raise ValueError(
-            f"'{path}' has checkpoint format {state.get('format')}, this version reads {FORMAT}"
+            f"'{path}' was written by another version of gcahng (layout {state.get('layout')}, "
+            f"expected {LAYOUT}): use that version, or train again"
         )
     return state
 

@@ -1,6 +1,5 @@
 """The folder of one run: what is in it and under which names."""
 
-import importlib.metadata
 import json
 import platform
 import subprocess
@@ -9,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gcahng.config import ExperimentConfig, dump_config
 from gcahng.files import printable, refuse_address, write_text
-from gcahng.jobs.claim import LOCK
-from gcahng.runs.csv_rows import csv_text
+from gcahng.models.artifact import library_version
+
+if TYPE_CHECKING:  # `gcahng search` opens a run folder without them
+    from gcahng.config import ExperimentConfig
 
 # All that a run leaves if it is stopped in its first epoch.
 FIRST_FILES = {
@@ -117,6 +117,8 @@ class RunFolder:
                 f"'{printable(str(self.path))}' is not in UTF-8, which TensorBoard's files need: "
                 "choose another folder with --run"
             )
+        from gcahng.jobs.claim import LOCK
+
         if self.begun or self.best.exists():
             raise FileExistsError(
                 f"'{self.path}' already holds a run: choose another folder with --run, or "
@@ -134,7 +136,7 @@ class RunFolder:
                 "empty folder with --run"
             )
 
-    def create(self, config: ExperimentConfig, imported: str | None = None) -> None:
+    def create(self, config: "ExperimentConfig", imported: str | None = None) -> None:
         """Create the folder of a new run.
 
         Args:
@@ -150,8 +152,10 @@ class RunFolder:
         write_text(self.environment, json.dumps(facts, indent=2) + "\n")
         self.write_config(config)
 
-    def write_config(self, config: ExperimentConfig) -> None:
+    def write_config(self, config: "ExperimentConfig") -> None:
         """Write the resolved settings."""
+        from gcahng.config import dump_config
+
         write_text(self.config, dump_config(config))
 
     def check_trained_here(self) -> None:
@@ -169,6 +173,8 @@ class RunFolder:
 
     def write_metrics(self, history: Sequence[Mapping[str, float]]) -> None:
         """Write a row for each epoch so far; a column that an epoch lacks stays empty."""
+        from gcahng.runs.csv_rows import csv_text
+
         write_text(self.metrics, csv_text(history))
 
     def write_hardness(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -194,14 +200,6 @@ def environment() -> dict[str, Any]:
         "cuda": cuda,
         "commit": _commit(),
     }
-
-
-def library_version(library: str) -> str | None:
-    """The installed version of a library; None if it is not installed."""
-    try:
-        return importlib.metadata.version(library)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _commit() -> str | None:

@@ -3,25 +3,24 @@
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
+from json import dumps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from gcahng.builders.images import open_plain
-from gcahng.builders.networks import build_embedder, build_generator
-from gcahng.config import ExperimentConfig, parse_config, whitened
-from gcahng.data import ImageDataset
-from gcahng.evaluation.evaluate import Progress, embed
-from gcahng.generators import NegativeGenerator
-from gcahng.models import Embedder, WhiteningHead
+from gcahng.models.artifact import WEIGHTS, EmbedderSpec, read_artifact
+from gcahng.models.embedder import Embedder
+from gcahng.models.heads import WhiteningHead
 from gcahng.models.torch_state import usual_torch_state
-from gcahng.models.weights import listed, load_strictly
 from gcahng.registry import names_class
 from gcahng.runs.checkpoint import load_checkpoint
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.shared import WEIGHTS, read_shared_model
+
+if TYPE_CHECKING:  # `gcahng search` opens a model without them
+    from gcahng.config import ExperimentConfig
 
 # The sections of an experiment that can name classes of a user.
 SECTIONS = ("data", "embedder", "loss", "generator")
@@ -32,48 +31,53 @@ class LoadedRun:
     """A trained embedder and its settings.
 
     Attributes:
-        path: The checkpoint that it was read from.
-        config: The resolved settings.
-        embedder: In evaluation mode, on the configured device if this machine has it.
+        path: The file that it was read from.
+        spec: What the embedder consists of.
+        embedder: In evaluation mode.
+        settings: The experiment that it was trained by, as YAML; empty for a backbone.
         epoch: After which epoch; None for a shared or an imported model.
+        figures: What was measured with a shared model.
         num_classes: How many classes it was trained on; None if the file does not say.
         generator_state: Weights of its negative generator; None if the file has none.
         trust: Whether classes that the settings name as `module.path:ClassName` may be imported.
     """
 
     path: Path
-    config: ExperimentConfig
+    spec: EmbedderSpec
     embedder: Embedder
-    epoch: int | None
+    settings: str = field(repr=False)
+    epoch: int | None = None
+    figures: Mapping[str, Any] | None = field(default=None, repr=False)
     num_classes: int | None = field(default=None, repr=False)
     generator_state: Mapping[str, Tensor] | None = field(default=None, repr=False)
     trust: bool = False
 
+    @cached_property
+    def config(self) -> "ExperimentConfig":
+        """The settings of the training, with the last layer that the embedder has.
 
-@dataclass(frozen=True)
-class EvaluatedRun:
-    """A trained embedder with a data set that it has embedded.
+        Raises:
+            ValueError: If it is a backbone that was not trained here, or the settings are wrong.
+        """
+        from gcahng.config import parse_config, whitened
 
-    Attributes:
-        run: The embedder.
-        dataset: The images.
-        embeddings: [N, D], one row per image, on the embedder's device.
-    """
-
-    run: LoadedRun
-    dataset: ImageDataset
-    embeddings: Tensor
+        if not self.settings:
+            raise ValueError(f"'{self.path}' was not trained here, so it has no settings")
+        found = parse_config(self.settings, str(self.path))
+        if self.spec.head == "whitening" and found.embedder.finish:
+            return whitened(found, self.embedder.embedding_dim)
+        return found
 
 
 @usual_torch_state()
 def load_run(
     path: str | Path, *, last: bool = False, trust: bool = False, finished: bool = True
 ) -> LoadedRun:
-    """Open a run folder or a checkpoint file.
+    """Open a run folder, a checkpoint or a shared model.
 
     Args:
-        path: A run folder, of which the best epoch is opened, a checkpoint, or a shared
-            `model.safetensors` with its `config.json` beside it.
+        path: A run folder, of which the best epoch is opened, a checkpoint, or a shared model, as
+            the folder or its `model.safetensors`.
         last: Open the last epoch of a run folder instead.
         trust: Allow the import of classes that the settings name, which runs their code; only for
             runs whose origin you know.
@@ -82,8 +86,8 @@ def load_run(
 
     Raises:
         FileNotFoundError: If there is nothing at `path`, or no checkpoint in the folder.
-        ValueError: If the checkpoint is damaged or from another program, or its settings name a
-            backbone or a data set to import and it is not trusted.
+        ValueError: If the file is damaged or from another program or version, or names a backbone
+            to import and is not trusted.
 
     Example:
         >>> run = load_run("runs/digits-seed0", last=True)
@@ -95,61 +99,65 @@ def load_run(
     """
     path = checkpoint_path(path, last=last)
     if path.suffix == ".safetensors":
-        config, weights = read_shared_model(path)
-        return _loaded(path, config, {"embedder": weights, "epoch": None}, trust)
+        shared = read_artifact(path)
+        embedder = _fill(shared.spec, shared.weights, path, trust)
+        settings = "" if shared.experiment is None else dumps(shared.experiment)
+        return LoadedRun(path, shared.spec, embedder, settings, figures=shared.figures, trust=trust)
     state = load_checkpoint(path)
-    if not finished:
-        state.pop("finish", None)
-    return _loaded(path, parse_config(state["config"], str(path)), state, trust)
-
-
-@usual_torch_state()
-def embed_split(
-    run: LoadedRun, split: str = "test", *, progress: Progress | None = None
-) -> EvaluatedRun:
-    """Embed one split of a run's data, without augmentation.
-
-    Args:
-        run: The embedder and its settings.
-        split: `train`, `val`, `test` or another split of the data set.
-        progress: Called with the number of images embedded, and of all images.
-
-    Raises:
-        ValueError: If there is no such split.
-    """
-    dataset = open_plain(run.config, split)
-    workers = run.config.data.workers
-    return EvaluatedRun(
-        run, dataset, embed(run.embedder, dataset, workers=workers, progress=progress)
+    spec, generator = EmbedderSpec.from_dict(state["spec"]), state.get("generator")
+    embedder = _fill(spec, state["embedder"], path, trust)
+    if finished and (finish := state.get("finish")) is not None:
+        dim, width = finish["linear.weight"].shape
+        head = WhiteningHead(width, dim)
+        head.load_state_dict(finish)
+        embedder.take_head(head)
+        spec, generator = spec.whitened(dim), None
+    return LoadedRun(
+        path,
+        spec,
+        embedder,
+        state["config"],
+        state["epoch"],
+        num_classes=state.get("num_classes"),
+        generator_state=generator,
+        trust=trust,
     )
 
 
-@usual_torch_state()
-def load_generator(run: LoadedRun) -> NegativeGenerator | None:
-    """Build the negative generator that a run was trained with, in evaluation mode.
+def _fill(spec: EmbedderSpec, weights: Mapping[str, Tensor], path: Path, trust: bool) -> Embedder:
+    """Build an embedder with the weights of a file, on the accelerator if there is one."""
+    if names_class(spec.backbone) and not trust:
+        refuse_names(path, [spec.backbone])
+    embedder = spec.load(weights, path)
+    if torch.accelerator.is_available():
+        embedder.to(torch.accelerator.current_accelerator())
+    return embedder
 
-    Returns:
-        None for a run without one.
+
+def checkpoint_path(path: str | Path, *, last: bool = False) -> Path:
+    """Return the checkpoint of a run folder, its best or its last, or the file itself.
+
+    Of a folder with a shared model and no checkpoints, its weights.
 
     Raises:
-        ValueError: If the run is a shared model, which is the embedder alone, the weights do not
-            fit, or the settings name a class to import and the run is not trusted.
+        FileNotFoundError: If a folder holds no such checkpoint.
     """
-    if run.config.generator is None:
-        return None
-    if run.generator_state is None or run.num_classes is None:
-        raise ValueError(f"'{run.path}' is an embedder alone: name a run folder or a checkpoint")
-    if not run.trust:
-        refuse_user_classes(run.path, run.config)
-    generator = build_generator(run.config, run.num_classes)
-    assert generator is not None
-    _fill(generator, run.generator_state, run.path, "generator")
-    embedder = next(run.embedder.parameters())
-    return generator.to(embedder.device, embedder.dtype).eval()
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    folder = RunFolder(path)
+    found = folder.last if last else folder.best
+    if not (last or folder.last.is_file()) and (path / WEIGHTS).is_file():
+        return path / WEIGHTS
+    if not found.is_file():
+        raise FileNotFoundError(
+            f"no run in '{folder.path}': it has neither checkpoints/{found.name} nor {WEIGHTS}"
+        )
+    return found
 
 
 def refuse_user_classes(
-    path: Path, config: ExperimentConfig, sections: Collection[str] = SECTIONS
+    path: Path, config: "ExperimentConfig", sections: Collection[str] = SECTIONS
 ) -> None:
     """Raise if the settings in a file name classes as `module.path:ClassName`.
 
@@ -162,14 +170,19 @@ def refuse_user_classes(
         ValueError: With the names, and how to allow their import.
     """
     if named := user_classes(config, sections):
-        raise ValueError(
-            f"'{path}' asks to import {', '.join(map(repr, named))}, which runs code that does not "
-            "come with gcahng: if you know the origin of the file, allow it with --trust (in "
-            "Python, trust=True)"
-        )
+        refuse_names(path, named)
 
 
-def user_classes(config: ExperimentConfig, sections: Collection[str] = SECTIONS) -> list[str]:
+def refuse_names(path: Path, named: Collection[str]) -> None:
+    """Raise a ValueError that says how to allow the import of classes that a file names."""
+    raise ValueError(
+        f"'{path}' asks to import {', '.join(map(repr, named))}, which runs code that does not "
+        "come with gcahng: if you know the origin of the file, allow it with --trust (in "
+        "Python, trust=True)"
+    )
+
+
+def user_classes(config: "ExperimentConfig", sections: Collection[str] = SECTIONS) -> list[str]:
     """Return the classes that some sections name as `module.path:ClassName`.
 
     Example:
@@ -197,61 +210,7 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(inner)
 
 
-def checkpoint_path(path: str | Path, *, last: bool = False) -> Path:
-    """Return the checkpoint of a run folder, its best or its last, or the file itself.
-
-    Of a folder with a shared model and no checkpoints, its weights.
-
-    Raises:
-        FileNotFoundError: If a folder holds no such checkpoint.
-    """
-    path = Path(path)
-    if not path.is_dir():
-        return path
-    folder = RunFolder(path)
-    found = folder.last if last else folder.best
-    if not (last or folder.last.is_file()) and (path / WEIGHTS).is_file():
-        return path / WEIGHTS
-    if not found.is_file():
-        raise FileNotFoundError(
-            f"no run in '{folder.path}': it has neither checkpoints/{found.name} nor {WEIGHTS}"
-        )
-    return found
-
-
-def _loaded(
-    path: Path, config: ExperimentConfig, state: Mapping[str, Any], trust: bool
-) -> LoadedRun:
-    if not trust:
-        # What an embedder needs: its network, and the images' transform, which the data set names.
-        refuse_user_classes(path, config, ("data", "embedder"))
-    embedder = build_embedder(config, pretrained=False)
-    _fill(embedder, state["embedder"], path, "embedder")
-    generator = state.get("generator")
-    if (finish := state.get("finish")) is not None:
-        dim, width = finish["linear.weight"].shape
-        head = WhiteningHead(width, dim)
-        head.load_state_dict(finish)
-        embedder.take_head(head)
-        config, generator = whitened(config, dim), None
-    return LoadedRun(
-        path,
-        config,
-        embedder.to(run_device(config)).eval(),
-        state["epoch"],
-        state.get("num_classes"),
-        generator,
-        trust,
-    )
-
-
-def _fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path, what: str) -> None:
-    what = f"the {what} of its configuration"
-    if unused := load_strictly(module, weights, path, what):
-        raise ValueError(f"'{path}' does not fit {what}, which has no {listed(unused)}")
-
-
-def run_device(config: ExperimentConfig) -> torch.device:
+def run_device(config: "ExperimentConfig") -> torch.device:
     """The configured device, of several the first, or what this machine has instead.
 
     Where the device is missing, such as `devices: [1]` on a machine with one GPU: the first of the

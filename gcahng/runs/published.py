@@ -1,29 +1,19 @@
-"""The authors' published checkpoints: open them, make them runs, and write ours in their layout."""
+"""The authors' published checkpoints: open their embedder, or make a run of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
-from gcahng.builders.networks import build_embedder, build_generator
-from gcahng.config import ExperimentConfig, dump_config, load_config, parse_config
-from gcahng.files import atomic_write
+from gcahng.builders.networks import build_embedder, build_generator, describe_embedder
+from gcahng.config import ExperimentConfig, dump_config, load_config
 from gcahng.generators import HardNegativeGenerator
-from gcahng.models import Embedder, build_backbone
-from gcahng.models.published import (
-    BACKBONE_NAMES,
-    PublishedState,
-    published_state,
-    split_published_state,
-)
+from gcahng.models import Embedder
+from gcahng.models.published import BACKBONE_NAMES, PublishedState, split_published_state
 from gcahng.models.torch_state import usual_torch_state
-from gcahng.models.weights import LOGGER, listed, load_strictly, log_unused, read_weights
-from gcahng.registry import lookup
-from gcahng.runs.checkpoint import load_checkpoint, save_checkpoint
+from gcahng.models.weights import listed, load_strictly, log_unused, read_weights
+from gcahng.runs.checkpoint import save_checkpoint
+from gcahng.runs.embedding import write_shared_model
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.loading import LoadedRun, checkpoint_path, run_device
-from gcahng.runs.shared import write_shared_model
+from gcahng.runs.loading import LoadedRun
 
 # Number of training classes → data set: all that a published checkpoint says about its data.
 DATA_SETS = {98: "cars", 100: "cub", 3997: "inshop", 11318: "sop"}
@@ -34,54 +24,6 @@ BACKBONE_KEYS = {
     "dino_vits16": "backbone.cls_token",
 }
 LAST_LINEAR = "fc.1.weight"
-# Settings that the published layout does not store, with the published values.
-PUBLISHED_SETTINGS = {"normalize": False, "pooling": "avg_max", "renormalize": True}
-
-
-@usual_torch_state()
-def load_published_checkpoint(
-    path: str | Path, backbone: str, *, generator: HardNegativeGenerator | None = None
-) -> Embedder:
-    """Open the embedder of a published checkpoint; unused keys of the file are logged.
-
-    Args:
-        path: A `.pth` (or `.safetensors`) file with the published names.
-        backbone: Googlenet, Resnet50 or DINO, in any case.
-        generator: A generator of the same sizes, to fill its graph and classifier as well.
-
-    Returns:
-        The embedder in eval mode: images [N, 3, 224, 224], ImageNet-normalised, to embeddings
-        [N, D] as published, not normalised.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the backbone is unknown, or the file is damaged, holds more than weights,
-            or does not hold every weight of the embedder (of the generator).
-
-    Example:
-        >>> import torch
-        >>> embedder = load_published_checkpoint("dino.pth", "DINO")
-        >>> embedder(torch.zeros(1, 3, 224, 224)).shape
-        torch.Size([1, 384])
-    """
-    names = {name.lower(): ours for name, ours in BACKBONE_NAMES.items()}
-    ours = lookup(names, backbone.lower(), "published backbone")
-    parts = _read(path)
-    if LAST_LINEAR not in parts.embedder:
-        raise ValueError(
-            f"'{path}' does not hold a published GCA-HNG embedder: it has no "
-            f"'feature_extractor.{LAST_LINEAR}'"
-        )
-    dim = len(parts.embedder[LAST_LINEAR])
-    embedder = Embedder(build_backbone(ours, untrained=True), dim)
-    unused = _fill(embedder, parts, path, backbone)
-    if generator is not None:
-        _fill_generator(generator, parts, path)
-        unused += parts.unused
-    else:
-        unused += _rest(parts)
-    log_unused(path, unused)
-    return embedder.eval()
 
 
 @usual_torch_state()
@@ -89,11 +31,20 @@ def load_published_run(path: str | Path) -> LoadedRun:
     """Open the embedder of a published checkpoint with the settings of its published set-up.
 
     Without a classifier that tells the data set, the settings are those for CUB-200-2011, from
-    which the others differ in training only.
+    which the others differ in training only. Unused keys of the file are logged.
+
+    Args:
+        path: A `.pth` (or `.safetensors`) file with the published names.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is damaged, holds more than weights or has another backbone.
+
+    Example:
+        >>> import torch
+        >>> run = load_published_run("dino.pth")
+        >>> run.embedder(torch.zeros(1, 3, 224, 224)).shape
+        torch.Size([1, 384])
     """
     path = Path(path)
     parts = _read(path)
@@ -103,9 +54,9 @@ def load_published_run(path: str | Path) -> LoadedRun:
     overrides = ["generator=null", f"embedder.dim={dim}"]
     settings = load_config(f"paper/{data_set}_{_short(backbone)}", overrides)
     embedder = build_embedder(settings, pretrained=False)
-    _fill(embedder, parts, path, backbone)
-    device = run_device(settings)
-    return LoadedRun(path, settings, embedder.to(device).eval(), None, classes)
+    log_unused(path, [*_fill(embedder, parts, path, backbone), *_rest(parts)])
+    spec = describe_embedder(settings)
+    return LoadedRun(path, spec, embedder.eval(), dump_config(settings), num_classes=classes)
 
 
 @usual_torch_state()
@@ -118,7 +69,7 @@ def import_checkpoint(
     """Make a run from a published checkpoint: embedder, graph and classifier.
 
     Args:
-        path: As for `load_published_checkpoint`.
+        path: As for `load_published_run`.
         run: The run's folder; default `<output>/<name>-published`.
         config: Its experiment; by default the published set-up with this backbone and number of
             classes.
@@ -153,55 +104,11 @@ def import_checkpoint(
     log_unused(path, unused)
     folder.create(settings, imported=str(path))
     facts = {"config": dump_config(settings), "num_classes": classes, "epoch": None}
+    facts["spec"] = describe_embedder(settings).to_dict()
     for target in (folder.best, folder.last):
         save_checkpoint(target, {**state, **facts})
     write_shared_model(folder.path, embedder, settings)
     return settings, folder
-
-
-@usual_torch_state()
-def export_checkpoint(source: str | Path, target: str | Path, *, last: bool = False) -> list[str]:
-    """Write a run's model in the published layout, as `torch.save` does.
-
-    Args:
-        source: A run folder or a checkpoint of this project.
-        target: The `.pth` file to write.
-        last: Take the last epoch of a run folder instead of the best.
-
-    Returns:
-        The keys written. Weights that the published model stores but never uses are zeros.
-
-    Raises:
-        ValueError: If the published layout has no keys for the run's backbone or layers.
-    """
-    path = checkpoint_path(source, last=last)
-    state = load_checkpoint(path)
-    settings = parse_config(state["config"], str(path))
-    generator: Mapping[str, Tensor] = state.get("generator") or {}
-    if lost := _lost_settings(settings):
-        LOGGER.warning(
-            "%s: the published layout does not store %s: set it again after loading", target, lost
-        )
-    published = published_state(
-        state["embedder"],
-        settings.embedder.backbone.name,
-        _below(generator, "graph."),
-        _below(generator, "classifier."),
-    )
-    with atomic_write(target) as temporary:
-        torch.save(published, temporary)
-    return list(published)
-
-
-def _lost_settings(settings: ExperimentConfig) -> str:
-    """Settings that differ from the published ones and are lost in the published layout."""
-    section = settings.embedder
-    said = {"normalize": section.normalize, **section.backbone.args}
-    return ", ".join(
-        f"{k}={v}"
-        for k, v in said.items()
-        if k in PUBLISHED_SETTINGS and v != PUBLISHED_SETTINGS[k]
-    )
 
 
 def _read(path: str | Path) -> PublishedState:
@@ -276,7 +183,3 @@ def _num_classes(parts: PublishedState) -> int | None:
 def _short(backbone: str) -> str:
     """The backbone's name in the names of the published set-ups."""
     return backbone.removesuffix("_vits16")
-
-
-def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}

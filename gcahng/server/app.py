@@ -83,22 +83,22 @@ class Pages:
         counts = await run_in_threadpool(self._finder.labels)
         return _json({"labels": [{"label": name, "pictures": n} for name, n in counts.items()]})
 
-    async def some(self, request: Request) -> Response:
+    async def sample(self, request: Request) -> Response:
         """`/pictures?k=&label=`: some pictures to start from."""
-        _, k, label = self._asked(request)
-        return _json(await run_in_threadpool(self._finder.some, k, label))
+        _, k, label = self._query_parameters(request)
+        return _json(await run_in_threadpool(self._finder.sample, k, label))
 
     async def search(self, request: Request) -> Response:
         """`/search?k=&label=` with a picture as the body, or `/search?id=&k=&label=`."""
         if request.method == "POST":
-            _, k, label = self._asked(request)
+            _, k, label = self._query_parameters(request)
             with self._places.taken():
                 content = await receive_upload(request, self._finder.limits.most_bytes)
-                return _json(await self._in_pool(self._finder.like_upload, content, k, label))
-        key, k, label = self._asked(request, "id")
+                return _json(await self._in_pool(self._finder.search_upload, content, k, label))
+        key, k, label = self._query_parameters(request, "id")
         if not key:
             raise HTTPException(400, "name an indexed picture with id, or POST a picture")
-        return _json(await run_in_threadpool(self._finder.like_indexed, key, k, label))
+        return _json(await run_in_threadpool(self._finder.search_stored, key, k, label))
 
     async def thumbnail(self, request: Request) -> Response:
         """`/thumbnail/{id}`: a small picture."""
@@ -114,7 +114,7 @@ class Pages:
             original, file, state, finder.limits.most_pixels, finder.decoders
         )
 
-    def _asked(self, request: Request, *more: str) -> tuple[str | None, int, str | None]:
+    def _query_parameters(self, request: Request, *more: str) -> tuple[str | None, int, str | None]:
         """The parameters `id`, `k` and `label` of a request."""
         asked = request.query_params
         if unknown := asked.keys() - {"k", "label", *more}:
@@ -164,7 +164,7 @@ def build_app(finder: Finder, *, only_local: bool = True) -> ASGIApp:
             Route("/assets/{name}", pages.asset),
             Route("/health", pages.health),
             Route("/labels", pages.labels),
-            Route("/pictures", pages.some),
+            Route("/pictures", pages.sample),
             Route("/search", pages.search, methods=["GET", "POST"]),
             Route("/thumbnail/{id}", pages.thumbnail),
             Route("/picture/{id}", pages.picture),

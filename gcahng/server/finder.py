@@ -13,12 +13,9 @@ import torch
 from PIL import Image
 from starlette.exceptions import HTTPException
 
-from gcahng.inference.database import UnreadableStoreError, quoted
 from gcahng.inference.embedder import TrainedEmbedder
-from gcahng.inference.reader import FileState, PictureFile
-from gcahng.inference.rows import SHOWN
-from gcahng.inference.store import PictureStore
-from gcahng.pictures import TooManyPixels, decode_image
+from gcahng.inference.store import SHOWN, PictureStore, UnreadableStoreError, quote_sql
+from gcahng.pictures import FileState, PictureFile, TooManyPixels, decode_image
 from gcahng.reasons import first_line
 from gcahng.server.decoders import Decoders
 
@@ -119,7 +116,7 @@ class Finder:
                 counted = self._counted = (version, store.labels())
             return counted[1]
 
-    def like_upload(self, content: bytes, k: int, label: str | None) -> dict[str, Any]:
+    def search_upload(self, content: bytes, k: int, label: str | None) -> dict[str, Any]:
         """Find the pictures that are most similar to an uploaded file."""
         where = self._condition(label)
         try:
@@ -135,7 +132,7 @@ class Finder:
             found = store.search(vector, k, where=where)
         return {"query": None, "neighbours": [asdict(near) for near in found]}
 
-    def like_indexed(self, key: str, k: int, label: str | None) -> dict[str, Any]:
+    def search_stored(self, key: str, k: int, label: str | None) -> dict[str, Any]:
         """Find the pictures that are most similar to one of the store, without itself."""
         where = self._condition(label)
         with self._store_with(key) as store:
@@ -144,16 +141,16 @@ class Finder:
         others = [asdict(near) for near in found if near.id != key]
         return {"query": query, "neighbours": others[:k]}
 
-    def some(self, k: int, label: str | None) -> dict[str, Any]:
+    def sample(self, k: int, label: str | None) -> dict[str, Any]:
         """Pictures to start from: a random sample, or the first ones of a label."""
         where = self._condition(label)
         with self._reading() as store:
-            return {"pictures": store.some(k, where)}
+            return {"pictures": store.sample(k, where)}
 
     def thumbnail(self, key: str) -> bytes:
         """Return the thumbnail of a picture as JPEG."""
         with self._store_with(key) as store:
-            return store.thumbnail(key)
+            return bytes(store.row(key, ["thumbnail"])["thumbnail"])
 
     def file(self, key: str) -> tuple[PictureFile, FileState]:
         """Return the file of a picture, and its state when it was indexed."""
@@ -176,4 +173,4 @@ class Finder:
             return None
         if label not in self.labels():
             raise HTTPException(404, f"no picture has the label '{label}'")
-        return f"label = {quoted(label)}"
+        return f"label = {quote_sql(label)}"

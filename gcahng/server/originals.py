@@ -4,18 +4,13 @@ import io
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 
 from gcahng.files import printable
-from gcahng.pictures import decode_image, open_picture
+from gcahng.pictures import FileState, PictureFile, decode_image, open_picture
 from gcahng.server.decoders import Decoders
-
-if TYPE_CHECKING:
-    # A decoder imports this file, and should not wait for torch.
-    from gcahng.inference.reader import FileState, PictureFile
 
 # Formats that browsers show, by Pillow's names; others are converted to JPEG.
 SHOWN_BY_BROWSERS = {
@@ -32,9 +27,7 @@ QUALITY = 90
 CACHE = {"cache-control": "no-cache"}
 
 
-def original(
-    file: "PictureFile", state: "FileState", most_pixels: int, decoders: Decoders
-) -> Response:
+def original(file: PictureFile, state: FileState, most_pixels: int, decoders: Decoders) -> Response:
     """Answer with the file of a picture, if it is still the one that was indexed.
 
     Args:

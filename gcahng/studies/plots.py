@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gcahng.graph.visualize.style import COLOURS, STYLE, shorten
+from gcahng.pages import data_uri
 from gcahng.reports.curves import METRICS, History, loss_panels, retrieval_panels
-from gcahng.reports.data_uri import data_uri
 from gcahng.reports.page import PageImage, svg_images
 from gcahng.reports.tables import MISSING
 from gcahng.studies.summary import Summary, paired_difference

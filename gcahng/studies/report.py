@@ -14,7 +14,8 @@ from gcahng.reports.result_table import figure_columns
 from gcahng.reports.run_report import gallery_of, pictures_of
 from gcahng.reports.tables import Column
 from gcahng.runs.csv_rows import csv_text
-from gcahng.runs.loading import embed_split, load_run, user_classes
+from gcahng.runs.embedding import embed_split
+from gcahng.runs.loading import load_run, user_classes
 from gcahng.runs.record import RunRecord, figures_after, selection_note
 from gcahng.studies.grid import Grid
 from gcahng.studies.page import Details, Item, Page, Part

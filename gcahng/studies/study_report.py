@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from gcahng.config import dump_config
 from gcahng.files import write_text
-from gcahng.reports.data_uri import data_uri
+from gcahng.pages import data_uri
 from gcahng.reports.page import PageImage
 from gcahng.reports.result_table import figure_columns
 from gcahng.reports.tables import Column

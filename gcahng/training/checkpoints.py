@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from gcahng.builders.networks import describe_embedder
 from gcahng.config import changed_experiment, dump_config, parse_config
 from gcahng.models import WhiteningHead
 from gcahng.runs.checkpoint import (
@@ -132,6 +133,7 @@ class Checkpoints:
             "optimizers": [optimizer.state_dict() for optimizer in experiment.optimizers],
             "schedules": [schedule.state_dict() for schedule in experiment.schedules],
             "random": random_states(experiment.device),
+            "spec": describe_embedder(config).to_dict(),
             "config": dump_config(config),
             "num_classes": experiment.splits.train.num_classes,
             **progress.state(),

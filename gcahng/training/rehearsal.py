@@ -17,7 +17,7 @@ from gcahng.data import ImageDataset
 from gcahng.graph import batch_layout
 from gcahng.reasons import first_line
 from gcahng.runs.checkpoint import random_states, restore_random_states
-from gcahng.runs.shared import write_shared_model
+from gcahng.runs.embedding import write_shared_model
 from gcahng.training.experiment import Experiment
 from gcahng.training.measure_step import differentiate_negatives
 

@@ -6,15 +6,16 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric, seed_everything
 
-from gcahng.config import ExperimentConfig
+from gcahng.builders.networks import describe_embedder
+from gcahng.config import ExperimentConfig, dump_config
 from gcahng.evaluation.comparison import gains
-from gcahng.evaluation.engines import ranked_by
+from gcahng.evaluation.ranking import ranked_by
 from gcahng.generators import HardNegatives
 from gcahng.models.batch_statistics import use_global_statistics
 from gcahng.processes import copy_from_first, from_first, rank, wait_for_first
+from gcahng.runs.embedding import EvaluatedRun, write_shared_model
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.loading import EvaluatedRun, LoadedRun
-from gcahng.runs.shared import write_shared_model
+from gcahng.runs.loading import LoadedRun
 from gcahng.training.checkpoints import Checkpoints
 from gcahng.training.clock import WorkClock
 from gcahng.training.display import Display
@@ -280,8 +281,9 @@ class Trainer:
         experiment, generator = self.experiment, self.experiment.generator
         run = LoadedRun(
             self.folder.best,
-            experiment.saved_config,
+            describe_embedder(experiment.saved_config),
             experiment.evaluated.eval(),
+            dump_config(experiment.saved_config),
             self.progress.best_epoch,
             num_classes=experiment.splits.train.num_classes,
             generator_state=None if generator is None else generator.state_dict(),

@@ -7,14 +7,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import torch
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from torch_geometric.data import Data
 
 from gcahng.graph.batch_graph import check_batch_graph
 from gcahng.graph.visualize.page_data import page_data
+from gcahng.pages import fill_template
 
-ASSETS = Path(__file__).parent / "assets"
+ASSETS = Path(__file__).parent / "templates"
 # Coefficients of i → j and j → i that differ by at most this count as equal.
 ROUNDING = 1e-4
 SCRIPTS = ("data", "places", "drawing", "cards", "pointing", "controls")
@@ -55,13 +55,9 @@ def graph_page(graph: Data, *, title: str = "Batch graph", links: Mapping[str, s
     _check_links(links)
     graph, averaged = _by_pairs(graph)
     data = json.dumps(page_data(graph), allow_nan=False, separators=(",", ":"))
-    environment = Environment(
-        loader=FileSystemLoader(ASSETS),
-        autoescape=True,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("page.html").render(
+    return fill_template(
+        "gcahng.graph.visualize",
+        "page.html",
         title=title,
         links=links,
         averaged=averaged,

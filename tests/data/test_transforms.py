@@ -10,7 +10,7 @@ from torchvision.transforms.v2 import functional
 
 from gcahng.data import TRANSFORMS, build_transform, read_image
 from gcahng.data.datasets.base import shortest_side
-from gcahng.data.transforms import Jitter, ResizeAndCrop
+from gcahng.data.transforms import Jitter
 
 
 def picture(size: int) -> torch.Tensor:
@@ -161,19 +161,6 @@ def test_impossible_crops_are_refused() -> None:
             build_transform("imagenet", train=True, scale=scale)
     with pytest.raises(ValueError, match=r"'resize' of at least 'size' \(got 200 and 224\)"):
         build_transform("imagenet", train=False, resize=200)
-
-
-@pytest.mark.parametrize("size", [(2, 61), (61, 2), (30, 1001), (1001, 30)])
-def test_a_long_photo_is_cut_before_it_is_resized(size: tuple[int, int]) -> None:
-    ramp = np.linspace(0, 255, max(size), dtype=np.uint8)
-    image = Image.fromarray(
-        np.broadcast_to(ramp[:, None] if size[0] < size[1] else ramp, size[::-1])
-    )
-    whole = functional.center_crop(functional.resize(image, [32]), [28, 28])
-    crop = ResizeAndCrop(32, 28)(image)
-    assert np.abs(np.asarray(crop, np.int16) - np.asarray(whole, np.int16)).max() <= 4
-    raw = functional.pil_to_tensor(image)
-    assert ResizeAndCrop(32, 28)(raw).shape == (1, 28, 28)
 
 
 @pytest.mark.parametrize("train", [False, True])

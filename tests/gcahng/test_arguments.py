@@ -63,7 +63,7 @@ def test_values_become_what_is_annotated() -> None:
         ({"count": 1.5}, "it.args.count: expected an integer, got 1.5"),
         ({"count": True}, "it.args.count: expected an integer, got true"),
         ({"count": None}, "it.args.count: expected an integer, got null"),
-        ({"weight": "x"}, "it.args.weight: expected a number, got 'x'"),
+        ({"weight": None}, "it.args.weight: expected a number, got null"),
         ({"name": 2021}, "it.args.name: expected text, got 2021"),
         ({"flag": 1}, "it.args.flag: expected true or false, got 1"),
         ({"pair": 3}, "it.args.pair: expected a list, got 3"),

@@ -221,11 +221,8 @@ class PanicException(BaseException):
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (RuntimeError("lance error: No space left on device (os error 28)"), "disk is full"),
         (PanicException("Failed to build runtime: Too many open files"), "ulimit -n"),
-        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), "data.workers"),
         (OSError(errno.EMFILE, "Too many open files", "a.npy"), "'a.npy': too many files"),
-        (OSError(errno.ENOSPC, "No space left on device"), "error: the disk is full"),
     ],
 )
 def test_what_the_system_refuses_is_one_sentence(

@@ -17,34 +17,18 @@ from gcahng.reasons import refusal
             OSError("[Errno 28] Detail: No space left on device"),
             "disk is full",
         ),
-        (OSError("8192 requested and 0 written"), "disk is full"),
         (RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 64"), "disk"),
         (
             RuntimeError("lance error: Too many open files (os error 24)"),
             "ulimit -n",
         ),
         (RuntimeError("received 0 items of ancdata"), "ulimit -n"),
-        (
-            RuntimeError(
-                "unable to open shared memory object </torch_1_2_0> in read-write mode: Too many "
-                "open files (24)"
-            ),
-            "ulimit -n",
-        ),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "data.workers"),
-        (RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly"), "data.workers"),
         (
             RuntimeError(
                 "Caught RuntimeError in DataLoader worker process 0.\nOriginal Traceback:\n  …\n"
                 "RuntimeError: unable to allocate shared memory(shm) for file </torch_1_2_0>: No "
                 "space left on device (28)"
-            ),
-            "--shm-size",
-        ),
-        (
-            RuntimeError(
-                "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that "
-                "dataloader's workers are out of shared memory."
             ),
             "--shm-size",
         ),

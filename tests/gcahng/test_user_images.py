@@ -10,7 +10,7 @@ from gcahng.builders.images import build_splits
 from gcahng.builders.networks import build_embedder
 from gcahng.config import load_config
 from gcahng.data import build_dataset, verify
-from gcahng.runs.loading import embed_split
+from gcahng.runs.embedding import embed_split
 from tests.gcahng.test_cli import _run
 from tests.gcahng.training.test_trainer import _trainer
 
@@ -103,7 +103,7 @@ def test_they_train_and_are_opened_again(module: str, tmp_path: Path) -> None:
     trainer.fit()
     assert trainer.experiment.embedder.backbone.out_channels == 16
     assert trainer.experiment.splits.test.classes[0] == "test 0"
-    with pytest.raises(ValueError, match=f"asks to import '{module}:Squares', '{module}:Patches'"):
+    with pytest.raises(ValueError, match=f"asks to import '{module}:Patches'"):
         load_run(tmp_path / "run")
     run = load_run(tmp_path / "run", trust=True)
     assert not run.embedder.backbone.pretrained, "weights of the run replace them"

@@ -3,14 +3,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from gcahng.data import ClassSubset, FileDataset, Listing, build_transform, contact_sheet
-from gcahng.data.contact_sheet import GAP, HEADER, TILE
+from gcahng.data import ClassSubset, FileDataset, Listing, build_transform
 from gcahng.data.datasets.base import shortest_side
 from gcahng.data.datasets.files import shorten
 from tests.data.trees import photo
@@ -34,12 +32,6 @@ def root(tmp_path: Path) -> Path:
     for i, name in enumerate("bab"):
         photo(tmp_path / name / f"{i}.jpg", ord(name), i)
     return tmp_path
-
-
-def distance(pixels: np.ndarray, picture: Image.Image) -> int:
-    """Distance of an image's mean colour to the nearest of some pixels."""
-    colour = np.asarray(picture).mean(axis=(0, 1))
-    return int(np.abs(pixels - colour).max(axis=1).min())
 
 
 def truncate(path: Path) -> None:
@@ -161,14 +153,6 @@ def test_a_subclass_with_its_own_images_keeps_them(tmp_path: Path) -> None:
     again = pickle.loads(pickle.dumps(black))
     assert torch.equal(again(Given(tmp_path).load(0)), black(Given(tmp_path).load(0)))
     assert shortest_side(again) == 192
-
-
-def test_a_contact_sheet_shows_photos(root: Path) -> None:
-    dataset = Given(root)
-    sheet = np.asarray(contact_sheet(dataset, per_class=1)).astype(int)
-    first, second = HEADER + TILE // 2, HEADER + TILE // 2 + TILE + GAP
-    assert distance(sheet[first], dataset.load(1)) < 20 < distance(sheet[second], dataset.load(1))
-    assert distance(sheet[second], dataset.load(0)) < 20 < distance(sheet[first], dataset.load(0))
 
 
 def test_long_lists_are_shortened() -> None:

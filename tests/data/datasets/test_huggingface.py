@@ -3,14 +3,13 @@
 import io
 import pickle
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from gcahng import cli
 from gcahng.config import load_config
 from gcahng.data import HuggingFace, build_dataset, verify
 from gcahng.training.experiment import build_experiment
@@ -208,35 +207,12 @@ def test_a_missing_package_is_one_sentence(saved: Path, monkeypatch: pytest.Monk
         HuggingFace(saved / "animals")
 
 
-Run = Callable[..., str]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def command(*arguments: object) -> str:
-        monkeypatch.setattr(sys, "argv", ["gcahng", *map(str, arguments)])
-        with pytest.raises(SystemExit) as info:
-            cli.main()
-        assert not info.value.code
-        return capsys.readouterr().out
-
-    return command
-
-
-def test_it_is_shown_verified_and_trained_on(saved: Path, tmp_path: Path, run: Run) -> None:
-    root = saved / "animals"
-    assert "No problems found." in run("data", "verify", "huggingface", "--root", root)
-    sheet = tmp_path / "sheet.png"
-    shown = ("data", "show", "huggingface", "--root", root)
-    assert "wrote" in run(*shown, "--out", sheet)
+def test_it_is_trained_on_as_any_other(saved: Path) -> None:
     settings = [
-        *("data.name=huggingface", f"data.root={root}", "seed=1"),
-        *("data.validation=0", "data.transform.train.size=16", "data.transform.test.size=16"),
+        *("data.name=huggingface", f"data.root={saved / 'animals'}", "data.validation=0"),
+        *("data.transform.train.size=16", "data.transform.test.size=16"),
         "embedder.backbone={name: small_conv, args: {in_channels: 3, channels: [8], strides: [4]}}",
-        *("embedder.freeze=[]", "train={epochs: 2, warmup_epochs: 0}", "embedder.dim=8"),
-        *("batch={classes: 2, samples: 2}", "generator=null", "data.workers=1"),
+        *("embedder.freeze=[]", "embedder.dim=8", "batch={classes: 2, samples: 2}"),
     ]
-    assert "best (" in run("train", "photos", *settings, "--run", tmp_path / "run")
-    assert "R@1" in run("evaluate", tmp_path / "run")
-    sampler = build_experiment(load_config("photos", settings)).sampler
-    assert all(len(batch) == 4 for batch in sampler)
+    experiment = build_experiment(load_config("photos", settings))
+    assert all(len(batch) == 4 for batch in experiment.sampler)

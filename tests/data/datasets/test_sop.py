@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from gcahng.data import SOP, Size
+from gcahng.data import SOP
 from tests.data.trees import HEADER, sop_tree
 
 
@@ -28,10 +28,3 @@ def test_a_torn_table_is_refused(tmp_path: Path) -> None:
     (home / "Ebay_train.txt").write_text(f"{HEADER}\n1 7 1\n")
     with pytest.raises(ValueError, match=rf"^{home}/Ebay_train.txt:2: expected 4 columns"):
         SOP(tmp_path)
-
-
-def test_source_and_sizes_are_the_published_ones() -> None:
-    assert SOP.expected == {"train": Size(59551, 11318), "test": Size(60502, 11316)}
-    (archive,) = SOP.source.archives
-    assert archive.url.startswith("http")
-    assert archive.md5 == "7f73d41a2f44250d4779881525aea32e"

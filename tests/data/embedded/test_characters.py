@@ -6,7 +6,6 @@ from gcahng.data.embedded.characters import (
     CANVAS,
     FONTS,
     bitmaps,
-    character_name,
     distinct_characters,
     font_path,
 )
@@ -42,7 +41,3 @@ def test_bitmaps_show_the_character_in_the_middle() -> None:
         assert abs(rows.min() + rows.max() + 1 - CANVAS) <= 1
         assert abs(columns.min() + columns.max() + 1 - CANVAS) <= 1
     assert np.ptp(images[0].nonzero()[0]) > 2 * np.ptp(images[1].nonzero()[0])
-
-
-def test_names_are_readable() -> None:
-    assert character_name("é") == "U+00E9 LATIN SMALL LETTER E WITH ACUTE"

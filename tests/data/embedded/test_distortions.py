@@ -54,8 +54,3 @@ def test_without_distortion_the_picture_is_the_reduced_bitmap(
     expected[12:24, 12:24] = 255
     assert np.abs(picture - expected).max() <= 255 * 0.35
     assert (picture > 127).sum() == 144
-
-
-def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distortions, "CHUNK", 7)
-    assert distort(square(20), np.random.default_rng(0)).shape[0] == 20

@@ -72,10 +72,6 @@ def test_a_forgotten_root_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         build_splits(load_config("photos"))
 
 
-def test_disjoint_classes_are_not_mentioned() -> None:
-    assert build_splits(load_config("digits")).shared_classes == []
-
-
 def test_a_published_data_set_that_shares_classes_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,18 +13,9 @@ FILES = {
     "file": "just text",
     "empty": "",
     "list": "- 1\n",
-    "circle": "base: circle.yaml\n",
-    "no_base": "base: nope.yaml\n",
-    "base_number": "base: 5\n",
     "twice": "base: digits\nseed: 1\nseed: 2\n",
     "unmoved": "base: digits\ngenerator: {name: unmoved, args: {alpha: 9.0}}\n",
-    "grid_empty": "base: digits\nreference: a\n",
-    "grid_base": "base: nope\nreference: a\ncells: {a: {}}\n",
-    "grid_reference": "base: digits\nreference: b\ncells: {a: {}}\n",
     "grid_key": "base: digits\nreference: a\ncells: {a: {nope: 1}}\n",
-    "grid_name": "base: digits\nreference: ../a\ncells: {../a: {}}\n",
-    "grid_seed": "base: digits\nreference: a\ncells: {a: {seed: 1}}\n",
-    "grid_seeds": "base: digits\nreference: a\nseeds: 100000000\ncells: {a: {}}\n",
     "grid_vain": (
         "base: digits\nreference: a\n"
         "cells: {a: {}, b: {generator: {name: unmoved, args: {alpha: 9.0}}}}\n"

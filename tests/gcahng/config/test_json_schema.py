@@ -9,6 +9,7 @@ import pytest
 
 from gcahng import cli
 from gcahng.commands.config import schema_of_experiments
+from gcahng.commands.listing import REGISTRIES, registry
 from gcahng.config.layers import EXPERIMENTS
 from gcahng.config.plain_yaml import parse_yaml
 
@@ -44,6 +45,15 @@ def test_the_file_is_up_to_date() -> None:
     written = json.loads(SCHEMA.read_text(encoding="utf-8"))
     now = _without_names(schema_of_experiments())
     assert _without_names(written) == now, "gcahng config --schema experiments/schema.json"
+
+
+@pytest.mark.parametrize("kind", REGISTRIES)
+def test_a_new_component_leaves_the_file_as_it_is(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = registry(kind)
+    monkeypatch.setitem(found.entries, "another", found[next(iter(found))])
+    test_the_file_is_up_to_date()
 
 
 VALID = [

@@ -15,19 +15,6 @@ def test_merge_goes_deep_and_changes_neither() -> None:
     assert layer == {"a": {"c": {"d": 3}}, "e": [4]}
 
 
-def test_merge_null_replaces_a_mapping_and_a_mapping_null() -> None:
-    assert merge({"a": {"b": 1}}, {"a": None}) == {"a": None}
-    assert merge({"a": None}, {"a": {"b": 1}}) == {"a": {"b": 1}}
-
-
-def test_merge_drops_the_arguments_of_another_component() -> None:
-    base = {"loss": {"name": "triplet", "args": {"margin": 0.2}, "lr": 1}}
-    assert merge(base, {"loss": {"name": "npair"}}) == {"loss": {"name": "npair", "lr": 1}}
-    assert merge(base, {"loss": {"name": "triplet", "args": {"p": 2}}}) == {
-        "loss": {"name": "triplet", "args": {"margin": 0.2, "p": 2}, "lr": 1}
-    }
-
-
 def test_merge_drops_the_arguments_of_another_transform() -> None:
     def merged(base: str | None, layer: str | None) -> dict[str, Any]:
         before = {"data": {"transform": {"name": base, "train": {"size": 96}, "test": {}}}}
@@ -62,19 +49,13 @@ def test_bases_are_relative_to_their_file_and_reach_any_depth(write: Write) -> N
     ]
 
 
-def test_a_later_base_wins_and_two_may_share_one(write: Write) -> None:
-    write("root.yaml", "a: 0\nb: 0\n")
+def test_a_later_base_wins_and_the_name_is_not_inherited(write: Write) -> None:
+    write("root.yaml", "name: mother\na: 0\nb: 0\n")
     write("left.yaml", "base: root.yaml\na: 1\n")
     write("right.yaml", "base: root.yaml\nb: 2\n")
     layers, _ = load_layers(write("x.yaml", "base: [left.yaml, right.yaml]\n"))
     # The shared base is read again before `right`, because bases are merged from left to right.
     assert layers.values == {"a": 0, "b": 2}
-
-
-def test_the_name_is_not_inherited(write: Write) -> None:
-    write("parent.yaml", "name: mother\na: 1\n")
-    assert load_layers("parent.yaml")[0].values == {"name": "mother", "a": 1}
-    assert load_layers(write("child.yaml", "base: parent.yaml\n"))[0].values == {"a": 1}
 
 
 def test_overrides_win_and_are_one_layer(write: Write) -> None:
@@ -108,10 +89,6 @@ def test_overrides_do_not_reach_into_null(write: Write) -> None:
     with pytest.raises(ValueError, match=r"override 'a\.b=1': a is null; set it as a whole"):
         load_layers(write("x.yaml", "a: {c: 1}\n"), ["a=null", "a.b=1"])
     assert load_layers(write("x.yaml", "a: null\n"), ["a={b: 1}"])[0].values == {"a": {"b": 1}}
-
-
-def test_an_empty_file_is_an_empty_mapping(write: Write) -> None:
-    assert load_layers(write("x.yaml", "# nothing\n"))[0].values == {}
 
 
 @pytest.mark.parametrize(
@@ -151,12 +128,6 @@ def test_wrong_files(write: Write, text: str, sentence: str) -> None:
     with pytest.raises(ValueError, match="yaml: ") as info:
         load_layers(write("x.yaml", text))
     assert str(info.value) == sentence
-
-
-def test_a_file_that_is_not_text(write: Write) -> None:
-    Path(write("x.yaml", "")).write_bytes(b"a: \xff\n")
-    with pytest.raises(ValueError, match=r"^x\.yaml: not a text file in UTF-8 \(invalid start"):
-        load_layers("x.yaml")
 
 
 def test_a_missing_base_names_its_file_and_the_nearest(write: Write) -> None:

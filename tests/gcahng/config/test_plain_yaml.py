@@ -41,10 +41,6 @@ def test_scalars(text: str, value: Any) -> None:
     assert type(parsed) is type(value)
 
 
-def test_nan() -> None:
-    assert math.isnan(parse_yaml(".nan", "here"))
-
-
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

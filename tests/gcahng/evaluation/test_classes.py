@@ -32,22 +32,24 @@ def test_equals_loops(engine, split):
     sizes = {}
     for (own, _), count in counts.items():
         sizes[own] = sizes.get(own, 0) + count
-    assert {one.label: (one.queries, one.hits) for one in figures.classes} == {
-        label: (size, counts.get((label, label), 0)) for label, size in sizes.items()
+    assert {row["class"]: (row["queries"], row["recall@1"]) for row in figures.classes} == {
+        label: (size, counts.get((label, label), 0) / size) for label, size in sizes.items()
     }
-    for one in figures.classes:
-        wrong = {b: count for (a, b), count in counts.items() if a == one.label != b}
-        assert one.taken == max(wrong.values(), default=0)
-        assert one.taken_for is None if not wrong else wrong[one.taken_for] == one.taken
-    pairs = {(p.first, p.second): (p.first_as_second, p.second_as_first) for p in figures.pairs}
+    for row in figures.classes:
+        wrong = {b: count for (a, b), count in counts.items() if a == row["class"] != b}
+        assert row["taken"] == max(wrong.values(), default=None)
+        assert row["taken_for"] is None if not wrong else wrong[row["taken_for"]] == row["taken"]
+    pairs = {
+        (row["first"], row["second"]): (row["first_as_second"], row["second_as_first"])
+        for row in figures.pairs
+    }
     wrong = {(min(a, b), max(a, b)) for a, b in counts if a != b}
     assert wrong
     assert pairs == {(a, b): (counts.get((a, b), 0), counts.get((b, a), 0)) for a, b in wrong}
-    shares = [pair.share for pair in figures.pairs]
+    shares = [row["share"] for row in figures.pairs]
     assert shares == sorted(shares, reverse=True)
-    assert figures.pairs[0].queries == sum(
-        sizes.get(label, 0) for label in (figures.pairs[0].first, figures.pairs[0].second)
-    )
+    worst = figures.pairs[0]
+    assert worst["queries"] == sizes.get(worst["first"], 0) + sizes.get(worst["second"], 0)
 
 
 @pytest.mark.parametrize("exclude", ["self", "first"])
@@ -56,9 +58,11 @@ def test_the_weighted_mean_is_recall_at_1(exclude):
     embeddings = torch.cat([embeddings, embeddings[:5]])  # duplicates, where `exclude` matters
     labels = torch.cat([labels, labels[:5].roll(1)])
     figures = class_figures(embeddings, labels, exclude=exclude)
-    mean = sum(one.hits for one in figures.classes) / sum(one.queries for one in figures.classes)
-    assert mean == retrieval_metrics(embeddings, labels, (1,), exclude=exclude)["recall@1"]
-    recalls = [one.recall for one in figures.classes]
+    queries = torch.tensor([float(row["queries"]) for row in figures.classes])
+    recalls = [row["recall@1"] for row in figures.classes]
+    mean = float((queries * torch.tensor(recalls)).sum() / queries.sum())
+    expected = retrieval_metrics(embeddings, labels, (1,), exclude=exclude)["recall@1"]
+    assert mean == pytest.approx(expected, rel=1e-6)
     assert recalls == sorted(recalls)
 
 

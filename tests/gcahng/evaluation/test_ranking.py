@@ -2,17 +2,7 @@ import faiss
 import pytest
 import torch
 
-from gcahng.evaluation import engines, ranking
-from gcahng.evaluation.engines import (
-    ENGINES,
-    PAIR_COST,
-    error_bound,
-    exact_similarities,
-    full_float32,
-    largest,
-    ranked_by,
-)
-from gcahng.evaluation.ranking import GRID, Ranking, rankable, unit_rows
+from gcahng.evaluation.ranking import ENGINES, GRID, Ranking, rankable, ranked_by, unit_rows
 
 
 def clusters(count=120, classes=12, width=16, noise=0.8, seed=0):
@@ -34,7 +24,7 @@ def exact_order(queries, gallery):
     return (queries.double() @ gallery.double().T).sort(dim=1, descending=True, stable=True)
 
 
-def near_ties(count=400, width=96, seed=0):
+def near_ties(count=4000, width=96, seed=0):
     """Unit rows whose similarities to the queries differ by less than float32 resolves.
 
     The rows are one vector with two components exchanged, where the queries' components differ by
@@ -51,7 +41,7 @@ def near_ties(count=400, width=96, seed=0):
     return queries, rows
 
 
-def difficult_rows(count=400, width=8, seed=0):
+def difficult_rows(count=4000, width=8, seed=0):
     """Duplicates, almost duplicates, zero rows and opposite rows."""
     generator = torch.Generator().manual_seed(seed)
     rows = torch.randn(count, width, generator=generator)
@@ -63,30 +53,22 @@ def difficult_rows(count=400, width=8, seed=0):
     return rows[torch.randperm(count, generator=generator)]
 
 
-@pytest.fixture(params=["float32", "float64", "chosen"])
-def products(request, monkeypatch):
-    """Search in float32 and compare pairs, or use float64 products only, or as is faster."""
-    cost = {"float32": 0, "float64": 10**9, "chosen": PAIR_COST}[request.param]
-    monkeypatch.setattr(engines, "PAIR_COST", cost)
-    monkeypatch.setattr(ranking, "PAIR_COST", cost)
-
-
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("make", [clusters, coarse])
-def test_ranking_is_by_exact_similarity_then_index(make, engine, products):
-    units = unit_rows(make(count=250)[0])
+def test_ranking_is_by_exact_similarity_then_index(make, engine):
+    units = unit_rows(make(count=2500)[0])
     order = exact_order(units, units)
-    for k in (1, 5, 60, 249, 250):
-        ranked = Ranking(units, engine)
-        indices = ranked.nearest(units, k)
-        assert torch.equal(indices, order.indices[:, :k])
-        assert torch.equal(ranked.similarities(units, indices), order.values[:, :k])
+    ranked = Ranking(units, engine)
+    for k, some in ((1, units), (60, units), (2499, units[:20]), (2500, units[:20])):
+        indices = ranked.nearest(some, k)
+        assert torch.equal(indices, order.indices[: len(some), :k])
+        assert torch.equal(ranked.similarities(some, indices), order.values[: len(some), :k])
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("width", [1, 2, 7, 64, 512, 2048])
+@pytest.mark.parametrize("width", [1, 7, 512, 2048])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_difficult_rows_of_any_width(width, dtype, engine, products):
+def test_difficult_rows_of_any_width(width, dtype, engine):
     units = unit_rows(difficult_rows(width=width).to(dtype))
     queries, ranked = units[:70], Ranking(units, engine)
     order = exact_order(queries, units).indices
@@ -95,31 +77,22 @@ def test_difficult_rows_of_any_width(width, dtype, engine, products):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_ties_below_the_resolution_of_float32_are_settled(engine, products):
+def test_ties_below_the_resolution_of_float32_are_settled(engine):
     queries, rows = near_ties()
     order = exact_order(queries, rows)
     gaps = order.values[:, :-1] - order.values[:, 1:]
-    assert 0 < gaps[gaps > 0].min() < gaps.max() < error_bound(rows.size(1))
+    assert 0 < gaps[gaps > 0].min() < gaps.max() < 2**-18
     for k in (1, 10, 100):
         assert torch.equal(Ranking(rows, engine).nearest(queries, k), order.indices[:, :k])
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_equal_rows_are_ranked_by_index(engine, products):
+def test_equal_rows_are_ranked_by_index(engine):
     units = unit_rows(torch.ones(300, 33))
     assert torch.equal(Ranking(units, engine).nearest(units[:3], 9), torch.arange(9).expand(3, 9))
 
 
-@pytest.mark.parametrize("width", [1, 16, 512, 2048])
-def test_float32_stays_within_the_bound(width):
-    for make in (torch.rand, torch.randn):
-        units = unit_rows(make(300, width, generator=torch.manual_seed(0)))
-        with full_float32(units.device):
-            error = (units @ units.T).double() - units.double() @ units.double().T
-        assert error.abs().max() <= error_bound(width)
-
-
-def test_reduced_precision_and_autocast_do_not_change_the_ranking(products):
+def test_reduced_precision_and_autocast_do_not_change_the_ranking():
     units = unit_rows(clusters(count=300, width=512)[0])
     order = exact_order(units, units).indices
     before = torch.get_float32_matmul_precision()
@@ -133,23 +106,11 @@ def test_reduced_precision_and_autocast_do_not_change_the_ranking(products):
     assert torch.equal(found, order[:, :3])
 
 
-@pytest.mark.parametrize("columns", [1, 5, 100, 1237, 5000])
-def test_largest_entries_are_those_of_topk(columns):
-    scores = torch.randn(20, columns, generator=torch.manual_seed(0))
-    scores[3] = 1.0
-    for count in {1, min(columns, 9), min(columns, 60), columns}:
-        values, found = largest(scores, count)
-        assert torch.equal(values, scores.topk(count).values)
-        assert torch.equal(scores.gather(1, found), values)
-        assert all(len(set(row)) == count for row in found.tolist())
-
-
 def test_similarities_do_not_depend_on_the_order_of_summation():
     units = unit_rows(torch.randn(50, 333))
     shuffled = units[:, torch.randperm(333)]
     exact = units.double() @ units.double().T
     assert torch.equal(exact, shuffled.double() @ shuffled.double().T)
-    assert torch.equal(exact, exact_similarities(units, units))
     assert (units.norm(dim=1) - 1).abs().max() < 1e-6
 
 
@@ -164,12 +125,12 @@ def test_faiss_searches_on_gpus_where_it_has_some(monkeypatch):
 
         return OnGpus()
 
-    units = unit_rows(clusters(count=3000, width=4)[0])
+    units = unit_rows(clusters(count=70_000, width=4)[0])
     expected = exact_order(units[:5], units).indices
     assert ranked_by("faiss", torch.device("cpu")) == "faiss on the CPU"
     monkeypatch.setattr(faiss, "get_num_gpus", lambda: 2, raising=False)
     monkeypatch.setattr(faiss, "index_cpu_to_all_gpus", to_all_gpus, raising=False)
-    assert ranked_by("faiss", torch.device("cpu")) == "faiss on 2 GPUs"
+    assert ranked_by("faiss", torch.device("cpu")) == "faiss on the GPU"
     ranked = Ranking(units, "faiss")
     assert torch.equal(ranked.nearest(units[:5], 20), expected[:, :20])
     assert calls == [30]
@@ -182,15 +143,3 @@ def test_what_ranks_is_described_by_device():
     assert ranked_by("torch", torch.device("cuda", 1)) == "torch on the GPU"
     assert ranked_by("torch", torch.device("cpu")) == "torch on the CPU"
     assert rankable(torch.zeros(2, 3)).device.type == "cpu"
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("ordered", [0, 1, 13])
-def test_without_an_order_the_sets_up_to_the_cuts_are_exact(ordered, engine, products):
-    rows = unit_rows(difficult_rows(width=64))
-    for queries, gallery in (near_ties(), (rows[:70], rows)):
-        order = exact_order(queries, gallery).indices
-        found = Ranking(gallery, engine).nearest(queries, 80, ordered, (1, 5, 20, 45, 300))
-        assert torch.equal(found[:, :ordered], order[:, :ordered])
-        for cut in (5, 20, 45, 80):
-            assert torch.equal(found[:, :cut].sort().values, order[:, :cut].sort().values)

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from gcahng.builders.networks import build_embedder
 from gcahng.config import load_config
 from gcahng.inference.embedder import TrainedEmbedder, load_embedder
-from gcahng.runs.shared import write_shared_model
+from gcahng.runs.embedding import write_shared_model
 
 SETTINGS = [
     "embedder.backbone.name=small_conv",

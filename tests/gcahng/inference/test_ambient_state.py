@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from gcahng.inference.embed import find_pictures, write_embeddings
+from gcahng.inference.embed_data import embed_data
 from gcahng.inference.embedder import TrainedEmbedder, load_embedder
-from gcahng.inference.embedding_files import write_embeddings
 from gcahng.inference.indexing import index_folder
-from gcahng.inference.judge import embed_data
-from gcahng.inference.reader import find_pictures
 from gcahng.inference.store import PictureStore
-from gcahng.runs.loading import load_run
 from tests.ambient import AMBIENT
 
 
@@ -63,9 +61,9 @@ def test_data_sets_and_backbones(state: str, model_folder: Path, photos: Path) -
     (photos / "vase").mkdir()
     (photos / "cup" / "5.png").rename(photos / "vase" / "0.png")
     (photos / "cup" / "4.png").rename(photos / "vase" / "1.png")
-    expected = embed_data(load_run(model_folder), "folder", photos).embeddings
+    expected = embed_data(load_embedder(model_folder), "folder", photos).embeddings
     with AMBIENT[state]():
-        found = embed_data(load_run(model_folder), "folder", photos).embeddings
+        found = embed_data(load_embedder(model_folder), "folder", photos).embeddings
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
 
 

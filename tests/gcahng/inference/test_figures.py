@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from gcahng import load_run
-from gcahng.inference.figures import figures_of
-from gcahng.inference.share import save_model
+from gcahng.inference.share import figures_of, save_model
 from gcahng.runs.checkpoint import load_checkpoint, save_checkpoint
 
 
@@ -74,22 +73,6 @@ def test_a_checkpoint_that_was_not_measured(run: Path) -> None:
     assert figures_of(load_run(run)) is None
 
 
-def test_a_run_of_an_earlier_version(run: Path) -> None:
-    change_results(run, date=None, train_classes=None, train_images=None, test_images=None)
-    figures = figures_of(load_run(run))
-    assert figures is not None
-    assert (figures["train_images"], figures["test_images"]) == (None, None)
-    assert figures["test_classes"] == 5
-    # The day on which the file was written.
-    assert figures["date"] > "2026"
-
-
 def test_a_shared_model_keeps_its_figures(run: Path, tmp_path: Path) -> None:
     save_model(load_run(run), tmp_path / "shared")
     assert figures_of(load_run(tmp_path / "shared")) == figures_of(load_run(run))
-    (tmp_path / "shared" / "figures.json").write_text('{"split": ')
-    with pytest.raises(ValueError, match=r"figures\.json' is damaged: it is not JSON"):
-        figures_of(load_run(tmp_path / "shared"))
-    (tmp_path / "shared" / "figures.json").write_text("[]")
-    with pytest.raises(ValueError, match="does not hold the figures of a gcahng model"):
-        figures_of(load_run(tmp_path / "shared"))

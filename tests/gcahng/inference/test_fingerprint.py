@@ -7,10 +7,9 @@ import lancedb
 import pytest
 import torch
 
-from gcahng.inference.database import TABLE
 from gcahng.inference.embedder import TrainedEmbedder, load_embedder
 from gcahng.inference.indexing import index_folder
-from gcahng.inference.store import METADATA, PictureStore
+from gcahng.inference.store import METADATA, TABLE, PictureStore
 from tests.gcahng.inference.conftest import write_model
 
 STRIDES = "embedder.backbone.args={in_channels: 3, channels: [8, 16], strides: %s}"

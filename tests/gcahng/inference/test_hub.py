@@ -12,7 +12,8 @@ import torch
 from huggingface_hub import HfApi, constants
 
 from gcahng import load_embedder
-from gcahng.inference.hub import download_model, is_hub_name, names_repository
+from gcahng.inference.embedder import is_hub_name, names_repository
+from gcahng.inference.hub import download_model
 from tests.gcahng.inference.hub_server import Hub, commit_of, serve
 
 NAME = "someone/digits"
@@ -79,7 +80,7 @@ def test_load_from_the_hub(shared: Path, hub: Hub, digits_run: Path) -> None:
     assert repr(model) == "TrainedEmbedder('someone/digits', dim=8, device='cpu')"
     assert same(model, load_embedder(digits_run))
     # Neither pickles nor anything else that the model does not need.
-    assert set(hub.asked) == {"config.json", "model.safetensors", "README.md", "figures.json"}
+    assert set(hub.asked) == {"config.json", "model.safetensors"}
 
 
 def test_a_second_load_asks_only_for_the_commit(shared: Path, hub: Hub) -> None:
@@ -92,11 +93,11 @@ def test_a_second_load_asks_only_for_the_commit(shared: Path, hub: Hub) -> None:
 def test_all_files_are_of_one_commit(shared: Path, hub: Hub) -> None:
     before = download_model(NAME)
     settings = json.loads((shared / "config.json").read_text())
-    (shared / "config.json").write_text(json.dumps(settings | {"seed": 7}))
+    (shared / "config.json").write_text(json.dumps(settings | {"figures": None}))
     after = download_model(NAME)
     assert after.name == commit_of(shared) != before.name
-    assert load_embedder(after).config.seed == 7
-    assert load_embedder(before).config.seed == 0
+    assert load_embedder(after).run.figures is None
+    assert load_embedder(before).run.figures is not None
 
 
 def test_revision(shared: Path) -> None:
@@ -128,7 +129,7 @@ def test_repository_of_another_library(shared: Path, missing: str) -> None:
 
 def test_config_of_another_library(shared: Path) -> None:
     (shared / "config.json").write_text('{"architectures": ["ViTModel"]}')
-    with pytest.raises(ValueError, match="is not the configuration of a gcahng model"):
+    with pytest.raises(ValueError, match="is not of a model that this version"):
         load_embedder(NAME)
 
 
@@ -136,16 +137,10 @@ def test_no_code_runs(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "evil.py").write_text("raise SystemExit('imported')")
     monkeypatch.syspath_prepend(tmp_path)
     settings = json.loads((shared / "config.json").read_text())
-    settings["embedder"]["backbone"]["name"] = "evil:Network"
+    settings["model"]["backbone"] = "evil:Network"
     (shared / "config.json").write_text(json.dumps(settings))
     with pytest.raises(ValueError, match="asks to import 'evil:Network', which runs code"):
         load_embedder(NAME)
-
-
-def test_model_without_card_and_figures(shared: Path) -> None:
-    for name in ("README.md", "figures.json", "preprocessor_config.json"):
-        (shared / name).unlink()
-    assert load_embedder(NAME).dim == 8
 
 
 OFFLINE = (
@@ -210,9 +205,8 @@ def test_push_again_keeps_the_license(
 def test_push_what_was_loaded_from_the_hub(
     uploads: list[dict[str, Any]], shared: Path, hub: Hub
 ) -> None:
-    (shared / "README.md").write_text((shared / "README.md").read_text() + "\nA remark.\n")
     load_embedder(NAME).push_to_hub("other/copy")
-    for name in ("README.md", "figures.json", "config.json", "preprocessor_config.json"):
+    for name in ("README.md", "config.json"):
         copy = (hub.root / "other" / "copy" / name).read_text()
         expected = (shared / name).read_text()
         assert copy == expected.replace('embedder("digits")', 'embedder("other/copy")')

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from gcahng.inference import embed_files, indexing
+from gcahng.inference import embed, indexing
 from gcahng.inference.embedder import TrainedEmbedder
-from gcahng.inference.indexing import index_folder
-from gcahng.inference.recall import measure_recall
+from gcahng.inference.indexing import index_folder, measure_recall
 from gcahng.inference.store import PictureStore
 from gcahng.jobs.claim import exclusive_lock
 from tests import limits
@@ -120,10 +119,10 @@ def test_an_empty_folder_deletes_nothing(
 KILLED = """
 import sys
 from pathlib import Path
-from gcahng.inference import embed_files, indexing
+from gcahng.inference import embed, indexing
 from gcahng.inference.embedder import load_embedder
 
-embed_files.PART = 4
+embed.PART = 4
 model = load_embedder(sys.argv[1])
 
 def wait(done, total):
@@ -157,7 +156,7 @@ def test_a_killed_run_continues(
 def test_slow_pictures_are_written_in_time(
     model: TrainedEmbedder, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embed_files, "SECONDS", 0.0)
+    monkeypatch.setattr(embed, "SECONDS", 0.0)
     monkeypatch.setattr(indexing, "MOST_FRAGMENTS", 100)
     store, _ = index(model, photos, tmp_path / "store")
     assert store.fragments() == ALL

@@ -18,6 +18,7 @@ from gcahng import load_embedder
 from gcahng.inference import onnx_export
 from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.onnx_export import drawn_pictures, export_onnx
+from gcahng.preparation import Preparation
 from tests.models.published_weights import synthetic_state
 
 
@@ -64,15 +65,7 @@ def test_metadata(model: TrainedEmbedder, tmp_path: Path) -> None:
         "std": [1.0],
         "embedding_dim": 8,
         "normalized": False,
-        "preprocessor_config": {
-            "image_processor_type": "CLIPImageProcessor",
-            "do_convert_rgb": False,
-            "do_resize": False,
-            "do_center_crop": False,
-            "do_rescale": True,
-            "rescale_factor": 1 / 255,
-            "do_normalize": False,
-        },
+        "preparation": Preparation().to_dict() | {"mean": [], "std": []},
     }
 
 

@@ -11,10 +11,14 @@ import torch
 from PIL import Image
 from timm.data import create_transform, resolve_data_config
 
-from gcahng.inference import sources
-from gcahng.inference.embedder import TrainedEmbedder, load_embedder, load_store_model
+from gcahng.inference import embedder
+from gcahng.inference.embedder import (
+    TrainedEmbedder,
+    load_embedder,
+    load_store_model,
+    names_backbone,
+)
 from gcahng.inference.indexing import index_folder
-from gcahng.inference.sources import names_backbone
 from gcahng.inference.store import PictureStore
 from tests.gcahng.inference.conftest import TINY
 
@@ -70,7 +74,7 @@ def test_other_weights_are_refused(index: PictureStore, photos: Path, tmp_path: 
     network = timm.create_model(TINY.removeprefix("timm/"))
     torch.save(network.state_dict(), tmp_path / "other.pth")
     other = load_embedder(TINY, weights=tmp_path / "other.pth")
-    with pytest.raises(ValueError, match=r"made with the weights '.*tiny\.pth' of 'timm/"):
+    with pytest.raises(ValueError, match=r"with 'timm/.*weights '.*tiny\.pth', as it was then"):
         index_folder(other, photos, index.uri)
 
 
@@ -85,8 +89,9 @@ def test_a_shared_backbone_opens_by_itself(
     card = (tmp_path / "shared" / "README.md").read_text(encoding="utf-8")
     assert "None beyond its backbone's own" in card
     settings = json.loads((tmp_path / "shared" / "config.json").read_text())
-    assert settings["embedder"]["head"] == "none"
-    settings["data"]["transform"]["name"] = "imagenet"
+    assert settings["experiment"] is None
+    assert settings["model"]["head"] == "none"
+    settings["model"]["preparation"]["mean"] = [0.0, 0.0, 0.0]
     (tmp_path / "shared" / "config.json").write_text(json.dumps(settings))
     otherwise = load_embedder(tmp_path / "shared")
     assert otherwise.fingerprint != backbone.fingerprint, "images are prepared in another way"
@@ -96,7 +101,7 @@ def test_libraries_are_never_looked_up_on_the_hub(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(sources, "download_model", lambda name, revision: asked.append(name))
+    monkeypatch.setattr(embedder, "_download", lambda name, revision: asked.append(name))
     monkeypatch.chdir(tmp_path)
     for folder in ("there is none", "timm"):
         Path(folder).mkdir()
@@ -125,7 +130,7 @@ def test_mistakes(tiny_weights: Path, digits_run: Path) -> None:
         load_embedder(TINY, weights=tiny_weights, revision="main")
     with pytest.raises(ValueError, match=r"^--weights: .* does not hold the weights of"):
         load_embedder("timm/test_resnet", weights=tiny_weights)
-    with pytest.raises(ValueError, match=r"^--weights: .* the package is not installed"):
+    with pytest.raises(ValueError, match=r"^--weights: .* there is no installed Python package"):
         load_embedder(TINY, weights="package:no_such_weights")
     with pytest.raises(ValueError, match="'small_conv' has no pretrained weights"):
         load_embedder("small_conv")

@@ -3,14 +3,20 @@ from pathlib import Path
 
 import lancedb
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 import torch.nn.functional as F
 
-from gcahng.inference.database import TABLE, UnreadableStoreError
-from gcahng.inference.reader import EmbeddedPicture, FileState, PictureFile
-from gcahng.inference.rows import StoreModel, picture_id, schema
-from gcahng.inference.store import PictureStore
+from gcahng.inference.store import (
+    TABLE,
+    EmbeddedPicture,
+    PictureStore,
+    StoreModel,
+    UnreadableStoreError,
+    picture_id,
+)
+from gcahng.pictures import FileState, PictureFile
 
 DIM, COUNT = 8, 200
 MODEL = StoreModel("runs/photos", "abc", DIM)
@@ -87,7 +93,7 @@ def test_a_wrong_condition_is_one_sentence(where: str, store: PictureStore) -> N
 def test_rows_come_back_by_id(store: PictureStore, vectors: torch.Tensor) -> None:
     key = picture_id("/photos/4.jpg")
     assert torch.equal(store.vector(key), vectors[4])
-    assert store.thumbnail(key) == b"small"
+    assert store.thumbnails([key]) == {key: b"small"}
     assert store.file(key) == (
         PictureFile("/photos/4.jpg", "children's cup", "test"),
         FileState(4, 10**18 + 4, "d"),
@@ -166,9 +172,9 @@ def test_missing_and_damaged_files_are_told_from_a_wrong_condition(
     for read in (
         store.labels,
         store.files,
-        lambda: store.some(2),
+        lambda: store.sample(2),
         lambda: store.count(where),
-        lambda: store.thumbnail(picture_id("/photos/0.jpg")),
+        lambda: store.thumbnails([picture_id("/photos/0.jpg")]),
         lambda: PictureStore(tmp_path / "store").search(vectors[0], where=where),
     ):
         with pytest.raises(UnreadableStoreError, match=r"store' cannot be read.*missing or dam"):
@@ -185,7 +191,7 @@ def test_a_store_whose_last_version_is_damaged(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("about", [b"1", b"{", b'{"dim": 3}', b'{"a": 1}'])
 def test_a_store_of_another_version(tmp_path: Path, about: bytes) -> None:
-    table = schema(3, {b"gcahng": about})
+    table = pa.schema([("id", pa.string())], metadata={b"gcahng": about})
     lancedb.connect(tmp_path).create_table(TABLE, schema=table)
     with pytest.raises(ValueError, match="was made by another version of gcahng"):
         PictureStore(tmp_path)
@@ -200,5 +206,5 @@ def test_any_whole_number_of_neighbours(tmp_path: Path, vectors: torch.Tensor) -
         with pytest.raises(ValueError, match=r"^Expected 'k' as a whole number of at least 1"):
             store.search(vectors[0], k)  # type: ignore[arg-type]
     for where in ({"label": "x"}, 5, ["label"]):
-        with pytest.raises(ValueError, match=r"is not a condition on path.*it is not text"):
+        with pytest.raises(ValueError, match=r"is not a condition on path.*it is no text"):
             store.search(vectors[0], where=where)  # type: ignore[arg-type]

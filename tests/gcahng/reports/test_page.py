@@ -60,6 +60,7 @@ RESULTS = {
     "last/recall@1": 0.71234,
     "best/recall@1": 0.73,
     "last/map@r": math.nan,
+    "epochs": 6,
     "best_epoch": 5,
     "seconds": 12.34,
     "peak_memory_mib": 467.8,
@@ -79,11 +80,9 @@ def test_report_shows_results_curves_and_configuration(tmp_path):
     page = Page(html)
     cells = page.cells()
     start = cells.index("run")
-    assert cells[start : start + 6] == (
-        ["run", "epoch", "R@1 [%]", "MAP@R [%]", "training time [s]", "peak memory [MiB]"]
-    )
-    assert cells[start + 6 : start + 15] == (
-        ["N-pair", "last (6)", "71.23", "–", "12.3", "468", "best (5)", "73.00", "–"]
+    assert cells[start : start + 6] == (["run", "epoch", "R@1", "MAP@R", "s", "MiB"])
+    assert cells[start + 6 : start + 14] == (
+        ["N-pair", "last (6)", "71.23", "–", "12.3", "468", "best (5)", "73.00"]
     )
     assert {"One seed.", "One run", "train:\n  epochs: 6"} <= set(cells)
     assert page.tags.count("details") == 1
@@ -140,7 +139,7 @@ ODD = [
 
 @pytest.mark.parametrize("rows", ODD)
 def test_missing_and_broken_figures_do_not_crash(tmp_path, rows):
-    run = RunRecord("_odd", rows, {"best_epoch": math.nan}, "")
+    run = RunRecord("_odd", rows, RESULTS, "")
     write_report(tmp_path / "r.html", "odd", run)
     assert "_odd" in Page((tmp_path / "r.html").read_text(encoding="utf-8")).cells()
 
@@ -166,8 +165,8 @@ def test_points_leave_out_what_is_missing():
 
 def test_panels_have_titles_and_only_what_there_is():
     assert list(retrieval_panels({"a": history(), "b": [{"epoch": 1.0}]})) == [
-        "Recall@1, validation split, by epoch",
-        "Recall@1, validation split, by training time",
+        "R@1, validation split, by epoch",
+        "R@1, validation split, by training time",
         "MAP@R, validation split, by epoch",
         "MAP@R, validation split, by training time",
     ]

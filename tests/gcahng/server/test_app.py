@@ -12,8 +12,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from gcahng.inference.embedder import load_embedder
-from gcahng.inference.rows import picture_id
-from gcahng.inference.store import PictureStore
+from gcahng.inference.store import PictureStore, picture_id
 from gcahng.server import finder as finder_module
 from gcahng.server.finder import Finder
 from tests.data.trees import photo

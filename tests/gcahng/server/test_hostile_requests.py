@@ -12,8 +12,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from gcahng.inference.rows import picture_id
-from gcahng.inference.store import PictureStore
+from gcahng.inference.store import PictureStore, picture_id
 from gcahng.server.finder import Finder, Limits
 from gcahng.server.uploads import HOW
 from tests.gcahng.server.conftest import MADE, client_of, find_in

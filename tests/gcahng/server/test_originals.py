@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from gcahng.inference.rows import picture_id
+from gcahng.inference.store import picture_id
 from gcahng.server.finder import Limits
 from tests.gcahng.server.conftest import client_of, draw, find_in, index
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gcahng.inference.rows import picture_id
+from gcahng.inference.store import picture_id
 from tests.gcahng.server.conftest import COLOURS, EACH, MADE, QUOTED, draw
 
 

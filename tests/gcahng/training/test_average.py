@@ -11,7 +11,8 @@ from gcahng.config import load_config
 from gcahng.evaluation.evaluate import retrieval_figures
 from gcahng.models import Embedder, SmallConv
 from gcahng.runs.checkpoint import load_checkpoint
-from gcahng.runs.loading import embed_split, load_run
+from gcahng.runs.embedding import embed_split
+from gcahng.runs.loading import load_run
 from gcahng.training.experiment import _average
 from gcahng.training.interruption import TrainingStopped
 from gcahng.training.trainer import Trainer

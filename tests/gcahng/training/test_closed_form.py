@@ -10,14 +10,14 @@ from gcahng import load_embedder
 from gcahng.commands.train import finish_run, start_or_resume_run
 from gcahng.config import load_config
 from gcahng.evaluation.evaluate import retrieval_figures
-from gcahng.inference.figures import figures_of
+from gcahng.inference.share import figures_of
 from gcahng.models import ClassStatistics, WhiteningHead
 from gcahng.reports.result_table import result_rows
 from gcahng.reports.run_report import pictures_of, report_run
-from gcahng.runs.loading import load_generator, load_run
+from gcahng.runs.embedding import load_generator
+from gcahng.runs.loading import load_run
 from gcahng.runs.record import read_record
 from gcahng.training import closed_form
-from gcahng.training.experiment import build_experiment
 from gcahng.training.trainer import Trainer
 from tests.gcahng.training.test_trainer import _trainer
 
@@ -244,12 +244,6 @@ def test_a_run_is_finished_later_as_it_would_have_been(tuned: Trainer, tmp_path:
     assert best["metrics"]["map@r"] == found["best/map@r"]
     with pytest.raises(ValueError, match="has a last layer in closed form already"):
         finish_run(folder)
-
-
-def test_a_finish_has_no_effect_on_a_frozen_backbone() -> None:
-    settings = ["embedder.freeze=[backbone]", "embedder.finish=whitening"]
-    with pytest.raises(ValueError, match=r"embedder\.finish has no effect"):
-        build_experiment(load_config("digits", settings))
 
 
 def test_the_page_shows_the_start_and_the_model(finished: Trainer) -> None:

@@ -19,7 +19,7 @@ from gcahng.generators import GENERATORS
 from gcahng.jobs.process import GPUS, choose_gpus, start_process
 from gcahng.losses import NPairLoss
 from gcahng.runs.checkpoint import load_checkpoint
-from gcahng.runs.loading import embed_split
+from gcahng.runs.embedding import embed_split
 from gcahng.training.optimizers import Optimizers
 from gcahng.training.step import TrainingStep
 from tests.gcahng.training import steps

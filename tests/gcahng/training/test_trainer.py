@@ -239,8 +239,8 @@ def test_proxies_have_their_own_group_and_are_resumed(tmp_path: Path) -> None:
 
 
 def test_node_ce_control_trains_no_generator(tmp_path: Path) -> None:
-    weights = ["gamma", "similarity_weight", "diversity_weight", "synthetic_weight"]
-    trainer = _trainer(tmp_path, *(f"generator.{name}=0" for name in weights))
+    weights = "generator.args.weights={gamma: 0, similarity: 0, diversity: 0}"
+    trainer = _trainer(tmp_path, weights, "generator.args.synthetic_weight=0")
     assert trainer.experiment.optimizers.classifier is None
     row = trainer.train_epoch()
     assert "loss/node_ce" in row
@@ -251,7 +251,7 @@ def test_a_changed_config_is_not_continued(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path)
     trainer.end_epoch(trainer.train_epoch())
     other = _trainer(tmp_path, "optim.embedder.lr=0.05", "generator.args.alpha=9", "eval.ks=[1]")
-    changed = r"\(generator\.alpha, optim\.embedder\.lr, eval\.ks\)"
+    changed = r"\(generator\.args\.alpha, optim\.embedder\.lr, eval\.ks\)"
     with pytest.raises(ValueError, match=rf"was changed since the run began {changed}"):
         other.resume()
 

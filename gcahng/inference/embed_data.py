@@ -1,28 +1,28 @@
 """Embed a data set with a model, which need not have been trained on such data."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
 from gcahng.builders.blame import blame_setting
-from gcahng.builders.images import LIBRARY, as_untrained, build_test_transform, open_plain
+from gcahng.builders.images import as_untrained, open_plain
 from gcahng.builders.networks import build_untrained
-from gcahng.config import ExperimentConfig, with_data_root
+from gcahng.config import ExperimentConfig, dump_config, load_config, with_data_root
+from gcahng.config.layers import EXPERIMENTS
+from gcahng.config.sections import DataConfig
 from gcahng.data import DATASETS, ImageDataset, check_findable
 from gcahng.evaluation.evaluate import Progress, embed
 from gcahng.inference.embedder import TrainedEmbedder
-from gcahng.inference.preprocessing import preprocessing_of
 from gcahng.models.torch_state import usual_torch_state
-from gcahng.runs.loading import EvaluatedRun, LoadedRun
+from gcahng.runs.embedding import EvaluatedRun
+from gcahng.runs.loading import refuse_user_classes
 from gcahng.runs.verdict import is_public
 
 
 @usual_torch_state()
 def embed_data(
-    run: LoadedRun,
+    model: TrainedEmbedder,
     data: str | None = None,
     root: Path | None = None,
     split: str = "test",
@@ -34,7 +34,7 @@ def embed_data(
     The images get the model's own test transform. The result has the settings that were used.
 
     Args:
-        run: The model.
+        model: The model.
         data: The data set; None: that of the training, which a backbone by name does not have.
         root: Folder of all data sets; None: as in training, and for other data the default.
         split: Which split.
@@ -45,16 +45,35 @@ def embed_data(
         ValueError: If there is no such data set or split, no query can find its class, or the
             model does not take images of all sizes.
     """
-    config = run.config if data is None else _with_data(run.config, data)
-    run = replace(run, config=config if root is None else with_data_root(config, root))
-    dataset = open_plain(run.config, split)
+    run = model.run
+    config = _settings(model, data)
+    if data is None and not run.trust:
+        refuse_user_classes(run.path, config, ("data",))
+    config = config if root is None else with_data_root(config, root)
+    dataset = open_plain(config, split)
     check_findable(dataset, split)
     if data is not None:
-        dataset.transform = _own_transform(run, dataset)
-    workers = run.config.data.workers
-    return EvaluatedRun(
-        run, dataset, embed(run.embedder, dataset, workers=workers, progress=progress)
-    )
+        if run.spec.preparation.size is None and dataset.transform_name == "imagenet":
+            raise ValueError(
+                f"--data: the transform of '{run.path}' does not bring images to one size, so it "
+                f"cannot embed those of {dataset.name}"
+            )
+        dataset.transform = model.image_transform
+    found = embed(run.embedder, dataset, workers=config.data.workers, progress=progress)
+    return EvaluatedRun(replace(run, settings=dump_config(config)), dataset, found)
+
+
+def _settings(model: TrainedEmbedder, data: str | None) -> ExperimentConfig:
+    """The settings to open and measure the data by."""
+    if data is None:
+        return model.config
+    with blame_setting("--data"):
+        DATASETS.find(data)
+    if not model.run.settings:
+        # The packaged file: a user's folder may have a photos.yaml of its own.
+        return load_config(str(EXPERIMENTS / "photos.yaml"), [f"data.name={data}"])
+    other = DataConfig(name=data, workers=model.config.data.workers)
+    return model.config.model_copy(update={"data": other})
 
 
 @usual_torch_state()
@@ -76,30 +95,8 @@ def embed_untrained(
         ValueError: If they do not fit.
     """
     config = found.run.config
-    if config.embedder.head == "none" or not is_public(config.embedder):
+    if found.run.spec.head == "none" or not is_public(config.embedder):
         return None
     images = as_untrained(config, found.dataset) or found.dataset
     backbone = build_untrained(config).to(found.embeddings.device)
     return images, embed(backbone, images, workers=config.data.workers, progress=progress)
-
-
-def _with_data(config: ExperimentConfig, name: str) -> ExperimentConfig:
-    """The settings with another data set, but the image transform of the training."""
-    with blame_setting("--data"):
-        DATASETS.find(name)
-    transform = config.data.transform.model_copy(update={"name": build_test_transform(config)[0]})
-    other: dict[str, Any] = {"name": name, "root": None, "args": {}, "transform": transform}
-    return config.model_copy(update={"data": config.data.model_copy(update=other)})
-
-
-def _own_transform(run: LoadedRun, dataset: ImageDataset) -> Callable[..., Any] | None:
-    """The model's test transform, for the raw images of a data set."""
-    name, transform = build_test_transform(run.config)
-    if name == dataset.transform_name:
-        return dataset.transform
-    if name != LIBRARY and preprocessing_of(transform).size is None:
-        raise ValueError(
-            f"--data: the transform of the training, {name}, does not bring images to one size, so "
-            f"'{run.path}' cannot embed those of {dataset.name}"
-        )
-    return TrainedEmbedder(run).image_transform

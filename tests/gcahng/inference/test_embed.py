@@ -1,4 +1,7 @@
+"""Pictures are found, read and embedded into files."""
+
 import csv
+import errno
 import json
 import os
 import shutil
@@ -11,11 +14,108 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from gcahng.inference import embed_files, embedding_files
+from gcahng.inference import embed
+from gcahng.inference.embed import Unreadable, find_pictures, read_pictures, write_embeddings
 from gcahng.inference.embedder import TrainedEmbedder, load_embedder
-from gcahng.inference.embedding_files import write_embeddings
-from gcahng.inference.reader import find_pictures
+from gcahng.inference.images import FromAnyImage
+from gcahng.inference.store import EmbeddedPicture
+from gcahng.pictures import FileState, PictureFile, has_changed
+from gcahng.preparation import PHOTO
 from tests import limits
+from tests.gcahng.inference.conftest import draw
+
+
+def test_classes_are_the_first_folders(photos: Path) -> None:
+    draw(photos / "loose.png", "red", 0)
+    draw(photos / "cup" / "deep" / "down.png", "red", 0)
+    draw(photos / ".hidden" / "0.png", "red", 0)
+    (photos / "cup" / "notes.txt").write_text("no picture")
+    labels = {os.path.relpath(file.path, photos): file.label for file in find_pictures([photos])}
+    assert len(labels) == 20
+    assert labels["loose.png"] is None
+    assert labels["cup/deep/down.png"] == labels["cup/0.png"] == "cup"
+    assert all(file.split is None for file in find_pictures([photos]))
+
+
+def test_splits_are_folders_around_the_classes(photos: Path, tmp_path: Path) -> None:
+    for name in ("train", "test", "valid"):
+        shutil.copytree(photos, tmp_path / "split" / name)
+    found = find_pictures([tmp_path / "split"])
+    assert {(file.split, file.label) for file in found} == {
+        (split, label) for split in ("train", "test", "val") for label in ("bowl", "cup", "lamp")
+    }
+    shutil.rmtree(tmp_path / "split" / "test")
+    # Without test/, a folder `train` is a class like any other.
+    assert {file.label for file in find_pictures([tmp_path / "split"])} == {"train", "valid"}
+
+
+def test_files_and_folders_each_once_in_order(photos: Path) -> None:
+    one, other = photos / "lamp" / "3.png", photos / "cup"
+    found = [file.path for file in find_pictures([one, other, photos / "lamp", one])]
+    assert found[0] == str(one)
+    assert len(found) == len(set(found)) == 12
+
+
+def test_nothing_at_a_path(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="there is no picture and no folder"):
+        find_pictures([tmp_path / "nowhere"])
+
+
+def test_reads_in_order_with_reasons(photos: Path) -> None:
+    (photos / "cup" / "0.png").write_bytes(b"no picture")
+    (photos / "cup" / "1.png").unlink()
+    os.mkfifo(photos / "cup" / "7.png")  # reading it would never end
+    files = find_pictures([photos])
+    (photos / "lamp" / "0.png").unlink()
+    found = list(read_pictures(files, FromAnyImage(PHOTO), {}, thumbnails=True))
+    assert [picture.file for picture, _ in found] == files
+    bad = [picture for picture, _ in found if isinstance(picture, Unreadable)]
+    assert {os.path.relpath(p.file.path, photos): p.reason for p in bad} == {
+        "cup/0.png": "not an image in a known format",
+        "cup/7.png": "not a regular file",
+        "lamp/0.png": "No such file or directory",
+    }
+    assert str(bad[0]) == f"{photos}/cup/0.png: not an image in a known format"
+    good = [picture for picture, _ in found if isinstance(picture, EmbeddedPicture)]
+    assert len(good) == 18 - 3
+    assert all(picture.thumbnail.startswith(b"\xff\xd8") for picture in good)
+    assert {picture.state.size for picture in good} == {
+        Path(picture.file.path).stat().st_size for picture in good
+    }
+
+
+def test_known_content_is_not_decoded(photos: Path) -> None:
+    files = find_pictures([photos])
+    transform = FromAnyImage(PHOTO)
+    states = {p.file.path: p.state for p, _ in read_pictures(files, transform, {})}  # type: ignore[union-attr]
+    changed = files[3]
+    shutil.copy(files[10].path, changed.path)
+    for picture, inputs in read_pictures(files, transform, states):
+        assert (inputs is None) == (picture.file != changed)
+
+
+def test_changes_are_seen_by_size_and_time(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    draw(path, "red", 0)
+    file, status = PictureFile(str(path)), path.stat()
+    state = FileState(status.st_size, status.st_mtime_ns, "")
+    assert has_changed(file, None)
+    assert not has_changed(file, state)
+    os.utime(path, ns=(1, 1))
+    assert has_changed(file, state)
+    path.unlink()
+    assert has_changed(file, state)
+
+
+def test_a_file_that_the_system_does_not_open_is_not_unreadable(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bytes:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(OSError, match="Too many open files"):
+        list(read_pictures(find_pictures([photos]), FromAnyImage(PHOTO), {}))
 
 
 def _read(out: Path) -> tuple[np.ndarray, list[str], list[str | None]]:
@@ -56,7 +156,7 @@ class Stopped(Exception):
     pass
 
 
-def _stop_at(count: int, seen: list[int]) -> embed_files.Progress:
+def _stop_at(count: int, seen: list[int]) -> embed.Progress:
     def progress(done: int, total: int) -> None:
         seen.append(done)
         if done == count:
@@ -68,8 +168,8 @@ def _stop_at(count: int, seen: list[int]) -> embed_files.Progress:
 def test_goes_on_where_it_stopped(
     model: TrainedEmbedder, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embed_files, "PART", 4)
-    monkeypatch.setattr(embed_files, "BATCH_SIZE", 4)
+    monkeypatch.setattr(embed, "PART", 4)
+    monkeypatch.setattr(embed, "BATCH_SIZE", 4)
     out, files = tmp_path / "found.npy", find_pictures([photos])
     with pytest.raises(Stopped):
         write_embeddings(model, files, out, progress=_stop_at(11, []))
@@ -97,7 +197,7 @@ def test_takes_nothing_from_another_run(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(embed_files, "SECONDS", 0.0)
+    monkeypatch.setattr(embed, "SECONDS", 0.0)
     out, files = tmp_path / "found.npy", find_pictures([photos])
     with pytest.raises(Stopped):
         write_embeddings(model, files, out, progress=_stop_at(5, []))
@@ -162,7 +262,7 @@ def test_a_table_of_the_users_is_not_replaced(
 def test_too_many_paths_for_safetensors(
     model: TrainedEmbedder, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedding_files, "MOST_HEADER_BYTES", 100)
+    monkeypatch.setattr(embed, "MOST_HEADER_BYTES", 100)
     with pytest.raises(ValueError, match="the paths of 18 pictures do not fit"):
         write_embeddings(model, find_pictures([photos]), tmp_path / "found.safetensors")
 

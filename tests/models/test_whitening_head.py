@@ -7,7 +7,7 @@ from sklearn.covariance import oas
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor
 
-from gcahng.models.whitening import ClassStatistics, WhiteningHead, oas_shrinkage
+from gcahng.models.heads import ClassStatistics, WhiteningHead, oas_shrinkage
 
 WIDTH, CLASSES = 6, 5
 

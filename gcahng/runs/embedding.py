@@ -1,0 +1,84 @@
+"""What a run needs of its experiment: its images embedded, its generator, its model to share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from gcahng.builders.images import open_plain
+from gcahng.builders.networks import build_generator, describe_embedder
+from gcahng.config import ExperimentConfig
+from gcahng.data import ImageDataset
+from gcahng.evaluation.evaluate import Progress, embed
+from gcahng.generators import NegativeGenerator
+from gcahng.models.artifact import fill_module, write_artifact
+from gcahng.models.torch_state import usual_torch_state
+from gcahng.runs.loading import LoadedRun, refuse_user_classes
+
+
+@dataclass(frozen=True)
+class EvaluatedRun:
+    """A trained embedder with a data set that it has embedded.
+
+    Attributes:
+        run: The embedder.
+        dataset: The images.
+        embeddings: [N, D], one row per image, on the embedder's device.
+    """
+
+    run: LoadedRun
+    dataset: ImageDataset
+    embeddings: Tensor
+
+
+@usual_torch_state()
+def embed_split(
+    run: LoadedRun, split: str = "test", *, progress: Progress | None = None
+) -> EvaluatedRun:
+    """Embed one split of a run's data, without augmentation.
+
+    Args:
+        run: The embedder and its settings.
+        split: `train`, `val`, `test` or another split of the data set.
+        progress: Called with the number of images embedded, and of all images.
+
+    Raises:
+        ValueError: If there is no such split, or the data set is a class to import and the run is
+            not trusted.
+    """
+    if not run.trust:
+        refuse_user_classes(run.path, run.config, ("data",))
+    dataset = open_plain(run.config, split)
+    workers = run.config.data.workers
+    return EvaluatedRun(
+        run, dataset, embed(run.embedder, dataset, workers=workers, progress=progress)
+    )
+
+
+@usual_torch_state()
+def load_generator(run: LoadedRun) -> NegativeGenerator | None:
+    """Build the negative generator that a run was trained with, in evaluation mode.
+
+    Returns:
+        None for a run without one.
+
+    Raises:
+        ValueError: If the run is a shared model, which is the embedder alone, the weights do not
+            fit, or the settings name a class to import and the run is not trusted.
+    """
+    if run.config.generator is None:
+        return None
+    if run.generator_state is None or run.num_classes is None:
+        raise ValueError(f"'{run.path}' is an embedder alone: name a run folder or a checkpoint")
+    if not run.trust:
+        refuse_user_classes(run.path, run.config)
+    generator = build_generator(run.config, run.num_classes)
+    assert generator is not None
+    fill_module(generator, run.generator_state, run.path, "generator")
+    embedder = next(run.embedder.parameters())
+    return generator.to(embedder.device, embedder.dtype).eval()
+
+
+def write_shared_model(folder: Path, embedder: nn.Module, config: ExperimentConfig) -> None:
+    """Write the embedder of an experiment into a folder, as `load_run` and `load_embedder` read."""
+    write_artifact(folder, embedder, describe_embedder(config), config.model_dump())

@@ -1,0 +1,47 @@
+"""A test transform whose steps are numbers; the libraries' are compared in `test_libraries`."""
+
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+from gcahng.data import build_transform
+from gcahng.preparation import PHOTO, Preparation
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "steps"),
+    [
+        ("digits", {}, Preparation()),
+        ("glyphs", {"size": 24}, Preparation(size=24)),
+        ("imagenet", {}, PHOTO),
+        (
+            "imagenet",
+            {"size": 98, "resize": 100, "mean": [0.5], "std": [0.2], "reduced_jpeg": True},
+            Preparation(True, 100, 98, (0.5,), (0.2,), shortest_side=200),
+        ),
+    ],
+)
+def test_every_transform_is_read_again(
+    name: str, args: dict[str, object], steps: Preparation
+) -> None:
+    made = build_transform(name, train=False, **args)
+    assert made == steps == Preparation.from_dict(json.loads(json.dumps(steps.to_dict())))
+
+
+@pytest.mark.parametrize("shape", [(1, 50_000), (50_000, 1)])
+def test_the_middle_of_a_line_is_used(shape: tuple[int, int]) -> None:
+    # All of it would become 12 million pixels long before it is cropped.
+    line = PHOTO(Image.new("RGB", shape, "red"))
+    assert torch.equal(line, PHOTO(Image.new("RGB", (300, 300), "red")))
+
+
+def test_sizes_may_differ_by_side() -> None:
+    steps = Preparation(True, (32, 24), (30, 20), interpolation="bicubic")
+    assert steps(Image.new("RGB", (50, 90))).shape == (3, 30, 20)
+
+
+def test_unknown_steps() -> None:
+    with pytest.raises(TypeError, match="rotate"):
+        Preparation.from_dict({"rotate": 90})
