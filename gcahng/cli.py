@@ -16,13 +16,12 @@ from gcahng.commands.data import show, verify
 from gcahng.commands.demo import demo
 from gcahng.commands.embed import embed
 from gcahng.commands.evaluate import evaluate
-from gcahng.commands.export import export, import_checkpoint
 from gcahng.commands.finish import finish
 from gcahng.commands.index import index
 from gcahng.commands.listing import list_components
 from gcahng.commands.search import search
 from gcahng.commands.serve import serve
-from gcahng.commands.share import share
+from gcahng.commands.share import export, import_checkpoint, share
 from gcahng.commands.train import train
 from gcahng.commands.tune import tune
 from gcahng.commands.visualize import visualize

@@ -5,7 +5,6 @@ killed has written whole transactions; the next one goes on from there.
 """
 
 import os
-import random
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -260,17 +259,15 @@ class Recall:
         )
 
 
-def measure_recall(store: PictureStore, k: int = 10, queries: int = 200, seed: int = 0) -> Recall:
+def measure_recall(store: PictureStore, k: int = 10, queries: int = 200) -> Recall:
     """Search for pictures of the store with its index and exactly.
 
     Args:
         store: With an index.
         k: Number of neighbours.
-        queries: Number of pictures to search for.
-        seed: Which pictures.
+        queries: Number of pictures to search for, drawn at random.
     """
-    ids = store.ids()
-    chosen = random.Random(seed).sample(ids, min(queries, len(ids)))
+    chosen = [row["id"] for row in store.sample(queries)]
     shares, times = [], {True: [0.0], False: [0.0]}
     for number, key in enumerate(chosen):
         vector, found = store.vector(key), {}

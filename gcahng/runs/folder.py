@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gcahng.files import printable, refuse_address, write_text
-from gcahng.jobs.claim import LOCK
 from gcahng.models.artifact import library_version
 from gcahng.runs.csv_rows import csv_text
 
@@ -119,6 +118,7 @@ class RunFolder:
                 f"'{printable(str(self.path))}' is not in UTF-8, which TensorBoard's files need: "
                 "choose another folder with --run"
             )
+        from gcahng.jobs.claim import LOCK
 
         if self.begun or self.best.exists():
             raise FileExistsError(

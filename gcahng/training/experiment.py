@@ -137,7 +137,8 @@ def build_experiment(
     loader, sampler = build_train_loader(config, splits.train, group)
     num_classes = splits.train.num_classes
     embedder = build_embedder(config, pretrained)
-    _check_closed_form(config, splits, int(embedder.backbone.out_channels))
+    width: Any = embedder.backbone.out_channels
+    _check_closed_form(config, splits, int(width))
     loss = build_loss(config, num_classes)
     generator = build_generator(config, num_classes)
     if config.fabric.cuda_graphs:

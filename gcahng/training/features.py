@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,7 @@ class FeatureCache:
         for start in range(0, len(dataset), PART):
             part = Subset(images, range(start, min(start + PART, len(dataset))))
             name = f"features-{digest.hexdigest()[:16]}-{start}.safetensors"
-            found = compute_once(self.folder / name, lambda part=part: self._compute(part))
+            found = compute_once(self.folder / name, partial(self._compute, part))
             parts.append(found["features"])
             self.done += len(part)
             self._report(0)
