@@ -14,7 +14,6 @@ import torch
 
 from gcahng.files import printable, refuse_address, write_text
 from gcahng.models.artifact import library_version
-from gcahng.runs.csv_rows import csv_text
 
 if TYPE_CHECKING:  # `gcahng search` opens a run folder without them
     from gcahng.config import ExperimentConfig
@@ -174,6 +173,8 @@ class RunFolder:
 
     def write_metrics(self, history: Sequence[Mapping[str, float]]) -> None:
         """Write a row for each epoch so far; a column that an epoch lacks stays empty."""
+        from gcahng.runs.csv_rows import csv_text
+
         write_text(self.metrics, csv_text(history))
 
     def write_hardness(self, rows: Sequence[Mapping[str, Any]]) -> None:
