@@ -4,20 +4,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.stamp
 
-.PHONY: demo test lint check format docs dist benchmark-quickstart clean
+.PHONY: demo test slow lint check format docs dist benchmark-quickstart clean
 
 demo: $(READY)
 	$(BIN)/python -m gcahng demo
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow" --cov --cov-report=term:skip-covered
+
+# Tests that start processes, browsers or notebooks, build the site or the wheel, or train for long.
+slow: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m slow --cov --cov-append --cov-report=term:skip-covered
 
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: lint test
+check: lint test slow
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

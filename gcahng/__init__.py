@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from gcahng.inference.embedder import load_embedder
     from gcahng.runs.loading import load_run
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __all__ = [
     "HardNegativeGenerator",

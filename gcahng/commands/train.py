@@ -93,7 +93,7 @@ def start_or_resume_run(
     """
     from gcahng.builders.image_settings import adopt_image_settings
     from gcahng.config import changed_experiment, read_config, with_runtime_settings
-    from gcahng.training.place import is_first
+    from gcahng.jobs.place import is_first
 
     if not (folder.begun or folder.best.exists()):
         start_run(config, folder, report)
@@ -122,7 +122,7 @@ def start_run(config: "ExperimentConfig", folder: "RunFolder", report: bool = Tr
         ValueError: If the settings do not fit the data or the machine.
     """
     from gcahng.builders.image_settings import adopt_image_settings
-    from gcahng.training.place import is_first
+    from gcahng.jobs.place import is_first
 
     if is_first(config.fabric.num_nodes):
         folder.check_free()
@@ -218,12 +218,18 @@ def _run(config: "ExperimentConfig", folder: "RunFolder", new: bool, report: boo
     Raises:
         SystemExit: If it is stopped.
     """
-    from gcahng.runs.stopping import Stopped, heed_signals
-    from gcahng.training.place import is_first
+    from gcahng.jobs.place import is_first
+    from gcahng.jobs.process import Stopped, heed_signals
+    from gcahng.jobs.together import train_together
+    from gcahng.training.fabric import number_of_devices
 
     try:
         with heed_signals():
-            _train_and_report(config, folder, new, report)
+            status = train_together(number_of_devices(config.fabric), config.fabric.num_nodes)
+            if status is None:
+                _train_and_report(config, folder, new, report)
+            elif status:
+                raise SystemExit(status)
     except Stopped as stopped:
         if is_first(config.fabric.num_nodes):
             print(f"{stopped}; {_go_on(config, folder)}", file=sys.stderr)
@@ -234,14 +240,12 @@ def _train_and_report(
     config: "ExperimentConfig", folder: "RunFolder", new: bool, report: bool
 ) -> None:
     """Train to the end in a locked folder, by one process or by several, and report."""
+    from gcahng.jobs.claim import exclusive_lock, keep_claim
+    from gcahng.jobs.place import is_first
+    from gcahng.jobs.together import explain_once
     from gcahng.processes import leave
-    from gcahng.runs.claim import keep_claim
-    from gcahng.runs.lock import exclusive_lock
     from gcahng.training.fabric import build_fabric, check_same_training, group_of
-    from gcahng.training.launch import start_others
-    from gcahng.training.place import is_first
     from gcahng.training.trainer import Trainer
-    from gcahng.training.watchdog import Watchdog
 
     first = is_first(config.fabric.num_nodes)
     # A run that was stopped before its first checkpoint starts again.
@@ -252,11 +256,10 @@ def _train_and_report(
             stack.enter_context(exclusive_lock(folder.path))
         else:
             warnings.simplefilter("ignore")
-        stack.enter_context(start_others(config.fabric))
         display = stack.enter_context(_display(config, first))
         fabric = build_fabric(config, folder)
         group = group_of(fabric)
-        stack.enter_context(Watchdog(group))
+        stack.enter_context(explain_once(group))
         check_same_training(config, folder, continues, group)
         trainer = Trainer.set_up(config, folder, display, fabric=fabric, pretrained=not continues)
         if continues:

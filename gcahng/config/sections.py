@@ -280,7 +280,7 @@ class TrainConfig(Section):
     warmup_epochs: AtLeast0 = 0
     """Number of initial epochs with a frozen backbone."""
     max_seconds: Positive | None = None
-    """Stop after the epoch in which this training time is reached."""
+    """Stop after the epoch in which training has taken this long: CPU time on a CPU."""
     keep_every: AtLeast1 | None = None
     """Also keep the checkpoint of every n-th epoch."""
     save_minutes: Positive | None = 10.0

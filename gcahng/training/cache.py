@@ -17,9 +17,9 @@ from gcahng.config import ExperimentConfig
 from gcahng.data import ClassSubset, FileDataset, ImageDataset
 from gcahng.data.datasets.base import shortest_side
 from gcahng.files import atomic_write
+from gcahng.jobs.claim import file_lock
 from gcahng.models.backbones import ORIGINS
 from gcahng.models.source_code import source_of
-from gcahng.runs.lock import file_lock
 
 Kept = tuple[dict[str, Tensor], dict[str, str]]
 

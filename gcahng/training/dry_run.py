@@ -13,8 +13,7 @@ from gcahng.config import ExperimentConfig
 from gcahng.data import ImageDataset
 from gcahng.training.clock import timed
 from gcahng.training.experiment import Experiment, build_experiment
-from gcahng.training.fabric import make_fabric, use_device
-from gcahng.training.launch import number_of_devices
+from gcahng.training.fabric import make_fabric, number_of_devices, use_device
 from gcahng.training.measure_step import StepCost, measure_step, median_times
 from gcahng.training.rehearsal import rehearse
 from gcahng.training.warm_start import BATCH_SIZE as WARM_START_IMAGES

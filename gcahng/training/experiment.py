@@ -85,6 +85,19 @@ class Experiment:
             return whitened(self.config, self.evaluated.embedding_dim)
         return self.config
 
+    def count_parameters(self) -> dict[str, int]:
+        """Count the trained parameters, for the results; those of the metric loss are not."""
+        trained = [p for p in self.embedder.parameters() if p.requires_grad]
+        generator: list[nn.Parameter] = []
+        if self.generator is not None:
+            generator += self.generator.head_parameters()
+            if self.generator.has_generator_losses:
+                generator += self.generator.classifier_parameters()
+        return {
+            "embedder_parameters": sum(p.numel() for p in trained),
+            "generator_parameters": sum(p.numel() for p in generator),
+        }
+
     def follow(self) -> None:
         """Let the average of the embedder, if there is one, follow a step of the training."""
         if self.average is not None:

@@ -13,11 +13,11 @@ from lightning_fabric.strategies import DDPStrategy
 
 from gcahng.config import ExperimentConfig, differing_keys
 from gcahng.config.sections import FabricConfig
+from gcahng.jobs.place import launched_elsewhere, place
 from gcahng.processes import Group, all_processes, from_all
 from gcahng.reasons import first_line
 from gcahng.runs.folder import RunFolder
 from gcahng.training.loggers import build_loggers
-from gcahng.training.place import launched_elsewhere, place
 
 # Which of Lightning's strategies mean the one that is built in here.
 STRATEGIES = ("auto", "ddp")
@@ -60,6 +60,24 @@ def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:
         fabric.launch()
     use_device(fabric.device)
     return fabric
+
+
+def number_of_devices(section: FabricConfig) -> int:
+    """How many processes the settings ask this one to start on this machine; 1: none.
+
+    Raises:
+        ValueError: If the machine does not have what is asked for.
+    """
+    if section.devices == 1 or place() is not None:
+        return 1
+    fabric = make_fabric(section, section.devices, 1)
+    cores = os.cpu_count() or 1
+    if fabric.device.type == "cpu" and fabric.world_size > cores:
+        raise ValueError(
+            f"fabric.devices: {fabric.world_size} processes were asked for, but this machine has "
+            f"{cores} cores"
+        )
+    return fabric.world_size
 
 
 def group_of(fabric: Fabric) -> Group:

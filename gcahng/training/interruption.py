@@ -4,8 +4,8 @@ import time
 from contextlib import ExitStack
 from types import TracebackType
 
+from gcahng.jobs.process import CONTINUE, INTERRUPTED, Stopped, heed_signals
 from gcahng.processes import Group, any_process
-from gcahng.runs.stopping import CONTINUE, INTERRUPTED, Stopped, heed_signals
 
 
 class TrainingStopped(Stopped):

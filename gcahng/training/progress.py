@@ -99,7 +99,7 @@ class TrainingProgress:
         """The entries of a checkpoint."""
         return {
             "epoch": self.epoch,
-            **self.clock.state(),
+            "seconds": self.clock.seconds,
             "peak_memory_mib": self.peak_memory_mib,
             "history": self.history,
             "hardness": self.hardness,
@@ -119,7 +119,7 @@ class TrainingProgress:
         Raises:
             KeyError: If one is missing.
         """
-        clock = WorkClock(device, state["seconds"], state.get("work_seconds"))
+        clock = WorkClock(device, state["seconds"])
         kept, untrained = state["best_scores"], state["untrained"]
         names = ("epoch", "peak_memory_mib", "history", "hardness", "best", "highest")
         return cls(

@@ -57,6 +57,8 @@ class Trainer:
         self.progress = TrainingProgress(WorkClock(fabric.device))
         self.measured = Measurements(experiment, display.evaluation)
         self.loader = experiment.loader
+        # Before the warm-up, which freezes the backbone.
+        self.parameters = experiment.count_parameters()
 
     @classmethod
     def set_up(
@@ -182,7 +184,8 @@ class Trainer:
         self.progress.peak_memory_mib = max(
             self.progress.peak_memory_mib, peak_memory_mib(self.fabric.device)
         )
-        return {"epoch": self.progress.epoch, **self.progress.clock.state(), **rates, **losses}
+        seconds = self.progress.clock.seconds
+        return {"epoch": self.progress.epoch, "seconds": seconds, **rates, **losses}
 
     def end_epoch(self, row: dict[str, float]) -> None:
         """Advance hardness and schedules, evaluate, and write metrics and checkpoints."""
@@ -240,7 +243,8 @@ class Trainer:
             "own_validation": self.experiment.splits.has_own_validation,
             "epochs": self.progress.epoch,
             "ended_by": self.progress.ended_by(self.config.train, self.selected_figure),
-            **self.progress.clock.state(),
+            **self.parameters,
+            "seconds": self.progress.clock.seconds,
             "peak_memory_mib": self.progress.peak_memory_mib,
         }
         if rank(self.group) == 0:

@@ -12,14 +12,13 @@ from typing import Any
 import faiss
 import torch
 import typer
-from gcahng.inference.reader import EmbeddedPicture, FileState, PictureFile
-from gcahng.inference.recall import measure_recall
-from gcahng.inference.rows import StoreModel
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from torch import Tensor
 
 from gcahng.evaluation.retrieval import retrieval_metrics
-from gcahng.inference.store import PictureStore
+from gcahng.inference.indexing import measure_recall
+from gcahng.inference.store import EmbeddedPicture, PictureStore, StoreModel
+from gcahng.pictures import FileState, PictureFile
 from gcahng.training.clock import timed
 from gcahng.training.measure_step import median_ratio, median_times, time_in_turn
 from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory

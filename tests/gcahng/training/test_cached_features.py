@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gcahng.data import ClassSubset, Digits, Folder, ImageDataset, build_transform
-from gcahng.runs.stopping import Stopped
+from gcahng.jobs.process import Stopped
 from gcahng.training import cached_features
 from gcahng.training.cached_features import FeatureCache
 from tests.data.trees import photo

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from gcahng import cli
+from gcahng.jobs.process import Stopped
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.stopping import Stopped
 from gcahng.training.interruption import Interruption, TrainingStopped
 from gcahng.training.trainer import Trainer
 from tests.conftest import SMALL
