@@ -6,10 +6,7 @@ from gcahng.config import load_config
 from gcahng.training.experiment import build_experiment
 
 SMALL = ["batch.samples=3", "embedder.dim=8", "data.validation=0"]
-WEIGHTLESS = [
-    *("generator.gamma=0.0", "generator.similarity_weight=0.0"),
-    "generator.diversity_weight=0.0",
-]
+WEIGHTLESS = ["generator.args.weights={gamma: 0, similarity: 0, diversity: 0}"]
 
 
 @pytest.mark.parametrize(
