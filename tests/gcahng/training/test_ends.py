@@ -68,7 +68,7 @@ def test_a_training_that_is_out_of_time_is_measured_and_leaves_no_thread(tmp_pat
 
 def test_a_start_on_a_full_disk_can_be_repeated(tmp_path: Path) -> None:
     config, run = load_config("digits"), RunFolder(tmp_path / "run")
-    with limits.file_size(500), pytest.raises(OSError, match=r"cannot write '.*config\.yaml'"):
+    with limits.file_size(1000), pytest.raises(OSError, match=r"cannot write '.*config\.yaml'"):
         run.create(config)
     run.create(config)
     assert read_config(run.config) == config
