@@ -3,7 +3,7 @@
 import inspect
 import json
 import math
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from numbers import Integral
 from typing import Any, NamedTuple, get_args
@@ -193,7 +193,7 @@ def checked_arguments(
 
 
 @lru_cache(maxsize=1000)
-def _model(name: str, kind: Hashable) -> type[BaseModel]:
+def _model(name: str, kind: Any) -> type[BaseModel]:
     field = Field(alias=name)
     try:
         return create_model("Argument", __config__=_STRICT, value=(kind, field))

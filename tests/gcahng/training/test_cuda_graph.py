@@ -111,7 +111,11 @@ def test_it_draws_the_folding_scalars_itself(recordings: list[object]) -> None:
         (None, "cuda", "fabric.cuda_graphs has no effect: only gca_hng has passes to replay"),
         (GENERATORS["unmoved"](8, 5), "cuda", "has no effect: only gca_hng"),
         (steps.generator(), "cpu", "fabric.cuda_graphs: expected a CUDA device, got cpu"),
-        (steps.generator(path="sparse"), "cuda", "expected generator.args.path dense, got sparse"),
+        (
+            steps.generator(path="sparse"),
+            "cuda",
+            "expected generator.args.graph.path dense, got sparse",
+        ),
         (steps.generator(edge_dropout="independent"), "cuda", "dropout tied or off"),
     ],
 )
