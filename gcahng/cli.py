@@ -16,19 +16,17 @@ from gcahng.commands.data import show, verify
 from gcahng.commands.demo import demo
 from gcahng.commands.embed import embed
 from gcahng.commands.evaluate import evaluate
-from gcahng.commands.export import export, import_checkpoint
 from gcahng.commands.finish import finish
 from gcahng.commands.index import index
 from gcahng.commands.listing import list_components
 from gcahng.commands.search import search
 from gcahng.commands.serve import serve
-from gcahng.commands.share import share
+from gcahng.commands.share import export, import_checkpoint, share
 from gcahng.commands.train import train
 from gcahng.commands.tune import tune
 from gcahng.commands.visualize import visualize
+from gcahng.jobs.process import Stopped, heed_signals, write_failure
 from gcahng.reasons import refusal
-from gcahng.runs.failure import write_failure
-from gcahng.runs.stopping import Stopped, heed_signals
 
 BUG = "error: a mistake in gcahng or in a class of yours; please report it with these lines:"
 

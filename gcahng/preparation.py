@@ -75,7 +75,10 @@ class Preparation:
         Raises:
             TypeError: If a key is unknown.
         """
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        found: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        return cls(**found)
 
 
 #: How this project's networks for photos are evaluated.

@@ -1,11 +1,11 @@
-"""`gcahng share`: a model as a folder or on the Hugging Face Hub."""
+"""`gcahng share`, `export`, `import-checkpoint`: models for others, and of others."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gcahng.commands.options import Last, Model, Trust, Weights
+from gcahng.commands.options import Last, Model, Overrides, Trust, Weights
 from gcahng.commands.terminal import console
 
 
@@ -38,3 +38,79 @@ def share(
         where = str(Path(to))
     hint = "" if license else "; check the license in its README.md"
     console.print(f"shared {where}{hint}", soft_wrap=True, highlight=False)
+
+
+def export(
+    model: Model,
+    onnx: Annotated[Path, typer.Option(help="The ONNX file to write.")],
+    images: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A picture, or a folder of them, to compare on; may be repeated. Default: test "
+            "images of the model's data set if they are here, else drawn ones."
+        ),
+    ] = None,
+    weights: Weights = None,
+    last: Last = False,
+    trust: Trust = False,
+) -> None:
+    """Export a model to ONNX, compared with the original before the file is kept.
+
+    Example: gcahng export runs/photos-seed0 --onnx photos.onnx
+    """
+    from gcahng.files import check_file
+    from gcahng.inference.embedder import load_embedder
+    from gcahng.inference.onnx_export import TOLERANCE, export_onnx
+
+    check_file(onnx, "--onnx", (".onnx",))
+    found = load_embedder(model, weights=weights, device="cpu", last=last, trust=trust)
+    exported = export_onnx(found, onnx, _pictures(images or []))
+    sizes = ", ".join(map(str, exported.batch_sizes))
+    console.print(
+        f"wrote {exported.path}: {exported.size / 2**20:.1f} MiB\n"
+        f"compared on {exported.images} in batches of {sizes}: embeddings differ by at most "
+        f"{exported.difference:.1e} of their norm (allowed: {TOLERANCE:.0e})",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _pictures(paths: list[Path]) -> list[Path]:
+    """The files named, and some of each folder named."""
+    from gcahng.data.datasets.class_folders import picture_files
+    from gcahng.inference.onnx_export import COMPARED
+
+    found: list[Path] = []
+    for path in paths:
+        files = [Path(file) for file in picture_files(path)[0]] if path.is_dir() else [path]
+        if not files:
+            raise FileNotFoundError(f"--images: there are no pictures in '{path}'")
+        found += files[:COMPARED]
+    return found
+
+
+def import_checkpoint(
+    checkpoint: Annotated[Path, typer.Argument(help="A published .pth file.")],
+    overrides: Overrides = None,
+    config: Annotated[
+        str | None,
+        typer.Option(help="Its experiment; default: the published set-up that it fits."),
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Run folder; default OUTPUT/NAME-published.")
+    ] = None,
+) -> None:
+    """Make a run of a checkpoint that the method's authors published.
+
+    Example: gcahng import-checkpoint bestR_1.pth data.root=/data
+    """
+    from gcahng.runs.published import import_checkpoint as make_run
+
+    settings, folder = make_run(checkpoint, run, config, overrides or [])
+    whole = settings.generator is not None and settings.generator.name == "gca_hng"
+    parts = "embedder, graph and classifier" if whole else "embedder alone"
+    console.print(
+        f"{folder.path}: {settings.name}, {parts}\nmeasure it with: gcahng evaluate {folder.path}",
+        soft_wrap=True,
+        highlight=False,
+    )

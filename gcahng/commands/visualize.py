@@ -99,7 +99,7 @@ def visualize_run(
     Raises:
         ValueError: If the run, the split, the batch, the layer or the format does not exist.
     """
-    from gcahng.config import with_data_root
+    from gcahng.config import dump_config, with_data_root
     from gcahng.reports.batch_pictures import draw_batch
     from gcahng.reports.tensorboard import log_pictures
     from gcahng.runs.folder import RunFolder
@@ -109,7 +109,7 @@ def visualize_run(
     folder = _check_options(source, selection, out, export, tensorboard)
     run = load_run(source, last=last, trust=trust, finished=False)
     if root is not None:
-        run = replace(run, config=with_data_root(run.config, root))
+        run = replace(run, settings=dump_config(with_data_root(run.config, root)))
     pictures = draw_batch(run, selection, folder)
     target = out or (RunFolder(source) if folder is None else folder).visualize
     _write_pictures(pictures, target, None if out is not None else folder)

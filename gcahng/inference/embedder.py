@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import groupby, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -159,7 +159,7 @@ def _open_backbone(name: str, weights: str | None) -> LoadedRun:
         raise ValueError(
             f"'{name}' has no pretrained weights: name a file with --weights, or another backbone"
         )
-    args = {} if weights is None else {"weights": weights}
+    args: dict[str, Any] = {} if weights is None else {"weights": weights}
     try:
         backbone = build_backbone(name, **args)
     except ValueError as error:

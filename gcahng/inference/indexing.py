@@ -5,7 +5,6 @@ killed has written whole transactions; the next one goes on from there.
 """
 
 import os
-import random
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -17,10 +16,10 @@ from gcahng.files import check_folder, printable, refuse_address, writing
 from gcahng.inference.embed import Progress, Unreadable, embed_in_parts, find_pictures
 from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.store import TABLE, EmbeddedPicture, PictureStore, StoreModel, is_local
+from gcahng.jobs.claim import exclusive_lock
 from gcahng.models.backbones.libraries import PACKAGE
 from gcahng.pictures import FileState, PictureFile, has_changed
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.lock import exclusive_lock
 
 # A store in more pieces than this is compacted, as each costs time in every search.
 MOST_FRAGMENTS = 16
@@ -260,17 +259,15 @@ class Recall:
         )
 
 
-def measure_recall(store: PictureStore, k: int = 10, queries: int = 200, seed: int = 0) -> Recall:
+def measure_recall(store: PictureStore, k: int = 10, queries: int = 200) -> Recall:
     """Search for pictures of the store with its index and exactly.
 
     Args:
         store: With an index.
         k: Number of neighbours.
-        queries: Number of pictures to search for.
-        seed: Which pictures.
+        queries: Number of pictures to search for, drawn at random.
     """
-    ids = store.ids()
-    chosen = random.Random(seed).sample(ids, min(queries, len(ids)))
+    chosen = [row["id"] for row in store.sample(queries)]
     shares, times = [], {True: [0.0], False: [0.0]}
     for number, key in enumerate(chosen):
         vector, found = store.vector(key), {}

@@ -81,11 +81,11 @@ def push_model(run: LoadedRun, name: str, private: bool = False, license: str | 
 
 
 def _write(run: LoadedRun, folder: Path, source: str, license: str | None) -> None:
-    experiment = public_settings(run.config) if run.settings else None
-    figures, spec = figures_of(run), run.spec.public()
-    write_artifact(folder, run.embedder, spec, experiment and experiment.model_dump(), figures)
-    dim = run.embedder.embedding_dim
-    write_text(folder / CARD, model_card(spec, dim, experiment, figures, source, license))
+    config = public_settings(run.config) if run.settings else None
+    experiment = None if config is None else config.model_dump()
+    figures, spec, dim = figures_of(run), run.spec.public(), run.embedder.embedding_dim
+    write_artifact(folder, run.embedder, spec, experiment, figures)
+    write_text(folder / CARD, model_card(spec, dim, config, figures, source, license))
 
 
 def public_settings(config: ExperimentConfig) -> ExperimentConfig:

@@ -99,14 +99,14 @@ class PictureStore:
         uri: A folder; or, as `lancedb.connect` takes it, an object store such as `s3://…` or a
             server.
 
+    Attributes:
+        uri: As given.
+        model: The model that made its vectors.
+
     Raises:
         FileNotFoundError: If there is no store.
         ImportError: If LanceDB is not installed.
         ValueError: If the store is of another program or version.
-
-    Attributes:
-        uri: As given.
-        model: The model that made its vectors.
     """
 
     def __init__(self, uri: str | Path) -> None:
@@ -190,19 +190,12 @@ class PictureStore:
         counts = column.drop_null().value_counts().to_pylist()
         return dict(sorted((entry["values"], entry["counts"]) for entry in counts))
 
-    def ids(self) -> list[str]:
-        """List the ids of all rows, sorted."""
-        return sorted(row["id"] for row in self._scan(["id"]))
-
     def files(self) -> dict[str, tuple[PictureFile, FileState]]:
         """Return each file, with its state when it was indexed, by path."""
-        rows = map(_file_of, self._scan(FILE_COLUMNS))
-        return {file.path: (file, state) for file, state in rows}
-
-    def _scan(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-        table = self._read(self._table.search().select(list(columns)).limit(None))
-        for batch in table.to_batches(max_chunksize=SCAN):
-            yield from batch.to_pylist()
+        table = self._read(self._table.search().select(list(FILE_COLUMNS)).limit(None))
+        batches = (batch.to_pylist() for batch in table.to_batches(max_chunksize=SCAN))
+        found = (_file_of(row) for rows in batches for row in rows)
+        return {file.path: (file, state) for file, state in found}
 
     def _read(self, query: Any, where: str | None = None) -> Any:
         """Return the rows of a query as an Arrow table."""
@@ -266,7 +259,7 @@ class PictureStore:
         """Return the file of a row, and its state when it was indexed.
 
         Raises:
-            KeyError: If there is no such row.
+            KeyError: As for `row`.
         """
         return _file_of(self.row(key, FILE_COLUMNS))
 
@@ -286,11 +279,7 @@ class PictureStore:
         return {row["id"]: bytes(row["thumbnail"]) for row in rows}
 
     def vector(self, key: str) -> Tensor:
-        """Return the embedding [D] of a row.
-
-        Raises:
-            KeyError: If there is no such row.
-        """
+        """Return the embedding [D] of a row; raises as `row`."""
         return torch.tensor(self.row(key, ["vector"])["vector"], dtype=torch.float32, device="cpu")
 
     def search(
@@ -324,13 +313,9 @@ class PictureStore:
         condition = _whole_condition(where)
         query = query.where(condition, prefilter=True) if condition else query
         rows = self._read(query, where).to_pylist()
-        return [
-            # Rounding leaves a distance of -1e-7 between a vector and itself.
-            Neighbour(
-                **{name: row[name] for name in SHOWN}, similarity=min(1 - row["_distance"], 1.0)
-            )
-            for row in rows
-        ]
+        # Rounding leaves a distance of -1e-7 between a vector and itself.
+        near = [min(1 - row.pop("_distance"), 1.0) for row in rows]
+        return [Neighbour(**row, similarity=one) for row, one in zip(rows, near, strict=True)]
 
     def indexed(self) -> bool:
         """Tell whether searches use an index, so that they are approximate."""
@@ -402,18 +387,14 @@ def _open_table(uri: str) -> Any:
     if is_local(uri) and not Path(uri).is_dir():
         raise FileNotFoundError(f"no store at '{uri}': make one with gcahng index")
     database = _connect(uri)
-    with _reading(uri):
-        tables = database.list_tables().tables
-    if TABLE not in tables:
-        raise FileNotFoundError(f"no store at '{uri}': it holds no pictures of gcahng index")
     try:
         with _reading(uri):
             return database.open_table(TABLE)
     except ValueError as error:
-        # Its folder is there, but a process that made it was killed before the first version.
+        # There may be its folder, if a process that made it was killed before the first version.
         if "was not found" not in str(error):
             raise
-        raise FileNotFoundError(f"no store at '{uri}': it was never completed") from error
+        raise FileNotFoundError(f"no store at '{uri}': make one with gcahng index") from error
 
 
 @contextmanager
@@ -459,18 +440,10 @@ def _schema(dim: int, metadata: Mapping[bytes, bytes]) -> Any:
     """The columns of a store for vectors of `dim` numbers, as an Arrow schema."""
     import pyarrow as pa
 
-    kinds = {
-        "id": pa.string(),
-        "path": pa.string(),
-        "file": pa.binary(),
-        "label": pa.string(),
-        "split": pa.string(),
-        "size": pa.int64(),
-        "mtime_ns": pa.int64(),
-        "digest": pa.string(),
-        "thumbnail": pa.binary(),
-        "vector": pa.list_(pa.float32(), dim),
-    }
+    kinds = dict.fromkeys(("id", "path", "label", "split", "digest"), pa.string())
+    kinds |= dict.fromkeys(("file", "thumbnail"), pa.binary())
+    kinds |= dict.fromkeys(("size", "mtime_ns"), pa.int64())
+    kinds["vector"] = pa.list_(pa.float32(), dim)
     return pa.schema(list(kinds.items()), metadata=dict(metadata))
 
 

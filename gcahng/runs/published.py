@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from gcahng.builders.networks import build_embedder, build_generator, describe_embedder
 from gcahng.config import ExperimentConfig, dump_config, load_config
@@ -93,7 +94,7 @@ def import_checkpoint(
     folder.check_free()
     embedder = build_embedder(settings, pretrained=False)
     unused = _fill(embedder, parts, path, name)
-    state = {"embedder": embedder.state_dict()}
+    state: dict[str, Any] = {"embedder": embedder.state_dict()}
     generator = None if classes is None else build_generator(settings, classes)
     if isinstance(generator, HardNegativeGenerator):
         _fill_generator(generator, parts, path)
@@ -103,10 +104,10 @@ def import_checkpoint(
         unused += _rest(parts)
     log_unused(path, unused)
     folder.create(settings, imported=str(path))
-    facts = {"config": dump_config(settings), "num_classes": classes, "epoch": None}
-    facts["spec"] = describe_embedder(settings).to_dict()
+    state |= {"config": dump_config(settings), "num_classes": classes, "epoch": None}
+    state["spec"] = describe_embedder(settings).to_dict()
     for target in (folder.best, folder.last):
-        save_checkpoint(target, {**state, **facts})
+        save_checkpoint(target, state)
     write_shared_model(folder.path, embedder, settings)
     return settings, folder
 

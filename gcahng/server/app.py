@@ -21,7 +21,7 @@ from gcahng.server.decoders import AT_ONCE
 from gcahng.server.finder import Finder
 from gcahng.server.guard import Guard
 from gcahng.server.originals import original
-from gcahng.server.uploads import Places, receive_upload
+from gcahng.server.uploads import receive_upload
 
 ASSETS = {
     "page.html": "text/html",
@@ -30,6 +30,8 @@ ASSETS = {
     "icon.svg": "image/svg+xml",
 }
 RESULTS = 24
+# Uploads that are being received, wait for the model or are embedded; each occupies memory.
+MOST_UPLOADS = 64
 FRESH = {"cache-control": "no-cache"}
 T = TypeVar("T")
 
@@ -46,7 +48,7 @@ class Pages:
         folder = Path(__file__).parent / "assets"
         self._assets = {name: (folder / name).read_bytes() for name in ASSETS}
         self._pool = ThreadPoolExecutor(AT_ONCE, "picture")
-        self._places = Places()
+        self._uploads = asyncio.Semaphore(MOST_UPLOADS)
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -92,7 +94,10 @@ class Pages:
         """`/search?k=&label=` with a picture as the body, or `/search?id=&k=&label=`."""
         if request.method == "POST":
             _, k, label = self._query_parameters(request)
-            with self._places.taken():
+            if self._uploads.locked():
+                sentence = "too many pictures are waiting: try again in a few seconds"
+                raise HTTPException(503, sentence, {"Retry-After": "2"})
+            async with self._uploads:
                 content = await receive_upload(request, self._finder.limits.most_bytes)
                 return _json(await self._in_pool(self._finder.search_upload, content, k, label))
         key, k, label = self._query_parameters(request, "id")

@@ -1,40 +1,13 @@
 """Receive uploaded pictures: not too large, not too slowly, not too many at once."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
-# Uploads that are being received, wait for the model or are embedded.
-MOST_AT_ONCE = 64
 SECONDS = 60.0
 MIB = 2**20
 HOW = "send the file itself as the body, as curl --data-binary @cup.jpg does"
-
-
-class Places:
-    """Counts uploads; those above a number are refused, since each occupies memory.
-
-    Args:
-        most: The number.
-    """
-
-    def __init__(self, most: int = MOST_AT_ONCE) -> None:
-        self._free = most
-
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Occupy a place within the block, on the thread of the event loop."""
-        if not self._free:
-            sentence = "too many pictures are waiting: try again in a few seconds"
-            raise HTTPException(503, sentence, {"Retry-After": "2"})
-        self._free -= 1
-        try:
-            yield
-        finally:
-            self._free += 1
 
 
 async def receive_upload(request: Request, most: int) -> bytes:

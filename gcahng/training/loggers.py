@@ -15,9 +15,9 @@ from gcahng.arguments import check_names
 from gcahng.config import ExperimentConfig
 from gcahng.config.sections import LoggerConfig
 from gcahng.files import write_text
+from gcahng.jobs.place import is_first
 from gcahng.reasons import first_line
 from gcahng.runs.folder import RunFolder
-from gcahng.training.place import is_first
 
 
 class Tracker(Logger):

@@ -90,8 +90,8 @@ def torchvision_preparation(model: str) -> Preparation:
     """Return the transform with which torchvision evaluates a model with its default weights."""
     steps = torchvision.models.get_model_weights(model).DEFAULT.transforms()
     (resize,), (size,) = steps.resize_size, steps.crop_size
-    numbers = {"mean": tuple(steps.mean), "std": tuple(steps.std)}
-    return Preparation(True, resize, size, **numbers, interpolation=steps.interpolation.value)
+    mean, std = tuple(steps.mean), tuple(steps.std)
+    return Preparation(True, resize, size, mean, std, interpolation=steps.interpolation.value)
 
 
 def timm_has_weights(model: str) -> bool:

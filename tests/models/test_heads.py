@@ -66,12 +66,6 @@ def test_a_checkpoint_holds_what_was_fitted() -> None:
     assert trained == ["linear.weight", "linear.bias"]
 
 
-def test_few_and_equal_features_are_fitted() -> None:
-    head = fitted(5, torch.ones(2, 6))
-    assert head(torch.rand(3, 6)).isfinite().all()
-    torch.testing.assert_close(head.projection @ head.projection.T, torch.eye(5))
-
-
 def test_mistakes() -> None:
     with pytest.raises(ValueError, match=r"'dim' of at most 6, the width .* \(got 7\)"):
         Embedder(small(), 7, head="residual")

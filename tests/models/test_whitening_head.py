@@ -112,12 +112,6 @@ def test_fewer_images_than_features_are_shrunk() -> None:
     assert fitted(features, labels, dim=2).isfinite().all()
 
 
-def test_a_constant_channel_is_no_trouble() -> None:
-    features, labels = sample()
-    features = torch.cat([directions(features), torch.zeros(80, 1)], dim=1)
-    assert fitted(features, labels).isfinite().all()
-
-
 def test_one_class_can_be_whitened() -> None:
     features, _ = sample()
     labels = torch.zeros(80, dtype=torch.int64)

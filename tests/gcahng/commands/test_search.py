@@ -50,6 +50,7 @@ def test_from_pictures_to_neighbours(call: Call, model_folder: Path, photos: Pat
     assert "cup/0.png" in out.replace("\n", "")
 
 
+@pytest.mark.slow
 def test_no_training_is_needed(call: Call, tiny_weights: Path, photos: Path) -> None:
     from gcahng.inference.embedder import load_embedder
 
@@ -90,12 +91,6 @@ def test_json_is_a_line_for_each_picture(call: Call, model_folder: Path, photos:
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_no_picture_satisfies_the_condition(call: Call, model_folder: Path, photos: Path) -> None:
-    call("index", model_folder, photos, "--store", "shop")
-    out, _ = call("search", "shop", photos / "cup" / "0.png", "--where", "label = 'tent'")
-    assert "No picture of the store satisfies label = 'tent'." in out
-
-
 def test_ann_says_what_it_finds(
     call: Call, model_folder: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,13 +99,6 @@ def test_ann_says_what_it_finds(
     assert "of the 10 nearest (mean over 18 pictures)" in out
     out, _ = call("search", "shop", photos / "cup" / "0.png", "--exact")
     assert "similarity" in out
-
-
-def test_embed_writes_a_table(call: Call, model_folder: Path, photos: Path) -> None:
-    Image.new("RGB", (30, 30)).save("alone.png")
-    out, _ = call("embed", model_folder, photos, "alone.png", "--out", "found.npy", "--normalize")
-    assert out == "found.npy: 19 embeddings of 16 channels\n"
-    assert Path("found.csv").read_text(encoding="utf-8").splitlines()[-1].endswith("alone.png,,")
 
 
 def test_exact_needs_an_index(call: Call, model_folder: Path, photos: Path) -> None:

@@ -65,6 +65,7 @@ def test_share_on_the_hub(call: Call, digits_run: Path, monkeypatch: pytest.Monk
     assert list(Path().iterdir()) == []
 
 
+@pytest.mark.slow
 def test_export(call: Call, digits_run: Path) -> None:
     said = call("export", digits_run, "--onnx", "out/digits.onnx")
     assert re.fullmatch(
@@ -76,6 +77,7 @@ def test_export(call: Call, digits_run: Path) -> None:
     onnxruntime.InferenceSession("out/digits.onnx", providers=["CPUExecutionProvider"])
 
 
+@pytest.mark.slow
 def test_export_compares_on_pictures_of_the_user(call: Call, digits_run: Path) -> None:
     Path("photos/cup").mkdir(parents=True)
     for number in range(10):

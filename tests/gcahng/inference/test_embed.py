@@ -49,13 +49,6 @@ def test_splits_are_folders_around_the_classes(photos: Path, tmp_path: Path) -> 
     assert {file.label for file in find_pictures([tmp_path / "split"])} == {"train", "valid"}
 
 
-def test_files_and_folders_each_once_in_order(photos: Path) -> None:
-    one, other = photos / "lamp" / "3.png", photos / "cup"
-    found = [file.path for file in find_pictures([one, other, photos / "lamp", one])]
-    assert found[0] == str(one)
-    assert len(found) == len(set(found)) == 12
-
-
 def test_nothing_at_a_path(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="there is no picture and no folder"):
         find_pictures([tmp_path / "nowhere"])
@@ -237,11 +230,6 @@ def test_other_endings_are_refused(name: str, model: TrainedEmbedder, tmp_path: 
         write_embeddings(model, [], tmp_path / name)
 
 
-def test_no_pictures(model: TrainedEmbedder, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="there are no pictures"):
-        write_embeddings(model, [], tmp_path / "found.npy")
-
-
 def test_parquet_without_pyarrow(
     model: TrainedEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,14 +245,6 @@ def test_a_table_of_the_users_is_not_replaced(
     with pytest.raises(FileExistsError, match=r"photos\.csv' is in the way: name another file"):
         write_embeddings(model, find_pictures([photos]), tmp_path / "photos.npy")
     assert (tmp_path / "photos.csv").read_text() == "mine"
-
-
-def test_too_many_paths_for_safetensors(
-    model: TrainedEmbedder, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(embed, "MOST_HEADER_BYTES", 100)
-    with pytest.raises(ValueError, match="the paths of 18 pictures do not fit"):
-        write_embeddings(model, find_pictures([photos]), tmp_path / "found.safetensors")
 
 
 @pytest.mark.parametrize("moment", ["unlink", "rows", "vectors"])

@@ -90,18 +90,9 @@ def test_images_of_several_sizes_without_a_crop(digits_run: Path) -> None:
     torch.testing.assert_close(together, each)
 
 
-def test_nothing_gives_no_rows(model: TrainedEmbedder) -> None:
-    assert model.embed([]).shape == (0, 16)
-
-
 def test_transform_is_the_networks_input(model: TrainedEmbedder) -> None:
     assert model.transform(Image.new("L", (90, 50))).shape == (3, 24, 24)
     assert model.channels == 3
-
-
-def test_batch_size_is_checked(model: TrainedEmbedder) -> None:
-    with pytest.raises(ValueError, match="'batch_size' as a whole number of at least 1"):
-        model.embed([], batch_size=0)
 
 
 def test_fingerprint_tells_models_apart(
@@ -149,15 +140,6 @@ def test_a_missing_model_is_named(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match=f"'{source}'"):
         load_embedder(source)
-
-
-def test_revisions_are_of_the_hub(model_folder: Path) -> None:
-    with pytest.raises(ValueError, match="'revision' applies to a model on the Hub"):
-        load_embedder(model_folder, revision="main")
-
-
-def test_repr_says_what_it_is(model: TrainedEmbedder) -> None:
-    assert "dim=16" in repr(model)
 
 
 def test_a_backbone_of_a_users_needs_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,11 @@
 import sys
 from pathlib import Path
 
-import lancedb
 import pytest
 import torch
 
 from gcahng.inference.embedder import TrainedEmbedder, load_embedder
 from gcahng.inference.indexing import index_folder
-from gcahng.inference.store import METADATA, TABLE, PictureStore
 from tests.gcahng.inference.conftest import write_model
 
 STRIDES = "embedder.backbone.args={in_channels: 3, channels: [8, 16], strides: %s}"
@@ -87,19 +85,3 @@ def test_the_code_of_a_users_backbone(
     index_folder(mean, photos, tmp_path / "store")
     with pytest.raises(ValueError, match="embeddings of different models cannot be compared"):
         index_folder(largest, photos, tmp_path / "store")
-
-
-def test_a_store_of_an_earlier_version_is_refused(
-    model: TrainedEmbedder, photos: Path, tmp_path: Path
-) -> None:
-    index_folder(model, photos, tmp_path / "store")
-    database = lancedb.connect(tmp_path / "store")
-    rows = database.open_table(TABLE).to_arrow()
-    about = b'{"source": "runs/a", "fingerprint": "abc", "dim": 16}'
-    database.create_table(TABLE, rows.replace_schema_metadata({METADATA: about}), mode="overwrite")
-    for attempt in (
-        lambda: PictureStore(tmp_path / "store"),
-        lambda: index_folder(model, photos, tmp_path / "store"),
-    ):
-        with pytest.raises(ValueError, match=r"made by another version .* make a new store"):
-            attempt()

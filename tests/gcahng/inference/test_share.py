@@ -19,7 +19,7 @@ from gcahng.inference import share
 from gcahng.inference.card import model_card
 from gcahng.inference.share import public_settings
 from gcahng.models.artifact import EmbedderSpec
-from gcahng.preparation import PHOTO, Preparation
+from gcahng.preparation import Preparation
 from tests.models.published_weights import synthetic_state
 
 ALL = ["README.md", "config.json", "model.safetensors"]
@@ -93,15 +93,6 @@ def test_the_card_of_a_model_with_classes_of_the_user() -> None:
     )
 
 
-def test_the_card_tells_that_jpegs_are_reduced() -> None:
-    sentence = "large JPEGs decoded at a reduced size"
-    for shortest in (None, 192):
-        steps = replace(PHOTO, shortest_side=shortest)
-        spec = EmbedderSpec("mine", "resnet50", {}, "linear", 8, False, steps)
-        card = model_card(spec, 8, load_config("photos"), None, "me/mine")
-        assert (sentence in card) == (shortest is not None)
-
-
 def test_license(digits_run: Path, shared: Path) -> None:
     model = load_embedder(digits_run)
     model.save_pretrained(shared, license="mit")
@@ -165,11 +156,6 @@ def test_paths_in_arguments() -> None:
     found = public_settings(config)
     assert found.data.args == {"file": "list.csv"}
     assert found.model_copy(update={"data": config.data}) == config
-
-
-def test_other_settings_stay() -> None:
-    config = load_config("quickstart", ["generator.args.graph.conv=m:MyConv", "output=/x"])
-    assert public_settings(config) == config.model_copy(update={"output": "runs"})
 
 
 def test_folder_of_something_else(digits_run: Path, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@ import sys
 from pathlib import Path
 
 import lancedb
-import numpy as np
 import pyarrow as pa
 import pytest
 import torch
@@ -103,18 +102,6 @@ def test_rows_come_back_by_id(store: PictureStore, vectors: torch.Tensor) -> Non
             store.file(bad)
 
 
-def test_labels_are_counted(store: PictureStore) -> None:
-    assert store.labels() == {"children's cup": 67, "cup": 67}
-    assert len(store.ids()) == COUNT
-
-
-def test_opens_again(store: PictureStore) -> None:
-    again = PictureStore(store.uri)
-    assert again.model == MODEL
-    assert len(again) == COUNT
-    assert not again.indexed()
-
-
 def test_the_dimension_is_checked(store: PictureStore) -> None:
     with pytest.raises(ValueError, match=r"Expected an embedding \[8\] \(got \[9\]\)"):
         store.search(torch.ones(9))
@@ -129,16 +116,6 @@ def test_writing_a_path_again_replaces_its_row(tmp_path: Path, vectors: torch.Te
     store.delete(["/photos/0.jpg", "/photos/nowhere.jpg"])
     store.delete([])
     assert len(store) == 0
-
-
-def test_many_are_deleted_in_parts(
-    tmp_path: Path, vectors: torch.Tensor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gcahng.inference.store.AT_ONCE", 3)
-    store = PictureStore.create(tmp_path / "store", MODEL)
-    store.write([_picture(i, vector) for i, vector in enumerate(vectors[:10])])
-    store.delete([f"/photos/{i}.jpg" for i in range(8)])
-    assert len(store) == 2
 
 
 def test_no_store(tmp_path: Path) -> None:
@@ -195,16 +172,3 @@ def test_a_store_of_another_version(tmp_path: Path, about: bytes) -> None:
     lancedb.connect(tmp_path).create_table(TABLE, schema=table)
     with pytest.raises(ValueError, match="was made by another version of gcahng"):
         PictureStore(tmp_path)
-
-
-def test_any_whole_number_of_neighbours(tmp_path: Path, vectors: torch.Tensor) -> None:
-    store = PictureStore.create(tmp_path / "store", MODEL)
-    assert store.search(vectors[0], 2**63) == []
-    store.write([_picture(i, vector) for i, vector in enumerate(vectors[:3])])
-    assert [len(store.search(vectors[0], k)) for k in (1, np.int64(2), 2**63)] == [1, 2, 3]
-    for k in (0, -1, 2.5, "2", None, float("nan")):
-        with pytest.raises(ValueError, match=r"^Expected 'k' as a whole number of at least 1"):
-            store.search(vectors[0], k)  # type: ignore[arg-type]
-    for where in ({"label": "x"}, 5, ["label"]):
-        with pytest.raises(ValueError, match=r"is not a condition on path.*it is no text"):
-            store.search(vectors[0], where=where)  # type: ignore[arg-type]

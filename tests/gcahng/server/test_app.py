@@ -119,17 +119,6 @@ def test_head_answers_without_a_body(address: str, photos: Path) -> None:
         assert int(answer.headers["content-length"]) > 0
 
 
-def test_the_page_and_its_parts(client: TestClient) -> None:
-    for path, kind in {
-        "/": "text/html; charset=utf-8",
-        "/assets/page.css": "text/css; charset=utf-8",
-        "/assets/page.js": "text/javascript; charset=utf-8",
-        "/assets/icon.svg": "image/svg+xml",
-    }.items():
-        answer = client.get(path)
-        assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
-
-
 def test_a_store_indexed_meanwhile_is_seen(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,19 +204,6 @@ def test_a_store_that_was_deleted(
         sentence = answer.json()["error"]
         assert sentence.startswith("the store cannot be read: ")
         assert ".rs:" not in sentence
-
-
-def test_a_store_without_pictures(tmp_path: Path, model: Path) -> None:
-    photos, store = tmp_path / "photos", tmp_path / "store"
-    draw(photos / "cup" / "1.jpg", "red")
-    index(photos, model, store)
-    (photos / "cup" / "1.jpg").unlink()
-    draw(tmp_path / "other.jpg", "red")
-    PictureStore(store).delete([str(photos / "cup" / "1.jpg")])
-    with client_of(find_in(store)) as client:
-        assert client.get("/pictures").json() == {"pictures": []}
-        content = (tmp_path / "other.jpg").read_bytes()
-        assert client.post("/search", content=content).json()["neighbours"] == []
 
 
 def test_fifty_at_once(address: str, photos: Path, finder: Finder) -> None:

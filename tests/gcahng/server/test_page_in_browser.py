@@ -10,6 +10,8 @@ import pytest
 from gcahng.inference.store import picture_id
 from tests.gcahng.server.conftest import COLOURS, EACH, MADE, QUOTED, draw
 
+pytestmark = pytest.mark.slow
+
 
 class Visit:
     """A visit of the page, which may neither complain nor ask another server."""

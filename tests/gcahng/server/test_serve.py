@@ -18,6 +18,7 @@ from tests.gcahng.server.conftest import MADE
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
 
+@pytest.mark.slow
 @POSIX
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_serves_until_ctrl_c_or_a_signal(number: int, store: Path, photos: Path) -> None:
@@ -66,20 +67,6 @@ def test_a_port_in_use_is_said_before_the_model_is_read(
     assert said == (
         f"error: --port: {port} is in use on 127.0.0.1: choose another, or 0 for any that is free\n"
     )
-
-
-def test_a_host_of_another_machine(
-    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    said = _run(monkeypatch, capsys, str(store), "--host", "192.0.2.1")
-    assert said == "error: --host: '192.0.2.1' is not an address of this machine\n"
-
-
-def test_no_store(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    said = _run(monkeypatch, capsys, str(tmp_path / "none"))
-    assert said == f"error: no store at '{tmp_path / 'none'}': make one with gcahng index\n"
 
 
 @pytest.mark.parametrize("name", ["starlette", "uvicorn"])

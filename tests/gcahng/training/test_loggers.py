@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gcahng.commands.train import resume_run
+from gcahng.commands.run import resume_run
 from gcahng.config import load_config
+from gcahng.jobs.process import Stopped
 from gcahng.runs.folder import RunFolder
 from gcahng.training import loggers
-from gcahng.training.interruption import TrainingStopped
 from gcahng.training.trainer import Trainer
 from tests.gcahng.training.test_interruption import At
 from tests.gcahng.training.test_trainer import _trainer
@@ -47,7 +47,7 @@ def _stop(trainer: Trainer, epochs: int, monkeypatch: pytest.MonkeyPatch) -> Non
 
     with monkeypatch.context() as patch:
         patch.setattr("gcahng.training.trainer.Interruption", Soon)
-        with pytest.raises(TrainingStopped):
+        with pytest.raises(Stopped):
             trainer.fit()
 
 

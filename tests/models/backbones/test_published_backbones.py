@@ -11,8 +11,6 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gcahng.models import ResNet50, build_backbone
-from gcahng.models.backbones.libraries import fetching
-from gcahng.models.weights import read_weights
 
 IMAGES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
@@ -158,17 +156,6 @@ def test_foreign_weights_are_refused(resnet_file: Path, tmp_path: Path) -> None:
         build_backbone("resnet50", pretrained=False, pooling="max")
 
 
-def test_the_home_folder_may_be_written_as_a_tilde(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    state = torchvision.models.resnet18().state_dict()
-    torch.save(state, tmp_path / "r.pth")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    ours = build_backbone("resnet18", weights="~/r.pth")
-    assert torch.equal(ours.conv1.weight, state["conv1.weight"])
-    assert read_weights("~/r.pth").keys() == state.keys()
-
-
 def test_weights_one_level_down_and_of_another_width(tmp_path: Path) -> None:
     state = torchvision.models.resnet18().state_dict()
     torch.save({"epoch": 3, "state_dict": state}, tmp_path / "nested.pth")
@@ -180,12 +167,3 @@ def test_weights_one_level_down_and_of_another_width(tmp_path: Path) -> None:
         ValueError, match=r"'conv1.weight' has shape \(32, 3, 7, 7\), expected \(64"
     ):
         build_backbone("resnet18", weights=tmp_path / "narrow.pth")
-
-
-def test_a_download_that_ends_without_a_message_names_the_kind_of_error() -> None:
-    sentence = r"from example\.org \(TimeoutError\): "
-    with (
-        pytest.raises(ConnectionError, match=sentence),
-        fetching("resnet50", "example.org"),
-    ):
-        raise TimeoutError
