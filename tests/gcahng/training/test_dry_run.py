@@ -100,7 +100,7 @@ def test_the_warm_start_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     experiment = build_experiment(config)
     experiment = replace(experiment, warm_start_split=experiment.splits.train)
-    monkeypatch.setattr(room, "timed", lambda work, device: (2.0, work()))
+    monkeypatch.setattr(room, "measure_time", lambda work, device: (2.0, work()))
     # 500 steps of 64 images, where 15 images take 2 seconds and 2 more to load.
     assert room._warm_start_seconds(warm, experiment) == 500 * 64 / 15 * 4
     assert room._warm_start_seconds(config, experiment) == 0
