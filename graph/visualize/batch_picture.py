@@ -19,7 +19,7 @@ from gcahng.graph.visualize.fonts import style_of
 from gcahng.graph.visualize.learned import edge_weights
 from gcahng.graph.visualize.projection import Projection
 from gcahng.graph.visualize.spread import spread
-from gcahng.graph.visualize.style import CLASSES, SAME_CLASS, SEQUENTIAL, STYLE, ink
+from gcahng.graph.visualize.style import CLASSES, SAME_CLASS, SEQUENTIAL, ink
 
 # The strongest edges are the darkest, since pale lines fade on white.
 EDGES = f"{SEQUENTIAL}_r"
@@ -76,7 +76,7 @@ def draw_graph(
         _set_axes(axes, places, side, projection)
         figure.colorbar(lines, ax=axes, label=meaning, shrink=0.6, aspect=25, pad=0.02)
         title = _title(graph, edges, min(strongest, _available(weights)), meaning)
-        figure.suptitle(title, fontsize=STYLE["axes.titlesize"])
+        figure.suptitle(title)
         moved = bool(np.abs(places - points).max() > side / 2)
         notes = _notes(is_symmetric(weights), attends=layer is not None, moved=moved)
         _add_legends(figure, titles, notes)
@@ -135,7 +135,7 @@ def _canvas(places: np.ndarray, side: float, titles: list[str]) -> tuple[Figure,
     if len(titles) <= NAMED:
         width += 0.5 + CHARACTER * max(len(title) + 4 for title in titles)
         height = max(height, LINE * (len(titles) + 2))
-    figure = Figure((width, height + ABOVE), layout="constrained")
+    figure = Figure((width, height + ABOVE))
     return figure, figure.add_subplot()
 
 

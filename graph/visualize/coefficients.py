@@ -13,7 +13,7 @@ from torch_geometric.data import Data
 
 from gcahng.graph.visualize.batch import as_array, class_numbers, class_titles, describe, require
 from gcahng.graph.visualize.fonts import style_of
-from gcahng.graph.visualize.style import COLOURS, SEQUENTIAL, STYLE
+from gcahng.graph.visualize.style import COLOURS, SEQUENTIAL
 
 # Pairs of each kind shown by default.
 CHOSEN = 4
@@ -50,7 +50,6 @@ def draw_coefficients(graph: Data, pairs: Sequence[tuple[int, int]] | None = Non
     groups = {"chosen pairs": check_pairs(pairs, size)} if pairs else default_pairs(graph)
     with rc_context(style_of(graph)):
         figure = Figure((12.5, 8))
-        figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
         parts: Any = figure.subfigures(1, 2, width_ratios=(1.25, 1))
         left, right = parts
         _draw_pairs(left, graph, coefficients, groups)
@@ -60,7 +59,6 @@ def draw_coefficients(graph: Data, pairs: Sequence[tuple[int, int]] | None = Non
         figure.suptitle(
             f"Channel coefficients η of {describe(graph)}: 1 keeps a channel of the negative, "
             "0 pulls it towards the anchor",
-            fontsize=STYLE["axes.titlesize"],
         )
     return figure
 

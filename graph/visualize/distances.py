@@ -53,7 +53,6 @@ def draw_distances(graph: Data) -> Figure:
     upper = max(float(distances.max()) for distances in values.values()) or 1.0
     with rc_context(STYLE):
         figure = Figure((7.4, 4.8))
-        figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
         axes = figure.add_subplot()
         for kind, distances in values.items():
             median = float(np.median(distances))
@@ -65,7 +64,6 @@ def draw_distances(graph: Data) -> Figure:
         figure.suptitle(
             f"{describe(graph)}: {found.harder:.0%} of the synthetic negatives are harder, nearer\n"
             "to their anchor, than the nearest real image of their class",
-            fontsize=STYLE["axes.titlesize"],
         )
     return figure
 

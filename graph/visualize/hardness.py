@@ -37,22 +37,17 @@ def draw_hardness(rows: Rows) -> Figure:
             optional are `harder` in [0, 1] and `diversity`. Missing values, NaN and all-zero
             counts leave a gap.
 
-    Raises:
-        ValueError: If there is no row or a row lacks a required key.
-
     Example:
         >>> row = {"epoch": 1, "upper": 2.0, "positive": [3, 1], "negative": [1, 9], "harder": 0.5}
         >>> draw_hardness([row]).get_suptitle()
         'Synthetic negatives harder than the nearest real image of their class:\n50% in epoch 1'
     """
-    _check(rows)
     kinds = [kind for kind in KINDS if any(counted(row, kind) for row in rows)]
     curves = [name for name in CURVES if np.isfinite(_values(rows, name)).any()]
     chosen = sorted({0, (len(rows) - 1) // 2, len(rows) - 1})
     heights = [3.2, 2.3, *([2.1] if curves else [])]
     with rc_context(STYLE):
         figure = Figure((9.6, sum(heights) + 1.0))
-        figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
         parts: Any = figure.subfigures(len(heights), 1, height_ratios=heights)
         through = parts[0].subplots()
         _draw_bands(through, rows, kinds)
@@ -66,7 +61,7 @@ def draw_hardness(rows: Rows) -> Figure:
                 _draw_curve(axes, rows, name)
         handles, _ = through.get_legend_handles_labels()
         figure.legend(handles=handles, loc="outside lower center", ncols=3)
-        figure.suptitle(_title(rows), fontsize=STYLE["axes.titlesize"])
+        figure.suptitle(_title(rows))
     return figure
 
 
@@ -88,15 +83,6 @@ def counted(row: Mapping[str, Any], kind: str) -> bool:
     """True if a row has distances of this kind."""
     counts = row.get(kind)
     return counts is not None and float(np.sum(counts)) > 0
-
-
-def _check(rows: Rows) -> None:
-    if not rows:
-        raise ValueError("Expected 'rows' of at least one epoch (got none)")
-    for row in rows:
-        for name in ("epoch", "upper", "positive", "negative"):
-            if row.get(name) is None:
-                raise ValueError(f"Expected a row with '{name}' (got only {sorted(row)})")
 
 
 def _values(rows: Rows, name: str) -> np.ndarray:

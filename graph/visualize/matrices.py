@@ -20,7 +20,7 @@ from gcahng.graph.visualize.batch import (
 )
 from gcahng.graph.visualize.fonts import style_of
 from gcahng.graph.visualize.learned import COEFFICIENT, CORRELATION, edge_weights
-from gcahng.graph.visualize.style import DIVERGING, SEQUENTIAL, STYLE
+from gcahng.graph.visualize.style import DIVERGING, SEQUENTIAL
 
 # Inches: a matrix of the first row, a matrix of a head, margins of a row and of the figure.
 LARGE, SMALL, AROUND, BESIDE = 3.6, 2.6, 0.8, 1.7
@@ -75,8 +75,7 @@ def draw_matrices(graph: Data) -> Figure:
     width = max(len(summaries) * (LARGE + 1 + name), columns * SMALL + name) + BESIDE
     with rc_context(style_of(graph) | {"axes.grid": False, "axes.titlesize": 10}):
         figure = Figure((width, sum(heights) + 0.4))
-        figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
-        figure.suptitle(f"{describe(graph)}, class by class", fontsize=STYLE["axes.titlesize"])
+        figure.suptitle(f"{describe(graph)}, class by class")
         first, *others = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[
             :, 0
         ]
@@ -126,7 +125,7 @@ def _draw_heads(part: SubFigure, graph: Data, layer: int, heads: list[np.ndarray
             axes.set_ylabel("image j (attends)")
     part.colorbar(image, ax=panels, shrink=0.8, extend="max")
     title = f"attention of layer {layer}: row j shows what image j attends to"
-    part.suptitle(title, fontsize=STYLE["axes.titlesize"])
+    part.suptitle(title)
     if masked:
         key = Patch(color=MASKED, label="masked: pairs of one class")
         part.legend(handles=[key], loc="outside lower left")

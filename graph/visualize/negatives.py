@@ -18,7 +18,7 @@ from gcahng.graph.visualize.batch import as_array, class_slots, class_titles, de
 from gcahng.graph.visualize.fonts import style_of
 from gcahng.graph.visualize.projection import Projection
 from gcahng.graph.visualize.spread import spread
-from gcahng.graph.visualize.style import COLOURS, STYLE
+from gcahng.graph.visualize.style import COLOURS
 
 ANCHORS, COLUMNS, PANEL = 3, 3, 4.6
 ANCHOR, POSITIVE, SYNTHETIC, REAL = COLOURS[6], COLOURS[2], COLOURS[1], COLOURS[0]
@@ -69,7 +69,6 @@ def draw_negatives(graph: Data, anchors: Sequence[int] | None = None) -> Figure:
         figure.suptitle(
             f"{describe(graph)}: the synthetic negatives of some anchors,\n"
             "one of each other class; numbers are classes, at their centres",
-            fontsize=STYLE["axes.titlesize"],
         )
     return figure
 
@@ -82,7 +81,6 @@ def _panels(points: np.ndarray, count: int) -> tuple[Figure, np.ndarray]:
     # Limits that leave room for axis labels and fit a screen.
     height = PANEL * float(np.clip(extent[1] / extent[0] if extent[0] else 1, 0.75, 1.2))
     figure = Figure((max(PANEL * columns, 7.0), (height + 0.3) * rows + 1.2))
-    figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for axes in panels.flat[count:]:
         axes.set_axis_off()

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from copy import copy
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import torch
 from markupsafe import Markup
@@ -41,7 +40,7 @@ def graph_page(graph: Data, *, title: str = "Batch graph", links: Mapping[str, s
 
     Raises:
         ValueError: If `graph` is not a complete batch graph with at least two nodes and two
-            channels, an attribute does not match it or is not finite, or a link is not relative.
+            channels.
 
     Example:
         >>> from gcahng.graph import batch_graph
@@ -51,8 +50,6 @@ def graph_page(graph: Data, *, title: str = "Batch graph", links: Mapping[str, s
         ('<!doctype html>', True)
     """
     check_batch_graph(graph)
-    _check_attributes(graph)
-    _check_links(links)
     graph, averaged = _by_pairs(graph)
     data = json.dumps(page_data(graph), allow_nan=False, separators=(",", ":"))
     return fill_template(
@@ -74,14 +71,6 @@ def _asset(name: str) -> Markup:
     return Markup((ASSETS / name).read_text(encoding="utf-8"))
 
 
-def _check_links(links: Mapping[str, str]) -> None:
-    """Raise a ValueError unless all addresses are relative."""
-    for address in links.values():
-        parts = urlsplit(address)
-        if parts.scheme or parts.netloc:
-            raise ValueError(f"Expected 'links' to be relative addresses (got '{address}')")
-
-
 def _by_pairs(graph: Data) -> tuple[Data, bool]:
     """Average the coefficients of both directions if they differ; return whether they did."""
     if graph.get("coefficients") is None:
@@ -93,25 +82,3 @@ def _by_pairs(graph: Data) -> tuple[Data, bool]:
     symmetric = copy(graph)
     symmetric.coefficients = ((square + square.transpose(0, 1)) / 2).flatten(0, 1)
     return symmetric, True
-
-
-def _check_attributes(graph: Data) -> None:
-    """Raise a ValueError unless the optional attributes match the graph."""
-    size = graph.x.size(0)
-    image, name, coefficients = graph.get("image"), graph.get("name"), graph.get("coefficients")
-    if image is not None and (
-        image.dtype != torch.uint8 or image.dim() != 4 or tuple(image.shape[:2]) != (size, 3)
-    ):
-        raise ValueError(
-            f"Expected 'image' as uint8 [{size}, 3, h, w] (got {image.dtype} {list(image.shape)})"
-        )
-    if name is not None and len(name) != size:
-        raise ValueError(f"Expected 'name' with {size} entries (got {len(name)})")
-    rows = {f"attention[{at}]": value for at, value in enumerate(graph.get("attention") or [])}
-    for what, values in {"coefficients": coefficients, **rows}.items():
-        if values is not None and (values.dim() != 2 or values.size(0) != size * size):
-            raise ValueError(
-                f"Expected '{what}' with {size * size} rows (got {list(values.shape)})"
-            )
-        if values is not None and not values.isfinite().all():
-            raise ValueError(f"Expected finite '{what}' (got NaN or infinity)")

@@ -19,6 +19,11 @@ SEQUENTIAL, DIVERGING = "cividis", "PuOr"
 STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlesize": 11,
+    "figure.titlesize": 11,
+    # Room for titles, labels and legends.
+    "figure.constrained_layout.use": True,
+    "figure.constrained_layout.w_pad": 0.1,
+    "figure.constrained_layout.h_pad": 0.1,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,

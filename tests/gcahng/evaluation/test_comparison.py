@@ -49,13 +49,6 @@ def test_standard_error_equals_the_loop() -> None:
     assert standard_error(first, second, "map@r") == pytest.approx(expected, rel=1e-12)
 
 
-def test_the_seed_decides() -> None:
-    first, second = scores(0.5), scores(0.7, seed=1)
-    one = paired_difference(first, second, "map@r", seed=3)
-    assert one == paired_difference(first, second, "map@r", seed=3)
-    assert one != paired_difference(first, second, "map@r", seed=4)
-
-
 def test_queries_without_another_image_count_in_recall_only() -> None:
     labels = torch.tensor([0, 0, 1])
     found = query_scores(torch.eye(3), labels)

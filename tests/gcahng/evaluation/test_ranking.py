@@ -2,7 +2,7 @@ import faiss
 import pytest
 import torch
 
-from gcahng.evaluation.ranking import ENGINES, GRID, Ranking, rankable, ranked_by, unit_rows
+from gcahng.evaluation.ranking import ENGINES, GRID, Ranking, ranked_by, unit_rows
 
 
 def clusters(count=120, classes=12, width=16, noise=0.8, seed=0):
@@ -86,12 +86,6 @@ def test_ties_below_the_resolution_of_float32_are_settled(engine):
         assert torch.equal(Ranking(rows, engine).nearest(queries, k), order.indices[:, :k])
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_equal_rows_are_ranked_by_index(engine):
-    units = unit_rows(torch.ones(300, 33))
-    assert torch.equal(Ranking(units, engine).nearest(units[:3], 9), torch.arange(9).expand(3, 9))
-
-
 def test_reduced_precision_and_autocast_do_not_change_the_ranking():
     units = unit_rows(clusters(count=300, width=512)[0])
     order = exact_order(units, units).indices
@@ -137,9 +131,3 @@ def test_faiss_searches_on_gpus_where_it_has_some(monkeypatch):
     # More neighbours than an index on a GPU returns come from the CPU.
     assert torch.equal(ranked.nearest(units[:2], 2500), expected[:2, :2500])
     assert calls == [30]
-
-
-def test_what_ranks_is_described_by_device():
-    assert ranked_by("torch", torch.device("cuda", 1)) == "torch on the GPU"
-    assert ranked_by("torch", torch.device("cpu")) == "torch on the CPU"
-    assert rankable(torch.zeros(2, 3)).device.type == "cpu"

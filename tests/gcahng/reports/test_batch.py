@@ -60,20 +60,6 @@ def test_the_random_state_is_left_alone(run: Path) -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_train_and_val_are_as_they_were_trained_but_plain(run: Path) -> None:
-    config = load_run(run).config
-    train, val = open_plain(config, "train"), open_plain(config, "val")
-    assert (train.num_classes, val.num_classes) == (3, 2)
-    assert not set(train.classes) & set(val.classes)
-    assert torch.equal(train[0][0], train[0][0]), "no augmentation"
-
-
-def test_another_shape(run: Path) -> None:
-    pictures = draw_batch(load_run(run), Selection(classes=4, samples=5), RunFolder(run))
-    assert pictures.graph.x.size(0) == 20
-    assert pictures.graph.negatives.shape[:3] == (5, 4, 4)
-
-
 def test_what_remembers_classes_is_drawn_on_them_alone(tmp_path: Path) -> None:
     run = train(tmp_path / "run", "generator.name=das", "generator.args.channels=4")
     assert (
@@ -90,12 +76,6 @@ def test_negatives_on_the_unit_sphere_are_drawn_there(tmp_path: Path) -> None:
         torch.testing.assert_close(points.norm(dim=-1), torch.ones(points.shape[:-1]))
     row = json.loads((run / "hardness.json").read_text())[0]
     assert row["upper"] <= 2
-
-
-def test_layer_of_a_run_without_a_network(tmp_path: Path) -> None:
-    run = train(tmp_path / "run", "generator=null")
-    with pytest.raises(ValueError, match="--layer: the run has no graph network"):
-        draw_batch(load_run(run), Selection(layer=1), RunFolder(run))
 
 
 def test_images_do_not_repeat_in_a_batch(run: Path) -> None:

@@ -62,12 +62,6 @@ def test_gallery_fills_up_with_what_there_is(count, rows):
     assert {entry.kind for row in found for entry in row} == {"query", "right"}
 
 
-def test_gallery_checks_shapes():
-    labels, similarities, indices, queries = gallery_case()
-    with pytest.raises(ValueError, match=r"\[5, k\].*\[6, 2\]"):
-        retrieval_gallery([], labels, [], similarities, indices, queries[:5])
-
-
 @pytest.mark.parametrize(
     ("image", "mode", "size"),
     [
@@ -94,15 +88,3 @@ def test_picture_keeps_values_and_enlarges_without_blur():
     assert sorted(value for _, value in shown.getcolors()) == [0, 64, 128, 255]
     normalised = picture(image * 4 - 2)
     assert [normalised.getpixel(p) for p in ((0, 0), (95, 0))] == [0, 255]
-
-
-def test_picture_does_not_change_its_argument():
-    image = Image.new("RGB", (300, 300))
-    picture(image)
-    assert image.size == (300, 300)
-
-
-@pytest.mark.parametrize("image", [torch.rand(8, 8), torch.rand(4, 8, 8), "bird.png"])
-def test_unknown_images(image):
-    with pytest.raises(ValueError, match="Expected"):
-        picture(image)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from jinja2 import UndefinedError
 
-from gcahng.reports.curves import loss_panels, points, retrieval_panels
+from gcahng.reports.curves import loss_panels, retrieval_panels
 from gcahng.reports.gallery import retrieval_gallery
 from gcahng.reports.page import render, write_report
 from gcahng.runs.record import RunRecord
@@ -144,23 +144,9 @@ def test_missing_and_broken_figures_do_not_crash(tmp_path, rows):
     assert "_odd" in Page((tmp_path / "r.html").read_text(encoding="utf-8")).cells()
 
 
-def test_broken_figures_beside_whole_ones():
-    odd = {f"_{number}": rows for number, rows in enumerate(ODD)}
-    whole = {"whole": history()}
-    assert list(retrieval_panels({**odd, **whole})) == list(retrieval_panels(whole))
-
-
 def test_a_template_says_what_it_lacks():
     with pytest.raises(UndefinedError, match="'notes' is undefined"):
         render("run.html", title="x")
-
-
-def test_points_leave_out_what_is_missing():
-    assert points(history(), "seconds", "val/recall@1", scale=100) == (
-        [1.5, 4.5, 7.5],
-        [10, 30, 50],
-    )
-    assert points(history(3), "epoch", "loss/node_ce")[0] == [1, 3]
 
 
 def test_panels_have_titles_and_only_what_there_is():
@@ -172,14 +158,3 @@ def test_panels_have_titles_and_only_what_there_is():
     ]
     assert list(loss_panels([{"epoch": 1.0, "loss/diversity": 0.1}])) == ["Losses of the generator"]
     assert loss_panels(history()) == loss_panels(history())  # the same bytes
-
-
-def test_many_long_names_fit_into_the_legend():
-    runs = {
-        f"run number {number} with a rather long name {'x' * 60}": history() for number in range(9)
-    }
-    few = retrieval_panels({"a": history()})
-    many = retrieval_panels(runs)
-    for title in few:
-        sizes = [ElementTree.fromstring(panels[title]).get("width") for panels in (few, many)]
-        assert sizes[0] == sizes[1]

@@ -69,8 +69,3 @@ def test_results_fit_80_columns():
 )
 def test_formats(name, value, expected):
     assert Column("x", "X", name).show({"x": value}) == expected
-
-
-def test_unknown_format():
-    with pytest.raises(ValueError, match="'percents' of column 'x': choose one of text"):
-        Column("x", "X", "percents")

@@ -123,14 +123,6 @@ def test_tensorboard_reads_every_epoch_and_csv_is_what_every_run_has(tmp_path: P
     assert [event.step for event in events.Scalars("test/map@r")] == [1, 2]
 
 
-def test_loggers_may_change_when_a_run_is_resumed(tmp_path: Path) -> None:
-    trainer = _trainer(tmp_path / "run", *FAST)
-    trainer.end_epoch(trainer.train_epoch())
-    resume_run(RunFolder(tmp_path / "run"), changes=["train.loggers=[]"])
-    assert load_config(tmp_path / "run" / "config.yaml").train.loggers == []
-    assert (tmp_path / "run" / "results.json").is_file()
-
-
 class Absent(loggers.Tracker):
     """A service whose calls fail as a test says."""
 
@@ -172,14 +164,6 @@ def test_a_service_that_refuses_a_run_is_one_sentence(failing: Failing) -> None:
         trainer.fit()
     assert not trainer.folder.begun
     trainer.folder.check_free()
-
-
-def test_a_run_that_the_service_does_not_have_any_more_says_what_to_do(failing: Failing) -> None:
-    trainer = failing("open")
-    trainer.folder.trackers.write_text('{"json": "5"}')
-    message = r"json cannot go on with a run \(no route to host\); to begin another one, delete '"
-    with pytest.raises(ValueError, match=message):
-        trainer.fit()
 
 
 def test_a_service_that_stops_answering_does_not_end_a_training(failing: Failing) -> None:

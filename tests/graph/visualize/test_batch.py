@@ -4,13 +4,11 @@ from torch_geometric.data import Data
 
 from gcahng.graph import batch_graph
 from gcahng.graph.visualize.batch import (
-    as_array,
     class_numbers,
     class_order,
     class_slots,
     class_titles,
     describe,
-    require,
 )
 
 
@@ -24,12 +22,6 @@ def test_classes_count_from_their_first_image() -> None:
     assert class_numbers(graph).tolist() == [0, 1, 0, 2, 1]
     assert class_order(graph).tolist() == [0, 2, 1, 4, 3]
     assert class_titles(graph) == ["class 7", "class 3", "class 9"]
-
-
-def test_names_are_cut() -> None:
-    graph = _graph([1, 2])
-    graph.name = ["a very long name of a bird", "b"]
-    assert class_titles(graph, 10) == ["a ve…bird", "b"]
 
 
 @pytest.mark.parametrize(
@@ -55,22 +47,3 @@ def test_slots_of_a_slot_major_batch(graph: Data) -> None:
 def test_slots_of_another_order(labels: list[int]) -> None:
     with pytest.raises(ValueError, match=r"^Expected nodes in slot-major order, node i of class"):
         class_slots(_graph(labels))
-
-
-def test_require_names_what_is_missing() -> None:
-    graph = _graph([1, 2])
-    with pytest.raises(
-        ValueError, match=r"^Expected a graph with 'coefficients' \(from learned_graph\)$"
-    ):
-        require(graph, "coefficients")
-    with pytest.raises(
-        ValueError, match=r"^Expected a graph with 'negatives' \(from a generator of negatives\)$"
-    ):
-        require(graph, "negatives")
-    assert require(graph, "x") is graph.x
-
-
-def test_arrays_of_any_tensor() -> None:
-    array = as_array(torch.ones(2, dtype=torch.bfloat16, requires_grad=True))
-    assert array.dtype == "float64"
-    assert array.tolist() == [1, 1]

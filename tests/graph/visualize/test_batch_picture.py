@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.collections import LineCollection
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
@@ -10,8 +9,8 @@ from torch_geometric.data import Data
 
 from gcahng.graph import batch_graph
 from gcahng.graph.visualize.batch_picture import draw_graph, strongest_edges
-from gcahng.graph.visualize.learned import COEFFICIENT, edge_weights
-from gcahng.graph.visualize.style import CLASSES, SAME_CLASS
+from gcahng.graph.visualize.learned import edge_weights
+from gcahng.graph.visualize.style import SAME_CLASS
 from tests.graph.visualize.conftest import make_graph
 from tests.graph.visualize.drawing import assert_legible
 
@@ -67,12 +66,6 @@ def test_pairs_of_one_class_are_marked(graph: Data) -> None:
     assert figure.legends[0].get_lines()[0].get_color() == SAME_CLASS
 
 
-def test_ten_classes_have_ten_colours() -> None:
-    patches = draw_graph(make_graph(10, 2)).legends[1].get_patches()
-    assert [to_hex(patch.get_facecolor()).upper() for patch in patches] == list(CLASSES)
-    assert SAME_CLASS not in CLASSES
-
-
 @pytest.mark.parametrize(
     ("layer", "asked", "said"), [(None, 1000, 14), (1, 1000, 12), (1, 12, 12), (1, 2, 2)]
 )
@@ -88,14 +81,6 @@ def test_masked_edges_are_none() -> None:
     assert strongest_edges(weights, 2).tolist() == [[0], [1]]
     weights[0, 2] = torch.nan
     assert strongest_edges(weights, 2).tolist() == [[1, 0], [0, 1]]
-
-
-def test_wider_is_stronger(graph: Data) -> None:
-    _, lines = _lines(draw_graph(graph))
-    widths = lines.get_linewidths()
-    assert np.all(np.diff(lines.get_array()) >= 0)
-    assert np.all(np.diff(widths) >= 0)
-    assert widths[-1] > 3 * widths[0]
 
 
 def test_images_do_not_hide_one_another() -> None:
@@ -130,12 +115,6 @@ def test_without_images_nodes_carry_their_class(graph: Data) -> None:
     assert figure.legends[1].get_texts()[0].get_text() == "1  class 10"
 
 
-def test_without_coefficients_edges_are_correlations(graph: Data) -> None:
-    assert draw_graph(graph).axes[1].get_ylabel() == COEFFICIENT
-    del graph.coefficients
-    assert "Pearson correlation" in draw_graph(graph)._suptitle.get_text()
-
-
 @pytest.mark.parametrize(("classes", "samples"), [(5, 3), (27, 3), (31, 2)])
 def test_legible(classes: int, samples: int) -> None:
     graph = make_graph(classes, samples)
@@ -151,16 +130,6 @@ def test_long_numbers_leave_room_for_the_label(graph: Data, scale: float) -> Non
     figure = draw_graph(batch_graph(graph.x * scale, graph.y))
     assert_legible(figure)
     assert max(len(text.get_text()) for text in figure.axes[0].get_yticklabels()) >= 7
-
-
-def test_the_legend_takes_only_the_room_it_needs(graph: Data) -> None:
-    graph.name = [f"{label}" for label in graph.y.tolist()]
-    short = draw_graph(graph)
-    assert_legible(short)
-    ends = [legend.get_window_extent().x1 / short.dpi for legend in short.legends]
-    assert short.get_figwidth() - max(ends) < 0.3
-    graph.name = [f"{label} and 20 characters" for label in graph.y.tolist()]
-    assert draw_graph(graph).get_figwidth() > short.get_figwidth() + 1
 
 
 @pytest.mark.parametrize("x", [torch.ones(6, 4), torch.eye(6)])

@@ -5,7 +5,6 @@ from torch_geometric.data import Data
 
 from gcahng.graph import batch_graph
 from gcahng.graph.visualize.distances import KINDS, draw_distances
-from tests.graph.visualize.conftest import make_graph
 from tests.graph.visualize.drawing import assert_legible
 
 
@@ -45,11 +44,6 @@ def test_own_class_does_not_count(graph: Data) -> None:
     figure = draw_distances(graph)
     assert figure._suptitle.get_text() == before
     assert figure.axes[0].get_xlim()[1] < 1e3
-
-
-def test_a_class_of_one_image_has_no_positive() -> None:
-    figure = draw_distances(make_graph(4, 1))
-    assert len(figure.legends[0].get_texts()) == 2
 
 
 def test_legible_and_equal_embeddings(graph: Data) -> None:

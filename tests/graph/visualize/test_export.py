@@ -42,8 +42,3 @@ def test_files_come_back_as_they_were(graph: Data, tmp_path: Path, kind: str) ->
     assert read.edges["0", "7"]["weight"] == pytest.approx(made.edges[0, 7]["weight"])
     found = read.nodes["0"]
     assert found["label"] == "Übel & <b> · 0"
-
-
-def test_another_ending_is_refused(graph: Data, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"end in .graphml or .gexf \(got 'a.dot'\)"):
-        write_graph(graph, tmp_path / "a.dot")

@@ -62,13 +62,6 @@ def test_first_middle_and_last_epoch() -> None:
             np.testing.assert_allclose(edges, np.linspace(0, 10, 41))
 
 
-def test_narrow_bins_hold_at_most_all_pairs() -> None:
-    row = {"epoch": 1, "upper": 0.01, "positive": [7, 0, 0, 0], "negative": [0, 0, 1, 1]}
-    axes = draw_hardness([row]).axes[1]
-    assert [patch.get_data().values.max() for patch in axes.patches[1::2]] == [100, 50]
-    assert axes.get_ylabel() == "share of each kind's\npairs in a bin [%]"
-
-
 @pytest.mark.parametrize("zero", [True, False])
 def test_without_synthetic_negatives(zero: bool) -> None:
     rows = _rows(3)
@@ -94,17 +87,3 @@ def test_an_epoch_without_negatives_leaves_a_gap() -> None:
 @pytest.mark.parametrize("epochs", [1, 2, 200])
 def test_legible(epochs: int) -> None:
     assert_legible(draw_hardness(_rows(epochs)))
-
-
-def test_equal_embeddings() -> None:
-    row = {"epoch": 1, "upper": 0.0, "positive": [4, 0], "negative": [8, 0]}
-    assert_legible(draw_hardness([row]))
-
-
-def test_mistakes() -> None:
-    with pytest.raises(ValueError, match=r"^Expected 'rows' of at least one epoch \(got none\)$"):
-        draw_hardness([])
-    with pytest.raises(
-        ValueError, match=r"^Expected a row with 'negative' \(got only \['epoch', 'positive', 'up"
-    ):
-        draw_hardness([{"epoch": 1, "upper": 1.0, "positive": [1]}])

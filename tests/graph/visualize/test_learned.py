@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.explain import AttentionExplainer, Explainer, ModelConfig
-from torch_geometric.nn import GATConv, MessagePassing
+from torch_geometric.nn import GATConv
 
 from gcahng.graph import CorrelationNetwork, batch_graph
-from gcahng.graph.visualize import class_names, edge_weights, learned_graph
+from gcahng.graph.visualize import edge_weights, learned_graph
 from tests.graph.visualize.conftest import HEADS
 
 LABELS = torch.tensor([3, 1, 2]).repeat(3)
@@ -45,13 +45,6 @@ def test_coefficients_and_attention_are_the_networks() -> None:
         learned.attention[1], net.layers[1].nodes.attention(x, graph.edge_index, graph.y)
     )
     assert not learned.coefficients.requires_grad
-
-
-def test_running_statistics_stay() -> None:
-    net = network("gca")
-    before = net.coefficient_norm.running_mean.clone()
-    learned_graph(net, batch())
-    assert torch.equal(net.coefficient_norm.running_mean, before)
 
 
 @pytest.mark.parametrize("conv", ["gca_node_only", "gat", "gatv2", "transformer"])
@@ -101,46 +94,6 @@ def test_attention_is_put_where_its_messages_pass(flow: str) -> None:
     torch.testing.assert_close(found.sum(0), torch.ones(9, 2))
 
 
-class Crossing(Own):
-    """Messages between different classes alone, and one that is called alpha but is a number."""
-
-    def forward(
-        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, y: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        crossing = edge_index[:, y[edge_index[0]] != y[edge_index[1]]]
-        return Numbered()(self.gat(x, crossing), edge_index), edge_attr
-
-
-class Numbered(MessagePassing):
-    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
-        return self.propagate(edge_index, x=x, alpha=0.5)
-
-    def message(self, x_j: Tensor, alpha: float) -> Tensor:
-        return alpha * x_j
-
-
-def test_fewer_edges_leave_zeros_and_numbers_are_no_attention() -> None:
-    net, graph = network("gca", "gca"), batch()
-    net.layers[0] = Crossing(add_self_loops=False)
-    net.layers.append(Numbers())
-    learned = learned_graph(net, graph)
-    weights, _ = edge_weights(learned, 1)
-    assert (weights[LABELS.unsqueeze(0) == LABELS.unsqueeze(1)] == 0).all()
-    torch.testing.assert_close(weights.sum(0), torch.ones(9))
-    assert learned.attention[2] is None
-
-
-class Numbers(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = Numbered()
-
-    def forward(
-        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, y: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        return self.inner(x, edge_index), edge_attr
-
-
 def test_the_mode_of_every_module_is_put_back() -> None:
     net = network("gca")
     net.train()
@@ -175,13 +128,6 @@ def test_mistakes(graph: Data) -> None:
         edge_weights(graph, head=2)
     with pytest.raises(ValueError, match="'edge_index'"):
         learned_graph(network("gca"), Data(x=torch.zeros(2, 8), y=torch.tensor([0, 1])))
-
-
-def test_names() -> None:
-    graph = batch()
-    assert class_names(graph)[:3] == ["class 3", "class 1", "class 2"]
-    graph.name = ["a"] * 9
-    assert class_names(graph) == ["a"] * 9
 
 
 class NodeScores(nn.Module):

@@ -60,13 +60,6 @@ def test_heads_of_a_layer_share_a_scale(graph: Data) -> None:
     assert scales[0][0] == -scales[0][1]
 
 
-def test_borders_part_the_classes(graph: Data) -> None:
-    for axes in _matrices(draw_matrices(graph)):
-        across, along = (lines.get_segments() for lines in axes.collections)
-        assert [line[0][1] for line in across] == [2.5, 5.5, 8.5, 11.5]
-        assert [line[0][0] for line in along] == [2.5, 5.5, 8.5, 11.5]
-
-
 def test_layers_without_attention_and_plain_graphs(graph: Data) -> None:
     graph.attention = [None, graph.attention[1]]
     figure = draw_matrices(graph)
@@ -74,16 +67,6 @@ def test_layers_without_attention_and_plain_graphs(graph: Data) -> None:
     assert figure.subfigs[1]._suptitle.get_text().startswith("attention of layer 2")
     plain = batch_graph(graph.x, graph.y)
     assert [axes.get_title() for axes in _matrices(draw_matrices(plain))] == [CORRELATION]
-
-
-def test_only_attention_attends(graph: Data) -> None:
-    figure = draw_matrices(graph)
-    assert figure.get_suptitle() == "5 classes × 3 images, class by class"
-    for layer, part in enumerate(figure.subfigs[1:], start=1):
-        assert (
-            part.get_suptitle()
-            == f"attention of layer {layer}: row j shows what image j attends to"
-        )
 
 
 def test_masked_pairs_have_their_own_colour(graph: Data) -> None:
@@ -101,13 +84,6 @@ def test_masked_pairs_have_their_own_colour(graph: Data) -> None:
     assert to_hex(legend.get_patches()[0].get_facecolor()) == MASKED
 
 
-def test_nothing_is_masked_without_a_mask(graph: Data) -> None:
-    graph.attention = [torch.full((15 * 15, 2), 0.1)]
-    figure = draw_matrices(graph)
-    assert figure.subfigs[1].legends == []
-    assert not np.ma.getmaskarray(_matrices(figure)[2].images[0].get_array()).any()
-
-
 @pytest.mark.parametrize("classes", [3, 12])
 def test_legible(classes: int) -> None:
     graph = make_graph(classes, 2)
@@ -116,13 +92,6 @@ def test_legible(classes: int) -> None:
     assert_legible(figure)
     names = [text.get_text() for text in _matrices(figure)[0].get_yticklabels()]
     assert names == (class_titles(graph, 14) if classes == 3 else [])
-
-
-def test_more_heads_than_a_row_holds(graph: Data) -> None:
-    graph.attention = [torch.rand(15 * 15, 6)]
-    figure = draw_matrices(graph)
-    assert len(_matrices(figure)) == 8
-    assert_legible(figure)
 
 
 @pytest.mark.parametrize("labels", [[1, 1, 1, 1], [1, 2, 1, 2]])

@@ -22,11 +22,6 @@ def test_components_are_orthonormal_and_the_widest(points: Tensor) -> None:
     assert f"{projection.shares[1]:.0%}" in projection.axis_labels()[1]
 
 
-def test_the_mean_is_the_origin(points: Tensor) -> None:
-    projection = Projection.fit(points)
-    torch.testing.assert_close(projection(points).mean(0), torch.zeros(2, dtype=torch.float64))
-
-
 def test_signs_do_not_depend_on_the_decomposition(points: Tensor) -> None:
     once = Projection.fit(points).components
     largest = once.gather(1, once.abs().argmax(1, keepdim=True))
@@ -46,25 +41,7 @@ def test_synthetic_points_keep_their_shape_and_the_plane(points: Tensor) -> None
     torch.testing.assert_close(projection(synthetic)[1, 2], by_hand)
 
 
-def test_equal_points_share_no_variance() -> None:
-    projection = Projection.fit(torch.ones(4, 3))
-    assert projection.shares == (0, 0)
-    assert projection(torch.ones(4, 3)).abs().max() == 0
-
-
-def test_two_points_have_a_plane() -> None:
-    projection = Projection.fit(torch.tensor([[0.0, 0.0, 0.0], [3.0, 4.0, 0.0]]))
-    assert projection.shares == pytest.approx((1, 0))
-    assert projection.components.shape == (2, 3)
-
-
 @pytest.mark.parametrize("shape", [(1, 4), (4, 1), (4,)])
 def test_too_few_points_or_channels(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"^Expected 'embeddings' of shape \[N, D\] with N ≥ 2"):
         Projection.fit(torch.zeros(shape))
-
-
-def test_not_finite(points: Tensor) -> None:
-    points[3, 2] = torch.nan
-    with pytest.raises(ValueError, match=r"^Expected finite 'embeddings' \(got NaN or infinity\)$"):
-        Projection.fit(points)
