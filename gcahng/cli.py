@@ -25,9 +25,8 @@ from gcahng.commands.share import export, import_checkpoint, share
 from gcahng.commands.train import train
 from gcahng.commands.tune import tune
 from gcahng.commands.visualize import visualize
+from gcahng.jobs.process import Stopped, heed_signals, write_failure
 from gcahng.reasons import refusal
-from gcahng.runs.failure import write_failure
-from gcahng.runs.stopping import Stopped, heed_signals
 
 BUG = "error: a mistake in gcahng or in a class of yours; please report it with these lines:"
 

@@ -62,7 +62,7 @@ def digits_run(make_once: Callable[[str, Callable[[Path], object]], Path]) -> Pa
     """A finished run on digits with its report, as `gcahng train digits` leaves it."""
 
     def train(folder: Path) -> None:
-        from gcahng.commands.train import start_run
+        from gcahng.commands.run import start_run
         from gcahng.config import load_config
         from gcahng.runs.folder import RunFolder
 

@@ -21,7 +21,6 @@ OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 # Where users import from; functions and classes in `__all__` there need an example.
 PUBLIC = (
     "gcahng",
-    "gcahng.ablation",
     "gcahng.config",
     "gcahng.data",
     "gcahng.generators",
@@ -29,6 +28,7 @@ PUBLIC = (
     "gcahng.graph.visualize",
     "gcahng.losses",
     "gcahng.models",
+    "gcahng.studies",
 )
 # These need the trained runs of a grid.
 WITHOUT_EXAMPLE = ("report_grid", "run_grid", "show_grid")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from gcahng.ablation import read_grid
 from gcahng.builders.networks import build_embedder, build_generator, build_loss
 from gcahng.config import load_config
 from gcahng.data import DATASETS
@@ -16,6 +15,7 @@ from gcahng.generators import GENERATORS
 from gcahng.graph import CONVS
 from gcahng.losses import LOSSES
 from gcahng.models import BACKBONES
+from gcahng.studies import read_grid
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -104,8 +104,8 @@ class Folder(FileDataset):
         names, least = sorted(set(listing.names)), 2 if folders else 4
         if len(names) < least:
             raise ValueError(
-                f"'{folder}' has {len(names)} class folders with images ({shorten(names, 3)}), "
-                f"fewer than {least}: {EXPECTED}."
+                f"'{folder}' has {len(names)} of at least {least} class folders with images "
+                f"({shorten(names, 3) or 'none'}): {EXPECTED}."
             )
         if folders:
             return listing

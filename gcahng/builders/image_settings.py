@@ -44,23 +44,15 @@ def adopt_image_settings(config: ExperimentConfig) -> ExperimentConfig:
     size = sizes[0] if sizes else _first(args.get("img_size", expected.size))
     if sizes and expected.fixed and size != expected.size:
         args.setdefault("img_size", size)
-    filled: dict[str, Any] = {
-        "size": size,
-        "mean": list(expected.mean),
-        "std": list(expected.std),
-    }
+    filled = {"size": size, "mean": list(expected.mean), "std": list(expected.std)}
     filled = {key: value for key, value in filled.items() if value != DEFAULTS[key]}
     images = {"train": filled | transform.train, "test": filled | transform.test}
-    return config.model_copy(
-        update={
-            "data": config.data.model_copy(
-                update={"transform": transform.model_copy(update=images)}
-            ),
-            "embedder": config.embedder.model_copy(
-                update={"backbone": backbone.model_copy(update={"args": args})}
-            ),
-        }
+    transform = transform.model_copy(update=images)
+    section = config.embedder.model_copy(
+        update={"backbone": backbone.model_copy(update={"args": args})}
     )
+    data = config.data.model_copy(update={"transform": transform})
+    return config.model_copy(update={"data": data, "embedder": section})
 
 
 def _first(size: Any) -> Any:

@@ -93,7 +93,12 @@ def build_splits(config: ExperimentConfig) -> Splits:
     test = open_split(config, "test", augment=False)
     with blame_setting("data"):
         check_findable(test)
-        _check_published(whole, test)
+        shared = sorted(set(whole.classes) & set(test.classes))
+        if shared and isinstance(whole, PublishedDataset):
+            raise ValueError(
+                f"{whole.name} must have no class in both train and test, but shares "
+                f"{len(shared)}, such as {shared[0]!r}: check its files with gcahng data verify"
+            )
     if config.data.validation == 0:
         return Splits(whole, None, test)
     if OWN_VALIDATION in whole.SPLITS:
@@ -117,16 +122,6 @@ def build_splits(config: ExperimentConfig) -> Splits:
     return Splits(ClassSubset(whole, kept, whole.transform), validation, test)
 
 
-def _check_published(train: ImageDataset, test: ImageDataset) -> None:
-    """Raise if a published data set, which is about unseen classes, shares some between splits."""
-    shared = sorted(set(train.classes) & set(test.classes))
-    if shared and isinstance(train, PublishedDataset):
-        raise ValueError(
-            f"{train.name} must have no class in both train and test, but shares {len(shared)}, "
-            f"such as {shared[0]!r}: check its files with gcahng data verify"
-        )
-
-
 def build_warm_start_split(config: ExperimentConfig) -> ImageDataset | None:
     """Open the split for the warm start; None if none is configured.
 
@@ -140,12 +135,7 @@ def build_warm_start_split(config: ExperimentConfig) -> ImageDataset | None:
 
 
 def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageDataset:
-    """Open one split of the configured data set, with the training or the test transform.
-
-    Args:
-        config: The experiment.
-        split: One of the data set's `SPLITS`.
-        augment: Whether to use the training transform.
+    """Open one of the data set's `SPLITS`, with the training (`augment`) or the test transform.
 
     Raises:
         FileNotFoundError: If the data set's files are missing.
@@ -193,12 +183,7 @@ def open_plain(config: ExperimentConfig, split: str) -> ImageDataset:
 
 
 def transform_of(config: ExperimentConfig, dataset: ImageDataset, augment: bool) -> Any:
-    """Build the configured transform, by default the data set's own.
-
-    Args:
-        config: The experiment.
-        dataset: Its `transform_name` is used if `data.transform.name` is null.
-        augment: Whether to use the training transform.
+    """Build the transform for training (`augment`) or tests, by default the data set's own.
 
     Raises:
         ValueError: If the transform or an argument is unknown; the message starts with the
@@ -227,23 +212,17 @@ def _transform(config: ExperimentConfig, default: str, augment: bool) -> Any:
     name, args = section.name or default, section.train if augment else section.test
     with blame_setting("data.transform.name"):
         if name == LIBRARY:
-            return _library_transform(config.embedder.backbone.name, args)
+            backbone = config.embedder.backbone.name
+            if (found := own_transform(backbone)) is None:
+                raise ValueError(f"'{LIBRARY}' is of timm and torchvision; {backbone!r} is none")
+            if args:
+                raise ValueError(f"'{LIBRARY}' takes no arguments (got {', '.join(args)})")
+            return found
         TRANSFORMS.find(name)
     place = f"data.transform.{'train' if augment else 'test'}"
     with blame_setting(place):
         args = TRANSFORMS.check(name, args, place=place, filled=("train",))
         return build_transform(name, augment, **args)
-
-
-def _library_transform(backbone: str, args: dict[str, Any]) -> Any:
-    found = own_transform(backbone)
-    if found is None:
-        raise ValueError(
-            f"'{LIBRARY}' is for backbones of timm and torchvision, and '{backbone}' is none"
-        )
-    if args:
-        raise ValueError(f"'{LIBRARY}' takes no arguments (got {', '.join(args)})")
-    return found
 
 
 def as_untrained(config: ExperimentConfig, dataset: ImageDataset) -> ImageDataset | None:
@@ -271,10 +250,7 @@ def build_train_loader(
 ) -> tuple[TrainLoader, ClassBalancedBatchSampler]:
     """Load class-balanced batches in slot-major order.
 
-    Args:
-        config: Gives the batch, the seed and the number of loading processes.
-        dataset: The training images.
-        group: Processes that each load a part of every batch; None: this one loads all.
+    Of several processes in `group`, each loads a part of every batch.
 
     Returns:
         The loader and its sampler, whose `set_epoch` selects the batches of an epoch.

@@ -40,8 +40,8 @@ def ablate(
 
     Example: gcahng ablate ablations/generators --seeds 5 --out docs/results
     """
-    from gcahng.ablation import read_grid, run_grid, show_grid
     from gcahng.files import check_folder
+    from gcahng.studies import read_grid, run_grid, show_grid
 
     check_folder(out, "--out")
     jobs_options = _slurm_options(launcher, slurm or [])

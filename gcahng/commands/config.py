@@ -1,13 +1,17 @@
 """`gcahng config`: the complete settings of an experiment, or the schema of all experiments."""
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gcahng.commands.listing import registry
 from gcahng.commands.options import Overrides
+
+if TYPE_CHECKING:
+    from gcahng.config import ExperimentConfig
 
 
 def config(
@@ -20,7 +24,7 @@ def config(
         typer.Option(help="Write the JSON schema of experiment files, for editors, to this file."),
     ] = None,
 ) -> None:
-    """Print all settings of an experiment as YAML, each with its origin.
+    """Print the settings of an experiment as YAML, each with its origin; then what is not set.
 
     Example: gcahng config quickstart train.epochs=5 > my_experiment.yaml
 
@@ -38,7 +42,36 @@ def config(
     from gcahng.config.origins import dump_with_origins
 
     loaded, layers = load_with_layers(experiment, overrides or [])
-    print(dump_with_origins(loaded, layers, adopt_image_settings(loaded)), end="")
+    completed = adopt_image_settings(loaded)
+    print(dump_with_origins(loaded, layers, completed), end="")
+    print("# Arguments of its components that are not set, with their defaults:")
+    for path, value in _defaults(completed):
+        print(f"#   {path}={json.dumps(value, default=str)}")
+
+
+def _defaults(config: "ExperimentConfig") -> Iterator[tuple[str, Any]]:
+    """Yield paths and defaults of the arguments that an experiment leaves as they are."""
+    from gcahng.arguments import arguments_of
+    from gcahng.config.json_schema import GIVEN
+
+    sections: dict[str, tuple[str, Any]] = {
+        "data.args": ("data", config.data),
+        "embedder.backbone.args": ("backbones", config.embedder.backbone),
+        "loss.args": ("losses", config.loss),
+        "generator.args": ("generators", config.generator),
+    }
+    for place, (kind, section) in sections.items():
+        takes = {} if section is None else arguments_of(registry(kind).find(section.name))[0]
+        known = {name: one.default for name, one in takes.items() if name not in GIVEN}
+        yield from _unset(place, known, section.args if section else {})
+
+
+def _unset(place: str, known: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Any]:
+    for name, value in known.items():
+        if isinstance(value, dict):
+            yield from _unset(f"{place}.{name}", value, given.get(name, {}))
+        elif name not in given and (value is None or isinstance(value, str | int | float | tuple)):
+            yield f"{place}.{name}", value
 
 
 def schema_of_experiments() -> dict[str, Any]:

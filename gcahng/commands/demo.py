@@ -23,8 +23,8 @@ def demo(
 
     Example: gcahng demo --seeds 3
     """
-    from gcahng.ablation import read_grid, run_grid
     from gcahng.files import check_folder
+    from gcahng.studies import read_grid, run_grid
 
     check_folder(out, "--out")
     if not run_grid(read_grid(GRID, seeds), console, out=out, fresh=fresh):

@@ -19,7 +19,7 @@ def finish(
 
     Example: gcahng finish runs/photos-seed0
     """
-    from gcahng.commands.train import finish_run
+    from gcahng.commands.run import finish_run
     from gcahng.runs.folder import RunFolder
 
     finish_run(RunFolder(run), root, trust=trust)

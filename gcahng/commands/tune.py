@@ -31,8 +31,9 @@ def tune(
     Example: gcahng tune studies/glyphs --trials 20
     """
     try:
-        from gcahng.tuning import read_study, show_study
-        from gcahng.tuning import tune as work
+        from gcahng.studies.study import read_study
+        from gcahng.studies.tune import show_study
+        from gcahng.studies.tune import tune as work
     except ModuleNotFoundError as error:
         if error.name != "optuna":
             raise

@@ -120,7 +120,6 @@ RUNTIME_SETTINGS = (
     "fabric.accelerator",
     "fabric.devices",
     "fabric.num_nodes",
-    "fabric.strategy",
     "fabric.threads",
     "fabric.deterministic",
     "fabric.compile",

@@ -82,7 +82,7 @@ class ComponentConfig(Section):
 class WarmStartConfig(Section):
     """First train the embedder as a classifier on the data set's `warm_start` split."""
 
-    steps: AtLeast1 = 500
+    steps: AtLeast2 = 500
 
 
 class EmbedderConfig(Section):
@@ -243,7 +243,6 @@ class FabricConfig(Section):
     accelerator: str = "auto"
     devices: int | str | list[int] = 1
     num_nodes: AtLeast1 = 1
-    strategy: str = "auto"
     precision: Precision = "32-true"
     """With bf16-mixed, losses, norms and distances are still computed in float32."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
@@ -280,7 +279,7 @@ class TrainConfig(Section):
     warmup_epochs: AtLeast0 = 0
     """Number of initial epochs with a frozen backbone."""
     max_seconds: Positive | None = None
-    """Stop after the epoch in which this training time is reached."""
+    """Stop after the epoch in which training has taken this long: CPU time on a CPU."""
     keep_every: AtLeast1 | None = None
     """Also keep the checkpoint of every n-th epoch."""
     save_minutes: Positive | None = 10.0

@@ -12,6 +12,7 @@ whole gallery.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -189,7 +190,7 @@ def faiss_search(gallery: Tensor) -> Search:
             "engine='faiss' needs the package 'faiss-cpu' or 'faiss-gpu': install it or use "
             "engine='torch'"
         ) from error
-    index = faiss.IndexFlatIP(gallery.shape[1])
+    index: Any = faiss.IndexFlatIP(gallery.shape[1])
     index.add(gallery.cpu().numpy())
     if _faiss_gpus():
         index = faiss.index_cpu_to_all_gpus(index)

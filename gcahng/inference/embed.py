@@ -26,6 +26,7 @@ from gcahng.files import atomic_write, check_folder, printable, refuse_address
 from gcahng.inference.embedder import BATCH_SIZE, TrainedEmbedder
 from gcahng.inference.images import FromAnyImage
 from gcahng.inference.store import EmbeddedPicture
+from gcahng.jobs.claim import exclusive_lock
 from gcahng.pictures import (
     FileState,
     PictureFile,
@@ -36,7 +37,6 @@ from gcahng.pictures import (
 )
 from gcahng.reasons import refusal
 from gcahng.runs.csv_rows import csv_text
-from gcahng.runs.lock import exclusive_lock
 
 THREADS = max(2, min(8, os.cpu_count() or 1))
 # Side of a thumbnail in pixels: twice what pages show, for screens of high resolution.

@@ -16,10 +16,10 @@ from gcahng.files import check_folder, printable, refuse_address, writing
 from gcahng.inference.embed import Progress, Unreadable, embed_in_parts, find_pictures
 from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.store import TABLE, EmbeddedPicture, PictureStore, StoreModel, is_local
+from gcahng.jobs.claim import exclusive_lock
 from gcahng.models.backbones.libraries import PACKAGE
 from gcahng.pictures import FileState, PictureFile, has_changed
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.lock import exclusive_lock
 
 # A store in more pieces than this is compacted, as each costs time in every search.
 MOST_FRAGMENTS = 16

@@ -19,11 +19,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 METRICS = {name: figure_title(name) for name in ("recall@1", "map@r", "r_precision")}
 SPLITS = {"val": "validation", "test": "test"}
-AXES = {
-    "epoch": "epoch",
-    "seconds": "training time [s]",
-    "work_seconds": "training work [s]",
-}
+AXES = {"epoch": "epoch", "seconds": "training time [s]"}
 
 GENERATOR_LOSSES = ("generator", "generator_ce", "similarity", "diversity")
 LOSS_PANELS: dict[str, Callable[[str], bool]] = {
@@ -35,13 +31,12 @@ LOSS_PANELS: dict[str, Callable[[str], bool]] = {
 }
 
 
-def retrieval_panels(histories: Mapping[str, History], clock: str = "seconds") -> dict[str, str]:
+def retrieval_panels(histories: Mapping[str, History]) -> dict[str, str]:
     """Draw each retrieval metric of all runs, in percent, by epoch and by time.
 
     Args:
         histories: For each run's name one mapping per epoch, with keys such as `val/recall@1`;
             any key may be missing or NaN.
-        clock: The time: `seconds` (wall clock, the default) or `work_seconds`.
 
     Returns:
         SVG documents by title; none for a metric that no run has.
@@ -49,7 +44,7 @@ def retrieval_panels(histories: Mapping[str, History], clock: str = "seconds") -
     panels: dict[str, str] = {}
     for split, split_title in SPLITS.items():
         for metric, title in METRICS.items():
-            for axis in ("epoch", clock):
+            for axis in AXES:
                 lines = {
                     name: points(history, axis, f"{split}/{metric}", scale=100)
                     for name, history in histories.items()

@@ -117,7 +117,7 @@ class RunFolder:
                 f"'{printable(str(self.path))}' is not in UTF-8, which TensorBoard's files need: "
                 "choose another folder with --run"
             )
-        from gcahng.runs.lock import LOCK
+        from gcahng.jobs.claim import LOCK
 
         if self.begun or self.best.exists():
             raise FileExistsError(

@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import isfinite
 from statistics import median
 from typing import Literal
 
@@ -20,13 +19,13 @@ class RunRecord:
 
     Attributes:
         name: In tables and legends; unique among the runs shown together.
-        history: One mapping per epoch with `epoch`, cumulative `seconds` and `work_seconds`,
-            `loss/…` and `val/…` or `test/…` figures, any of which may be missing or NaN.
+        history: One mapping per epoch with `epoch`, cumulative `seconds`, `loss/…` and `val/…` or
+            `test/…` figures, any of which may be missing or NaN.
         results: `last/…` and `best/…` figures (fractions), `zero_shot/untrained/…`,
             `zero_shot/features/…` and `zero_shot/head/…` of the network before training, `gain/…`
-            of the best epoch over the untrained network, `best_epoch`, `seconds`, `work_seconds`,
-            `peak_memory_mib`, any of which may be missing or NaN. A run that an earlier version
-            began has no `work_seconds`, see `measured_work`.
+            of the best epoch over the untrained network, `best_epoch`, `seconds`,
+            `peak_memory_mib`, `embedder_parameters` and `generator_parameters`, any of which may
+            be missing or NaN. Seconds are of `WorkClock`: CPU time on a CPU, wall time on a GPU.
         config: The resolved configuration, as text.
     """
 
@@ -186,31 +185,6 @@ def closed_set_note(trained_on: float, test_classes: float) -> str:
     )
 
 
-def measured_work(figures: Mapping[str, float | None]) -> float | None:
-    """The work seconds in a row of a history or in the results of a run.
-
-    Returns:
-        None where no work was measured: the figure is missing, None or NaN.
-
-    >>> measured_work({"seconds": 3.0, "work_seconds": 2.0}), measured_work({"seconds": 3.0})
-    (2.0, None)
-    """
-    work = figures.get("work_seconds")
-    return work if work is not None and isfinite(work) else None
-
-
-def work_clock(records: Sequence[RunRecord]) -> str:
-    """The key of the time that compares how much work some runs did.
-
-    Returns:
-        `work_seconds` where every epoch of every run has it: CPU time of the training process on a
-        CPU, and wall-clock time on a GPU. Else `seconds`, wall-clock time, for all of the runs.
-    """
-    rows = [row for record in records for row in record.history]
-    measured = all(measured_work(row) is not None for row in rows)
-    return "work_seconds" if measured else "seconds"
-
-
 def epochs_for(target: RunRecord, measured: RunRecord) -> int:
     """How many epochs of `measured` take as much work as all epochs of `target` did.
 
@@ -229,11 +203,10 @@ def epochs_for(target: RunRecord, measured: RunRecord) -> int:
     >>> epochs_for(slow, fast)
     6
     """
-    clock = work_clock([target, measured])
-    work = _median_epoch(target, clock) * target.results["epochs"]
-    return max(1, round(work / _median_epoch(measured, clock)))
+    work = _median_epoch(target) * target.results["epochs"]
+    return max(1, round(work / _median_epoch(measured)))
 
 
-def _median_epoch(record: RunRecord, clock: str) -> float:
-    ends = [0.0, *(row[clock] for row in record.history)]
+def _median_epoch(record: RunRecord) -> float:
+    ends = [0.0, *(row["seconds"] for row in record.history)]
     return median(end - start for start, end in pairwise(ends))

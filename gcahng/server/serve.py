@@ -9,7 +9,7 @@ from ipaddress import ip_address
 import uvicorn
 from starlette.types import ASGIApp
 
-from gcahng.runs.stopping import Stopped
+from gcahng.jobs.process import Stopped
 
 # For answers that are under way when the server ends.
 GRACE = 5

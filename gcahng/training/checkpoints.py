@@ -1,13 +1,16 @@
-"""The checkpoints of a training: what they hold, when they are written, how it goes on from one."""
+"""Checkpoints of a training: what they hold, when they are written, how it continues from one."""
 
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from gcahng.builders.networks import describe_embedder
 from gcahng.config import changed_experiment, dump_config, parse_config
+from gcahng.jobs.process import CONTINUE, INTERRUPTED, Stopped
 from gcahng.models import WhiteningHead
+from gcahng.processes import Group, any_process
 from gcahng.runs.checkpoint import (
     load_checkpoint,
     random_states,
@@ -52,12 +55,16 @@ class Checkpoints:
         """Write the checkpoint within an epoch."""
         save_checkpoint(self.folder.partial, self._state(progress))
 
+    def save_finish(self, head: WhiteningHead) -> None:
+        """Add the last layer that replaces the trained one to the best checkpoint."""
+        state = load_checkpoint(self.folder.best)
+        save_checkpoint(self.folder.best, state | {"finish": head.state_dict()})
+
     def restore_last(self, device: torch.device) -> TrainingProgress:
         """Restore the last state that was saved; training continues from there exactly.
 
         Raises:
-            ValueError: If the settings are not those that the run was trained with, or the file
-                lacks a part or holds another one.
+            ValueError: If the settings are not those that the run was trained with.
         """
         path, state = self._last_state()
         config = parse_config(state["config"], str(path))
@@ -69,34 +76,25 @@ class Checkpoints:
                 f"'{self.folder.config}' was changed since the run began ({', '.join(changed)}): "
                 "a run continues as it began; put it back, or start a new run"
             )
-        try:
-            progress = TrainingProgress.restore(state, device)
-            self._restore(state)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            lacks = (
-                f"it has no {error}, as of another version"
-                if isinstance(error, KeyError)
-                else str(error)
-            )
-            raise ValueError(
-                f"'{path}' cannot be continued, since it does not fit the run's "
-                f"settings ({lacks}): put back the run's own {path.name}, or start a new run"
-            ) from error
+        progress = TrainingProgress.restore(state, device)
+        self._restore(state)
         if changed:  # what began was another last layer
             start = progress.zero_shot.items()
             progress.zero_shot = {key: value for key, value in start if "head/" not in key}
         return progress
 
+    def restore_best(self) -> None:
+        """Load embedder and generator as they were after the best epoch."""
+        state = load_checkpoint(self.folder.best)
+        self.experiment.evaluated.load_state_dict(state["embedder"])
+        if self.experiment.generator is not None:
+            self.experiment.generator.load_state_dict(state["generator"])
+
     def _last_state(self) -> tuple[Path, dict[str, Any]]:
         """The checkpoint within an epoch, unless that epoch has ended; else the last epoch's."""
-        partial, last = self.folder.partial, self.folder.last
-        if not partial.exists():
-            return last, load_checkpoint(last)
-        within = load_checkpoint(partial)
-        if not last.exists():
-            return partial, within
-        whole = load_checkpoint(last)
-        return (partial, within) if within["epoch"] > whole["epoch"] else (last, whole)
+        there = [path for path in (self.folder.last, self.folder.partial) if path.exists()]
+        states = [(path, load_checkpoint(path)) for path in there or [self.folder.last]]
+        return max(states, key=lambda found: found[1]["epoch"])
 
     def _restore(self, state: dict[str, Any]) -> None:
         experiment = self.experiment
@@ -109,18 +107,6 @@ class Checkpoints:
         for schedule, saved in zip(experiment.schedules, state["schedules"], strict=True):
             schedule.load_state_dict(saved)
         restore_random_states(state["random"], experiment.device)
-
-    def restore_best(self) -> None:
-        """Load embedder and generator as they were after the best epoch."""
-        state = load_checkpoint(self.folder.best)
-        self.experiment.evaluated.load_state_dict(state["embedder"])
-        if self.experiment.generator is not None:
-            self.experiment.generator.load_state_dict(state["generator"])
-
-    def save_finish(self, head: WhiteningHead) -> None:
-        """Add the last layer that replaces the trained one to the best checkpoint."""
-        state = load_checkpoint(self.folder.best)
-        save_checkpoint(self.folder.best, state | {"finish": head.state_dict()})
 
     def _state(self, progress: TrainingProgress) -> dict[str, Any]:
         experiment, average = self.experiment, self.experiment.average
@@ -138,3 +124,50 @@ class Checkpoints:
             "num_classes": experiment.splits.train.num_classes,
             **progress.state(),
         }
+
+
+class Request(NamedTuple):
+    """What an `Interruption` asks of a training after a step: to save now, and then to stop."""
+
+    save: bool
+    stop: bool
+
+
+class Interruption:
+    """When to save within an epoch and whether to stop, decided by all processes together.
+
+    Signals that `receive` gets do not end the training, but `poll` reports them; a second Ctrl-C
+    ends it at once.
+
+    Args:
+        save_minutes: Minutes between two checkpoints within an epoch; None: none.
+        group: The processes that train together; None: this one alone.
+
+    Attributes:
+        status: The exit status that the signals ask for, as far as `poll` has reported them.
+    """
+
+    def __init__(self, save_minutes: float | None, group: Group = None) -> None:
+        self._group = group
+        self._period = float("inf") if save_minutes is None else 60 * save_minutes
+        self._saved = time.monotonic()
+        self._received: set[int] = set()
+        self.status = CONTINUE
+
+    def receive(self, status: int) -> None:
+        """Take note of a signal, see `heed_signals`."""
+        if status == INTERRUPTED and status in self._received:
+            raise Stopped(status)
+        self._received.add(status)
+
+    def poll(self) -> Request:
+        """Return what to do now; all processes of the group must poll."""
+        stop = bool(self._received)
+        due = stop or time.monotonic() - self._saved >= self._period
+        flags = (due, stop, INTERRUPTED in self._received)
+        save, stop, interrupted = any_process(*flags, group=self._group)
+        if interrupted:
+            self.status = INTERRUPTED
+        if save:
+            self._saved = time.monotonic()
+        return Request(save, stop)

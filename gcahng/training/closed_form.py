@@ -1,19 +1,27 @@
-"""The last layer in closed form: its width and shrinkage, chosen on validation classes."""
+"""Set up the last layer from features: in closed form, or as they are for a residual head."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from gcahng.builders.blame import blame_setting
-from gcahng.builders.images import Splits, transform_of
+from gcahng.builders.images import transform_of
 from gcahng.config import ExperimentConfig
 from gcahng.data import ClassSubset, ImageDataset
-from gcahng.evaluation.evaluate import retrieval_figures
-from gcahng.models import ClassStatistics, WhiteningHead, discriminants, whitening
-from gcahng.processes import Group, from_first, rank
+from gcahng.evaluation.evaluate import Progress, retrieval_figures
+from gcahng.models import (
+    ClassStatistics,
+    ResidualHead,
+    WhiteningHead,
+    discriminants,
+    whitening,
+)
+from gcahng.processes import copy_from_first, from_first, rank
+from gcahng.training.experiment import Experiment
+from gcahng.training.features import FeatureCache
 
 # What is tried where the settings leave it open: powers of two below the width of the features,
 # and the width itself; the shrinkage by its formula, and two larger ones.
@@ -37,88 +45,67 @@ class ClosedForm:
     """Fit a `WhiteningHead` to the features of an experiment's training images.
 
     Args:
-        config: The experiment.
-        splits: The images.
+        experiment: Its images and its settings.
         features_of: Returns the features [N, width] of a data set, by the backbone as it is.
         dim: Embedding dimension; None: chosen on the validation classes. The shrinkage is chosen
             there as well. Without validation classes: the width of the features, and the shrinkage
             by its formula.
-        group: The processes that train together, of which the first one chooses.
+
+    Attributes:
+        chosen: What was chosen, by the first of several processes.
+        head: Fitted to the classes that are trained on.
+
+    Raises:
+        ValueError: If it cannot be computed; the message starts with the setting.
     """
 
     def __init__(
-        self,
-        config: ExperimentConfig,
-        splits: Splits,
-        features_of: Callable[[ImageDataset], Tensor],
-        dim: int | None,
-        group: Group = None,
+        self, experiment: Experiment, features_of: Callable[[ImageDataset], Tensor], dim: int | None
     ) -> None:
-        self.config, self.splits, self.features_of, self.dim = config, splits, features_of, dim
-        self.group = group
-        self.chosen: Candidate | None = None
-        self._fitted: WhiteningHead | None = None
-        self._known: dict[int, Tensor] = {}
-
-    def fit(self) -> WhiteningHead:
-        """Choose dimension and shrinkage, and fit to the classes that are trained on.
-
-        Raises:
-            ValueError: If it cannot be computed; the message starts with the setting.
-        """
-        if self._fitted is None:
-            # By all processes, and an image that cannot be read is no fault of the setting.
-            for part in filter(None, (self.splits.train, self.splits.validation)):
-                self._features(part)
-            with blame_setting("embedder.head"):
-                statistics = self._statistics(self.splits.train)
-                chosen = self._choose(statistics) if rank(self.group) == 0 else None
-                self.chosen = Candidate(*from_first(chosen, self.group))
-                self._fitted = self._head(statistics)
-        return self._fitted
+        self.config, self.splits = experiment.config, experiment.splits
+        # By all processes, and an image that cannot be read is no fault of the setting.
+        self._features = {
+            part: features_of(without_augmentation(self.config, part))
+            for part in (self.splits.train, self.splits.validation)
+            if part is not None
+        }
+        with blame_setting("embedder.head"):
+            statistics = self._statistics(self.splits.train)
+            chosen = self._choose(statistics, dim) if rank(experiment.group) == 0 else None
+            self.chosen = Candidate(*from_first(chosen, experiment.group))
+            self.head = self._fit(statistics)
 
     def fit_to_all(self) -> WhiteningHead:
-        """Fit, with what `fit` chose, to all training classes, those held out among them."""
+        """Fit, with what was chosen, to all training classes, those held out among them."""
         parts = [self.splits.train]
         if self.splits.validation is not None and not self.splits.has_own_validation:
             parts.append(self.splits.validation)
-        return self._head(self._statistics(*parts))
+        return self._fit(self._statistics(*parts))
 
     def _statistics(self, *parts: ImageDataset) -> ClassStatistics:
-        classes, collected = sum(part.num_classes for part in parts), 0
-        statistics: ClassStatistics | None = None
+        width = self._features[parts[0]].size(1)
+        statistics = ClassStatistics(width, sum(part.num_classes for part in parts))
+        collected = 0
         for part in parts:
-            features = self._features(part)
-            statistics = statistics or ClassStatistics(features.size(1), classes)
-            statistics.add(features, part.labels + collected)
+            statistics.add(self._features[part], part.labels + collected)
             collected += part.num_classes
-        assert statistics is not None
         return statistics
 
-    def _features(self, part: ImageDataset) -> Tensor:
-        if id(part) not in self._known:
-            self._known[id(part)] = self.features_of(without_augmentation(self.config, part))
-        return self._known[id(part)]
-
-    def _head(self, statistics: ClassStatistics) -> WhiteningHead:
-        assert self.chosen is not None
+    def _fit(self, statistics: ClassStatistics) -> WhiteningHead:
         with torch.random.fork_rng(devices=[]):  # a training goes on as without this measurement
             head = WhiteningHead(len(statistics.mean), self.chosen.dim)
-        head.to(self._features(self.splits.train).dtype)
+        head.to(self._features[self.splits.train].dtype)
         head.fit(statistics, self.chosen.shrinkage)
         return head
 
-    def _choose(self, statistics: ClassStatistics) -> Candidate:
+    def _choose(self, statistics: ClassStatistics, dim: int | None) -> Candidate:
         """Return the candidate with the best figure on the validation classes."""
         width, validation = len(statistics.mean), self.splits.validation
-        if self.dim is not None:
-            dims = [self.dim]
-        else:
-            most = min(width, statistics.classes)
-            dims = [width, *(dim for dim in DIMENSIONS if dim < most)]
+        most = min(width, statistics.classes)
+        dims = [width, *(dim for dim in DIMENSIONS if dim < most)] if dim is None else [dim]
         if validation is None:
             return Candidate(dims[0], None)
-        directions = F.normalize(self._features(validation).cpu().double()) - statistics.mean
+        directions = F.normalize(self._features[validation].cpu().double()) - statistics.mean
         found: dict[Candidate, float] = {}
         for shrinkage in SHRINKAGES:
             # All dimensions of a candidate are the first ones of this map; rotated by it, all of
@@ -130,31 +117,48 @@ class ClosedForm:
         return max(found, key=lambda candidate: found[candidate])
 
 
+def fit_head(experiment: Experiment, progress: Progress | None = None) -> None:
+    """Fit a residual head to the features of the training images; other heads need nothing.
+
+    Args:
+        experiment: Its backbone must have its final weights.
+        progress: Called with the number of images that are done, and of all images.
+
+    Raises:
+        ValueError: If features are not finite; the message starts with the setting.
+    """
+    head = experiment.embedder.fc
+    if not isinstance(head, ResidualHead):
+        return
+    images = without_augmentation(experiment.config, experiment.splits.train)
+    (features,) = FeatureCache.of(experiment, progress, len(images)).features(images, [None])
+    with blame_setting("embedder.head"):
+        head.fit(features)
+    copy_from_first([head], experiment.group)
+
+
+def whiten(experiment: Experiment, progress: Progress | None = None) -> ClosedForm | None:
+    """Fit a whitening head, with its dimension if that is left open; arguments as of `fit_head`.
+
+    Returns:
+        What fits it to all training classes in the end; None for other heads.
+
+    Raises:
+        ValueError: If it cannot be computed; the message starts with the setting.
+    """
+    embedder, splits = experiment.embedder, experiment.splits
+    if not isinstance(embedder.fc, WhiteningHead):
+        return None
+    images = len(splits.train) + len(splits.validation or ())
+    cache = FeatureCache.of(experiment, progress, images)
+    dim = experiment.config.embedder.dim
+    form = ClosedForm(experiment, lambda part: cache.features(part, [None])[0], dim)
+    embedder.take_head(form.head)
+    copy_from_first([embedder.fc], experiment.group)
+    return form
+
+
 def without_augmentation(config: ExperimentConfig, dataset: ImageDataset) -> ImageDataset:
     """Return a view of a data set with the test transform."""
     plain = transform_of(config, dataset, augment=False)
     return ClassSubset(dataset, range(dataset.num_classes), plain)
-
-
-def check_closed_form(config: ExperimentConfig, splits: Splits, backbone: nn.Module) -> None:
-    """Raise before any long work if the training images do not determine a closed form.
-
-    Raises:
-        ValueError: If the settings ask for one; the message starts with the setting.
-    """
-    section = config.embedder
-    if section.head != "whitening" and section.finish is None:
-        return
-    dim = section.dim if section.head == "whitening" else None
-    width = int(backbone.out_channels)  # type: ignore[arg-type]
-    classes, images = splits.train.num_classes, len(splits.train)
-    if images <= classes:
-        raise ValueError(
-            f"embedder: a closed form learns how images of a class vary, but {images} training "
-            f"images are of {classes} classes: add images"
-        )
-    if dim is not None and classes <= dim < width:
-        raise ValueError(
-            f"embedder.dim: expected at most {classes - 1} with {classes} training classes, or "
-            f"{width}, the width of the features, for embedder.head=whitening (got {dim})"
-        )

@@ -11,10 +11,9 @@ from torch.utils.data import default_collate
 
 from gcahng.config import ExperimentConfig
 from gcahng.data import ImageDataset
-from gcahng.training.clock import timed
+from gcahng.training.cost import measure_time
 from gcahng.training.experiment import Experiment, build_experiment
-from gcahng.training.fabric import make_fabric, use_device
-from gcahng.training.launch import number_of_devices
+from gcahng.training.fabric import make_fabric, number_of_devices, use_device
 from gcahng.training.measure_step import StepCost, measure_step, median_times
 from gcahng.training.rehearsal import rehearse
 from gcahng.training.warm_start import BATCH_SIZE as WARM_START_IMAGES
@@ -61,7 +60,7 @@ def dry_run(config: ExperimentConfig) -> DryRun:
     if config.fabric.threads is not None:
         torch.set_num_threads(config.fabric.threads)
     seed_everything(config.seed, verbose=False)
-    # Loading is timed in this process.
+    # Loading is measure_time in this process.
     data = config.data.model_copy(update={"workers": 0})
     here = config.model_copy(update={"data": data})
     experiment = build_experiment(here, fabric.device)
@@ -137,11 +136,11 @@ def _image_seconds(config: ExperimentConfig, experiment: Experiment) -> float:
     """Seconds to load and to embed one image for an evaluation."""
     dataset, embedder = experiment.splits.test, experiment.embedder
     count = min(IMAGES, len(dataset))
-    loading, loaded = timed(lambda: [dataset[i][0] for i in range(count)], experiment.device)
+    loading, loaded = measure_time(lambda: [dataset[i][0] for i in range(count)], experiment.device)
     images = experiment.to_device(default_collate(loaded))
     with torch.inference_mode():
         embedder.eval()(images)
-        seconds, _ = timed(lambda: embedder(images), experiment.device)
+        seconds, _ = measure_time(lambda: embedder(images), experiment.device)
     embedder.train()
     return _together(seconds, loading, config.data.workers) / count
 
@@ -151,7 +150,7 @@ def _warm_start_seconds(config: ExperimentConfig, experiment: Experiment) -> flo
     section, backbone = config.embedder.warm_start, experiment.embedder.backbone
     if section is None or experiment.warm_start_split is None:
         return 0.0
-    loading, (images, _) = timed(lambda: next(iter(experiment.loader)), experiment.device)
+    loading, (images, _) = measure_time(lambda: next(iter(experiment.loader)), experiment.device)
     images = experiment.to_device(images)
 
     def classify() -> None:
@@ -162,7 +161,7 @@ def _warm_start_seconds(config: ExperimentConfig, experiment: Experiment) -> flo
         # The warm start also trains a backbone that is frozen afterwards.
         experiment.embedder.thaw_backbone()
     classify()
-    seconds, _ = timed(classify, experiment.device)
+    seconds, _ = measure_time(classify, experiment.device)
     experiment.embedder.train_backbone(True)
     return section.steps * WARM_START_IMAGES / len(images) * (seconds + loading)
 

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from gcahng.builders.blame import blame_setting
 from gcahng.builders.images import (
     Splits,
     build_splits,
@@ -22,7 +21,6 @@ from gcahng.data import ClassBalancedBatchSampler, ImageDataset, TrainLoader
 from gcahng.generators import NegativeGenerator
 from gcahng.models import Embedder, WhiteningHead
 from gcahng.processes import Group, copy_from_first, world_size
-from gcahng.training.closed_form import check_closed_form
 from gcahng.training.cuda_graph import Autocast, check_replay
 from gcahng.training.optimizers import Optimizers, build_optimizers, build_schedules
 from gcahng.training.step import Backward, TrainingStep
@@ -85,8 +83,21 @@ class Experiment:
             return whitened(self.config, self.evaluated.embedding_dim)
         return self.config
 
-    def follow(self) -> None:
-        """Let the average of the embedder, if there is one, follow a step of the training."""
+    def count_parameters(self) -> dict[str, int]:
+        """Count the trained parameters, for the results; those of the metric loss are not."""
+        trained = [p for p in self.embedder.parameters() if p.requires_grad]
+        generator: list[nn.Parameter] = []
+        if self.generator is not None:
+            generator += self.generator.head_parameters()
+            if self.generator.has_generator_losses:
+                generator += self.generator.classifier_parameters()
+        return {
+            "embedder_parameters": sum(p.numel() for p in trained),
+            "generator_parameters": sum(p.numel() for p in generator),
+        }
+
+    def update_average(self) -> None:
+        """Update the average of the embedder, if there is one, after a step of the training."""
         if self.average is not None:
             self.average.update_parameters(self.embedder)
 
@@ -126,7 +137,7 @@ def build_experiment(
     loader, sampler = build_train_loader(config, splits.train, group)
     num_classes = splits.train.num_classes
     embedder = build_embedder(config, pretrained)
-    check_closed_form(config, splits, embedder.backbone)
+    _check_closed_form(config, splits, int(embedder.backbone.out_channels))
     loss = build_loss(config, num_classes)
     generator = build_generator(config, num_classes)
     if config.fabric.cuda_graphs:
@@ -193,12 +204,27 @@ def _average(decay: float | None, embedder: Embedder) -> AveragedModel | None:
     """The average of the embedder's weights and BatchNorm statistics, from the first step on."""
     if decay is None:
         return None
-    with blame_setting("train.ema"):
-        average = AveragedModel(
-            embedder, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True
-        )
-    return average.eval()
+    update = get_ema_multi_avg_fn(decay)
+    return AveragedModel(embedder, multi_avg_fn=update, use_buffers=True).eval()
 
 
 def _dtype(config: ExperimentConfig) -> torch.dtype:
     return torch.float64 if config.fabric.precision == "64-true" else torch.float32
+
+
+def _check_closed_form(config: ExperimentConfig, splits: Splits, width: int) -> None:
+    """Raise before any long work if the training images do not determine a closed form."""
+    section, classes, images = config.embedder, splits.train.num_classes, len(splits.train)
+    if section.head != "whitening" and section.finish is None:
+        return
+    if images <= classes:
+        raise ValueError(
+            f"embedder: a closed form learns how images of a class vary, but {images} training "
+            f"images are of {classes} classes: add images"
+        )
+    dim = section.dim if section.head == "whitening" else None
+    if dim is not None and classes <= dim < width:
+        raise ValueError(
+            f"embedder.dim: expected at most {classes - 1} with {classes} training classes, or "
+            f"{width}, the width of the features, for embedder.head=whitening (got {dim})"
+        )

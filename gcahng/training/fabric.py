@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -13,22 +13,17 @@ from lightning_fabric.strategies import DDPStrategy
 
 from gcahng.config import ExperimentConfig, differing_keys
 from gcahng.config.sections import FabricConfig
+from gcahng.jobs.place import launched_elsewhere, place
 from gcahng.processes import Group, all_processes, from_all
 from gcahng.reasons import first_line
 from gcahng.runs.folder import RunFolder
 from gcahng.training.loggers import build_loggers
-from gcahng.training.place import launched_elsewhere, place
 
-# Which of Lightning's strategies mean the one that is built in here.
-STRATEGIES = ("auto", "ddp")
 # On GPUs, small decisions are exchanged on the CPU, so that they do not wait for the device.
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 # In what the processes of one training may differ: it decides neither what they compute nor when
 # they wait for each other.
 OF_A_MACHINE = {"output", "data.root", "data.workers", "fabric.devices", "fabric.threads"}
-# Where Linux lists what the processor can do, and what it calls units for bfloat16.
-CPU_INFO = Path("/proc/cpuinfo")
-BFLOAT16_UNITS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}
 
 
 def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:
@@ -43,10 +38,11 @@ def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:
         use_deterministic_algorithms()
     loggers = build_loggers(config, folder)
     found = place()
-    devices: int | str | list[int] = section.devices
-    nodes = section.num_nodes
+    devices, nodes = section.devices, section.num_nodes
     if found is not None:
-        devices, nodes = _launched_devices(section, found.local_size), found.nodes
+        nodes = found.nodes
+        if not (isinstance(devices, list) and len(devices) == found.local_size):
+            devices = found.local_size
     fabric = make_fabric(section, devices, nodes, loggers)
     started = 1 if found is None else found.size
     if fabric.world_size != started:
@@ -62,6 +58,24 @@ def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:
     return fabric
 
 
+def number_of_devices(section: FabricConfig) -> int:
+    """How many processes the settings ask this one to start on this machine; 1: none.
+
+    Raises:
+        ValueError: If the machine does not have what is asked for.
+    """
+    if section.devices == 1 or place() is not None:
+        return 1
+    fabric = make_fabric(section, section.devices, 1)
+    cores = os.cpu_count() or 1
+    if fabric.device.type == "cpu" and fabric.world_size > cores:
+        raise ValueError(
+            f"fabric.devices: {fabric.world_size} processes were asked for, but this machine has "
+            f"{cores} cores"
+        )
+    return fabric.world_size
+
+
 def group_of(fabric: Fabric) -> Group:
     """Return the processes that a Fabric trains with, or None for one process."""
     return all_processes() if fabric.world_size > 1 else None
@@ -71,19 +85,6 @@ def use_device(device: torch.device) -> None:
     """Make a GPU the current one, which libraries use where none is named."""
     if device.type == "cuda":
         torch.cuda.set_device(device)
-
-
-def precision_note(precision: str, device: torch.device) -> str | None:
-    """The sentence about bfloat16 on a processor that has no units for it; None if it is fine."""
-    if precision != "bf16-mixed" or device.type != "cpu" or not CPU_INFO.is_file():
-        return None
-    if BFLOAT16_UNITS & set(CPU_INFO.read_text(encoding="utf-8").split()):
-        return None
-    return (
-        "fabric.precision=bf16-mixed: this processor has no bfloat16 units (avx512_bf16 or "
-        "amx_bf16), so every product is emulated and a step takes 14 to 16 times as long as in "
-        "float32; leave the setting out, or train on a GPU"
-    )
 
 
 def check_same_training(
@@ -112,12 +113,6 @@ def check_same_training(
         )
 
 
-def _launched_devices(section: FabricConfig, local_size: int) -> int | list[int]:
-    if isinstance(section.devices, list) and len(section.devices) == local_size:
-        return section.devices
-    return local_size
-
-
 def make_fabric(
     section: FabricConfig,
     devices: int | str | list[int],
@@ -127,34 +122,26 @@ def make_fabric(
     """Create the Fabric of the settings for some devices.
 
     Raises:
-        ValueError: If the machine does not have them, or the strategy is not supported.
+        ValueError: If the machine does not have them.
     """
-    if section.strategy not in STRATEGIES:
-        raise ValueError(
-            f"fabric.strategy: expected one of {', '.join(STRATEGIES)}, got {section.strategy!r}"
-        )
-
-    def fabric(strategy: str | DDPStrategy) -> Fabric:
-        return Fabric(
-            accelerator=section.accelerator,
-            devices=devices,
-            num_nodes=nodes,
-            strategy=strategy,
-            precision=section.precision,
-            loggers=list(loggers),
-            plugins=None if launched_elsewhere() else LightningEnvironment(),
-        )
-
+    settings: dict[str, Any] = {
+        "accelerator": section.accelerator,
+        "devices": devices,
+        "num_nodes": nodes,
+        "precision": section.precision,
+        "loggers": list(loggers),
+        "plugins": None if launched_elsewhere() else LightningEnvironment(),
+    }
     try:
-        made = fabric(section.strategy)
+        made = Fabric(**settings)
         if made.world_size == 1:
             return made
-        return fabric(DDPStrategy(process_group_backend=BACKENDS.get(made.device.type)))
+        backend = BACKENDS.get(made.device.type)
+        return Fabric(**settings, strategy=DDPStrategy(process_group_backend=backend))
     except (ImportError, RuntimeError, TypeError, ValueError) as error:
-        reason = first_line(error)
         raise ValueError(
-            f"fabric: accelerator {section.accelerator!r} with devices {devices!r} and "
-            f"strategy {section.strategy!r} does not work on this machine: {reason}"
+            f"fabric: accelerator {section.accelerator!r} with devices {devices!r} does not work "
+            f"on this machine: {first_line(error)}"
         ) from error
 
 

@@ -5,28 +5,26 @@ import json
 import secrets
 import time
 import warnings
-from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from lightning_fabric.loggers import Logger
+from lightning_fabric.loggers import Logger, TensorBoardLogger
 
 from gcahng.arguments import check_names
 from gcahng.config import ExperimentConfig
 from gcahng.config.sections import LoggerConfig
 from gcahng.files import write_text
+from gcahng.jobs.place import is_first
 from gcahng.reasons import first_line
 from gcahng.runs.folder import RunFolder
-from gcahng.training.board import BoardLogger
-from gcahng.training.place import is_first
-
-# The most settings that MLflow takes at once.
-MOST_SETTINGS = 100
 
 
 class Tracker(Logger):
     """A service that keeps runs outside of their folder. A resumed training goes on in its run.
+
+    Subclasses have `begin(number, settings)`, which begins a run or goes on with the one of this
+    number, and returns its number; `send(figures, step)`; `send_results(results)`; `end(finished)`.
 
     Args:
         config: The experiment, which is shown with the run.
@@ -36,6 +34,11 @@ class Tracker(Logger):
 
     # As in `train.loggers`; also the package, and the extra that installs it.
     service: str
+    number: str | None = None
+    begin: Callable[..., str]
+    send: Callable[..., None]
+    send_results: Callable[..., None]
+    end: Callable[..., None]
 
     def __init__(
         self, config: ExperimentConfig, folder: RunFolder, args: Mapping[str, Any]
@@ -49,33 +52,10 @@ class Tracker(Logger):
             )
         self.config, self.folder, self.args = config, folder, dict(args)
         check_names(f"train.loggers: {self.service}", self.args, self.arguments())
-        self.number: str | None = None
 
-    def settings(self) -> dict[str, Any]:
-        """The experiment as shown with the run, without the loggers: addresses have passwords."""
-        values: dict[str, Any] = self.config.model_dump()
-        del values["train"]["loggers"]
-        return values
-
-    @abstractmethod
     def arguments(self) -> list[str]:
         """The arguments that a user may give."""
-
-    @abstractmethod
-    def open(self, number: str | None) -> str:
-        """Begin a run, or go on with the one of this number; return its number."""
-
-    @abstractmethod
-    def send(self, figures: Mapping[str, float], step: int) -> None:
-        """Log the figures of an epoch."""
-
-    @abstractmethod
-    def send_results(self, results: Mapping[str, Any]) -> None:
-        """Log what a finished run has measured."""
-
-    @abstractmethod
-    def close(self, finished: bool) -> None:
-        """End the run."""
+        return []
 
     @property
     def name(self) -> str:
@@ -93,11 +73,12 @@ class Tracker(Logger):
         Raises:
             ValueError: If the service refuses, with its reason.
         """
-        file = self.folder.trackers
+        file, settings = self.folder.trackers, self.config.model_dump()
+        del settings["train"]["loggers"]  # addresses have passwords
         numbers = json.loads(file.read_text("utf-8")) if file.is_file() else {}
         known = numbers.get(self.service)
         try:
-            self.number = self.open(known)
+            self.number = self.begin(known, settings)
         except Exception as error:  # a service raises many kinds
             hint = f"; to begin another one, delete '{file}'" if known else ""
             raise ValueError(
@@ -107,11 +88,11 @@ class Tracker(Logger):
         write_text(file, json.dumps({**numbers, self.service: self.number}, indent=2) + "\n")
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Log the figures of an epoch; what cannot be sent is a warning, as the run has it too."""
+        """Log the figures of an epoch."""
         self._try(lambda: self.send(metrics, step or 0))
 
     def log_results(self, results: Mapping[str, Any]) -> None:
-        """Log what a finished run has measured; what cannot be sent is a warning."""
+        """Log what a finished run has measured."""
         self._try(lambda: self.send_results(results))
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
@@ -120,12 +101,13 @@ class Tracker(Logger):
     def finalize(self, status: str) -> None:
         """End the run as a `success` or otherwise."""
         if self.number is not None:
-            self._try(lambda: self.close(status == "success"))
+            self._try(lambda: self.end(status == "success"))
 
     def _try(self, work: Callable[[], None]) -> None:
+        """Warn of what cannot be sent: a server that does not answer must not end a training."""
         try:
             work()
-        except Exception as error:  # a server that does not answer must not end a training
+        except Exception as error:
             warnings.warn(
                 f"{self.service} did not take figures, which '{self.folder.metrics}' has "
                 f"({first_line(error).rstrip('.')})",
@@ -145,19 +127,18 @@ class WandbLogger(Tracker):
         set_here = ("id", "resume", "dir", "config", "settings")
         return [name for name in inspect.signature(wandb.init).parameters if name not in set_here]
 
-    def open(self, number: str | None) -> str:
+    def begin(self, number: str | None, settings: dict[str, Any]) -> str:
         """Begin a run, or go on with the one of this number."""
         import wandb
 
         number = number or secrets.token_hex(8)
-        given = {"project": "gcahng", "name": self.folder.path.name, **self.args}
         self.run = wandb.init(
             id=number,
             resume="allow",
             dir=str(self.folder.path),
-            config=self.settings(),
+            config=settings,
             settings=wandb.Settings(console="off", silent=True),
-            **given,
+            **{"project": "gcahng", "name": self.folder.path.name, **self.args},
         )
         return number
 
@@ -169,7 +150,7 @@ class WandbLogger(Tracker):
         """Put the results into the run's summary."""
         self.run.summary.update(dict(results))
 
-    def close(self, finished: bool) -> None:
+    def end(self, finished: bool) -> None:
         """End the run."""
         self.run.finish(exit_code=0 if finished else 1)
 
@@ -186,7 +167,7 @@ class MLflowLogger(Tracker):
         """The names of the arguments."""
         return ["experiment", "tracking_uri", "run_name", "tags"]
 
-    def open(self, number: str | None) -> str:
+    def begin(self, number: str | None, settings: dict[str, Any]) -> str:
         """Begin a run with the settings as parameters, or go on with the one of this number."""
         from mlflow import MlflowClient
         from mlflow.entities import Param
@@ -200,14 +181,10 @@ class MLflowLogger(Tracker):
         experiment = known.experiment_id if known else self.client.create_experiment(name)
         title = self.args.get("run_name", self.folder.path.name)
         run = self.client.create_run(experiment, run_name=title, tags=self.args.get("tags"))
-        found = str(run.info.run_id)
-        settings = [Param(key, str(value)) for key, value in _flat(self.settings())]
-        try:
-            for start in range(0, len(settings), MOST_SETTINGS):
-                self.client.log_batch(found, params=settings[start : start + MOST_SETTINGS])
-        except Exception:
-            self.client.set_terminated(found, "FAILED")
-            raise
+        found, flat = str(run.info.run_id), _flat(settings)
+        for start in range(0, len(flat), 100):  # the most that MLflow takes at once
+            params = [Param(key, str(value)) for key, value in flat[start : start + 100]]
+            self.client.log_batch(found, params=params)
         return found
 
     def send(self, figures: Mapping[str, float], step: int) -> None:
@@ -215,7 +192,9 @@ class MLflowLogger(Tracker):
         from mlflow.entities import Metric
 
         now = int(1000 * time.time())
-        metrics = [Metric(_allowed(key), value, now, step) for key, value in figures.items()]
+        metrics = [
+            Metric(key.replace("@", "_at_"), value, now, step) for key, value in figures.items()
+        ]
         self.client.log_batch(str(self.number), metrics=metrics)
 
     def send_results(self, results: Mapping[str, Any]) -> None:
@@ -223,9 +202,9 @@ class MLflowLogger(Tracker):
         numbers = {key: v for key, v in results.items() if isinstance(v, int | float)}
         self.send(numbers, int(results["epochs"]))
         for key in results.keys() - numbers.keys():
-            self.client.set_tag(str(self.number), _allowed(key), str(results[key]))
+            self.client.set_tag(str(self.number), key.replace("@", "_at_"), str(results[key]))
 
-    def close(self, finished: bool) -> None:
+    def end(self, finished: bool) -> None:
         """End the run."""
         self.client.set_terminated(str(self.number), "FINISHED" if finished else "KILLED")
 
@@ -243,14 +222,13 @@ def build_loggers(config: ExperimentConfig, folder: RunFolder) -> list[Logger]:
     loggers: list[Logger] = []
     for given in config.train.loggers:
         one = given if isinstance(given, LoggerConfig) else LoggerConfig(name=given)
-        if one.name in TRACKERS:
-            # Other processes log nothing.
-            if is_first(config.fabric.num_nodes):
-                loggers.append(TRACKERS[one.name](config, folder, one.args))
-        else:
+        if one.name not in TRACKERS:
             check_names(f"train.loggers: {one.name}", one.args, [])
+        elif is_first(config.fabric.num_nodes):  # other processes log nothing
+            loggers.append(TRACKERS[one.name](config, folder, one.args))
         if one.name == "tensorboard":
-            loggers.append(BoardLogger(folder.tensorboard))
+            path = folder.tensorboard
+            loggers.append(TensorBoardLogger(path.parent, path.name, version="", flush_secs=10))
     return loggers
 
 
@@ -279,11 +257,5 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for key, value in values.items():
         inner = isinstance(value, dict) and value
-        path = f"{prefix}{key}"
-        found += _flat(value, f"{path}.") if inner else [(path, value)]
+        found += _flat(value, f"{prefix}{key}.") if inner else [(f"{prefix}{key}", value)]
     return found
-
-
-def _allowed(name: str) -> str:
-    """A name without the sign that MLflow does not allow."""
-    return name.replace("@", "_at_")

@@ -15,11 +15,10 @@ from torch import Tensor
 from gcahng.generators import NegativeGenerator
 from gcahng.graph import BatchLayout, batch_layout
 from gcahng.graph.precision import half_to_float32
-from gcahng.training.clock import timed
+from gcahng.training.cost import measure_time, peak_memory_mib, reset_peak_memory, tensor_peak_mib
 from gcahng.training.experiment import Experiment, build_step
-from gcahng.training.frozen_backbone import HeadOfEmbedder
-from gcahng.training.loss_log import LossLog
-from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory, tensor_peak_mib
+from gcahng.training.features import HeadOfEmbedder
+from gcahng.training.measurements import LossLog
 
 Work = Callable[[], object]
 
@@ -113,7 +112,9 @@ class _OneBatch:
         step = build_step(experiment, autocast=autocast)
         experiment.embedder.train()
         reset_peak_memory(device)
-        self.data_seconds, (images, labels) = timed(lambda: next(iter(experiment.loader)), device)
+        self.data_seconds, (images, labels) = measure_time(
+            lambda: next(iter(experiment.loader)), device
+        )
         self.batch = tuple(images.shape)
         images = experiment.to_device(images)
         if "backbone" in config.embedder.freeze:
@@ -188,7 +189,7 @@ def time_in_turn(
             break
         for name, run in work.items():
             cpu = time.process_time()
-            seconds, _ = timed(run, device)
+            seconds, _ = measure_time(run, device)
             times[name].append(Times(seconds, time.process_time() - cpu))
     return times
 

@@ -1,8 +1,7 @@
-"""Evaluations during a training, each done once."""
+"""What a training measures: the losses of its steps, how hard its negatives are, retrieval."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -10,25 +9,127 @@ from torch import Tensor, nn
 from gcahng.builders.images import as_untrained
 from gcahng.builders.networks import build_untrained
 from gcahng.data import ImageDataset
-from gcahng.evaluation.evaluate import embed_together, scores_of_queries
+from gcahng.evaluation.evaluate import Progress, embed_together, scores_of_queries
 from gcahng.evaluation.retrieval import QueryScores
+from gcahng.generators import HardNegatives
+from gcahng.graph.distances import batch_distances
+from gcahng.losses.generator import diversity
 from gcahng.models import Embedder, WhiteningHead
 from gcahng.processes import from_first, rank
 from gcahng.training.closed_form import ClosedForm
 from gcahng.training.experiment import Experiment
 
+BINS = 40
 # Features that go through the last layer together.
 ROWS = 4096
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """One evaluation.
+class NonFiniteLossError(ValueError):
+    """A loss or gradient norm is NaN or infinite; the message says where and what to try."""
 
-    Attributes:
-        figures: Retrieval figures by name, as fractions.
-        embeddings: [N, D], of the images that they were measured on; on the CPU.
-        scores: Of the single queries; None in other processes than the first.
+
+class LossLog:
+    """Collect the scalar losses of each step without waiting for the device.
+
+    Args:
+        epoch: Number of the epoch, for messages.
+        state: The `state` of an interrupted epoch, to go on from; empty: none.
+    """
+
+    def __init__(self, epoch: int, state: Mapping[str, Any] | None = None) -> None:
+        self.epoch = epoch
+        self.names: list[str] = list(state["names"]) if state else []
+        self._rows: list[Tensor] = list(state["rows"]) if state else []
+        # Rows that have not been copied from the device yet.
+        self._new: list[Tensor] = []
+
+    def add(self, losses: dict[str, Tensor]) -> None:
+        """Record one step; every step of an epoch has the same losses.
+
+        Raises:
+            NonFiniteLossError: On the CPU at once, on other devices in `means`.
+        """
+        self.names = list(losses)
+        row = torch.stack([value.detach().double() for value in losses.values()])
+        self._new.append(row)
+        if row.device.type == "cpu":
+            self._fetch()
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint within the epoch holds; waits for the device."""
+        self._fetch()
+        return {"names": self.names, "rows": torch.stack(self._rows)}
+
+    def means(self) -> dict[str, float]:
+        """Return the means over the steps so far; waits for the device.
+
+        Raises:
+            NonFiniteLossError: If any recorded value is NaN or infinite.
+        """
+        self._fetch()
+        means = torch.stack(self._rows).mean(0).tolist() if self._rows else []
+        return dict(zip(self.names, means, strict=True))
+
+    def _fetch(self) -> None:
+        """Copy the new rows from the device, and check them."""
+        if not self._new:
+            return
+        rows = torch.stack(self._new).cpu()
+        wrong = (~rows.isfinite()).nonzero()
+        if len(wrong):
+            self._raise(rows[wrong[0, 0]], number=len(self._rows) + int(wrong[0, 0]) + 1)
+        self._rows += rows.unbind()
+        self._new = []
+
+    def _raise(self, row: Tensor, number: int) -> NoReturn:
+        values = zip(self.names, row.tolist(), strict=True)
+        terms = ", ".join(f"{name} = {value:.4g}" for name, value in values)
+        raise NonFiniteLossError(
+            f"training diverged in step {number} of epoch {self.epoch} ({terms}); the "
+            "checkpoint of the last complete epoch, if any, is kept; try a new run with a lower "
+            "learning rate (optim.embedder.lr, optim.graph.lr), a smaller optim.clip, or "
+            "fabric.precision=32-true instead of mixed precision"
+        )
+
+
+@torch.no_grad()
+def summarize_hardness(made: HardNegatives, negatives: Tensor | None = None) -> dict[str, Any]:
+    r"""Summarize the distances to the anchors of one batch as histograms.
+
+    Args:
+        made: Negatives of the batch.
+        negatives: `made.all_negatives()`, if known already.
+
+    Returns:
+        `upper`, the largest distance; counts in `BINS` equal bins of [0, upper] as `positive` and
+        `negative`. With synthetic negatives also `synthetic`, and `harder`, the share of them
+        nearer than their class's nearest real sample. With coefficients also `diversity`, the
+        spread :math:`1 - J_{div}` of a node's coefficients over its partners.
+    """
+    negatives = made.all_negatives() if negatives is None else negatives
+    distances = batch_distances(made.slots, negatives)
+    values = {
+        name: value.flatten().double()
+        for name, value in distances._asdict().items()
+        if value is not None
+    }
+    upper = float(torch.cat(list(values.values())).max())
+    # If all embeddings are equal, the range is empty; histc reads 0, 0 as "use the data's range".
+    edge = upper or 1.0
+    row: dict[str, Any] = {"upper": upper}
+    for name, value in values.items():
+        row[name] = torch.histc(value.cpu(), BINS, 0.0, edge).int().tolist()
+    if distances.harder is not None:
+        row["harder"] = distances.harder
+    if made.coefficients is not None:
+        row["diversity"] = 1 - float(diversity(made.coefficients, made.pairs))
+    return row
+
+
+class Measurement(NamedTuple):
+    """Retrieval figures, as fractions, of embeddings [N, D] on the CPU, and scores of the queries.
+
+    Other processes than the first have no scores.
     """
 
     figures: dict[str, float]
@@ -36,8 +137,7 @@ class Measurement:
     scores: QueryScores | None
 
 
-@dataclass(frozen=True)
-class Start:
+class Start(NamedTuple):
     """What was measured before training.
 
     Attributes:
@@ -68,12 +168,12 @@ class Measurements:
             training prepares them in the same way.
     """
 
-    def __init__(self, experiment: Experiment, progress: Callable[[int, int], None]) -> None:
+    def __init__(self, experiment: Experiment, progress: Progress) -> None:
         self.experiment, self.progress = experiment, progress
         self.features: Mapping[str, Tensor] = {}
         self.as_untrained = as_untrained(experiment.config, experiment.splits.test)
         self._test: dict[int, Measurement] = {}
-        self._finish: tuple[int, ClosedForm] | None = None
+        self._closed_form: tuple[int, ClosedForm] | None = None
 
     def test(self, epoch: int) -> Measurement:
         """Measure the test split, or return what was measured in this epoch before."""
@@ -86,22 +186,22 @@ class Measurements:
         on_test = self.experiment.config.selects_on_test
         return self.test(epoch) if on_test else self._measure("validation", epoch)
 
-    def finish(self, epoch: int) -> WhiteningHead:
-        """Fit the last layer to the features of all training classes, by the network as it is.
+    def keep(self, *epochs: int) -> None:
+        """Forget all other epochs: their embeddings take memory."""
+        self._test = {epoch: found for epoch, found in self._test.items() if epoch in epochs}
 
-        Args:
-            epoch: Of the network.
-        """
-        return self._closed_form(epoch).fit_to_all()
+    def finish(self, epoch: int) -> WhiteningHead:
+        """Fit the last layer to the features of all training classes, by the network as it is."""
+        return self._fit_closed_form(epoch).fit_to_all()
 
     def start(self) -> Start:
         """Measure the network before training, on the test split and the validation classes."""
-        test = self._before_training("test")
+        test = self._measure_start("test")
         found = {"": test}
         if self.experiment.splits.validation is not None:
-            found["val/"] = self._before_training("validation")
+            found["val/"] = self._measure_start("validation")
         if self.as_untrained is not None:
-            test["untrained"] = self._untrained(self.as_untrained)
+            test["untrained"] = self._measure_untrained(self.as_untrained)
         figures = {
             f"{prefix}{name}/{metric}": value
             for prefix, outputs in found.items()
@@ -111,75 +211,62 @@ class Measurements:
         selection = found["" if self.experiment.config.selects_on_test else "val/"]["head"]
         return Start(figures, selection, test.get("untrained", test["features"]).scores)
 
-    def _before_training(self, split: str) -> dict[str, Measurement]:
+    def _measure_start(self, split: str) -> dict[str, Measurement]:
         features = self.features.get(split)
         if features is None:
-            features = self._embed(self.experiment.embedder.backbone, split)
-        head = self._head(self.experiment.embedder, features)
+            features = self._embed(self.experiment.embedder.backbone, self._images(split))
         if self.experiment.config.embedder.finish:
-            head = self._finished(features, split, epoch=0)
-        outputs = {"features": features, "head": head}
-        return {name: self._measurement(output, split) for name, output in outputs.items()}
+            head = self._apply_closed_form(features, split, epoch=0)
+        else:
+            head = self._apply_head(self.experiment.embedder, features)
+        return {"features": self._score(features, split), "head": self._score(head, split)}
 
-    def _untrained(self, images: ImageDataset) -> Measurement:
+    def _measure_untrained(self, images: ImageDataset) -> Measurement:
         """Measure the features of the test split as the backbone's library prepares pictures."""
         config, backbone = self.experiment.config, self.experiment.embedder.backbone
         if "img_size" in config.embedder.backbone.args:
             backbone = build_untrained(config).to(self.experiment.device)
-        return self._measurement(self._embed_images(backbone, images), "test")
-
-    def keep(self, *epochs: int) -> None:
-        """Forget all other epochs: their embeddings take memory."""
-        self._test = {epoch: found for epoch, found in self._test.items() if epoch in epochs}
+        return self._score(self._embed(backbone, images), "test")
 
     def _measure(self, split: str, epoch: int) -> Measurement:
-        features = self.features.get(split)
+        evaluated, features = self.experiment.evaluated, self.features.get(split)
         if self.experiment.config.embedder.finish:
-            features = self._embed(self.experiment.evaluated.backbone, split)
-            embeddings = self._finished(features, split, epoch)
+            features = self._embed(evaluated.backbone, self._images(split))
+            embeddings = self._apply_closed_form(features, split, epoch)
         elif features is None:
-            embeddings = self._embed(self.experiment.evaluated, split)
+            embeddings = self._embed(evaluated, self._images(split))
         else:
-            embeddings = self._head(self.experiment.evaluated, features)
-        return self._measurement(embeddings, split)
+            embeddings = self._apply_head(evaluated, features)
+        return self._score(embeddings, split)
 
-    def _finished(self, features: Tensor, split: str, epoch: int) -> Tensor:
-        """Embeddings of features by the last layer in closed form.
+    def _apply_closed_form(self, features: Tensor, split: str, epoch: int) -> Tensor:
+        """Embed features by the last layer in closed form.
 
         The validation classes are measured by what was learned from the others.
         """
-        form = self._closed_form(epoch)
-        head = form.fit() if split == "validation" else form.fit_to_all()
+        form = self._fit_closed_form(epoch)
+        head = form.head if split == "validation" else form.fit_to_all()
         with torch.inference_mode():
             found = torch.cat([head(rows.cpu()) for rows in features.split(ROWS)])
         return found.to(self.experiment.device)
 
-    def _closed_form(self, epoch: int) -> ClosedForm:
+    def _fit_closed_form(self, epoch: int) -> ClosedForm:
         """Fit the last layer to the network as it is, once in an epoch."""
-        if self._finish is None or self._finish[0] != epoch:
-            experiment = self.experiment
-            backbone, workers = experiment.evaluated.backbone, experiment.config.data.workers
+        if self._closed_form is None or self._closed_form[0] != epoch:
+            backbone = self.experiment.evaluated.backbone
+            form = ClosedForm(
+                self.experiment, lambda images: self._embed(backbone, images).cpu(), dim=None
+            )
+            self._closed_form = (epoch, form)
+        return self._closed_form[1]
 
-            def features_of(part: ImageDataset) -> Tensor:
-                settings: dict[str, Any] = {"workers": workers, "progress": self.progress}
-                return embed_together(backbone, part, experiment.group, **settings).cpu()
-
-            splits, group = experiment.splits, experiment.group
-            form = ClosedForm(experiment.config, splits, features_of, None, group)
-            form.fit()
-            self._finish = (epoch, form)
-        return self._finish[1]
-
-    def _embed(self, network: nn.Module, split: str) -> Tensor:
-        return self._embed_images(network, self._dataset(split))
-
-    def _embed_images(self, network: nn.Module, images: ImageDataset) -> Tensor:
+    def _embed(self, network: nn.Module, images: ImageDataset) -> Tensor:
         workers, group = self.experiment.config.data.workers, self.experiment.group
         return embed_together(network, images, group, workers=workers, progress=self.progress)
 
     @torch.inference_mode()
-    def _head(self, embedder: Embedder, features: Tensor) -> Tensor:
-        """Embeddings of features, in eval mode, on the networks' device."""
+    def _apply_head(self, embedder: Embedder, features: Tensor) -> Tensor:
+        """Embed features, in eval mode, on the networks' device."""
         device = self.experiment.device
         was_training = embedder.training
         embedder.eval()
@@ -187,13 +274,13 @@ class Measurements:
         embedder.train(was_training)
         return torch.cat(embeddings)
 
-    def _measurement(self, embeddings: Tensor, split: str) -> Measurement:
+    def _score(self, embeddings: Tensor, split: str) -> Measurement:
         scores, group = None, self.experiment.group
         if rank(group) == 0:
-            scores = scores_of_queries(embeddings, self._dataset(split), self.experiment.config)
+            scores = scores_of_queries(embeddings, self._images(split), self.experiment.config)
         figures = from_first({} if scores is None else scores.means(), group)
         return Measurement(figures, embeddings.cpu(), scores)
 
-    def _dataset(self, split: str) -> ImageDataset:
-        dataset: ImageDataset = getattr(self.experiment.splits, split)
-        return dataset
+    def _images(self, split: str) -> ImageDataset:
+        images: ImageDataset = getattr(self.experiment.splits, split)
+        return images

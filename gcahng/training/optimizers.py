@@ -29,8 +29,7 @@ class Optimizers:
 
     def __iter__(self) -> Iterator[Optimizer]:
         """The optimizers that are not None, in this order."""
-        all_three = (self.embedder, self.graph, self.classifier)
-        return (optimizer for optimizer in all_three if optimizer is not None)
+        return filter(None, (self.embedder, self.graph, self.classifier))
 
 
 def build_optimizers(
@@ -41,13 +40,9 @@ def build_optimizers(
 ) -> Optimizers:
     """Build up to three AdamW optimizers.
 
-    Args:
-        config: Learning rates and weight decay.
-        embedder: Its backbone, unless it is frozen, and its last layer are two groups of the first
-            optimizer.
-        loss: Its parameters, if any, are a third group of the first optimizer.
-        generator: Trained by the second optimizer and, if it has losses of its own, its
-            classifier by the third; None: no generator.
+    The first has up to three groups: backbone, unless it is frozen, last layer, and parameters of
+    the loss, if any. The generator is trained by the second and, if it has losses of its own, its
+    classifier by the third.
     """
     section = config.optim
     lr = section.embedder.lr
@@ -61,9 +56,9 @@ def build_optimizers(
     graph = _adamw(heads, section.graph.lr, section.graph.weight_decay) if heads else None
     if generator is None or not generator.has_generator_losses:
         return Optimizers(metric, graph)
-    classifier = section.classifier
+    rates = section.classifier
     parameters = generator.classifier_parameters()
-    return Optimizers(metric, graph, _adamw(parameters, classifier.lr, classifier.weight_decay))
+    return Optimizers(metric, graph, _adamw(parameters, rates.lr, rates.weight_decay))
 
 
 def _adamw(parameters: Any, lr: float, weight_decay: float) -> Optimizer:
@@ -74,24 +69,18 @@ def build_schedules(
     config: ExperimentConfig, optimizers: Optimizers
 ) -> list[lr_scheduler.LRScheduler]:
     """Build a learning-rate schedule, stepped per epoch, for each optimizer that is not None."""
-    section = config.optim
-    pairs = (
-        (optimizers.embedder, section.embedder.schedule),
-        (optimizers.graph, section.graph.schedule),
-        (optimizers.classifier, section.classifier.schedule),
-    )
+    names = ("embedder", "graph", "classifier")
     return [
-        _schedule(optimizer, schedule, config.train.epochs)
-        for optimizer, schedule in pairs
-        if optimizer is not None
+        _schedule(optimizer, getattr(config.optim, name).schedule, config.train.epochs)
+        for name in names
+        if (optimizer := getattr(optimizers, name)) is not None
     ]
 
 
 def learning_rates(schedules: list[lr_scheduler.LRScheduler]) -> dict[str, float]:
     """The present rate of each optimizer's first group, for the history of a run."""
-    names = ("lr/embedder", "lr/graph", "lr/classifier")
-    pairs = zip(names, schedules, strict=False)
-    return {name: float(schedule.get_last_lr()[0]) for name, schedule in pairs}
+    pairs = zip(("embedder", "graph", "classifier"), schedules, strict=False)
+    return {f"lr/{name}": float(schedule.get_last_lr()[0]) for name, schedule in pairs}
 
 
 def _schedule(

@@ -1,14 +1,17 @@
-"""The progress of a training: what a checkpoint holds beside networks and optimizers."""
+"""The progress of a training: what a checkpoint holds of it, and where it is reported."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
 
 import torch
 
 from gcahng.config.sections import TrainConfig
 from gcahng.evaluation.comparison import standard_error
 from gcahng.evaluation.retrieval import QueryScores
-from gcahng.training.clock import WorkClock
+from gcahng.training.cost import WorkClock
+
+# The entries that are scores of single queries.
+SCORES = ("best_scores", "untrained")
 
 
 @dataclass
@@ -53,8 +56,8 @@ class TrainingProgress:
         """Its value; None before there is one."""
         return None if self.best is None else self.best["value"]
 
-    def ended_by(self, limits: TrainConfig, figure: str) -> str | None:
-        """Which of the limits ends the training after the present epoch; None if it goes on.
+    def reached_limit(self, limits: TrainConfig, figure: str) -> str | None:
+        """Which of the limits ends the training after the present epoch; None if it continues.
 
         Args:
             limits: The settings of `train`.
@@ -63,30 +66,30 @@ class TrainingProgress:
         if self.step:  # an epoch was interrupted
             return None
         highest = 0 if self.highest is None else self.highest["epoch"]
-        in_vain = sum(figure in row and row["epoch"] > highest for row in self.history)
-        reached = {"epochs": self.epoch, "max_seconds": self.clock.seconds, "patience": in_vain}
-        for name, value in reached.items():
+        without_improvement = sum(figure in r and r["epoch"] > highest for r in self.history)
+        values = (self.epoch, self.clock.seconds, without_improvement)
+        for name, value in zip(("epochs", "max_seconds", "patience"), values, strict=True):
             limit = getattr(limits, name)
             if limit is not None and value >= limit:
                 return name
         return None
 
     def noise(self, scores: QueryScores | None, metric: str) -> float:
-        """Return by how much the value of the present epoch may differ from that kept by chance.
+        """One standard error, over classes, of the difference of the present epoch to the kept one.
 
-        It is one standard error, over classes, of the difference; 0 where it is not known.
+        0 where the scores of either are not known.
         """
         if scores is None or self.best_scores is None:
             return 0.0
         return standard_error(scores, self.best_scores, metric)
 
-    def improves(self, value: float, noise: float = 0.0, scores: QueryScores | None = None) -> bool:
-        """Whether the present epoch is better than the one kept; if so, keep it.
+    def keep_if_better(
+        self, value: float, noise: float = 0.0, scores: QueryScores | None = None
+    ) -> bool:
+        """Keep the present epoch if its value is better than that kept by more than the noise.
 
-        Args:
-            value: Its figure.
-            noise: By how much it has to be better; equal or hardly better epochs are not kept.
-            scores: Of the single queries.
+        Returns:
+            Whether it is.
         """
         if self.highest is None or value > self.highest["value"]:
             self.highest = {"epoch": self.epoch, "value": value}
@@ -97,34 +100,32 @@ class TrainingProgress:
 
     def state(self) -> dict[str, Any]:
         """The entries of a checkpoint."""
-        return {
-            "epoch": self.epoch,
-            **self.clock.state(),
-            "peak_memory_mib": self.peak_memory_mib,
-            "history": self.history,
-            "hardness": self.hardness,
-            "best": self.best,
-            "best_scores": self.best_scores and vars(self.best_scores),
-            "highest": self.highest,
-            "step": self.step,
-            "losses": self.losses,
-            "zero_shot": self.zero_shot,
-            "untrained": self.untrained and vars(self.untrained),
-        }
+        state = {name: value for name, value in vars(self).items() if name != "clock"}
+        scores = {name: state[name] and vars(state[name]) for name in SCORES}
+        return {**state, **scores, "seconds": self.clock.seconds}
 
     @classmethod
     def restore(cls, state: dict[str, Any], device: torch.device) -> "TrainingProgress":
-        """Read the entries of a checkpoint.
+        """Read the entries of a checkpoint."""
+        values = {one.name: state[one.name] for one in fields(cls) if one.name != "clock"}
+        scores = {name: state[name] and QueryScores(**state[name]) for name in SCORES}
+        return cls(WorkClock(device, state["seconds"]), **values | scores)
 
-        Raises:
-            KeyError: If one is missing.
-        """
-        clock = WorkClock(device, state["seconds"], state.get("work_seconds"))
-        kept, untrained = state["best_scores"], state["untrained"]
-        names = ("epoch", "peak_memory_mib", "history", "hardness", "best", "highest")
-        return cls(
-            clock,
-            best_scores=kept and QueryScores(**kept),
-            untrained=untrained and QueryScores(**untrained),
-            **{name: state[name] for name in (*names, "step", "losses", "zero_shot")},
-        )
+
+class Display(Protocol):
+    """What a trainer calls; `gcahng.commands.terminal` draws it as a progress bar."""
+
+    def warm_start(self, step: int, steps: int, loss: float) -> None:
+        """Called after each step of the warm start."""
+
+    def features(self, done: int, images: int) -> None:
+        """Called while features are computed once, with the number of images done and of all."""
+
+    def step(self, epoch: int, step: int, steps: int, losses: dict[str, float]) -> None:
+        """Called about once a second with the mean losses of the epoch so far."""
+
+    def evaluation(self, done: int, images: int) -> None:
+        """Called during an evaluation with the number of images embedded, and of all images."""
+
+    def epoch(self, row: dict[str, float], best: float | None) -> None:
+        """Called after each epoch with its figures and the best value so far."""

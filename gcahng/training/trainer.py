@@ -11,25 +11,22 @@ from gcahng.config import ExperimentConfig, dump_config
 from gcahng.evaluation.comparison import gains
 from gcahng.evaluation.ranking import ranked_by
 from gcahng.generators import HardNegatives
+from gcahng.jobs.process import Stopped, heed_signals
 from gcahng.models.batch_statistics import use_global_statistics
 from gcahng.processes import copy_from_first, from_first, rank, wait_for_first
 from gcahng.runs.embedding import EvaluatedRun, write_shared_model
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import LoadedRun
-from gcahng.training.checkpoints import Checkpoints
-from gcahng.training.clock import WorkClock
-from gcahng.training.display import Display
+from gcahng.training.checkpoints import Checkpoints, Interruption
+from gcahng.training.closed_form import fit_head, whiten
+from gcahng.training.cost import WorkClock, peak_memory_mib, reset_peak_memory
 from gcahng.training.experiment import Experiment, build_experiment, build_step
 from gcahng.training.fabric import build_fabric, group_of
-from gcahng.training.frozen_backbone import embed_once, fit_head, whiten
-from gcahng.training.hardness_log import hardness_row
-from gcahng.training.interruption import Interruption, TrainingStopped
+from gcahng.training.features import HeadOfEmbedder, embed_once
 from gcahng.training.loggers import close_loggers, log_results, start_loggers
-from gcahng.training.loss_log import LossLog
-from gcahng.training.measurements import Measurement, Measurements
+from gcahng.training.measurements import LossLog, Measurement, Measurements, summarize_hardness
 from gcahng.training.optimizers import learning_rates
-from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
-from gcahng.training.progress import TrainingProgress
+from gcahng.training.progress import Display, TrainingProgress
 from gcahng.training.rehearsal import rehearse
 from gcahng.training.warm_start import warm_start_embedder
 
@@ -57,6 +54,8 @@ class Trainer:
         self.progress = TrainingProgress(WorkClock(fabric.device))
         self.measured = Measurements(experiment, display.evaluation)
         self.loader = experiment.loader
+        # Before the warm-up, which freezes the backbone.
+        self.parameters = experiment.count_parameters()
 
     @classmethod
     def set_up(
@@ -97,7 +96,7 @@ class Trainer:
 
         Raises:
             NonFiniteLossError: If a loss or gradient is not finite; the last checkpoint is kept.
-            TrainingStopped: If a signal asked for it in an epoch; the training was saved.
+            Stopped: If a signal asked for it in an epoch; the training was saved.
         """
         finished = False
         try:
@@ -109,12 +108,13 @@ class Trainer:
             # Not before the warm start, which each process computes alone.
             use_global_statistics(self.experiment.embedder.backbone, self.group)
             reset_peak_memory(self.fabric.device)
-            with Interruption(self.config.train.save_minutes, self.group) as interruption:
+            interruption = Interruption(self.config.train.save_minutes, self.group)
+            with heed_signals(interruption.receive):
                 while not self.is_over:
                     self.end_epoch(self.train_epoch(interruption))
-                    if interruption.ask()[1]:
+                    if interruption.poll().stop:
                         where = f"after epoch {self.progress.epoch}, and saved"
-                        raise TrainingStopped(interruption.status, where)
+                        raise Stopped(interruption.status, where)
             results = self.finish()
             finished = True
             return results
@@ -148,9 +148,10 @@ class Trainer:
 
     def embed_once(self) -> None:
         """Go on with features in place of images, if the backbone is frozen."""
-        if (found := embed_once(self.experiment, self.display.features)) is not None:
-            self.loader, self.step.embedder = found.loader, found.head
-            self.measured.features = found.evaluated
+        if "backbone" in self.config.embedder.freeze:
+            found = embed_once(self.experiment, self.display.features)
+            self.loader, self.measured.features = found
+            self.step.embedder = HeadOfEmbedder(self.experiment.embedder)
 
     def train_epoch(self, interruption: Interruption | None = None) -> dict[str, float]:
         """Train on every batch of one epoch, or on the rest of one that was interrupted.
@@ -169,7 +170,7 @@ class Trainer:
         for number, (images, labels) in enumerate(loader, start=loader.first + 1):
             observe = self._keep_hardness if number == len(loader) else None
             log.add(self.step(experiment.to_device(images), labels, observe=observe))
-            experiment.follow()
+            experiment.update_average()
             if time.perf_counter() - shown > REFRESH:
                 shown = time.perf_counter()
                 self.display.step(self.progress.epoch, number, len(loader), log.means())
@@ -178,11 +179,12 @@ class Trainer:
         self.progress.step, self.progress.losses = 0, {}
         losses = {f"loss/{name}": value for name, value in log.means().items()}
         self.progress.clock.stop()
-        self.progress.clock.follow_first(self.group)
+        self.progress.clock.copy_from_process_zero(self.group)
         self.progress.peak_memory_mib = max(
             self.progress.peak_memory_mib, peak_memory_mib(self.fabric.device)
         )
-        return {"epoch": self.progress.epoch, **self.progress.clock.state(), **rates, **losses}
+        seconds = self.progress.clock.seconds
+        return {"epoch": self.progress.epoch, "seconds": seconds, **rates, **losses}
 
     def end_epoch(self, row: dict[str, float]) -> None:
         """Advance hardness and schedules, evaluate, and write metrics and checkpoints."""
@@ -214,7 +216,7 @@ class Trainer:
         metric, noise = self.config.eval.select, 0.0
         if self.config.quirks.select == "corrected":
             noise = from_first(self.progress.noise(measured.scores, metric), self.group)
-        return self.progress.improves(measured.figures[metric], noise, measured.scores)
+        return self.progress.keep_if_better(measured.figures[metric], noise, measured.scores)
 
     def finish(self) -> dict[str, Any]:
         """Measure the last and the best epoch on the test split, write results and model.
@@ -239,8 +241,9 @@ class Trainer:
             "ranked_by": ranked_by(self.config.eval.engine, self.fabric.device),
             "own_validation": self.experiment.splits.has_own_validation,
             "epochs": self.progress.epoch,
-            "ended_by": self.progress.ended_by(self.config.train, self.selected_figure),
-            **self.progress.clock.state(),
+            "ended_by": self.progress.reached_limit(self.config.train, self.selected_figure),
+            **self.parameters,
+            "seconds": self.progress.clock.seconds,
             "peak_memory_mib": self.progress.peak_memory_mib,
         }
         if rank(self.group) == 0:
@@ -299,7 +302,7 @@ class Trainer:
     @property
     def is_over(self) -> bool:
         """Whether all epochs are trained, the time is up, or nothing improves any more."""
-        return self.progress.ended_by(self.config.train, self.selected_figure) is not None
+        return self.progress.reached_limit(self.config.train, self.selected_figure) is not None
 
     @property
     def selected_on(self) -> str:
@@ -328,21 +331,22 @@ class Trainer:
 
     def _save_or_stop(self, interruption: Interruption, step: int, log: LossLog) -> None:
         """Save within the epoch if it is time to, and stop if a signal asks for it."""
-        save, stop = interruption.ask()
-        if save:
+        asked = interruption.poll()
+        if asked.save:
             self.progress.clock.stop()
             self.progress.step, self.progress.losses = step, log.state()
             if rank(self.group) == 0:
                 self.checkpoints.save_partial(self.progress)
             wait_for_first(self.group)
             self.progress.clock.start()
-        if stop:
+        if asked.stop:
             where = f"after step {step} of epoch {self.progress.epoch}, and saved"
-            raise TrainingStopped(interruption.status, where)
+            raise Stopped(interruption.status, where)
 
     def _keep_hardness(self, made: HardNegatives) -> None:
         """Record how hard the negatives of the epoch's last batch are."""
         negatives = made.all_negatives()
         # If the batch is not finite, the loss log raises an error that says so.
         if negatives is not None and negatives.isfinite().all():
-            self.progress.hardness.append(hardness_row(self.progress.epoch, made, negatives))
+            row = {"epoch": self.progress.epoch, **summarize_hardness(made, negatives)}
+            self.progress.hardness.append(row)

@@ -6,14 +6,11 @@ import numpy as np
 import torch
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.transforms import Bbox
 from torch import Tensor
 from torch_geometric.data import Data
 
@@ -28,10 +25,9 @@ from gcahng.graph.visualize.style import CLASSES, SAME_CLASS, SEQUENTIAL, STYLE,
 EDGES = f"{SEQUENTIAL}_r"
 # Inches: side of a thumbnail, gap between thumbnails, shortest and longest axis.
 SIDE, GAP, SHORTEST, LONGEST = 0.36, 0.04, 5.4, 11.0
-# Inches: margins of the axes below and above, around everything, and height of a legend's line.
-BOTTOM, TOP, PAD, LINE = 1.2, 0.75, 0.15, 0.175
-# Inches: room at the left and right of the axes until their labels are measured.
-AMPLE = 4.0
+# Inches: title, labels and legends above and below the axes, and labels and colour bar beside them;
+# height of a legend's line and width of a character in it.
+ABOVE, BESIDE, LINE, CHARACTER = 2.0, 2.0, 0.175, 0.085
 # With more classes, the legend would be longer than the figure, so it is omitted.
 NAMED = 30
 ARROW: dict[str, Any] = {
@@ -72,18 +68,18 @@ def draw_graph(
     points = as_array(projection(graph.x))
     places, side = _places(points)
     numbers = class_numbers(graph)
+    titles = class_titles(graph, 28)
     with rc_context(style_of(graph)):
-        figure, axes, bar = _canvas(places, side, len(numbers.unique()))
+        figure, axes = _canvas(places, side, titles)
         lines = _draw_edges(axes, places, weights, edges, numbers)
         _draw_nodes(axes, graph.get("image"), places, side, numbers)
         _set_axes(axes, places, side, projection)
-        figure.colorbar(lines, cax=bar, label=meaning)
-        bar.grid(False)
+        figure.colorbar(lines, ax=axes, label=meaning, shrink=0.6, aspect=25, pad=0.02)
         title = _title(graph, edges, min(strongest, _available(weights)), meaning)
-        figure.suptitle(title, fontsize=STYLE["axes.titlesize"], ha="left")
+        figure.suptitle(title, fontsize=STYLE["axes.titlesize"])
         moved = bool(np.abs(places - points).max() > side / 2)
-        _add_notes(figure, is_symmetric(weights), attends=layer is not None, moved=moved)
-        _arrange(figure, axes, bar, _legends(figure, class_titles(graph, 28)))
+        notes = _notes(is_symmetric(weights), attends=layer is not None, moved=moved)
+        _add_legends(figure, titles, notes)
     return figure
 
 
@@ -132,19 +128,15 @@ def _places(points: np.ndarray) -> tuple[np.ndarray, float]:
     return spread(points, (side * (1 + GAP / SIDE),) * 2), side
 
 
-def _canvas(places: np.ndarray, side: float, classes: int) -> tuple[Figure, Axes, Axes]:
-    """Create a figure with thumbnails of fixed size; return it, its axes and the bar's axes.
-
-    Margins at the left and right are ample; `_arrange` makes them fit.
-    """
-    named = classes <= NAMED
+def _canvas(places: np.ndarray, side: float, titles: list[str]) -> tuple[Figure, Axes]:
+    """Create a figure in which a thumbnail has about its side; return it and its axes."""
     width, height = SIDE * (np.ptp(places, axis=0) / side + 2)
-    width, height = max(width, 4.0), max(height, 4.0, LINE * (classes + 2) * named)
-    whole = np.array([AMPLE + width + AMPLE, BOTTOM + height + TOP] * 2)
-    figure = Figure(tuple(whole[:2]))
-    axes = figure.add_axes(tuple(np.array([AMPLE, BOTTOM, width, height]) / whole))
-    beside = [AMPLE + width + 0.25, BOTTOM + 0.2 * height, 0.16, 0.6 * height]
-    return figure, axes, figure.add_axes(tuple(np.array(beside) / whole))
+    width, height = max(width, 4.0) + BESIDE, max(height, 4.0)
+    if len(titles) <= NAMED:
+        width += 0.5 + CHARACTER * max(len(title) + 4 for title in titles)
+        height = max(height, LINE * (len(titles) + 2))
+    figure = Figure((width, height + ABOVE), layout="constrained")
+    return figure, figure.add_subplot()
 
 
 def _set_axes(axes: Axes, places: np.ndarray, side: float, projection: Projection) -> None:
@@ -215,62 +207,27 @@ def _title(graph: Data, edges: Tensor, strongest: int, meaning: str) -> str:
     )
 
 
-def _add_notes(figure: Figure, symmetric: bool, attends: bool, moved: bool) -> None:
-    """Explain numbers, triangles and moved images in the bottom line."""
+def _notes(symmetric: bool, attends: bool, moved: bool) -> str:
+    """Explain numbers, triangles and moved images."""
     notes = ["Numbers are classes."]
     if not symmetric:
         notes.append(f"Triangles point from i to j{', which attends' if attends else ''}.")
     if moved:
         notes.append("Images that would hide one another are moved apart.")
-    figure.text(0, 0.1 / figure.get_figheight(), " ".join(notes), fontsize=9)
+    return " ".join(notes)
 
 
-def _legends(figure: Figure, titles: list[str]) -> list[Legend]:
+def _add_legends(figure: Figure, titles: list[str], notes: str) -> None:
     """Add legends of the lines and, if there are few enough, of the classes."""
     orange = "two images of one class (orange border)"
     lines = [
         Line2D([], [], color=SAME_CLASS, linewidth=5, label=orange),
         Line2D([], [], color="#555555", linewidth=2, label="of two classes"),
     ]
-    tight: dict[str, Any] = {"borderpad": 0, "borderaxespad": 0}
-    legends = [figure.legend(handles=lines, loc="lower left", ncols=2, **tight)]
+    figure.legend(handles=lines, loc="outside lower center", ncols=2, title=notes, title_fontsize=9)
     if len(titles) <= NAMED:
         patches = [
             Patch(color=CLASSES[number % len(CLASSES)], label=f"{number + 1}  {title}")
             for number, title in enumerate(titles)
         ]
-        look: dict[str, Any] = {"fontsize": 8, "handlelength": 1, **tight}
-        legends.append(figure.legend(handles=patches, loc="upper left", **look))
-    return legends
-
-
-def _box(axis: Axis) -> Bbox:
-    """Pixels that the numbers and the label of an axis take."""
-    box = axis.get_tightbbox()
-    assert box is not None
-    return box
-
-
-def _arrange(figure: Figure, axes: Axes, bar: Axes, legends: list[Legend]) -> None:
-    """Give labels and legends at the left and right the room they need, but no more."""
-    figure.draw_without_rendering()
-    dpi, height = figure.dpi, figure.get_figheight()
-    size = np.array([*figure.get_size_inches()] * 2)
-    boxes = [np.array(part.get_position(original=True).bounds) * size for part in (axes, bar)]
-    # Inches: edges of the labels, then of the whole.
-    left = boxes[0][0] - _box(axes.yaxis).x0 / dpi + PAD
-    end = _box(bar.yaxis).x1 / dpi - boxes[0][0] + left
-    beside = end + 2 * PAD
-    below = [*figure.texts, legends[0]]
-    ends = [end, *(left + part.get_window_extent().width / dpi for part in below)]
-    ends += [beside + legend.get_window_extent().width / dpi for legend in legends[1:]]
-    width = max(ends) + PAD
-    shift = np.array([left - boxes[0][0], 0, 0, 0])
-    figure.set_size_inches(width, height)
-    for part, box in zip((axes, bar), boxes, strict=True):
-        part.set_position(tuple((box + shift) / np.array([width, height] * 2)))
-    for text in figure.texts:
-        text.set_x(left / width)
-    legends[0].set_bbox_to_anchor((left / width, 0.3 / height))
-    for legend in legends[1:]:
-        legend.set_bbox_to_anchor((beside / width, 1 - TOP / height))
+        figure.legend(handles=patches, loc="outside right upper", fontsize=8, handlelength=1)

@@ -28,6 +28,7 @@ from gcahng.graph import batch_layout
 from gcahng.graph.visualize.style import COLOURS, STYLE
 from gcahng.losses import NPairLoss
 from gcahng.processes import Group, all_processes, own_part, rank
+from gcahng.training.cost import peak_memory_mib, reset_peak_memory, tensor_peak_mib
 from gcahng.training.measure_step import (
     differentiate_negatives,
     median_ratio,
@@ -35,7 +36,6 @@ from gcahng.training.measure_step import (
     time_in_turn,
 )
 from gcahng.training.optimizers import Optimizers
-from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory, tensor_peak_mib
 from gcahng.training.step import TrainingStep
 from tests.benchmarks.common import (
     CPU,

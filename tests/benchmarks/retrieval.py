@@ -19,9 +19,8 @@ from gcahng.evaluation.retrieval import retrieval_metrics
 from gcahng.inference.indexing import measure_recall
 from gcahng.inference.store import EmbeddedPicture, PictureStore, StoreModel
 from gcahng.pictures import FileState, PictureFile
-from gcahng.training.clock import timed
+from gcahng.training.cost import measure_time, peak_memory_mib, reset_peak_memory
 from gcahng.training.measure_step import median_ratio, median_times, time_in_turn
-from gcahng.training.peak_memory import peak_memory_mib, reset_peak_memory
 from tests.benchmarks.common import CLASS_SIZE, CPU, MIB, Out, Rows, draw_vectors, report
 
 app = typer.Typer(add_completion=False)
@@ -121,10 +120,10 @@ def store(counts: str = "10000,100000", dim: int = 512, threads: int = 1, out: P
             reset_peak_memory(CPU)
             before, row = peak_memory_mib(CPU), {"vectors": count}
             parts = [pictures[start : start + size] for start in range(0, count, size)]
-            row["write_s"] = timed(lambda: [made.write(part) for part in parts], CPU)[0]  # noqa: B023
-            row["compact_s"] = timed(made.compact, CPU)[0]
+            row["write_s"] = measure_time(lambda: [made.write(part) for part in parts], CPU)[0]  # noqa: B023
+            row["compact_s"] = measure_time(made.compact, CPU)[0]
             row["mib"] = peak_memory_mib(CPU) - before
-            row["index_s"] = timed(made.build_index, CPU)[0]
+            row["index_s"] = measure_time(made.build_index, CPU)[0]
             found = measure_recall(made)
             row |= {"exact_ms": found.exact_ms, "ann_ms": found.approximate_ms}
             files = (path for path in Path(folder).rglob("*") if path.is_file())

@@ -50,7 +50,7 @@ def test_every_photo_data_set_is_built_by_name(
     built = build_dataset(name, "test", tmp_path, transform=lambda image: image.mode)
     assert type(built) is dataset
     assert built[0] == ("RGB", int(built.labels[0]))
-    with pytest.raises(ValueError, match=rf"'{name}' takes no 'unredable'.*takes root, split, tr"):
+    with pytest.raises(ValueError, match=rf"'{name}' takes no 'unredable'"):
         build_dataset(name, "train", tmp_path, unredable="skip")
     with pytest.raises(ValueError, match=r"reads its images from files: set 'root'"):
         build_dataset(name, "train")
@@ -66,7 +66,5 @@ def test_unknown_names_splits_and_arguments_are_refused() -> None:
         build_dataset("x", "train")
     with pytest.raises(ValueError, match=r"Digits has no split 'warm_start'"):
         build_dataset("digits", "warm_start")
-    with pytest.raises(
-        ValueError, match=r"'glyphs' takes no 'seeds' .*; it takes root, split, transform"
-    ):
+    with pytest.raises(ValueError, match=r"'glyphs' takes no 'seeds'"):
         build_dataset("glyphs", "train", seeds=1)

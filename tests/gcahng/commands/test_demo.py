@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from gcahng.ablation import ablate, pool, read_grid
 from gcahng.commands import demo as command
 from gcahng.commands.demo import GRID, demo
 from gcahng.config.layers import find_config
-from tests.gcahng.ablation.conftest import report_without_pictures
+from gcahng.jobs import pool
+from gcahng.studies import ablate, read_grid
 from tests.gcahng.reports.test_page import Page
+from tests.gcahng.studies.conftest import report_without_pictures
 from tests.gcahng.training.test_trainer import _trainer
 
 SHORT = ["train.epochs=1", "batch.samples=3", "embedder.dim=8"]
@@ -34,7 +35,7 @@ def test_the_grid_has_the_controls_of_the_full_recipe() -> None:
     npair, full = found.cells["N-pair"].config, found.cells["GCA-HNG"].config
     assert npair == full.model_copy(update={"name": "N-pair", "generator": None})
     assert found.cells["N-pair, as long as GCA-HNG"].waits_for == ("N-pair", "GCA-HNG")
-    assert (found.reference, found.show) == ("N-pair", "GCA-HNG")
+    assert (found.reference, found.file.show) == ("N-pair", "GCA-HNG")
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_recipes_side_by_side(
     cells = Page(text).cells()
     assert {"Retrieval during training", "One batch", "Nearest neighbours"} <= set(cells)
     assert "Channel coefficients" in cells
-    assert any(cell.startswith("Equal work: CPU seconds") for cell in cells)
+    assert any(cell.startswith("Seconds: mean training time") for cell in cells)
     assert '<figure class="query">' in text
     table = Path("results/demo.md").read_text(encoding="utf-8")
     names = ("N-pair", "GCA-HNG", "N-pair, as long as GCA-HNG")

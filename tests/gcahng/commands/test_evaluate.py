@@ -94,7 +94,7 @@ def test_a_model_is_compared_with_its_backbone(
     make_once: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from gcahng.commands.train import start_run
+    from gcahng.commands.run import start_run
     from gcahng.config import load_config
     from gcahng.runs.folder import RunFolder
 
@@ -139,7 +139,7 @@ def test_a_run_is_judged_on_other_data(call: Call, digits_run: Path) -> None:
 def test_images_of_another_kind_get_the_transform_of_the_training(
     call: Call, photos: Path, tmp_path: Path, make_once: Callable[..., Path]
 ) -> None:
-    from gcahng.commands.train import start_run
+    from gcahng.commands.run import start_run
     from gcahng.config import load_config
     from gcahng.runs.folder import RunFolder
 
@@ -188,7 +188,10 @@ def test_a_backbone_is_judged_on_photos_at_full_size() -> None:
         (("RUN", "--data", "folders"), "--data: unknown data set 'folders' (did you mean 'folder'"),
         (("RUN", "--data", "cub", "--root", "."), "CUB"),
         (("RUN", "--data", "folder", "--root", "gone"), "--root: there is no folder 'gone'"),
-        (("RUN", "--data", "folder", "--root", "few"), "with images (only)"),
+        (
+            ("RUN", "--data", "folder", "--root", "few"),
+            "has 1 of at least 4 class folders",
+        ),
         (
             ("RUN", "--data", "folder", "--root", "PHOTOS"),
             "--data: the transform of ",

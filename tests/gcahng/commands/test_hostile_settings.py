@@ -32,7 +32,6 @@ SETTINGS = [
         "fabric.devices: 100 processes were asked for, but this machine",
     ),
     ("fabric.accelerator=tpu", "fabric: accelerator 'tpu'"),
-    ("fabric.strategy=x", "fabric.strategy: expected one of auto, ddp, got 'x'"),
     ("fabric.precision=16", "fabric.precision: expected '32-true'"),
     # Components and their arguments
     ("data.name=digit", "data.name: unknown data set 'digit' (did you mean"),

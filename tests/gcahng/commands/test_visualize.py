@@ -6,7 +6,6 @@ from pathlib import Path
 
 import networkx
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -16,7 +15,6 @@ from gcahng.data import Digits
 from gcahng.reports import tensorboard
 from gcahng.reports.batch_pictures import TITLES
 from gcahng.reports.tensorboard import first_classes
-from tests import limits
 from tests.gcahng.training.test_trainer import _trainer
 
 
@@ -106,17 +104,6 @@ def test_tensorboard_gets_figures_and_embeddings(
     assert (len(lines), len(lines[0].split("\t"))) == (len(shown), 8)
     names = (vectors.parent / "metadata.tsv").read_text().splitlines()
     assert names == [shown.classes[label] for label in shown.labels.tolist()]
-
-
-def test_a_full_disk_leaves_no_figures_for_tensorboard(
-    digits_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run, figure = load_run(digits_run), Figure()
-    written = run, open_plain(run.config, "test"), {"graph": figure}
-    with limits.file_size(1000), pytest.raises(OSError, match=r"cannot write '.*pictures'"):
-        tensorboard.log_pictures(tmp_path, *written)
-    assert [file.stat().st_size for file in tmp_path.iterdir()] == [0]
-    assert capsys.readouterr().err == ""
 
 
 def test_whole_classes_up_to_a_limit() -> None:

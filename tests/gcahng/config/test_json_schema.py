@@ -123,24 +123,3 @@ def test_the_command_writes_it(
     written = json.loads((tmp_path / "mine.json").read_text(encoding="utf-8"))
     assert written == schema_of_experiments()
     assert capsys.readouterr().out.endswith("# yaml-language-server: $schema=mine.json\n")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        ("", "name an experiment, or write the schema of all with --schema FILE"),
-        ("digits --schema x.json", "--schema is the schema of every experiment: name none with it"),
-        ("--schema x.yaml", "--schema: expected a file ending in .json"),
-    ],
-)
-def test_mistakes_are_one_sentence(
-    arguments: str,
-    sentence: str,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert _run(monkeypatch, *arguments.split()) == 1
-    assert capsys.readouterr().err.startswith(f"error: {sentence}")
-    assert list(tmp_path.iterdir()) == []

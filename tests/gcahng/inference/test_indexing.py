@@ -15,7 +15,7 @@ from gcahng.inference import embed, indexing
 from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.indexing import index_folder, measure_recall
 from gcahng.inference.store import PictureStore
-from gcahng.runs.lock import exclusive_lock
+from gcahng.jobs.claim import exclusive_lock
 from tests import limits
 from tests.gcahng.inference.conftest import draw
 

@@ -94,7 +94,7 @@ def test_unknown_names_and_arguments(tmp_path: Path) -> None:
         ValueError, match=r"unknown metric loss 'TripletMarginLos' \(did you mean 'T"
     ):
         LOSSES.find("TripletMarginLos")
-    with pytest.raises(ValueError, match=r"loss\.args: .*unexpected keyword argument 'margn'"):
+    with pytest.raises(ValueError, match="takes no 'margn'"):
         _trainer(tmp_path, "loss.name=triplet", "loss.args.margn=1")
 
 

@@ -163,13 +163,6 @@ def test_points_leave_out_what_is_missing():
     assert points(history(3), "epoch", "loss/node_ce")[0] == [1, 3]
 
 
-def test_curves_by_work_where_it_was_measured():
-    rows = [row | {"work_seconds": 0.5 * row["epoch"]} for row in history()]
-    titles = list(retrieval_panels({"a": rows}, "work_seconds"))
-    assert "MAP@R, validation split, by training work" in titles
-    assert not any("training time" in title for title in titles)
-
-
 def test_panels_have_titles_and_only_what_there_is():
     assert list(retrieval_panels({"a": history(), "b": [{"epoch": 1.0}]})) == [
         "R@1, validation split, by epoch",

@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from gcahng import load_run
-from gcahng.commands.train import resume_run
+from gcahng.commands.run import resume_run
 from gcahng.config import load_config
 from gcahng.runs.checkpoint import (
     load_checkpoint,

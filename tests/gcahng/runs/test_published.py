@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gcahng import load_run
-from gcahng.commands.train import resume_run
+from gcahng.commands.run import resume_run
 from gcahng.models.weights import read_weights
 from gcahng.runs.checkpoint import load_checkpoint
 from gcahng.runs.embedding import load_generator

@@ -1,16 +1,15 @@
 """A last layer in closed form is a whole training, and every choice of it is repeatable."""
 
-import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from gcahng import load_embedder
-from gcahng.commands.train import finish_run, start_or_resume_run
+from gcahng.commands.run import finish_run, start_or_resume_run
 from gcahng.config import load_config
 from gcahng.evaluation.evaluate import retrieval_figures
-from gcahng.inference.share import figures_of
 from gcahng.models import ClassStatistics, WhiteningHead
 from gcahng.reports.result_table import result_rows
 from gcahng.reports.run_report import pictures_of, report_run
@@ -19,27 +18,39 @@ from gcahng.runs.loading import load_run
 from gcahng.runs.record import read_record
 from gcahng.training import closed_form
 from gcahng.training.trainer import Trainer
-from tests.gcahng.training.test_trainer import _trainer
+from tests.gcahng.training.test_trainer import _trainer, results_of
 
-WHITENED = ("embedder.head=whitening", "embedder.freeze=[backbone]", "generator=null")
-UNTRAINED = (*WHITENED, "embedder.dim=null", "train={epochs: 0, warmup_epochs: 0}")
-WIDE = "embedder.backbone.args={in_channels: 1, channels: [80], strides: [4]}"
-HELD_OUT = ("data.validation=0.4", "batch.classes=3")
+WHITENED = (
+    *("embedder.head=whitening", "embedder.freeze=[backbone]", "generator=null"),
+    *("embedder.dim=null", "train={epochs: 0, warmup_epochs: 0}"),
+    "embedder.backbone.args={in_channels: 1, channels: [80], strides: [4]}",
+    *("data.validation=0.4", "batch.classes=3"),
+)
+FINISHED = (
+    *WHITENED,
+    *("embedder.finish=whitening", "embedder.freeze=[]", "embedder.head=linear", "embedder.dim=8"),
+    *("train={epochs: 2, warmup_epochs: 0}", "generator={name: gca_hng}"),
+)
 
 
 def whitened(folder: Path, *overrides: str) -> Trainer:
-    return _trainer(folder, *UNTRAINED, f"data.root={folder.parent}", WIDE, *HELD_OUT, *overrides)
+    return _trainer(folder, f"data.root={folder.parent}", *WHITENED, *overrides)
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
-    trainer = whitened(tmp_path_factory.mktemp("closed") / "run")
-    trainer.fit()
-    return trainer
+def finished(trained: Callable[..., Trainer]) -> Trainer:
+    """Whitened, with no epoch."""
+    return trained(*WHITENED)
 
 
-def test_no_epoch_is_a_whole_run(finished: Trainer) -> None:
-    results = json.loads(finished.folder.results.read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def tuned(trained: Callable[..., Trainer]) -> Trainer:
+    """Trained for two epochs, with the last layer replaced at the end."""
+    return trained(*FINISHED)
+
+
+def test_no_epoch_is_a_whole_run(finished: Trainer, capsys: pytest.CaptureFixture[str]) -> None:
+    results = results_of(finished)
     assert (results["epochs"], results["best_epoch"], results["ended_by"]) == (0, 0, "epochs")
     rows = result_rows(read_record(finished.folder, "mine"))
     assert [row["epoch"] for row in rows] == ["0, features", "best (0)"]
@@ -48,31 +59,37 @@ def test_no_epoch_is_a_whole_run(finished: Trainer) -> None:
     assert not finished.folder.last.exists()
     with pytest.raises(FileExistsError, match="already holds a run"):
         finished.folder.check_free()
+    # A job that is requeued shows it again.
+    finished.folder.write_config(finished.config)
+    start_or_resume_run(finished.config, finished.folder, report=False)
+    assert "best (0)" in capsys.readouterr().out
 
 
 def test_the_saved_model_is_the_one_that_was_measured(finished: Trainer) -> None:
     expected = finished.experiment.embedder.eval()
     images = torch.rand(3, 1, 8, 8)
-    for model in (
-        load_run(finished.folder.path).embedder,
-        load_embedder(finished.folder.model).network,
-    ):
-        assert model.embedding_dim == expected.embedding_dim
+    run = load_run(finished.folder.path)
+    for model in (run.embedder, load_embedder(finished.folder.model).network):
         with torch.no_grad():
             assert torch.equal(model(images), expected(images))
-    assert load_run(finished.folder.path).config.embedder.dim == expected.embedding_dim
+    assert run.config.embedder.dim == expected.embedding_dim
+
+
+def _features(trainer: Trainer, part: object) -> torch.Tensor:
+    with torch.no_grad():
+        return trainer.experiment.embedder.backbone.eval()(
+            torch.stack([part[i][0] for i in range(len(part))])
+        )
 
 
 def test_the_last_layer_is_fitted_to_all_training_classes(finished: Trainer) -> None:
-    splits, embedder = finished.experiment.splits, finished.experiment.embedder.eval()
+    splits, embedder = finished.experiment.splits, finished.experiment.embedder
     parts = [splits.train, splits.validation]
     statistics = ClassStatistics(80, sum(part.num_classes for part in parts))
     seen = 0
     for part in parts:
         plain = closed_form.without_augmentation(finished.config, part)
-        with torch.no_grad():
-            features = embedder.backbone(torch.stack([plain[i][0] for i in range(len(plain))]))
-        statistics.add(features, part.labels + seen)
+        statistics.add(_features(finished, plain), part.labels + seen)
         seen += part.num_classes
     distances = []
     for shrinkage in closed_form.SHRINKAGES:
@@ -87,34 +104,28 @@ def test_the_choice_is_the_best_of_the_candidates(
 ) -> None:
     monkeypatch.setattr(closed_form, "DIMENSIONS", (1, 2, 64))
     trainer = whitened(tmp_path / "run", "eval.select=map@r")
-    experiment = trainer.experiment
-    found = {}
-
-    def features_of(part: object) -> torch.Tensor:
-        with torch.no_grad():
-            return experiment.embedder.backbone(torch.stack([part[i][0] for i in range(len(part))]))
-
-    experiment.embedder.eval()
-    form = closed_form.ClosedForm(experiment.config, experiment.splits, features_of, None)
-    form.fit()
-    validation, train = experiment.splits.validation, experiment.splits.train
+    form = closed_form.ClosedForm(trainer.experiment, lambda part: _features(trainer, part), None)
+    validation, train = trainer.experiment.splits.validation, trainer.experiment.splits.train
     statistics = ClassStatistics(80, train.num_classes)
-    plain = closed_form.without_augmentation(experiment.config, train)
-    statistics.add(features_of(plain), train.labels)
+    plain = closed_form.without_augmentation(trainer.config, train)
+    statistics.add(_features(trainer, plain), train.labels)
+    found = {}
     for dim in (80, 1, 2):  # three classes to train on, so no 64
         for shrinkage in closed_form.SHRINKAGES:
             head = WhiteningHead(80, dim)
             head.fit(statistics, shrinkage)
-            embeddings = head(features_of(validation)).detach()
-            figures = retrieval_figures(embeddings, validation, experiment.config)
+            embeddings = head(_features(trainer, validation)).detach()
+            figures = retrieval_figures(embeddings, validation, trainer.config)
             found[closed_form.Candidate(dim, shrinkage)] = figures["map@r"]
     assert found[form.chosen] == pytest.approx(max(found.values()), abs=1e-6)
 
 
-def test_a_dimension_that_is_set_stays(tmp_path: Path) -> None:
-    trainer = whitened(tmp_path / "run", "embedder.dim=2")
-    trainer.fit()
+def test_a_dimension_that_is_set_stays_and_can_be_trained_further(tmp_path: Path) -> None:
+    settings = ("embedder.dim=2", "train={epochs: 1, warmup_epochs: 0}")
+    trainer = whitened(tmp_path / "run", *settings)
+    results = trainer.fit()
     assert trainer.experiment.embedder.embedding_dim == 2
+    assert results["zero_shot/head/map@r"] != results["last/map@r"]
 
 
 def test_without_validation_classes_nothing_is_chosen(tmp_path: Path) -> None:
@@ -123,20 +134,12 @@ def test_without_validation_classes_nothing_is_chosen(tmp_path: Path) -> None:
     assert trainer.experiment.embedder.embedding_dim == 80
 
 
-def test_it_can_be_trained_further(tmp_path: Path) -> None:
-    settings = ("embedder.dim=2", "train={epochs: 1, warmup_epochs: 0}")
-    trainer = whitened(tmp_path / "run", *settings)
-    results = trainer.fit()
-    assert results["epochs"] == 1
-    assert results["zero_shot/head/map@r"] != results["last/map@r"]
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         (["embedder.dim=null"], "embedder.dim: expected a number, since only"),
-        ([*UNTRAINED, "embedder.head=linear"], "embedder.dim: expected a number, since only"),
-        ([*UNTRAINED, "train.ema=0.9"], r"train.ema: expected null, .* \(train.epochs 0\)"),
+        ([*WHITENED, "embedder.head=linear"], "embedder.dim: expected a number, since only"),
+        ([*WHITENED, "train.ema=0.9"], "train.ema: expected null"),
     ],
 )
 def test_settings_that_contradict_each_other(settings: list[str], message: str) -> None:
@@ -149,24 +152,6 @@ def test_too_many_dimensions_are_refused_before_long_work(tmp_path: Path) -> Non
         whitened(tmp_path / "a", "embedder.dim=81")
     with pytest.raises(ValueError, match=r"embedder.dim: expected at most 2 with 3 .*got 70"):
         whitened(tmp_path / "b", "embedder.dim=70")
-
-
-FINISHED = (
-    *("embedder.finish=whitening", "embedder.freeze=[]", "embedder.head=linear", "embedder.dim=8"),
-    *("train={epochs: 2, warmup_epochs: 0}", "generator={name: gca_hng}"),
-)
-
-
-@pytest.fixture(scope="module")
-def tuned(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
-    settings = (
-        "train={epochs: 2, warmup_epochs: 0}",
-        "embedder.dim=8",
-        "generator={name: gca_hng}",
-    )
-    trainer = whitened(tmp_path_factory.mktemp("tuned") / "run", *FINISHED, *settings)
-    trainer.fit()
-    return trainer
 
 
 def test_a_finish_replaces_the_trained_last_layer(tuned: Trainer) -> None:
@@ -183,9 +168,8 @@ def test_a_finish_replaces_the_trained_last_layer(tuned: Trainer) -> None:
     test = tuned.experiment.splits.test
     with torch.no_grad():
         embeddings = run.embedder(torch.stack([test[i][0] for i in range(len(test))]))
-    results = json.loads(tuned.folder.results.read_text(encoding="utf-8"))
     for name, value in retrieval_figures(embeddings, test, tuned.config).items():
-        assert results[f"best/{name}"] == pytest.approx(value, abs=2e-3)
+        assert results_of(tuned)[f"best/{name}"] == pytest.approx(value, abs=2e-3)
 
 
 def test_the_generator_keeps_the_layer_that_it_was_trained_with(tuned: Trainer) -> None:
@@ -200,22 +184,18 @@ def test_the_generator_keeps_the_layer_that_it_was_trained_with(tuned: Trainer) 
         load_generator(load_run(tuned.folder.path))
 
 
-def test_epoch_0_is_the_closed_form_alone(tuned: Trainer, tmp_path: Path) -> None:
-    alone = whitened(tmp_path / "run")
-    alone.fit()
+def test_epoch_0_is_the_closed_form_alone(tuned: Trainer, finished: Trainer) -> None:
     before = tuned.progress.zero_shot["val/head/map@r"]
-    assert before == pytest.approx(alone.progress.zero_shot["val/head/map@r"], abs=2e-3)
+    assert before == pytest.approx(finished.progress.zero_shot["val/head/map@r"], abs=2e-3)
 
 
 def test_a_finished_training_resumes_to_the_same_end(tuned: Trainer, tmp_path: Path) -> None:
-    settings = [*UNTRAINED, *FINISHED, f"data.root={tmp_path}", WIDE, *HELD_OUT]
-    first = _trainer(tmp_path / "run", *settings)
+    first = whitened(tmp_path / "run", *FINISHED)
     first.begin()
     first.end_epoch(first.train_epoch())
-    resumed = _trainer(tmp_path / "run", *settings)
+    resumed = whitened(tmp_path / "run", *FINISHED)
     resumed.resume()
-    found = resumed.fit()
-    expected = json.loads(tuned.folder.results.read_text(encoding="utf-8"))
+    found, expected = resumed.fit(), results_of(tuned)
     for name in ("best/map@r", "last/map@r", "best_epoch"):
         assert found[name] == expected[name]
 
@@ -223,25 +203,17 @@ def test_a_finished_training_resumes_to_the_same_end(tuned: Trainer, tmp_path: P
 def test_a_run_is_finished_later_as_it_would_have_been(tuned: Trainer, tmp_path: Path) -> None:
     trainer = whitened(tmp_path / "run", *FINISHED, "embedder.finish=null")
     folder = trainer.folder
-    folder.create(trainer.config)
     with pytest.raises(ValueError, match="has not finished"):
         finish_run(folder)
     trainer.fit()
     finish_run(folder)
-    found, expected = (
-        json.loads(one.results.read_text(encoding="utf-8")) for one in (folder, tuned.folder)
-    )
+    found, expected = results_of(trainer), results_of(tuned)
     # The epoch that was kept before stays, but the last one is the same.
     same = [name for name in expected if name.startswith("last/")]
     assert {name: found[name] for name in same} == {name: expected[name] for name in same}
     assert "zero_shot/head/map@r" not in found, "of another last layer"
     assert isinstance(load_run(folder.path).embedder.fc, WhiteningHead)
     assert load_embedder(folder.model).dim == 80
-    # The last checkpoint keeps the trained layer, which has no figures any more.
-    assert figures_of(load_run(folder.path, last=True)) is None
-    best = figures_of(load_run(folder.path))
-    assert best is not None
-    assert best["metrics"]["map@r"] == found["best/map@r"]
     with pytest.raises(ValueError, match="has a last layer in closed form already"):
         finish_run(folder)
 
@@ -249,11 +221,16 @@ def test_a_run_is_finished_later_as_it_would_have_been(tuned: Trainer, tmp_path:
 def test_the_page_shows_the_start_and_the_model(finished: Trainer) -> None:
     report_run(finished.folder, finished.evaluated_run())
     page = finished.folder.report.read_text(encoding="utf-8")
-    assert "0, features" in page
-    assert "best (0)" in page
-    assert "0, head" not in page
-    assert "No step was trained" in page
-    assert "Losses" not in page
+    for shown in ("0, features", "best (0)", "No step was trained"):
+        assert shown in page
+    for hidden in ("0, head", "Losses"):
+        assert hidden not in page
+
+
+def test_a_report_of_a_finished_run_draws_the_trained_layer(tuned: Trainer) -> None:
+    tuned.folder.write_config(tuned.config)
+    drawn = pictures_of(tuned.evaluated_run(), tuned.folder)
+    assert len(drawn.images) > 2, drawn.caption
 
 
 def test_float64_is_kept(tmp_path: Path) -> None:
@@ -261,24 +238,3 @@ def test_float64_is_kept(tmp_path: Path) -> None:
     trainer = whitened(tmp_path / "run", *FINISHED, *settings)
     trainer.fit()
     assert trainer.experiment.embedder.fc.linear.weight.dtype == torch.float64
-
-
-def test_a_run_without_epochs_is_shown_again_by_a_requeued_job(
-    finished: Trainer, capsys: pytest.CaptureFixture[str]
-) -> None:
-    finished.folder.write_config(finished.config)
-    finished.folder.environment.write_text("{}")
-    start_or_resume_run(finished.config, finished.folder, report=False)
-    assert "best (0)" in capsys.readouterr().out
-
-
-def test_the_last_epoch_has_no_figures_of_another_layer(tuned: Trainer) -> None:
-    tuned.folder.write_config(tuned.config)
-    assert figures_of(load_run(tuned.folder.path)) is not None
-    assert figures_of(load_run(tuned.folder.path, last=True)) is None
-
-
-def test_a_report_of_a_finished_run_draws_the_trained_layer(tuned: Trainer) -> None:
-    tuned.folder.write_config(tuned.config)
-    drawn = pictures_of(tuned.evaluated_run(), tuned.folder)
-    assert len(drawn.images) > 2, drawn.caption

@@ -1,6 +1,7 @@
 """The same training on a GPU: steps, precision, resuming and evaluation. Skipped without one."""
 
 import sys
+import time
 from contextlib import nullcontext
 from copy import deepcopy
 from functools import partial
@@ -12,13 +13,12 @@ import torch
 from torch import nn
 
 from gcahng import load_run
-from gcahng.ablation.launchers import start_process
 from gcahng.evaluation.evaluate import retrieval_figures
 from gcahng.evaluation.ranking import Ranking, unit_rows
 from gcahng.generators import GENERATORS
+from gcahng.jobs.process import GPUS, choose_gpus, start_process
 from gcahng.losses import NPairLoss
 from gcahng.runs.checkpoint import load_checkpoint
-from gcahng.runs.children import GPUS, choose_gpus
 from gcahng.runs.embedding import embed_split
 from gcahng.training.optimizers import Optimizers
 from gcahng.training.step import TrainingStep
@@ -195,7 +195,9 @@ def test_a_process_sees_the_gpus_that_it_was_given(
     given = choose_gpus(1, taken=["0"])
     code = "import os, torch; print(os.environ.get('CUDA_VISIBLE_DEVICES'), torch.zeros(1).cuda())"
     process = start_process("name", [sys.executable, "-c", code], given, tmp_path / "log")
-    assert process.wait() == 0
+    while process.poll() is None:
+        time.sleep(0.1)
+    assert process.poll() == 0
     there = torch.cuda.device_count()
     expected = visible if visible or there == 1 else "1"
     assert (tmp_path / "log").read_text().startswith(f"{expected} tensor(")

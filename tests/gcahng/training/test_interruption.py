@@ -4,6 +4,7 @@ import os
 import pkgutil
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import pytest
 import torch
 
 from gcahng import cli
+from gcahng.jobs.process import Stopped, heed_signals
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.stopping import Stopped
-from gcahng.training.interruption import Interruption, TrainingStopped
+from gcahng.training.checkpoints import Interruption, Request
 from gcahng.training.trainer import Trainer
 from tests.conftest import SMALL
 from tests.gcahng.training.test_trainer import _trainer, assert_same_figures
@@ -26,65 +27,66 @@ class At(Interruption):
         super().__init__(None)
         self.left = steps
 
-    def ask(self) -> tuple[bool, bool]:
+    def poll(self) -> Request:
         self.left -= 1
-        return self.left == 0, self.left == 0
+        return Request(save=self.left == 0, stop=self.left == 0)
 
 
-def _train(trainer: Trainer, interruption: Interruption) -> None:
+def train(trainer: Trainer, interruption: Interruption) -> None:
     while not trainer.is_over:
         trainer.end_epoch(trainer.train_epoch(interruption))
 
 
-@pytest.mark.parametrize("generator", ["{name: gca_hng}", "{name: das}"])
-@pytest.mark.parametrize("steps", [1, 75])
+@pytest.mark.parametrize(("steps", "generator"), [(1, "gca_hng"), (75, "gca_hng"), (75, "das")])
 def test_a_training_stopped_within_an_epoch_goes_on_exactly(
-    tmp_path: Path, steps: int, generator: str
+    steps: int, generator: str, digits_run: Path, trained: Callable[..., Trainer], tmp_path: Path
 ) -> None:
-    settings = ("train.epochs=2", f"generator={generator}")
-    whole = _trainer(tmp_path / "whole", *settings)
-    whole.fit()
-    first = _trainer(tmp_path / "halved", *settings)
-    interruption = At(steps)
+    settings = [] if generator == "gca_hng" else [f"generator={{name: {generator}}}"]
+    whole = trained(*settings).folder if settings else RunFolder(digits_run)
+    first = _trainer(tmp_path, *settings)
     first.begin()
-    with pytest.raises(TrainingStopped, match=r"stopped by a signal after step \d+ of epoch"):
-        _train(first, interruption)
+    with pytest.raises(Stopped, match=r"stopped by a signal after step \d+ of epoch"):
+        train(first, At(steps))
     assert first.folder.partial.exists()
+    with pytest.raises(FileExistsError, match="already holds a run"):
+        first.folder.check_free()
     torch.manual_seed(99)
-    second = Trainer.set_up(first.config, first.folder, first.display)
+    second = _trainer(tmp_path, *settings)
     second.resume()
     assert second.progress.step > 0
     second.fit()
     assert not second.folder.partial.exists()
-    assert_same_figures(whole.folder, second.folder)
+    assert_same_figures(whole, second.folder)
 
 
 def test_signals_and_time_are_reported_and_handlers_restored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with Interruption(save_minutes=None) as interruption:
-        assert interruption.ask() == (False, False)
+    interruption = Interruption(save_minutes=None)
+    with heed_signals(interruption.receive):
+        assert interruption.poll() == (False, False)
         os.kill(os.getpid(), signal.SIGTERM)
-        assert interruption.ask() == (True, True)
+        assert interruption.poll() == (True, True)
         assert interruption.status == 75
     assert signal.getsignal(signal.SIGTERM) is before
     now = 100.0
-    monkeypatch.setattr("gcahng.training.interruption.time.monotonic", lambda: now)
-    with Interruption(save_minutes=1) as interruption:
-        now += 59
-        assert interruption.ask() == (False, False)
-        now += 1
-        assert interruption.ask() == (True, False)
-        assert interruption.ask() == (False, False)
+    monkeypatch.setattr("gcahng.training.checkpoints.time.monotonic", lambda: now)
+    interruption = Interruption(save_minutes=1)
+    now += 59
+    assert interruption.poll() == (False, False)
+    now += 1
+    assert interruption.poll() == (True, False)
+    assert interruption.poll() == (False, False)
 
 
 def test_a_second_interrupt_ends_at_once() -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with Interruption(save_minutes=None) as interruption:
+        interruption = Interruption(save_minutes=None)
+        with heed_signals(interruption.receive):
             os.kill(os.getpid(), signal.SIGINT)
-            assert interruption.ask() == (True, True)
+            assert interruption.poll() == (True, True)
             assert interruption.status == 130
             os.kill(os.getpid(), signal.SIGTERM)
             with pytest.raises(Stopped) as info:
@@ -98,14 +100,12 @@ def test_a_second_interrupt_ends_at_once() -> None:
     ("place", "number", "status"),
     [
         ("gcahng.training.trainer.build_experiment", signal.SIGTERM, 75),
-        ("gcahng.training.trainer.build_experiment", signal.SIGINT, 130),
         ("gcahng.training.trainer.Trainer.begin", signal.SIGTERM, 75),
         ("gcahng.training.trainer.Trainer.train_epoch", signal.SIGINT, 130),
         ("gcahng.training.measurements.Measurements.selection", signal.SIGINT, 130),
         ("gcahng.training.trainer.Trainer.finish", signal.SIGTERM, 75),
-        ("gcahng.commands.train._report", signal.SIGINT, 130),
-        ("gcahng.commands.train._report", signal.SIGTERM, 75),
-        ("gcahng.commands.train._show", signal.SIGTERM, 75),
+        ("gcahng.reports.run_report.report_run", signal.SIGINT, 130),
+        ("gcahng.commands.run._show", signal.SIGTERM, 75),
     ],
 )
 def test_a_signal_at_any_time_says_how_to_go_on(
@@ -128,7 +128,7 @@ def test_a_signal_at_any_time_says_how_to_go_on(
             cli.main()
         return int(info.value.code or 0)
 
-    begin = ["digits", *SMALL, "train.epochs=1", "--run", str(folder)]
+    begin = ["digits", *SMALL, "train.epochs=1", "generator=null", "--run", str(folder)]
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with monkeypatch.context() as patch:
@@ -146,11 +146,3 @@ def test_a_signal_at_any_time_says_how_to_go_on(
         assert not folder.exists()
         assert run(*begin) == 0
     assert RunFolder(folder).report.exists()
-
-
-def test_a_run_with_a_checkpoint_within_its_first_epoch_is_not_overwritten(tmp_path: Path) -> None:
-    trainer = _trainer(tmp_path)
-    with pytest.raises(TrainingStopped):
-        trainer.train_epoch(At(2))
-    with pytest.raises(FileExistsError, match="already holds a run"):
-        RunFolder(tmp_path).check_free()

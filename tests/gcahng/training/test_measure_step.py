@@ -8,10 +8,10 @@ import torch
 
 from gcahng.commands.benchmark import benchmark
 from gcahng.config import load_config
+from gcahng.training.cost import tensor_peak_mib
 from gcahng.training.experiment import build_experiment
-from gcahng.training.loss_log import NonFiniteLossError
 from gcahng.training.measure_step import measure_step, measure_steps, time_in_turn
-from gcahng.training.peak_memory import tensor_peak_mib
+from gcahng.training.measurements import NonFiniteLossError
 from tests.conftest import SMALL
 from tests.data.trees import folder_tree
 

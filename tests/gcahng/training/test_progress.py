@@ -1,7 +1,6 @@
 """Which epoch is kept: one that is better by more than the noise, the earlier of equal ones."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -9,8 +8,7 @@ import torch
 from gcahng.evaluation.comparison import standard_error
 from gcahng.evaluation.retrieval import QueryScores
 from gcahng.runs.checkpoint import load_checkpoint
-from gcahng.runs.record import RunRecord, kept_note
-from gcahng.training.clock import WorkClock
+from gcahng.training.cost import WorkClock
 from gcahng.training.measurements import Measurement, Measurements
 from gcahng.training.progress import TrainingProgress
 from tests.gcahng.training.test_trainer import _trainer
@@ -25,7 +23,7 @@ def scores(*hits: float) -> QueryScores:
 def offer(progress: TrainingProgress, epoch: int, found: QueryScores) -> bool:
     progress.epoch = epoch
     noise = progress.noise(found, "map@r")
-    return progress.improves(found.means()["map@r"], noise, found)
+    return progress.keep_if_better(found.means()["map@r"], noise, found)
 
 
 def test_a_gain_within_the_noise_is_not_kept() -> None:
@@ -44,19 +42,9 @@ def test_a_gain_within_the_noise_is_not_kept() -> None:
 
 def test_without_scores_any_gain_counts() -> None:
     progress = TrainingProgress(WorkClock(torch.device("cpu")))
-    assert progress.improves(0.5)
-    assert not progress.improves(0.5)
-    assert progress.improves(0.5001)
-
-
-def test_the_sentence_says_which_epoch_and_why() -> None:
-    results: dict[str, Any] = {"selected_by": "map@r", "best_epoch": 3, "best_value": 0.5475}
-    results |= {"highest_epoch": 2, "highest_value": 0.55}
-    sentence = kept_note(RunRecord("mine", [], results, ""))
-    assert sentence is not None
-    for part in ("mine keeps epoch 3", "54.75 %", "epoch 2 (55.00 %)", "one standard error"):
-        assert part in sentence
-    assert kept_note(RunRecord("mine", [], results | {"highest_epoch": 3}, "")) is None
+    assert progress.keep_if_better(0.5)
+    assert not progress.keep_if_better(0.5)
+    assert progress.keep_if_better(0.5001)
 
 
 def test_epoch_0_has_a_checkpoint_and_is_kept_if_no_other_is_better(
@@ -75,18 +63,3 @@ def test_epoch_0_has_a_checkpoint_and_is_kept_if_no_other_is_better(
     assert kept["epoch"] == 0
     assert all(torch.equal(kept["embedder"][name], value) for name, value in before.items())
     assert results["best/map@r"] == pytest.approx(results["zero_shot/head/map@r"])
-
-
-def test_a_run_goes_on_from_epoch_0(tmp_path: Path) -> None:
-    whole = _trainer(tmp_path / "whole", "train.epochs=1")
-    whole.fit()
-    begun = _trainer(tmp_path / "begun", "train.epochs=1")
-    begun.begin()
-    resumed = _trainer(tmp_path / "begun", "train.epochs=1")
-    resumed.resume()
-    assert resumed.progress.best == begun.progress.best
-    assert torch.equal(resumed.progress.best_scores.scores, begun.progress.best_scores.scores)
-    found, expected = resumed.fit(), load_checkpoint(whole.folder.last)
-    assert found["best_epoch"] == whole.progress.best_epoch
-    for name, value in load_checkpoint(begun.folder.last)["embedder"].items():
-        assert torch.equal(value, expected["embedder"][name]), name

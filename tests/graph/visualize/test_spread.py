@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gcahng.graph.visualize.spread import TOLERANCE, overlapping, spread
+from gcahng.graph.visualize.spread import TOLERANCE, spread
 
 
 def _gaps(points: np.ndarray, size: tuple[float, float]) -> np.ndarray:
@@ -41,9 +41,3 @@ def test_free_boxes_stay() -> None:
 def test_the_same_every_time() -> None:
     points = np.random.default_rng(1).normal(size=(30, 2))
     np.testing.assert_array_equal(spread(points, (0.5, 0.5)), spread(points, (0.5, 0.5)))
-
-
-def test_overlapping_needs_both_axes() -> None:
-    boxes = np.array([[0.0, 0.0], [0.5, 0.5], [0.5, 5.0]])
-    first, second = overlapping(boxes)
-    assert (first.tolist(), second.tolist()) == ([0], [1])

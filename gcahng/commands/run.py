@@ -1,0 +1,224 @@
+"""Start, continue and finish runs, for `gcahng train` and `gcahng finish`."""
+
+import sys
+import warnings
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+
+from gcahng.builders.image_settings import adopt_image_settings
+from gcahng.commands.terminal import console, training_display
+from gcahng.config import (
+    ExperimentConfig,
+    changed_experiment,
+    dump_config,
+    load_config,
+    read_config,
+    with_data_root,
+    with_runtime_settings,
+)
+from gcahng.jobs.claim import exclusive_lock, keep_claim
+from gcahng.jobs.place import is_first
+from gcahng.jobs.process import Stopped, heed_signals
+from gcahng.jobs.together import explain_once, train_together
+from gcahng.processes import leave
+from gcahng.reports.result_table import result_columns, result_rows
+from gcahng.reports.tables import results_table
+from gcahng.runs.folder import RunFolder
+from gcahng.runs.loading import refuse_user_classes, user_classes
+from gcahng.runs.record import closed_set_note, read_record, selection_note
+from gcahng.runs.verdict import verdict
+from gcahng.training.embedding import chunk_note
+from gcahng.training.fabric import build_fabric, check_same_training, group_of, number_of_devices
+from gcahng.training.trainer import Trainer
+
+
+def start_run(config: ExperimentConfig, folder: RunFolder, report: bool = True) -> None:
+    """Train a configuration in a new run folder.
+
+    Raises:
+        FileExistsError: If the folder holds a run already.
+        ValueError: If the settings do not fit the data or the machine.
+    """
+    if is_first(config.fabric.num_nodes):
+        folder.check_free()
+    _run(adopt_image_settings(config), folder, new=True, report=report)
+
+
+def start_or_resume_run(config: ExperimentConfig, folder: RunFolder, report: bool = True) -> None:
+    """Start a run, continue it, or show its figures if it has finished: for requeued jobs.
+
+    Raises:
+        FileExistsError: If the folder holds something else.
+        ValueError: If the run in the folder has other settings, see `changed_experiment`.
+    """
+    if not (folder.begun or folder.best.exists()):
+        start_run(config, folder, report)
+        return
+    there = read_config(folder.config)
+    if changed := changed_experiment(adopt_image_settings(config), there, ignore_limits=True):
+        raise ValueError(
+            f"'{folder.path}' holds a run with other settings ({', '.join(changed)}): choose "
+            "another folder with --run, or another 'name' or 'seed'"
+        )
+    last_file = folder.report if report else folder.model
+    if not last_file.is_file():
+        folder.check_trained_here()
+        _run(with_runtime_settings(there, config), folder, new=False, report=report)
+    elif is_first(config.fabric.num_nodes):
+        _show(config, folder)
+
+
+def resume_run(
+    folder: RunFolder,
+    root: Path | None = None,
+    changes: Sequence[str] = (),
+    *,
+    trust: bool = False,
+    report: bool = True,
+) -> None:
+    """Continue a run after the last state that it saved.
+
+    Args:
+        folder: The run.
+        root: The folder of all data sets, if it is not that of the settings any more.
+        changes: `key.path=value` settings that do not change what the training computes, such as
+            the device, or when it ends early.
+        trust: Whether classes that its settings name as `module.path:ClassName` may be imported.
+        report: Whether to write the run's report; one that has finished gets it now.
+
+    Raises:
+        FileNotFoundError: If there is no run in the folder.
+        ValueError: If the run holds an imported model, or a change is of the experiment itself.
+    """
+    config = _read_settings(folder, trust)
+    if changes:
+        given = load_config(folder.config, changes)
+        if changed := changed_experiment(config, given, ignore_limits=True):
+            raise ValueError(
+                f"--resume: {', '.join(changed)} would change the experiment: start a new run"
+            )
+        config = with_runtime_settings(config, given)
+    if root is not None:
+        config = with_data_root(config, root)
+    _run(config, folder, new=False, report=report)
+
+
+def finish_run(folder: RunFolder, root: Path | None = None, *, trust: bool = False) -> None:
+    """Replace the last layer of a finished run by one in closed form, measure and report it.
+
+    Arguments as of `resume_run`.
+
+    Raises:
+        FileNotFoundError: If there is no run in the folder.
+        ValueError: If it has not finished, has such a last layer, or trains no backbone.
+    """
+    config = _read_settings(folder, trust)
+    again = _continue_command(config, folder)
+    if not folder.results.is_file():
+        raise ValueError(f"'{folder.path}' has not finished; continue with: {again}")
+    if config.embedder.finish is not None:
+        raise ValueError(
+            f"'{folder.path}' has a last layer in closed form already; if that was interrupted, "
+            f"continue with: {again}"
+        )
+    config = load_config(folder.config, ["embedder.finish=whitening"])
+    _run(config if root is None else with_data_root(config, root), folder, new=False, report=True)
+
+
+def _read_settings(folder: RunFolder, trust: bool) -> ExperimentConfig:
+    """Read the settings of a run that was trained in its folder."""
+    if not folder.config.is_file():
+        raise FileNotFoundError(f"no run in '{folder.path}': it has no config.yaml")
+    folder.check_trained_here()
+    config = read_config(folder.config)
+    if not trust:
+        refuse_user_classes(folder.config, config)
+    return config
+
+
+def _run(config: ExperimentConfig, folder: RunFolder, new: bool, report: bool) -> None:
+    """Train and report, by one process or several; if a signal stops it, say how to continue."""
+    first = is_first(config.fabric.num_nodes)
+    try:
+        with heed_signals():
+            status = train_together(number_of_devices(config.fabric), config.fabric.num_nodes)
+            if status is None:
+                _train(config, folder, new, report, first)
+                if first:
+                    _show(config, folder)
+            elif status:
+                raise SystemExit(status)
+    except Stopped as stopped:
+        if first:
+            # Before a run has its folder, there is nothing to continue.
+            settings = folder.config.read_text("utf-8") if folder.config.is_file() else None
+            begun = settings == dump_config(config)
+            again = f"continue with: {_continue_command(config, folder)}"
+            hint = again if begun else "give the same command again"
+            print(f"{stopped}; {hint}", file=sys.stderr)
+        raise SystemExit(stopped.status) from None
+
+
+def _train(
+    config: ExperimentConfig, folder: RunFolder, new: bool, report: bool, first: bool
+) -> None:
+    """Train to the end in a locked folder, as one of the processes, and report."""
+    # A run that was stopped before its first checkpoint starts again.
+    continues = not new and folder.begun
+    with ExitStack() as stack:
+        if first:
+            stack.enter_context(keep_claim())
+            stack.enter_context(exclusive_lock(folder.path))
+        else:
+            warnings.simplefilter("ignore")
+        shown = console if first else Console(quiet=True)
+        title = f"{config.name} seed {config.seed}"
+        bar = training_display(title, config.train.epochs, config.eval.select, shown)
+        display = stack.enter_context(bar)
+        fabric = build_fabric(config, folder)
+        group = group_of(fabric)
+        stack.enter_context(explain_once(group))
+        check_same_training(config, folder, continues, group)
+        trainer = Trainer.set_up(config, folder, display, fabric=fabric, pretrained=not continues)
+        if continues:
+            trainer.resume()
+        if first:
+            folder.create(config) if new else folder.write_config(config)
+            _print_notes(trainer)
+        trainer.fit()
+        if first and report:
+            from gcahng.reports.run_report import report_run  # here, since matplotlib is slow
+
+            report_run(folder, trainer.evaluated_run())
+        leave()
+
+
+def _print_notes(trainer: Trainer) -> None:
+    """Say before the training what its figures depend on."""
+    splits = trainer.experiment.splits
+    shared = len(splits.shared_classes)
+    closed_set = closed_set_note(shared, splits.test.num_classes) if shared else None
+    chunks = chunk_note(trainer.experiment.embedder, trainer.config.batch.chunk)
+    for note in filter(None, (closed_set, splits.validation_note, chunks)):
+        console.print(f"note: {note}", soft_wrap=True, highlight=False)
+
+
+def _continue_command(config: ExperimentConfig, folder: RunFolder) -> str:
+    trust = " --trust" if user_classes(config) else ""
+    return f"gcahng train --resume {folder.path}{trust}"
+
+
+def _show(config: ExperimentConfig, folder: RunFolder) -> None:
+    """Print a run's figures and where its report is, or what writes it."""
+    record = read_record(folder, folder.path.name)
+    console.print(results_table(result_rows(record), result_columns(record), "Test split, %"))
+    for sentence in filter(None, (verdict(record), selection_note([record]))):
+        console.print(sentence, soft_wrap=True, highlight=False, markup=False)
+    there = folder.report.is_file()
+    where = (
+        folder.report if there else f"not written; {_continue_command(config, folder)} writes it"
+    )
+    console.print(f"report: {where}", soft_wrap=True, highlight=False, markup=False)

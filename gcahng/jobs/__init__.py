@@ -1,0 +1,1 @@
+"""Work in processes: start, watch, claim, stop and explain them."""

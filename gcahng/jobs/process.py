@@ -1,0 +1,206 @@
+"""Processes of this project: what they inherit, how they are stopped, and why they ended."""
+
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+
+from gcahng.files import write_text
+
+# In sysexits.h a temporary failure: what was done is kept, and the command can be given again.
+CONTINUE = 75
+# What a shell reports after Ctrl-C.
+INTERRUPTED = 130
+# A cluster sends these before it takes the machine away: SLURM with `--signal=USR1@120`.
+STATUS = {"SIGINT": INTERRUPTED, "SIGTERM": CONTINUE, "SIGUSR1": CONTINUE}
+#: Environment variable with the path of the file that takes the error sentence.
+FAILURE_FILE = "GCAHNG_FAILURE_FILE"
+#: Environment variable with the GPUs that a process may use.
+GPUS = "CUDA_VISIBLE_DEVICES"
+# What torchrun, srun and mpirun tell each of the processes that they start together.
+_LAUNCHER = re.compile(
+    r"RANK|WORLD_SIZE|NODE_RANK|MASTER_(ADDR|PORT)|(LOCAL|GROUP|ROLE)_(RANK|WORLD_SIZE|NAME)"
+    r"|(TORCHELASTIC|SLURM|OMPI|PMI|PMIX)_.*|JSM_NAMESPACE_.*"
+)
+# Seconds until a process that was asked to stop is killed.
+GRACE = 15.0
+
+Receive = Callable[[int], None]
+
+
+class Stopped(BaseException):
+    """A signal has asked this command to stop.
+
+    Like KeyboardInterrupt no `Exception`, so that nothing that handles errors swallows it.
+
+    Args:
+        status: The exit status to leave with.
+        where: What was done by then, such as "after epoch 3".
+    """
+
+    def __init__(self, status: int, where: str = "") -> None:
+        what = "interrupted" if status == INTERRUPTED else "stopped by a signal"
+        super().__init__(f"{what} {where}".strip())
+        self.status = status
+
+
+@contextmanager
+def heed_signals(receive: Receive | None = None) -> Iterator[None]:
+    """Handle SIGINT, SIGTERM and SIGUSR1 within the block, unless they are ignored.
+
+    Python handles signals in the main thread only; in others, this does nothing.
+    """
+    stopping = False
+
+    def stop(status: int) -> None:
+        nonlocal stopping
+        if not stopping or status == INTERRUPTED:
+            stopping = True
+            raise Stopped(status)
+
+    call, previous = receive or stop, {}
+    if threading.current_thread() is threading.main_thread():
+        for name, status in STATUS.items():
+            number = getattr(signal, name, None)  # Windows has no SIGUSR1
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                previous[number] = signal.signal(number, lambda *_, status=status: call(status))
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def was_stopped(status: int | None) -> bool:
+    """Tell whether a process of this project that ended with a status had been asked to stop."""
+    # Before it could handle the signal, the signal itself ended it.
+    numbers = [-getattr(signal, name) for name in STATUS if hasattr(signal, name)]
+    return status in (*STATUS.values(), *numbers)
+
+
+def launcher_variables() -> list[str]:
+    """Name the variables by which a launcher has told this process its place among several."""
+    return [name for name in os.environ if _LAUNCHER.fullmatch(name)]
+
+
+def child_environment(added: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a process to start: this one's, without a launcher's variables.
+
+    A process that found them would take itself for one of several and join their training.
+
+    Example:
+        >>> from unittest import mock
+        >>> with mock.patch.dict(os.environ, {"RANK": "1", "HOME": "/home"}, clear=True):
+        ...     child_environment({"OMP_NUM_THREADS": "2"})
+        {'HOME': '/home', 'OMP_NUM_THREADS': '2'}
+    """
+    dropped = launcher_variables()
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    return {**kept, **(added or {})}
+
+
+def choose_gpus(count: int, taken: Iterable[str] = (), jobs: int = 1) -> dict[str, str]:
+    """Choose GPUs for a process to start: those that the fewest others have.
+
+    Args:
+        count: How many it needs.
+        taken: The GPUs of the processes that run, one entry for each process and GPU.
+        jobs: How many processes each of several launched processes starts at a time; those on
+            one machine begin with different GPUs.
+
+    Returns:
+        What to add to its environment; nothing on a machine without a choice.
+    """
+    import torch  # here, since not every process that starts others needs it
+
+    there, given = torch.cuda.device_count(), os.environ.get(GPUS)
+    names = [str(number) for number in range(there)] if given is None else given.split(",")
+    names, used = [name.strip() for name in names[:there]], Counter(taken)
+    if len(names) <= count:
+        return {}
+    local = os.environ.get("SLURM_LOCALID") or os.environ.get("LOCAL_RANK") or "0"
+    start = int(local) * jobs * count % len(names)
+    in_turn = sorted(names[start:] + names[:start], key=used.__getitem__)
+    return {GPUS: ",".join(in_turn[:count])}
+
+
+def cores() -> int:
+    """Count the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Started(Protocol):
+    """A process that was started: a `subprocess.Popen`, or a job of a cluster."""
+
+    def poll(self) -> int | None:
+        """Return its exit status; None while it works."""
+
+    def send_signal(self, sig: int, /) -> None:
+        """Send it a signal."""
+
+
+#: Takes a name, a command, what to add to its environment, and the file of its output.
+Launcher = Callable[[str, Sequence[str], Mapping[str, str], Path], Started]
+
+
+def start_process(
+    name: str, command: Sequence[str], environment: Mapping[str, str], log: Path
+) -> Started:
+    """Start a process on this machine."""
+    with log.open("wb") as file:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=child_environment(environment),
+        )
+
+
+def stop_processes(processes: Sequence[Started], patience: float) -> None:
+    """End processes: wait, as Ctrl-C on a terminal reaches them, ask them to save, kill them."""
+    try:
+        _wait(processes, patience)
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        _wait(processes, GRACE)
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+
+
+def _wait(processes: Sequence[Started], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and any(process.poll() is None for process in processes):
+        time.sleep(0.02)
+
+
+def write_failure(sentence: str) -> None:
+    """Write an error sentence to the file that the environment names; nothing without one."""
+    path = os.environ.get(FAILURE_FILE)
+    if path:
+        # If the disk is full, the sentence is in the log, too.
+        with suppress(OSError):
+            write_text(path, sentence + "\n")
+
+
+def explain_end(status: int | None, log: Path) -> str:
+    """Describe how a process ended that left no reason: its signal, or its last line of output."""
+    if status is not None and status < 0:
+        return f"its process was ended by signal {-status} ({signal.strsignal(-status)})"
+    lines = []
+    if log.exists():
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    last = lines[-1] if lines else f"its process ended with status {status}"
+    return f"{last}; see '{log}'"

@@ -1,0 +1,146 @@
+"""Experiments of a file that describes several: settings merged into a base, and checked."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gcahng.builders.blame import blame_setting
+from gcahng.builders.image_settings import adopt_image_settings
+from gcahng.builders.networks import build_generator, build_loss
+from gcahng.config import ExperimentConfig
+from gcahng.config.layers import (
+    EXPERIMENTS,
+    Layers,
+    find_config,
+    load_layers,
+    parse_mapping,
+    read_text,
+    validate,
+)
+from gcahng.config.sections import Args, Section
+from gcahng.errors import did_you_mean, show
+from gcahng.models import BACKBONES
+
+Model = TypeVar("Model", bound=Section)
+
+
+def read_yaml(path: str | Path, packaged: str, kind: str) -> tuple[Path, str, dict[str, Any]]:
+    """Read a file of a grid or a study.
+
+    Returns:
+        The file, its name as a user would write it, and its content.
+    """
+    try:
+        found = find_config(path)
+    except FileNotFoundError:
+        files = sorted((EXPERIMENTS / packaged).glob("*.yaml"))
+        names = [f"{packaged}/{file.stem}" for file in files]
+        raise FileNotFoundError(
+            f"no {kind} file {str(path)!r}{did_you_mean(str(path), names)}; packaged: "
+            f"{', '.join(names)}"
+        ) from None
+    source = str(found)
+    if found.is_relative_to(Path.cwd()):
+        source = str(found.relative_to(Path.cwd()))
+    elif found.is_relative_to(EXPERIMENTS):
+        source = found.relative_to(EXPERIMENTS).with_suffix("").as_posix()
+    return found, source, parse_mapping(read_text(found, source), source)
+
+
+def read_section(model: type[Model], content: Mapping[str, Any], source: str) -> Model:
+    """Check the keys of a file's content against a model."""
+    layers = Layers(source)
+    layers.add({**content}, source)
+    return validate(model, layers)
+
+
+def find_base(base: str, file: Path, source: str) -> Path:
+    """Find the experiment that a file names: beside it, or packaged."""
+    beside = file.parent / base
+    if beside.is_file():
+        return beside
+    try:
+        return find_config(base)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{source}: base: {error}") from None
+
+
+def merge_settings(
+    base: Path, parts: Sequence[tuple[str, Args]], name: str, seed: int, source: str
+) -> ExperimentConfig:
+    """Merge settings into a base experiment, and check the result."""
+    layers, _ = load_layers(base)
+    for place, settings in parts:
+        for key in {"name", "seed"} & settings.keys():
+            raise ValueError(f"{source}: {place}.{key}: each run is given its {key}")
+        layers.add(nested(settings, layers.values, f"{source}: {place}"), source)
+    layers.add({"name": name, "seed": seed}, source)
+    config = validate(ExperimentConfig, layers)
+    # Try the parts that need no data, as if a batch had all classes.
+    with blame_setting("embedder.backbone.name"):
+        BACKBONES.find(config.embedder.backbone.name)
+    build_loss(config, config.batch.classes)
+    build_generator(config, config.batch.classes)
+    return adopt_image_settings(config)
+
+
+def nested(settings: Args, below: Args, place: str) -> Args:
+    """Turn dotted keys into nested mappings.
+
+    >>> nested({"train.epochs": 2, "train.warmup_epochs": 1}, {}, "here")
+    {'train': {'epochs': 2, 'warmup_epochs': 1}}
+    """
+    mapping: Args = {}
+    for dotted, value in settings.items():
+        *outer, last = dotted.split(".")
+        inner, there = mapping, below
+        for depth, key in enumerate(outer, start=1):
+            there = there.get(key, {}) if isinstance(there, dict) else {}
+            found = inner.setdefault(key, None if there is None else {})
+            if found is None:
+                null = ".".join(outer[:depth])
+                raise ValueError(f"{place}: {dotted}: {null} is null; give all of it as a mapping")
+            if not isinstance(found, dict):
+                raise ValueError(f"{place}: {dotted}: {'.'.join(outer[:depth])} is no mapping")
+            inner = found
+        if last in inner:
+            raise ValueError(f"{place}: {dotted} is given twice")
+        inner[last] = deepcopy(value)
+    return mapping
+
+
+@contextmanager
+def named_errors(name: str) -> Iterator[None]:
+    """Say which of several experiments an error within the block is of."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{name}: {error}") from None
+    except (ValueError, ImportError) as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def changed_settings(config: ExperimentConfig, reference: ExperimentConfig) -> list[str]:
+    """List the settings that differ from the reference's, as `key=value`.
+
+    Example:
+        >>> from gcahng.config import load_config
+        >>> alone = load_config("digits", ["generator=null"])
+        >>> config = load_config("digits", ["generator.name=unmoved", "loss.args.temperature=0.5"])
+        >>> changed_settings(config, alone)
+        ['loss.args.temperature=0.5', "generator.name='unmoved'"]
+    """
+    ours, theirs = dict(_flat(config.model_dump())), dict(_flat(reference.model_dump()))
+    missing = object()
+    return [f"{key}={show(v)}" for key, v in ours.items() if v != theirs.get(key, missing)]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of nested mappings by their dotted keys."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

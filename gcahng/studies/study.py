@@ -1,0 +1,240 @@
+"""A study: which experiments are tuned, over which settings, with how many trials each."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from pydantic import Field
+
+from gcahng.config import ExperimentConfig
+from gcahng.config.layers import STUDIES
+from gcahng.config.sections import MOST_SEEDS, Args, AtLeast1, Section, Seed
+from gcahng.errors import show
+from gcahng.studies.experiments import (
+    find_base,
+    merge_settings,
+    named_errors,
+    read_section,
+    read_yaml,
+)
+
+
+class RivalSettings(Section):
+    """One of several experiments that are tuned with the same number of trials."""
+
+    base: str | None = None
+    """The experiment; null: that of the study."""
+    settings: Args = Field(default_factory=dict)
+    """Settings of its trials."""
+    search: Args = Field(default_factory=dict)
+    """Settings that only this one varies."""
+
+
+class StudyFile(Section):
+    """The keys of a study's file; settings are nested mappings or have dotted keys."""
+
+    title: str | None = None
+    """Heading of the report; null: the file's name."""
+    base: str
+    """The experiment: a path relative to the file, or the name of a packaged one."""
+    metric: str = "map@r"
+    """What is maximised: a retrieval figure on the validation classes, of the best epoch."""
+    trials: AtLeast1 = 20
+    """How many settings are tried, for each rival."""
+    seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 1
+    """How many seeds each setting is trained with; their mean counts."""
+    first_seed: Seed = 0
+    """The seeds are consecutive from this one."""
+    prune: bool = True
+    """Whether to stop a trial whose figure is below the median of the earlier ones."""
+    sampler_seed: Seed = 0
+    """Seed of the choice of settings."""
+    settings: Args = Field(default_factory=dict)
+    """Settings of every trial."""
+    search: Args = Field(default_factory=dict)
+    """By dotted path, a list of choices, or `{low, high}` with `log: true` for magnitudes."""
+    rivals: dict[str, RivalSettings] = Field(default_factory=dict)
+    """Experiments to compare, each tuned with `trials` trials; none: the base alone."""
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A setting that a study varies.
+
+    Attributes:
+        key: Its dotted path.
+        values: The choices by what Optuna calls them; for a range, both ends.
+        distribution: What Optuna draws from.
+    """
+
+    key: str
+    values: Mapping[Any, Any]
+    distribution: BaseDistribution
+
+    def value(self, drawn: Any) -> Any:
+        """Return the setting for what Optuna has drawn."""
+        return self.values.get(drawn, drawn)
+
+    def __str__(self) -> str:
+        if isinstance(self.distribution, IntDistribution | FloatDistribution):
+            low, high = self.distribution.low, self.distribution.high
+            log = ", by orders of magnitude" if self.distribution.log else ""
+            return f"{self.key}: {low} to {high}{log}"
+        return f"{self.key}: {', '.join(map(str, self.values))}"
+
+
+def read_dimension(key: str, value: Any, place: str) -> Dimension:
+    """Read a list of choices, or a mapping with `low`, `high` and maybe `log`.
+
+    Two integers mean integers.
+
+    >>> str(read_dimension("optim.embedder.lr", {"low": 1e-4, "high": 0.01, "log": True}, "here"))
+    'optim.embedder.lr: 0.0001 to 0.01, by orders of magnitude'
+    """
+    try:
+        if isinstance(value, dict):
+            ends = value["low"], value["high"]
+            integers = all(isinstance(end, int) for end in ends)
+            kind = IntDistribution if integers else FloatDistribution
+            drawn = kind(**value)
+            if drawn.single():
+                raise ValueError("low is not below high")
+            return Dimension(key, {end: end for end in ends}, drawn)
+        # Optuna knows lists and mappings as text.
+        named = {json.dumps(v) if isinstance(v, list | dict) else v: v for v in value}
+        if isinstance(value, str) or len(named) < max(2, len(value)):
+            raise ValueError("there are no two, or two that are alike")
+        return Dimension(key, named, CategoricalDistribution(list(named)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{place}: expected a list of different choices, or {{low, high}} with low below high "
+            f"and maybe log: true, got {show(value)} ({error})"
+        ) from None
+
+
+@dataclass(frozen=True)
+class Rival:
+    """One experiment that is tuned.
+
+    Attributes:
+        name: In tables, and of its files.
+        base: Its file.
+        parts: Settings to merge into it, each with its place in the study's file.
+        search: What is varied.
+        source: The study's file.
+    """
+
+    name: str
+    base: Path
+    parts: tuple[tuple[str, Args], ...]
+    search: tuple[Dimension, ...]
+    source: str
+
+    def config(self, drawn: Mapping[str, Any], seed: int) -> ExperimentConfig:
+        """Return the experiment with drawn values, by dotted path."""
+        values = {d.key: d.value(drawn[d.key]) for d in self.search if d.key in drawn}
+        parts = (*self.parts, ("search", values))
+        return merge_settings(self.base, parts, self.name, seed, self.source)
+
+    def check(self) -> None:
+        """Raise if an end of a range, or a choice, is refused where all others have their first."""
+        start = {d.key: next(iter(d.values)) for d in self.search}
+        for dimension in self.search:
+            for drawn in dimension.values:
+                config = self.config({**start, dimension.key: drawn}, 0)
+        if config.selects_on_test:
+            raise ValueError(
+                "a study needs classes held out: data.validation above 0 and quirks.select as "
+                "'corrected'"
+            )
+
+
+@dataclass(frozen=True)
+class Study:
+    """Experiments and the search for their best settings.
+
+    Attributes:
+        source: The file, as a user would write it.
+        name: Of its folder and of its result files.
+        file: Its content.
+        trials: For each rival.
+        rivals: By name.
+        folder: Where trials and results go.
+    """
+
+    source: str
+    name: str
+    file: StudyFile
+    trials: int
+    rivals: dict[str, Rival]
+    folder: Path
+
+    @property
+    def title(self) -> str:
+        """Heading of the report."""
+        return self.file.title or self.name
+
+    def trial_folder(self, rival: str, number: int) -> Path:
+        """Return where the run folder of each seed of a trial is."""
+        return self.folder / "trials" / f"{rival}-{number:04d}"
+
+    @property
+    def seeds(self) -> range:
+        """Each setting is trained with these."""
+        return range(self.file.first_seed, self.file.first_seed + self.file.seeds)
+
+
+def read_study(path: str | Path, trials: int | None = None) -> Study:
+    """Read a study and check every value that its trials may have.
+
+    Args:
+        path: A YAML file, or the bare name of a packaged one such as `studies/glyphs`.
+        trials: How many settings to try for each rival; default as in the file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If anything in it is wrong.
+
+    >>> study = read_study("studies/glyphs")
+    >>> study.file.metric, list(study.rivals)
+    ('map@r', ['npair', 'proxy_anchor', 'gca_hng'])
+    """
+    found, source, content = read_yaml(path, STUDIES, "study")
+    if "data" in content or "cells" in content:
+        verb = "train" if "data" in content else "ablate"
+        raise ValueError(f"{source} is not a study: give it to gcahng {verb}")
+    file = read_section(StudyFile, content, source)
+    rivals = {}
+    for name, settings in (file.rivals or {found.stem: RivalSettings()}).items():
+        with named_errors(f"rival {name!r}"):
+            rivals[name] = _rival(name, settings, file, found, source)
+            rivals[name].check()
+    output = next(iter(rivals.values())).config({}, 0).output
+    folder = Path(output) / STUDIES / found.stem
+    return Study(source, found.stem, file, trials or file.trials, rivals, folder)
+
+
+def _rival(name: str, own: RivalSettings, file: StudyFile, found: Path, source: str) -> Rival:
+    search = {**file.search, **own.search}
+    if not search:
+        raise ValueError(f"{source}: no search: give settings to vary, by dotted path")
+    for key in {"name", "seed", "eval.select"} & search.keys():
+        raise ValueError(f"{source}: search.{key}: the study sets it itself")
+    dimensions = tuple(
+        read_dimension(key, value, f"{source}: search.{key}") for key, value in search.items()
+    )
+    parts = (
+        ("settings", file.settings),
+        (f"rivals.{name}.settings", own.settings),
+        # A run's best epoch is then the one that counts.
+        ("metric", {"eval.select": file.metric}),
+    )
+    return Rival(name, find_base(own.base or file.base, found, source), parts, dimensions, source)

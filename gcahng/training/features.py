@@ -1,0 +1,222 @@
+"""What is computed once and kept with the data, such as the features of a frozen backbone."""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.utils.data import Subset
+
+from gcahng.config import ExperimentConfig, data_root
+from gcahng.data import AugmentedView, ClassSubset, FeatureLoader, FileDataset, ImageDataset
+from gcahng.data.datasets.base import shortest_side
+from gcahng.evaluation.evaluate import BATCH_SIZE, Progress, embed
+from gcahng.files import atomic_write
+from gcahng.jobs.claim import file_lock
+from gcahng.models import Embedder
+from gcahng.models.backbones import ORIGINS
+from gcahng.models.source_code import source_of
+from gcahng.training.experiment import Experiment
+
+Tensors = dict[str, Tensor]
+# Images per batch on a CPU. Larger batches take twice the time, because the system then hands out
+# fresh memory for the activations of every layer.
+ON_CPU = 16
+# Images in a file, a multiple of both sizes of a batch, so that the batches do not depend on it.
+PART = 4096
+
+
+def compute_once(path: Path, compute: Callable[[], Tensors]) -> Tensors:
+    """Read the tensors of a file, or compute and write them; other processes wait for this one.
+
+    A damaged file and a folder that cannot be written cost a warning and the time to compute.
+    """
+    with ExitStack() as stack:
+        # Without a lock two processes compute the same.
+        with suppress(OSError):
+            stack.enter_context(file_lock(path.with_suffix(".lock"), wait=True))
+        if path.exists():
+            try:
+                return load_file(path)
+            except (SafetensorError, OSError) as error:
+                warnings.warn(f"'{path}' is computed again: {error}", stacklevel=2)
+        tensors = compute()
+        try:
+            with atomic_write(path) as temporary:
+                save_file(tensors, temporary)
+        except (SafetensorError, OSError) as error:
+            warnings.warn(f"'{path}' could not be kept: {error}", stacklevel=2)
+        return tensors
+
+
+def digest_network(network: nn.Module, *settings: Any) -> "hashlib._Hash":
+    """Hash what decides a network's result: its code and weights, settings, torch, processor."""
+    device = next(network.parameters()).device
+    processor = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    facts = (network, settings, torch.__version__, processor)
+    digest = hashlib.sha256(repr(facts).encode() + source_of(network))
+    for name, weight in network.state_dict().items():
+        digest.update(name.encode() + weight.detach().cpu().contiguous().numpy().tobytes())
+    return digest
+
+
+def digest_images(digest: "hashlib._Hash", dataset: ImageDataset) -> None:
+    """Add the images of a data set to a hash: path, size and time of a file, else the content."""
+    digest.update(repr(dataset.transform).encode())
+    chosen, shortest = np.arange(len(dataset)), shortest_side(dataset.transform)
+    while isinstance(dataset, ClassSubset):
+        chosen, dataset = dataset.indices.numpy()[chosen], dataset.dataset
+    digest.update(source_of(dataset))
+    for index in chosen.tolist():
+        if isinstance(dataset, FileDataset):
+            digest.update(_describe_file(dataset, index))
+        else:
+            image = np.asarray(dataset.load_for(index, shortest))
+            digest.update(f"{image.shape} {image.dtype}".encode() + image.tobytes())
+
+
+def _describe_file(dataset: FileDataset, index: int) -> bytes:
+    path = dataset.paths[index]
+    try:
+        found = os.stat(path)
+    except OSError:
+        dataset.load(index)  # says in one sentence what is wrong
+        raise
+    with suppress(ValueError):
+        # Relative, so that a folder of data sets may move.
+        path = str(Path(path).relative_to(dataset.folder))
+    facts = (found.st_size, found.st_mtime_ns, dataset.boxes[index])
+    return os.fsencode(path) + repr(facts).encode()
+
+
+def backbone_settings(config: ExperimentConfig) -> tuple[Any, ...]:
+    """The settings of an experiment that decide what its backbone makes of the data."""
+    backbone, data = config.embedder.backbone, config.data
+    args = {key: value for key, value in backbone.args.items() if key not in ORIGINS}
+    return backbone.name, args, data.name, data.args
+
+
+class FeatureCache:
+    """Compute features, or read those that an earlier run kept in a folder.
+
+    A file holds the features of `PART` images of a data set, as they are or in one augmented view,
+    so a computation that is stopped goes on after the last one. Its name depends on everything that
+    decides the features, so what has changed is computed again.
+
+    Args:
+        backbone: Maps images to features; used in eval mode.
+        folder: Where the files are kept.
+        settings: Further settings that features depend on.
+        workers: Data loading processes.
+        progress: Called with the number of images that are done, and of all images.
+        images: Number of all images, for `progress`.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        folder: Path,
+        settings: Any = (),
+        workers: int = 0,
+        progress: Progress | None = None,
+        images: int = 0,
+    ) -> None:
+        self.backbone, self.folder, self.workers = backbone, folder, workers
+        self.progress, self.images, self.done = progress, images, 0
+        self._digest = digest_network(backbone, settings, next(backbone.parameters()).dtype)
+
+    @classmethod
+    def of(cls, experiment: Experiment, progress: Progress | None, images: int) -> "FeatureCache":
+        """Open the cache of an experiment's backbone as it is."""
+        config = experiment.config
+        return cls(
+            experiment.embedder.backbone,
+            data_root(config) / ".features",
+            backbone_settings(config),
+            config.data.workers,
+            progress,
+            images,
+        )
+
+    def features(self, dataset: ImageDataset, views: Sequence[int | None]) -> list[Tensor]:
+        """Features `[N, width]` on the CPU, for each view; None is the data set as it is."""
+        digest = self._digest.copy()
+        digest_images(digest, dataset)
+        return [self._view(dataset, view, digest.copy()) for view in views]
+
+    def _view(self, dataset: ImageDataset, view: int | None, digest: "hashlib._Hash") -> Tensor:
+        digest.update(repr(view).encode())
+        images: Any = dataset if view is None else AugmentedView(dataset, view)
+        parts = []
+        for start in range(0, len(dataset), PART):
+            part = Subset(images, range(start, min(start + PART, len(dataset))))
+            name = f"features-{digest.hexdigest()[:16]}-{start}.safetensors"
+            found = compute_once(self.folder / name, lambda part=part: self._compute(part))
+            parts.append(found["features"])
+            self.done += len(part)
+            self._report(0)
+        return torch.cat(parts)
+
+    def _compute(self, images: Subset[Any]) -> Tensors:
+        on_cpu = next(self.backbone.parameters()).device.type == "cpu"
+        found = embed(
+            self.backbone,
+            images,
+            batch_size=ON_CPU if on_cpu else BATCH_SIZE,
+            workers=self.workers,
+            progress=lambda done, total: self._report(done),
+        )
+        # A copy, because tensors of inference mode cannot be trained on.
+        return {"features": found.cpu().clone()}
+
+    def _report(self, more: int) -> None:
+        if self.progress is not None:
+            self.progress(self.done + more, self.images)
+
+
+class HeadOfEmbedder(nn.Module):
+    """The last layer of an embedder as an embedder of features."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        super().__init__()
+        self.backbone, self.embedder = nn.Identity(), embedder
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features `[N, width]` to embeddings `[N, D]`."""
+        return self.embedder.head(features)
+
+    head = forward
+
+
+def embed_once(
+    experiment: Experiment, progress: Progress | None = None
+) -> tuple[FeatureLoader, Tensors]:
+    """Compute or read all features of an experiment with a frozen backbone.
+
+    Args:
+        experiment: Its backbone must have its final weights.
+        progress: Called with the number of images that are done, and of all images.
+
+    Returns:
+        Class-balanced batches of features, and the features of the validation and the test images
+        by the name of the split.
+    """
+    config, splits = experiment.config, experiment.splits
+    plain: dict[str, ImageDataset] = {"test": splits.test}
+    if splits.validation is not None:
+        plain["validation"] = splits.validation
+    views = config.data.views if config.train.epochs else 0
+    images = views * len(splits.train) + sum(map(len, plain.values()))
+    # Of several processes one computes; the others wait for its files, or compute the same.
+    cache = FeatureCache.of(experiment, progress, images)
+    of_train = cache.features(splits.train, range(views))
+    evaluated = {name: cache.features(split, [None])[0] for name, split in plain.items()}
+    return FeatureLoader(splits.train, experiment.sampler, of_train, experiment.group), evaluated

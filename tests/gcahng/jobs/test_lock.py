@@ -1,0 +1,131 @@
+"""One process at a time in a folder."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from gcahng import cli
+from gcahng.jobs.claim import LOCK, exclusive_lock, file_lock
+from gcahng.runs.folder import RunFolder
+from tests.conftest import SMALL
+
+
+def test_a_second_holder_is_refused_and_the_first_keeps_it(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with exclusive_lock(folder):
+        (folder / "file").touch()
+        for _ in range(2):
+            with pytest.raises(ValueError, match="in use by another"), exclusive_lock(folder):
+                pass
+    with exclusive_lock(folder):
+        assert (folder / LOCK).exists()
+
+
+def test_a_folder_without_anything_else_is_removed(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), exclusive_lock(tmp_path / "run"):
+        raise KeyError
+    assert not (tmp_path / "run").exists()
+    with exclusive_lock(tmp_path / "kept"):
+        (tmp_path / "kept" / "file").touch()
+    assert (tmp_path / "kept" / "file").exists()
+
+
+def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from gcahng.jobs.claim import exclusive_lock\n"
+        "with exclusive_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(ValueError, match="in use"), exclusive_lock(tmp_path):
+            pass
+        process.kill()
+        process.wait()
+        with exclusive_lock(tmp_path):
+            pass
+
+
+def test_whoever_waits_gets_it_afterwards(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from gcahng.jobs.claim import file_lock\n"
+        "with file_lock(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "lock")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        process.stdout.readline()
+        with pytest.raises(BlockingIOError), file_lock(tmp_path / "lock"):
+            pass
+        process.stdin.close()
+        with file_lock(tmp_path / "lock", wait=True):
+            assert process.wait() == 0
+
+
+def test_whoever_waits_does_not_get_a_lock_that_was_removed(tmp_path: Path) -> None:
+    folder, holds, end = tmp_path / "run", threading.Event(), threading.Event()
+
+    def wait() -> None:
+        with file_lock(folder / LOCK, wait=True):
+            holds.set()
+            end.wait()
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    opened = Path.open
+    with pytest.MonkeyPatch.context() as patch, exclusive_lock(folder):
+        asked = threading.Event()
+        patch.setattr(Path, "open", lambda *a, **k: (opened(*a, **k), asked.set())[0])
+        waiting.start()
+        assert asked.wait(30)
+    # The holder has removed the file, with its folder, that the other one has opened.
+    assert holds.wait(30)
+    try:
+        with pytest.raises(BlockingIOError), file_lock(folder / LOCK):
+            pass
+    finally:
+        end.set()
+        waiting.join()
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_two_trainings_in_one_folder(
+    resume: bool,
+    digits_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    arguments = ["train", "digits", *SMALL, "--run", str(folder.path)]
+    if resume:
+        folder.path.mkdir()
+        folder.config.write_bytes(RunFolder(digits_run).config.read_bytes())
+        arguments = ["train", "--resume", str(folder.path)]
+    monkeypatch.setattr(sys, "argv", ["gcahng", *arguments])
+    with exclusive_lock(folder.path), pytest.raises(SystemExit) as info:
+        cli.main()
+    assert info.value.code == 1
+    assert f"error: '{folder.path}' is in use by another process" in capsys.readouterr().err
+    assert not folder.last.exists()
+
+
+def test_windows_has_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with pytest.raises(OSError, match="cannot be locked on Windows"), exclusive_lock(tmp_path):
+        pass
+
+
+def test_folders_made_for_the_lock_alone_are_removed(tmp_path: Path) -> None:
+    with exclusive_lock(tmp_path / "runs" / "one"):
+        assert (tmp_path / "runs" / "one").is_dir()
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "runs").mkdir()
+    with exclusive_lock(tmp_path / "runs" / "one"):
+        pass
+    assert [file.name for file in tmp_path.iterdir()] == ["runs"], "it was there before"

@@ -1,0 +1,74 @@
+"""Which of several processes this one is, and what those that it starts are told."""
+
+import pytest
+
+from gcahng.jobs import together
+from gcahng.jobs.place import Place, is_first, place
+from gcahng.jobs.together import train_together
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, None),
+        ({"WORLD_SIZE": "1", "RANK": "0"}, None),
+        ({"WORLD_SIZE": "4"}, None),
+        ({"WORLD_SIZE": "4", "RANK": "2"}, Place(2, 4, 4)),
+        ({"WORLD_SIZE": "8", "RANK": "5", "LOCAL_WORLD_SIZE": "2"}, Place(5, 8, 2)),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}, None),  # the script of a batch job
+        (
+            {"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NUM_NODES": "2"},
+            Place(3, 4, 2),
+        ),
+    ],
+)
+def test_place_of_a_launched_process(environment: dict[str, str], expected: Place | None) -> None:
+    found = place(environment)
+    assert found == expected
+    assert found is None or found.nodes * found.local_size == found.size
+
+
+@pytest.mark.parametrize("number", ["0", "1"])
+def test_a_machine_alone_is_the_first(number: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NODE_RANK", number)
+    assert is_first()
+    assert is_first(num_nodes=2) == (number == "0")
+
+
+def test_variables_that_are_left_over_do_not_reach_the_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left = {"MASTER_PORT": "1", "NODE_RANK": "1", "TORCHELASTIC_RUN_ID": "x", "SLURM_PROCID": "1"}
+    for name, value in left.items():
+        monkeypatch.setenv(name, value)
+    started: list[dict[str, str]] = []
+
+    class Process:
+        returncode = 0
+
+        def __init__(self, command: list[str], env: dict[str, str]) -> None:
+            started.append(env)
+
+        def poll(self) -> int:
+            return 0
+
+        def kill(self) -> None: ...
+
+    monkeypatch.setattr(together.subprocess, "Popen", Process)
+    assert train_together(2, nodes=1) == 0
+    for number, environment in enumerate(started):
+        assert environment["RANK"] == environment["LOCAL_RANK"] == str(number)
+        assert environment["WORLD_SIZE"] == "2"
+        assert environment["NODE_RANK"] == "0"
+        assert environment["MASTER_PORT"] == started[0]["MASTER_PORT"] != "1"
+        assert not {"TORCHELASTIC_RUN_ID", "SLURM_PROCID"} & environment.keys()
+
+
+def test_one_process_is_not_started() -> None:
+    assert train_together(1, nodes=1) is None
+
+
+def test_several_machines_need_to_know_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASTER_ADDR", "10.0.0.1")
+    with pytest.raises(ValueError, match=r"^fabric\.num_nodes: .* MASTER_PORT, NODE_RANK is not"):
+        train_together(1, nodes=2)

@@ -1,0 +1,131 @@
+"""Several processes work through one grid; what one of them leaves, another takes over."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from gcahng.jobs.claim import take_claim
+from gcahng.studies.ablate import run_grid
+from gcahng.studies.run import grid_runs
+from gcahng.studies.schedule import Schedule
+from tests.gcahng.studies.conftest import HEAD, TWO_CELLS, WriteGrid
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parents[3]
+# A second process on the same grid, as the fixtures set up the first one.
+SECOND = """
+import sys
+from rich.console import Console
+from gcahng.jobs import pool
+from gcahng.studies import ablate, read_grid, schedule
+from tests.gcahng.studies.conftest import report_without_pictures
+pool.COMMAND = (sys.executable, "-S", "-E", "fake_train.py")
+ablate.POLL, schedule.LOOK = 0.01, 0.1
+ablate.report_grid = report_without_pictures
+print("ready", flush=True)
+sys.exit(not ablate.run_grid(read_grid("grid.yaml"), Console(width=110), jobs=1))
+"""
+SLOWER = TWO_CELLS.replace("embedder.dim: 8", "embedder.dim: 8, optim.embedder.lr: 3.0")
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gcahng.studies.schedule.LOOK", 0.1)
+
+
+def _second() -> subprocess.Popen[str]:
+    """Start a second process, in a session of its own, and wait until it starts its work."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SECOND],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_two_processes_share_a_grid(
+    write_grid: WriteGrid, console: Console, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = write_grid(SLOWER, seeds=2)
+    with _second() as other:
+        assert run_grid(grid, console, jobs=1)
+        theirs, _ = other.communicate(timeout=60)
+    assert other.returncode == 0, theirs
+    ours = capsys.readouterr().out
+    trained = Path("trained").read_text().splitlines()
+    assert sorted(trained) == sorted(run.name for run in grid_runs(grid)), "each run once"
+    for shown in (ours, theirs):
+        assert "npair 2 50.00" in shown
+        assert "full  2 50.00" in shown
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_what_a_killed_process_leaves_is_taken_over(
+    write_grid: WriteGrid,
+    console: Console,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    say = Schedule._report_waiting_once
+
+    def age(schedule: Schedule) -> None:
+        """Then make the claim as old as if its holder had died long ago."""
+        say(schedule)
+        for claim in (grid.folder / "claims").glob(f"{npair.name}.*"):
+            os.utime(claim, (1.0, 1.0))
+
+    monkeypatch.setattr(Schedule, "_report_waiting_once", age)
+    text = HEAD + "seeds: 1\ncells: {npair: {optim.embedder.lr: 5.0}, full: {}}"
+    grid = write_grid(text)
+    npair, full = grid_runs(grid)
+    with _second() as other:
+        while not npair.folder.last.exists():
+            time.sleep(0.02)
+        os.killpg(other.pid, signal.SIGKILL)
+        other.wait()
+        assert run_grid(grid, console, jobs=1)
+    assert sorted(Path("trained").read_text().split()) == [full.name, npair.name, npair.name]
+    assert npair.job.log.read_text().startswith("continued")
+    shown = capsys.readouterr().out
+    assert f"waiting for what others train: {npair.name} (" in shown
+    assert f"process {other.pid})" in shown
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_what_fails_elsewhere_is_not_tried_again(write_grid: WriteGrid, console: Console) -> None:
+    grid = write_grid(SLOWER.replace("full: {}", "bad: {optim.embedder.lr: 1e30}"), seeds=1)
+    with _second() as other:
+        assert not run_grid(grid, console, jobs=1)
+        other.communicate(timeout=60)
+    assert other.returncode == 1
+    assert sorted(Path("trained").read_text().split()).count("bad-seed0") == 1
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_runs_in_training_are_not_deleted(write_grid: WriteGrid, console: Console) -> None:
+    grid = write_grid(seeds=1)
+    assert run_grid(grid, console)
+    npair, full = grid_runs(grid)
+    held = take_claim(full.claim)
+    assert held is not None
+    with pytest.raises(ValueError, match="is being trained by") as info:
+        run_grid(grid, console, fresh=True)
+    assert str(info.value) == (
+        f"--fresh: 'runs/ablations/grid/full-seed0' is being trained by {os.uname().nodename}, "
+        f"process {os.getpid()}: wait until it has ended, or stop it"
+    )
+    assert npair.finished
+    held.release()
+    assert run_grid(grid, console, fresh=True)

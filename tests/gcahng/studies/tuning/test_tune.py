@@ -1,0 +1,197 @@
+"""Studies from their first trial to their report; alone, interrupted, and by two processes."""
+
+import csv
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from gcahng.config import load_config
+from gcahng.studies.storage import open_storage
+from gcahng.studies.study import Study
+from gcahng.studies.tune import tune
+from tests.gcahng.studies.tuning.conftest import STUDY, WriteStudy, start_second
+
+pytestmark = pytest.mark.slow
+FOLDER = Path("runs/studies/study")
+
+
+def _rows() -> list[dict[str, str]]:
+    with (FOLDER / "study.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_a_study_ends_with_a_table_a_page_and_an_experiment(
+    write_study: WriteStudy, console: Console, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = write_study(STUDY.replace("trials", "seeds: 2\ntrials"))
+    assert tune(study, console)
+    rows = _rows()
+    assert [row["trial"] for row in rows] == [str(number) for number in range(6)]
+    best = max(rows, key=lambda row: float(row["value"] or 0))
+    config = load_config(FOLDER / "best-study.yaml")
+    assert config.optim.embedder.lr == float(best["optim.embedder.lr"])
+    assert (config.name, config.seed) == ("study-study-best", 2)
+    shown = capsys.readouterr().out
+    assert f"MAP@R {100 * float(best['value']):.2f} %" in shown
+    text = (FOLDER / "study.md").read_text()
+    assert f"| study | {100 * float(best['value']):.2f} |" in text
+    start = (
+        "| features before training | 25.00 | – | – | – | – | – |\n| head before training | 12.50 |"
+    )
+    assert f"{start} – | – | – | – | – |\n| study |" in text
+    assert "features before training" in shown
+    assert "python -m gcahng train runs/studies/study/best-study.yaml" in text
+    page = (FOLDER / "study.html").read_text()
+    assert page.count('src="data:image/png') >= 3
+    assert "http" not in page.split("</head>")[1]
+    # Figures are kept, weights are not.
+    assert len(list(FOLDER.glob("trials/*/seed*/metrics.csv"))) > 6
+    assert not list(FOLDER.glob("trials/*/seed*/checkpoints"))
+    assert not list(FOLDER.glob("trials/*/seed*/*.safetensors"))
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_a_study_goes_on_where_it_stopped(write_study: WriteStudy, console: Console) -> None:
+    assert tune(write_study(trials=3), console)
+    first = _rows()
+    assert tune(write_study(), console)
+    assert _rows()[:3] == first
+    trained = Path("trained").read_text().splitlines()
+    assert len(trained) == len(set(trained)) == 6
+    # The same settings are drawn without the interruption.
+    drawn = [row["optim.embedder.lr"] for row in _rows()]
+    shutil.rmtree(FOLDER)
+    assert tune(write_study(), console)
+    assert [row["optim.embedder.lr"] for row in _rows()] == drawn
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_a_failed_trial_takes_nothing_along(
+    write_study: WriteStudy, console: Console, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("fail_above").write_text("1e-3")
+    assert tune(write_study(), console)
+    failed = [row for row in _rows() if row["state"] == "fail"]
+    assert 0 < len(failed) < 6
+    assert {row["reason"] for row in failed} == {"training diverged"}
+    assert "FAILED: training diverged" in capsys.readouterr().out
+    number = failed[0]["trial"]
+    assert f"- trial {number}: training diverged\n" in (FOLDER / "study.md").read_text()
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_what_falls_behind_is_stopped(write_study: WriteStudy, console: Console) -> None:
+    Path("behind").write_text("4")
+    assert tune(write_study(), console)
+    assert [row["state"] for row in _rows()] == ["complete"] * 4 + ["pruned"] * 2
+    ended = [file.parent.parent.name for file in FOLDER.glob("trials/*/seed0/results.json")]
+    assert sorted(ended) == [f"study-{number:04d}" for number in range(4)]
+
+
+@pytest.mark.usefixtures("fake_train")
+@pytest.mark.parametrize("status", ["75", "130"])
+def test_a_trial_that_a_signal_stops_is_continued(
+    status: str, write_study: WriteStudy, console: Console, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("leave").write_text(f"{status} {status} 0")
+    assert tune(write_study(trials=2), console)
+    assert [row["state"] for row in _rows()] == ["complete"] * 2
+    assert capsys.readouterr().out.count("study 1/2: stopped by a signal, to be continued") == 2
+    trained = [Path(line).parent.name for line in Path("trained").read_text().splitlines()]
+    assert trained == ["study-0000"] * 3 + ["study-0001"]
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_a_study_goes_on_elsewhere_but_not_with_another_experiment(
+    write_study: WriteStudy, console: Console
+) -> None:
+    def with_setting(setting: str) -> Study:
+        return write_study(STUDY.replace("  embedder.dim: 8", f"  embedder.dim: 8\n  {setting}"), 2)
+
+    assert tune(write_study(trials=1), console)
+    for key, value in (("fabric.precision", "64-true"), ("train.max_seconds", "9")):
+        with pytest.raises(ValueError, match=f"was begun with another {key} of 'study'"):
+            tune(with_setting(f"{key}: {value}"), console)
+    assert tune(with_setting("data.root: elsewhere\n  data.workers: 2"), console)
+    assert "root: elsewhere" in (FOLDER / "trials/study-0001/seed0.yaml").read_text()
+
+
+@pytest.mark.usefixtures("fake_train")
+@pytest.mark.parametrize("where", [(), ("trials.journal",)])
+def test_two_processes_share_a_journal(
+    where: tuple[str, ...], write_study: WriteStudy, console: Console
+) -> None:
+    Path("pause").write_text("0.1")
+    study = write_study(STUDY.replace("trials", "prune: false\ntrials"))
+    with start_second(*where) as other:
+        assert tune(study, console, *where)
+        theirs, _ = other.communicate(timeout=60)
+    assert other.returncode == 0, theirs
+    trained = Path("trained").read_text().splitlines()
+    assert len(trained) == len(set(trained)) == 6, "each trial once"
+    assert [row["state"] for row in _rows()] == ["complete"] * 6
+    assert "MAP@R" in theirs
+
+
+@pytest.mark.usefixtures("fake_train")
+@pytest.mark.parametrize(
+    ("number", "status", "words"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 75, "stopped by a signal")],
+)
+def test_an_interrupted_study_says_how_to_go_on(
+    number: int, status: int, words: str, write_study: WriteStudy, console: Console
+) -> None:
+    Path("pause").write_text("30")
+    write_study(trials=1)
+    with start_second() as other:
+        while other.poll() is None and not Path("trained").exists():
+            time.sleep(0.02)
+        other.send_signal(number)
+        shown, _ = other.communicate(timeout=60)
+    assert other.returncode == status
+    assert shown.splitlines()[-1] == (
+        f"{words}; report so far: runs/studies/study/study.md; the same command continues it"
+    )
+    Path("pause").write_text("0")
+    assert tune(write_study(trials=1), console)
+    assert [row["state"] for row in _rows()] == ["complete"]
+
+
+@pytest.mark.usefixtures("fake_train")
+def test_what_a_killed_process_leaves_is_finished(
+    write_study: WriteStudy, console: Console
+) -> None:
+    Path("pause").write_text("30")
+    study = write_study(trials=2)
+    with start_second() as other:
+        while other.poll() is None and not Path("trained").exists():
+            time.sleep(0.02)
+        os.killpg(other.pid, signal.SIGKILL)
+    for claim in FOLDER.glob("claims/*"):
+        # As if its holder had died long ago.
+        os.utime(claim, (1.0, 1.0))
+    Path("pause").write_text("0")
+    assert tune(study, console)
+    assert [row["state"] for row in _rows()] == ["complete"] * 2
+    trained = [Path(line).parent.name for line in Path("trained").read_text().splitlines()]
+    assert sorted(trained) == ["study-0000", "study-0000", "study-0001"]
+
+
+@pytest.mark.parametrize("where", ["sqlite:///x.db", "."])
+def test_wrong_storage(where: str, write_study: WriteStudy) -> None:
+    with pytest.raises(ValueError, match=r"^--storage: "):
+        open_storage(write_study(), where)
+    assert not Path("runs").exists()
+
+
+def test_digits_are_tuned(write_study: WriteStudy, console: Console) -> None:
+    """The whole way, once, and the training of the best."""
+    assert tune(write_study(trials=2), console)
+    assert [row["state"] for row in _rows()] == ["complete"] * 2
+    assert load_config(FOLDER / "best-study.yaml").embedder.dim == 8
