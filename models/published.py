@@ -60,6 +60,7 @@ def split_published_state(state: Mapping[str, Tensor]) -> PublishedState:
         ValueError: If a key belongs to none of them; the message names the key.
 
     Example:
+        >>> import torch
         >>> weight = torch.zeros(2, 2)
         >>> state = {"feature_extractor.fc.1.weight": weight, "gnn.dim_red.weight": weight}
         >>> parts = split_published_state(state)

@@ -12,7 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -220,16 +219,9 @@ class PictureStore:
 
         if not pictures:
             return
-        ids = [picture_id(picture.file.path) for picture in pictures]
-        found = {row["id"]: row for row in self._rows(ids)}
-        for picture, key in zip(pictures, ids, strict=True):
-            found[key] |= {
-                "label": picture.file.label,
-                "split": picture.file.split,
-                "size": picture.state.size,
-                "mtime_ns": picture.state.mtime_ns,
-            }
-        rows = pa.Table.from_pylist(list(found.values()), schema=_schema(self.model.dim, {}))
+        changed = {row["id"]: row for row in map(_row, pictures)}
+        found = [row | changed[row["id"]] for row in self._rows(list(changed))]
+        rows = pa.Table.from_pylist(found, schema=_schema(self.model.dim, {}))
         self._table.merge_insert("id").when_matched_update_all().execute(rows)
 
     def _rows(
@@ -447,24 +439,23 @@ def _schema(dim: int, metadata: Mapping[bytes, bytes]) -> Any:
     return pa.schema(list(kinds.items()), metadata=dict(metadata))
 
 
+def _row(picture: EmbeddedPicture) -> dict[str, Any]:
+    """What a row says of a picture, without its content."""
+    path = picture.file.path
+    about = {**vars(picture.file), **vars(picture.state), "path": printable(path)}
+    return {**about, "id": picture_id(path), "file": os.fsencode(path)}
+
+
 def _arrow_rows(pictures: Sequence[EmbeddedPicture], dim: int) -> Any:
     """Embedded pictures as an Arrow table."""
     import pyarrow as pa
 
-    vectors = pa.array(np.concatenate([p.vector.numpy() for p in pictures if p.vector is not None]))
-    columns: dict[str, Any] = {
-        "id": [picture_id(picture.file.path) for picture in pictures],
-        "path": [printable(picture.file.path) for picture in pictures],
-        "file": [os.fsencode(picture.file.path) for picture in pictures],
-        "label": [picture.file.label for picture in pictures],
-        "split": [picture.file.split for picture in pictures],
-        "size": [picture.state.size for picture in pictures],
-        "mtime_ns": [picture.state.mtime_ns for picture in pictures],
-        "digest": [picture.state.digest for picture in pictures],
-        "thumbnail": [picture.thumbnail for picture in pictures],
-        "vector": pa.FixedSizeListArray.from_arrays(vectors, dim),
-    }
-    return pa.table(columns, schema=_schema(dim, {}))
+    rows = [
+        {**_row(one), "thumbnail": one.thumbnail, "vector": one.vector.numpy()}
+        for one in pictures
+        if one.vector is not None
+    ]
+    return pa.Table.from_pylist(rows, schema=_schema(dim, {}))
 
 
 def _file_of(row: Mapping[str, Any]) -> tuple[PictureFile, FileState]:
