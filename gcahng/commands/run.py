@@ -31,7 +31,13 @@ from gcahng.runs.loading import refuse_user_classes, user_classes
 from gcahng.runs.record import closed_set_note, read_record, selection_note
 from gcahng.runs.verdict import verdict
 from gcahng.training.embedding import chunk_note
-from gcahng.training.fabric import build_fabric, check_same_training, group_of, number_of_devices
+from gcahng.training.fabric import (
+    build_fabric,
+    check_same_training,
+    group_of,
+    number_of_devices,
+    precision_note,
+)
 from gcahng.training.trainer import Trainer
 
 
@@ -202,7 +208,8 @@ def _print_notes(trainer: Trainer) -> None:
     shared = len(splits.shared_classes)
     closed_set = closed_set_note(shared, splits.test.num_classes) if shared else None
     chunks = chunk_note(trainer.experiment.embedder, trainer.config.batch.chunk)
-    for note in filter(None, (closed_set, splits.validation_note, chunks)):
+    precision = precision_note(trainer.config.fabric.precision, trainer.fabric.device)
+    for note in filter(None, (closed_set, splits.validation_note, chunks, precision)):
         console.print(f"note: {note}", soft_wrap=True, highlight=False)
 
 

@@ -9,7 +9,7 @@ import torch
 from gcahng.config import load_config
 from gcahng.runs.folder import RunFolder
 from gcahng.training import fabric
-from gcahng.training.fabric import check_same_training
+from gcahng.training.fabric import check_same_training, precision_note
 from tests.gcahng.training.test_trainer import _trainer
 
 
@@ -80,3 +80,27 @@ def test_deterministic_algorithms_are_a_setting(
         assert trainer.train_epoch()["loss/metric"] > 0
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "flags", "slow"),
+    [
+        ("bf16-mixed", "cpu", "fpu avx2", True),
+        ("bf16-mixed", "cpu", "fpu avx512_bf16", False),
+        ("bf16-mixed", "cuda", "fpu avx2", False),
+        ("32-true", "cpu", "fpu avx2", False),
+    ],
+)
+def test_bfloat16_without_units_for_it_is_said(
+    precision: str,
+    device: str,
+    flags: str,
+    slow: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : {flags}\n")
+    monkeypatch.setattr(fabric, "CPU_INFO", tmp_path / "cpuinfo")
+    assert (precision_note(precision, torch.device(device)) is not None) == slow
+    monkeypatch.setattr(fabric, "CPU_INFO", tmp_path / "of_another_system")
+    assert precision_note(precision, torch.device(device)) is None
