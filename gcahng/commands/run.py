@@ -15,7 +15,6 @@ from gcahng.config import (
     changed_experiment,
     dump_config,
     load_config,
-    read_config,
     with_data_root,
     with_runtime_settings,
 )
@@ -63,7 +62,7 @@ def start_or_resume_run(config: ExperimentConfig, folder: RunFolder, report: boo
     if not (folder.begun or folder.best.exists()):
         start_run(config, folder, report)
         return
-    there = read_config(folder.config)
+    there = folder.read_config()
     if changed := changed_experiment(adopt_image_settings(config), there, ignore_limits=True):
         raise ValueError(
             f"'{folder.path}' holds a run with other settings ({', '.join(changed)}): choose "
@@ -139,7 +138,7 @@ def _read_settings(folder: RunFolder, trust: bool) -> ExperimentConfig:
     if not folder.config.is_file():
         raise FileNotFoundError(f"no run in '{folder.path}': it has no config.yaml")
     folder.check_trained_here()
-    config = read_config(folder.config)
+    config = folder.read_config()
     if not trust:
         refuse_user_classes(folder.config, config)
     return config

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -10,7 +11,7 @@ from gcahng.builders.images import as_untrained, open_plain
 from gcahng.builders.networks import build_untrained
 from gcahng.config import ExperimentConfig, dump_config, load_config, with_data_root
 from gcahng.config.layers import EXPERIMENTS
-from gcahng.config.sections import DataConfig
+from gcahng.config.sections import TransformConfig
 from gcahng.data import DATASETS, ImageDataset, check_findable
 from gcahng.evaluation.evaluate import Progress, embed
 from gcahng.inference.embedder import TrainedEmbedder
@@ -76,7 +77,13 @@ def _settings(model: TrainedEmbedder, data: str | None) -> ExperimentConfig:
     if not model.run.settings:
         # The packaged file: a user's folder may have a photos.yaml of its own.
         return load_config(str(EXPERIMENTS / "photos.yaml"), [f"data.name={data}"])
-    other = DataConfig(name=data, workers=model.config.data.workers)
+    section = model.config.data
+    changes: dict[str, Any] = {"name": data, "root": None, "args": {}}
+    if not model.run.spec.preparation.rgb:
+        changes["transform"] = TransformConfig()
+    elif section.transform.name is None:
+        changes["transform"] = section.transform.model_copy(update={"name": "imagenet"})
+    other = section.model_copy(update=changes)
     return model.config.model_copy(update={"data": other})
 
 

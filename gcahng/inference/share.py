@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from gcahng.config import ExperimentConfig, read_config
+from gcahng.config import ExperimentConfig
 from gcahng.files import check_folder, write_text
 from gcahng.inference.card import is_card, license_of, model_card
 from gcahng.inference.hub import CARD, license_on_hub, upload_folder
@@ -131,7 +131,7 @@ def figures_of(run: LoadedRun) -> dict[str, Any] | None:
     folder = RunFolder(run.path.parent if is_shared else run.path.parent.parent)
     if not (run.settings and folder.results.is_file() and folder.config.is_file()):
         return None
-    finished = read_config(folder.config).embedder.finish is not None
+    finished = folder.read_config().embedder.finish is not None
     if finished and not isinstance(run.embedder.fc, WhiteningHead):
         return None  # The figures are those of the last layer that replaces this one.
     record = read_record(folder, run.config.name)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,14 +62,17 @@ class Job:
     @property
     def reason(self) -> str | None:
         """Why it failed, in one line; None if it has not."""
-        if not self.failure.exists():
-            return None
-        return " ".join(self.failure.read_text(encoding="utf-8").split())
+        # A process on another machine may delete the file, to train it again.
+        with suppress(FileNotFoundError):
+            return " ".join(self.failure.read_text(encoding="utf-8").split())
+        return None
 
     @property
     def failed_at(self) -> int | None:
         """When it failed, as the file system has it; None if it has not."""
-        return self.failure.stat().st_mtime_ns if self.failure.exists() else None
+        with suppress(FileNotFoundError):
+            return self.failure.stat().st_mtime_ns
+        return None
 
     def fail(self, sentence: str) -> None:
         """Mark it as failed, with the reason."""
@@ -126,9 +130,9 @@ class Pool:
                 job.fail(explain_end(status, job.log))
         return ended
 
-    def close(self) -> None:
-        """Stop every process."""
-        stop_processes(list(self.running.values()), PATIENCE)
+    def close(self, patience: float = PATIENCE) -> None:
+        """Stop every process, those that have not ended after so many seconds by a signal."""
+        stop_processes(list(self.running.values()), patience)
 
     def _environment(self, job: Job, claim: Claim) -> Mapping[str, str]:
         """Return what to add to a job's environment: its claim, its threads and its GPUs.

@@ -6,7 +6,6 @@ import shlex
 import torch
 from torch import Tensor
 
-from gcahng.config import read_config
 from gcahng.data import ImageDataset
 from gcahng.evaluation.classes import ClassFigures
 from gcahng.evaluation.evaluate import figures_by_class
@@ -62,7 +61,7 @@ def pictures_of(evaluated: EvaluatedRun, folder: RunFolder, split: str = "test")
     """
     run = evaluated.run
     try:
-        if read_config(folder.config).embedder.finish:
+        if folder.read_config().embedder.finish:
             # The generator knows the trained last layer, not the one that replaced it.
             run = load_run(folder.best, trust=run.trust, finished=False)
         drawn = draw_batch(run, Selection(split), folder, evaluated.dataset)

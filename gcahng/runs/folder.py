@@ -14,6 +14,7 @@ import torch
 
 from gcahng.files import printable, refuse_address, write_text
 from gcahng.models.artifact import library_version
+from gcahng.reasons import first_line
 
 if TYPE_CHECKING:  # `gcahng search` opens a run folder without them
     from gcahng.config import ExperimentConfig
@@ -151,6 +152,22 @@ class RunFolder:
         # First, as `check_free` tells by it what is left of a start that was stopped.
         write_text(self.environment, json.dumps(facts, indent=2) + "\n")
         self.write_config(config)
+
+    def read_config(self) -> "ExperimentConfig":
+        """Read the resolved settings.
+
+        Raises:
+            ValueError: If this version does not know them.
+        """
+        from gcahng.config import read_config
+
+        try:
+            return read_config(self.config)
+        except ValueError as error:
+            raise ValueError(
+                f"'{self.path}' holds a run that this version of gcahng cannot read: use the "
+                f"version that wrote it, or train again ({first_line(error)})"
+            ) from error
 
     def write_config(self, config: "ExperimentConfig") -> None:
         """Write the resolved settings."""

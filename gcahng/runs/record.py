@@ -109,13 +109,12 @@ def selection_notes(records: Sequence[RunRecord]) -> list[str]:
 
     Warns of best epochs chosen on the test split, and of test classes that are trained on.
     """
-    # Runs of earlier versions had no validation split of their own.
     selections = {
         (
             r.results["selected_on"],
             r.results["selected_by"],
-            r.results.get("own_validation", False),
-            r.results.get("epochs") == 0,
+            r.results["own_validation"],
+            r.results["epochs"] == 0,
         )
         for r in records
     }

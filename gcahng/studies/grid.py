@@ -162,8 +162,9 @@ def read_grid(path: str | Path, seeds: int | None = None) -> Grid:
                     "quirks.select as 'corrected'"
                 )
             cells[name] = Cell(name, config, equal_time)
-            if equal_time and not cells[equal_time.as_long_as].config.train.epochs:
-                raise ValueError(f"'{equal_time.as_long_as}' takes no time: train.epochs is 0")
+            for other in cells[name].waits_for:
+                if not cells[other].config.train.epochs:
+                    raise ValueError(f"'{other}' takes no time: train.epochs is 0")
     numbers = range(file.first_seed, file.first_seed + (seeds or file.seeds))
     return Grid(source, found.stem, file, numbers, cells)
 

@@ -6,7 +6,7 @@ from enum import Enum, auto
 from functools import cached_property
 from pathlib import Path
 
-from gcahng.config import ExperimentConfig, changed_experiment, read_config
+from gcahng.config import ExperimentConfig, changed_experiment
 from gcahng.jobs.pool import Job
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import run_device
@@ -89,7 +89,7 @@ class CellRun:
         """The run's state, and why it cannot finish; the reason is empty where it can."""
         config, changed = self.config(), []
         if config is not None and (self.folder.begun or self.folder.results.exists()):
-            changed = changed_experiment(read_config(self.folder.config), config)
+            changed = changed_experiment(self.folder.read_config(), config)
         if changed:
             keys = ", ".join(changed)
             return State.CHANGED, f"'{self.folder.path}' was trained with other settings ({keys})"

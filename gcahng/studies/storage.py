@@ -84,7 +84,10 @@ def open_trials(study: Study, rival: Rival, storage: BaseStorage) -> optuna.Stud
         trials.set_user_attr("settings", json.dumps(settings))
         return trials
     begun = json.loads(text)
-    changed = changed_experiment(parse_config(begun[EXPERIMENT], EXPERIMENT), experiment)
+    try:
+        changed = changed_experiment(parse_config(begun[EXPERIMENT], EXPERIMENT), experiment)
+    except ValueError:  # It has keys that this version does not know.
+        changed = ["version of gcahng"]
     if changed := [*changed, *(key for key, value in settings.items() if begun[key] != value)]:
         raise ValueError(
             f"{study.source}: the study was begun with another {' and '.join(changed)} of "

@@ -203,7 +203,7 @@ def _measure(study: Study, rival: Rival, trial: Trial, claim: Claim) -> float:
                         raise optuna.TrialPruned
                     time.sleep(POLL)
             finally:
-                pool.close()
+                pool.close(patience=0)
             if job.reason is not None:
                 raise ValueError(job.reason)
             if not job.finished:

@@ -235,7 +235,7 @@ def test_weights_that_cannot_be_fetched_are_named(
     def offline(*_: object, **__: object) -> None:
         raise OSError("no network")
 
-    monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", offline)
+    monkeypatch.setattr("socket.create_connection", offline)
     status, said = call("timm/resnet18", "--data", "digits")
     assert status == 1
     assert "weights of 'resnet18' could not be downloaded from huggingface.co (no network)" in said

@@ -11,6 +11,9 @@ import torch
 from PIL import Image
 from timm.data import create_transform, resolve_data_config
 
+from gcahng.builders.images import as_untrained
+from gcahng.builders.networks import describe_embedder
+from gcahng.config import dump_config, load_config
 from gcahng.inference import embedder
 from gcahng.inference.embed_data import embed_data
 from gcahng.inference.embedder import (
@@ -21,7 +24,9 @@ from gcahng.inference.embedder import (
 )
 from gcahng.inference.indexing import index_folder
 from gcahng.inference.store import PictureStore
-from tests.gcahng.inference.conftest import TINY
+from gcahng.models import Embedder, SmallConv
+from gcahng.runs.loading import LoadedRun
+from tests.gcahng.inference.conftest import TINY, draw
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +110,19 @@ def test_a_shared_backbone_opens_by_itself(
     (tmp_path / "shared" / "config.json").write_text(json.dumps(settings))
     otherwise = load_embedder(tmp_path / "shared")
     assert otherwise.fingerprint != backbone.fingerprint, "images are prepared in another way"
+
+
+def test_the_untrained_network_gets_pictures_of_its_own_size(photos: Path) -> None:
+    settings = ["data.transform.test={size: 32, resize: 32}", "embedder.backbone.name=resnet50"]
+    config = load_config("photos", settings)
+    network = Embedder(SmallConv(3, [8], [2]), config.embedder.dim)
+    for number in range(2):
+        draw(photos / "vase" / f"{number}.png", "black", number)
+    run = LoadedRun(Path("run"), describe_embedder(config), network, dump_config(config))
+    found = embed_data(TrainedEmbedder(run), "folder", photos)
+    untrained = as_untrained(found.run.config, found.dataset)
+    assert untrained is not None
+    assert [len(images[0][0][0]) for images in (found.dataset, untrained)] == [32, 224]
 
 
 def test_libraries_are_never_looked_up_on_the_hub(

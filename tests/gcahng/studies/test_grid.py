@@ -127,6 +127,10 @@ MISTAKES = [
         "cell 'l': 'none' takes no time",
     ),
     (
+        HEAD + "cells: {npair: , none: {train.epochs: 0}}\nequal_time: {l: {of: none, as: npair}}",
+        "cell 'l': 'none' takes no time",
+    ),
+    (
         HEAD.replace("digits", "digist") + CELLS,
         "cell 'npair': grid.yaml: base: no config file 'digist'; close to it: digits",
     ),
