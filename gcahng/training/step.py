@@ -70,12 +70,11 @@ class TrainingStep:
         self.clip, self.clip_by = clip, clip_by
         self.backward, self.autocast = backward, autocast
         self.chunk, self.group = chunk, group
-        self.passes: tuple[Pass, Pass] | None = None
+        self.forward_pass: Pass | None = generator
+        self.generator_pass: Pass | None = getattr(generator, "generator_losses", None)
         if generator is not None and cuda_graphs:
-            metric_pass = ReplayedPass(generator, "forward", autocast)
-            self.passes = metric_pass, ReplayedPass(generator, "generator_losses", autocast)
-        elif generator is not None:
-            self.passes = generator, generator.generator_losses
+            self.forward_pass = ReplayedPass(generator, "forward", autocast)
+            self.generator_pass = ReplayedPass(generator, "generator_losses", autocast)
         # Number of the next step, which seeds the random numbers that processes do not share.
         self.number = 0
         self._loss_takes_layout = getattr(metric_loss, "takes_layout", False)
@@ -141,10 +140,10 @@ class TrainingStep:
         if metric.dim():
             raise ValueError(f"Expected the metric loss as a scalar (got {list(metric.shape)})")
         metric = metric / world_size(self.group)
-        if self.passes is None:
+        if self.forward_pass is None:
             return {"metric": metric, "total": metric}
         with self.autocast():
-            negatives = self.passes[0](
+            negatives = self.forward_pass(
                 embeddings, batch.labels, layout=batch.layout, draws=batch.metric_draws
             )
         if observe is not None:
@@ -159,7 +158,7 @@ class TrainingStep:
     ) -> dict[str, Tensor]:
         """Step the classifier, then the graph with J_gen, on detached embeddings."""
         optimizers = self.optimizers
-        assert self.passes is not None
+        assert self.generator_pass is not None
         assert optimizers.graph is not None
         assert optimizers.classifier is not None
         _zero(optimizers.classifier, optimizers.graph)
@@ -169,7 +168,7 @@ class TrainingStep:
         optimizers.classifier.step()
 
         with self.autocast():
-            made = self.passes[1](
+            made = self.generator_pass(
                 embeddings, batch.labels, layout=batch.layout, draws=batch.generator_draws
             )
         weight = self._process_weight(made)
