@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +18,6 @@ from gcahng.training.optimizers import Optimizers
 
 Backward = Callable[..., None]
 Observe = Callable[[HardNegatives], None]
-
-
-def _backward(loss: Tensor, **settings: Any) -> None:
-    loss.backward(**settings)
 
 
 class TrainingStep:
@@ -61,7 +57,7 @@ class TrainingStep:
         optimizers: Optimizers,
         clip: float | None = 10.0,
         clip_by: str = "value",
-        backward: Backward = _backward,
+        backward: Backward = Tensor.backward,
         autocast: Autocast = nullcontext,
         chunk: int | None = None,
         cuda_graphs: bool = False,
