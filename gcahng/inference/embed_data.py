@@ -66,6 +66,10 @@ def embed_data(
 def _settings(model: TrainedEmbedder, data: str | None) -> ExperimentConfig:
     """The settings to open and measure the data by."""
     if data is None:
+        if not model.run.settings:
+            raise ValueError(
+                f"--data: '{model.source}' was not trained here: name the data set to judge it on"
+            )
         return model.config
     with blame_setting("--data"):
         DATASETS.find(data)

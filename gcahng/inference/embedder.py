@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -27,6 +28,7 @@ from gcahng.models.backbones import (
 )
 from gcahng.models.embedder import Embedder
 from gcahng.models.torch_state import usual_torch_state
+from gcahng.models.weights import LOGGER
 from gcahng.preparation import PHOTO
 from gcahng.reasons import first_line
 from gcahng.registry import names_class
@@ -160,10 +162,14 @@ def _open_backbone(name: str, weights: str | None) -> LoadedRun:
             f"'{name}' has no pretrained weights: name a file with --weights, or another backbone"
         )
     args: dict[str, Any] = {} if weights is None else {"weights": weights}
+    # What else the file holds, such as a classification head, is of no use here.
+    LOGGER.setLevel(logging.ERROR)
     try:
         backbone = build_backbone(name, **args)
     except ValueError as error:
         raise ValueError(f"{name if weights is None else '--weights'}: {error}") from error
+    finally:
+        LOGGER.setLevel(logging.NOTSET)
     embedder = Embedder(backbone, None, head="none")
     preparation, short = own_transform(name) or PHOTO, name.rpartition("/")[2]
     spec = EmbedderSpec(short, name, args, "none", embedder.embedding_dim, False, preparation)

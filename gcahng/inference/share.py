@@ -30,7 +30,7 @@ def save_model(run: LoadedRun, folder: Path, license: str | None = None) -> None
     Args:
         run: The model.
         folder: New, empty, or with an earlier share, which is replaced.
-        license: For the model card; default: as in the card that is there.
+        license: For the model card; default: as in the card that is there, or of the model.
 
     Raises:
         FileExistsError: If the folder holds something else.
@@ -81,6 +81,7 @@ def push_model(run: LoadedRun, name: str, private: bool = False, license: str | 
 
 
 def _write(run: LoadedRun, folder: Path, source: str, license: str | None) -> None:
+    license = license or license_of(run.path.with_name(CARD))
     config = public_settings(run.config) if run.settings else None
     experiment = None if config is None else config.model_dump()
     figures, spec, dim = figures_of(run), run.spec.public(), run.embedder.embedding_dim

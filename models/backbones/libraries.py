@@ -2,12 +2,14 @@
 
 import math
 import re
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.request import getproxies
 
 import torchvision
 from torch import Tensor, nn
@@ -24,6 +26,7 @@ from gcahng.reasons import first_line
 
 TORCHVISION_HOST = "download.pytorch.org"
 TIMM_HOST = "huggingface.co"
+TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
 # Before the name of an installed package that brings one file of weights.
 PACKAGE = "package:"
 SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
@@ -67,12 +70,18 @@ def timm_image_settings(model: str) -> ImageSettings | None:
 
 
 def timm_preparation(model: str) -> Preparation:
-    """Return the transform with which timm evaluates a model."""
+    """Return the transform with which timm evaluates a model.
+
+    Raises:
+        ValueError: If it puts a border around pictures.
+    """
     import timm
     from timm.data import resolve_data_config
 
     found = timm.get_pretrained_cfg(model)
     settings = resolve_data_config(pretrained_cfg={} if found is None else found.to_dict())
+    if settings["crop_mode"] == "border":
+        raise ValueError(f"timm's {model} takes pictures with a border, which is not done here")
     size = settings["input_size"][1:]
     resized = tuple(math.floor(side / settings["crop_pct"]) for side in size)
     whole = settings["crop_mode"] == "squash" or resized[0] != resized[1]
@@ -216,11 +225,24 @@ def timm_backbone(
 
     def make(from_hub: bool) -> nn.Module:
         with fetching(model, TIMM_HOST):
+            if from_hub and not _is_cached(model) and not getproxies():
+                # Its library would try for a minute.
+                socket.create_connection((TIMM_HOST, 443), timeout=5).close()
             network = timm.create_model(model, pretrained=from_hub, num_classes=0, **args)
         network.out_channels = getattr(network, "head_hidden_size", None) or network.num_features
         return network
 
     return build_with_weights(make, model, pretrained, weights)
+
+
+def _is_cached(model: str) -> bool:
+    import timm
+    from huggingface_hub import try_to_load_from_cache
+
+    settings = timm.get_pretrained_cfg(model)
+    hub = None if settings is None else settings.hf_hub_id
+    # Weights from elsewhere are fetched by torch, which tries once.
+    return not hub or any(isinstance(try_to_load_from_cache(hub, file), str) for file in TIMM_FILES)
 
 
 @contextmanager

@@ -93,15 +93,17 @@ def test_the_card_of_a_model_with_classes_of_the_user() -> None:
     )
 
 
-def test_license(digits_run: Path, shared: Path) -> None:
+def test_license(digits_run: Path, shared: Path, tmp_path: Path) -> None:
     model = load_embedder(digits_run)
     model.save_pretrained(shared, license="mit")
     text = (shared / "README.md").read_text()
     assert text.startswith("---\nlibrary_name: gcahng\nlicense: mit\n")
     assert text.endswith("## License\n\nmit\n")
-    # Another share keeps it.
+    # Another share keeps it, and so does a share of what was shared.
     model.save_pretrained(shared)
     assert (shared / "README.md").read_text() == text
+    load_embedder(shared).save_pretrained(tmp_path / "copy")
+    assert "\nlicense: mit\n" in (tmp_path / "copy" / "README.md").read_text()
 
 
 def test_share_what_was_shared(shared: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 from timm.data import create_transform, resolve_data_config
 
 from gcahng.inference import embedder
+from gcahng.inference.embed_data import embed_data
 from gcahng.inference.embedder import (
     TrainedEmbedder,
     load_embedder,
@@ -54,6 +55,13 @@ def test_embeddings_are_the_features_of_the_library(
     torch.testing.assert_close(backbone.embed(files), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_head_in_the_file_is_not_worth_a_word(
+    tiny_weights: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    load_embedder(TINY, weights=tiny_weights, device="cpu")
+    assert not caplog.records
+
+
 def test_a_store_remembers_the_weights(
     index: PictureStore, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,6 +96,8 @@ def test_a_shared_backbone_opens_by_itself(
     assert again.fingerprint == backbone.fingerprint
     card = (tmp_path / "shared" / "README.md").read_text(encoding="utf-8")
     assert "None beyond its backbone's own" in card
+    with pytest.raises(ValueError, match=r"^--data: .* name the data set to judge it on"):
+        embed_data(again)
     settings = json.loads((tmp_path / "shared" / "config.json").read_text())
     assert settings["experiment"] is None
     assert settings["model"]["head"] == "none"

