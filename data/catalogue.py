@@ -29,6 +29,7 @@ DATASETS: Registry[type[ImageDataset]] = Registry(
         "sop": SOP,
     },
     user_base=ImageDataset,
+    filled=("root", "split", "transform"),
 )
 
 
@@ -60,7 +61,7 @@ def build_dataset(
         >>> image.shape, image.dtype, dataset.classes[label]
         (torch.Size([1, 8, 8]), torch.uint8, 'digit 0')
     """
-    args = DATASETS.check(name, args, filled=("root", "split", "transform"))
+    args = DATASETS.check(name, args)
     dataset = DATASETS.find(name)(root=root, split=split, transform=transform, **args)
     check_listing(name, dataset)
     return dataset

@@ -183,7 +183,7 @@ def imagenet(
 
 
 TRANSFORMS: Registry[Callable[..., Transform]] = Registry(
-    "transform", {"digits": digits, "glyphs": glyphs, "imagenet": imagenet}
+    "transform", {"digits": digits, "glyphs": glyphs, "imagenet": imagenet}, filled=("train",)
 )
 
 
@@ -206,4 +206,5 @@ def build_transform(name: str, train: bool, **args: Any) -> Transform:
     size = args.get("size", 1)
     if isinstance(size, int) and size < 1:
         raise ValueError(f"Expected 'size' of at least 1 (got {size}).")
-    return TRANSFORMS.build(name, train=train, **args)
+    args = TRANSFORMS.check(name, args)
+    return TRANSFORMS.find(name)(train=train, **args)

@@ -81,7 +81,7 @@ def verify(
         []
     """
     kind = DATASETS.find(dataset) if isinstance(dataset, str) else dataset
-    args = checked_arguments(f"data set {dataset!r}", kind, args, filled=("root", "split"))
+    args = checked_arguments(f"data set {dataset!r}", kind, args, filled=DATASETS.filled)
     args.pop("unreadable", None)
     splits, absent = _open(str(dataset), kind, root, args)
     expected = kind.expected if issubclass(kind, PublishedDataset) else {}

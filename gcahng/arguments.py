@@ -15,13 +15,16 @@ from gcahng.errors import did_you_mean, explain
 
 _STRICT = ConfigDict(strict=True, extra="forbid")
 _MISSING = inspect.Parameter.empty
+# What an argument takes that has no annotation, by the type of its default.
+_UNANNOTATED = {bool: bool, int: int | float, float: float}
 
 
 class Argument(NamedTuple):
     """An argument of a component.
 
     Attributes:
-        kind: Its annotation; Any without one.
+        kind: Its annotation; without one, the kind of its default, if that is a number or a truth
+            value, else Any.
         default: Its default; `inspect.Parameter.empty` for none, `...` for one that is not known.
         positional: Whether it may be given by its position.
     """
@@ -66,25 +69,31 @@ def arguments_of(make: Callable[..., Any]) -> tuple[dict[str, Argument], bool]:
         Argument(kind=<class 'float'>, default=1.0, positional=True)
     """
     found: dict[str, Argument] = {}
-    takes_others = False
+    takes_others, takes_more = False, True
     for inherited, part in enumerate(_constructors(make)):
-        hints, takes_others = _hints(part), False
+        hints, passes_others = _hints(part), False
         for name, parameter in inspect.signature(part).parameters.items():
             unpacked = [one for one in get_args(hints.get(name)) if is_typeddict(one)]
             if parameter.kind is parameter.VAR_KEYWORD and unpacked:
-                for key, kind in get_type_hints(unpacked[0]).items():
+                for key, kind in get_type_hints(unpacked[0]).items() if takes_more else ():
                     found.setdefault(key, Argument(kind, ..., False))
             elif parameter.kind is parameter.VAR_KEYWORD:
-                takes_others = True
+                passes_others = True
             elif parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
                 by_position = parameter.kind is parameter.POSITIONAL_OR_KEYWORD
                 # What a base class needs may be given by the class itself.
                 default = parameter.default
                 if inherited and default is _MISSING:
                     default = ...
-                found.setdefault(name, Argument(hints.get(name, Any), default, by_position))
-        if not takes_others:
-            break
+                kind = hints.get(name, Any)
+                if parameter.annotation is _MISSING:
+                    kind = _UNANNOTATED.get(type(parameter.default), Any)
+                if takes_more:
+                    found.setdefault(name, Argument(kind, default, by_position))
+                if name in found and found[name].default is ...:
+                    found[name] = found[name]._replace(default=default)
+        # Bases beyond this one only tell the defaults of what is passed on to them.
+        takes_others = takes_more = takes_more and passes_others
     return found, takes_others
 
 
@@ -111,7 +120,7 @@ def _constructors(make: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
         yield make
         return
     for part in make.__mro__:
-        if part is object or part.__module__.startswith("torch.nn."):
+        if part is object or part.__module__ == "torch.nn.modules.module":
             return
         if "__init__" in vars(part):
             # Bound, so that it has no `self`.
@@ -162,8 +171,6 @@ def checked_arguments(
             ...
         ValueError: loss.args.temperature: expected a number, got 'hot'
     """
-    if missing := sorted(getattr(make, "__abstractmethods__", ())):
-        raise ValueError(f"{component} is unfinished: its class must define {', '.join(missing)}")
     takes, takes_others = arguments_of(make)
     for name in [name for name, argument in takes.items() if argument.positional][:positional]:
         del takes[name]

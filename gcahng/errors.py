@@ -130,16 +130,22 @@ def _problem(item: Any, path: Path, kind: Any, outer: Path) -> tuple[str, str]:
         expected = re.sub(pattern, words, expected)
     got = item["input"]
     hint = did_you_mean(got, re.findall("'(.*?)'", expected)) if isinstance(got, str) else ""
+    if expected == "text" and isinstance(got, int | float):
+        hint = f": write it in quotes, as '\"{show(got)}\"'"
     return expected, f", got {show(got)}{hint}"
 
 
 def _allowed(path: Path, kind: Any, outer: Path) -> str:
-    """Suggest the nearest key, of this section or else of another one, and list those allowed."""
+    """Suggest the nearest key here, or else that key in other sections, and list those allowed."""
     here = fields(field_at(kind, path[:-1]))
     near = nearest(str(path[-1]), here)
-    elsewhere = (found for found in _keys(kind) if found[-1] == path[-1])
-    intended = (*path[:-1], near) if near else next(elsewhere, None)
-    hint = f" (did you mean {dotted((*outer, *intended))!r}?)" if intended else ""
+    elsewhere = [found for found in _keys(kind) if found[-1] == path[-1]]
+    inside = [found for found in elsewhere if found[: len(path) - 1] == path[:-1]]
+    if "args" in here:  # of a component, whose arguments are not keys of its section
+        inside = [(*path[:-1], "args", path[-1])]
+    intended = [(*path[:-1], near)] if near else inside or elsewhere
+    names = " or ".join(repr(dotted((*outer, *found))) for found in intended)
+    hint = f" (did you mean {names}?)" if names else ""
     return f"{hint}; allowed here: {', '.join(here) or 'none'}"
 
 

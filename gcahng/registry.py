@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-from gcahng.arguments import checked_arguments
+from gcahng.arguments import arguments_of, check_names, checked_arguments
 from gcahng.errors import did_you_mean
 
 T = TypeVar("T")
@@ -38,6 +38,7 @@ class Registry(Mapping[str, T]):
         user_base: Required base class of user-defined components, which are named
             `module.path:ClassName`; None disables them.
         library: An external library to search for other names; None disables it.
+        filled: Names of arguments that a component gets from its caller, not from the settings.
 
     Example:
         >>> from gcahng.models import BACKBONES
@@ -58,9 +59,10 @@ class Registry(Mapping[str, T]):
         *,
         user_base: type | None = None,
         library: Library[T] | None = None,
+        filled: Collection[str] = (),
     ) -> None:
         self.kind, self.entries = kind, dict(entries)
-        self.user_base, self.library = user_base, library
+        self.user_base, self.library, self.filled = user_base, library, filled
 
     def __getitem__(self, name: str) -> T:
         return self.entries[name]
@@ -75,12 +77,17 @@ class Registry(Mapping[str, T]):
         """Return the component called `name`.
 
         Raises:
-            ValueError: If the name is unknown; the message lists the available names.
+            ValueError: If the name is unknown; the message lists the available names. Or if it is
+                of a class that cannot be built.
         """
         if not isinstance(name, str):
             raise ValueError(f"Expected the name of a {self.kind} as text (got {name!r})")
         if self.user_base is not None and names_class(name):
-            return import_class(name, self.kind, self.user_base)  # type: ignore[return-value]
+            made: Any = import_class(name, self.kind, self.user_base)
+            takes, takes_others = arguments_of(made)
+            if not takes_others:
+                check_names(f"{self.kind} {name!r}", self.filled, takes)
+            return made
         if name in self.entries:
             return self.entries[name]
         if self.library is not None and (found := self.library.find(name)) is not None:
@@ -101,16 +108,11 @@ class Registry(Mapping[str, T]):
         return self.find(name)(*args, **self.check(name, settings, len(args)))  # type: ignore[operator]
 
     def check(
-        self,
-        name: str,
-        given: Mapping[str, Any],
-        positional: int = 0,
-        place: str = "",
-        filled: Collection[str] = (),
+        self, name: str, given: Mapping[str, Any], positional: int = 0, place: str = ""
     ) -> dict[str, Any]:
         """Check the arguments of a component, see `gcahng.arguments.checked_arguments`."""
         what, make = f"{self.kind} {name!r}", self.find(name)
-        return checked_arguments(what, make, given, positional, place, filled)  # type: ignore[arg-type]
+        return checked_arguments(what, make, given, positional, place, self.filled)  # type: ignore[arg-type]
 
 
 def lookup(choices: Mapping[str, T], name: str, kind: str) -> T:
@@ -162,7 +164,8 @@ def import_class(path: str, kind: str, base: type) -> type[Any]:
     """Import `module.path:ClassName` from the current folder or an installed package.
 
     Raises:
-        ValueError: If there is no such module or class, or it does not inherit from `base`.
+        ValueError: If there is no such module or class, or it does not inherit from `base`, or
+            lacks methods that `base` asks for.
             Exceptions raised inside the module are passed on.
     """
     module_path, _, name = path.partition(":")
@@ -175,8 +178,12 @@ def import_class(path: str, kind: str, base: type) -> type[Any]:
         )
     if not (isinstance(found, type) and issubclass(found, base)):
         got = "class" if isinstance(found, type) else type(found).__name__
-        wanted = f"{base.__module__}.{base.__name__}"
+        wanted = f"{base.__module__}.{base.__name__}".replace("nn.modules.module.", "nn.")
         raise ValueError(f"Expected {kind} {path!r} to be a {wanted} class (got a {got})")
+    if missing := sorted(getattr(found, "__abstractmethods__", ())):
+        raise ValueError(
+            f"{kind} {path!r} is unfinished: its class must define {', '.join(missing)}"
+        )
     return found
 
 

@@ -179,11 +179,12 @@ class CorrelationNetwork(nn.Module):
         """Return nodes and edges, and the pairs of the edges."""
         x, edge_attr, pairs = self.projection(graph.x), graph.edge_attr, graph.pairs
         layer: Any
-        if not self.runs_on_pairs:
-            raise ValueError(
-                f"Expected layers that run on a pair graph (got {self.layers}); use batch_graph "
-                "instead of pair_graph"
-            )
+        for layer in self.layers:
+            if not hasattr(layer, "pair_nodes"):
+                raise ValueError(
+                    f"Expected layers that run on a pair graph (got {layer}); use batch_graph "
+                    "instead of pair_graph"
+                )
         for depth, layer in enumerate(self.layers, start=1):
             x = layer.pair_nodes(x, pairs, edge_attr, graph.y)
             with torch.no_grad() if detach and depth == len(self.layers) else nullcontext():

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 LOOPS = sorted(path for path in (ROOT / "examples").glob("*.py") if path.stem != "emoji")
 NEEDS = {"lightning_module": "lightning", "metric_learning_trainer": "pytorch_metric_learning"}

@@ -15,6 +15,8 @@ from tests.gcahng.inference.conftest import draw, write_model
 from tests.test_docs import LINES
 from tests.test_readme import PAGES
 
+pytestmark = pytest.mark.slow
+
 PYTHON = re.findall(r"```python\n(.*?)```", PAGES, re.S)
 SEARCHING = [code for code in PYTHON if "load_embedder" in code]
 PARTS = [code for code in PYTHON if "HardNegativeGenerator" in code]

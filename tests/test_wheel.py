@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 # Names that projects of the field use for their own code, as packages and as modules.
 NAMES = ("data", "experiments", "graph", "models")

@@ -145,10 +145,10 @@ def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageData
     with blame_setting("data.name"):
         DATASETS.find(config.data.name)
     with blame_setting("data.args"):
-        for name in {"name", "root", "split", "transform"} & config.data.args.keys():
-            raise ValueError(f"{name!r} is not an argument of the data set here; see data.{name}")
-        filled = ("root", "split", "transform")
-        args = DATASETS.check(config.data.name, config.data.args, place="data.args", filled=filled)
+        for name in ("root", "transform"):
+            if name in config.data.args:
+                raise ValueError(f"{name!r} is not an argument of the data set: see data.{name}")
+        args = DATASETS.check(config.data.name, config.data.args, place="data.args")
     root = data_root(config)
     try:
         with blame_setting("data.args" if config.data.args else "data"):
@@ -221,7 +221,7 @@ def _transform(config: ExperimentConfig, default: str, augment: bool) -> Any:
         TRANSFORMS.find(name)
     place = f"data.transform.{'train' if augment else 'test'}"
     with blame_setting(place):
-        args = TRANSFORMS.check(name, args, place=place, filled=("train",))
+        args = TRANSFORMS.check(name, args, place=place)
         return build_transform(name, augment, **args)
 
 

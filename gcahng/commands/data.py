@@ -1,6 +1,5 @@
 """`gcahng data`: check every file of it, draw a contact sheet."""
 
-import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,9 +12,6 @@ from gcahng.commands.terminal import console, counting_bar
 if TYPE_CHECKING:
     from gcahng.data import ImageDataset, Part, Verification
     from gcahng.reports.tables import Column
-
-# Arguments of a data set that are options of the commands, or have no use here.
-OPTIONS = ("root", "split", "transform")
 
 DataSettings = Annotated[
     list[str] | None, typer.Argument(help="The data set's arguments, each key=value.")
@@ -86,15 +82,11 @@ def verify(
 
 
 def _arguments(name: str, settings: list[str] | None) -> dict[str, Any]:
-    """Parse a data set's arguments, without those that are options here."""
-    from gcahng.arguments import check_names
+    """Parse and check a data set's arguments."""
     from gcahng.config import parse_settings
     from gcahng.data import DATASETS
 
-    args = parse_settings(settings or [])
-    takes = [key for key in inspect.signature(DATASETS.find(name)).parameters if key not in OPTIONS]
-    check_names(f"data set {name!r}", args, takes)
-    return args
+    return DATASETS.check(name, parse_settings(settings or []))
 
 
 def _columns() -> "list[Column]":

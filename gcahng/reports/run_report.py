@@ -15,7 +15,7 @@ from gcahng.pages import data_uri
 from gcahng.reports.batch_pictures import TITLES, Selection, draw_batch
 from gcahng.reports.gallery import GalleryEntry, retrieval_gallery
 from gcahng.reports.page import BatchPictures, PageImage, write_report
-from gcahng.runs.embedding import EvaluatedRun, embed_split
+from gcahng.runs.embedding import EvaluatedRun
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import load_run
 from gcahng.runs.record import read_record, selection_note
@@ -26,18 +26,17 @@ NEIGHBOURS = 8
 RESOLUTION = 100
 
 
-def report_run(folder: RunFolder, evaluated: EvaluatedRun | None = None) -> None:
+def report_run(folder: RunFolder, evaluated: EvaluatedRun) -> None:
     """Write a finished run's report into its folder.
 
     Args:
         folder: The run.
-        evaluated: Its best epoch with the embedded test split; loaded and computed by default.
+        evaluated: Its best epoch with the embedded test split.
 
     Raises:
         FileNotFoundError: If the run has not finished.
     """
     record = read_record(folder, folder.path.name)
-    evaluated = evaluated or embed_split(load_run(folder.path))
     write_report(
         folder.report,
         f"Run {folder.path.name}",

@@ -60,7 +60,7 @@ def dry_run(config: ExperimentConfig) -> DryRun:
     if config.fabric.threads is not None:
         torch.set_num_threads(config.fabric.threads)
     seed_everything(config.seed, verbose=False)
-    # Loading is measure_time in this process.
+    # Loading is measured in this process.
     data = config.data.model_copy(update={"workers": 0})
     here = config.model_copy(update={"data": data})
     experiment = build_experiment(here, fabric.device)

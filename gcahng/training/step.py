@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +18,6 @@ from gcahng.training.optimizers import Optimizers
 
 Backward = Callable[..., None]
 Observe = Callable[[HardNegatives], None]
-
-
-def _backward(loss: Tensor, **settings: Any) -> None:
-    loss.backward(**settings)
 
 
 class TrainingStep:
@@ -61,7 +57,7 @@ class TrainingStep:
         optimizers: Optimizers,
         clip: float | None = 10.0,
         clip_by: str = "value",
-        backward: Backward = _backward,
+        backward: Backward = Tensor.backward,
         autocast: Autocast = nullcontext,
         chunk: int | None = None,
         cuda_graphs: bool = False,
@@ -74,12 +70,11 @@ class TrainingStep:
         self.clip, self.clip_by = clip, clip_by
         self.backward, self.autocast = backward, autocast
         self.chunk, self.group = chunk, group
-        self.passes: tuple[Pass, Pass] | None = None
+        self.forward_pass: Pass | None = generator
+        self.generator_pass: Pass | None = getattr(generator, "generator_losses", None)
         if generator is not None and cuda_graphs:
-            metric_pass = ReplayedPass(generator, "forward", autocast)
-            self.passes = metric_pass, ReplayedPass(generator, "generator_losses", autocast)
-        elif generator is not None:
-            self.passes = generator, generator.generator_losses
+            self.forward_pass = ReplayedPass(generator, "forward", autocast)
+            self.generator_pass = ReplayedPass(generator, "generator_losses", autocast)
         # Number of the next step, which seeds the random numbers that processes do not share.
         self.number = 0
         self._loss_takes_layout = getattr(metric_loss, "takes_layout", False)
@@ -145,10 +140,10 @@ class TrainingStep:
         if metric.dim():
             raise ValueError(f"Expected the metric loss as a scalar (got {list(metric.shape)})")
         metric = metric / world_size(self.group)
-        if self.passes is None:
+        if self.forward_pass is None:
             return {"metric": metric, "total": metric}
         with self.autocast():
-            negatives = self.passes[0](
+            negatives = self.forward_pass(
                 embeddings, batch.labels, layout=batch.layout, draws=batch.metric_draws
             )
         if observe is not None:
@@ -163,7 +158,7 @@ class TrainingStep:
     ) -> dict[str, Tensor]:
         """Step the classifier, then the graph with J_gen, on detached embeddings."""
         optimizers = self.optimizers
-        assert self.passes is not None
+        assert self.generator_pass is not None
         assert optimizers.graph is not None
         assert optimizers.classifier is not None
         _zero(optimizers.classifier, optimizers.graph)
@@ -173,7 +168,7 @@ class TrainingStep:
         optimizers.classifier.step()
 
         with self.autocast():
-            made = self.passes[1](
+            made = self.generator_pass(
                 embeddings, batch.labels, layout=batch.layout, draws=batch.generator_draws
             )
         weight = self._process_weight(made)

@@ -38,6 +38,7 @@ def moved(run: Trainer) -> set[str]:
     return {_kind(k, norms) for k, v in before.items() if not torch.equal(v, after[k])}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quirk", ["faithful", "corrected"])
 def test_resnet50_with_frozen_norms(root: Path, tmp_path: Path, quirk: str) -> None:
     run = trainer(reduced("paper/cub_resnet50", root, f"quirks={quirk}"), tmp_path)

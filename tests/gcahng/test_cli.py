@@ -42,6 +42,7 @@ def test_train_writes_a_report(run: Path) -> None:
     assert "TEST SPLIT" in page, "digits choose the best epoch on the test split"
 
 
+@pytest.mark.slow
 def test_train_shows_figures(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -52,6 +53,7 @@ def test_train_shows_figures(
     assert "report.html" in shown
 
 
+@pytest.mark.slow
 def test_a_report_can_wait(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

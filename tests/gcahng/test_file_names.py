@@ -12,6 +12,8 @@ from tests.data.trees import folder_tree, photo
 from tests.gcahng.builders.test_images import SMALL
 from tests.gcahng.test_cli import _run
 
+pytestmark = pytest.mark.slow
+
 CLASSES = [os.fsdecode(name) for name in (b"caf\xe9", b"b\xe4r", b"f\xff")]
 
 

@@ -110,6 +110,7 @@ def test_they_train_and_are_opened_again(module: str, tmp_path: Path) -> None:
     assert embed_split(run).embeddings.shape == (48, 8)
 
 
+@pytest.mark.slow
 def test_the_commands_know_them(
     module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

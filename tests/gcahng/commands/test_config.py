@@ -39,6 +39,7 @@ def test_arguments_that_are_not_set_are_listed_with_their_defaults(
     settings = capsys.readouterr().out.partition("not set")[2]
     listed = re.findall(r"^#   (\S+)$", settings, re.M)
     assert {"generator.args.graph.dropout=0.1", "generator.args.beta=20.0"} <= set(listed)
+    assert "generator.args.linear_ce_weight=0.0" in listed, "of its base class"
     assert "generator.args.graph.heads" not in settings
     # Each can be given as it is.
     generator = load_config("digits", listed).generator

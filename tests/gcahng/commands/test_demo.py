@@ -16,6 +16,8 @@ from tests.gcahng.reports.test_page import Page
 from tests.gcahng.studies.conftest import report_without_pictures
 from tests.gcahng.training.test_trainer import _trainer
 
+pytestmark = pytest.mark.slow
+
 SHORT = ["train.epochs=1", "batch.samples=3", "embedder.dim=8"]
 # Stands in for `gcahng train`: copies a run that is trained already.
 COPY = """

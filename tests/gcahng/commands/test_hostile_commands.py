@@ -142,6 +142,7 @@ def test_a_command_is_refused(line: str, sentence: str, refused: Refused) -> Non
     refused(line, sentence)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["train digits fabric.threads=100000", "evaluate garbage.pt"])
 def test_a_process_of_its_own_ends_the_same(line: str, stage: Path) -> None:
     answer = subprocess.run(

@@ -37,7 +37,7 @@ SETTINGS = [
     ("data.name=digit", "data.name: unknown data set 'digit' (did you mean"),
     ("data.args.foo=1", "data.args: data set 'digits' takes no 'foo'; it"),
     ("data.name=folder data.args.path=2021", "data.args.path: expected text, got 2021"),
-    ("data.args.split=train", "data.args: 'split' is not an argument"),
+    ("data.args.root=photos", "data.args: 'root' is not an argument"),
     ("data.root=2021 data.name=folder", "There is no folder '2021'"),
     ("data.root=my_SPACE_photos_SPACE_#2 data.name=folder", "There is no folder 'my photos #2'"),
     ("data.validation=0.2", "data.validation: A validation share of 0.2"),

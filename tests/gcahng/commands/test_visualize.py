@@ -17,6 +17,8 @@ from gcahng.reports.batch_pictures import TITLES
 from gcahng.reports.tensorboard import first_classes
 from tests.gcahng.training.test_trainer import _trainer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run(held_out_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -83,7 +83,10 @@ def test_data_root(minimal: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ("batch.epochs=3", "unknown key 'batch.epochs' (did you mean 'train.epochs'?)"),
         ("batch.zzz=3", "unknown key 'batch.zzz'; allowed here: classes, samples, chunk"),
         ("generatr.alpha=3", "unknown key 'generatr' (did you mean 'generator'?)"),
-        ("generator.alpha=3", "unknown key 'generator.alpha'; allowed here: name, args"),
+        (
+            "generator.alpha=3",
+            "unknown key 'generator.alpha' (did you mean 'generator.args.alpha'?)",
+        ),
         ("train.epochs=ten", "train.epochs: expected an integer, got 'ten'"),
         ("train.epochs='5'", "train.epochs: expected an integer, got '5'"),
         ("train.epochs=-1", "train.epochs: expected a value greater than or equal to 0, got -1"),
@@ -111,6 +114,7 @@ def test_data_root(minimal: str, monkeypatch: pytest.MonkeyPatch) -> None:
             "train.warmup_epochs: expected fewer than train.epochs (5), got 5",
         ),
         ("eval.select=recall@3", "eval.select: expected one of recall@1, recall@2, recall@4,"),
+        ("train.lr=1", "did you mean 'loss.lr' or 'optim.embedder.lr' or "),
         ("embedder={finish: whitening, freeze: [backbone]}", "embedder.finish: expected null"),
     ],
 )

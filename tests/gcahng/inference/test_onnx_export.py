@@ -53,6 +53,7 @@ def test_export(model: TrainedEmbedder, tmp_path: Path, capfd: pytest.CaptureFix
         torch.testing.assert_close(found, model.embed(images), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_metadata(model: TrainedEmbedder, tmp_path: Path) -> None:
     facts = facts_of(export_onnx(model, tmp_path / "model.onnx").path)
     assert facts.pop("gcahng_version")

@@ -173,7 +173,7 @@ def test_ctrl_c_saves_and_leaves_no_process(tmp_path: Path, everywhere: bool) ->
         os.kill(one, signal.SIGINT)
     text = finished(process, status=130)
     assert text.count("continue with: ") == 1
-    assert run_of(folder).partial.exists()
+    assert run_of(folder).last.exists()
     assert processes_of(folder) == []
 
 

@@ -61,6 +61,13 @@ def test_their_parameters_have_a_group_and_the_sizes_are_filled_in(tmp_path: Pat
     assert not torch.equal(before, weight)
 
 
+@pytest.mark.parametrize("name", ["triplet", "ArcFaceLoss"])
+def test_text_for_a_number_without_annotation_is_refused(name: str) -> None:
+    config = load_config("digits", [f"loss.name={name}", "loss.args.margin=x"])
+    with pytest.raises(ValueError, match=r"^loss\.args\.margin: expected a number, got 'x'"):
+        build_loss(config, num_classes=4)
+
+
 # Required arguments without a sensible default here.
 NEEDED = {"RankedListLoss": {"margin": 0.4, "Tn": 1.0}}
 

@@ -77,6 +77,7 @@ def test_it_is_what_is_evaluated_and_saved(averaged: Trainer) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_stopped_training_goes_on_exactly(averaged: Trainer, tmp_path: Path) -> None:
     first = _trainer(tmp_path, EMA)
     first.begin()
@@ -93,6 +94,7 @@ def test_a_stopped_training_goes_on_exactly(averaged: Trainer, tmp_path: Path) -
         assert torch.equal(value, states[1]["trained_embedder"][name])
 
 
+@pytest.mark.slow
 def test_the_head_of_a_frozen_backbone_is_averaged(tmp_path: Path) -> None:
     frozen = ["embedder.freeze=[backbone]", f"data.root={tmp_path}", "data.views=1"]
     trainer = _trainer(tmp_path / "run", EMA, *frozen, "embedder.head=residual", "train.epochs=1")

@@ -17,6 +17,7 @@ def run(digits_run: Path, tmp_path: Path) -> RunFolder:
     return RunFolder(Path(shutil.copytree(digits_run, tmp_path / "run")))
 
 
+@pytest.mark.slow
 def test_data_that_moved_is_named_when_resuming(run: RunFolder, tmp_path: Path) -> None:
     (tmp_path / "moved").mkdir()
     before = run.results.read_text()

@@ -189,6 +189,7 @@ def test_epoch_0_is_the_closed_form_alone(tuned: Trainer, finished: Trainer) -> 
     assert before == pytest.approx(finished.progress.zero_shot["val/head/map@r"], abs=2e-3)
 
 
+@pytest.mark.slow
 def test_a_finished_training_resumes_to_the_same_end(tuned: Trainer, tmp_path: Path) -> None:
     first = whitened(tmp_path / "run", *FINISHED)
     first.begin()
@@ -200,6 +201,7 @@ def test_a_finished_training_resumes_to_the_same_end(tuned: Trainer, tmp_path: P
         assert found[name] == expected[name]
 
 
+@pytest.mark.slow
 def test_a_run_is_finished_later_as_it_would_have_been(tuned: Trainer, tmp_path: Path) -> None:
     trainer = whitened(tmp_path / "run", *FINISHED, "embedder.finish=null")
     folder = trainer.folder
@@ -227,6 +229,7 @@ def test_the_page_shows_the_start_and_the_model(finished: Trainer) -> None:
         assert hidden not in page
 
 
+@pytest.mark.slow
 def test_a_report_of_a_finished_run_draws_the_trained_layer(tuned: Trainer) -> None:
     tuned.folder.write_config(tuned.config)
     drawn = pictures_of(tuned.evaluated_run(), tuned.folder)

@@ -44,6 +44,7 @@ def test_divergence_in_the_last_batch_of_an_epoch_is_said_alike(
         trainer.fit()
 
 
+@pytest.mark.slow
 def test_a_full_disk_names_the_file_and_the_training_goes_on(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path)
     trainer.end_epoch(trainer.train_epoch())
@@ -111,6 +112,7 @@ def test_a_training_ends_after_so_many_evaluations_in_vain(
     assert (progress.epoch, progress.best_epoch, found) == (epochs, best, reached)
 
 
+@pytest.mark.slow
 def test_a_resumed_training_ends_after_the_same_epoch_or_goes_on_with_more_patience(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,7 @@ class OneView:
             yield images, self.loader.labels[indices]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["no augmentation", "one view"])
 def test_the_result_is_that_of_embedding_in_every_step(tmp_path: Path, case: str) -> None:
     settings = ["data.views=1", "fabric.precision=64-true"]

@@ -19,6 +19,8 @@ from gcahng.training.trainer import Trainer
 from tests.conftest import SMALL
 from tests.gcahng.training.test_trainer import _trainer, assert_same_figures
 
+pytestmark = pytest.mark.slow
+
 
 class At(Interruption):
     """Stop after some steps, counted from the start of the training."""

@@ -20,6 +20,8 @@ from gcahng.training.trainer import Trainer
 from tests.gcahng.training.test_interruption import At
 from tests.gcahng.training.test_trainer import _trainer
 
+pytestmark = pytest.mark.slow
+
 FAST = ["eval.zero_shot=false", "train.epochs=2"]
 
 

@@ -12,6 +12,8 @@ from torch import Tensor
 from tests.gcahng.training.process_steps import OWN_BATCHES, SETUPS, all_steps
 from tests.golden import method_golden_files
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[3]
 Steps = dict[str, dict[str, Tensor]]
 MakeOnce = Callable[[str, Callable[[Path], object]], Path]

@@ -113,6 +113,7 @@ def test_run_leaves_the_promised_files(whole_run: RunFolder) -> None:
     assert hidden == [LOCK]
 
 
+@pytest.mark.slow
 def test_the_test_split_is_embedded_once_per_epoch_that_needs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,6 +142,7 @@ def _counted(function: Callable[..., Any], calls: list[Any]) -> Callable[..., An
     return counted
 
 
+@pytest.mark.slow
 def test_resume_continues_exactly(whole_run: RunFolder, tmp_path: Path) -> None:
     first = _trainer(tmp_path)
     first.begin()

@@ -53,6 +53,7 @@ def test_figures_are_those_of_the_untrained_network(
     assert "untrained_px" not in results
 
 
+@pytest.mark.slow
 def test_table_and_report_have_the_rows(run: Trainer, expected: dict[str, float]) -> None:
     rows = result_rows(read_record(run.folder, "mine"))
     assert [row["epoch"] for row in rows] == ["0, features", "0, head", "last (1)", "best (1)"]

@@ -88,7 +88,9 @@ def test_every_parameter_has_a_finite_gradient(name: str) -> None:
 @every_layer
 @pytest.mark.parametrize("training", [True, False])
 def test_dense_path_equals_the_reference(name: str, training: bool) -> None:
-    assert_paths_agree(moved(network(name, 2)).train(training), 3, 2)
+    net = network(name, 2)
+    if net.runs_on_pairs:
+        assert_paths_agree(moved(net).train(training), 3, 2)
 
 
 @every_layer
@@ -96,7 +98,8 @@ def test_dense_path_equals_the_reference_where_mirrored_edges_differ(name: str) 
     torch.manual_seed(0)
     layers = [{"name": "gca", "args": {"edge_dropout": "independent", "dropout": 0.5}}, name]
     net = CorrelationNetwork(WIDTH, 3, layers, heads=2, edge_dropout="independent")
-    assert_paths_agree(moved(net), 3, 2)
+    if net.runs_on_pairs:
+        assert_paths_agree(moved(net), 3, 2)
 
 
 @kinds_of_layers

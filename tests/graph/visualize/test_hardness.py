@@ -84,6 +84,7 @@ def test_an_epoch_without_negatives_leaves_a_gap() -> None:
     assert np.isnan(figure.axes[4].lines[0].get_ydata()).tolist() == [False, True, False, False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epochs", [1, 2, 200])
 def test_legible(epochs: int) -> None:
     assert_legible(draw_hardness(_rows(epochs)))
