@@ -14,7 +14,7 @@ Trust = Annotated[
     bool, typer.Option("--trust", help="Import classes of yours that the run's settings name.")
 ]
 Device = Annotated[
-    str | None, typer.Option(help="cpu, cuda or cuda:1; default: as in training, if it is there.")
+    str | None, typer.Option(help="cpu, cuda or cuda:1; default: a GPU, if there is one.")
 ]
 Model = Annotated[
     str,

@@ -60,7 +60,7 @@ rows = [f"{pace * (epoch + 1)}" for epoch in range(epochs)]
 figures = {"recall@1": 0.5, "map@r": 0.25}
 results = {f"{which}/{k}": v for which in ("last", "best") for k, v in figures.items()}
 results |= {"best_epoch": 1, "selected_on": "test", "selected_by": "recall@1", "epochs": epochs}
-results |= {"seconds": pace * epochs, "peak_memory_mib": 1.0}
+results |= {"own_validation": False, "seconds": pace * epochs, "peak_memory_mib": 1.0}
 results |= {"from": start, "to": time.time()}
 (folder / "results.json").write_text(json.dumps(results))
 """
@@ -138,7 +138,8 @@ def finish(
     results |= {"embedder_parameters": 56552, "generator_parameters": 0}
     for source, value in (start or {}).items():
         results |= {f"zero_shot/{source}/recall@1": value, f"zero_shot/{source}/map@r": value / 2}
-    folder.write_results({**results, "selected_on": "val", "selected_by": "recall@1"})
+    selection = {"selected_on": "val", "selected_by": "recall@1", "own_validation": False}
+    folder.write_results({**results, **selection})
 
 
 def results_of(run: CellRun) -> dict[str, float]:
