@@ -32,6 +32,13 @@ def test_a_run_that_never_began_may_begin_again(tmp_path: Path) -> None:
     assert "seed: 1" in run.config.read_text()
 
 
+def test_a_run_of_another_version_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("{name: old, passes: one, layers: 2}")
+    with pytest.raises(ValueError, match="that this version of gcahng cannot read") as info:
+        RunFolder(tmp_path).read_config()
+    assert len(str(info.value).splitlines()) == 1
+
+
 def test_the_commit_is_that_of_a_checkout_of_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
