@@ -1,6 +1,7 @@
 """Image classifiers of torchvision and timm without their heads, and where weights come from."""
 
 import math
+import os
 import re
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -225,9 +226,8 @@ def timm_backbone(
 
     def make(from_hub: bool) -> nn.Module:
         with fetching(model, TIMM_HOST):
-            if from_hub and not _is_cached(model) and not getproxies():
-                # Its library would try for a minute.
-                socket.create_connection((TIMM_HOST, 443), timeout=5).close()
+            if from_hub:
+                _connect(model)
             network = timm.create_model(model, pretrained=from_hub, num_classes=0, **args)
         network.out_channels = getattr(network, "head_hidden_size", None) or network.num_features
         return network
@@ -235,14 +235,20 @@ def timm_backbone(
     return build_with_weights(make, model, pretrained, weights)
 
 
-def _is_cached(model: str) -> bool:
+def _connect(model: str) -> None:
+    """Raise an OSError if timm's weights need a connection and there is none.
+
+    Their library would try for a minute. Through a proxy or a mirror, it is left to try.
+    """
     import timm
     from huggingface_hub import try_to_load_from_cache
 
     settings = timm.get_pretrained_cfg(model)
     hub = None if settings is None else settings.hf_hub_id
-    # Weights from elsewhere are fetched by torch, which tries once.
-    return not hub or any(isinstance(try_to_load_from_cache(hub, file), str) for file in TIMM_FILES)
+    if not hub or getproxies() or "HF_ENDPOINT" in os.environ:
+        return
+    if not any(isinstance(try_to_load_from_cache(hub, file), str) for file in TIMM_FILES):
+        socket.create_connection((TIMM_HOST, 443), timeout=5).close()
 
 
 @contextmanager
