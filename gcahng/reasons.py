@@ -69,3 +69,13 @@ def refusal(error: BaseException) -> str | None:
         return REFUSALS.get(error.errno)
     # Libraries in other languages pass the system's words on.
     return next((said for code, said in REFUSALS.items() if os.strerror(code) in text), None)
+
+
+def install_extra(name: str) -> str:
+    """Return the command that installs an extra; the package is on no index.
+
+    Example:
+        >>> print(install_extra("onnx"))
+        pip install ".[onnx]" in the folder of gcahng's source
+    """
+    return f'pip install ".[{name}]" in the folder of gcahng\'s source'

@@ -11,7 +11,7 @@ from gcahng.data.datasets.base import ImageDataset, Transform, split_classes
 from gcahng.data.datasets.files import EmptySplitError, shorten
 from gcahng.errors import did_you_mean
 from gcahng.pictures import decode_image, read_image
-from gcahng.reasons import first_line
+from gcahng.reasons import first_line, install_extra
 
 
 class HuggingFace(ImageDataset):
@@ -142,7 +142,7 @@ def _load(source: str, hub: str | None, config: str | None) -> Any:
     except ImportError as error:
         raise ImportError(
             "the data set huggingface needs the package datasets, which is not installed: "
-            'pip install "gcahng[hf]"'
+            f"{install_extra('hf')}"
         ) from error
     try:
         return load_from_disk(source) if hub is None else load_dataset(source, config)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from gcahng.commands.terminal import console
+from gcahng.reasons import install_extra
 
 
 def tune(
@@ -37,7 +38,7 @@ def tune(
     except ModuleNotFoundError as error:
         if error.name != "optuna":
             raise
-        raise ImportError(f"{error}; install it with pip install 'gcahng[tune]'") from None
+        raise ImportError(f"{error}; install it with {install_extra('tune')}") from None
     read = read_study(study, trials)
     if dry_run:
         show_study(read, console)

@@ -35,7 +35,7 @@ from gcahng.pictures import (
     has_changed,
     known_formats,
 )
-from gcahng.reasons import refusal
+from gcahng.reasons import install_extra, refusal
 from gcahng.runs.csv_rows import csv_text
 
 THREADS = max(2, min(8, os.cpu_count() or 1))
@@ -411,6 +411,6 @@ def _import_pyarrow() -> tuple[Any, Any]:
         import pyarrow.parquet
     except ImportError as error:
         raise ImportError(
-            '--out: .parquet needs pyarrow, which is not installed: pip install "gcahng[search]"'
+            f"--out: .parquet needs pyarrow, which is not installed: {install_extra('search')}"
         ) from error
     return pyarrow, pyarrow.parquet

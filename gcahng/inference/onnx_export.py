@@ -23,7 +23,7 @@ from gcahng.inference.images import ImageLike
 from gcahng.models import Embedder
 from gcahng.models.artifact import library_version
 from gcahng.models.torch_state import usual_torch_state
-from gcahng.reasons import first_line
+from gcahng.reasons import first_line, install_extra
 
 EXTRA = ("onnx", "onnxscript", "onnxruntime")
 # Of ‖exported − original‖ / ‖original‖, the largest of all embeddings compared.
@@ -130,10 +130,7 @@ def _check_extra() -> None:
         except ImportError:
             missing.append(name)
     if missing:
-        raise ImportError(
-            f"an export to ONNX needs {', '.join(missing)}: install with "
-            '`pip install "gcahng[onnx]"`'
-        )
+        raise ImportError(f"an export to ONNX needs {', '.join(missing)}: {install_extra('onnx')}")
 
 
 def _inputs(model: TrainedEmbedder, images: Sequence[ImageLike]) -> tuple[str, Tensor]:

@@ -18,7 +18,7 @@ from torch import Tensor
 from gcahng.arguments import is_integer
 from gcahng.files import printable
 from gcahng.pictures import FileState, PictureFile
-from gcahng.reasons import first_line, refusal
+from gcahng.reasons import first_line, install_extra, refusal
 
 TABLE = "pictures"
 METADATA = b"gcahng"
@@ -365,7 +365,7 @@ def _connect(uri: str) -> Any:
         import lancedb
     except ImportError as error:
         raise ImportError(
-            'a store needs LanceDB, which is not installed: pip install "gcahng[search]"'
+            f"a store needs LanceDB, which is not installed: {install_extra('search')}"
         ) from error
     try:
         with _reading(uri):

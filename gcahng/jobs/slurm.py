@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gcahng.jobs.process import Launcher, Started, launcher_variables
+from gcahng.reasons import install_extra
 from gcahng.registry import lookup
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def submitit_launcher(folder: Path, options: Mapping[str, str]) -> Launcher:
         import submitit
     except ImportError as error:
         raise ImportError(
-            f"--launcher submitit: {error}; install it with pip install 'gcahng[slurm]'"
+            f"--launcher submitit: {error}; install it with {install_extra('slurm')}"
         ) from None
     given = dict(options)
     cluster = given.pop("cluster", "slurm")

@@ -16,7 +16,7 @@ from gcahng.config import ExperimentConfig
 from gcahng.config.sections import LoggerConfig
 from gcahng.files import write_text
 from gcahng.jobs.place import is_first
-from gcahng.reasons import first_line
+from gcahng.reasons import first_line, install_extra
 from gcahng.runs.folder import RunFolder
 
 
@@ -47,8 +47,7 @@ class Tracker(Logger):
         # A folder of that name in the current one has a spec too, but no origin.
         if spec is None or spec.origin is None:
             raise ImportError(
-                f"train.loggers: {self.service} is not installed: "
-                f'pip install "gcahng[{self.service}]"'
+                f"train.loggers: {self.service} is not installed: {install_extra(self.service)}"
             )
         self.config, self.folder, self.args = config, folder, dict(args)
         check_names(f"train.loggers: {self.service}", self.args, self.arguments())

@@ -15,7 +15,7 @@ from gcahng.data import HuggingFace, build_dataset, verify
 from gcahng.training.experiment import build_experiment
 from tests.data.trees import hugging_face, photo
 
-hf = pytest.importorskip("datasets", reason='pip install "gcahng[hf]"')
+hf = pytest.importorskip("datasets", reason="needs the extra hf")
 NAMES = ["ant", "bee", "cat", "dog"]
 COLUMNS = {"image": "picture", "label": "kind"}
 

@@ -17,6 +17,7 @@ from gcahng.inference import onnx_export
 from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.onnx_export import drawn_pictures, export_onnx
 from gcahng.preparation import Preparation
+from gcahng.reasons import install_extra
 from tests.models.published_weights import synthetic_state
 
 
@@ -176,6 +177,5 @@ def test_missing_packages(
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ImportError) as info:
         export_onnx(model, tmp_path / "model.onnx")
-    assert str(info.value) == (
-        'an export to ONNX needs onnxscript, onnxruntime: install with `pip install "gcahng[onnx]"`'
-    )
+    wanted = f"an export to ONNX needs onnxscript, onnxruntime: {install_extra('onnx')}"
+    assert str(info.value) == wanted

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from gcahng import cli
+from gcahng.reasons import install_extra
 from gcahng.server.serve import is_loopback, listen, web_address
 from tests.gcahng.server.conftest import MADE
 
@@ -77,7 +78,7 @@ def test_a_missing_library_is_named(
         monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setitem(sys.modules, name, None)
     assert _run(monkeypatch, capsys, str(store)) == (
-        f'error: gcahng serve needs {name}, which is not installed: pip install "gcahng[search]"\n'
+        f"error: gcahng serve needs {name}, which is not installed: {install_extra('search')}\n"
     )
 
 

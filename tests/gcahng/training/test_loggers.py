@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from gcahng.commands.run import resume_run
 from gcahng.config import load_config
 from gcahng.jobs.process import Stopped
+from gcahng.reasons import install_extra
 from gcahng.runs.folder import RunFolder
 from gcahng.training import loggers
 from gcahng.training.trainer import Trainer
@@ -28,7 +29,7 @@ FAST = ["eval.zero_shot=false", "train.epochs=2"]
 @pytest.fixture
 def mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A client of a file store, which the environment names as MLflow's own."""
-    client = pytest.importorskip("mlflow", reason='pip install "gcahng[mlflow]"').MlflowClient
+    client = pytest.importorskip("mlflow", reason="needs the extra mlflow").MlflowClient
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "store").as_uri())
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     return client()
@@ -37,7 +38,7 @@ def mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.fixture
 def wandb(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("WANDB_MODE", "offline")
-    return pytest.importorskip("wandb", reason='pip install "gcahng[wandb]"')
+    return pytest.importorskip("wandb", reason="needs the extra wandb")
 
 
 def _stop(trainer: Trainer, epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,9 +184,7 @@ def test_a_missing_package_is_one_sentence_with_its_extra(
     monkeypatch.setattr(loggers, "find_spec", lambda it: None if it == name else find(it))
     with pytest.raises(ImportError) as info:
         _trainer(tmp_path / "run", f"train.loggers=[{name}]")
-    assert str(info.value) == (
-        f'train.loggers: {name} is not installed: pip install "gcahng[{name}]"'
-    )
+    assert str(info.value) == f"train.loggers: {name} is not installed: {install_extra(name)}"
 
 
 @pytest.mark.parametrize(
