@@ -160,6 +160,7 @@ class TrainLoader(ImageLoader):
 
     Attributes:
         first: Number of the epoch's batches to leave out, because they were trained on already.
+        group: The processes, which may be set once they are known.
 
     Example:
         >>> from gcahng.data import ClassBalancedBatchSampler, build_dataset
@@ -177,8 +178,9 @@ class TrainLoader(ImageLoader):
         group: Group = None,
         **settings: Any,
     ) -> None:
-        self.first, self.labels, self.batches = 0, dataset.labels, sampler
-        self.own = _OwnSamples(self, group)
+        self.first, self.group = 0, group
+        self.labels, self.batches = dataset.labels, sampler
+        self.own = _OwnSamples(self)
         # A generator of its own: the loader would otherwise advance the global random state.
         settings["generator"] = torch.Generator().manual_seed(sampler.seed)
         super().__init__(_Seeded(dataset), batch_sampler=self.own, **settings)
@@ -194,8 +196,8 @@ class TrainLoader(ImageLoader):
 class _OwnSamples(Sampler[list[tuple[int, int]]]):
     """This process's part of every batch, as indices with the seeds of their augmentation."""
 
-    def __init__(self, loader: TrainLoader, group: Group) -> None:
-        self.loader, self.group = loader, group
+    def __init__(self, loader: TrainLoader) -> None:
+        self.loader = loader
 
     def __len__(self) -> int:
         return len(self.loader.batches)
@@ -206,7 +208,7 @@ class _OwnSamples(Sampler[list[tuple[int, int]]]):
             if number >= self.loader.first:
                 rng = np.random.default_rng([sampler.seed, sampler.epoch, number])
                 seeds = rng.integers(2**63, size=len(indices)).tolist()
-                own = own_part(len(indices), self.group)
+                own = own_part(len(indices), self.loader.group)
                 yield list(zip(indices, seeds, strict=True))[own]
 
 
