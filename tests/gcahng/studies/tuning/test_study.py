@@ -85,8 +85,5 @@ def test_mistakes(text: str, sentence: str, write_study: Callable[..., Study]) -
 
 
 def test_no_such_study() -> None:
-    with pytest.raises(FileNotFoundError) as info:
+    with pytest.raises(FileNotFoundError, match=r"'studies/glyph' \(did you mean 'studies/glyphs'"):
         read_study("studies/glyph")
-    assert str(info.value) == (
-        "no study file 'studies/glyph' (did you mean 'studies/glyphs'?); packaged: studies/glyphs"
-    )
