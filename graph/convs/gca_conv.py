@@ -250,7 +250,60 @@ class EdgeUpdate(MessagePassing):
         return torch.where(reversed_edge, mask.flip(1), mask)
 
 
-class GCAConv(nn.Module):
+class ComposedConv(nn.Module):
+    """A layer of an update of the nodes, one of the edges, or both.
+
+    Args:
+        in_channels: Node channels.
+        edge_dim: Edge channels.
+        nodes: Updates the nodes first; None leaves them unchanged.
+        edges: Updates the edges from the new nodes; None leaves them unchanged.
+    """
+
+    def __init__(
+        self, in_channels: int, edge_dim: int, nodes: NodeUpdate | None, edges: EdgeUpdate | None
+    ) -> None:
+        super().__init__()
+        self.in_channels, self.edge_dim = in_channels, edge_dim
+        self.nodes, self.edges = nodes, edges
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Xavier weights and zero biases for the attention, PyTorch's defaults elsewhere."""
+        updates = [part for part in (self.nodes, self.edges) if part is not None]
+        reset_maps(self, [linear for part in updates for linear in part.attention_maps])
+
+    def forward(
+        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, y: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Run the layer on any graph by message passing."""
+        if self.nodes is not None:
+            x = self.nodes(x, edge_index, edge_attr, y)
+        return x, edge_attr if self.edges is None else self.edges(x, edge_index, edge_attr)
+
+    def pair_nodes(self, x: Tensor, pairs: Pairs, edge_attr: Tensor, y: Tensor) -> Tensor:
+        """Update the nodes of a complete graph: x [B, C] → [B, C]."""
+        return x if self.nodes is None else self.nodes.on_pairs(x, pairs, edge_attr, y)
+
+    def pair_edges(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> tuple[Tensor, Pairs]:
+        """Update the edges of a complete graph, and their pairs: edge_attr [M, D] → [M, D]."""
+        return (
+            (edge_attr, pairs) if self.edges is None else self.edges.on_pairs(x, pairs, edge_attr)
+        )
+
+    @property
+    def separates_pairs(self) -> bool:
+        """True if edges (i, j) and (j, i) may become different in the current mode."""
+        return self.edges is not None and self.edges.separates_pairs
+
+    def __repr__(self) -> str:
+        heads = [] if self.nodes is None else [f"heads={self.nodes.heads}"]
+        heads += [] if self.edges is None else [f"edge_heads={self.edges.heads}"]
+        sizes = f"{self.in_channels}, edge_dim={self.edge_dim}"
+        return f"{self.__class__.__name__}({', '.join([sizes, *heads])})"
+
+
+class GCAConv(ComposedConv):
     r"""Update nodes from nodes and edges, then edges from their two endpoints.
 
     From `Globally Correlation-Aware Hard Negative Generation
@@ -303,9 +356,6 @@ class GCAConv(nn.Module):
         (torch.Size([6, 8]), torch.Size([36, 8]))
     """
 
-    nodes: NodeUpdate | None
-    edges: EdgeUpdate | None
-
     def __init__(
         self,
         in_channels: int,
@@ -316,48 +366,15 @@ class GCAConv(nn.Module):
         edge_dropout: EdgeDropout = "tied",
         memory: Memory = "auto",
     ) -> None:
-        super().__init__()
-        self.nodes = NodeUpdate(in_channels, edge_dim, heads, memory)
-        self.edges = EdgeUpdate(in_channels, edge_dim, edge_heads, dropout, edge_dropout, memory)
-        self.in_channels, self.edge_dim = in_channels, edge_dim
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Xavier weights and zero biases for the attention, PyTorch's defaults elsewhere."""
-        updates = [part for part in (self.nodes, self.edges) if part is not None]
-        reset_maps(self, [linear for part in updates for linear in part.attention_maps])
-
-    def forward(
-        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, y: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Run the layer on any graph by message passing."""
-        if self.nodes is not None:
-            x = self.nodes(x, edge_index, edge_attr, y)
-        return x, edge_attr if self.edges is None else self.edges(x, edge_index, edge_attr)
-
-    def pair_nodes(self, x: Tensor, pairs: Pairs, edge_attr: Tensor, y: Tensor) -> Tensor:
-        """Update the nodes of a complete graph: x [B, C] → [B, C]."""
-        return x if self.nodes is None else self.nodes.on_pairs(x, pairs, edge_attr, y)
-
-    def pair_edges(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> tuple[Tensor, Pairs]:
-        """Update the edges of a complete graph, and their pairs: edge_attr [M, D] → [M, D]."""
-        return (
-            (edge_attr, pairs) if self.edges is None else self.edges.on_pairs(x, pairs, edge_attr)
+        super().__init__(
+            in_channels,
+            edge_dim,
+            NodeUpdate(in_channels, edge_dim, heads, memory),
+            EdgeUpdate(in_channels, edge_dim, edge_heads, dropout, edge_dropout, memory),
         )
 
-    @property
-    def separates_pairs(self) -> bool:
-        """True if edges (i, j) and (j, i) may become different in the current mode."""
-        return self.edges is not None and self.edges.separates_pairs
 
-    def __repr__(self) -> str:
-        heads = [] if self.nodes is None else [f"heads={self.nodes.heads}"]
-        heads += [] if self.edges is None else [f"edge_heads={self.edges.heads}"]
-        sizes = f"{self.in_channels}, edge_dim={self.edge_dim}"
-        return f"{self.__class__.__name__}({', '.join([sizes, *heads])})"
-
-
-class GCANodeOnlyConv(GCAConv):
+class GCANodeOnlyConv(ComposedConv):
     r"""Update the nodes as `GCAConv` does and leave the edges unchanged.
 
     Args:
@@ -372,13 +389,11 @@ class GCANodeOnlyConv(GCAConv):
     def __init__(
         self, in_channels: int, edge_dim: int, heads: int = 4, memory: Memory = "auto"
     ) -> None:
-        nn.Module.__init__(self)
-        self.nodes, self.edges = NodeUpdate(in_channels, edge_dim, heads, memory), None
-        self.in_channels, self.edge_dim = in_channels, edge_dim
-        self.reset_parameters()
+        nodes = NodeUpdate(in_channels, edge_dim, heads, memory)
+        super().__init__(in_channels, edge_dim, nodes, None)
 
 
-class GCAEdgeOnlyConv(GCAConv):
+class GCAEdgeOnlyConv(ComposedConv):
     r"""Update the edges as `GCAConv` does and leave the nodes unchanged.
 
     Args:
@@ -401,8 +416,5 @@ class GCAEdgeOnlyConv(GCAConv):
         edge_dropout: EdgeDropout = "tied",
         memory: Memory = "auto",
     ) -> None:
-        nn.Module.__init__(self)
-        self.nodes = None
-        self.edges = EdgeUpdate(in_channels, edge_dim, edge_heads, dropout, edge_dropout, memory)
-        self.in_channels, self.edge_dim = in_channels, edge_dim
-        self.reset_parameters()
+        edges = EdgeUpdate(in_channels, edge_dim, edge_heads, dropout, edge_dropout, memory)
+        super().__init__(in_channels, edge_dim, None, edges)

@@ -1,11 +1,9 @@
 """The identity layer."""
 
-from torch import nn
-
-from gcahng.graph.convs.gca_conv import GCAConv
+from gcahng.graph.convs.gca_conv import ComposedConv
 
 
-class NoneConv(GCAConv):
+class NoneConv(ComposedConv):
     """Return nodes and edges unchanged, so that coefficients depend on the initial edges only.
 
     Args:
@@ -16,6 +14,4 @@ class NoneConv(GCAConv):
     """
 
     def __init__(self, in_channels: int, edge_dim: int) -> None:
-        nn.Module.__init__(self)
-        self.nodes = self.edges = None
-        self.in_channels, self.edge_dim = in_channels, edge_dim
+        super().__init__(in_channels, edge_dim, None, None)

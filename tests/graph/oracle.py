@@ -8,8 +8,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from gcahng.graph.convs import GCAConv
-from gcahng.graph.convs.gca_conv import EdgeUpdate, NodeUpdate
+from gcahng.graph.convs.gca_conv import ComposedConv, EdgeUpdate, NodeUpdate
 from gcahng.graph.correlation import CorrelationNetwork
 
 torch.set_num_threads(1)
@@ -127,7 +126,7 @@ def edge_feed_forward(ffn: nn.Sequential, norm: nn.LayerNorm, e: Tensor) -> Tens
 
 
 def layer(
-    conv: GCAConv, x: Tensor, edge_index: Tensor, edge_attr: Tensor, y: Tensor | None
+    conv: ComposedConv, x: Tensor, edge_index: Tensor, edge_attr: Tensor, y: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Nodes first, then edges with the new nodes; a layer may update only one of them."""
     if conv.nodes is not None:
