@@ -28,7 +28,7 @@ PHOTOS = [
     ("folder", Folder, trees.folder_tree),
     pytest.param(
         *("huggingface", HuggingFace, trees.hugging_face),
-        marks=pytest.mark.skipif(find_spec("datasets") is None, reason="needs gcahng[hf]"),
+        marks=pytest.mark.skipif(find_spec("datasets") is None, reason="needs the extra hf"),
     ),
     ("inshop", InShop, trees.inshop_tree),
     ("sop", SOP, trees.sop_tree),

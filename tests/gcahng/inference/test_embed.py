@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from gcahng.inference.images import FromAnyImage
 from gcahng.inference.store import EmbeddedPicture
 from gcahng.pictures import FileState, PictureFile, has_changed
 from gcahng.preparation import PHOTO
+from gcahng.reasons import install_extra
 from tests import limits
 from tests.gcahng.inference.conftest import draw
 
@@ -234,7 +236,7 @@ def test_parquet_without_pyarrow(
     model: TrainedEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ImportError, match=r'pip install "gcahng\[search\]"'):
+    with pytest.raises(ImportError, match=re.escape(install_extra("search"))):
         write_embeddings(model, [], tmp_path / "found.parquet")
 
 

@@ -1,3 +1,4 @@
+import re
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from gcahng.inference.store import (
     picture_id,
 )
 from gcahng.pictures import FileState, PictureFile
+from gcahng.reasons import install_extra
 
 DIM, COUNT = 8, 200
 MODEL = StoreModel("runs/photos", "abc", DIM)
@@ -133,7 +135,7 @@ def test_a_table_of_another_program_is_left_alone(tmp_path: Path) -> None:
 
 def test_without_lancedb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lancedb", None)
-    with pytest.raises(ImportError, match=r'pip install "gcahng\[search\]"'):
+    with pytest.raises(ImportError, match=re.escape(install_extra("search"))):
         PictureStore.create(tmp_path / "store", MODEL)
 
 

@@ -1,5 +1,6 @@
 """Runs as jobs of SLURM, here with the executor of submitit that stays on this machine."""
 
+import re
 import shutil
 import signal
 import sys
@@ -13,6 +14,7 @@ from gcahng import cli
 from gcahng.jobs.claim import claim_holder
 from gcahng.jobs.process import Started, start_process
 from gcahng.jobs.slurm import submitit_launcher
+from gcahng.reasons import install_extra
 from gcahng.studies.ablate import run_grid
 from gcahng.studies.run import grid_runs
 from tests.gcahng.studies.conftest import TWO_CELLS, WriteGrid
@@ -127,5 +129,5 @@ def test_mistakes(
 
 def test_without_submitit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(ImportError, match=r"install it with pip install 'gcahng\[slurm\]'$"):
+    with pytest.raises(ImportError, match=re.escape(install_extra("slurm"))):
         submitit_launcher(tmp_path, LOCAL)
