@@ -92,15 +92,10 @@ def test_detached_coefficients(build: Build) -> None:
     # The node logits need every edge update but the last.
     assert net.layers[0].edges.ffn[0].weight.grad is not None
     assert net.layers[1].edges.ffn[0].weight.grad is None
-
-
-@both_paths
-def test_detached_coefficients_still_move_the_running_statistics(build: Build) -> None:
-    detached, kept = _run(build, detach=True)[0], _run(build, detach=False)[0]
-    for (name, ours), expected in zip(detached.named_buffers(), kept.buffers(), strict=True):
+    # The running statistics move all the same.
+    for (name, ours), expected in zip(net.named_buffers(), kept.buffers(), strict=True):
         assert torch.equal(ours, expected), name
-    assert detached.coefficient_norm.num_batches_tracked == 1
-    assert detached.coefficient_norm.running_mean.ne(0).any()
+    assert net.coefficient_norm.num_batches_tracked == 1
 
 
 @both_paths
@@ -188,9 +183,7 @@ def test_layer_without_a_dense_path_refuses_pairs() -> None:
         net(pair_graph(embeddings(), LABELS))
 
 
-def test_unknown_layer_lists_the_choices() -> None:
-    with pytest.raises(ValueError, match=r"'gatv3' \(did you mean 'gatv2'\?\).*gca"):
-        CorrelationNetwork(6, 3, conv="gatv3")
+def test_less_than_no_layers() -> None:
     with pytest.raises(ValueError, match=r"'layers' as a number of at least 0 \(got -1\)"):
         CorrelationNetwork(6, 3, layers=-1)
 

@@ -31,7 +31,3 @@ def test_gradients_come_back_in_the_given_precision() -> None:
     a = torch.ones(2, 2, dtype=torch.bfloat16, requires_grad=True)
     product(a, a).sum().backward()
     assert a.grad.dtype == torch.bfloat16
-
-
-def test_name_and_docstring_stay() -> None:
-    assert product.__name__ == "product"

@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 from gcahng.graph import CONVS, CorrelationNetwork, batch_graph, build_conv
 from tests.graph.convs.samples import (
@@ -100,27 +99,6 @@ def test_dense_path_equals_the_reference_where_mirrored_edges_differ(name: str) 
     net = CorrelationNetwork(WIDTH, 3, layers, heads=2, edge_dropout="independent")
     if net.runs_on_pairs:
         assert_paths_agree(moved(net), 3, 2)
-
-
-@kinds_of_layers
-def test_three_layers_train(name: str) -> None:
-    net = network(name, 3)
-    z, target = torch.randn(NODES, WIDTH), torch.rand(NODES, NODES, 1)
-    optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
-    losses = [_step(net, optimizer, z, target + target.transpose(0, 1)) for _ in range(12)]
-    assert losses[-1] < 0.8 * losses[0]
-
-
-def _step(
-    net: CorrelationNetwork, optimizer: torch.optim.Optimizer, z: Tensor, target: Tensor
-) -> float:
-    out = net(net.build_graph(z, LABELS))
-    loss = F.cross_entropy(out.node_logits, LABELS)
-    loss = loss + (out.channel_coefficients - 0.5 * target).square().mean()
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.item()
 
 
 @kinds_of_layers

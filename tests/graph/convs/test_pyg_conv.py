@@ -1,9 +1,7 @@
 import pytest
 import torch
-from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric import nn as pyg
-from torch_geometric.explain import AttentionExplainer, Explainer
 
 from gcahng.graph.convs.parts import feed_forward
 from gcahng.graph.convs.pyg_conv import PyGConv, operator_arguments
@@ -66,13 +64,6 @@ def test_equals_the_operator_by_hand(name: str, graph: object) -> None:
     oracle.assert_near("edges", out[1], expected, 1e-12)
 
 
-@pytest.mark.parametrize("name", OPERATORS)
-def test_nodes_see_edges_where_the_operator_takes_them(name: str) -> None:
-    conv, (x, edge_index, edges) = make(name).eval(), complete()
-    out, other = conv(x, edge_index, edges)[0], conv(x, edge_index, -edges)[0]
-    assert torch.equal(out, other) == (name in NODES_ALONE)
-
-
 def test_attention_of_the_loops_is_that_of_the_graph() -> None:
     # Were they added again, each node would have 7 senders.
     conv, (x, edge_index, edges) = make("gat"), complete()
@@ -80,33 +71,6 @@ def test_attention_of_the_loops_is_that_of_the_graph() -> None:
     assert torch.equal(found, edge_index)
     sums = torch.zeros(NODES, 2).double().index_add_(0, edge_index[1], alpha)
     oracle.assert_near("sums", sums, torch.ones(NODES, 2).double(), 1e-13)
-
-
-class _Nodes(nn.Module):
-    """What an explainer explains: a single output."""
-
-    def __init__(self, conv: PyGConv) -> None:
-        super().__init__()
-        self.conv = conv
-
-    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
-        return self.conv(x, edge_index, edge_attr)[0]
-
-
-@pytest.mark.parametrize("name", CONCATENATED)
-def test_attention_explainer_reads_alpha(name: str) -> None:
-    model, (x, edge_index, edges) = _Nodes(make(name).eval()), complete()
-    explainer = Explainer(
-        model,
-        AttentionExplainer(reduce="mean"),
-        explanation_type="model",
-        edge_mask_type="object",
-        model_config={"mode": "regression", "task_level": "node"},
-    )
-    mask = explainer(x, edge_index, edge_attr=edges).edge_mask
-    operator = model.conv.operator
-    _, (_, alpha) = operator(x, edge_index, edges, return_attention_weights=True)
-    oracle.assert_near("mask", mask, alpha.mean(-1), 1e-13)
 
 
 @pytest.mark.parametrize("name", OPERATORS)

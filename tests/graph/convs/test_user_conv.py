@@ -5,8 +5,6 @@ import pytest
 import torch
 
 from gcahng.graph import CONVS, CorrelationNetwork, build_conv
-from gcahng.graph.convs import NoneConv
-from gcahng.graph.convs.user_conv import UserConv
 from tests.graph.convs.samples import LABELS, complete
 
 SOURCE = """
@@ -64,12 +62,6 @@ def test_runs_in_the_current_folder(module: str) -> None:
     assert torch.equal(out[1], edges + 2)
 
 
-def test_hides_no_module_that_is_installed(module: str) -> None:
-    before = list(sys.path)
-    CONVS.find(f"{module}:Plain")
-    assert sys.path[: len(before)] == before
-
-
 def test_gets_labels_if_it_takes_them(module: str) -> None:
     x, edge_index, edges = complete()
     conv = build_conv(f"{module}:Labelled", 4, 6)
@@ -116,7 +108,3 @@ def test_errors_within_the_module_are_raised_as_they_are(module: str) -> None:
     Path(f"{module}_broken.py").write_text("import no_such_library")
     with pytest.raises(ModuleNotFoundError, match="no_such_library"):
         CONVS.find(f"{module}_broken:Conv")
-
-
-def test_repr() -> None:
-    assert repr(UserConv("my:Conv", NoneConv(1, 1))) == "UserConv('my:Conv')"

@@ -85,23 +85,6 @@ def test_gradcheck(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.parametrize("fixed", EdgeInputs._fields)
-@pytest.mark.usefixtures("chunk")
-def test_what_needs_no_gradient_gets_none(fixed: str) -> None:
-    t = inputs()
-    part = t._replace(**{fixed: getattr(t, fixed).detach()})
-    update_edges(t, make_pairs()).square().sum().backward()
-    expected = [x.grad.clone() for x in t]
-    for x in t:
-        x.grad = None
-    update_edges(part, make_pairs()).square().sum().backward()
-    for name, x, gradient in zip(EdgeInputs._fields, t, expected, strict=True):
-        if name == fixed:
-            assert x.grad is None
-        else:
-            assert_near(name, x.grad, gradient)
-
-
 def test_second_derivatives_are_refused_rather_than_wrong() -> None:
     t = inputs()
     out = update_edges(t, make_pairs()).square().sum()

@@ -66,36 +66,11 @@ def test_pairs_of_one_class_are_marked(graph: Data) -> None:
     assert figure.legends[0].get_lines()[0].get_color() == SAME_CLASS
 
 
-@pytest.mark.parametrize(
-    ("layer", "asked", "said"), [(None, 1000, 14), (1, 1000, 12), (1, 12, 12), (1, 2, 2)]
-)
-def test_the_title_counts_the_edges_that_exist(
-    graph: Data, layer: int | None, asked: int, said: int
-) -> None:
-    title = draw_graph(graph, layer=layer, strongest=asked).get_suptitle()
-    assert f"the {said} edges with the largest" in title
-
-
 def test_masked_edges_are_none() -> None:
     weights = torch.tensor([[9.0, 0.5, 0.0], [0.5, 9.0, 0.0], [0.0, 0.0, 9.0]])
     assert strongest_edges(weights, 2).tolist() == [[0], [1]]
     weights[0, 2] = torch.nan
     assert strongest_edges(weights, 2).tolist() == [[1, 0], [0, 1]]
-
-
-def test_images_do_not_hide_one_another() -> None:
-    graph = make_graph(9, 3)
-    figure = draw_graph(graph)
-    images = figure.axes[0].images
-    assert len(images) == 27
-    boxes = np.array([image.get_extent() for image in images])
-    width, height = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]
-    centres = np.stack([boxes[:, :2].mean(1), boxes[:, 2:].mean(1)], axis=1)
-    for i in range(27):
-        for j in range(i):
-            gap = np.abs(centres[i] - centres[j])
-            assert gap[0] >= width[0] or gap[1] >= height[0]
-    np.testing.assert_array_equal(images[4].get_array(), graph.image[4].permute(1, 2, 0))
 
 
 def test_far_images_lie_where_their_embeddings_do() -> None:
@@ -115,8 +90,8 @@ def test_without_images_nodes_carry_their_class(graph: Data) -> None:
     assert figure.legends[1].get_texts()[0].get_text() == "1  class 10"
 
 
-@pytest.mark.parametrize(("classes", "samples"), [(5, 3), (27, 3), (31, 2)])
-def test_legible(classes: int, samples: int) -> None:
+@pytest.mark.parametrize(("classes", "samples"), [(27, 3), (31, 2)])
+def test_many_classes_are_legible(classes: int, samples: int) -> None:
     graph = make_graph(classes, samples)
     graph.name = [f"{name} of a long $name" for name in graph.name]
     figure = draw_graph(graph, layer=1)
@@ -130,16 +105,3 @@ def test_long_numbers_leave_room_for_the_label(graph: Data, scale: float) -> Non
     figure = draw_graph(batch_graph(graph.x * scale, graph.y))
     assert_legible(figure)
     assert max(len(text.get_text()) for text in figure.axes[0].get_yticklabels()) >= 7
-
-
-@pytest.mark.parametrize("x", [torch.ones(6, 4), torch.eye(6)])
-@pytest.mark.parametrize("labels", [[1, 1, 1, 1, 1, 1], [1, 2, 3, 1, 2, 3]])
-def test_equal_embeddings_and_one_class(x: Tensor, labels: list[int]) -> None:
-    assert_legible(draw_graph(batch_graph(x, torch.tensor(labels))))
-
-
-def test_no_edges_asked_for(graph: Data) -> None:
-    with pytest.raises(ValueError, match=r"^Expected 'strongest' of at least 1 \(got 0\)$"):
-        draw_graph(graph, strongest=0)
-    with pytest.raises(ValueError, match=r"^Expected 'layer' between 1 and 2 \(got 3\)$"):
-        draw_graph(graph, layer=3)

@@ -70,22 +70,3 @@ def test_a_class_of_one_image_has_no_pairs() -> None:
     found = class_means(torch.ones(2, 2), torch.arange(2))
     assert found.isnan().tolist() == [[True, False], [False, True]]
     assert_legible(draw_coefficients(make_graph(3, 1)))
-
-
-@pytest.mark.parametrize("classes", [3, 12])
-def test_legible(classes: int) -> None:
-    graph = make_graph(classes, 2)
-    graph.name = [f"{name} of a long $name" for name in graph.name]
-    assert_legible(draw_coefficients(graph))
-
-
-def test_mistakes(graph: Data) -> None:
-    with pytest.raises(
-        ValueError, match=r"^Expected 'pairs' of two nodes in \[0, 15\) \(got \(0, 15\)\)$"
-    ):
-        draw_coefficients(graph, [(0, 15)])
-    del graph.coefficients
-    with pytest.raises(
-        ValueError, match=r"^Expected a graph with 'coefficients' \(from learned_graph\)$"
-    ):
-        draw_coefficients(graph)

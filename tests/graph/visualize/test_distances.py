@@ -3,9 +3,7 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
-from gcahng.graph import batch_graph
 from gcahng.graph.visualize.distances import KINDS, draw_distances
-from tests.graph.visualize.drawing import assert_legible
 
 
 def test_title_and_histograms_equal_the_loop(graph: Data) -> None:
@@ -44,20 +42,3 @@ def test_own_class_does_not_count(graph: Data) -> None:
     figure = draw_distances(graph)
     assert figure._suptitle.get_text() == before
     assert figure.axes[0].get_xlim()[1] < 1e3
-
-
-def test_legible_and_equal_embeddings(graph: Data) -> None:
-    assert_legible(draw_distances(graph))
-    equal = batch_graph(torch.ones(4, 3), torch.tensor([1, 2, 1, 2]))
-    equal.negatives = torch.ones(2, 2, 2, 3)
-    assert_legible(draw_distances(equal))
-
-
-def test_mistakes(graph: Data) -> None:
-    del graph.negatives
-    with pytest.raises(ValueError, match=r"^Expected a graph with 'negatives' \(from"):
-        draw_distances(graph)
-    graph = batch_graph(torch.rand(2, 4), torch.tensor([1, 1]))
-    graph.negatives = torch.rand(2, 1, 1, 4)
-    with pytest.raises(ValueError, match=r"^Expected a graph of at least 2 classes \(got 1\)$"):
-        draw_distances(graph)

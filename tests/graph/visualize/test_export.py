@@ -4,10 +4,8 @@ from pathlib import Path
 
 import networkx
 import pytest
-import torch
 from torch_geometric.data import Data
 
-from gcahng.graph import batch_graph
 from gcahng.graph.visualize import edge_weights, to_networkx, write_graph
 
 
@@ -23,13 +21,6 @@ def test_every_pair_is_an_edge_with_its_numbers(graph: Data) -> None:
         assert edge["attention_2"] == pytest.approx(float(attention[i, j]))
         assert edge["same_class"] == int(graph.y[i] == graph.y[j])
     assert made.nodes[6] == {"label": "bird 11 · 6", "y": 11}
-
-
-def test_without_a_network_the_weight_is_the_correlation() -> None:
-    torch.manual_seed(0)
-    made = to_networkx(batch_graph(torch.randn(4, 6), torch.tensor([0, 1, 0, 1])))
-    assert all(edge["weight"] == edge["correlation"] for _, _, edge in made.edges(data=True))
-    assert made.nodes[1]["label"] == "class 1 · 1"
 
 
 @pytest.mark.parametrize("kind", ["graphml", "gexf"])

@@ -1,22 +1,15 @@
 import warnings
-from typing import Any
 
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from torch_geometric.data import Data
 
 from gcahng.graph.visualize import (
-    draw_coefficients,
-    draw_graph,
-    draw_matrices,
-    draw_negatives,
     fonts,
 )
 from gcahng.graph.visualize.fonts import fallbacks, style_of
 
 # DejaVu Sans, the usual font, lacks these; STIXGeneral, which comes with matplotlib, has the first.
 SIGN = "\u20dd"
-PICTURES = (draw_coefficients, draw_graph, draw_matrices, draw_negatives)
 
 
 def test_usual_names_need_no_other_font(graph: Data) -> None:
@@ -31,15 +24,6 @@ def test_a_font_with_the_missing_characters_is_added() -> None:
     assert found != "DejaVu Sans"
     path = fonts.findfont(fonts.FontProperties(family=found))
     assert SIGN in fonts._characters(path)
-
-
-@pytest.mark.parametrize("draw", PICTURES)
-def test_pictures_draw_every_character(graph: Data, draw: Any) -> None:
-    graph.name = [f"{SIGN} {label}" for label in graph.y.tolist()]
-    with warnings.catch_warnings():
-        # Matplotlib warns of characters that it draws as boxes.
-        warnings.simplefilter("error")
-        FigureCanvasAgg(draw(graph)).draw()
 
 
 def test_a_character_of_no_font_has_no_font(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,7 +142,7 @@ class NodeScores(nn.Module):
 
 
 def test_pygs_attention_explainer_reads_the_same_attention() -> None:
-    net, graph = network("gca", "gca").eval(), batch()
+    net, graph = network("gca", "gatv2").eval(), batch()
     explainer = Explainer(
         NodeScores(net),
         AttentionExplainer(),

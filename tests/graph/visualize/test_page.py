@@ -14,7 +14,6 @@ from torch.nn import functional as F
 from torch_geometric.data import Data
 
 from gcahng.graph.visualize import edge_weights, graph_page
-from gcahng.graph.visualize.style import CLASSES
 from tests.graph.visualize.conftest import make_graph
 
 
@@ -70,13 +69,6 @@ def test_profiles_are_means_over_channels_by_variance(channels: int, sizes: list
     assert np.abs(found - bars[half]).max() <= 0.5001 * profile["step"]
     assert profile["step"] <= 1 / 255
     assert np.allclose(profile["mean"], bars.mean(0), atol=1e-4)
-
-
-def test_classes_have_the_colours_of_the_figures(graph: Data) -> None:
-    page = graph_page(graph)
-    assert [colour["frame"] for colour in data_of(page)["colours"]] == list(CLASSES)
-    script = page.rpartition("<script>")[2]
-    assert not any(colour in script for colour in CLASSES)
 
 
 def test_nodes_have_their_neighbours_and_places(graph: Data) -> None:

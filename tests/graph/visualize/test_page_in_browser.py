@@ -99,14 +99,6 @@ def test_sliders_draw_what_the_weights_say(graph: Data, show: Any) -> None:
     assert "of 105 pairs" in opened.text("#count")
 
 
-def test_twenty_is_the_most_of_a_node(show: Any) -> None:
-    graph = make_graph(9, 3)
-    opened = show(graph)
-    assert opened.slide("top", 99) == 20
-    weights = stored(edge_weights(graph)[0])
-    assert opened.count == len(drawn(weights, 20, -math.inf, directed=False))
-
-
 def test_layer_and_head_choose_the_attention(graph: Data, show: Any) -> None:
     opened = show(graph)
     assert opened.page.is_disabled("#layer")

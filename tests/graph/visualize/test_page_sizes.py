@@ -37,12 +37,3 @@ def test_resizing_moves_the_nodes(graph: Data, show: Any) -> None:
     assert opened.page.evaluate("state.width") < 500
     opened.point_at_edge()
     assert "Pair" in opened.text("#card")
-
-
-def test_a_narrow_window_has_no_gap_above_the_controls(graph: Data, show: Any) -> None:
-    opened = show(graph, 390, 844)
-    gap = opened.page.evaluate(
-        """() => byId('settings').getBoundingClientRect().top
-        - byId('card').lastElementChild.getBoundingClientRect().bottom"""
-    )
-    assert 0 < gap < 30

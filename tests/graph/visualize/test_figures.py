@@ -1,0 +1,78 @@
+"""What holds of every figure of a batch graph."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from matplotlib.figure import Figure
+from torch_geometric.data import Data
+
+from gcahng.graph import batch_graph
+from gcahng.graph.visualize import (
+    draw_coefficients,
+    draw_distances,
+    draw_graph,
+    draw_matrices,
+    draw_negatives,
+)
+from tests.graph.visualize.conftest import make_graph
+from tests.graph.visualize.drawing import assert_legible
+from tests.graph.visualize.test_fonts import SIGN
+
+FIGURES = (draw_coefficients, draw_distances, draw_graph, draw_matrices, draw_negatives)
+every_figure = pytest.mark.parametrize("draw", FIGURES)
+Draw = Callable[..., Figure]
+
+
+@every_figure
+@pytest.mark.parametrize("classes", [3, 12])
+def test_legible(draw: Draw, classes: int) -> None:
+    graph = make_graph(classes, 2)
+    graph.name = [f"{SIGN} {name} of a long $name" for name in graph.name]
+    with warnings.catch_warnings():
+        # Matplotlib warns of characters that it draws as boxes.
+        warnings.simplefilter("error")
+        assert_legible(draw(graph))
+
+
+@pytest.mark.parametrize("draw", [draw_distances, draw_graph, draw_matrices, draw_negatives])
+@pytest.mark.parametrize("labels", [[1, 1], [1, 2], [1, 2, 1, 2]])
+def test_equal_embeddings_one_class_and_one_image(draw: Draw, labels: list[int]) -> None:
+    classes = len(set(labels))
+    graph = batch_graph(torch.ones(len(labels), 3), torch.tensor(labels))
+    graph.negatives = torch.ones(len(labels) // classes, classes, classes, 3)
+    if draw is draw_distances and classes == 1:
+        with pytest.raises(ValueError, match=r"at least 2 classes \(got 1\)$"):
+            draw(graph)
+    else:
+        assert_legible(draw(graph))
+
+
+@pytest.mark.parametrize(
+    ("draw", "args", "message"),
+    [
+        (draw_coefficients, {"pairs": [(0, 15)]}, r"'pairs' .*\[0, 15\) \(got \(0, 15\)\)$"),
+        (draw_graph, {"strongest": 0}, r"'strongest' of at least 1 \(got 0\)$"),
+        (draw_graph, {"layer": 3}, r"'layer' between 1 and 2 \(got 3\)$"),
+        (draw_negatives, {"anchors": [15]}, r"'anchors' in \[0, 15\) \(got 15\)$"),
+    ],
+)
+def test_wrong_arguments(graph: Data, draw: Draw, args: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        draw(graph, **args)
+
+
+@pytest.mark.parametrize(
+    ("draw", "missing"),
+    [
+        (draw_coefficients, "coefficients"),
+        (draw_distances, "negatives"),
+        (draw_negatives, "negatives"),
+    ],
+)
+def test_what_is_missing_is_named(graph: Data, draw: Draw, missing: str) -> None:
+    del graph[missing]
+    with pytest.raises(ValueError, match=f"a graph with '{missing}' .from"):
+        draw(graph)
