@@ -70,11 +70,3 @@ def test_the_pictures_are_class_folders(tmp_path: Path, packages: Path) -> None:
     assert "`red.png`: Discs by A. Painter" in (out / "ATTRIBUTION.md").read_text()
     with pytest.raises(FileExistsError, match="exists already"):
         SCRIPT["main"](out, packages)
-
-
-def test_a_damaged_package_leaves_nothing(tmp_path: Path, packages: Path) -> None:
-    pytest.importorskip("resvg_py")
-    (packages / "iconify-json-blue-1.0.0.tgz").write_bytes(b"another file")
-    with pytest.raises(ValueError, match="is not @iconify-json/blue"):
-        SCRIPT["main"](tmp_path / "emoji", packages)
-    assert list(tmp_path.iterdir()) == [packages]

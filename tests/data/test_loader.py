@@ -105,20 +105,6 @@ def test_all_workers_start_or_none(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(multiprocessing.get_start_method() != "fork", reason="inherits a refusal")
-def test_a_worker_that_cannot_send_ends(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def refuse(descriptor: int) -> None:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-
-    monkeypatch.setattr(multiprocessing.reduction, "DupFd", refuse)
-    with pytest.raises(RuntimeError, match="exited unexpectedly"):
-        next(iter(ImageLoader(Digits(), num_workers=1)))
-    assert capfd.readouterr().err == ""
-
-
-@pytest.mark.slow
 def test_a_program_that_keeps_an_iterator_ends() -> None:
     code = """
 from gcahng.data import Digits, ImageLoader

@@ -54,14 +54,6 @@ def test_jitter_stays_within_its_strengths() -> None:
     torch.testing.assert_close(Jitter(0.0, 0.0)(image), image)
 
 
-def test_unknown_names_and_arguments_list_the_choices() -> None:
-    with pytest.raises(ValueError, match=r"unknown transform 'x'; choose from: digits, glyphs, im"):
-        build_transform("x", train=True)
-    with pytest.raises(ValueError, match=r"'colour'; it takes size, contrast, brightness"):
-        build_transform("glyphs", train=True, colour=1)
-    assert {"digits", "glyphs", "imagenet"} <= set(TRANSFORMS)
-
-
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
@@ -167,3 +159,11 @@ def test_impossible_crops_are_refused() -> None:
 def test_a_line_of_pixels_takes_little_time(train: bool) -> None:
     for size in ((1, 200_000), (200_000, 1)):
         assert build_transform("imagenet", train)(photo(*size)).shape == (3, 224, 224)
+
+
+def test_unknown_names_and_arguments_list_the_choices() -> None:
+    with pytest.raises(ValueError, match=r"unknown transform 'x'; choose from: digits, glyphs, im"):
+        build_transform("x", train=True)
+    with pytest.raises(ValueError, match=r"'colour'; it takes size, contrast, brightness"):
+        build_transform("glyphs", train=True, colour=1)
+    assert {"digits", "glyphs", "imagenet"} <= set(TRANSFORMS)

@@ -91,16 +91,9 @@ def cars_split_tree(
     nested: bool = False,
     labels: str | None = "",
 ) -> Path:
-    """The archives with the original train and test folders.
+    """The archives with the original train and test folders, `nested` in each other as on Kaggle.
 
-    Args:
-        root: Where to put it.
-        train: The number of training classes.
-        test: The number of test classes.
-        images: The number of images per class, alternating between the two folders.
-        size: The images' size.
-        nested: Whether the image folders are nested in folders of the same names, as on Kaggle.
-        labels: The folder of the labelled test annotations; None leaves them out.
+    `labels` is the folder of the labelled test annotations; None leaves them out.
     """
     home = root / "stanford_cars"
     (home / "devkit").mkdir(parents=True)
@@ -157,14 +150,7 @@ def inshop_tree(
 ) -> Path:
     """DeepFashion's In-shop data set; a test item has `images` queries and as many gallery images.
 
-    Args:
-        root: Where to put it.
-        train: The number of training items.
-        test: The number of test items.
-        images: The number of images of each training item, of its queries and of its gallery.
-        size: The images' size.
-        folder: What holds `img/`: nothing, or `Img`.
-        partition: What holds the list: nothing, or `Eval`.
+    `folder` holds `img/` (nothing, or `Img`), `partition` the list (nothing, or `Eval`).
     """
     home = root / "In-shop Clothes Retrieval Benchmark"
     rows = []
@@ -213,15 +199,9 @@ def csv_tree(
     size: Pixels = SIZE,
     roles: Sequence[str] = (),
 ) -> Path:
-    """`list.csv` and a folder of images.
+    """`list.csv`, with some of the `roles` is_query and is_gallery, and a folder of images.
 
-    Args:
-        home: Where to put it.
-        train: The number of training classes.
-        test: The number of test classes.
-        images: The number of images of each.
-        size: The images' size.
-        roles: Which of `is_query` and `is_gallery` to write; every class's first image queries.
+    Every class's first image is a query.
     """
     rows = [["path", "label", "split", *roles, "remark"]]
     for number in range(train + test):
@@ -257,9 +237,7 @@ def hugging_face(
 ) -> Path:
     """Save a data set of the library `datasets`: three images of each class, 12 × 8 pixels.
 
-    Args:
-        root: The folder to save it to.
-        names: Its classes; by the name of a split, if it has several.
+    `names` are its classes; by the name of a split, if it has several.
     """
     import datasets
 

@@ -106,7 +106,11 @@ def test_every_value_has_its_source() -> None:
                 assert comment or "proxy" in file.name, f"{file.name}: {line}"
 
 
-@pytest.mark.parametrize("name", SETUPS)
+# Each backbone, each data set and each loss.
+TRAINED = ("cub_googlenet", "cars_resnet50_proxy_anchor", "sop_dino", "inshop_resnet50")
+
+
+@pytest.mark.parametrize("name", [f"paper/{name}" for name in TRAINED])
 def test_two_real_steps(name: str, root: Path, tmp_path: Path) -> None:
     run = trainer(reduced(name, root), tmp_path / "run")
     splits, embedder = run.experiment.splits, run.experiment.embedder

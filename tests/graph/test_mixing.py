@@ -4,7 +4,6 @@ from torch import Tensor
 
 from gcahng.graph import synthetic_negatives
 from gcahng.graph.dense.pairs import Pairs
-from gcahng.graph.mixing import anchor_distances, fold_weights
 from tests.graph import oracle
 from tests.graph.pair_samples import every_kind
 
@@ -90,52 +89,9 @@ def test_gradcheck() -> None:
     torch.autograd.gradcheck(lambda z, e: synthetic_negatives(z, e, strength, draws), leaves)
 
 
-def test_anchor_distances_put_the_anchor_first() -> None:
-    slots, _, _ = batch(2, 3)
-    distances = anchor_distances(slots)
-    assert distances.shape == (6, 6)
-    for p in range(2):
-        for a in range(3):
-            others = slots.flatten(0, 1)
-            expected = torch.pairwise_distance(slots[p, a].expand_as(others), others, eps=1e-6)
-            oracle.assert_near("distance", distances[3 * p + a], expected, 1e-12)
-    oracle.assert_near("part", anchor_distances(slots, own=slice(2, 5)), distances[2:5], 0)
-
-
-@pytest.mark.parametrize("samples", [2, 3, 5])
-def test_fold_weights_are_the_recursion(samples: int) -> None:
-    torch.manual_seed(0)
-    draws = torch.rand(samples, samples - 1, dtype=torch.float64)
-    weights = fold_weights(draws)
-    candidates = torch.randn(samples, 7, dtype=torch.float64)
-    torch.testing.assert_close(weights.sum(1), torch.ones(samples).double())
-    for row, scalars in zip(weights, draws, strict=True):
-        mixed = candidates[0]
-        for new, u in zip(candidates[1:], scalars, strict=True):
-            mixed = new + u * (mixed - new)
-        oracle.assert_near("mixed", row @ candidates, mixed, 1e-13)
-
-
 def _one_candidate(keep: int) -> Tensor:
     """Draws that fold two candidates into candidate `keep`."""
     return torch.full((2, 1), 1.0 - keep, dtype=torch.float64)
-
-
-def test_strength_0_pulls_to_the_distance_of_the_positive() -> None:
-    slots, eta, _ = batch(2, 3)
-    slots[1] = slots[0] + 0.1 * slots[1]  # positives near, other classes far
-    moved = synthetic_negatives(slots, eta, 0.0, _one_candidate(1))
-    for p in range(2):
-        for a in range(3):
-            positive = torch.pairwise_distance(slots[p, a], slots[1 - p, a], eps=1e-6)
-            for b in {0, 1, 2} - {a}:
-                distance = (moved[p, a, b] - slots[p, a]).norm()
-                # The 1e-6 of the two distances is all that keeps them apart.
-                torch.testing.assert_close(distance, positive, rtol=0, atol=1e-5)
-                direction = moved[p, a, b] - slots[p, a]
-                straight = slots[1, b] - slots[p, a]
-                cosine = torch.cosine_similarity(direction, straight, dim=0)
-                torch.testing.assert_close(cosine, torch.ones(()).double())
 
 
 @pytest.mark.parametrize("keep", [0, 1])

@@ -47,9 +47,3 @@ def test_libraries_count_only_if_they_are_the_class_itself() -> None:
     assert source_of(network) == Path(torchvision.models.resnet.__file__).read_bytes()
     assert source_of(SmallConv()).startswith(b'"""A small convolutional network')
     assert source_of(Digits()).count(b"\0") == 0
-
-
-def test_a_class_without_a_file_has_no_source() -> None:
-    made: dict[str, type] = {}
-    exec("class Typed: pass", {"__name__": "typed"}, made)
-    assert source_of(made["Typed"]()) == b""

@@ -136,11 +136,6 @@ def test_refuses_what_has_no_answer(change: object, dim: int | None, message: st
         fitted(features, labels, dim)
 
 
-def test_no_more_dimensions_than_features() -> None:
-    with pytest.raises(ValueError, match="'dim' of at most 6"):
-        WhiteningHead(6, 7)
-
-
 def test_its_weights_can_be_trained_and_are_saved() -> None:
     features, labels = sample()
     head = WhiteningHead(WIDTH, 3).double()

@@ -94,15 +94,6 @@ def test_a_link_to_other_classes_is_not_followed(tmp_path: Path, target: str) ->
     assert f"links to images of other classes: {tmp_path}/train/a/up" in note
 
 
-def test_a_link_up_from_a_linked_class_is_not_followed(tmp_path: Path) -> None:
-    folder_tree(tmp_path / "store", "abcd")
-    (tmp_path / "store" / "a" / "up").symlink_to("../b")
-    for name in "abcd":
-        (tmp_path / "photos" / name).parent.mkdir(exist_ok=True)
-        (tmp_path / "photos" / name).symlink_to(tmp_path / "store" / name)
-    assert sorted(class_folders(tmp_path / "photos").names) == sorted("abcd" * 2)
-
-
 def test_other_links_are_followed(tmp_path: Path) -> None:
     folder_tree(tmp_path / "photos", "abcd")
     photo(tmp_path / "elsewhere" / "1.jpg", 1)

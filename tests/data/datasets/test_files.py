@@ -10,7 +10,6 @@ from torch.utils.data import DataLoader
 
 from gcahng.data import ClassSubset, FileDataset, Listing, build_transform
 from gcahng.data.datasets.base import shortest_side
-from gcahng.data.datasets.files import shorten
 from tests.data.trees import photo
 
 
@@ -48,15 +47,6 @@ def test_classes_are_numbered_by_name_and_images_keep_their_order(root: Path) ->
     assert dataset.problems == ("The list is short.",)
     assert [Path(path).name for path in dataset.paths] == ["0.jpg", "1.jpg", "2.jpg"]
     assert all(type(path) is str for path in dataset.paths)
-
-
-def test_images_are_read_on_demand_with_the_transform_on_top(root: Path) -> None:
-    dataset = Given(root, transform=build_transform("imagenet", train=False, size=16))
-    assert dataset.load(0).size == (40, 32)
-    image, label = dataset[2]
-    assert (image.shape, label) == ((3, 16, 16), 1)
-    (root / "a" / "1.jpg").unlink()
-    assert len(Given(root)) == 3
 
 
 def test_stop_names_the_file_and_the_way_out_when_it_is_loaded(root: Path) -> None:
@@ -153,8 +143,3 @@ def test_a_subclass_with_its_own_images_keeps_them(tmp_path: Path) -> None:
     again = pickle.loads(pickle.dumps(black))
     assert torch.equal(again(Given(tmp_path).load(0)), black(Given(tmp_path).load(0)))
     assert shortest_side(again) == 192
-
-
-def test_long_lists_are_shortened() -> None:
-    assert shorten(["a", "b"], 2) == "a, b"
-    assert shorten(["a", "b", "c", "d"], 2) == "a, b and 2 more"

@@ -28,7 +28,6 @@ from gcahng.data.datasets.published_dataset import read_rows
 from tests.data.trees import (
     cars_split_tree,
     cars_tree,
-    converted_tree,
     cub_tree,
     inshop_tree,
     sop_tree,
@@ -136,12 +135,6 @@ def test_folders_may_be_called_what_is_usual(
     assert not dataset.find(tmp_path / "elsewhere")
 
 
-def test_a_folder_of_another_name_is_not_taken(tmp_path: Path) -> None:
-    converted_tree(tmp_path, "CARS196")
-    assert CUB.find(tmp_path) is None
-    assert Cars.find(tmp_path) is not None
-
-
 def test_an_absent_data_set_says_what_was_looked_for_and_where_to_get_it(tmp_path: Path) -> None:
     for root in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(FileNotFoundError, match=f"There is no CUB in '{root}' .* Get CUB_"):
@@ -154,17 +147,6 @@ def test_an_incomplete_data_set_says_what_it_lacks(tmp_path: Path) -> None:
     (home / "classes.txt").unlink()
     with pytest.raises(FileNotFoundError, match=rf"\('{home}' lacks classes.txt and images/\)"):
         CUB(tmp_path)
-
-
-@pytest.mark.parametrize(("dataset", "build"), TREES)
-def test_class_names_are_disjoint(
-    tmp_path: Path, dataset: type[PublishedDataset], build: Build
-) -> None:
-    build(tmp_path, train=6, test=6)
-    train, test = dataset(tmp_path), dataset(tmp_path, "test")
-    assert train.num_classes == test.num_classes == 6
-    assert not set(train.classes) & set(test.classes)
-    assert not set(train.paths) & set(test.paths)
 
 
 def test_a_mark_before_a_text_file_is_passed_over_and_other_encodings_are_named(

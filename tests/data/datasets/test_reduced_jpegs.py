@@ -11,13 +11,7 @@ from tests.gcahng.test_pictures import ORIENTATION, noisy
 
 
 @pytest.mark.parametrize(
-    ("shortest", "size"),
-    [
-        (None, (320, 240)),
-        (241, (320, 240)),
-        (120, (160, 120)),
-        (1, (40, 30)),
-    ],
+    ("shortest", "size"), [(None, (320, 240)), (241, (320, 240)), (120, (160, 120)), (1, (40, 30))]
 )
 @pytest.mark.parametrize(
     ("mode", "suffix", "progressive"),

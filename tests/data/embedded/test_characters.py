@@ -7,13 +7,7 @@ from gcahng.data.embedded.characters import (
     FONTS,
     bitmaps,
     distinct_characters,
-    font_path,
 )
-
-
-def test_sixteen_styles_are_installed() -> None:
-    assert len(set(FONTS)) == 16
-    assert all(font_path(font).is_file() for font in FONTS)
 
 
 def test_characters_are_many_distinct_and_of_the_kept_kinds() -> None:

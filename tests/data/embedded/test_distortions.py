@@ -1,7 +1,5 @@
 import numpy as np
-import pytest
 
-from gcahng.data.embedded import distortions
 from gcahng.data.embedded.distortions import IMAGE_SIZE, distort
 
 
@@ -28,29 +26,3 @@ def test_tones_are_bright_ink_on_a_dark_background() -> None:
     assert abs(ink.mean() - 0.8) < 0.03
     assert corner.max() < 0.55
     assert abs(corner.mean() - 0.15) < 0.04
-
-
-def test_ink_moves_and_changes_its_size() -> None:
-    pictures = distort(square(300), np.random.default_rng(0)) > 115
-    centres, areas = [], []
-    for picture in pictures:
-        rows, _ = picture.nonzero()
-        centres.append(np.median(rows))
-        areas.append(len(rows))
-    # Twelve pixels a side; a shift of at most 4 % of 36 pixels, enlarged or rotated a little.
-    assert 1 < np.ptp(centres) < 5
-    assert 100 < np.median(areas) < 190
-
-
-def test_without_distortion_the_picture_is_the_reduced_bitmap(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    still = {"ROTATION": 0.0, "SCALE": (1, 1), "STRETCH": 0, "SHEAR": 0, "SHIFT": 0}
-    flat = {"FOREGROUND": (1, 1), "BACKGROUND": (0, 0), "TEXTURE": (0, 0), "NOISE": (0, 0)}
-    for name, value in (still | flat).items():
-        monkeypatch.setattr(distortions, name, value)
-    picture = distort(square(1), np.random.default_rng(0))[0]
-    expected = np.zeros((IMAGE_SIZE, IMAGE_SIZE))
-    expected[12:24, 12:24] = 255
-    assert np.abs(picture - expected).max() <= 255 * 0.35
-    assert (picture > 127).sum() == 144

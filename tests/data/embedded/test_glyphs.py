@@ -7,7 +7,7 @@ import torch
 
 from gcahng.data import Glyphs
 from gcahng.data.embedded import glyphs
-from gcahng.data.embedded.glyphs import cache_path, class_split, render
+from gcahng.data.embedded.glyphs import cache_path, render
 
 
 def test_splits_are_class_disjoint_and_of_the_documented_sizes(glyphs_root: Path) -> None:
@@ -20,15 +20,6 @@ def test_splits_are_class_disjoint_and_of_the_documented_sizes(glyphs_root: Path
     assert splits["warm_start"].num_classes > 120
 
 
-def test_classes_look_alike_and_differ(glyphs_root: Path) -> None:
-    dataset = Glyphs(glyphs_root, "warm_start")
-    images = dataset.images.float().reshape(dataset.num_classes, 48, -1)
-    images = images - images.mean(dim=2, keepdim=True)
-    halves = torch.nn.functional.normalize(images.unflatten(1, (2, 24)).mean(dim=2), dim=2)
-    nearest = (halves[:, 0] @ halves[:, 1].T).argmax(dim=1)
-    assert (nearest == torch.arange(dataset.num_classes)).float().mean() > 0.9
-
-
 def test_same_seed_same_bytes(glyphs_root: Path) -> None:
     cached, arrays = Glyphs(glyphs_root, "train"), render("train", 0)
     assert arrays["images"].dtype == np.uint8
@@ -38,12 +29,6 @@ def test_same_seed_same_bytes(glyphs_root: Path) -> None:
     other = Glyphs(None, "train", seed=1)
     assert other.classes == cached.classes
     assert not torch.equal(other.images, cached.images)
-
-
-def test_training_images_use_different_fonts() -> None:
-    chosen = glyphs._choose_fonts("train", np.random.default_rng(0))
-    assert len(set(chosen.tolist())) == 8
-    assert glyphs._choose_fonts("warm_start", np.random.default_rng(0)).tolist() == [*range(16)] * 3
 
 
 def test_cache_is_read_and_not_rendered_again(
@@ -78,10 +63,3 @@ def test_damaged_cache_is_rendered_again(
     assert torch.equal(Glyphs(tmp_path, "train").images, whole)
     assert rendered == ["train"], "the second time the cache is read"
     assert list(path.parent.iterdir()) == [path]
-
-
-def test_division_covers_all_classes_whatever_their_number() -> None:
-    for count in (500, 535, 536):
-        split = class_split(count)
-        assert sorted(np.concatenate(list(split.values()))) == list(range(count))
-        assert len(split["train"]) == len(split["test"]) == 188

@@ -89,10 +89,3 @@ def test_the_embedder_gets_its_images(tmp_path: Path) -> None:
     assert image.shape == (3, 160, 160)
     assert image.amax((1, 2)).tolist() == [1.0, -1.0, -1.0]
     assert build_embedder(config).eval()(image[None]).shape == (1, config.embedder.dim)
-    smaller = adopt_image_settings(
-        load_config(
-            "photos", [*settings, "data.transform.train.size=64", "data.transform.test.size=64"]
-        )
-    )
-    image = build_splits(smaller).test[0][0]
-    assert build_embedder(smaller).eval()(image[None]).shape == (1, config.embedder.dim)

@@ -58,15 +58,6 @@ def test_negatives_equal_the_loop(name: str, args: dict[str, float], share: floa
     assert_near("term", result.losses["synthetic"], oracle.synthetic_npair(slots, expected), 1e-12)
 
 
-def test_unmoved_negatives_are_real_ones() -> None:
-    made, (z, labels) = make("unmoved"), batch(2)
-    draws = torch.zeros(2, 1, dtype=torch.float64)
-    negatives = made(z, labels, draws=draws).negatives
-    slots = z.detach().view(2, SAMPLED, CHANNELS)
-    # With u = 0 the fold keeps the last slot's candidate.
-    torch.testing.assert_close(negatives[1, 2], slots[1])
-
-
 def test_random_channels_lie_between_and_differ_from_step_to_step() -> None:
     made, (z, labels) = make("random_channel", alpha=0.0), batch()
     draws = torch.rand(SAMPLES, SAMPLES - 1, dtype=torch.float64)

@@ -1,12 +1,9 @@
-import math
-
 import pytest
 import torch
 from torch import Tensor
 
 from gcahng import HardNegativeGenerator
 from gcahng.generators import HardNegatives
-from gcahng.graph import batch_layout
 from gcahng.losses import linear_cross_entropy
 from tests.gcahng import oracle
 from tests.gcahng.flat import grouped
@@ -109,17 +106,6 @@ def test_shuffled_batch_gives_the_same_negatives(path: str, order: list[int], ca
         assert_near(name, shuffled.losses[name], loss, 1e-11)
 
 
-def test_any_shuffle_is_read_through_its_layout() -> None:
-    generator, (z, draws) = make(), batch()
-    order = oracle.permutation(len(z))
-    out = generator(z[order], LABELS[order], draws=draws)
-    layout = batch_layout(LABELS[order])
-    sorted_out = generator(z[order][layout.order], layout.labels, draws=draws)
-    assert torch.equal(out.layout.order, layout.order)
-    assert_near("negatives", out.negatives, sorted_out.negatives, 1e-13)
-    assert_near("total", out.total, sorted_out.total, 1e-13)
-
-
 @both_paths
 def test_draws_come_by_slot_then_candidate(path: str) -> None:
     generator, (z, _) = make(path=path), batch()
@@ -143,27 +129,6 @@ def test_synthetic_term_is_off_before_the_first_epoch_has_ended() -> None:
     fresh.hardness.end_epoch()
     after = fresh(z, LABELS, draws=draws).losses["synthetic"]
     assert_near("after", after, strong(z, LABELS, draws=draws).losses["synthetic"], 1e-12)
-
-
-def test_weight_of_the_synthetic_term() -> None:
-    z, draws = batch()
-    terms = [
-        make(generated=j, beta=7.0)(z, LABELS, draws=draws).losses["synthetic"] for j in (5.0, 50.0)
-    ]
-    expected = (1 - math.exp(-7 / 5)) / (1 - math.exp(-7 / 50))
-    assert_near("weight", terms[0], expected * terms[1], 1e-12)
-
-
-def test_strength_shrinks_the_learned_part() -> None:
-    z, draws = batch()
-    near = make(metric=1e-6)(z, LABELS, draws=draws)  # exp(-α/J̄) = 0
-    ones = torch.zeros_like(near.channel_coefficients)
-    slots = oracle.to_slots(z, LABELS)
-    expected = oracle.graph_oracle.negatives(slots, ones, 0.0, draws)
-    assert_near("negatives", near.negatives, expected, 1e-12)
-    far = make(metric=1e6)(z, LABELS, draws=draws)
-    distances = [(out.negatives - slots.unsqueeze(2)).norm(dim=-1).mean() for out in (near, far)]
-    assert distances[0] < distances[1]
 
 
 @both_paths
@@ -191,24 +156,6 @@ def test_generator_losses_train_the_graph_only(path: str) -> None:
     assert generator.classifier.bias.grad is None
     assert generator.graph.coefficient_head.weight.grad.ne(0).any()
     assert generator.graph.class_head.weight.grad is None
-
-
-@pytest.mark.parametrize("call", ["forward", "generator_losses"])
-def test_both_passes_move_the_running_statistics(call: str) -> None:
-    generator, (z, draws) = make(), batch()
-    getattr(generator, call)(z, LABELS, draws=draws)
-    assert generator.graph.coefficient_norm.num_batches_tracked == 1
-    assert generator.graph.class_norm.num_batches_tracked == 1
-    assert generator.graph.coefficient_norm.running_mean.ne(0).any()
-
-
-def test_quirk_edge_heads() -> None:
-    (z, draws), corrected = batch(), make()
-    published = make(edge_heads=1)
-    published.load_state_dict(corrected.state_dict())
-    assert corrected.graph.layers[0].edges.heads == 2
-    outs = [g.generator_losses(z, LABELS, draws=draws) for g in (corrected, published)]
-    assert (outs[0].channel_coefficients - outs[1].channel_coefficients).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("quirk", ["similarity_mask", "same_class_negatives"])
@@ -263,17 +210,6 @@ def test_trains_generator_where_any_term_has_weight() -> None:
     assert not make(**none).has_generator_losses
     for name in none:
         assert make(**{**none, name: 1}).has_generator_losses
-
-
-def test_state_carries_the_hardness() -> None:
-    generator = make()
-    generator.hardness.record(torch.tensor(8.0), torch.tensor(9.0))
-    other = make(metric=1e6, generated=1e6)
-    other.load_state_dict(generator.state_dict())
-    assert other.hardness.metric == 3
-    other.hardness.end_epoch()
-    assert other.hardness.metric == 8
-    assert other.hardness.generator == 9
 
 
 @both_paths

@@ -6,7 +6,6 @@ from gcahng.graph.dense.pairs import unordered_pairs
 from gcahng.losses.generator import (
     anchor_similarity,
     diversity,
-    misplaced_own_class,
     negative_classification,
 )
 from tests.gcahng import oracle
@@ -75,50 +74,6 @@ def test_gradcheck(published: bool) -> None:
     leaves = tuple(tensor.requires_grad_() for tensor in batch(2, 3))
     torch.autograd.gradcheck(lambda z, n: anchor_similarity(z, n, published), leaves)
     torch.autograd.gradcheck(diversity, coefficients(3).requires_grad_())
-
-
-@shapes
-def test_misplaced_positions(samples: int, classes: int) -> None:
-    mask = misplaced_own_class(samples, classes)
-    assert mask.shape == (samples, classes, classes)
-    found = set(mask.flatten().nonzero().flatten().tolist())
-    assert found == oracle.misplaced(samples, classes)
-    own = torch.eye(classes, dtype=torch.bool).expand(samples, classes, classes)
-    assert mask.sum() == own.sum()
-    assert not torch.equal(mask, own)
-
-
-def _own_class_gradient(loss: Tensor, negatives: Tensor) -> Tensor:
-    (gradient,) = torch.autograd.grad(loss, negatives)
-    return gradient.diagonal(dim1=1, dim2=2).abs().amax(1)
-
-
-def test_quirk_similarity_leaves_out_other_entries_than_its_own_class() -> None:
-    slots, negatives = batch(SAMPLES, CLASSES)
-    negatives.requires_grad_()
-    corrected = anchor_similarity(slots, negatives)
-    published = anchor_similarity(slots, negatives, misplaced_mask=True)
-    assert abs(corrected - published) > 1e-3
-    assert _own_class_gradient(corrected, negatives).max() == 0
-    assert _own_class_gradient(published, negatives).max() > 1e-3
-
-
-def test_quirk_similarity_divides_by_all_entries() -> None:
-    slots, _ = batch(SAMPLES, CLASSES)
-    opposite = -slots.unsqueeze(2).expand(-1, -1, CLASSES, -1)
-    share = 1 - 1 / CLASSES
-    assert_near("corrected", anchor_similarity(slots, opposite), torch.tensor(2.0).double())
-    published = anchor_similarity(slots, opposite, misplaced_mask=True)
-    assert_near("published", published, torch.tensor(2 * share).double())
-
-
-def test_quirk_classification_keeps_its_own_class() -> None:
-    logits, classes = batch(SAMPLES, CLASSES, 6)[1].requires_grad_(), torch.tensor([5, 0, 2, 1])
-    corrected = classify(logits, classes)
-    published = classify(logits, classes, keep_own_class=True)
-    assert abs(corrected - published) > 1e-3
-    assert _own_class_gradient(corrected, logits).max() == 0
-    assert _own_class_gradient(published, logits).min() > 1e-3
 
 
 @either

@@ -93,14 +93,6 @@ def test_extreme_logits_stay_finite() -> None:
         assert value.isfinite().all()
 
 
-def test_without_gradient() -> None:
-    tensors, targets, _ = sample([True] * 3)
-    with torch.no_grad():
-        losses = chunked_cross_entropy(*tensors, targets)
-    assert not losses.requires_grad
-    assert_near("losses", losses, in_float64(*tensors, targets), 1e-12)
-
-
 @pytest.mark.parametrize("reduction", ["none", "mean"])
 def test_few_logits_take_the_two_steps(reduction: str, monkeypatch: pytest.MonkeyPatch) -> None:
     tensors, targets, _ = sample([True] * 3, torch.float32)
@@ -111,15 +103,6 @@ def test_few_logits_take_the_two_steps(reduction: str, monkeypatch: pytest.Monke
     monkeypatch.setattr(chunked, "LARGE", ROWS * CLASSES - 1)
     many = linear_cross_entropy(inputs, *tensors[1:], targets, reduction)
     assert_near("losses", many, few, 1e-6)
-
-
-def test_compiled() -> None:
-    tensors, targets, factors = sample([True, False, False], torch.float32)
-    compiled = torch.compile(chunked_cross_entropy, backend="eager")
-    found = gradients(compiled, tensors, targets, factors)
-    expected = gradients(chunked_cross_entropy, tensors, targets, factors)
-    for ours, theirs in zip(found, expected, strict=True):
-        assert torch.equal(ours, theirs)
 
 
 def test_memory_is_that_of_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:

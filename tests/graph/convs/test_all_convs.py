@@ -110,13 +110,3 @@ def test_bfloat16_autocast_comes_close(name: str) -> None:
         expected = net(build(z, LABELS))
         assert_near("nodes", out.x.float(), expected.x, 0.1)
         assert_near("eta", out.coefficients.float(), expected.coefficients, 0.1)
-
-
-@pytest.mark.parametrize("name", sorted(set(CONVS) - {"none"}))
-def test_reset_draws_again(name: str) -> None:
-    conv = build_conv(name, CHANNELS, EDGE_DIM, SETTINGS)
-    before = [parameter.clone() for parameter in conv.parameters()]
-    assert before
-    conv.reset_parameters()
-    changed = [not torch.equal(*both) for both in zip(conv.parameters(), before, strict=True)]
-    assert any(changed)

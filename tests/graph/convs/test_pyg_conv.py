@@ -99,9 +99,3 @@ def test_independent_dropout_separates_pairs() -> None:
     conv = PyGConv("gat", 8, 8, edge_dropout="independent")
     assert conv.separates_pairs
     assert not conv.eval().separates_pairs
-
-
-def test_repr() -> None:
-    assert repr(PyGConv("gatv2", 8, 6, heads=4)) == (
-        "PyGConv(GATv2Conv(8, 2, heads=4), GCAEdgeOnlyConv(8, edge_dim=6, edge_heads=1))"
-    )

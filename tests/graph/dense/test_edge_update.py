@@ -3,7 +3,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from gcahng.graph.convs import GCAConv
 from gcahng.graph.dense.edge_update import EdgeInputs, endpoint_dropout_mask, update_edges
 from gcahng.graph.dense.pairs import Pairs, unordered_pairs
 from tests.graph.oracle import activate_and_norm, assert_near, gelu, layer_norm
@@ -123,13 +122,6 @@ def test_auto_recomputes_a_large_hidden_layer(monkeypatch: pytest.MonkeyPatch) -
     assert _saved("auto") == _saved("low")
 
 
-def test_nothing_is_saved_without_gradients() -> None:
-    with torch.no_grad():
-        out = update_edges(inputs(), make_pairs())
-    assert not out.requires_grad
-    assert_near("output", out, loop(inputs(), None), 1e-12)
-
-
 @pytest.mark.parametrize("memory", ["balanced", "low"])
 def test_bfloat16_autocast_comes_close(memory: str) -> None:
     t, found = inputs(torch.float32), []
@@ -145,21 +137,6 @@ def test_bfloat16_autocast_comes_close(memory: str) -> None:
         found.append((out, *gradients))
     for name, ours, expected in zip(("output", *EdgeInputs._fields), *found, strict=True):
         assert_near(name, ours, expected, 0.1)
-
-
-@pytest.mark.parametrize("edge_heads", [1, 2])
-def test_query_folds_into_the_nodes(edge_heads: int) -> None:
-    torch.manual_seed(0)
-    conv = GCAConv(WIDTH, WIDTH, heads=1, edge_heads=edge_heads).double().edges
-    conv.query.bias.data.normal_()
-    keys, e = torch.randn(SIZE, WIDTH).double(), torch.randn(WIDTH).double()
-    folded, bias = conv.fold_query(keys)
-    query, width = conv.query.weight @ e + conv.query.bias, WIDTH // edge_heads
-    for head in range(edge_heads):
-        part = slice(head * width, (head + 1) * width)
-        for node, key in enumerate(keys):
-            expected = query[part] @ key[part] / width**0.5
-            assert_near("score", e @ folded[node, head] + bias[node, head], expected, 1e-13)
 
 
 @memories

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from gcahng.graph.dense.pairs import Pairs, complete_edges, pairs_of_edges, unordered_pairs
 from tests.graph.oracle import assert_near
-from tests.graph.pair_samples import every_kind, separated
+from tests.graph.pair_samples import every_kind
 
 SIZE = 5
 CPU = torch.device("cpu")
@@ -103,20 +103,6 @@ def test_separated_pairs_have_a_row_for_each_direction() -> None:
             own = (i, j) if (i, j) in ends else (j, i)
             assert ends[int(pairs.index[i, j])] == own
     assert whole.index.equal(whole.index.t())
-
-
-def test_pairs_are_separated_once() -> None:
-    first, second = separated(SIZE, 0.3), torch.ones(SIZE, SIZE, dtype=torch.bool)
-    pairs, source = first.separate(second)
-    assert pairs.weight.eq(1).all()
-    assert sorted(zip(pairs.row.tolist(), pairs.col.tolist(), strict=True)) == [
-        (i, j) for i in range(SIZE) for j in range(SIZE)
-    ]
-    dense = pairs.to_dense(source.unsqueeze(1))
-    assert torch.equal(dense[..., 0], first.index)
-    again, source = pairs.separate(second)
-    assert torch.equal(again.row, pairs.row)
-    assert source.tolist() == list(range(SIZE**2))
 
 
 @pytest.mark.parametrize("pairs", every_kind(SIZE).values(), ids=every_kind(SIZE))

@@ -4,7 +4,7 @@ import torch
 from matplotlib.axes import Axes
 from torch_geometric.data import Data
 
-from gcahng.graph.visualize.coefficients import class_means, default_pairs, draw_coefficients
+from gcahng.graph.visualize.coefficients import class_means, draw_coefficients
 from tests.graph.visualize.conftest import make_graph
 from tests.graph.visualize.drawing import assert_legible
 
@@ -20,23 +20,6 @@ def test_channels_are_ordered_by_variance_over_the_pairs(graph: Data) -> None:
     columns = torch.stack([graph.coefficients[15 * i + j] for i, j in pairs], dim=1)
     order = sorted(range(16), key=lambda channel: -float(columns[channel].var()))
     np.testing.assert_allclose(shown, columns[order], rtol=1e-6)
-
-
-def test_default_pairs_are_of_each_kind(graph: Data) -> None:
-    groups = default_pairs(graph)
-    assert list(groups) == [
-        "one class",
-        "two classes,\nmost similar",
-        "two classes,\nleast similar",
-    ]
-    same, most, least = groups.values()
-    correlation = graph.edge_attr.sum(-1).view(15, 15)
-    ranked = sorted(
-        (float(correlation[i, j]), i, j) for j in range(15) for i in range(j) if (j - i) % 5
-    )
-    assert all((i - j) % 5 == 0 and i < j for i, j in same)
-    assert most == [(i, j) for _, i, j in ranked[: -4 - 1 : -1]]
-    assert least == [(i, j) for _, i, j in ranked[3::-1]]
 
 
 def test_distribution_of_each_kind(graph: Data) -> None:

@@ -8,7 +8,6 @@ import pytest
 from torch_geometric.data import Data
 
 from gcahng.graph.visualize import edge_weights, graph_page
-from gcahng.graph.visualize.style import CLASSES
 from tests.graph.visualize.browsing import bare_graph, drawn, stored
 from tests.graph.visualize.conftest import make_graph
 from tests.graph.visualize.test_page import data_of
@@ -224,15 +223,3 @@ def test_a_graph_with_nothing_learned_works(show: Any) -> None:
 def test_the_smallest_graph_opens(show: Any) -> None:
     opened = show(make_graph(2, 1))
     assert opened.count == 1
-
-
-def test_rings_have_the_colours_of_the_figures(show: Any) -> None:
-    opened = show(make_graph(11, 2))
-    colours, styles = (
-        opened.page.evaluate(f"[...byId('nodes').children].map((node) => node.style.border{what})")
-        for what in ("Color", "Style")
-    )
-    rgb = [f"rgb({', '.join(str(int(c[at : at + 2], 16)) for at in (1, 3, 5))})" for c in CLASSES]
-    assert colours == [*rgb, rgb[0]] * 2
-    # The eleventh class has the first colour, dashed.
-    assert styles == [*["solid"] * 10, "dashed"] * 2

@@ -90,13 +90,6 @@ def test_only_what_shapes_the_network_reaches_a_library(
         build_backbone(f"{library}/resnet18", untrained=True, **{argument: value})
 
 
-def test_layers_are_chosen_by_their_names_in_the_library() -> None:
-    args = {"global_pool": "max", "act_layer": "silu", "layers": [1, 1, 1, 1], "in_chans": 1}
-    backbone = build_backbone("timm/resnet18", pretrained=False, **args).eval()
-    assert isinstance(backbone.act1, nn.SiLU)
-    assert backbone(torch.randn(1, 1, 32, 32)).shape == (1, 512)
-
-
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [

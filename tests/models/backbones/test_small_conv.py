@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gcahng.models import SmallConv, build_backbone
+from gcahng.models import SmallConv
 from gcahng.models.backbones.small_conv import standardize
 
 
@@ -33,18 +33,6 @@ def test_standardised_images_have_mean_zero_and_deviation_one() -> None:
     assert standardize(torch.full((1, 1, 4, 4), 0.5)).abs().max() == 0
 
 
-def test_features_do_not_depend_on_brightness_and_contrast() -> None:
-    torch.manual_seed(0)
-    backbone = SmallConv().eval()
-    images = torch.rand(3, 1, 32, 32)
-    torch.testing.assert_close(backbone(images), backbone(images * 0.7 + 0.2), atol=1e-3, rtol=1e-3)
-
-
-def test_refuses_unequal_lengths_and_unknown_names() -> None:
+def test_refuses_unequal_lengths() -> None:
     with pytest.raises(ValueError, match=r"of equal length, at least 1 \(got 2 and 3\)"):
         SmallConv(channels=(4, 8), strides=(1, 1, 1))
-    with pytest.raises(ValueError, match=r"unknown backbone 'x'.*; choose from: .*small_conv"):
-        build_backbone("x")
-    with pytest.raises(ValueError, match=r"'depth'; it takes in_channels, channels, strides"):
-        build_backbone("small_conv", depth=3)
-    assert isinstance(build_backbone("small_conv", in_channels=3), SmallConv)
