@@ -10,9 +10,10 @@ from gcahng.arguments import arguments_of
 from gcahng.builders.blame import blame_setting
 from gcahng.builders.images import build_test_transform
 from gcahng.config import ExperimentConfig
+from gcahng.errors import show
 from gcahng.generators import GENERATORS, NegativeGenerator
 from gcahng.generators.gca_hng import Quirk
-from gcahng.losses import LOSSES
+from gcahng.losses import LOSSES, OBJECTS
 from gcahng.models import BACKBONES, Embedder, build_backbone
 from gcahng.models.artifact import EmbedderSpec
 
@@ -109,6 +110,13 @@ def build_loss(config: ExperimentConfig, num_classes: int) -> nn.Module:
         "descriptors_dim": dim,
     }
     args = {size: value for size, value in sizes.items() if size in takes} | config.loss.args
+    for argument in OBJECTS if make.__module__.startswith("pytorch_metric_learning.") else ():
+        if args.get(argument) is not None:
+            raise ValueError(
+                f"loss.args.{argument}: expected an object of Python, which no file can hold, got "
+                f"{show(args[argument])}: leave it out, or build the loss in a class of your own "
+                "(loss.name=module.path:ClassName)"
+            )
     with blame_setting("loss.args"):
         loss = make(**LOSSES.check(name, args, place="loss.args"))
     with blame_setting("loss.name"):

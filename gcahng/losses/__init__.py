@@ -5,7 +5,7 @@ Example:
     NPairLoss(normalize=False, temperature=0.5, all_negatives=False)
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from torch import nn
 
@@ -20,8 +20,8 @@ FOREIGN = {
     "multi_similarity": "MultiSimilarityLoss",
     "triplet": "TripletMarginLoss",
 }
-
-
+# Arguments of these losses that are objects of Python, which no file can hold.
+OBJECTS = ["distance", "embedding_regularizer", "reducer", "weight_init_func", "weight_regularizer"]
 # Base classes, losses around other losses, and two that take no labels.
 UNUSABLE = {
     "BaseLossWrapper",
@@ -58,17 +58,13 @@ def _theirs() -> dict[str, Callable[..., nn.Module]]:
     }
 
 
-def _their_names() -> Iterable[str]:
-    return [*FOREIGN, *_theirs()]
-
-
 LOSSES: Registry[Callable[..., nn.Module]] = Registry(
     "metric loss",
     {"npair": NPairLoss, "proxy_anchor": ProxyAnchorLoss},
     user_base=nn.Module,
     library=Library(
         _in_pytorch_metric_learning,
-        _their_names,
+        lambda: [*FOREIGN, *_theirs()],
         f"{', '.join(FOREIGN)}, or any class of pytorch_metric_learning.losses",
     ),
 )
