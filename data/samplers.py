@@ -103,16 +103,8 @@ class PublishedBatchSampler(ClassBalancedBatchSampler):
     replacement. An epoch has ⌈N/(S·P)⌉ - 1 batches, at least one.
 
     The batches depend only on `seed` and the epoch: to begin with a later epoch, the choice of
-    classes is repeated for the epochs before it.
-
-    Args:
-        labels: `[N]` integer class of each image.
-        classes_per_batch: S ≥ 2.
-        samples_per_class: P ≥ 2.
-        seed: Random seed ≥ 0.
-
-    Raises:
-        ValueError: If S or P is below 2, or the labels have fewer than S classes.
+    classes is repeated for the epochs before it. Arguments and errors are those of
+    `ClassBalancedBatchSampler`.
 
     Example:
         >>> labels = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])

@@ -18,16 +18,9 @@ STATUSES = ("train", "query", "gallery")
 HOMEPAGE = "https://mmlab.ie.cuhk.edu.hk/projects/DeepFashion/InShopRetrieval.html"
 
 
-def _read_top(home: Path, split: str) -> Listing:
-    return _read(home, home / PARTITION, split)
-
-
-def _read_eval(home: Path, split: str) -> Listing:
-    return _read(home, home / "Eval" / PARTITION, split)
-
-
-def _read(home: Path, partition: Path, split: str) -> Listing:
+def _read(home: Path, split: str) -> Listing:
     """List a partition file: the number of rows, a header, then rows of path, item and status."""
+    partition = next(p for p in (home / PARTITION, home / "Eval" / PARTITION) if p.is_file())
     images = _image_folder(home)
     paths, names, is_query = [], [], []
     rows = list(read_rows(partition, 3, skip=2))
@@ -41,7 +34,9 @@ def _read(home: Path, partition: Path, split: str) -> Listing:
             paths.append(str(images / path))
             names.append(item)
             is_query.append(status == "query")
-    problems = _count_problems(partition, len(rows))
+    stated = read_text(partition).partition("\n")[0].strip()
+    problem = f"'{partition}' states {stated} images in its first line but lists {len(rows)}."
+    problems = () if stated == str(len(rows)) else (problem,)
     return Listing(paths, names, is_query if split == "test" else None, problems)
 
 
@@ -54,13 +49,6 @@ def _image_folder(home: Path) -> Path:
     raise FileNotFoundError(
         f"'{home}' has {PARTITION} but neither img/ nor Img/img/: unpack img.zip there."
     )
-
-
-def _count_problems(partition: Path, rows: int) -> tuple[str, ...]:
-    stated = read_text(partition).partition("\n")[0].strip()
-    if stated == str(rows):
-        return ()
-    return (f"'{partition}' states {stated} images in its first line but lists {rows}.",)
 
 
 class InShop(PublishedDataset):
@@ -79,7 +67,7 @@ class InShop(PublishedDataset):
     """
 
     folders = ("In-shop Clothes Retrieval Benchmark", "In-shop", "DeepFashion")
-    layouts = (DiskLayout((PARTITION,), _read_top), DiskLayout((f"Eval/{PARTITION}",), _read_eval))
+    layouts = (DiskLayout((PARTITION,), _read), DiskLayout((f"Eval/{PARTITION}",), _read))
     expected: ClassVar = {
         "train": Size(25882, 3997),
         "query": Size(14218, 3985),

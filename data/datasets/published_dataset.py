@@ -139,13 +139,13 @@ class PublishedDataset(FileDataset):
         )
 
 
-def _read_converted(home: Path, split: str) -> Listing:
-    """List the class folders written by the conversion scripts of the published code."""
-    splits = [home / "class" / name for name in ("train", "test")]
-    return class_folders(home / "class" / split, splits)
-
-
-CONVERTED = DiskLayout(("class/train/", "class/test/"), _read_converted)
+# The class folders written by the conversion scripts of the published code.
+CONVERTED = DiskLayout(
+    ("class/train/", "class/test/"),
+    lambda home, split: class_folders(
+        home / "class" / split, [home / "class" / name for name in ("train", "test")]
+    ),
+)
 
 
 def download(dataset: type[ImageDataset], root: str | Path) -> Path:

@@ -47,7 +47,10 @@ def draw_coefficients(graph: Data, pairs: Sequence[tuple[int, int]] | None = Non
     """
     size = graph.num_nodes
     coefficients = require(graph, "coefficients").detach().view(size, size, -1)
-    groups = {"chosen pairs": check_pairs(pairs, size)} if pairs else default_pairs(graph)
+    for pair in pairs or ():
+        if len(pair) != 2 or not all(0 <= node < size for node in pair):
+            raise ValueError(f"Expected 'pairs' of two nodes in [0, {size}) (got {pair})")
+    groups = {"chosen pairs": list(pairs)} if pairs else default_pairs(graph)
     with rc_context(style_of(graph)):
         figure = Figure((12.5, 8))
         parts: Any = figure.subfigures(1, 2, width_ratios=(1.25, 1))
@@ -82,18 +85,6 @@ def default_pairs(graph: Data) -> dict[str, list[tuple[int, int]]]:
         "two classes,\nleast similar": by_correlation(~same, False)[::-1],
     }
     return {kind: pairs for kind, pairs in groups.items() if pairs}
-
-
-def check_pairs(pairs: Sequence[tuple[int, int]], size: int) -> list[tuple[int, int]]:
-    """Return the pairs as a list.
-
-    Raises:
-        ValueError: If a node is not in [0, size).
-    """
-    for pair in pairs:
-        if len(pair) != 2 or not all(0 <= node < size for node in pair):
-            raise ValueError(f"Expected 'pairs' of two nodes in [0, {size}) (got {pair})")
-    return [(first, second) for first, second in pairs]
 
 
 def _draw_pairs(

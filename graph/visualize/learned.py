@@ -43,18 +43,14 @@ class _Attention:
     def _message(self, module: MessagePassing, inputs: tuple[Any, ...], messages: Tensor) -> None:
         # PyG passes "alpha" to the message, or stores "_alpha" inside it, depending on the layer.
         alpha = inputs[0].get("alpha", getattr(module, "_alpha", None))
-        if self.weights is not None or not _one_row_each(alpha, self.edges):
+        tensors = torch.is_tensor(alpha) and torch.is_tensor(self.edges)
+        one_row_each = tensors and alpha.dim() > 0 and alpha.size(0) == self.edges.size(1)
+        if self.weights is not None or not one_row_each:
             return
         sender, receiver = self.edges if module.flow == "source_to_target" else self.edges.flip(0)
         rows = alpha.detach().flatten(1) if alpha.dim() > 1 else alpha.detach().unsqueeze(1)
         weights = rows.new_zeros(self.size * self.size, rows.size(1))
         self.weights = weights.index_add_(0, sender * self.size + receiver, rows)
-
-
-def _one_row_each(alpha: Any, edges: Any) -> bool:
-    """True if `alpha` is a tensor with one row per edge."""
-    both = torch.is_tensor(alpha) and torch.is_tensor(edges)
-    return both and alpha.dim() > 0 and alpha.size(0) == edges.size(1)
 
 
 @torch.no_grad()

@@ -50,7 +50,10 @@ def draw_negatives(graph: Data, anchors: Sequence[int] | None = None) -> Figure:
     slots = class_slots(graph)
     projection = Projection.fit(graph.x)
     points = as_array(projection(graph.x))
-    chosen = _check_anchors(anchors, len(points)) if anchors else _default_anchors(points)
+    for anchor in anchors or ():
+        if not 0 <= anchor < len(points):
+            raise ValueError(f"Expected 'anchors' in [0, {len(points)}) (got {anchor})")
+    chosen = list(anchors or _default_anchors(points))
     titles = class_titles(graph, 28)
     with rc_context(style_of(graph)):
         figure, panels = _panels(points, len(chosen))
@@ -87,22 +90,6 @@ def _panels(points: np.ndarray, count: int) -> tuple[Figure, np.ndarray]:
     return figure, panels
 
 
-def nearest_real(slots: Tensor, synthetic: Tensor) -> Tensor:
-    """Find the sample of the same class nearest to each synthetic negative.
-
-    Shapes: slots [P, S, D], synthetic [S, D] of one anchor → [S, D].
-    """
-    nearest = (slots - synthetic).norm(dim=-1).argmin(0)
-    return slots[nearest, torch.arange(slots.size(1), device=slots.device)]
-
-
-def _check_anchors(anchors: Sequence[int], size: int) -> list[int]:
-    for anchor in anchors:
-        if not 0 <= anchor < size:
-            raise ValueError(f"Expected 'anchors' in [0, {size}) (got {anchor})")
-    return list(anchors)
-
-
 def _default_anchors(points: np.ndarray) -> list[int]:
     """Nodes at evenly spaced ranks of the first principal component."""
     order = points[:, 0].argsort(kind="stable")
@@ -118,7 +105,9 @@ def _draw_panel(
     others = np.arange(classes) != own
     made = negatives[slot, own].to(slots)
     ends = as_array(projection(made))[others]
-    reals = as_array(projection(nearest_real(slots, made)))[others]
+    nearest = (slots - made).norm(dim=-1).argmin(0)
+    reals = slots[nearest, torch.arange(classes, device=slots.device)]
+    reals = as_array(projection(reals))[others]
     points = as_array(projection(slots))
     start, positive = points[slot, own], points[(slot + 1) % samples, own]
     _draw_classes(axes, points)

@@ -1,21 +1,34 @@
 """A batch graph as one self-contained interactive HTML page."""
 
+import base64
+import io
 import json
 from collections.abc import Mapping
 from copy import copy
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from markupsafe import Markup
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
 from torch_geometric.data import Data
 
 from gcahng.graph.batch_graph import check_batch_graph
-from gcahng.graph.visualize.page_data import page_data
+from gcahng.graph.dense.pairs import unordered_pairs
+from gcahng.graph.visualize.batch import class_numbers
+from gcahng.graph.visualize.learned import class_names, edge_weights
+from gcahng.graph.visualize.projection import Projection
+from gcahng.graph.visualize.style import CLASSES, ink
 from gcahng.pages import fill_template
 
 ASSETS = Path(__file__).parent / "templates"
 # Coefficients of i → j and j → i that differ by at most this count as equal.
 ROUNDING = 1e-4
+# Bars of a profile, neighbours of a node, and pixels of a picture, at most.
+PROFILE_BARS, NEIGHBOURS, THUMBNAIL = 64, 8, 64
 SCRIPTS = ("data", "places", "drawing", "cards", "pointing", "controls")
 
 
@@ -82,3 +95,125 @@ def _by_pairs(graph: Data) -> tuple[Data, bool]:
     symmetric = copy(graph)
     symmetric.coefficients = ((square + square.transpose(0, 1)) / 2).flatten(0, 1)
     return symmetric, True
+
+
+def page_data(graph: Data) -> dict[str, Any]:
+    """Collect all data that the page's script draws, ready for JSON.
+
+    Weights are quantised to 16-bit integers and profiles to 8-bit integers, evenly spaced between
+    minimum and maximum and base64-encoded: value = low + step · integer.
+
+    Args:
+        graph: A valid batch graph.
+
+    Returns:
+        `colours` of the classes, to be repeated; `nodes` with class, position in the unit square,
+        neighbours and image; `coefficient` and `correlation` of the pairs i ≤ j by row;
+        `attention` of all edges, a list of layers with their heads; `profile` of the pairs i ≤ j.
+        Missing attributes are None or empty.
+
+    Raises:
+        ValueError: If the embeddings have no principal plane (`Projection.fit`).
+    """
+    bare = graph.get("coefficients") is None
+    projection, classes = Projection.fit(graph.x), class_numbers(graph)
+    places = projection(graph.x)
+    low, high = places.aminmax(dim=0)
+    return {
+        "channels": graph.x.size(1),
+        "classes": len(classes.unique()),
+        "colours": [{"frame": colour, "ink": ink(colour)} for colour in CLASSES],
+        "shares": [round(share, 4) for share in projection.shares],
+        "nodes": [
+            {"name": name, "class": number, "place": place, "near": near, "image": image}
+            for name, number, place, near, image in zip(
+                class_names(graph),
+                classes.tolist(),
+                _rounded((places - low) / (high - low).clamp(min=1e-300)),
+                _neighbours(graph.x.double().cpu()),
+                _thumbnails(graph),
+                strict=True,
+            )
+        ],
+        "coefficient": None if bare else _of_pairs(graph, edge_weights(graph)[0]),
+        "correlation": _of_pairs(graph, graph.edge_attr.sum(-1).view(len(places), len(places))),
+        "attention": _attention(graph),
+        "profile": None if bare else _profiles(graph),
+    }
+
+
+def _of_pairs(graph: Data, weights: Tensor) -> dict[str, Any]:
+    """Quantise symmetric weights [B, B], stored for the pairs i ≤ j by row."""
+    pairs = unordered_pairs(graph.x.size(0), graph.x.device)
+    return _quantised(weights[pairs.row, pairs.col], "<u2")
+
+
+def _attention(graph: Data) -> list[dict[str, Any]]:
+    """Quantise the weights of each layer with attention, by head, row-major."""
+    layers = enumerate(graph.get("attention") or [], start=1)
+    return [
+        {"layer": layer, "heads": [_quantised(head, "<u2") for head in weights.unbind(1)]}
+        for layer, weights in layers
+        if weights is not None
+    ]
+
+
+def _profiles(graph: Data) -> dict[str, Any]:
+    """Quantise the coefficients of the pairs i ≤ j: means over groups of channels by variance."""
+    pairs = unordered_pairs(graph.x.size(0), graph.x.device)
+    values = graph.coefficients
+    order = values.var(0, correction=0).argsort(descending=True, stable=True)
+    half = values[pairs.row * graph.x.size(0) + pairs.col][:, order]
+    groups = half.tensor_split(min(PROFILE_BARS, half.size(1)), dim=1)
+    bars = torch.stack([group.mean(1) for group in groups], 1)
+    # Off-diagonal pairs count twice, as in the variance over edges.
+    mean = (bars * pairs.weight.unsqueeze(1)).sum(0) / pairs.weight.sum()
+    return {
+        "sizes": [group.size(1) for group in groups],
+        "mean": [round(value, 4) for value in mean.tolist()],
+        **_quantised(bars, "u1"),
+    }
+
+
+def _quantised(values: Tensor, dtype: str) -> dict[str, Any]:
+    """Quantise values to evenly spaced integers between minimum and maximum."""
+    numbers = values.double().cpu().numpy()
+    low, levels = numbers.min(), np.iinfo(dtype).max
+    step = (numbers.max() - low) / levels
+    integers = np.rint((numbers - low) / step) if step else np.zeros_like(numbers)
+    packed = base64.b64encode(integers.astype(dtype).tobytes()).decode("ascii")
+    return {"low": float(low), "step": float(step), "packed": packed}
+
+
+def _neighbours(x: Tensor) -> list[list[tuple[int, float]]]:
+    """Nearest other nodes of each node and their cosine similarities."""
+    unit = F.normalize(x, dim=-1)
+    found = (unit @ unit.T).fill_diagonal_(-torch.inf).sort(descending=True, stable=True)
+    count = min(NEIGHBOURS, len(x) - 1)
+    nodes, cosines = found.indices[:, :count].tolist(), _rounded(found.values[:, :count])
+    return [list(zip(*row, strict=True)) for row in zip(nodes, cosines, strict=True)]
+
+
+def _rounded(values: Tensor) -> list[list[float]]:
+    return [[round(value, 4) for value in row] for row in values.tolist()]
+
+
+def _thumbnails(graph: Data) -> list[str | None]:
+    """Image of each node as a data URI, at most `THUMBNAIL` pixels wide and high."""
+    images = graph.get("image")
+    if images is None:
+        return [None] * graph.x.size(0)
+    return [_data_uri(image.permute(1, 2, 0).cpu().numpy()) for image in images]
+
+
+def _data_uri(pixels: np.ndarray) -> str:
+    """Encode as PNG or JPEG, whichever is smaller (drawings or photographs)."""
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    files = {}
+    for kind, settings in (("png", {"optimize": True}), ("jpeg", {"quality": 88})):
+        file = io.BytesIO()
+        picture.save(file, kind, **settings)
+        files[kind] = base64.b64encode(file.getvalue()).decode("ascii")
+    kind = min(files, key=lambda name: len(files[name]))
+    return f"data:image/{kind};base64,{files[kind]}"

@@ -7,19 +7,15 @@ from typing import Any
 
 from torch import nn
 
-from gcahng.models.backbones.dino import dino_vits16
-from gcahng.models.backbones.googlenet import googlenet
 from gcahng.models.backbones.libraries import (
     ImageSettings,
     timm_backbone,
-    timm_has_weights,
-    timm_image_settings,
     timm_preparation,
     torchvision_backbone,
     torchvision_models,
     torchvision_preparation,
 )
-from gcahng.models.backbones.resnet50 import ResNet50
+from gcahng.models.backbones.published_backbones import ResNet50, dino_vits16, googlenet
 from gcahng.models.backbones.small_conv import SmallConv
 from gcahng.preparation import Preparation
 from gcahng.registry import Library, Registry, names_class
@@ -134,10 +130,18 @@ def image_settings(name: str) -> ImageSettings | None:
         >>> image_settings("resnet50") is None
         True
     """
-    found = BACKBONES.find(name)
-    if isinstance(found, partial) and found.func is timm_backbone:
-        return timm_image_settings(*found.args)
-    return None
+    if (found := _timm_config(BACKBONES.find(name))) is None:
+        return None
+    return ImageSettings(found.input_size[-1], found.mean, found.std, found.fixed_input_size)
+
+
+def _timm_config(backbone: Callable[..., nn.Module]) -> Any:
+    """Return what timm says of a model; None of one that it has no weights of, or not timm's."""
+    if not (isinstance(backbone, partial) and backbone.func is timm_backbone):
+        return None
+    import timm
+
+    return timm.get_pretrained_cfg(*backbone.args)
 
 
 def own_transform(name: str) -> Preparation | None:
@@ -178,7 +182,7 @@ def has_pretrained_weights(name: str) -> bool:
     """
     found = BACKBONES.find(name)
     if isinstance(found, partial) and found.func is timm_backbone:
-        return timm_has_weights(*found.args)
+        return bool(getattr(_timm_config(found), "has_weights", False))
     return "pretrained" in inspect.signature(found).parameters
 
 

@@ -59,17 +59,6 @@ class ImageSettings:
     fixed: bool
 
 
-def timm_image_settings(model: str) -> ImageSettings | None:
-    """Return what timm's data configuration says of a model's images; None if there is none."""
-    import timm
-
-    settings = timm.get_pretrained_cfg(model)
-    if settings is None:
-        return None
-    size = settings.input_size[-1]
-    return ImageSettings(size, settings.mean, settings.std, settings.fixed_input_size)
-
-
 def timm_preparation(model: str) -> Preparation:
     """Return the transform with which timm evaluates a model.
 
@@ -102,14 +91,6 @@ def torchvision_preparation(model: str) -> Preparation:
     (resize,), (size,) = steps.resize_size, steps.crop_size
     mean, std = tuple(steps.mean), tuple(steps.std)
     return Preparation(True, resize, size, mean, std, interpolation=steps.interpolation.value)
-
-
-def timm_has_weights(model: str) -> bool:
-    """Whether timm knows pretrained weights of a model."""
-    import timm
-
-    settings = timm.get_pretrained_cfg(model)
-    return settings is not None and bool(settings.has_weights)
 
 
 def torchvision_models() -> list[str]:
