@@ -7,6 +7,7 @@ from gcahng.losses.generator import (
     anchor_similarity,
     diversity,
     negative_classification,
+    synthetic_npair,
 )
 from tests.gcahng import oracle
 from tests.graph.oracle import assert_near
@@ -51,6 +52,24 @@ def test_similarity_equals_the_loop(samples: int, classes: int, published: bool)
     assert_near("loss", ours, oracle.similarity(*inputs, published), 1e-13)
 
 
+@shapes
+def test_synthetic_npair_equals_the_loop(samples: int, classes: int) -> None:
+    inputs = batch(samples, classes)
+    assert_near("loss", synthetic_npair(*inputs), oracle.synthetic_npair(*inputs), 1e-13)
+
+
+def test_own_class_gives_way_to_the_positive() -> None:
+    slots, negatives = batch(SAMPLES, CLASSES)
+    own = range(CLASSES)
+    changed = negatives.clone()
+    changed[:, own, own] += 1
+    assert torch.equal(synthetic_npair(slots, changed), synthetic_npair(slots, negatives))
+    negatives.requires_grad_()
+    synthetic_npair(slots, negatives).backward()
+    assert negatives.grad[:, own, own].eq(0).all()
+    assert negatives.grad[:, 0, 1].ne(0).all()
+
+
 def test_diversity_equals_the_loop() -> None:
     eta = coefficients()
     assert_near("loss", diversity(eta), oracle.diversity(eta), 1e-13)
@@ -73,6 +92,7 @@ def test_gradcheck(published: bool) -> None:
     torch.autograd.gradcheck(lambda x: classify(x, classes, published), logits)
     leaves = tuple(tensor.requires_grad_() for tensor in batch(2, 3))
     torch.autograd.gradcheck(lambda z, n: anchor_similarity(z, n, published), leaves)
+    torch.autograd.gradcheck(synthetic_npair, leaves)
     torch.autograd.gradcheck(diversity, coefficients(3).requires_grad_())
 
 
@@ -82,6 +102,16 @@ def test_classes_may_be_permuted(published: bool) -> None:
     order = torch.tensor([2, 0, 3, 1])
     permuted = classify(logits[:, order][:, :, order], labels[order], published)
     assert_near("loss", permuted, classify(logits, labels, published), 1e-13)
+
+
+def test_classes_and_slots_of_the_synthetic_npair_may_be_permuted() -> None:
+    slots, negatives = batch(SAMPLES, CLASSES)
+    order = [2, 0, 3, 1]
+    expected = synthetic_npair(slots, negatives)
+    by_class = synthetic_npair(slots[:, order], negatives[:, order][:, :, order])
+    assert_near("classes", by_class, expected, 1e-13)
+    # A rotation keeps each slot's positive slot.
+    assert_near("slots", synthetic_npair(slots.roll(1, 0), negatives.roll(1, 0)), expected, 1e-13)
 
 
 @either
@@ -104,3 +134,12 @@ def test_equal_coefficients_have_no_diversity_and_a_finite_gradient() -> None:
     loss.backward()
     assert loss == 1
     assert eta.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e3, 1e9])
+def test_synthetic_npair_of_extreme_embeddings_stays_finite(scale: float) -> None:
+    inputs = [(scale * tensor.float()).requires_grad_() for tensor in batch(2, 3)]
+    loss = synthetic_npair(*inputs)
+    loss.backward()
+    assert loss.isfinite()
+    assert all(tensor.grad.isfinite().all() for tensor in inputs)
