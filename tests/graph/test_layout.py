@@ -39,31 +39,14 @@ def test_integer_labels_of_any_width(dtype: torch.dtype) -> None:
     assert layout.labels.tolist() == [1, 0, 1, 0]
 
 
-@pytest.mark.parametrize(
-    ("labels", "counts"),
-    [
-        ([0, 0, 1, 1, 1], "{0: 2, 1: 3}"),
-        ([4, 4, 4], "{4: 3}"),
-        ([0, 1, 2], "{0: 1, 1: 1, 2: 1}"),
-        ([5, 3, 3, 5, 9], "{3: 2, 5: 2, 9: 1}"),
-    ],
-    ids=["unbalanced", "one class", "one sample each", "a lone sample"],
-)
-def test_refuses_with_the_counts(labels: list[int], counts: str) -> None:
+@pytest.mark.parametrize("labels", [[0, 0, 1, 1, 1], [4, 4, 4], [0, 1, 2], [5, 3, 3, 5, 9]])
+def test_refuses_unbalanced_labels_with_their_counts(labels: list[int]) -> None:
     with pytest.raises(ValueError, match="class-balanced") as info:
         batch_layout(torch.tensor(labels))
-    assert counts in str(info.value)
+    assert str({label: labels.count(label) for label in sorted(labels)}) in str(info.value)
 
 
-@pytest.mark.parametrize(
-    "labels",
-    [
-        torch.tensor([0.0, 1.0, 0.0, 1.0]),
-        torch.tensor([], dtype=torch.long),
-        torch.ones(2, 2).long(),
-    ],
-    ids=["float", "empty", "matrix"],
-)
+@pytest.mark.parametrize("labels", [torch.rand(4), torch.zeros(0).long(), torch.ones(2, 2).long()])
 def test_refuses_what_are_no_labels(labels: Tensor) -> None:
     with pytest.raises(ValueError, match="non-empty vector of integers") as info:
         batch_layout(labels)

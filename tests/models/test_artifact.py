@@ -72,17 +72,11 @@ def test_missing_file(model: Path, missing: str) -> None:
         load_run(model)
 
 
-@pytest.mark.parametrize("content", ["{", "\xff", ""])
-def test_damaged_settings(model: Path, content: str) -> None:
-    model.with_name("config.json").write_bytes(content.encode("latin-1"))
-    with pytest.raises(ValueError, match=r"config\.json' is damaged: it is not JSON"):
-        load_run(model)
-
-
-@pytest.mark.parametrize("settings", [[], {"model_type": "vit"}, {"data": {}, "embedder": {}}])
-def test_settings_of_another_library_or_version(model: Path, settings: Any) -> None:
-    model.with_name("config.json").write_text(json.dumps(settings))
-    with pytest.raises(ValueError, match=r"config\.json' is not of a model that this version"):
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[]", b'{"model_type": "vit"}'])
+def test_settings_that_are_damaged_or_of_another_library(model: Path, content: bytes) -> None:
+    problem = "not of a model that this version" if len(content) > 1 else "damaged: it is not JSON"
+    model.with_name("config.json").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"config\.json' is {problem}"):
         load_run(model)
 
 
@@ -121,12 +115,6 @@ def test_settings_of_an_embedder_that_is_not_there(
     with pytest.raises(ValueError, match=words) as info:
         load_run(model)
     assert str(model) in str(info.value)
-
-
-def test_damaged_weights(model: Path) -> None:
-    model.write_bytes(model.read_bytes()[:1000])
-    with pytest.raises(ValueError, match="cannot be read as safetensors"):
-        load_run(model)
 
 
 @pytest.mark.parametrize(

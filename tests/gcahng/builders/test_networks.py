@@ -67,14 +67,8 @@ def test_layers_are_mixed_and_ones_own_is_found(
     [
         (["generator.args.graph.conv=gatv"], "generator.args: unknown layer 'gatv'"),
         (["generator.args.graph.conv=nowhere:Conv"], "there is no module 'nowhere'"),
-        (
-            ["generator.args.graph.layers=two"],
-            "generator.args.graph.layers: expected an integer or",
-        ),
-        (
-            ["generator.args.graph.layer=2"],
-            "unknown key 'generator.args.graph.layer' (did you mean",
-        ),
+        (["generator.args.graph.layers=two"], "generator.args.graph.layers: expected an integer"),
+        (["generator.args.graph.layer=2"], "'generator.args.graph.layer' (did you mean"),
         (["generator.args.graph.layers=[{nam: gca}]"], "key 'generator.args.graph.layers[0].name'"),
         (["generator.args.weights.gama=2"], "unknown key 'generator.args.weights.gama' (did you"),
         (["generator.args.beta=much"], "generator.args.beta: expected a number, got 'much'"),

@@ -82,23 +82,18 @@ def test_every_loss_that_is_offered_can_be_trained_with(name: str) -> None:
     assert embeddings.grad.isfinite().all()
 
 
-@pytest.mark.parametrize(
-    "name", ["BaseMetricLossFunction", "CrossBatchMemory", "WeightRegularizerMixin", "VICRegLoss"]
-)
-def test_base_classes_wrappers_and_mixins_are_not_offered(name: str) -> None:
-    with pytest.raises(
-        ValueError, match=rf"unknown metric loss '{name}'(?! \(did you mean '{name})"
-    ):
+@pytest.mark.parametrize("name", ["CrossBatchMemory", "WeightRegularizerMixin", "VICRegLoss"])
+def test_wrappers_and_mixins_are_not_offered(name: str) -> None:
+    said = rf"unknown metric loss '{name}'(?! \(did you mean '{name})"
+    with pytest.raises(ValueError, match=said):
         LOSSES.find(name)
 
 
-def test_unknown_names_and_arguments(tmp_path: Path) -> None:
-    with pytest.raises(
-        ValueError, match=r"unknown metric loss 'TripletMarginLos' \(did you mean 'T"
-    ):
+def test_unknown_names_and_arguments() -> None:
+    with pytest.raises(ValueError, match=r"'TripletMarginLos' \(did you mean 'TripletMarginLoss"):
         LOSSES.find("TripletMarginLos")
     with pytest.raises(ValueError, match="takes no 'margn'"):
-        _trainer(tmp_path, "loss.name=triplet", "loss.args.margn=1")
+        LOSSES.build("triplet", margn=1)
 
 
 def test_without_the_library_its_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,12 +58,9 @@ def test_open_end_takes_own_arguments_but_no_settings() -> None:
     assert conv.layer.given == {"width": 3, "dropout": 0.5, "other": 4}
 
 
-def test_unknown_setting() -> None:
+def test_unknown_setting_and_layer() -> None:
     with pytest.raises(ValueError, match=r"takes no 'hedas' \(did you mean 'heads'\?\)"):
         build_conv("gca", 8, 6, {"hedas": 2})
-
-
-def test_unknown_layer() -> None:
     with pytest.raises(ValueError, match=r"'gatv3' \(did you mean 'gatv2'\?\)") as info:
         build_conv("gatv3", 8, 8)
     assert all(name in str(info.value) for name in (*CONVS, "module.path:ClassName"))
