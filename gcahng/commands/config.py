@@ -37,7 +37,7 @@ def config(
         return
     if experiment is None:
         raise ValueError("name an experiment, or write the schema of all with --schema FILE")
-    from gcahng.builders.image_settings import adopt_image_settings
+    from gcahng.builders.images import adopt_image_settings
     from gcahng.config import load_with_layers
     from gcahng.config.origins import dump_with_origins
 

@@ -10,10 +10,10 @@ Example:
 
 from gcahng.generators.base import GeneratorArguments, HardNegatives, NegativeGenerator
 from gcahng.generators.class_loss import ClassLoss
-from gcahng.generators.das import DenselyAnchoredSampling
 from gcahng.generators.fixed_mixing import HDML, RandomChannel, Scalar, Unmoved
 from gcahng.generators.gca_hng import HardNegativeGenerator
 from gcahng.generators.hardest_point import (
+    DenselyAnchoredSampling,
     EmbeddingExpansion,
     HardestReal,
     SymmetricalSynthesis,

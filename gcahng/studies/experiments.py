@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gcahng.builders.blame import blame_setting
-from gcahng.builders.image_settings import adopt_image_settings
+from gcahng.builders.images import adopt_image_settings
 from gcahng.builders.networks import build_generator, build_loss
 from gcahng.config import ExperimentConfig
 from gcahng.config.layers import (

@@ -15,9 +15,8 @@ Example:
 
 from gcahng.graph.visualize.batch_picture import draw_graph
 from gcahng.graph.visualize.coefficients import draw_coefficients
-from gcahng.graph.visualize.distances import draw_distances
+from gcahng.graph.visualize.distances import draw_distances, draw_hardness
 from gcahng.graph.visualize.export import to_networkx, write_graph
-from gcahng.graph.visualize.hardness import draw_hardness
 from gcahng.graph.visualize.learned import class_names, edge_weights, learned_graph
 from gcahng.graph.visualize.matrices import draw_matrices
 from gcahng.graph.visualize.negatives import draw_negatives

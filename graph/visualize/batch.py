@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib import rcParams
 from torch import Tensor
 from torch_geometric.data import Data
 
 from gcahng.graph.visualize.learned import class_names
-from gcahng.graph.visualize.style import shorten
+from gcahng.graph.visualize.style import STYLE, fallbacks, shorten
 
 SOURCES = {"coefficients": "learned_graph", "negatives": "a generator of negatives"}
 
@@ -73,3 +74,8 @@ def class_slots(graph: Data) -> Tensor:
             "Expected nodes in slot-major order, node i of class i mod S (as batch_layout gives)"
         )
     return graph.x.detach().view(samples, classes, -1)
+
+
+def style_of(graph: Data) -> dict[Any, Any]:
+    """Style of the figures of a graph, with fonts that have the characters of its class names."""
+    return STYLE | {"font.family": [*rcParams["font.family"], *fallbacks(class_names(graph))]}

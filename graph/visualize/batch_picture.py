@@ -14,11 +14,9 @@ from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 from torch_geometric.data import Data
 
-from gcahng.graph.visualize.batch import as_array, class_numbers, class_titles, describe
-from gcahng.graph.visualize.fonts import style_of
+from gcahng.graph.visualize.batch import as_array, class_numbers, class_titles, describe, style_of
 from gcahng.graph.visualize.learned import edge_weights
-from gcahng.graph.visualize.projection import Projection
-from gcahng.graph.visualize.spread import spread
+from gcahng.graph.visualize.projection import Projection, spread
 from gcahng.graph.visualize.style import CLASSES, SAME_CLASS, SEQUENTIAL, ink
 
 # The strongest edges are the darkest, since pale lines fade on white.

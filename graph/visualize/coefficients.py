@@ -11,8 +11,14 @@ from matplotlib.figure import Figure, SubFigure
 from torch import Tensor
 from torch_geometric.data import Data
 
-from gcahng.graph.visualize.batch import as_array, class_numbers, class_titles, describe, require
-from gcahng.graph.visualize.fonts import style_of
+from gcahng.graph.visualize.batch import (
+    as_array,
+    class_numbers,
+    class_titles,
+    describe,
+    require,
+    style_of,
+)
 from gcahng.graph.visualize.style import COLOURS, SEQUENTIAL
 
 # Pairs of each kind shown by default.

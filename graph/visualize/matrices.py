@@ -17,8 +17,8 @@ from gcahng.graph.visualize.batch import (
     class_order,
     class_titles,
     describe,
+    style_of,
 )
-from gcahng.graph.visualize.fonts import style_of
 from gcahng.graph.visualize.learned import COEFFICIENT, CORRELATION, edge_weights
 from gcahng.graph.visualize.style import DIVERGING, SEQUENTIAL
 

@@ -14,10 +14,15 @@ from matplotlib.patheffects import withStroke
 from torch import Tensor
 from torch_geometric.data import Data
 
-from gcahng.graph.visualize.batch import as_array, class_slots, class_titles, describe, require
-from gcahng.graph.visualize.fonts import style_of
-from gcahng.graph.visualize.projection import Projection
-from gcahng.graph.visualize.spread import spread
+from gcahng.graph.visualize.batch import (
+    as_array,
+    class_slots,
+    class_titles,
+    describe,
+    require,
+    style_of,
+)
+from gcahng.graph.visualize.projection import Projection, spread
 from gcahng.graph.visualize.style import COLOURS
 
 ANCHORS, COLUMNS, PANEL = 3, 3, 4.6

@@ -1,6 +1,10 @@
-"""Style of all figures: colours for colour-blind readers, plain axes."""
+"""Style of all figures: colours for colour-blind readers, plain axes, fonts for any script."""
 
+from collections.abc import Iterable
+from functools import cache
 from typing import Any
+
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 
 # Okabe and Ito's palette for colour-blind readers, without yellow, which is too pale for lines.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -36,6 +40,9 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "gcahng",
 }
 
+# Fonts that have a box for every character.
+BLANK = ("Last Resort", "Adobe Blank")
+
 
 def ink(colour: str) -> str:
     """Colour of text on a colour: black or white, whichever is in stronger contrast.
@@ -64,3 +71,37 @@ def shorten(name: str, limit: int = 44) -> str:
         return name
     half = (limit - 1) // 2
     return f"{name[:half]}…{name[-half:]}"
+
+
+def fallbacks(names: Iterable[str]) -> list[str]:
+    """Fonts of the system for the characters of `names` that the usual font lacks.
+
+    Example:
+        >>> fallbacks(["kingfisher", "Ährenfisch"])
+        []
+    """
+    missing = {char for char in "".join(names) if char.isprintable()}
+    missing -= _characters(findfont(FontProperties()))
+    fonts: list[str] = []
+    # Sans-serif fonts first.
+    families = sorted({e.name for e in fontManager.ttflist}, key=lambda n: ("Sans" not in n, n))
+    for family in families:
+        if not missing:
+            break
+        # Matplotlib chooses a font's file by its name.
+        if found := missing & _characters(findfont(FontProperties(family=[family]))):
+            fonts.append(family)
+            missing -= found
+    return fonts
+
+
+@cache
+def _characters(path: str) -> frozenset[str]:
+    """Characters of a font file; none if it cannot be read or has only boxes."""
+    try:
+        font = get_font(path)
+    except (OSError, RuntimeError, ValueError):
+        return frozenset()
+    if font.family_name.startswith(BLANK):
+        return frozenset()
+    return frozenset(map(chr, font.get_charmap()))

@@ -1,9 +1,12 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch_geometric.data import Data
 
-from gcahng.graph.visualize.distances import KINDS, draw_distances
+from gcahng.graph.visualize.distances import KINDS, draw_distances, draw_hardness, quantiles
+from tests.graph.visualize.drawing import assert_legible
 
 
 def test_title_and_histograms_equal_the_loop(graph: Data) -> None:
@@ -42,3 +45,85 @@ def test_own_class_does_not_count(graph: Data) -> None:
     figure = draw_distances(graph)
     assert figure._suptitle.get_text() == before
     assert figure.axes[0].get_xlim()[1] < 1e3
+
+
+def _rows(epochs: int) -> list[dict[str, Any]]:
+    generator = np.random.default_rng(0)
+    means = {"positive": 3, "negative": 7, "synthetic": 4}
+    return [
+        {
+            "epoch": epoch,
+            "upper": 10.0,
+            "harder": 0.1 + 0.8 * epoch / epochs,
+            "diversity": 0.5,
+            **{
+                kind: np.histogram(generator.normal(mean, 1, 500), 40, (0, 10))[0].tolist()
+                for kind, mean in means.items()
+            },
+        }
+        for epoch in range(1, epochs + 1)
+    ]
+
+
+def test_quantiles_lie_within_their_bins() -> None:
+    values = np.random.default_rng(0).normal(5, 1, 2000).clip(0, 9.99)
+    row = {"upper": 10.0, "positive": np.histogram(values, 40, (0, 10))[0].tolist()}
+    found = quantiles(row, "positive", (0.1, 0.5, 0.9))
+    np.testing.assert_allclose(found, np.quantile(values, (0.1, 0.5, 0.9)), atol=0.25 / 2)
+    assert np.isnan(quantiles(row, "negative", (0.5,))).all()
+    # All in the second of four parts of [0, 8]: evenly spread there.
+    row = {"upper": 8.0, "positive": [0, 5, 0, 0]}
+    np.testing.assert_allclose(quantiles(row, "positive", (0.25, 0.5)), [2.5, 3])
+
+
+def test_curves_show_the_rows() -> None:
+    rows = _rows(5)
+    figure = draw_hardness(rows)
+    bands, harder, diversity = figure.axes[0], figure.axes[4], figure.axes[5]
+    assert [line.get_label() for line in bands.lines] == [name for *_, name in KINDS.values()]
+    for line, kind in zip(bands.lines, KINDS, strict=True):
+        medians = [quantiles(row, kind, (0.5,))[0] for row in rows]
+        np.testing.assert_allclose(line.get_xydata(), np.stack([range(1, 6), medians], axis=1))
+    np.testing.assert_allclose(harder.lines[0].get_ydata(), [26, 42, 58, 74, 90])
+    np.testing.assert_allclose(diversity.lines[0].get_ydata(), 0.5)
+    assert "26% in epoch 1, 90% in epoch 5" in figure._suptitle.get_text()
+
+
+def test_first_middle_and_last_epoch() -> None:
+    rows = _rows(7)
+    panels = draw_hardness(rows).axes[1:4]
+    assert [axes.get_title() for axes in panels] == ["epoch 1", "epoch 4", "epoch 7"]
+    for axes, row in zip(panels, (rows[0], rows[3], rows[6]), strict=True):
+        for patch, kind in zip(axes.patches[1::2], KINDS, strict=True):
+            heights, edges, _ = patch.get_data()
+            counts = np.array(row[kind])
+            np.testing.assert_allclose(heights, 100 * counts / counts.sum())
+            np.testing.assert_allclose(edges, np.linspace(0, 10, 41))
+
+
+@pytest.mark.parametrize("zero", [True, False])
+def test_without_synthetic_negatives(zero: bool) -> None:
+    rows = _rows(3)
+    for row in rows:
+        del row["harder"], row["diversity"], row["synthetic"]
+        if zero:
+            row |= {"synthetic": [0] * 40, "harder": float("nan")}
+    figure = draw_hardness(rows)
+    assert len(figure.axes) == 4
+    assert [len(axes.lines) for axes in figure.axes[:1]] == [2]
+    assert figure._suptitle.get_text() == "Distances to the anchor through training"
+    assert_legible(figure)
+
+
+def test_an_epoch_without_negatives_leaves_a_gap() -> None:
+    rows = _rows(4)
+    del rows[1]["synthetic"], rows[1]["harder"]
+    figure = draw_hardness(rows)
+    assert np.isnan(figure.axes[0].lines[2].get_ydata()).tolist() == [False, True, False, False]
+    assert np.isnan(figure.axes[4].lines[0].get_ydata()).tolist() == [False, True, False, False]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("epochs", [1, 2, 200])
+def test_legible(epochs: int) -> None:
+    assert_legible(draw_hardness(_rows(epochs)))

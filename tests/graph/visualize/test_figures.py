@@ -19,7 +19,7 @@ from gcahng.graph.visualize import (
 )
 from tests.graph.visualize.conftest import make_graph
 from tests.graph.visualize.drawing import assert_legible
-from tests.graph.visualize.test_fonts import SIGN
+from tests.graph.visualize.test_style import SIGN
 
 FIGURES = (draw_coefficients, draw_distances, draw_graph, draw_matrices, draw_negatives)
 every_figure = pytest.mark.parametrize("draw", FIGURES)

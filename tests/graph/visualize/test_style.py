@@ -3,10 +3,9 @@ import warnings
 import pytest
 from torch_geometric.data import Data
 
-from gcahng.graph.visualize import (
-    fonts,
-)
-from gcahng.graph.visualize.fonts import fallbacks, style_of
+from gcahng.graph.visualize import style
+from gcahng.graph.visualize.batch import style_of
+from gcahng.graph.visualize.style import fallbacks
 
 # DejaVu Sans, the usual font, lacks these; STIXGeneral, which comes with matplotlib, has the first.
 SIGN = "\u20dd"
@@ -22,11 +21,11 @@ def test_usual_names_need_no_other_font(graph: Data) -> None:
 def test_a_font_with_the_missing_characters_is_added() -> None:
     (found,) = fallbacks(["bird", f"bird {SIGN}"])
     assert found != "DejaVu Sans"
-    path = fonts.findfont(fonts.FontProperties(family=found))
-    assert SIGN in fonts._characters(path)
+    path = style.findfont(style.FontProperties(family=found))
+    assert SIGN in style._characters(path)
 
 
 def test_a_character_of_no_font_has_no_font(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = [entry for entry in fonts.fontManager.ttflist if "matplotlib" in entry.fname]
-    monkeypatch.setattr(fonts.fontManager, "ttflist", own)
+    own = [entry for entry in style.fontManager.ttflist if "matplotlib" in entry.fname]
+    monkeypatch.setattr(style.fontManager, "ttflist", own)
     assert fallbacks(["a鷺", "b鷺", "c"]) == []
