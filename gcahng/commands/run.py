@@ -29,7 +29,7 @@ from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import refuse_user_classes, user_classes
 from gcahng.runs.record import closed_set_note, read_record, selection_note
 from gcahng.runs.verdict import verdict
-from gcahng.training.embedding import chunk_note
+from gcahng.training.embed_batch import chunk_note
 from gcahng.training.fabric import (
     build_fabric,
     check_same_training,

@@ -13,7 +13,7 @@ from gcahng.graph import BatchLayout, batch_layout
 from gcahng.graph.precision import half_to_float32
 from gcahng.processes import Group, sum_gradients, sum_over_processes, world_size
 from gcahng.training.cuda_graph import Autocast, Pass, ReplayedPass
-from gcahng.training.embedding import embed_batch
+from gcahng.training.embed_batch import embed_batch
 from gcahng.training.optimizers import Optimizers
 
 Backward = Callable[..., None]

@@ -18,7 +18,7 @@ from gcahng.losses import LOSSES
 from gcahng.models.batch_statistics import use_global_statistics
 from gcahng.models.embedder import Embedder
 from gcahng.processes import all_processes, copy_from_first, own_part, rank
-from gcahng.training.embedding import embed_batch
+from gcahng.training.embed_batch import embed_batch
 from gcahng.training.optimizers import Optimizers
 from gcahng.training.step import TrainingStep
 from tests.gcahng.flat import grouped

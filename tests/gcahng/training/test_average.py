@@ -9,13 +9,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gcahng.evaluation.evaluate import retrieval_figures
-from gcahng.jobs.process import Stopped
 from gcahng.runs.checkpoint import load_checkpoint
 from gcahng.runs.embedding import embed_split
 from gcahng.runs.loading import load_run
 from gcahng.training.trainer import Trainer
-from tests.gcahng.training.test_interruption import At, train
-from tests.gcahng.training.test_trainer import _trainer, assert_same_figures
+from tests.gcahng.training.test_trainer import _trainer, results_of
 
 EMA = "train.ema=0.9"
 
@@ -71,27 +69,7 @@ def test_it_is_what_is_evaluated_and_saved(averaged: Trainer) -> None:
         assert any(not torch.equal(*pair) for pair in pairs)
     found = embed_split(run)
     figures = retrieval_figures(found.embeddings, found.dataset, averaged.config)
-    assert (
-        figures["recall@1"]
-        == averaged.measured.test(averaged.progress.best_epoch).figures["recall@1"]
-    )
-
-
-@pytest.mark.slow
-def test_a_stopped_training_goes_on_exactly(averaged: Trainer, tmp_path: Path) -> None:
-    first = _trainer(tmp_path, EMA)
-    first.begin()
-    with pytest.raises(Stopped):
-        train(first, At(75))
-    torch.manual_seed(99)
-    second = _trainer(tmp_path, EMA)
-    second.resume()
-    second.fit()
-    assert_same_figures(averaged.folder, second.folder)
-    states = [load_checkpoint(trainer.folder.last) for trainer in (averaged, second)]
-    assert states[0]["averaged_steps"] == states[1]["averaged_steps"] == 3 * len(first.loader)
-    for name, value in states[0]["trained_embedder"].items():
-        assert torch.equal(value, states[1]["trained_embedder"][name])
+    assert figures["recall@1"] == results_of(averaged)["best/recall@1"]
 
 
 @pytest.mark.slow

@@ -11,11 +11,9 @@ from gcahng.commands.run import finish_run, start_or_resume_run
 from gcahng.config import load_config
 from gcahng.evaluation.evaluate import retrieval_figures
 from gcahng.models import ClassStatistics, WhiteningHead
-from gcahng.reports.result_table import result_rows
-from gcahng.reports.run_report import pictures_of, report_run
+from gcahng.reports.run_report import report_run
 from gcahng.runs.embedding import load_generator
 from gcahng.runs.loading import load_run
-from gcahng.runs.record import read_record
 from gcahng.training import closed_form
 from gcahng.training.trainer import Trainer
 from tests.gcahng.training.test_trainer import _trainer, results_of
@@ -52,8 +50,10 @@ def tuned(trained: Callable[..., Trainer]) -> Trainer:
 def test_no_epoch_is_a_whole_run(finished: Trainer, capsys: pytest.CaptureFixture[str]) -> None:
     results = results_of(finished)
     assert (results["epochs"], results["best_epoch"], results["ended_by"]) == (0, 0, "epochs")
-    rows = result_rows(read_record(finished.folder, "mine"))
-    assert [row["epoch"] for row in rows] == ["0, features", "best (0)"]
+    report_run(finished.folder, finished.evaluated_run())
+    page = finished.folder.report.read_text(encoding="utf-8")
+    assert all(shown in page for shown in ("0, features", "best (0)", "No step was trained"))
+    assert not any(hidden in page for hidden in ("0, head", "Losses"))
     # Written: the model alone, since there is nothing to continue.
     assert finished.folder.best.is_file()
     assert not finished.folder.last.exists()
@@ -65,14 +65,24 @@ def test_no_epoch_is_a_whole_run(finished: Trainer, capsys: pytest.CaptureFixtur
     assert "best (0)" in capsys.readouterr().out
 
 
-def test_the_saved_model_is_the_one_that_was_measured(finished: Trainer) -> None:
-    expected = finished.experiment.embedder.eval()
-    images = torch.rand(3, 1, 8, 8)
-    run = load_run(finished.folder.path)
-    for model in (run.embedder, load_embedder(finished.folder.model).network):
-        with torch.no_grad():
-            assert torch.equal(model(images), expected(images))
-    assert run.config.embedder.dim == expected.embedding_dim
+@pytest.mark.parametrize("name", ["finished", "tuned"])
+def test_the_saved_model_is_the_one_that_was_measured(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    trainer: Trainer = request.getfixturevalue(name)
+    embedder, run = trainer.experiment.embedder.eval(), load_run(trainer.folder.path)
+    assert isinstance(embedder.fc, WhiteningHead)
+    assert (run.config.embedder.head, run.config.embedder.dim) == (
+        "whitening",
+        embedder.embedding_dim,
+    )
+    images, test = torch.rand(3, 1, 8, 8), trainer.experiment.splits.test
+    with torch.no_grad():
+        for model in (run.embedder, load_embedder(trainer.folder.model).network):
+            assert torch.equal(model(images), embedder(images))
+        embeddings = run.embedder(torch.stack([test[i][0] for i in range(len(test))]))
+    for metric, value in retrieval_figures(embeddings, test, trainer.config).items():
+        assert results_of(trainer)[f"best/{metric}"] == pytest.approx(value, abs=2e-3)
 
 
 def _features(trainer: Trainer, part: object) -> torch.Tensor:
@@ -121,10 +131,11 @@ def test_the_choice_is_the_best_of_the_candidates(
 
 
 def test_a_dimension_that_is_set_stays_and_can_be_trained_further(tmp_path: Path) -> None:
-    settings = ("embedder.dim=2", "train={epochs: 1, warmup_epochs: 0}")
+    settings = ("embedder.dim=2", "train={epochs: 1, warmup_epochs: 0}", "fabric.precision=64-true")
     trainer = whitened(tmp_path / "run", *settings)
     results = trainer.fit()
     assert trainer.experiment.embedder.embedding_dim == 2
+    assert trainer.experiment.embedder.fc.linear.weight.dtype == torch.float64
     assert results["zero_shot/head/map@r"] != results["last/map@r"]
 
 
@@ -147,29 +158,12 @@ def test_settings_that_contradict_each_other(settings: list[str], message: str) 
         load_config("digits", settings)
 
 
-def test_too_many_dimensions_are_refused_before_long_work(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"embedder.dim: expected at most 80, .*got 81"):
-        whitened(tmp_path / "a", "embedder.dim=81")
-    with pytest.raises(ValueError, match=r"embedder.dim: expected at most 2 with 3 .*got 70"):
-        whitened(tmp_path / "b", "embedder.dim=70")
-
-
-def test_a_finish_replaces_the_trained_last_layer(tuned: Trainer) -> None:
-    embedder = tuned.experiment.embedder.eval()
-    assert isinstance(embedder.fc, WhiteningHead)
-    assert embedder.embedding_dim == 80
-    images = torch.rand(3, 1, 8, 8)
-    run = load_run(tuned.folder.path)
-    assert (run.config.embedder.head, run.config.embedder.dim) == ("whitening", 80)
-    for model in (run.embedder, load_embedder(tuned.folder.model).network):
-        with torch.no_grad():
-            assert torch.equal(model(images), embedder(images))
-    # The figures are those of the model that is saved.
-    test = tuned.experiment.splits.test
-    with torch.no_grad():
-        embeddings = run.embedder(torch.stack([test[i][0] for i in range(len(test))]))
-    for name, value in retrieval_figures(embeddings, test, tuned.config).items():
-        assert results_of(tuned)[f"best/{name}"] == pytest.approx(value, abs=2e-3)
+@pytest.mark.parametrize(("dim", "most"), [(81, "80"), (70, "2 with 3")])
+def test_too_many_dimensions_are_refused_before_long_work(
+    dim: int, most: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=rf"embedder.dim: expected at most {most}.*got {dim}"):
+        whitened(tmp_path / "run", f"embedder.dim={dim}")
 
 
 def test_the_generator_keeps_the_layer_that_it_was_trained_with(tuned: Trainer) -> None:
@@ -218,26 +212,3 @@ def test_a_run_is_finished_later_as_it_would_have_been(tuned: Trainer, tmp_path:
     assert load_embedder(folder.model).dim == 80
     with pytest.raises(ValueError, match="has a last layer in closed form already"):
         finish_run(folder)
-
-
-def test_the_page_shows_the_start_and_the_model(finished: Trainer) -> None:
-    report_run(finished.folder, finished.evaluated_run())
-    page = finished.folder.report.read_text(encoding="utf-8")
-    for shown in ("0, features", "best (0)", "No step was trained"):
-        assert shown in page
-    for hidden in ("0, head", "Losses"):
-        assert hidden not in page
-
-
-@pytest.mark.slow
-def test_a_report_of_a_finished_run_draws_the_trained_layer(tuned: Trainer) -> None:
-    tuned.folder.write_config(tuned.config)
-    drawn = pictures_of(tuned.evaluated_run(), tuned.folder)
-    assert len(drawn.images) > 2, drawn.caption
-
-
-def test_float64_is_kept(tmp_path: Path) -> None:
-    settings = ("fabric.precision=64-true", "generator=null", "train={epochs: 1, warmup_epochs: 0}")
-    trainer = whitened(tmp_path / "run", *FINISHED, *settings)
-    trainer.fit()
-    assert trainer.experiment.embedder.fc.linear.weight.dtype == torch.float64

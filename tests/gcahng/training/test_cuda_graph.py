@@ -8,12 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from gcahng.config import load_config
 from gcahng.generators import GENERATORS, NegativeGenerator
 from gcahng.graph import batch_layout
 from gcahng.training import cuda_graph
 from gcahng.training.cuda_graph import ReplayedPass, check_replay
-from gcahng.training.experiment import build_experiment
 from tests.gcahng.training import steps
 
 BFLOAT16 = partial(torch.autocast, "cpu", torch.bfloat16)
@@ -45,9 +43,9 @@ def recordings(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return recorded
 
 
-@pytest.mark.parametrize("mixed", [False, True])
 @pytest.mark.parametrize(
-    "settings", [{}, {"normalize": True, "linear_ce_weight": 0.5}, {"node_ce": 0.0}], ids=str
+    ("settings", "mixed"),
+    [({}, False), ({}, True), ({"normalize": True, "linear_ce_weight": 0.5}, False)],
 )
 def test_replayed_steps_are_those_of_the_passes(
     recordings: list[object], settings: dict[str, Any], mixed: bool
@@ -98,35 +96,18 @@ def test_what_a_replay_returned_outlives_the_next_one(recordings: list[object]) 
     assert torch.equal(first.negatives, before[1])
 
 
-def test_it_draws_the_folding_scalars_itself(recordings: list[object]) -> None:
-    labels = torch.arange(3).repeat(2)
-    replayed = ReplayedPass(steps.generator(), "forward", nullcontext)
-    with pytest.raises(ValueError, match="Expected no 'draws'"):
-        replayed(torch.randn(6, 8), labels, layout=batch_layout(labels), draws=torch.rand(2, 1))
-
-
 @pytest.mark.parametrize(
     ("generator", "device", "sentence"),
     [
-        (None, "cuda", "fabric.cuda_graphs has no effect: only gca_hng has passes to replay"),
-        (GENERATORS["unmoved"](8, 5), "cuda", "has no effect: only gca_hng"),
-        (steps.generator(), "cpu", "fabric.cuda_graphs: expected a CUDA device, got cpu"),
-        (
-            steps.generator(path="sparse"),
-            "cuda",
-            "expected generator.args.graph.path dense, got sparse",
-        ),
-        (steps.generator(edge_dropout="independent"), "cuda", "dropout tied or off"),
+        (None, "cuda", " has no effect: only gca_hng"),
+        (GENERATORS["unmoved"](8, 5), "cuda", " has no effect: only gca_hng"),
+        (steps.generator(), "cpu", ": expected a CUDA device, got cpu"),
+        (steps.generator(path="sparse"), "cuda", r".*graph\.path dense, got sparse"),
+        (steps.generator(edge_dropout="independent"), "cuda", ".*dropout tied or off"),
     ],
 )
 def test_it_refuses_what_it_cannot_replay(
     generator: NegativeGenerator | None, device: str, sentence: str
 ) -> None:
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(ValueError, match=f"^fabric.cuda_graphs{sentence}"):
         check_replay(generator, torch.device(device))
-
-
-def test_a_training_on_the_cpu_refuses_it() -> None:
-    config = load_config("digits", ["fabric.cuda_graphs=true"])
-    with pytest.raises(ValueError, match="expected a CUDA device, got cpu"):
-        build_experiment(config)

@@ -1,6 +1,7 @@
 """Devices and processes that a training cannot have."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,16 @@ from gcahng.training.fabric import check_same_training, precision_note
 from tests.gcahng.training.test_trainer import _trainer
 
 
-def test_processes_that_were_not_started_are_missed(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"ask for 2 processes, but 1 was started: start the"):
-        _trainer(tmp_path, "fabric.accelerator=cpu", "fabric.devices=2")
-
-
-def test_impossible_devices_are_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^fabric: accelerator 'cpu' with devices \[0, 1\]"):
-        _trainer(tmp_path, "fabric.accelerator=cpu", "fabric.devices=[0,1]")
+@pytest.mark.parametrize(
+    ("devices", "words"),
+    [
+        ("2", "ask for 2 processes, but 1 was started"),
+        ("[0,1]", r"^fabric: accelerator 'cpu' with devices \[0, 1\]"),
+    ],
+)
+def test_impossible_devices_are_one_sentence(devices: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=words):
+        _trainer(tmp_path, "fabric.accelerator=cpu", f"fabric.devices={devices}")
 
 
 @pytest.mark.parametrize(
@@ -29,6 +32,7 @@ def test_impossible_devices_are_one_sentence(tmp_path: Path) -> None:
         ("batch.chunk=2", "run", False, "batch.chunk"),
         ("output=elsewhere", "elsewhere", False, "--run"),
         ("seed=0", "run", True, "--resume"),
+        ("data.root=scratch", "run", False, ""),  # they may have their data elsewhere
     ],
 )
 def test_processes_of_different_trainings_all_stop(
@@ -38,16 +42,9 @@ def test_processes_of_different_trainings_all_stop(
     both = [lambda facts, group: [facts, theirs], lambda facts, group: [theirs, facts]]
     for gather in both:
         monkeypatch.setattr(fabric, "from_all", gather)
-        with pytest.raises(ValueError, match=f"^the processes of this training differ in {named}:"):
+        refused = pytest.raises(ValueError, match=f"differ in {named}:")
+        with refused if named else nullcontext():
             check_same_training(load_config("digits"), RunFolder(Path("run")), False, None)
-
-
-def test_processes_of_one_training_may_have_their_data_elsewhere(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    other = load_config("digits", ["data.root=scratch"])
-    monkeypatch.setattr(fabric, "from_all", lambda facts, group: [facts, (other, *facts[1:])])
-    check_same_training(load_config("digits"), RunFolder(Path("run")), False, None)
 
 
 def test_a_training_makes_its_gpu_the_current_one(
@@ -83,24 +80,8 @@ def test_deterministic_algorithms_are_a_setting(
 
 
 @pytest.mark.parametrize(
-    ("precision", "device", "flags", "slow"),
-    [
-        ("bf16-mixed", "cpu", "fpu avx2", True),
-        ("bf16-mixed", "cpu", "fpu avx512_bf16", False),
-        ("bf16-mixed", "cuda", "fpu avx2", False),
-        ("32-true", "cpu", "fpu avx2", False),
-    ],
+    ("precision", "device", "slow"),
+    [("bf16-mixed", "cpu", True), ("bf16-mixed", "cuda", False), ("32-true", "cpu", False)],
 )
-def test_bfloat16_without_units_for_it_is_said(
-    precision: str,
-    device: str,
-    flags: str,
-    slow: bool,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : {flags}\n")
-    monkeypatch.setattr(fabric, "CPU_INFO", tmp_path / "cpuinfo")
+def test_bfloat16_on_a_cpu_is_said_to_be_slow(precision: str, device: str, slow: bool) -> None:
     assert (precision_note(precision, torch.device(device)) is not None) == slow
-    monkeypatch.setattr(fabric, "CPU_INFO", tmp_path / "of_another_system")
-    assert precision_note(precision, torch.device(device)) is None

@@ -63,6 +63,8 @@ def test_computed_once(tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(again, (plain, view), strict=True))
     assert computed(tmp_path, dataset) == len(dataset), "the second view alone is missing"
     assert computed(tmp_path, dataset) == 0
+    (tmp_path / "photos").rename(tmp_path / "moved")
+    assert computed(tmp_path, photos(tmp_path / "moved")) == 0, "a folder of data sets may move"
 
 
 def test_what_is_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,17 +111,11 @@ def test_so_are_other_weights_transforms_settings_and_images(tmp_path: Path) -> 
     assert whole == 3 * len(dataset)
     assert computed(tmp_path, dataset, Mean(2.0)) == whole
     assert computed(tmp_path, dataset, Mean().double()) == whole
-    assert computed(tmp_path, photos(tmp_path / "photos", size=8)) == whole
-    assert computed(tmp_path, photos(tmp_path / "photos", reduced_jpeg=True)) == whole
+    for transform in ({"size": 8}, {"reduced_jpeg": True}):
+        assert computed(tmp_path, photos(tmp_path / "photos", **transform)) == whole
     assert computed(tmp_path, dataset, settings={"pooling": "max"}) == whole
     part = ClassSubset(dataset, [0], dataset.transform)
     assert computed(tmp_path, part) == 3 * len(part)
-
-
-def test_a_folder_of_data_sets_may_move(tmp_path: Path) -> None:
-    computed(tmp_path / "kept", photos(tmp_path / "photos"))
-    (tmp_path / "photos").rename(tmp_path / "moved")
-    assert computed(tmp_path / "kept", photos(tmp_path / "moved")) == 0
 
 
 def test_images_that_are_no_files_count_by_their_content(tmp_path: Path) -> None:
@@ -139,10 +135,6 @@ def test_a_damaged_file_and_a_folder_that_cannot_be_written_are_warnings(tmp_pat
         assert computed(tmp_path, dataset) == len(dataset)
     with pytest.warns(UserWarning, match="could not be kept"):
         assert computed(file / "inside", dataset) == 3 * len(dataset)
-
-
-def test_a_missing_picture_is_named(tmp_path: Path) -> None:
-    dataset = photos(tmp_path / "photos")
     Path(dataset.paths[2]).unlink()  # type: ignore[attr-defined]
     with pytest.raises(FileNotFoundError, match="repair or remove it"):
         computed(tmp_path, dataset)

@@ -16,7 +16,7 @@ from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import load_run
 from gcahng.training.trainer import Trainer
 from gcahng.training.warm_start import warm_start_embedder
-from tests.gcahng.training.test_interruption import At
+from tests.gcahng.training.test_checkpoints import At
 from tests.gcahng.training.test_trainer import Quiet, _trainer, results_of
 
 FROZEN = (
@@ -50,11 +50,6 @@ def calls_of(trainer: Trainer) -> list[int]:
     return counts
 
 
-def train_two_epochs(trainer: Trainer) -> None:
-    for _ in range(2):
-        trainer.end_epoch(trainer.train_epoch())
-
-
 class OneView:
     """Batches of images, of which each has always the same augmentation."""
 
@@ -81,11 +76,13 @@ def test_the_result_is_that_of_embedding_in_every_step(tmp_path: Path, case: str
     before = weights(always)
     if case == "one view":
         always.loader = OneView(always)  # type: ignore[assignment]
-    train_two_epochs(always)
+    for _ in range(2):
+        always.end_epoch(always.train_epoch())
     kept = frozen(tmp_path / "kept", *settings)
     kept.embed_once()
     counts = calls_of(kept)
-    train_two_epochs(kept)
+    for _ in range(2):
+        kept.end_epoch(kept.train_epoch())
     assert counts == []
     expected = weights(always)
     for name, value in weights(kept).items():
@@ -151,10 +148,12 @@ def test_a_residual_head_starts_at_the_features_and_needs_no_data_later(whole: T
 
 
 def test_a_residual_head_on_a_backbone_that_is_trained(tmp_path: Path) -> None:
-    trainer = frozen(tmp_path / "run", *RESIDUAL, "embedder.freeze=[]", "eval.zero_shot=false")
+    settings = (*RESIDUAL, "embedder.freeze=[]", "eval.zero_shot=false")
+    mixed = ("fabric.precision=bf16-mixed", "fabric.channels_last=true")
+    trainer = frozen(tmp_path / "run", *settings, *mixed)
     before = weights(trainer)
     trainer.begin()
-    trainer.train_epoch()
+    assert trainer.train_epoch()["loss/metric"] > 0
     after = weights(trainer)
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed >= {"fc.projection", "fc.mean", "fc.scale", "fc.linear.weight"}
@@ -185,10 +184,3 @@ def test_the_warm_start_trains_a_backbone_that_is_frozen_afterwards(tmp_path: Pa
     assert all(not torch.equal(before[f"backbone.{k}"], after[f"backbone.{k}"]) for k in changed)
     assert not any(p.requires_grad for p in backbone.parameters())
     assert not backbone.training
-
-
-def test_bf16_and_channels_last_take_features(tmp_path: Path) -> None:
-    settings = ("fabric.precision=bf16-mixed", "fabric.channels_last=true", "eval.zero_shot=false")
-    trainer = frozen(tmp_path / "run", *RESIDUAL, *settings)
-    trainer.begin()
-    assert trainer.train_epoch()["loss/metric"] > 0

@@ -2,13 +2,14 @@
 
 import csv
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from gcahng.commands.benchmark import benchmark
 from gcahng.config import load_config
-from gcahng.training.cost import tensor_peak_mib
+from gcahng.training.cost import WorkClock, tensor_peak_mib
 from gcahng.training.experiment import build_experiment
 from gcahng.training.measure_step import measure_step, measure_steps, time_in_turn
 from gcahng.training.measurements import NonFiniteLossError
@@ -55,6 +56,19 @@ def test_functions_take_turns_until_the_time_is_over() -> None:
     assert len(time_in_turn(work, 9, CPU, limit=-1.0)["b"]) == 1
 
 
+@pytest.mark.parametrize(("device", "work"), [("cpu", 1.25), ("cuda", 1.5)])
+def test_work_is_cpu_time_on_a_cpu_and_wall_time_on_a_gpu(
+    device: str, work: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wall, cpu = iter((10.0, 10.5)), iter((1.0, 1.25))
+    clocks = SimpleNamespace(perf_counter=lambda: next(wall), process_time=lambda: next(cpu))
+    monkeypatch.setattr("gcahng.training.cost.time", clocks)
+    clock = WorkClock(torch.device(device), seconds=1.0)
+    clock.start()
+    clock.stop()
+    assert clock.seconds == work
+
+
 def test_peak_counts_what_is_alive_at_once() -> None:
     def work() -> None:
         for _ in range(3):
@@ -74,10 +88,8 @@ def test_the_command_compares_settings_on_drawn_photos(
     assert torch.get_num_threads() == before
     with (tmp_path / "step_cost.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [row["experiment"] for row in rows[:2]] == [
-        "cub_resnet50",
-        "cub_resnet50, generator=null",
-    ]
+    names = [row["experiment"] for row in rows[:2]]
+    assert names == ["cub_resnet50", "cub_resnet50, generator=null"]
     assert float(rows[0]["speedup"]) == 1 < float(rows[1]["speedup"])
     # 5,864 images in batches of 3 × 3, 25,882 in batches of 3 × 3.
     assert [int(row["steps"]) for row in rows[::2]] == [651, 2875]

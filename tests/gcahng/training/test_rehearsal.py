@@ -25,13 +25,12 @@ UNFIT = [
         ["embedder.backbone={name: timm/resnet18, args: {in_chans: 1, global_pool: ''}}"],
         r"^embedder\.backbone: .*cannot embed|expected embeddings",
     ),
+    (["fabric.cuda_graphs=true"], "^fabric.cuda_graphs: expected a CUDA device"),
 ]
 
 
 @pytest.mark.parametrize(("overrides", "words"), UNFIT)
-def test_a_backbone_that_does_not_fit_the_images(
-    overrides: list[str], words: str, tmp_path: Path
-) -> None:
+def test_a_backbone_that_does_not_fit_the_images(overrides: list[str], words: str) -> None:
     config = load_config("digits", [*SMALL, *overrides])
     if config.embedder.backbone.name != "small_conv":
         args = {**config.embedder.backbone.args, "pretrained": False}

@@ -6,13 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from gcahng.data import Digits, Folder, build_transform
+from gcahng.data import Digits, build_transform
 from gcahng.models import SmallConv
 from gcahng.models.source_code import source_of
 from gcahng.training import features
 from gcahng.training import warm_start as module
 from gcahng.training.warm_start import warm_start
-from tests.data.trees import photo
 
 
 def digits() -> Digits:
@@ -83,32 +82,6 @@ def test_a_file_is_not_shared_by_what_differs(
         )
     warm_start(start, data, tmp_path, **settings)
     assert files(tmp_path) == 2
-
-
-def test_it_depends_on_every_image(tmp_path: Path) -> None:
-    for number in range(40):
-        photo(tmp_path / "photos" / f"class {number % 4}" / f"{number:02}.jpg", number)
-    transform = build_transform("imagenet", train=False, size=16)
-
-    def kept() -> int:
-        torch.manual_seed(0)
-        dataset = Folder(tmp_path / "photos", "train", transform)
-        warm_start(SmallConv(3, (4,), (2,)), dataset, tmp_path, seed=0, steps=2)
-        return files(tmp_path)
-
-    assert kept() == kept() == 1
-    photo(Path(Folder(tmp_path / "photos", "train").paths[3]), 99)
-    assert kept() == 2
-
-
-def test_a_damaged_file_is_trained_again(tmp_path: Path) -> None:
-    first, second = backbone(), backbone()
-    warm_start(first, digits(), tmp_path, seed=0, steps=3)
-    (file,) = tmp_path.glob("*.safetensors")
-    file.write_bytes(file.read_bytes()[:100])
-    with pytest.warns(UserWarning, match=r"warm_start-.* is computed again"):
-        warm_start(second, digits(), tmp_path, seed=0, steps=3)
-    assert same(first, second)
 
 
 def test_two_at_once_train_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

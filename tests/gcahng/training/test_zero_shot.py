@@ -10,9 +10,6 @@ from PIL import Image
 from gcahng.builders.images import as_untrained, open_split
 from gcahng.config import load_config
 from gcahng.evaluation.retrieval import retrieval_metrics
-from gcahng.reports.result_table import result_rows
-from gcahng.reports.run_report import report_run
-from gcahng.runs.record import read_record
 from gcahng.training.trainer import Trainer
 from tests.gcahng.training.test_trainer import _trainer, results_of
 
@@ -53,29 +50,11 @@ def test_figures_are_those_of_the_untrained_network(
     assert "untrained_px" not in results
 
 
-@pytest.mark.slow
-def test_table_and_report_have_the_rows(run: Trainer, expected: dict[str, float]) -> None:
-    rows = result_rows(read_record(run.folder, "mine"))
-    assert [row["epoch"] for row in rows] == ["0, features", "0, head", "last (1)", "best (1)"]
-    assert [row["recipe"] for row in rows] == ["mine", "", "", ""]
-    assert rows[0]["map@r"] == pytest.approx(expected["zero_shot/features/map@r"])
-    report_run(run.folder, run.evaluated_run())
-    page = run.folder.report.read_text(encoding="utf-8")
-    assert "0, features" in page
-    assert f"{100 * expected['zero_shot/head/recall@1']:.2f}" in page
-
-
 def test_checkpoints_keep_them(run: Trainer) -> None:
     resumed = _trainer(run.folder.path, *SETTINGS)
     resumed.resume()
     assert resumed.progress.zero_shot == run.progress.zero_shot
     assert torch.equal(resumed.progress.untrained.scores, run.progress.untrained.scores)
-
-
-def test_off_by_a_setting(trained: Callable[..., Trainer]) -> None:
-    run = trained("train.epochs=1", "generator=null", "eval.zero_shot=false")
-    assert not [key for key in results_of(run) if key.startswith("zero_shot")]
-    assert len(result_rows(read_record(run.folder, "mine"))) == 2
 
 
 PHOTOS = (
