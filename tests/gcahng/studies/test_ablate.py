@@ -7,7 +7,6 @@ import pytest
 from rich.console import Console
 
 from gcahng.jobs import pool
-from gcahng.studies import ablate
 from gcahng.studies.ablate import run_grid, show_grid
 from gcahng.studies.run import CellRun, State, grid_runs
 from tests.gcahng.studies.conftest import (
@@ -15,7 +14,6 @@ from tests.gcahng.studies.conftest import (
     TWO_CELLS,
     WriteGrid,
     finish,
-    report_without_pictures,
     results_of,
 )
 
@@ -48,24 +46,6 @@ def test_a_finished_grid_is_not_trained_again(
     assert run_grid(grid, console)
     assert "4 of 4 runs finished before; use --fresh to train again" in capsys.readouterr().out
     assert {run.name: results_of(run) for run in grid_runs(grid)} == before
-
-
-def test_a_cell_below_its_start_is_said_before_the_table(
-    write_grid: WriteGrid,
-    console: Console,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    grid = write_grid(seeds=1)
-    for run in grid_runs(grid):
-        finish(run, 0.5, start={"features": 0.6, "head": 0.5})
-    monkeypatch.setattr(ablate, "report_grid", report_without_pictures)
-    assert run_grid(grid, console)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == "MAP@R below the features before training: npair (-5.00), full (-5.00)."
-    rows = [line.split() for line in lines if "before training " in line or " 25.00" in line]
-    assert rows[0] == ["features", "before", "training", "1", "60.00", "30.00", "+5.00", "–", "–"]
-    assert rows[2] == ["npair", "1", "50.00", "25.00", "–", "-5.00", "10.0"]
 
 
 @pytest.mark.usefixtures("fake_train")

@@ -6,7 +6,7 @@ import pytest
 
 from gcahng.config import load_config
 from gcahng.config.layers import EXPERIMENTS, GRIDS
-from gcahng.studies.experiments import nested
+from gcahng.studies.experiments import changed_settings, nested
 from gcahng.studies.grid import EqualTime, read_grid
 from tests.gcahng.studies.conftest import HEAD, TWO_CELLS, WriteGrid
 
@@ -71,18 +71,29 @@ def test_equal_time_takes_over_the_cell(write_grid: WriteGrid) -> None:
     assert cell.waits_for == ("npair", "full")
     assert cell.config.generator is None
     assert cell.config.name == "long"
+    changes = [grid.changes(grid.cells[name]) for name in ("npair", "long", "full")]
+    assert changes == [[], ["as long as full"], GCA]
 
 
-def test_changes_are_those_to_the_reference(write_grid: WriteGrid) -> None:
-    grid = write_grid(TWO_CELLS + "equal_time: {long: {of: npair, as: full}}")
-    assert grid.changes(grid.cells["npair"]) == []
-    assert grid.changes(grid.cells["long"]) == ["as long as full"]
-    assert grid.changes(grid.cells["full"]) == [
-        "generator.name='gca_hng'",
-        "generator.args.graph.layers=1",
-        "generator.args.graph.heads=4",
-        "generator.args.alpha=2.0",
-    ]
+GCA = [
+    *("generator.name='gca_hng'", "generator.args.graph.layers=1"),
+    *("generator.args.graph.heads=4", "generator.args.alpha=2.0"),
+]
+
+
+@pytest.mark.parametrize(
+    ("cell", "reference", "expected"),
+    [
+        (["generator=null"], [], ["generator=null"]),
+        ([], ["generator=null"], GCA),
+        (["generator.name=unmoved"], [], ["generator.name='unmoved'"]),
+        (["loss.lr=0.1"], [], ["loss.lr=0.1"]),
+        (["embedder.warm_start={}"], [], ["embedder.warm_start.steps=500"]),
+    ],
+)
+def test_settings_that_differ(cell: list[str], reference: list[str], expected: list[str]) -> None:
+    ours, theirs = load_config("digits", cell), load_config("digits", reference)
+    assert changed_settings(ours, theirs) == expected
 
 
 def test_dotted_keys_are_taken_apart_and_nothing_is_shared() -> None:
@@ -90,84 +101,6 @@ def test_dotted_keys_are_taken_apart_and_nothing_is_shared() -> None:
     assert nested(settings, {}, "here") == {"a": {"b": 1, "c": {"d": 2}}, "e": [3]}
     assert settings == {"a": {"b": 1}, "a.c.d": 2, "e": [3]}
     assert nested({"a": {"b": 1}, "a.c": 2}, {"a": None}, "here") == {"a": {"b": 1, "c": 2}}
-
-
-CELLS = "cells: {npair: {}}\n"
-MISTAKES = [
-    ("- 1", "grid.yaml: expected 'key: value' lines, got [1]"),
-    ("base: digits\ncells: {a: {}}", "grid.yaml: missing key 'reference'"),
-    (HEAD + "cell: {a: {}}", "grid.yaml: unknown key 'cell' (did you mean 'cells'?); allowed"),
-    (HEAD + CELLS + "seeds: 0", "grid.yaml: seeds: expected"),
-    (HEAD + "cells: {npair: 3}", "grid.yaml: cells"),
-    (HEAD + "axes: {loss: {a: b}}", "grid.yaml: axes"),
-    (HEAD, "grid.yaml: no cells: give 'cells', 'axes' or both"),
-    (
-        HEAD + "cells: {npair: {}, npair: {}}",
-        "grid.yaml, line 4, column 20: not valid YAML: key 'npair' was given before, on line 4",
-    ),
-    (
-        HEAD + "cells: {npair: {}, a-b: {}}\naxes: {one: {a: {}}, two: {b: {}}}",
-        "grid.yaml: two cells are called 'a-b': rename one, or a label of it",
-    ),
-    (
-        HEAD + "cells: {npiar: {}}",
-        "grid.yaml: reference: unknown cell 'npair' (did you mean 'npiar'?); choose from: npiar",
-    ),
-    (HEAD + CELLS + "show: npiar", "grid.yaml: show: unknown cell 'npiar' (did you mean 'npair'?)"),
-    (
-        HEAD + CELLS + "equal_time: {long: {of: npair}}",
-        "grid.yaml: missing key 'equal_time.long.as'",
-    ),
-    (
-        HEAD + CELLS + "equal_time: {long: {of: npair, as: nobody}}",
-        "grid.yaml: equal_time.long.as: unknown cell 'nobody'; choose from: npair",
-    ),
-    (
-        HEAD + "cells: {npair: , none: {train.epochs: 0}}\nequal_time: {l: {of: npair, as: none}}",
-        "cell 'l': 'none' takes no time",
-    ),
-    (
-        HEAD + "cells: {npair: , none: {train.epochs: 0}}\nequal_time: {l: {of: none, as: npair}}",
-        "cell 'l': 'none' takes no time",
-    ),
-    (
-        HEAD.replace("digits", "digist") + CELLS,
-        "cell 'npair': grid.yaml: base: no config file 'digist'; close to it: digits",
-    ),
-    (
-        HEAD + "cells: {npair: {train.epoch: 3}}",
-        "cell 'npair': grid.yaml: unknown key 'train.epoch' (did you mean 'train.epochs'?)",
-    ),
-    (
-        HEAD + "cells: {npair: {generator: null, generator.args.alpha: 3.0}}",
-        "cell 'npair': grid.yaml: cells.npair: generator.args.alpha: generator is null; give",
-    ),
-    (
-        HEAD + "cells: {npair: {train: {epochs: 3}, train.epochs: 4}}",
-        "cell 'npair': grid.yaml: cells.npair: train.epochs is given twice",
-    ),
-    (
-        HEAD + "cells: {npair: {train: 3, train.epochs: 4}}",
-        "cell 'npair': grid.yaml: cells.npair: train.epochs: train is no mapping",
-    ),
-    (
-        HEAD + "cells: {npair: {seed: 3}}",
-        "cell 'npair': grid.yaml: cells.npair.seed: each run is given its seed",
-    ),
-    (HEAD + "cells: {npair: {}, a/b: {}}", "cell 'a/b': grid.yaml: name: "),
-    (
-        HEAD + "cells: {npair: {loss.name: npiar}}",
-        "cell 'npair': loss.name: unknown metric loss 'npiar' (did you mean 'npair'?); choose from",
-    ),
-]
-
-
-@pytest.mark.parametrize(("text", "sentence"), MISTAKES, ids=lambda value: str(value)[-40:])
-def test_mistakes(text: str, sentence: str, write_grid: WriteGrid) -> None:
-    with pytest.raises((ValueError, FileNotFoundError)) as info:
-        write_grid(text)
-    assert str(info.value).startswith(sentence)
-    assert len(str(info.value).splitlines()) == len(sentence.splitlines())
 
 
 @pytest.mark.parametrize("name", [file.stem for file in (EXPERIMENTS / GRIDS).glob("*.yaml")])
@@ -181,17 +114,42 @@ def test_every_packaged_grid_is_sound(name: str) -> None:
     assert all(one not in ordinary[:place] for place, one in enumerate(ordinary)), "two are alike"
 
 
+CELLS = HEAD + "cells: {npair: {}}\n"
+MISTAKES = [
+    ("- 1", "expected 'key: value' lines"),
+    ("base: digits\ncells: {a: {}}", "missing key 'reference'"),
+    (HEAD + "cell: {a: {}}", "unknown key 'cell' (did you mean 'cells'?)"),
+    (CELLS + "seeds: 0", "seeds: expected"),
+    (CELLS + "split: vel", "split: expected 'test' or 'val'"),
+    (CELLS.replace("dim: 8", "dim: 8, data.validation: 0.0") + "split: val", "split: 'val' needs"),
+    (HEAD + "axes: {loss: {a: b}}", "grid.yaml: axes"),
+    (HEAD, "no cells"),
+    (HEAD + "cells: {npair: {}, npair: {}}", "line 4, column 20: not valid YAML: key 'npair' was"),
+    (HEAD + "cells: {a-b: {}}\naxes: {one: {a: {}}, two: {b: {}}}", "two cells are called 'a-b'"),
+    (HEAD + "cells: {npiar: {}}", "reference: unknown cell 'npair' (did you mean 'npiar'?)"),
+    (CELLS + "show: npiar", "show: unknown cell 'npiar'"),
+    (CELLS + "equal_time: {long: {of: npair}}", "missing key 'equal_time.long.as'"),
+    (CELLS + "equal_time: {a: {of: npair, as: b}}", "equal_time.a.as: unknown cell 'b'"),
+    (CELLS[:-2] + ", a: {train.epochs: 0}}\nequal_time: {l: {of: npair, as: a}}", "takes no time"),
+    (CELLS.replace("digits", "digist"), "cell 'npair': grid.yaml: base: no config file 'digist'"),
+    (HEAD + "cells: {npair: {train.epoch: 3}}", "unknown key 'train.epoch' (did you mean"),
+    (HEAD + "cells: {npair: {generator: null, generator.args.a: 3}}", "generator is null; give"),
+    (HEAD + "cells: {npair: {train: {epochs: 3}, train.epochs: 4}}", "train.epochs is given twice"),
+    (HEAD + "cells: {npair: {train: 3, train.epochs: 4}}", "train is no mapping"),
+    (HEAD + "cells: {npair: {seed: 3}}", "cells.npair.seed: each run is given its seed"),
+    (HEAD + "cells: {npair: {}, a/b: {}}", "cell 'a/b': grid.yaml: name: "),
+    (HEAD + "cells: {npair: {loss.name: npiar}}", "loss.name: unknown metric loss 'npiar'"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), MISTAKES, ids=lambda value: str(value)[-40:])
+def test_mistakes(text: str, words: str, write_grid: WriteGrid) -> None:
+    with pytest.raises((ValueError, FileNotFoundError)) as info:
+        write_grid(text)
+    assert words in str(info.value)
+    assert "grid.yaml" in str(info.value) or "cell " in str(info.value)
+
+
 def test_no_such_file() -> None:
-    sentence = (
-        r"^no grid file 'ablations/layer' \(did you mean 'ablations/layers'\?\); packaged: abl"
-    )
-    with pytest.raises(FileNotFoundError, match=sentence):
+    with pytest.raises(FileNotFoundError, match=r"'ablations/layer' \(did you mean 'ablations/la"):
         read_grid("ablations/layer")
-
-
-def test_validation_figures_need_validation_classes(write_grid: WriteGrid) -> None:
-    text = TWO_CELLS.replace("embedder.dim: 8", "embedder.dim: 8, data.validation: 0.0")
-    with pytest.raises(ValueError, match=r"cell 'npair': grid.yaml: split: 'val' needs classes"):
-        write_grid(text + "split: val\n")
-    with pytest.raises(ValueError, match=r"grid.yaml: split: expected 'test' or 'val'"):
-        write_grid(TWO_CELLS + "split: vel\n")

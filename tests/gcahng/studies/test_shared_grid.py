@@ -58,17 +58,18 @@ def _second() -> subprocess.Popen[str]:
 def test_two_processes_share_a_grid(
     write_grid: WriteGrid, console: Console, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    grid = write_grid(SLOWER, seeds=2)
+    grid = write_grid(SLOWER.replace("full: {}", "full: {}, bad: {optim.embedder.lr: 1e30}"), 2)
     with _second() as other:
-        assert run_grid(grid, console, jobs=1)
+        assert not run_grid(grid, console, jobs=1)
         theirs, _ = other.communicate(timeout=60)
-    assert other.returncode == 0, theirs
+    assert other.returncode == 1, theirs
     ours = capsys.readouterr().out
     trained = Path("trained").read_text().splitlines()
     assert sorted(trained) == sorted(run.name for run in grid_runs(grid)), "each run once"
     for shown in (ours, theirs):
-        assert "npair 2 50.00" in shown
-        assert "full  2 50.00" in shown
+        lines = [line.split()[:3] for line in shown.splitlines()]
+        assert ["npair", "2", "50.00"] in lines
+        assert ["full", "2", "50.00"] in lines
 
 
 @pytest.mark.usefixtures("fake_train")
@@ -104,28 +105,14 @@ def test_what_a_killed_process_leaves_is_taken_over(
 
 
 @pytest.mark.usefixtures("fake_train")
-def test_what_fails_elsewhere_is_not_tried_again(write_grid: WriteGrid, console: Console) -> None:
-    grid = write_grid(SLOWER.replace("full: {}", "bad: {optim.embedder.lr: 1e30}"), seeds=1)
-    with _second() as other:
-        assert not run_grid(grid, console, jobs=1)
-        other.communicate(timeout=60)
-    assert other.returncode == 1
-    assert sorted(Path("trained").read_text().split()).count("bad-seed0") == 1
-
-
-@pytest.mark.usefixtures("fake_train")
 def test_runs_in_training_are_not_deleted(write_grid: WriteGrid, console: Console) -> None:
     grid = write_grid(seeds=1)
     assert run_grid(grid, console)
     npair, full = grid_runs(grid)
     held = take_claim(full.claim)
     assert held is not None
-    with pytest.raises(ValueError, match="is being trained by") as info:
+    with pytest.raises(ValueError, match=f"full-seed0' is being trained by .* {os.getpid()}:"):
         run_grid(grid, console, fresh=True)
-    assert str(info.value) == (
-        f"--fresh: 'runs/ablations/grid/full-seed0' is being trained by {os.uname().nodename}, "
-        f"process {os.getpid()}: wait until it has ended, or stop it"
-    )
     assert npair.finished
     held.release()
     assert run_grid(grid, console, fresh=True)

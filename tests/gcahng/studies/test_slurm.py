@@ -37,6 +37,7 @@ def test_runs_are_jobs(write_grid: WriteGrid, console: Console) -> None:
     assert all(claim_holder(run.claim) is None for run in (killed, npair, bad))
 
 
+LAUNCHED = {"SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "RANK", "WORLD_SIZE", "MASTER_PORT"}
 PRINT = [sys.executable, "-c", "import os; print(*os.environ, 'MORE=' + os.environ['MORE'])"]
 
 
@@ -46,32 +47,20 @@ def _status(process: Started) -> int:
     return status
 
 
-def _launched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in the second of two tasks that srun or torchrun has started."""
-    for name in ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "RANK", "WORLD_SIZE", "MASTER_PORT"):
-        monkeypatch.setenv(name, "2")
-
-
+@pytest.mark.parametrize("job", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_process_does_not_take_itself_for_one_of_several(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    job: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _launched(monkeypatch)
-    process = start_process("name", PRINT, {"MORE": "1"}, tmp_path / "log")
-    assert _status(process) == 0
+    """As in the second of two tasks that srun or torchrun has started."""
+    for name in LAUNCHED:
+        monkeypatch.setenv(name, "2")
+    if job:
+        pytest.importorskip("submitit")
+    launch = submitit_launcher(tmp_path, LOCAL) if job else start_process
+    assert _status(launch("name", PRINT, {"MORE": "1"}, tmp_path / "log")) == 0
     names = (tmp_path / "log").read_text().split()
     assert names[-1] == "MORE=1"
-    assert not [name for name in names if name.startswith(("SLURM", "RANK", "WORLD", "MASTER"))]
-
-
-@pytest.mark.slow
-def test_nor_does_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("submitit")
-    _launched(monkeypatch)
-    job = submitit_launcher(tmp_path, LOCAL)("name", PRINT, {"MORE": "1"}, tmp_path / "log")
-    assert _status(job) == 0
-    names = (tmp_path / "log").read_text().split()
-    assert names[-1] == "MORE=1"
-    assert not {"RANK", "WORLD_SIZE", "MASTER_PORT", "SLURM_STEP_NUM_TASKS"} & set(names)
+    assert not LAUNCHED & set(names)
 
 
 @pytest.mark.slow
@@ -102,11 +91,11 @@ SUBMITIT = ["--launcher", "submitit"]
     ("options", "sentence"),
     [
         (["--slurm", "minutes=90"], "--slurm goes with --launcher submitit"),
-        ([*SUBMITIT, "--slurm", "minutes"], "--slurm: expected KEY=VALUE such as minutes=90"),
+        ([*SUBMITIT, "--slurm", "minutes"], "--slurm: expected KEY=VALUE"),
         ([*SUBMITIT, "--slurm", "minutes=1.5"], "--slurm: minutes: expected a whole number"),
         ([*SUBMITIT, "--slurm", "partiton=gpu"], "--slurm: unknown option 'partiton' (did you "),
-        ([*SUBMITIT, "--slurm", "cluster=moon"], "--slurm: cluster: expected one of slurm, local"),
-        (SUBMITIT, "--launcher submitit: there is no SLURM on this machine"),
+        ([*SUBMITIT, "--slurm", "cluster=moon"], "--slurm: cluster: expected"),
+        (SUBMITIT, "--launcher submitit: there is no SLURM"),
     ],
 )
 def test_mistakes(
@@ -125,9 +114,6 @@ def test_mistakes(
         cli.main()
     assert capsys.readouterr().err.startswith(f"error: {sentence}")
     assert not Path("runs").exists()
-
-
-def test_without_submitit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "submitit", None)
     with pytest.raises(ImportError, match=re.escape(install_extra("slurm"))):
-        submitit_launcher(tmp_path, LOCAL)
+        submitit_launcher(Path("slurm"), LOCAL)

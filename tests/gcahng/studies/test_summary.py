@@ -26,15 +26,6 @@ def test_the_interval_is_mean_and_standard_error_times_t() -> None:
     assert (found.mean, found.pairs) == (pytest.approx(mean(gaps)), 7)
 
 
-def test_the_interval_by_hand() -> None:
-    # Differences 1, 2, 3: mean 2, standard error 1 / √3, t(0.975, 2) = 4.302653.
-    found = paired_difference({0: 2.0, 1: 4.0, 2: 6.0}, {0: 1.0, 1: 2.0, 2: 3.0})
-    assert found is not None
-    reach = 4.302653 / 3**0.5
-    assert found.mean == 2
-    assert found.interval == pytest.approx((2 - reach, 2 + reach))
-
-
 def test_pairs_are_of_one_seed() -> None:
     found = paired_difference({3: 2.0, 1: 4.0, 7: 100.0}, {1: 3.0, 3: 0.0, 5: 50.0})
     assert found is not None

@@ -68,7 +68,6 @@ import sys
 from rich.console import Console
 from gcahng.jobs import pool
 from gcahng.studies import tune
-from gcahng.studies import tune
 from gcahng.studies.study import read_study
 pool.COMMAND = (sys.executable, "-S", "-E", "fake_train.py")
 tune.POLL, tune.LOOK = 0.02, 0.1

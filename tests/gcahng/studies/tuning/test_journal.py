@@ -29,7 +29,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "journal.log"
 
 
-@pytest.mark.parametrize("end", [0, 1, 5, len(LINE) - 1])
+@pytest.mark.parametrize("end", [0, 5, len(LINE) - 1])
 def test_half_a_line_at_the_end_is_dropped(file: Path, end: int) -> None:
     whole = file.read_bytes()
     file.write_bytes(whole + LINE[:end])
@@ -63,23 +63,13 @@ def test_a_full_disk_is_named_and_leaves_no_half_line(file: Path) -> None:
     assert _trials(file) == [0.0, 1.0, 5.0]
 
 
-def _middle(content: bytes) -> bytes:
-    lines = content.splitlines(keepends=True)
-    lines[1] = lines[1][:9] + lines[1][12:]
-    return b"".join(lines)
-
-
 @pytest.mark.parametrize(
     "change",
     [
         lambda content: content + b"\0" * 40,
-        lambda content: content + b"\0" * 40 + b"\n" + LINE,
-        _middle,
+        lambda content: content.replace(b"op_code", b"code", 1),
         lambda content: b"my notes, without an end of line",
-        lambda content: b"my notes\n",
-        lambda content: b"\x89PNG\r\n\x1a\n\xff\xfe",
         lambda content: content + b'{"op_code":77,"worker_id":"w"}\n',
-        lambda content: content + b'{"op_code":4,"worker_id":"w"}\n',
     ],
 )
 def test_other_damage_is_one_sentence_and_changes_nothing(change: Change, file: Path) -> None:
