@@ -17,7 +17,7 @@ from gcahng.runs.checkpoint import load_checkpoint
 from gcahng.runs.folder import RunFolder
 
 REPOSITORY = Path(__file__).parents[3]
-EPOCHS = 3
+EPOCHS = 2
 SETTINGS = [
     *(f"train.epochs={EPOCHS}", "batch.samples=20", "batch.classes=5", "embedder.dim=8"),
     *("data.validation=0", "fabric.accelerator=cpu", "fabric.precision=64-true"),
@@ -121,7 +121,7 @@ def test_processes_of_different_trainings_stop_in_one_sentence(tmp_path: Path) -
 
 
 def test_processes_share_the_features_of_a_frozen_backbone(tmp_path: Path) -> None:
-    frozen = ("embedder.freeze=[backbone]", "embedder.head=residual", "train.epochs=2")
+    frozen = ("embedder.freeze=[backbone]", "embedder.head=residual", "train.epochs=1")
     for name, *devices in (("one",), ("two", TWO)):
         finished(train(tmp_path / name, *frozen, f"data.root={tmp_path / name}", *devices))
         files = (tmp_path / name / ".features").glob("*.safetensors")
@@ -205,8 +205,6 @@ def test_a_signal_saves_and_another_number_of_processes_goes_on(
     assert "epoch 1/" not in text
     assert not run.partial.exists()
     assert_same_run(run, by_one)
-    again = finished(train(folder, "--resume", "auto"))
-    assert "epoch" not in again.split("Test split")[0]
 
 
 # `gcahng` with a signal to process 1 before its first epoch.
