@@ -13,11 +13,14 @@ Example:
     tensor([2., 0.])
 """
 
-from typing import Any
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 from gcahng.graph.dense.pairs import Pairs, pairs_of_own_anchors
 from gcahng.graph.precision import full_precision
@@ -52,9 +55,8 @@ def fold_weights(draws: Tensor) -> Tensor:
 
     Shapes: draws [P, P-1] in (0, 1) → [P, P]; each row sums to 1.
     """
-    draws = torch.cat([torch.zeros_like(draws[:, :1]), draws], dim=1)
-    later = torch.cat([draws[:, 1:], torch.ones_like(draws[:, :1])], dim=1)
-    return (1 - draws) * later.flip(1).cumprod(1).flip(1)
+    later = F.pad(draws, (0, 1), value=1)
+    return (1 - F.pad(draws, (1, 0))) * later.flip(1).cumprod(1).flip(1)
 
 
 @full_precision
@@ -153,25 +155,24 @@ class _PairMixing(torch.autograd.Function):
         detach_anchor: bool,
     ) -> Tensor:
         ctx.save_for_backward(slots, eta, weights)
-        ctx.pairs, ctx.own, ctx.detach_anchor = pairs, own, detach_anchor
         classes, channels = slots.shape[1:]
         nodes = slots.flatten(0, 1)
         moved = slots.new_zeros(len(weights) * classes, channels)
+        routes = _routes(pairs, classes, own.start, own.stop)
         for chunk in pairs.chunks():
             first, second = pairs.gather_endpoints(nodes, chunk)
             step = second.sub_(first).mul_(eta[chunk])
-            (row_ij, row_ji), (weight_ij, weight_ji) = _directions(
-                pairs, chunk, classes, weights, own
-            )
-            moved.index_add_(0, row_ij, step * weight_ij)
-            moved.index_add_(0, row_ji, step * weight_ji, alpha=-1)
+            weight_ij, weight_ji = routes.weights(weights, chunk)
+            moved.index_add_(0, routes.result[0][chunk], step * weight_ij)
+            moved.index_add_(0, routes.result[1][chunk], step * weight_ji, alpha=-1)
+        ctx.pairs, ctx.routes, ctx.detach_anchor = pairs, routes, detach_anchor
         return moved.view(-1, classes, channels)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         slots, eta, weights = ctx.saved_tensors
-        pairs, own, classes = ctx.pairs, ctx.own, slots.size(1)
+        pairs, routes = ctx.pairs, ctx.routes
         needs_slots, needs_eta, needs_weights, *_ = ctx.needs_input_grad
         nodes, flow = slots.flatten(0, 1), grad.flatten(0, 1)
         grad_nodes = torch.zeros_like(nodes) if needs_slots else None
@@ -180,10 +181,8 @@ class _PairMixing(torch.autograd.Function):
         for chunk in pairs.chunks():
             first, second = pairs.gather_endpoints(nodes, chunk)
             difference = second.sub_(first)
-            (row_ij, row_ji), (weight_ij, weight_ji) = _directions(
-                pairs, chunk, classes, weights, own
-            )
-            flow_ij, flow_ji = flow.index_select(0, row_ij), flow.index_select(0, row_ji)
+            weight_ij, weight_ji = routes.weights(weights, chunk)
+            flow_ij, flow_ji = (flow.index_select(0, rows[chunk]) for rows in routes.result)
             upstream = (flow_ij * weight_ij).addcmul_(flow_ji, weight_ji, value=-1)
             row, col = pairs.row[chunk], pairs.col[chunk]
             if grad_eta is not None:
@@ -196,41 +195,55 @@ class _PairMixing(torch.autograd.Function):
                 grad_nodes.index_add_(0, col, upstream).index_add_(0, row, upstream, alpha=-1)
             if grad_weights is not None:
                 step = difference.mul_(eta[chunk])
-                mirrored = pairs.mirrored(chunk, step.dtype)
-                mirrored_flow = flow_ji.mul_(step).sum(-1, keepdim=True).mul_(mirrored)
-                _add_weight(grad_weights, row, col, flow_ij.mul_(step).sum(-1), own)
-                _add_weight(grad_weights, col, row, mirrored_flow[:, 0].neg_(), own)
+                of_ij = flow_ij.mul_(step).sum(-1, keepdim=True)
+                of_ji = flow_ji.mul_(step).sum(-1, keepdim=True).neg_()
+                routes.add_weights(grad_weights, chunk, (of_ij, of_ji))
         return (
             None if grad_nodes is None else grad_nodes.view_as(slots),
             *(grad_eta, grad_weights, None, None, None),
         )
 
 
-def _directions(
-    pairs: Pairs, chunk: slice, classes: int, weights: Tensor, own: slice
-) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Return rows of the result (anchor, negative class) and weights [m, 1], for i → j and j → i.
+class _Routes(NamedTuple):
+    """Where the rows (i, j) of some pairs go, for i → j and j → i.
 
-    A direction has weight 0 if its anchor belongs to another process or the pair's row does not
-    stand for it.
+    Attributes:
+        result: Rows [R] of the result, numbered anchor · S + negative class.
+        weight: Entries [R] of the flat weights A.
+        factor: [R, 1] or None for 1: 0 if the anchor belongs to another process or the pair's row
+            does not stand for this direction, else 1.
     """
-    row, col = pairs.row[chunk], pairs.col[chunk]
-    (anchor_i, own_i), (anchor_j, own_j) = (_local(anchor, weights, own) for anchor in (row, col))
-    rows = anchor_i * classes + col % classes, anchor_j * classes + row % classes
-    weight_ij, weight_ji = weights[anchor_i, col] * own_i, weights[anchor_j, row] * own_j
-    mirrored = pairs.mirrored(chunk, weight_ji.dtype)
-    return rows, (weight_ij.unsqueeze(1), weight_ji.unsqueeze(1) * mirrored)
+
+    result: tuple[Tensor, Tensor]
+    weight: tuple[Tensor, Tensor]
+    factor: tuple[Tensor | None, Tensor]
+
+    def weights(self, weights: Tensor, chunk: slice) -> list[Tensor]:
+        """The weights A_ij and A_ji of a chunk of pairs, [m, 1] each."""
+        found = []
+        for entries, factor in zip(self.weight, self.factor, strict=True):
+            chosen = weights.view(-1).index_select(0, entries[chunk]).unsqueeze(1)
+            found.append(chosen if factor is None else chosen * factor[chunk].to(weights.dtype))
+        return found
+
+    def add_weights(self, total: Tensor, chunk: slice, values: Sequence[Tensor]) -> None:
+        """Add the gradients [m, 1] of both weights to that of A."""
+        for entries, factor, value in zip(self.weight, self.factor, values, strict=True):
+            own = value if factor is None else value * factor[chunk].to(value.dtype)
+            total.view(-1).index_add_(0, entries[chunk], own[:, 0])
 
 
-def _local(anchor: Tensor, weights: Tensor, own: slice) -> tuple[Tensor, Tensor | int]:
-    """Return the row of each anchor among the own ones, and 1 if it is one of them, else 0."""
-    if weights.size(0) == weights.size(1):
-        return anchor, 1  # all anchors are own
-    owned = (anchor >= own.start) & (anchor < own.stop)
-    return (anchor - own.start).masked_fill(~owned, 0), owned.to(weights.dtype)
-
-
-def _add_weight(grad: Tensor, anchor: Tensor, other: Tensor, values: Tensor, own: slice) -> None:
-    """Add to the gradient of A at (anchor, other) if the anchor is an own one."""
-    local, owned = _local(anchor, grad, own)
-    grad.index_put_((local, other), values * owned, accumulate=True)
+# Batches repeat their size; a GPU would compute all this again, an operation at a time.
+@lru_cache(maxsize=8)
+def _routes(pairs: Pairs, classes: int, start: int, stop: int) -> _Routes:
+    """The routes of pairs to the anchors start to stop - 1."""
+    with torch.inference_mode(False):
+        row, col, mirrored = pairs.row, pairs.col, pairs.mirrored(slice(None), torch.float32)
+        own_i, own_j = ((end >= start) & (end < stop) for end in (row, col))
+        i, j = (row - start).masked_fill(~own_i, 0), (col - start).masked_fill(~own_j, 0)
+        whole = stop - start == pairs.num_nodes
+        return _Routes(
+            (i * classes + col % classes, j * classes + row % classes),
+            (i * pairs.num_nodes + col, j * pairs.num_nodes + row),
+            (None if whole else own_i.unsqueeze(1).float(), mirrored * own_j.unsqueeze(1)),
+        )

@@ -1,5 +1,7 @@
 """Losses on synthetic negatives: for the embedder, and for the generator itself."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -115,10 +117,20 @@ def diversity(coefficients: Tensor, pairs: Pairs | None = None) -> Tensor:
 def _mean_of_others(values: Tensor, own: OwnAnchors | None) -> Tensor:
     """Sum of [n, S] over b ≠ a, divided by the number of such entries of all anchors."""
     classes = values.size(1)
-    first = 0 if own is None else own.rows.start
-    anchors = torch.arange(first, first + len(values), device=values.device)
-    is_own = (anchors % classes).unsqueeze(1) == torch.arange(classes, device=values.device)
+    start = 0 if own is None else own.rows.start
+    _, is_own = _own_classes(start, start + len(values), classes, values.device)
     return values.masked_fill(is_own, 0).sum() / (_total(values, own) * (classes - 1))
+
+
+# Batches repeat their size; a GPU would compute this again, an operation at a time.
+@lru_cache(maxsize=16)
+def _own_classes(
+    start: int, stop: int, classes: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """The class a of the anchors start to stop - 1, [n], and where b is a, bool [n, S]."""
+    with torch.inference_mode(False):
+        own = torch.arange(start, stop, device=device) % classes
+        return own, own.unsqueeze(1) == torch.arange(classes, device=device)
 
 
 def _total(values: Tensor, own: OwnAnchors | None) -> int:
@@ -168,8 +180,7 @@ def synthetic_npair(
     rows = slice(0, samples * classes) if own is None else own.rows
     anchors, positives = slots.flatten(0, 1)[rows], slots.roll(-1, dims=0).flatten(0, 1)[rows]
     negatives = negatives.reshape(len(anchors), classes, -1)
-    target = torch.arange(classes, device=slots.device).repeat(samples)[rows]
-    is_own = target.unsqueeze(1) == torch.arange(classes, device=slots.device)
+    target, is_own = _own_classes(rows.start, rows.stop, classes, slots.device)
     logits = torch.einsum("ad,abd->ab", anchors, negatives)
     logits = torch.where(is_own, (anchors * positives).sum(-1, keepdim=True), logits) / temperature
     if positive_share is not None:

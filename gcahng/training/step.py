@@ -139,7 +139,7 @@ class TrainingStep:
         metric = self.metric_loss(embeddings, batch.labels, **known)
         if metric.dim():
             raise ValueError(f"Expected the metric loss as a scalar (got {list(metric.shape)})")
-        metric = metric / world_size(self.group)
+        metric = _scaled(metric, 1 / world_size(self.group))
         if self.forward_pass is None:
             return {"metric": metric, "total": metric}
         with self.autocast():
@@ -150,8 +150,8 @@ class TrainingStep:
             observe(negatives)
         # Return scalars only: the negatives are freed before backward.
         weight = self._process_weight(negatives)
-        added = {name: weight * loss for name, loss in negatives.losses.items()}
-        return {"metric": metric, **added, "total": metric + weight * negatives.total}
+        added = {name: _scaled(loss, weight) for name, loss in negatives.losses.items()}
+        return {"metric": metric, **added, "total": metric + _scaled(negatives.total, weight)}
 
     def _generator_steps(
         self, generator: NegativeGenerator, embeddings: Tensor, batch: "_Batch"
@@ -162,7 +162,8 @@ class TrainingStep:
         assert optimizers.graph is not None
         assert optimizers.classifier is not None
         _zero(optimizers.classifier, optimizers.graph)
-        classifier = generator.classifier_loss(embeddings, batch.labels) / world_size(self.group)
+        classifier = generator.classifier_loss(embeddings, batch.labels)
+        classifier = _scaled(classifier, 1 / world_size(self.group))
         self.backward(classifier)
         sum_gradients(_parameters(optimizers.classifier), self.group)
         optimizers.classifier.step()
@@ -172,8 +173,8 @@ class TrainingStep:
                 embeddings, batch.labels, layout=batch.layout, draws=batch.generator_draws
             )
         weight = self._process_weight(made)
-        losses = {name: weight * loss for name, loss in made.losses.items()}
-        losses = {"classifier": classifier, **losses, "generator": weight * made.total}
+        losses = {name: _scaled(loss, weight) for name, loss in made.losses.items()}
+        losses = {"classifier": classifier, **losses, "generator": _scaled(made.total, weight)}
         del made
         self.backward(losses["generator"])
         losses = self._sum_over_processes(losses)
@@ -220,6 +221,11 @@ class _Batch(NamedTuple):
     layout: BatchLayout | None
     metric_draws: Tensor | None
     generator_draws: Tensor | None
+
+
+def _scaled(loss: Tensor, weight: float) -> Tensor:
+    """The weighted loss; one process has weight 1, for which a GPU need not launch anything."""
+    return loss if weight == 1 else weight * loss
 
 
 def _parameters(optimizer: Optimizer) -> list[nn.Parameter]:

@@ -94,13 +94,12 @@ class NodeUpdate(MessagePassing):
         """Update the nodes of a complete graph, edge_attr [M, edge_dim]: x [B, C] → [B, C]."""
         split = (-1, self.heads, self.in_channels // self.heads)
         query = self.query(x).view(split).transpose(0, 1)
-        key = self.key(x).view(split).transpose(0, 1)
-        value = self.value(x).view(split).transpose(0, 1)
-        score = query @ key.transpose(1, 2) / math.sqrt(split[-1])  # [heads, receiver, sender]
-        score = score.masked_fill(y.unsqueeze(0) == y.unsqueeze(1), -torch.inf)
-        empty_slot = score.new_zeros(*score.shape[:2], 1)
-        alpha = torch.cat([score, empty_slot], dim=-1).softmax(dim=-1)[..., :-1]
-        attended = (alpha.to(value.dtype) @ value).transpose(0, 1).flatten(1)
+        # The empty slot is one more node whose key and value are 0.
+        key = F.pad(self.key(x), (0, 0, 0, 1)).view(split).transpose(0, 1)
+        value = F.pad(self.value(x), (0, 0, 0, 1)).view(split).transpose(0, 1)
+        allowed = F.pad(y.unsqueeze(1) != y, (0, 1), value=True)  # [receiver, sender]
+        attended = F.scaled_dot_product_attention(query, key, value, allowed)
+        attended = attended.transpose(0, 1).flatten(1)
         linear = self.edge_to_node
         from_edges = gelu_sum(edge_attr, linear.weight, linear.bias, pairs, self.memory)
         return self._update(x, attended, from_edges)
@@ -214,10 +213,8 @@ class EdgeUpdate(MessagePassing):
             edge_attr = edge_attr.index_select(0, source)
         elif self.drops_edges:
             mask = tied_mask(pairs, self.heads, self.dropout, bias)
-        offset = bias.index_select(0, pairs.row) - bias.index_select(0, pairs.col)
-        value = self.value(ends).view(-1, self.heads, self.edge_dim // self.heads)
-        parameters = (*self.norm.parameters(), *self.ffn.parameters())
-        inputs = EdgeInputs(edge_attr, folded, offset, value, *parameters)
+        nodes = torch.cat([bias, folded.flatten(1), self.value(ends)], dim=1)
+        inputs = EdgeInputs(edge_attr, nodes, *self.norm.parameters(), *self.ffn.parameters())
         return update_edges(inputs, pairs, mask, self.memory), pairs
 
     def fold_query(self, key: Tensor) -> tuple[Tensor, Tensor]:

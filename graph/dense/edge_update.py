@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from gcahng.graph.dense.pair_functions import (
     Memory,
     add_product,
+    add_to,
     autocast_state,
     saves_hidden,
 )
@@ -23,6 +24,8 @@ from gcahng.graph.precision import full_precision, half_to_float32
 
 # Activations saved for backward; "hidden" saves the output as well.
 Saved = Literal["nothing", "output", "hidden"]
+# By the field of `EdgeInputs`.
+Gradients = dict[str, Tensor]
 
 
 class EdgeInputs(NamedTuple):
@@ -30,9 +33,8 @@ class EdgeInputs(NamedTuple):
 
     Attributes:
         edge_attr: e [M, D].
-        folded: f [B, H, D]; the attention score of endpoint i is e·f_i + b_i.
-        offset: b_i - b_j [M, H].
-        value: v [B, H, D/H].
+        nodes: [B, H + HD + D] b, f and v of each node side by side; its attention score is
+            e·f_i + b_i with f [H, D] and b [H], its value v [H, D/H].
         gamma: [D], scale of the LayerNorm shared by both residual updates.
         beta: [D], its shift.
         w1: [4D, D], weight of the feed-forward's first linear map.
@@ -44,9 +46,7 @@ class EdgeInputs(NamedTuple):
     """
 
     edge_attr: Tensor
-    folded: Tensor
-    offset: Tensor
-    value: Tensor
+    nodes: Tensor
     gamma: Tensor
     beta: Tensor
     w1: Tensor
@@ -66,7 +66,7 @@ def update_edges(
     r"""Attend to the two endpoints, then feed forward, each with residual and norm.
 
     .. math:: a &= N(w \, v_i + (1 - w) \, v_j + e), \quad
-            w = \sigma(e \cdot (f_i - f_j) + \mathit{offset}) \\
+            w = \sigma(e \cdot (f_i - f_j) + b_i - b_j) \\
         e' &= N(o + a), \quad o = W_2 \, \mathrm{LayerNorm}(\mathrm{GELU}(W_1 a + b_1)) + b_2
 
     with :math:`N(\cdot) = \mathrm{LayerNorm}(\mathrm{GELU}(\cdot))`.
@@ -111,11 +111,11 @@ def attend(
     [m, H], values of both endpoints [m, H, D/H] → [m, D].
     """
     weight = ((rows.unsqueeze(1) * difference).sum(-1) + offset).sigmoid()
-    weights = torch.stack([weight, 1 - weight], dim=1)
+    weights = weight, 1 - weight
     if dropout_mask is not None:
-        weights = weights * dropout_mask
-    first_weight, second_weight = weights.unsqueeze(-1).unbind(1)
-    return (first_weight * first + second_weight * second).flatten(1) + rows
+        weights = weights[0] * dropout_mask[:, 0], weights[1] * dropout_mask[:, 1]
+    result = torch.addcmul(rows.view_as(first), first, weights[0].unsqueeze(-1))
+    return torch.addcmul(result, second, weights[1].unsqueeze(-1)).flatten(1)
 
 
 class _EdgeUpdate(torch.autograd.Function):
@@ -153,16 +153,12 @@ class _EdgeUpdate(torch.autograd.Function):
         t = EdgeInputs(*ctx.saved_tensors[:count])
         dropout_mask, *saved = ctx.saved_tensors[count:]
         needed = ctx.needs_input_grad[-count:]
-        first_parameter = EdgeInputs._fields.index("gamma")
-        trained = any(needed[first_parameter:])
+        trained = any(needed[EdgeInputs._fields.index("gamma") :])
         outputs, hiddens = saved[: len(ctx.chunks)], saved[len(ctx.chunks) :]
-        # Allocate the large gradients only if they are needed.
-        edges = torch.empty_like(t.edge_attr) if needed[0] else t.edge_attr
-        nodes = [torch.zeros_like(tensor) for tensor in t[1:first_parameter]]
-        parameters = t[first_parameter:]
-        if trained:
-            parameters = tuple(torch.zeros_like(tensor) for tensor in parameters)
-        total = EdgeInputs(edges, *nodes, *parameters)
+        # Those of the parameters begin with the first chunk.
+        total: Gradients = {"nodes": torch.zeros_like(t.nodes)}
+        if needed[0]:
+            total["edge_attr"] = torch.empty_like(t.edge_attr)
         with ctx.autocast():
             for number, chunk in enumerate(ctx.chunks):
                 leaves = _leaves(*_rows(t, ctx.pairs, chunk), t.gamma, t.beta)
@@ -178,10 +174,11 @@ class _EdgeUpdate(torch.autograd.Function):
                 wanted = leaves[0 if needed[0] else 1 : None if trained else -2]
                 found = list(torch.autograd.grad(attended, wanted, flow))
                 if needed[0]:
-                    total.edge_attr[chunk] = found.pop(0)
-                _add_attention(total, ctx.pairs, chunk, *found)
-        gradients = (g if need else None for g, need in zip(total, needed, strict=True))
-        return None, None, None, *gradients
+                    total["edge_attr"][chunk] = found.pop(0)
+                _add_attention(total["nodes"], ctx.pairs, chunk, *found[:4])
+                _add(total, ("gamma", "beta"), found[4:])
+        fields = zip(EdgeInputs._fields, needed, strict=True)
+        return None, None, None, *(total[name] if need else None for name, need in fields)
 
 
 def _leaves(*tensors: Tensor) -> list[Tensor]:
@@ -189,29 +186,40 @@ def _leaves(*tensors: Tensor) -> list[Tensor]:
     return [tensor.detach().requires_grad_() for tensor in tensors]
 
 
+def _parts(nodes: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Biases [n, H], folded queries [n, H, D] and values [n, H, D/H] of `EdgeInputs.nodes`."""
+    heads = nodes.size(1) // (width + 1)
+    bias, folded, value = nodes.split([heads, nodes.size(1) - heads - width, width], dim=1)
+    return bias, folded.unflatten(1, (heads, width)), value.unflatten(1, (heads, -1))
+
+
+def _rows(t: EdgeInputs, pairs: Pairs, chunk: slice) -> tuple[Tensor, ...]:
+    """The arguments of `attend` for a chunk of pairs."""
+    width = t.edge_attr.size(1)
+    first, second = pairs.gather_endpoints(t.nodes, chunk)
+    *_, first_value = _parts(first, width)
+    *_, second_value = _parts(second, width)
+    difference = first[:, :-width] - second[:, :-width]
+    heads = first_value.size(1)
+    folded = difference[:, heads:].unflatten(1, (heads, width))
+    return t.edge_attr[chunk], folded, difference[:, :heads], first_value, second_value
+
+
 def _add_attention(
-    total: EdgeInputs,
+    total: Tensor,
     pairs: Pairs,
     chunk: slice,
     difference: Tensor,
     offset: Tensor,
     first: Tensor,
     second: Tensor,
-    *norm: Tensor,
 ) -> None:
-    """Add the gradients of one chunk's attention and, if it is trained, norm to `total`."""
+    """Add the gradients of one chunk's attention to those of the nodes, [B, H + HD + D]."""
     row, col = pairs.row[chunk], pairs.col[chunk]
-    total.folded.index_add_(0, row, difference).index_add_(0, col, difference, alpha=-1)
-    total.value.index_add_(0, row, first).index_add_(0, col, second)
-    total.offset[chunk] = offset
-    _add((total.gamma, total.beta), norm)
-
-
-def _rows(t: EdgeInputs, pairs: Pairs, chunk: slice) -> tuple[Tensor, ...]:
-    """The arguments of `attend` for a chunk of pairs."""
-    of_first, of_second = pairs.gather_endpoints(t.folded, chunk)
-    values = pairs.gather_endpoints(t.value, chunk)
-    return t.edge_attr[chunk], of_first - of_second, t.offset[chunk], *values
+    bias, folded, value = _parts(total, first[0].numel())
+    folded.index_add_(0, row, difference).index_add_(0, col, difference, alpha=-1)
+    value.index_add_(0, row, first).index_add_(0, col, second)
+    bias.index_add_(0, row, offset).index_add_(0, col, offset, alpha=-1)
 
 
 def _activate_hidden(hidden: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
@@ -220,7 +228,7 @@ def _activate_hidden(hidden: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
 
 def _feed_forward_backward(
     t: EdgeInputs,
-    total: EdgeInputs,
+    total: Gradients,
     attended: Tensor,
     output: Tensor,
     hidden: Tensor | None,
@@ -236,7 +244,7 @@ def _feed_forward_backward(
     with torch.enable_grad():
         result = activate_norm(*leaves)
     flow, *norm = torch.autograd.grad(result, leaves[wanted], grad)
-    _add((total.gamma, total.beta), norm)
+    _add(total, ("gamma", "beta"), norm)
 
     if hidden is None:
         hidden = F.linear(attended, t.w1, t.b1)
@@ -244,20 +252,20 @@ def _feed_forward_backward(
     with torch.enable_grad():
         normed = _activate_hidden(*leaves)
     if trained:
-        total.b2.add_(flow.sum(0))
-        add_product(total.w2, flow.t(), normed.detach())
+        _add(total, ("b2",), [flow.sum(0)])
+        total["w2"] = add_product(total.get("w2"), flow.t(), normed.detach())
     inner, *norm = torch.autograd.grad(normed, leaves[wanted], (flow @ t.w2).to(normed.dtype))
-    _add((total.inner_gamma, total.inner_beta), norm)
+    _add(total, ("inner_gamma", "inner_beta"), norm)
     if trained:
-        total.b1.add_(inner.sum(0))
-        add_product(total.w1, inner.t(), attended)
+        _add(total, ("b1",), [inner.sum(0)])
+        total["w1"] = add_product(total.get("w1"), inner.t(), attended)
     return add_product(flow, inner, t.w1)
 
 
-def _add(totals: Sequence[Tensor], found: Sequence[Tensor]) -> None:
+def _add(total: Gradients, names: Sequence[str], found: Sequence[Tensor]) -> None:
     """Add gradients to their totals, if there are any."""
-    for total, gradient in zip(totals, found, strict=False):
-        total.add_(gradient)
+    for name, gradient in zip(names, found, strict=False):
+        total[name] = add_to(total.get(name), gradient)
 
 
 def endpoint_dropout_mask(count: int, heads: int, rate: float, like: Tensor) -> Tensor:
@@ -265,13 +273,16 @@ def endpoint_dropout_mask(count: int, heads: int, rate: float, like: Tensor) -> 
 
     At least float32: in bfloat16, 1/(1-0.1) would be 1.109 instead of 1.111.
     """
-    return F.dropout(half_to_float32(like.new_ones(count, 2, heads)), rate)
+    mask = half_to_float32(like.new_empty(count, 2, heads))
+    return mask.bernoulli_(1 - rate).div_(1 - rate)
 
 
 def tied_mask(pairs: Pairs, heads: int, rate: float, like: Tensor) -> Tensor:
     """One draw for each pair i ≤ j; an edge (j, i) swaps the two weights: [M, 2, heads]."""
     # Drawn for all pairs, so that the mask does not depend on how they are split.
     mask = endpoint_dropout_mask(pairs.total, heads, rate, like)
+    if pairs.group is None and pairs.row.numel() == pairs.total:
+        return mask
     whole = unordered_pairs(pairs.num_nodes, mask.device)
     mask = mask[whole.index[pairs.row, pairs.col]]
     return torch.where((pairs.row > pairs.col).view(-1, 1, 1), mask.flip(1), mask)

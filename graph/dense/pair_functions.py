@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from gcahng.graph.dense.pairs import Pairs
-from gcahng.graph.precision import full_precision
+from gcahng.graph.precision import full_precision, half_to_float32
 
 Memory = Literal["auto", "balanced", "low"]
 
@@ -32,17 +32,17 @@ def saves_hidden(memory: Memory, edge_attr: Tensor, width: int) -> bool:
     return memory == "balanced"
 
 
-def zeros_for_sum(like: Tensor, *shape: int) -> Tensor:
-    """Zeros to accumulate into, shaped as `like` unless given, in float32 or wider."""
-    dtype = torch.promote_types(like.dtype, torch.float32)
-    return like.new_zeros(shape or like.shape, dtype=dtype)
+def add_to(total: Tensor | None, term: Tensor) -> Tensor:
+    """Add a term to a sum in place; the first one, in float32 or wider, begins it."""
+    return half_to_float32(term) if total is None else total.add_(term)
 
 
-def add_product(total: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """Compute total += left @ right in place; autocast affects only the product."""
-    device = total.device.type
-    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
-        return total.add_(left @ right)
+def add_product(total: Tensor | None, left: Tensor, right: Tensor) -> Tensor:
+    """Compute total += left @ right as `add_to`; autocast affects only the product."""
+    device = left.device.type
+    autocasts = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    if total is None or autocasts:
+        return add_to(total, left @ right)
     return total.addmm_(left, right)
 
 
@@ -109,7 +109,7 @@ class _GeluSum(torch.autograd.Function):
     def forward(
         ctx: Any, edge_attr: Tensor, weight: Tensor, bias: Tensor, pairs: Pairs, save_hidden: bool
     ) -> Tensor:
-        total = zeros_for_sum(bias, pairs.num_nodes, bias.numel())
+        total = half_to_float32(bias.new_zeros(pairs.num_nodes, bias.numel()))
         saved, chunks = [], list(pairs.chunks(large=save_hidden))
         for chunk in chunks:
             hidden = F.linear(edge_attr[chunk], weight, bias)
@@ -127,20 +127,18 @@ class _GeluSum(torch.autograd.Function):
         edge_attr, weight, bias, *saved = ctx.saved_tensors
         needs_edges, *trained, _, _ = ctx.needs_input_grad
         grad_edges = torch.empty_like(edge_attr) if needs_edges else None
-        grad_weight, grad_bias = zeros_for_sum(weight), zeros_for_sum(bias)
+        grad_weight = grad_bias = None
         with ctx.autocast():
             for number, chunk in enumerate(ctx.chunks):
                 rows = edge_attr[chunk]
                 hidden = saved[number] if saved else F.linear(rows, weight, bias)
-                leaf = hidden.detach().requires_grad_()
-                with torch.enable_grad():
-                    active = F.gelu(leaf.to(grad.dtype))
                 first, second = ctx.pairs.gather_endpoints(grad, chunk)
                 upstream = first.addcmul_(second, ctx.pairs.mirrored(chunk, grad.dtype))
-                (flow,) = torch.autograd.grad(active, leaf, upstream)
+                flow = torch.ops.aten.gelu_backward(upstream, hidden.to(grad.dtype))
+                flow = flow.to(hidden.dtype)
                 if any(trained):
-                    add_product(grad_weight, flow.t(), rows)
-                    grad_bias += flow.sum(0)
+                    grad_weight = add_product(grad_weight, flow.t(), rows)
+                    grad_bias = add_to(grad_bias, flow.sum(0))
                 if grad_edges is not None:
                     grad_edges[chunk] = flow @ weight
         return grad_edges, grad_weight, grad_bias, None, None
@@ -182,9 +180,10 @@ class _Standardize(torch.autograd.Function):
         share = pairs.weight.to(values.dtype) / pairs.num_nodes**2
         mean = pairs.sum_over_parts(share @ values)
         centred = values - mean
-        variance = torch.zeros_like(mean)
+        variance = None
         for chunk in pairs.chunks():
-            variance += share[chunk] @ centred[chunk].square()
+            variance = add_to(variance, share[chunk] @ centred[chunk].square())
+        assert variance is not None
         variance = pairs.sum_over_parts(variance)
         scale = torch.rsqrt(variance + eps)
         standardized = centred.mul_(scale)
@@ -198,9 +197,10 @@ class _Standardize(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor, None, None]:
         r"""∂v = s (g - w/B² (Σ g + v̂ Σ g v̂)), s the scale."""
         standardized, share, scale = ctx.saved_tensors
-        along = torch.zeros_like(scale)
+        along = None
         for chunk in ctx.pairs.chunks():
-            along += (grad[chunk] * standardized[chunk]).sum(0)
+            along = add_to(along, (grad[chunk] * standardized[chunk]).sum(0))
+        assert along is not None
         along, total = ctx.pairs.sum_over_parts(torch.stack([along, grad.sum(0)]))
         result = torch.empty_like(grad)
         for chunk in ctx.pairs.chunks():

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ CPU_CHUNK = 256
 DEVICE_CHUNK = 8192
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pairs:
     """All pairs i ≤ j of B nodes, sorted by (i, j); M = B(B+1)/2.
 
@@ -82,7 +82,12 @@ class Pairs:
 
     def mirrored(self, chunk: slice, dtype: torch.dtype) -> Tensor:
         """1 for rows of a chunk that stand for two edges, (i, j) and (j, i), else 0: [m, 1]."""
-        return (self.weight[chunk] - 1).unsqueeze(1).to(dtype)
+        return self._mirrored[chunk].to(dtype)
+
+    @cached_property
+    def _mirrored(self) -> Tensor:
+        with torch.inference_mode(False):
+            return (self.weight - 1).unsqueeze(1).float()
 
     def scatter_to_endpoints(self, nodes: Tensor, values: Tensor, chunk: slice) -> None:
         """Add the value of each edge (i, j) to its node i, values [m, D] to nodes [B, D], in place.

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.benchmarks import gpu, graph, retrieval
+from tests.benchmarks import gpu, graph, launches, retrieval
 from tests.benchmarks.common import CPU, SHAPES, Shape
 
 pytestmark = pytest.mark.slow
@@ -36,6 +36,15 @@ def test_tables_of_retrieval(tmp_path: Path) -> None:
 def test_a_row_of_the_gpu_table() -> None:
     row = gpu.measure(SHAPES["tiny"], "bfloat16", 1, CPU, size=32)
     assert row["step"] > row["eager"] > 0
+
+
+def test_launches_of_a_step(tmp_path: Path) -> None:
+    launches.main("tiny", tmp_path)
+    rows = (tmp_path / "launches.csv").read_text(encoding="utf-8").splitlines()
+    total, *others = ([int(n) for n in row.split(",")[2:]] for row in rows[1:])
+    assert total == [sum(column) for column in zip(*others, strict=True)]
+    # Most of the launches are found where they belong.
+    assert others[-1][1] < total[1] / 3
 
 
 def test_low_memory_is_low() -> None:

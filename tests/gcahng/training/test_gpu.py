@@ -101,6 +101,20 @@ def test_every_generator_takes_a_step(name: str) -> None:
 
 
 @pytest.mark.parametrize("dropout", ["off", "tied"])
+def test_a_step_does_not_wait_for_the_gpu(dropout: str) -> None:
+    net, made = steps.embedder().to(DEVICE), steps.generator(edge_dropout=dropout).to(DEVICE)
+    step = steps.make(net, made)
+    images, labels, _ = steps.batch()
+    images = images.to(DEVICE)
+    step(images, labels)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        step(images, labels)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("dropout", ["off", "tied"])
 @pytest.mark.parametrize("precision", [torch.float64, torch.bfloat16])
 def test_replayed_steps_are_those_of_the_passes(dropout: str, precision: torch.dtype) -> None:
     found = []
