@@ -113,12 +113,6 @@ def test_batches_follow_from_seed_and_epoch_alone(make: Sampler) -> None:
     assert draw(labels, 4, 2, range(1, 2), seed=0, make=make) != first
 
 
-def test_sampling_leaves_the_global_state_alone() -> None:
-    before = torch.get_rng_state()
-    draw(balanced(), 4, 2)
-    assert torch.equal(before, torch.get_rng_state())
-
-
 @pytest.mark.parametrize(
     ("labels", "s", "p", "message"),
     [

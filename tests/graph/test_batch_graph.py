@@ -49,14 +49,6 @@ def test_constant_embedding_gives_numbers(value: float) -> None:
     assert z.grad.isfinite().all()
 
 
-def test_zero_embedding_correlates_with_nothing() -> None:
-    z = embeddings()
-    z[2] = 0
-    edges = batch_graph(z, LABELS).edge_attr.view(6, 6, -1)
-    assert edges[2].eq(0).all()
-    assert edges[:2, :2].ne(0).all()
-
-
 def test_pair_graph_is_the_same_graph() -> None:
     z = embeddings()
     graph = pair_graph(z, LABELS)

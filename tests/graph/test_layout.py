@@ -21,17 +21,6 @@ def test_slot_major_batch_keeps_its_order() -> None:
     assert batch_layout(labels).order.tolist() == list(range(12))
 
 
-def test_every_node_has_its_class_and_slot() -> None:
-    torch.manual_seed(0)
-    for _ in range(20):
-        labels = torch.tensor([3, 1, 8, 6, 0]).repeat(3)[torch.randperm(15)]
-        layout = batch_layout(labels)
-        assert sorted(layout.order.tolist()) == list(range(15))
-        slots = layout.slots(labels.double().unsqueeze(1))
-        assert torch.equal(slots[..., 0], layout.classes.double().expand(3, 5))
-        assert torch.equal(labels[layout.order], layout.labels)
-
-
 @pytest.mark.parametrize("dtype", [torch.int16, torch.int32, torch.int64, torch.uint8])
 def test_integer_labels_of_any_width(dtype: torch.dtype) -> None:
     layout = batch_layout(torch.tensor([1, 0, 1, 0]).to(dtype))

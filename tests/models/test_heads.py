@@ -35,14 +35,6 @@ def test_it_starts_at_the_best_products_of_this_rank() -> None:
     assert errors[0] > errors[1] > errors[2]
 
 
-def test_length_and_size_of_features_do_not_matter_at_the_start() -> None:
-    rows = features()
-    head = fitted(4, rows)
-    torch.testing.assert_close(head(rows * 7), head(rows))
-    norms = head(rows).norm(dim=1)
-    assert (norms <= 1 + 1e-6).all()
-
-
 def test_the_trained_part_takes_centred_directions_of_one_scale() -> None:
     rows = features()
     head = fitted(4, rows)
@@ -69,9 +61,7 @@ def test_a_checkpoint_holds_what_was_fitted() -> None:
 def test_mistakes() -> None:
     with pytest.raises(ValueError, match=r"'dim' of at most 6, the width .* \(got 7\)"):
         Embedder(small(), 7, head="residual")
-    with pytest.raises(
-        ValueError, match=r"'head' as linear, none, residual or whitening \(got 'deep'\)"
-    ):
+    with pytest.raises(ValueError, match=r"'head' as linear, none, .* \(got 'deep'\)"):
         Embedder(small(), 3, head="deep")
     with pytest.raises(ValueError, match=r"'embedding_dim' as 6, .* \(got 3\)"):
         Embedder(small(), 3, head="none")

@@ -1,5 +1,3 @@
-import copy
-
 import numpy as np
 import pytest
 import torch
@@ -134,14 +132,3 @@ def test_refuses_what_has_no_answer(change: object, dim: int | None, message: st
     features, labels = change(*sample())
     with pytest.raises(ValueError, match=message):
         fitted(features, labels, dim)
-
-
-def test_its_weights_can_be_trained_and_are_saved() -> None:
-    features, labels = sample()
-    head = WhiteningHead(WIDTH, 3).double()
-    head.fit(collect(features, labels))
-    other = WhiteningHead(WIDTH, 3).double()
-    other.load_state_dict(copy.deepcopy(head.state_dict()))
-    assert torch.equal(head(features), other(features))
-    head(features).square().sum().backward()
-    assert all(p.grad.abs().max() > 0 for p in head.parameters())

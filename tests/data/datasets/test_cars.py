@@ -17,20 +17,6 @@ def by_class(dataset: Cars) -> dict[str, list[tuple[int, int, int]]]:
     return {name: sorted(images) for name, images in pixels.items()}
 
 
-def test_the_first_98_classes_train_and_the_others_test(tmp_path: Path) -> None:
-    home = cars_tree(tmp_path, train=2, test=3)
-    train, test = Cars(tmp_path), Cars(tmp_path, "test")
-    assert train.classes == ["AM_General_Model_98_2012", "Ram_CV_Model_97_2012"]
-    assert test.classes == [
-        "Audi_TT_Model_100_2012",
-        "Ram_CV_Model_101_2012",
-        "Volvo_Model_99_2012",
-    ]
-    assert train.labels.tolist() == [1, 1, 0, 0]
-    assert test.labels.tolist() == [2, 2, 0, 0, 1, 1]
-    assert train.paths[1] == f"{home}/car_ims/000002.jpg"
-
-
 @pytest.mark.parametrize("split", ["train", "test"])
 @pytest.mark.parametrize(("nested", "labels"), [(False, ""), (True, ""), (True, "devkit")])
 def test_both_archives_hold_the_same(tmp_path: Path, split: str, nested: bool, labels: str) -> None:

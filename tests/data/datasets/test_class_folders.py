@@ -144,26 +144,6 @@ def test_labels_are_those_of_the_data_set(tmp_path: Path, splits: tuple[str, ...
     assert len(found) == 10 * len(homes)
 
 
-def test_pictures_beside_the_splits(tmp_path: Path) -> None:
-    for name in ("train", "test", "val", "valid", "extra"):
-        folder_tree(tmp_path / name, "ab", images=1)
-    photo(tmp_path / "loose.jpg", 1)
-    found = [
-        (os.path.relpath(file.path, tmp_path), file.label, file.split)
-        for file in labelled_pictures(tmp_path)
-    ]
-    assert found == [
-        ("loose.jpg", None, None),
-        # Another name of the validation split counts only without val/, as in a training.
-        *((f"{name}/{label}/0.jpg", name, None) for name in ("extra", "valid") for label in "ab"),
-        *(
-            (f"{split}/{label}/0.jpg", label, split)
-            for split in ("train", "test", "val")
-            for label in "ab"
-        ),
-    ]
-
-
 def test_the_finer_of_two_statements() -> None:
     cup = PictureFile("/a", "cup", "train")
     for coarser in (PictureFile("/a"), PictureFile("/a", "cup"), PictureFile("/a", None, "train")):

@@ -104,12 +104,6 @@ def test_pickles_lean_and_works_in_a_loader_with_workers(root: Path) -> None:
     assert torch.equal(batches[0][0][2], dataset[2][0])
 
 
-def test_a_subset_reads_its_own_images(root: Path) -> None:
-    subset = ClassSubset(Given(root), [1])
-    assert subset.transform_name == "imagenet"
-    assert subset.load(1).tobytes() == Given(root).load(2).tobytes()
-
-
 def test_large_photos_are_reduced_for_a_transform(tmp_path: Path) -> None:
     for i, name in enumerate("bab"):
         photo(tmp_path / name / f"{i}.jpg", ord(name), i, size=(640, 480))

@@ -117,9 +117,7 @@ def test_root_is_the_folder_of_all_data_sets_or_the_own(
     ("dataset", "build", "place"),
     [
         (CUB, cub_tree, "CUB200/original/CUB_200_2011"),
-        (CUB, cub_tree, "cub-200-2011"),
         (Cars, cars_split_tree, "Stanford Cars"),
-        (SOP, sop_tree, "SOP/original"),
         (InShop, inshop_tree, "IN_SHOP"),
         (InShop, inshop_tree, "DeepFashion/In-shop Clothes Retrieval Benchmark"),
     ],

@@ -10,12 +10,3 @@ def test_digits_are_divided_by_class() -> None:
     assert len(train) + len(test) == 1797
     assert train.labels.unique().tolist() == test.labels.unique().tolist() == [0, 1, 2, 3, 4]
     assert train.labels.dtype == torch.int64
-
-
-def test_digits_are_grey_pictures_that_use_the_whole_range() -> None:
-    dataset = Digits(split="test")
-    image, label = dataset[0]
-    assert image.shape == (1, 8, 8)
-    assert image.dtype == torch.uint8
-    assert label == 0
-    assert (int(dataset.images.min()), int(dataset.images.max())) == (0, 255)

@@ -7,7 +7,7 @@ import torch
 
 from gcahng.data import Glyphs
 from gcahng.data.embedded import glyphs
-from gcahng.data.embedded.glyphs import IMAGE_SIZE, cache_path, distort, render
+from gcahng.data.embedded.glyphs import cache_path, render
 
 
 def test_splits_are_class_disjoint_and_of_the_documented_sizes(glyphs_root: Path) -> None:
@@ -63,28 +63,3 @@ def test_damaged_cache_is_rendered_again(
     assert torch.equal(Glyphs(tmp_path, "train").images, whole)
     assert rendered == ["train"], "the second time the cache is read"
     assert list(path.parent.iterdir()) == [path]
-
-
-def square(n: int) -> np.ndarray:
-    bitmap = np.zeros((n, 48, 48), dtype=np.uint8)
-    bitmap[:, 16:32, 16:32] = 255
-    return bitmap
-
-
-def test_pictures_are_seeded_and_differ() -> None:
-    first = distort(square(20), np.random.default_rng(0))
-    assert first.shape == (20, IMAGE_SIZE, IMAGE_SIZE)
-    assert first.dtype == np.uint8
-    assert np.array_equal(first, distort(square(20), np.random.default_rng(0)))
-    assert not np.array_equal(first, distort(square(20), np.random.default_rng(1)))
-    assert len({picture.tobytes() for picture in first}) == 20
-
-
-def test_tones_are_bright_ink_on_a_dark_background() -> None:
-    pictures = distort(square(300), np.random.default_rng(0)) / 255
-    ink = pictures[:, 16:20, 16:20].mean(axis=(1, 2))
-    corner = pictures[:, :3, :3].mean(axis=(1, 2))
-    assert ink.min() > 0.55
-    assert abs(ink.mean() - 0.8) < 0.03
-    assert corner.max() < 0.55
-    assert abs(corner.mean() - 0.15) < 0.04

@@ -61,9 +61,7 @@ def test_a_closed_set_is_said_everywhere(
 def test_a_forgotten_root_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GCAHNG_DATA", str(tmp_path / "x"))
     said = rf"^There is no folder '{tmp_path}/x': expected one folder of images per class, .*\."
-    with pytest.raises(
-        FileNotFoundError, match=rf"{said} data\.root \(or --root\) is not set, so .* '.*/x'\.$"
-    ):
+    with pytest.raises(FileNotFoundError, match=rf"{said} data\.root \(or --root\) is not set"):
         build_splits(load_config("photos"))
     with pytest.raises(FileNotFoundError, match=rf"{said}$"):
         build_splits(load_config("photos", [f"data.root={tmp_path / 'x'}"]))
@@ -88,9 +86,7 @@ def test_a_published_data_set_that_shares_classes_is_refused(
 
     monkeypatch.setattr(CUB, "__init__", same_classes)
     config = load_config("paper/cub_resnet50", [f"data.root={tmp_path}", "batch.classes=2"])
-    with pytest.raises(
-        ValueError, match=r"^data: .* no class in both train and test, but shares 5"
-    ):
+    with pytest.raises(ValueError, match=r"^data: .* in both train and test, but shares 5"):
         build_splits(config)
 
 

@@ -159,15 +159,6 @@ def test_generator_losses_train_the_graph_only(path: str) -> None:
     assert generator.graph.class_head.weight.grad is None
 
 
-@pytest.mark.parametrize("quirk", ["similarity_mask", "same_class_negatives"])
-def test_quirks_of_the_generator_terms_show(quirk: str) -> None:
-    z, draws = batch()
-    totals = [
-        make(**{quirk: on}).generator_losses(z, LABELS, draws=draws).total for on in (True, False)
-    ]
-    assert abs(totals[0] - totals[1]) > 1e-3
-
-
 @pytest.mark.parametrize("rate", [0.1, 0.5])
 @pytest.mark.parametrize("call", ["forward", "generator_losses"])
 @pytest.mark.parametrize("memory", ["balanced", "low"])
@@ -233,14 +224,6 @@ def test_logits_in_chunks_give_the_same_step(
         found.append([*terms.values(), *_gradients(total, leaves)])
     for whole, chunked in zip(*found, strict=True):
         assert_near("term or gradient", chunked, whole, 1e-12)
-
-
-@pytest.mark.parametrize("call", ["forward", "generator_losses"])
-def test_integer_labels_of_any_width(call: str) -> None:
-    (z, draws), totals = batch(), []
-    for dtype in (torch.int32, torch.int64):
-        totals.append(getattr(make(), call)(z, LABELS.to(dtype), draws=draws).total)
-    assert torch.equal(*totals)
 
 
 @pytest.mark.parametrize("name", ["synthetic_weight", "linear_ce_weight", "alpha", "beta", "gamma"])

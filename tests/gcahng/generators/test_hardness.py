@@ -11,14 +11,6 @@ def record(hardness: LossMeans, *losses: tuple[float, float]) -> None:
         hardness.record(torch.tensor(metric), torch.tensor(generator))
 
 
-def test_before_the_first_epoch_has_ended() -> None:
-    hardness = LossMeans()
-    record(hardness, (2.0, 3.0))
-    assert hardness.metric == hardness.generator == 1e6
-    assert float(hardness.strength(5.0)) == pytest.approx(math.exp(-5e-6))
-    assert float(hardness.synthetic_weight(20.0)) == pytest.approx(1 - math.exp(-2e-5))
-
-
 def test_means_of_the_epoch_that_ended() -> None:
     hardness = LossMeans()
     record(hardness, (2.0, 10.0), (4.0, 30.0))

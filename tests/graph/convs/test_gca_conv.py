@@ -75,16 +75,6 @@ def test_initial_weights() -> None:
     assert conv.edges.query.weight.ne(before).any()
 
 
-def test_same_class_sends_no_attention() -> None:
-    conv, (x, edge_index, _) = make(), complete()
-    alpha = conv.nodes.attention(x, edge_index, LABELS).view(NODES, NODES, -1)
-    same = LABELS[:, None] == LABELS
-    assert alpha[same].eq(0).all()
-    assert alpha[~same].gt(0).all()
-    # What is missing to 1 went to the slot of score 0.
-    assert alpha.sum(0).lt(1).all()
-
-
 def test_huge_scores_stay_finite() -> None:
     conv, (x, edge_index, edges) = make(), complete()
     x = (1e4 * x).requires_grad_()
@@ -118,13 +108,6 @@ def test_dropout_changes_edges_in_training_only(edge_dropout: str) -> None:
     assert torch.equal(first[0], plain[0])
     assert not torch.equal(first[1], second[1])
     assert torch.equal(conv.eval()(*graph, LABELS)[1], plain[1])
-
-
-@pytest.mark.parametrize("edge_dropout", ["off", "tied", "independent"])
-def test_no_dropout_is_deterministic(edge_dropout: str) -> None:
-    conv, graph = make(edge_dropout, dropout=0.5 if edge_dropout == "off" else 0.0), complete()
-    assert torch.equal(conv(*graph, LABELS)[1], conv(*graph, LABELS)[1])
-    assert not conv.edges.drops_edges
 
 
 def test_tied_dropout_on_a_sparse_graph_ties_the_reversed_edge() -> None:

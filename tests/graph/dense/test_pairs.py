@@ -2,9 +2,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gcahng.graph.dense.pairs import Pairs, complete_edges, pairs_of_edges, unordered_pairs
+from gcahng.graph.dense.pairs import complete_edges, pairs_of_edges, unordered_pairs
 from tests.graph.oracle import assert_near
-from tests.graph.pair_samples import every_kind
 
 SIZE = 5
 CPU = torch.device("cpu")
@@ -103,13 +102,3 @@ def test_separated_pairs_have_a_row_for_each_direction() -> None:
             own = (i, j) if (i, j) in ends else (j, i)
             assert ends[int(pairs.index[i, j])] == own
     assert whole.index.equal(whole.index.t())
-
-
-@pytest.mark.parametrize("pairs", every_kind(SIZE).values(), ids=every_kind(SIZE))
-def test_values_are_added_up_by_first_node(pairs: Pairs) -> None:
-    torch.manual_seed(0)
-    rows = torch.randn(pairs.row.numel(), 3, dtype=torch.float64)
-    total = torch.zeros(SIZE, 3, dtype=torch.float64)
-    for chunk in pairs.chunks():
-        pairs.scatter_to_endpoints(total, rows[chunk], chunk)
-    assert_near("sum", total, pairs.to_dense(rows).sum(1), 1e-14)

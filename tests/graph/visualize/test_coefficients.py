@@ -22,21 +22,6 @@ def test_channels_are_ordered_by_variance_over_the_pairs(graph: Data) -> None:
     np.testing.assert_allclose(shown, columns[order], rtol=1e-6)
 
 
-def test_distribution_of_each_kind(graph: Data) -> None:
-    axes = _panel(graph, "All pairs")
-    values: dict[bool, list[float]] = {True: [], False: []}
-    for i in range(15):
-        for j in range(15):
-            if i != j:
-                values[(i - j) % 5 == 0] += graph.coefficients[15 * i + j].tolist()
-    for patch, own in zip(axes.patches, (True, False), strict=True):
-        counts, edges = np.histogram(values[own], 25, (0, 1))
-        shares, drawn, _ = patch.get_data()
-        np.testing.assert_allclose(drawn, edges)
-        np.testing.assert_allclose(shares, 100 * counts / counts.sum(), atol=0.2)
-        assert f"mean {np.mean(values[own]):.2f}" in patch.get_label()
-
-
 def test_class_means_equal_the_loop(graph: Data) -> None:
     weights = graph.coefficients.mean(-1).view(15, 15)
     found = class_means(weights, torch.arange(15) % 5)

@@ -89,18 +89,6 @@ def test_curves_show_the_rows() -> None:
     assert "26% in epoch 1, 90% in epoch 5" in figure._suptitle.get_text()
 
 
-def test_first_middle_and_last_epoch() -> None:
-    rows = _rows(7)
-    panels = draw_hardness(rows).axes[1:4]
-    assert [axes.get_title() for axes in panels] == ["epoch 1", "epoch 4", "epoch 7"]
-    for axes, row in zip(panels, (rows[0], rows[3], rows[6]), strict=True):
-        for patch, kind in zip(axes.patches[1::2], KINDS, strict=True):
-            heights, edges, _ = patch.get_data()
-            counts = np.array(row[kind])
-            np.testing.assert_allclose(heights, 100 * counts / counts.sum())
-            np.testing.assert_allclose(edges, np.linspace(0, 10, 41))
-
-
 @pytest.mark.parametrize("zero", [True, False])
 def test_without_synthetic_negatives(zero: bool) -> None:
     rows = _rows(3)

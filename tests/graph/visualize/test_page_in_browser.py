@@ -125,26 +125,6 @@ def test_layer_and_head_choose_the_attention(graph: Data, show: Any) -> None:
     assert f"{weights[a, b]:.4f}" in opened.text("#card")
 
 
-def test_masked_pairs_are_never_drawn(graph: Data, show: Any) -> None:
-    opened = show(graph)
-    opened.page.check("[value=attention]")
-    opened.slide("top", 14)
-    assert opened.count == 15 * 12
-    assert not opened.page.evaluate("state.edges.some(({same}) => same)")
-
-
-def test_correlation_can_be_drawn_too(graph: Data, show: Any) -> None:
-    opened = show(graph)
-    opened.page.check("[value=correlation]")
-    weights = stored(graph.edge_attr.sum(-1).view(15, 15))
-    top = int(opened.page.input_value("#top"))
-    assert opened.count == len(drawn(weights, top, -math.inf, directed=False))
-    assert "Pearson correlation" in opened.text("#scale-name")
-    assert f"{weights[0, 14]:.3f}".replace("-", "−") == opened.page.evaluate(
-        "decimals(state.source.weights[14])"
-    )
-
-
 def test_a_click_keeps_a_neighbourhood(graph: Data, show: Any) -> None:
     opened = show(graph)
     edges = drawn(stored(edge_weights(graph)[0]), 3, -math.inf, directed=False)

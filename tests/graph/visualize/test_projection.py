@@ -32,16 +32,6 @@ def test_signs_do_not_depend_on_the_decomposition(points: Tensor) -> None:
     torch.testing.assert_close(Projection.fit(points.flip(0)).components, once)
 
 
-def test_synthetic_points_keep_their_shape_and_the_plane(points: Tensor) -> None:
-    projection = Projection.fit(points)
-    before = projection(points)
-    synthetic = torch.full((2, 3, 6), 100.0)
-    assert projection(synthetic).shape == (2, 3, 2)
-    torch.testing.assert_close(projection(points), before)
-    by_hand = (synthetic[1, 2].double() - points.double().mean(0)) @ projection.components.T
-    torch.testing.assert_close(projection(synthetic)[1, 2], by_hand)
-
-
 @pytest.mark.parametrize("shape", [(1, 4), (4, 1), (4,)])
 def test_too_few_points_or_channels(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"^Expected 'embeddings' of shape \[N, D\] with N ≥ 2"):

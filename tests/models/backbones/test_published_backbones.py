@@ -165,7 +165,5 @@ def test_weights_one_level_down_and_of_another_width(tmp_path: Path) -> None:
     assert torch.equal(ours.conv1.weight, state["conv1.weight"])
     state["conv1.weight"] = torch.zeros(32, 3, 7, 7)
     torch.save(state, tmp_path / "narrow.pth")
-    with pytest.raises(
-        ValueError, match=r"'conv1.weight' has shape \(32, 3, 7, 7\), expected \(64"
-    ):
+    with pytest.raises(ValueError, match=r"'conv1.weight' has shape \(32, .* expected \(64"):
         build_backbone("resnet18", weights=tmp_path / "narrow.pth")
