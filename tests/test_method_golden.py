@@ -14,6 +14,8 @@ from gcahng.graph import (
     pair_graph,
     synthetic_negatives,
 )
+from gcahng.graph.convs import gca_conv
+from gcahng.graph.dense import edge_update
 from gcahng.losses import NPairLoss, ProxyAnchorLoss, synthetic_npair
 from gcahng.losses.generator import diversity
 from gcahng.losses.npair import npair
@@ -124,7 +126,8 @@ def test_independent_dropout_golden(
     masks = [
         golden[f"dropout.layer{number}.mask"].unsqueeze(-1) for number in range(meta["layers"])
     ]
-    monkeypatch.setattr(torch.nn.functional, "dropout", lambda ones, rate: ones * masks.pop(0))
+    for module in (gca_conv, edge_update):
+        monkeypatch.setattr(module, "endpoint_dropout_mask", lambda *_: masks.pop(0))
     embeddings = golden["dropout.embeddings"].clone().requires_grad_()
     build = batch_graph if graph_path == "sparse" else pair_graph
     out = network(build(embeddings, golden["dropout.labels"]))
