@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import UnionType
 from typing import Annotated, Any, NoReturn, Union, get_args, get_origin
 
@@ -188,3 +189,23 @@ def _inner(kind: Any, part: str | int) -> Any:
         return fields(kind)[part]
     inner = get_args(kind) if get_origin(kind) in (dict, list, Sequence) else ()
     return inner[-1] if inner and inner[-1] is not Any else None
+
+
+@contextmanager
+def blame_setting(path: str) -> Iterator[None]:
+    """Prefix the ValueErrors of the block with a setting, unless they name it already.
+
+    Other errors are passed on: they are mistakes of the component's code, not of its settings.
+
+    Args:
+        path: Such as `embedder.backbone.args`.
+
+    Raises:
+        ValueError: If the block raises one.
+    """
+    try:
+        yield
+    except ValueError as error:
+        text = str(error)
+        named = text.startswith(path) or f"'{path}." in text
+        raise ValueError(text if named else f"{path}: {text}") from error

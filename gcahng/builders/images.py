@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 
-from gcahng.builders.blame import blame_setting
 from gcahng.config import ExperimentConfig, data_root
 from gcahng.data import (
     DATASETS,
@@ -21,6 +20,7 @@ from gcahng.data import (
     check_findable,
     split_classes,
 )
+from gcahng.errors import blame_setting
 from gcahng.models.backbones import image_settings, own_transform, starts_pretrained
 from gcahng.preparation import IMAGENET_MEAN, IMAGENET_SIZE, IMAGENET_STD, Preparation
 from gcahng.processes import Group

@@ -7,10 +7,9 @@ import torch
 from torch import nn
 
 from gcahng.arguments import arguments_of
-from gcahng.builders.blame import blame_setting
 from gcahng.builders.images import build_test_transform
 from gcahng.config import ExperimentConfig
-from gcahng.errors import show
+from gcahng.errors import blame_setting, show
 from gcahng.generators import GENERATORS, NegativeGenerator
 from gcahng.generators.gca_hng import Quirk
 from gcahng.losses import LOSSES, OBJECTS

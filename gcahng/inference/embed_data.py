@@ -6,13 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
-from gcahng.builders.blame import blame_setting
 from gcahng.builders.images import as_untrained, open_plain
 from gcahng.builders.networks import build_untrained
 from gcahng.config import ExperimentConfig, dump_config, load_config, with_data_root
 from gcahng.config.layers import EXPERIMENTS
 from gcahng.config.sections import TransformConfig
 from gcahng.data import DATASETS, ImageDataset, check_findable
+from gcahng.errors import blame_setting
 from gcahng.evaluation.evaluate import Progress, embed
 from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.models.torch_state import usual_torch_state

@@ -6,7 +6,6 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gcahng.builders.blame import blame_setting
 from gcahng.builders.images import adopt_image_settings
 from gcahng.builders.networks import build_generator, build_loss
 from gcahng.config import ExperimentConfig
@@ -20,7 +19,7 @@ from gcahng.config.layers import (
     validate,
 )
 from gcahng.config.sections import Args, Section
-from gcahng.errors import did_you_mean, show
+from gcahng.errors import blame_setting, did_you_mean, show
 from gcahng.models import BACKBONES
 
 Model = TypeVar("Model", bound=Section)

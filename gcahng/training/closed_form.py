@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gcahng.builders.blame import blame_setting
 from gcahng.builders.images import transform_of
 from gcahng.config import ExperimentConfig
 from gcahng.data import ClassSubset, ImageDataset
+from gcahng.errors import blame_setting
 from gcahng.evaluation.evaluate import Progress, retrieval_figures
 from gcahng.models import (
     ClassStatistics,

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from gcahng.builders.blame import blame_setting
 from gcahng.data import ImageDataset
+from gcahng.errors import blame_setting
 from gcahng.graph import batch_layout
 from gcahng.reasons import first_line
 from gcahng.runs.checkpoint import random_states, restore_random_states

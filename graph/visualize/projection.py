@@ -7,10 +7,9 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-ROUNDS = 2000
-# Boxes may overlap by this fraction of their side.
-TOLERANCE = 0.02
-STEP = 0.7
+# How boxes are moved apart: in rounds, by a part of what they overlap, until no two overlap by more
+# than a fraction of their side.
+ROUNDS, STEP, TOLERANCE = 2000, 0.7, 0.02
 GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 
 
