@@ -1,35 +1,38 @@
-"""All data sets by name."""
+"""All data sets and transforms by name."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gcahng.data.datasets.base import ImageDataset, Transform, check_listing
-from gcahng.data.datasets.cars import Cars
-from gcahng.data.datasets.class_folders import Folder
-from gcahng.data.datasets.csv_file import CSVFile
-from gcahng.data.datasets.cub import CUB
-from gcahng.data.datasets.huggingface import HuggingFace
-from gcahng.data.datasets.inshop import InShop
-from gcahng.data.datasets.sop import SOP
-from gcahng.data.embedded.digits import Digits
-from gcahng.data.embedded.glyphs import Glyphs
 from gcahng.registry import Registry
 
-DATASETS: Registry[type[ImageDataset]] = Registry(
+if TYPE_CHECKING:
+    from gcahng.data.datasets.base import ImageDataset, Transform
+
+DATASETS: "Registry[type[ImageDataset]]" = Registry(
     "data set",
     {
-        "cars": Cars,
-        "csv": CSVFile,
-        "cub": CUB,
-        "digits": Digits,
-        "folder": Folder,
-        "glyphs": Glyphs,
-        "huggingface": HuggingFace,
-        "inshop": InShop,
-        "sop": SOP,
+        "cars": "gcahng.data.datasets.cars:Cars",
+        "csv": "gcahng.data.datasets.csv_file:CSVFile",
+        "cub": "gcahng.data.datasets.cub:CUB",
+        "digits": "gcahng.data.embedded.digits:Digits",
+        "folder": "gcahng.data.datasets.class_folders:Folder",
+        "glyphs": "gcahng.data.embedded.glyphs:Glyphs",
+        "huggingface": "gcahng.data.datasets.huggingface:HuggingFace",
+        "inshop": "gcahng.data.datasets.inshop:InShop",
+        "sop": "gcahng.data.datasets.sop:SOP",
     },
-    user_base=ImageDataset,
+    user_base="gcahng.data.datasets.base:ImageDataset",
     filled=("root", "split", "transform"),
+)
+TRANSFORMS: "Registry[Callable[..., Transform]]" = Registry(
+    "transform",
+    {
+        "digits": "gcahng.data.transforms:digits",
+        "glyphs": "gcahng.data.transforms:glyphs",
+        "imagenet": "gcahng.data.transforms:imagenet",
+    },
+    filled=("train",),
 )
 
 
@@ -37,9 +40,9 @@ def build_dataset(
     name: str,
     split: str,
     root: str | Path | None = None,
-    transform: Transform | None = None,
+    transform: "Transform | None" = None,
     **args: Any,
-) -> ImageDataset:
+) -> "ImageDataset":
     """Build the data set `name` of `DATASETS`.
 
     Args:
@@ -61,7 +64,33 @@ def build_dataset(
         >>> image.shape, image.dtype, dataset.classes[label]
         (torch.Size([1, 8, 8]), torch.uint8, 'digit 0')
     """
+    from gcahng.data.datasets.base import check_listing
+
     args = DATASETS.check(name, args)
     dataset = DATASETS.find(name)(root=root, split=split, transform=transform, **args)
     check_listing(name, dataset)
     return dataset
+
+
+def build_transform(name: str, train: bool, **args: Any) -> "Transform":
+    """Build the transform `name` of `TRANSFORMS`.
+
+    Args:
+        name: A key of `TRANSFORMS`; a data set's default is its `transform_name`.
+        train: Whether to augment.
+        **args: Further arguments of that transform.
+
+    Raises:
+        ValueError: If the name or an argument is unknown, or a value is invalid.
+
+    Example:
+        >>> import torch
+        >>> transform = build_transform("imagenet", train=False, size=32)
+        >>> transform(torch.zeros(3, 60, 40, dtype=torch.uint8)).shape
+        torch.Size([3, 32, 32])
+    """
+    size = args.get("size", 1)
+    if isinstance(size, int) and size < 1:
+        raise ValueError(f"Expected 'size' of at least 1 (got {size}).")
+    args = TRANSFORMS.check(name, args)
+    return TRANSFORMS.find(name)(train=train, **args)

@@ -4,8 +4,7 @@ Augmentation uses torch's global random state; `torch.manual_seed` makes it repr
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from PIL import Image
@@ -20,7 +19,6 @@ from gcahng.preparation import (
     PUBLISHED_RESIZE_RATIO,
     Preparation,
 )
-from gcahng.registry import Registry
 
 # The narrowest crop of torchvision's random resized crop is three quarters as wide as high.
 NARROWEST = 3 / 4
@@ -180,31 +178,3 @@ def imagenet(
     ]
     least = math.ceil(size / math.sqrt(NARROWEST * scale[0]))
     return ReducedPhoto(steps, max(least, LEAST_SIDE)) if reduced_jpeg else v2.Compose(steps)
-
-
-TRANSFORMS: Registry[Callable[..., Transform]] = Registry(
-    "transform", {"digits": digits, "glyphs": glyphs, "imagenet": imagenet}, filled=("train",)
-)
-
-
-def build_transform(name: str, train: bool, **args: Any) -> Transform:
-    """Build the transform `name` of `TRANSFORMS`.
-
-    Args:
-        name: A key of `TRANSFORMS`; a data set's default is its `transform_name`.
-        train: Whether to augment.
-        **args: Further arguments of that transform.
-
-    Raises:
-        ValueError: If the name or an argument is unknown, or a value is invalid.
-
-    Example:
-        >>> transform = build_transform("imagenet", train=False, size=32)
-        >>> transform(torch.zeros(3, 60, 40, dtype=torch.uint8)).shape
-        torch.Size([3, 32, 32])
-    """
-    size = args.get("size", 1)
-    if isinstance(size, int) and size < 1:
-        raise ValueError(f"Expected 'size' of at least 1 (got {size}).")
-    args = TRANSFORMS.check(name, args)
-    return TRANSFORMS.find(name)(train=train, **args)

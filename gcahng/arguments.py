@@ -14,6 +14,7 @@ from typing_extensions import get_type_hints, is_typeddict
 from gcahng.errors import did_you_mean, explain
 
 _STRICT = ConfigDict(strict=True, extra="forbid")
+_PLAIN = str | int | float | tuple | dict
 _MISSING = inspect.Parameter.empty
 # What an argument takes that has no annotation, by the type of its default.
 _UNANNOTATED = {bool: bool, int: int | float, float: float}
@@ -231,5 +232,9 @@ def arguments_schema(make: Callable[..., Any], given: Collection[str] = ()) -> d
             schema = {"properties": {name: {}}}
         definitions |= schema.get("$defs", {})
         properties |= schema["properties"]
+        default = argument.default
+        if default is None or isinstance(default, _PLAIN):
+            default = list(default) if isinstance(default, tuple) else default
+            properties[name] = {**properties[name], "default": default}
     closed = {} if takes_others else {"additionalProperties": False}
     return {"type": "object", "properties": properties, **closed, "$defs": definitions}

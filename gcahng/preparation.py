@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2 import functional
 
 IMAGENET_SIZE = 224
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -53,16 +52,24 @@ class Preparation:
         if self.rgb:
             image = _rgb(image)
         if self.resize is not None:
-            mode = InterpolationMode(self.interpolation)
-            image = functional.resize(_middle(image), _sides(self.resize), interpolation=mode)
+            image = _resize(_middle(image), _sides(self.resize), self.interpolation)
         if self.size is not None:
-            image = functional.center_crop(image, [*_sides(self.size), *_sides(self.size)][:2])
-        pixels = image if isinstance(image, Tensor) else functional.pil_to_tensor(image)
+            image = _centre(image, *[*_sides(self.size), *_sides(self.size)][:2])
+        pixels = image if isinstance(image, Tensor) else _pixels(image)
         if not self.rgb:
-            return functional.to_dtype(pixels, torch.float32, scale=True)
-        # `to_dtype` multiplies by the reciprocal, which differs in the last bit.
+            return (
+                pixels.to(torch.float32).mul_(1 / 255)
+                if pixels.dtype == torch.uint8
+                else (_torchvision().to_dtype(pixels, torch.float32, scale=True))
+            )
+        # Above it is the reciprocal, as in torchvision, which differs in the last bit.
         scaled = pixels.to(torch.float32).div_(255)
-        return functional.normalize(scaled, self.mean, self.std) if self.mean else scaled
+        if not self.mean:
+            return scaled
+        mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (self.mean, self.std))
+        if not std.all():
+            raise ValueError(f"Expected 'std' without zeros (got {list(self.std)})")
+        return scaled.sub(mean).div_(std)
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the steps for a file in JSON."""
@@ -89,18 +96,69 @@ def _rgb(image: Image.Image | Tensor) -> Image.Image | Tensor:
     """Convert to RGB as torchvision does, but do not copy an image that is RGB already."""
     if isinstance(image, Image.Image):
         return image if image.mode == "RGB" else image.convert("RGB")
-    return functional.grayscale_to_rgb(image)
+    return _torchvision().grayscale_to_rgb(image)
+
+
+def _torchvision() -> Any:
+    """The functions for what pictures do not need: with it, a search would take twice as long."""
+    from torchvision.transforms.v2 import functional
+
+    return functional
+
+
+def _height_width(image: Image.Image | Tensor) -> tuple[int, int]:
+    if isinstance(image, Tensor):
+        return image.shape[-2], image.shape[-1]
+    return image.height, image.width
 
 
 def _middle(image: Image.Image | Tensor) -> Image.Image | Tensor:
     """Return the middle of an image that is longer than `LONGEST`; any other unchanged."""
-    sides = functional.get_size(image)
+    sides = _height_width(image)
     most = LONGEST * min(sides)
     if max(sides) <= most:
         return image
     # An even number of pixels is cut, so that the centre stays where it is.
-    kept = [min(side, most + (side - most) % 2) for side in sides]
-    return functional.center_crop(image, kept)
+    height, width = (min(side, most + (side - most) % 2) for side in sides)
+    return _centre(image, height, width)
+
+
+def _resize(
+    image: Image.Image | Tensor, sides: list[int], interpolation: str
+) -> Image.Image | Tensor:
+    """Resize as torchvision does."""
+    if isinstance(image, Tensor):
+        from torchvision.transforms import InterpolationMode
+
+        mode = InterpolationMode(interpolation)
+        resized: Tensor = _torchvision().resize(image, sides, interpolation=mode)
+        return resized
+    height, width = _height_width(image)
+    if len(sides) == 1:
+        long = int(sides[0] * max(height, width) / min(height, width))
+        sides = [sides[0], long] if height <= width else [long, sides[0]]
+    if sides == [height, width]:
+        return image
+    filters = Image.Resampling[interpolation.removesuffix("-exact").upper()]
+    return image.resize((sides[1], sides[0]), filters)
+
+
+def _centre(image: Image.Image | Tensor, height: int, width: int) -> Image.Image | Tensor:
+    """Crop the centre as torchvision does, which surrounds an image that is smaller with zeros."""
+    there = _height_width(image)
+    if there[0] < height or there[1] < width:
+        padded: Image.Image | Tensor = _torchvision().center_crop(image, [height, width])
+        return padded
+    top, left = round((there[0] - height) / 2), round((there[1] - width) / 2)
+    if isinstance(image, Tensor):
+        return image[..., top : top + height, left : left + width]
+    return image.crop((left, top, left + width, top + height))
+
+
+def _pixels(image: Image.Image) -> Tensor:
+    """The numbers of an image, [channels, H, W]."""
+    pixels = torch.from_numpy(np.array(image))
+    return pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
 
 
 def _sides(size: Size) -> list[int]:

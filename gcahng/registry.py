@@ -1,10 +1,19 @@
-"""Find components (layers, losses, generators, backbones, data sets) by name."""
+"""Find components (layers, losses, generators, backbones, data sets) by name.
 
+Names are known before anything is imported: a component's module is imported when it is used, since
+torch, torchvision and PyTorch Geometric take seconds.
+"""
+
+import ast
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
@@ -34,9 +43,10 @@ class Registry(Mapping[str, T]):
 
     Args:
         kind: The kind of component in error messages, such as "layer" or "data set".
-        entries: The components of this project by name.
+        entries: The components of this project by name, each as "module:Name", or as a pair of that
+            and its first argument.
         user_base: Required base class of user-defined components, which are named
-            `module.path:ClassName`; None disables them.
+            `module.path:ClassName`, as "module:Name"; None disables them.
         library: An external library to search for other names; None disables it.
         filled: Names of arguments that a component gets from its caller, not from the settings.
 
@@ -55,17 +65,25 @@ class Registry(Mapping[str, T]):
     def __init__(
         self,
         kind: str,
-        entries: Mapping[str, T],
+        entries: Mapping[str, str | tuple[str, str]],
         *,
-        user_base: type | None = None,
+        user_base: str | None = None,
         library: Library[T] | None = None,
         filled: Collection[str] = (),
     ) -> None:
-        self.kind, self.entries = kind, dict(entries)
+        self.kind = kind
+        self.entries: dict[str, Any] = dict(entries)
         self.user_base, self.library, self.filled = user_base, library, filled
 
     def __getitem__(self, name: str) -> T:
-        return self.entries[name]
+        entry = self.entries[name]
+        if isinstance(entry, tuple):
+            entry = partial(_imported(entry[0]), *entry[1:])
+        found: T = _imported(entry) if isinstance(entry, str) else entry
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.entries
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.entries)
@@ -80,24 +98,42 @@ class Registry(Mapping[str, T]):
             ValueError: If the name is unknown; the message lists the available names. Or if it is
                 of a class that cannot be built.
         """
-        if not isinstance(name, str):
-            raise ValueError(f"Expected the name of a {self.kind} as text (got {name!r})")
-        if self.user_base is not None and names_class(name):
-            made: Any = import_class(name, self.kind, self.user_base)
+        if self._names_class(name):
+            made: Any = import_class(name, self.kind, _imported(str(self.user_base)))
             takes, takes_others = arguments_of(made)
             if not takes_others:
                 check_names(f"{self.kind} {name!r}", self.filled, takes)
             return made
+        self.check_name(name)
         if name in self.entries:
-            return self.entries[name]
+            return self[name]
         if self.library is not None and (found := self.library.find(name)) is not None:
             return found
-        similar, others = [], []
-        if self.library is not None:
-            similar, others = list(self.library.names()), [self.library.described]
+        raise ValueError(self._unknown(name, [] if self.library is None else self.library.names()))
+
+    def check_name(self, name: str) -> None:
+        """Raise for a wrong name as `find` does, as far as it shows without an import.
+
+        Another library's names show only in its import, and what a class of yours is in its own.
+
+        Raises:
+            ValueError: If there is no such component here, or no such class in your file.
+        """
+        if not isinstance(name, str):
+            raise ValueError(f"Expected the name of a {self.kind} as text (got {name!r})")
+        if self._names_class(name):
+            _check_class_is_there(name, self.kind)
+        elif name not in self.entries and self.library is None:
+            raise ValueError(self._unknown(name, []))
+
+    def _names_class(self, name: object) -> bool:
+        return self.user_base is not None and isinstance(name, str) and names_class(name)
+
+    def _unknown(self, name: str, similar: Iterable[str]) -> str:
+        others = [] if self.library is None else [self.library.described]
         if self.user_base is not None:
             others.append("a class of your own as module.path:ClassName")
-        raise ValueError(_unknown(self.kind, name, self.entries, similar, others))
+        return _unknown(self.kind, name, self.entries, list(similar), others)
 
     def build(self, name: str, /, *args: Any, **settings: Any) -> Any:
         """Find a component and call it with the given arguments.
@@ -113,6 +149,39 @@ class Registry(Mapping[str, T]):
         """Check the arguments of a component, see `gcahng.arguments.checked_arguments`."""
         what, make = f"{self.kind} {name!r}", self.find(name)
         return checked_arguments(what, make, given, positional, place, self.filled)  # type: ignore[arg-type]
+
+
+def _imported(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def imported_on_use(package: str) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a package, which imports a name when it is asked for.
+
+    The names are those that the package imports if `TYPE_CHECKING`, where type checkers see them
+    too. None may be that of a module in the package.
+
+    Example:
+        >>> imported_on_use("gcahng.losses")("NPairLoss")
+        <class 'gcahng.losses.npair.NPairLoss'>
+    """
+
+    @cache
+    def homes() -> dict[str, str]:
+        tree = ast.parse(Path(str(sys.modules[package].__file__)).read_text(encoding="utf-8"))
+        blocks = (node.body for node in tree.body if isinstance(node, ast.If))
+        found = [one for block in blocks for one in block if isinstance(one, ast.ImportFrom)]
+        return {alias.name: str(one.module) for one in found for alias in one.names}
+
+    def get(name: str) -> Any:
+        if name.startswith("__") or name not in homes():
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(homes()[name]), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return get
 
 
 def lookup(choices: Mapping[str, T], name: str, kind: str) -> T:
@@ -187,6 +256,31 @@ def import_class(path: str, kind: str, base: type) -> type[Any]:
     return found
 
 
+def _check_class_is_there(path: str, kind: str) -> None:
+    """Raise if there is no such module, or its file here never says the name of the class.
+
+    Anything else shows in the import.
+    """
+    module_path, _, name = path.partition(":")
+    stem = Path(*module_path.split("."))
+    file = next(filter(Path.is_file, (stem.with_suffix(".py"), stem / "__init__.py")), None)
+    if file is None:
+        package = module_path.partition(".")[0]
+        if not Path(package).exists() and find_spec(package) is None:
+            raise ValueError(_no_module(module_path, f"{kind} {path!r}"))
+        return
+    text = file.read_text(encoding="utf-8", errors="replace")
+    if not re.search(rf"\b{name}\b|import \*|__getattr__|globals", text):
+        classes = re.findall(r"^class (\w+)", text, re.MULTILINE)
+        raise ValueError(
+            f"{kind} {path!r}: '{file}' has no class {name!r}{did_you_mean(name, classes)}"
+        )
+
+
+def _no_module(module_path: str, what: str) -> str:
+    return f"{what}: there is no module {module_path!r} in {os.getcwd()} or on the import path"
+
+
 def _import_module(module_path: str, what: str) -> ModuleType:
     # Put the current folder first on the import path during the import, as `python -m` does, and
     # last afterwards, for later imports inside the module.
@@ -198,9 +292,7 @@ def _import_module(module_path: str, what: str) -> ModuleType:
         # Any other name belongs to a missing dependency of the user's module.
         if error.name is None or not f"{module_path}.".startswith(f"{error.name}."):
             raise
-        raise ValueError(
-            f"{what}: there is no module {module_path!r} in {folder} or on the import path"
-        ) from error
+        raise ValueError(_no_module(module_path, what)) from error
     finally:
         sys.path.remove(folder)
         if folder not in sys.path:

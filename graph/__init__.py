@@ -10,23 +10,28 @@ Example:
 """
 
 import warnings
+from typing import TYPE_CHECKING
 
-with warnings.catch_warnings():
-    # torch-geometric still uses torch.jit, which warns at import.
-    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.jit")
-    import torch_geometric  # noqa: F401
+from gcahng.registry import imported_on_use
 
-from gcahng.graph.batch_graph import (
-    BatchLayout,
-    PairGraph,
-    batch_graph,
-    batch_layout,
-    check_batch_graph,
-    pair_graph,
-)
-from gcahng.graph.convs import CONVS, SETTINGS, GCAConv, Layer, LayerSpec, build_conv
-from gcahng.graph.correlation import Correlation, CorrelationNetwork
-from gcahng.graph.mixing import synthetic_negatives
+if TYPE_CHECKING:
+    from gcahng.graph.batch import (
+        BatchLayout,
+        PairGraph,
+        batch_graph,
+        batch_layout,
+        check_batch_graph,
+        pair_graph,
+    )
+    from gcahng.graph.convs import CONVS, SETTINGS, Layer, LayerSpec, build_conv
+    from gcahng.graph.convs.gca_conv import GCAConv
+    from gcahng.graph.correlation import Correlation, CorrelationNetwork
+    from gcahng.graph.mixing import synthetic_negatives
+else:
+    __getattr__ = imported_on_use(__name__)
+
+# PyTorch Geometric still uses torch.jit, which warns when it is imported.
+warnings.filterwarnings("ignore", category=FutureWarning, module="torch.jit")
 
 __all__ = [
     "CONVS",

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch_geometric.data import Data
 
 from gcahng.arguments import is_integer
-from gcahng.graph.batch_graph import PairGraph, batch_graph, check_batch_graph, pair_graph
+from gcahng.graph.batch import PairGraph, batch_graph, check_batch_graph, pair_graph
 from gcahng.graph.convs import Layer, build_conv
 from gcahng.graph.dense.pair_functions import pair_standardize
 from gcahng.graph.dense.pairs import Pairs

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Names that projects of the field use for their own code, as packages and as modules.
 NAMES = ("data", "experiments", "graph", "models")
 MODEL = """
-from gcahng.generators import HardestReal
+from gcahng.generators.hardest_point import HardestReal
 
 class Mine(HardestReal):
     pass

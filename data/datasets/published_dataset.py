@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from torchvision.datasets.utils import download_and_extract_archive
-
 from gcahng.data.datasets.base import ImageDataset
 from gcahng.data.datasets.class_folders import class_folders
 from gcahng.data.datasets.files import FileDataset, Listing
@@ -183,6 +181,8 @@ def download(dataset: type[ImageDataset], root: str | Path) -> Path:
         raise ValueError(
             f"{dataset.__name__} must be downloaded by hand into '{root}'. {source.instructions}"
         )
+    from torchvision.datasets.utils import download_and_extract_archive
+
     root.mkdir(parents=True, exist_ok=True)
     for archive in source.archives:
         target, local = root / archive.folder, root / PurePosixPath(archive.url).name

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from gcahng.commands.terminal import console
+from gcahng.commands.terminal import console, loading
 
 
 def ablate(
@@ -41,11 +41,13 @@ def ablate(
     Example: gcahng ablate ablations/generators --seeds 5 --out docs/results
     """
     from gcahng.files import check_folder
-    from gcahng.studies import read_grid, run_grid, show_grid
+    from gcahng.studies import read_grid
 
     check_folder(out, "--out")
     jobs_options = _slurm_options(launcher, slurm or [])
-    read = read_grid(grid, seeds)
+    with loading():
+        read = read_grid(grid, seeds)
+        from gcahng.studies import run_grid, show_grid
     if dry_run:
         show_grid(read, console, only or [])
     elif not run_grid(read, console, only or [], jobs, out, fresh, jobs_options):

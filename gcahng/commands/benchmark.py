@@ -127,7 +127,7 @@ def _measure(
     device: "torch.device",
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Measure an experiment as it is and with each setting; return the rows, and what was run."""
-    from gcahng.builders.images import adopt_image_settings
+    from gcahng.builders.settings import adopt_image_settings
     from gcahng.config import load_config
     from gcahng.training.measure_step import measure_steps, median_ratio
 

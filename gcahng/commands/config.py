@@ -37,11 +37,12 @@ def config(
         return
     if experiment is None:
         raise ValueError("name an experiment, or write the schema of all with --schema FILE")
-    from gcahng.builders.images import adopt_image_settings
+    from gcahng.builders.settings import adopt_image_settings, check_component_names
     from gcahng.config import load_with_layers
     from gcahng.config.origins import dump_with_origins
 
     loaded, layers = load_with_layers(experiment, overrides or [])
+    check_component_names(loaded)
     completed = adopt_image_settings(loaded)
     print(dump_with_origins(loaded, layers, completed), end="")
     print("# Arguments of its components that are not set, with their defaults:")
@@ -51,9 +52,6 @@ def config(
 
 def _defaults(config: "ExperimentConfig") -> Iterator[tuple[str, Any]]:
     """Yield paths and defaults of the arguments that an experiment leaves as they are."""
-    from gcahng.arguments import arguments_of
-    from gcahng.config.json_schema import GIVEN
-
     sections: dict[str, tuple[str, Any]] = {
         "data.args": ("data", config.data),
         "embedder.backbone.args": ("backbones", config.embedder.backbone),
@@ -61,16 +59,26 @@ def _defaults(config: "ExperimentConfig") -> Iterator[tuple[str, Any]]:
         "generator.args": ("generators", config.generator),
     }
     for place, (kind, section) in sections.items():
-        takes = {} if section is None else arguments_of(registry(kind).find(section.name))[0]
-        known = {name: one.default for name, one in takes.items() if name not in GIVEN}
-        yield from _unset(place, known, section.args if section else {})
+        if section is not None:
+            yield from _unset(place, _known(kind, section.name), section.args)
+
+
+def _known(kind: str, name: str) -> dict[str, Any]:
+    """Return the defaults of a component; one that the schema does not have is imported."""
+    from gcahng.arguments import arguments_schema
+    from gcahng.config.json_schema import GIVEN, written_arguments
+
+    takes = written_arguments(kind, name)
+    if takes is None:
+        takes = arguments_schema(registry(kind).find(name), GIVEN)["properties"]
+    return {name: one["default"] for name, one in takes.items() if "default" in one}
 
 
 def _unset(place: str, known: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Any]:
     for name, value in known.items():
         if isinstance(value, dict):
             yield from _unset(f"{place}.{name}", value, given.get(name, {}))
-        elif name not in given and (value is None or isinstance(value, str | int | float | tuple)):
+        elif name not in given:
             yield f"{place}.{name}", value
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from gcahng.commands.terminal import console, counting_bar
+from gcahng.commands.terminal import console, counting_bar, loading
 
 if TYPE_CHECKING:
     from gcahng.data import ImageDataset, Part, Verification
@@ -34,8 +34,9 @@ def show(
 
     Example: gcahng data show glyphs --split test
     """
-    from gcahng.data import build_dataset, contact_sheet
-    from gcahng.files import atomic_write
+    with loading():
+        from gcahng.data import build_dataset, contact_sheet
+        from gcahng.files import atomic_write
 
     args = _arguments(name, settings)
     dataset = build_dataset(name, split, _folder(root), **args)
@@ -62,10 +63,11 @@ def verify(
 
     Example: gcahng data verify folder --root photos test_share=0.3
     """
-    from gcahng.data import DATASETS
-    from gcahng.data import download as fetch
-    from gcahng.data import verify as check
-    from gcahng.reports.tables import results_table
+    with loading():
+        from gcahng.data import DATASETS
+        from gcahng.data import download as fetch
+        from gcahng.data import verify as check
+        from gcahng.reports.tables import results_table
 
     dataset, folder = DATASETS.find(name), _folder(root)
     args = _arguments(name, settings)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gcahng.commands.terminal import console
+from gcahng.commands.terminal import console, loading
 
 GRID = "ablations/demo"
 
@@ -24,8 +24,11 @@ def demo(
     Example: gcahng demo --seeds 3
     """
     from gcahng.files import check_folder
-    from gcahng.studies import read_grid, run_grid
+    from gcahng.studies import read_grid
 
     check_folder(out, "--out")
-    if not run_grid(read_grid(GRID, seeds), console, out=out, fresh=fresh):
+    with loading():
+        grid = read_grid(GRID, seeds)
+        from gcahng.studies import run_grid
+    if not run_grid(grid, console, out=out, fresh=fresh):
         raise typer.Exit(1)

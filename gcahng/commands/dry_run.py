@@ -20,7 +20,7 @@ def try_run(config: "ExperimentConfig", folder: "RunFolder") -> None:
     Raises:
         ValueError: If the settings do not fit the data or the machine.
     """
-    from gcahng.builders.images import adopt_image_settings
+    from gcahng.builders.settings import adopt_image_settings
     from gcahng.training.dry_run import dry_run
     from gcahng.training.loggers import build_loggers
 

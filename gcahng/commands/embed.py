@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from gcahng.commands.options import Device, Last, Model, Trust, UnreadableFiles, Weights
-from gcahng.commands.terminal import console, counting_bar, print_unreadable
+from gcahng.commands.terminal import console, counting_bar, loading, print_unreadable
 
 
 def embed(
@@ -31,8 +31,9 @@ def embed(
 
     Example: gcahng embed runs/photos-seed0 photos --out photos.npy
     """
-    from gcahng.inference.embed import check_output, find_pictures, write_embeddings
-    from gcahng.inference.embedder import load_embedder
+    with loading():
+        from gcahng.inference.embed import check_output, find_pictures, write_embeddings
+        from gcahng.inference.embedder import load_embedder
 
     check_output(out)
     files = find_pictures(paths)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gcahng.commands.options import Last, Model, Root, Trust, Weights
-from gcahng.commands.terminal import console, counting_bar
+from gcahng.commands.terminal import console, counting_bar, loading
+from gcahng.files import check_folder
 
 if TYPE_CHECKING:
     from gcahng.runs.embedding import EvaluatedRun
@@ -44,14 +45,13 @@ def evaluate(
 
     Example: gcahng evaluate timm/resnet18 --data folder --root photos --classes
     """
-    from gcahng.evaluation.evaluate import figures_of_clustering, retrieval_figures
-    from gcahng.files import check_folder
-    from gcahng.inference.embed_data import embed_data
-    from gcahng.inference.embedder import load_embedder
-    from gcahng.reports.result_table import figure_columns
-    from gcahng.reports.tables import results_table
-
     check_folder(out, "--out")
+    with loading():
+        from gcahng.evaluation.evaluate import figures_of_clustering, retrieval_figures
+        from gcahng.inference.embed_data import embed_data
+        from gcahng.inference.embedder import load_embedder
+        from gcahng.reports.result_table import figure_columns
+        from gcahng.reports.tables import results_table
     _check_data(model, data)
     embedder = load_embedder(model, weights=weights, last=last, trust=trust)
     with counting_bar("embed", console) as progress:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from gcahng.commands.options import Root, Trust
+from gcahng.commands.terminal import loading
 
 
 def finish(
@@ -19,7 +20,8 @@ def finish(
 
     Example: gcahng finish runs/photos-seed0
     """
-    from gcahng.commands.run import finish_run
-    from gcahng.runs.folder import RunFolder
+    with loading():
+        from gcahng.commands.run import finish_run
+        from gcahng.runs.folder import RunFolder
 
     finish_run(RunFolder(run), root, trust=trust)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from gcahng.commands.options import Device, Last, Model, Trust, UnreadableFiles, Weights
-from gcahng.commands.terminal import console, counting_bar, print_unreadable
+from gcahng.commands.terminal import console, counting_bar, loading, print_unreadable
 
 
 def index(
@@ -35,8 +35,9 @@ def index(
 
     Example: gcahng index timm/vit_small_patch14_dinov2.lvd142m photos --store photos.store
     """
-    from gcahng.inference.embedder import load_embedder
-    from gcahng.inference.indexing import index_folder, measure_recall
+    with loading():
+        from gcahng.inference.embedder import load_embedder
+        from gcahng.inference.indexing import index_folder, measure_recall
 
     embedder = load_embedder(model, weights=weights, last=last, device=device, trust=trust)
     with counting_bar("index", console) as progress:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from gcahng.builders.images import adopt_image_settings
+from gcahng.builders.settings import adopt_image_settings
 from gcahng.commands.terminal import console, training_display
 from gcahng.config import (
     ExperimentConfig,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gcahng.commands.options import Device, MovedModel, Trust, Weights
-from gcahng.commands.terminal import console, print_unreadable
+from gcahng.commands.terminal import console, loading, print_unreadable
+from gcahng.files import check_file
 
 if TYPE_CHECKING:
     from gcahng.inference.store import Neighbour
@@ -37,13 +38,13 @@ def search(
 
     Example: gcahng search photos.store new.jpg -k 5 --where "label = 'cup'" --html found.html
     """
-    from gcahng.files import check_file
-    from gcahng.inference.embedder import load_store_model
-    from gcahng.inference.store import PictureStore
-
     if html is not None:
         check_file(html, "--html", (".html", ".htm"))
-    opened = PictureStore(store)
+    with loading():
+        from gcahng.inference.embedder import load_store_model
+        from gcahng.inference.store import PictureStore
+
+        opened = PictureStore(store)  # which imports LanceDB
     if exact and not opened.indexed():
         raise ValueError("--exact: the store has no index, so every search is exact")
     embedder = load_store_model(opened, model, weights=weights, device=device, trust=trust)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from gcahng.commands.options import Device, MovedModel, Trust, Weights
-from gcahng.commands.terminal import console
+from gcahng.commands.terminal import console, loading
 
 
 def serve(
@@ -29,11 +29,12 @@ def serve(
 
     Example: gcahng serve photos.store
     """
-    from gcahng.inference.embedder import load_store_model
-    from gcahng.inference.store import PictureStore
-    from gcahng.server.app import build_app
-    from gcahng.server.finder import Finder, Limits
-    from gcahng.server.serve import is_loopback, listen, run, web_address
+    with loading():
+        from gcahng.inference.embedder import load_store_model
+        from gcahng.inference.store import PictureStore
+        from gcahng.server.app import build_app
+        from gcahng.server.finder import Finder, Limits
+        from gcahng.server.serve import is_loopback, listen, run, web_address
 
     opened = PictureStore(store)
     connection = listen(host, port)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from gcahng.commands.options import Last, Model, Overrides, Trust, Weights
-from gcahng.commands.terminal import console
+from gcahng.commands.terminal import console, loading
 
 
 def share(
@@ -26,7 +26,8 @@ def share(
 
     Example: gcahng share runs/photos-seed0 --to ./shared/photos
     """
-    from gcahng.inference.embedder import load_embedder, names_repository
+    with loading():
+        from gcahng.inference.embedder import load_embedder, names_repository
 
     found = load_embedder(model, weights=weights, device="cpu", last=last, trust=trust)
     if names_repository(to):
@@ -58,9 +59,10 @@ def export(
 
     Example: gcahng export runs/photos-seed0 --onnx photos.onnx
     """
-    from gcahng.files import check_file
-    from gcahng.inference.embedder import load_embedder
-    from gcahng.inference.onnx_export import TOLERANCE, export_onnx
+    with loading():
+        from gcahng.files import check_file
+        from gcahng.inference.embedder import load_embedder
+        from gcahng.inference.onnx_export import TOLERANCE, export_onnx
 
     check_file(onnx, "--onnx", (".onnx",))
     found = load_embedder(model, weights=weights, device="cpu", last=last, trust=trust)
@@ -104,7 +106,8 @@ def import_checkpoint(
 
     Example: gcahng import-checkpoint bestR_1.pth data.root=/data
     """
-    from gcahng.runs.published import import_checkpoint as make_run
+    with loading():
+        from gcahng.runs.published import import_checkpoint as make_run
 
     settings, folder = make_run(checkpoint, run, config, overrides or [])
     whole = settings.generator is not None and settings.generator.name == "gca_hng"

@@ -98,6 +98,16 @@ def training_display(
 
 
 @contextmanager
+def loading() -> Iterator[None]:
+    """Say on a terminal that PyTorch and what is around it are imported, which takes seconds."""
+    if not errors.is_terminal:
+        yield
+        return
+    with errors.status("loading PyTorch"):
+        yield
+
+
+@contextmanager
 def counting_bar(title: str, console: Console) -> Iterator[Callable[[int, int | None], None]]:
     """Show a bar for counted work within the block; nothing if this is not a terminal.
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from gcahng.commands.options import Overrides, Trust
+from gcahng.commands.terminal import loading
 
 AUTO = "auto"
 
@@ -40,27 +41,34 @@ def train(
 
     Example: gcahng train quickstart train.epochs=5 seed=1
     """
-    from gcahng.commands.dry_run import try_run
-    from gcahng.commands.run import resume_run, start_or_resume_run, start_run
-    from gcahng.config import load_config
-    from gcahng.runs.folder import RunFolder
-
     if resume is not None and resume != AUTO:
         if run is not None or (config is not None and "=" not in config):
             raise ValueError("--resume takes a run folder and settings: no config and no --run")
         if dry_run:
             raise ValueError("--dry-run is for a new run: name its config, without --resume RUN")
         changes = [*([] if config is None else [config]), *(overrides or [])]
-        resume_run(RunFolder(Path(resume)), root, changes, trust=trust, report=report)
+        _resume(Path(resume), root, changes, trust, report)
         return
     if root is not None:
         raise ValueError("--root goes with --resume RUN; with a config, set data.root=FOLDER")
     if config is None:
         raise ValueError("name a config to train, or a run to continue with --resume")
-    settings = load_config(config, overrides or [])
+    from gcahng.builders.settings import load_checked
+
+    settings = load_checked(config, overrides or [])
+    with loading():
+        from gcahng.commands.dry_run import try_run
+        from gcahng.commands.run import start_or_resume_run, start_run
+        from gcahng.runs.folder import RunFolder
     folder = RunFolder(run or Path(settings.output) / f"{settings.name}-seed{settings.seed}")
     if dry_run:
         try_run(settings, folder)
         return
-    start = start_or_resume_run if resume == AUTO else start_run
-    start(settings, folder, report)
+    (start_or_resume_run if resume == AUTO else start_run)(settings, folder, report)
+
+
+def _resume(run: Path, root: Path | None, changes: list[str], trust: bool, report: bool) -> None:
+    with loading():
+        from gcahng.commands.run import resume_run
+        from gcahng.runs.folder import RunFolder
+    resume_run(RunFolder(run), root, changes, trust=trust, report=report)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from gcahng.commands.terminal import console
+from gcahng.commands.terminal import console, loading
 from gcahng.reasons import install_extra
 
 
@@ -33,13 +33,14 @@ def tune(
     """
     try:
         from gcahng.studies.study import read_study
-        from gcahng.studies.tune import show_study
-        from gcahng.studies.tune import tune as work
     except ModuleNotFoundError as error:
         if error.name != "optuna":
             raise
         raise ImportError(f"{error}; install it with {install_extra('tune')}") from None
-    read = read_study(study, trials)
+    with loading():
+        read = read_study(study, trials)
+        from gcahng.studies.tune import show_study
+        from gcahng.studies.tune import tune as work
     if dry_run:
         show_study(read, console)
     elif not work(read, console, storage):

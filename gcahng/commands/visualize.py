@@ -11,6 +11,7 @@ from rich.console import Console
 
 from gcahng.commands.options import Last, Root, Source, Trust
 from gcahng.commands.terminal import console as terminal
+from gcahng.commands.terminal import loading
 
 if TYPE_CHECKING:
     from gcahng.reports.batch_pictures import Pictures, Selection
@@ -56,7 +57,8 @@ def visualize(
 
     Example: gcahng visualize runs/quickstart-seed0 --classes 27 --samples 3
     """
-    from gcahng.reports.batch_pictures import Selection
+    with loading():
+        from gcahng.reports.batch_pictures import Selection
 
     visualize_run(
         source,

@@ -1,11 +1,14 @@
 """The JSON schema of experiment files, by which editors complete keys and mark mistakes."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
+from functools import cache
 from typing import Any
 
 from gcahng.arguments import arguments_schema
+from gcahng.config.layers import EXPERIMENTS
 from gcahng.config.sections import ExperimentConfig
 
 # Kind of component → its section.
@@ -43,6 +46,9 @@ def json_schema(components: Mapping[str, Mapping[str, Any]], layers: Iterable[st
         [{'enum': [...'npair'...]}, {'type': 'string'}]
     """
     schema = ExperimentConfig.model_json_schema()
+    for part in _mappings(schema):  # the defaults of whole sections repeat theirs
+        if isinstance(part.get("default"), dict) and "type" not in part["default"]:
+            del part["default"]
     sections = schema["$defs"]
     # The backbone has names of its own.
     sections["BackboneConfig"] = deepcopy(sections["ComponentConfig"])
@@ -72,6 +78,32 @@ def json_schema(components: Mapping[str, Mapping[str, Any]], layers: Iterable[st
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
+@cache
+def _written() -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((EXPERIMENTS / "schema.json").read_text(encoding="utf-8"))
+    return schema
+
+
+def written_arguments(kind: str, name: str) -> dict[str, Any] | None:
+    """Return the schema of each argument of a component, as `experiments/schema.json` has it.
+
+    This imports no component. None: the file has no such component.
+
+    Args:
+        kind: One of `SECTIONS`.
+        name: Of the component.
+
+    Example:
+        >>> written_arguments("losses", "npair")["temperature"]
+        {'type': 'number', 'default': 1.0}
+    """
+    for case in _written()["$defs"][SECTIONS[kind]].get("allOf", ()):
+        if case["if"]["properties"]["name"]["const"] == name:
+            found = next(iter(case["then"]["properties"].values()))
+            return None if found.get("additionalProperties", True) else found["properties"]
+    return None
+
+
 def _suggest(setting: dict[str, Any], names: Iterable[str]) -> None:
     """Let a setting also be one of some names, which editors suggest."""
     others = setting.pop("anyOf", None) or [{"type": setting.pop("type")}]
@@ -87,14 +119,12 @@ def _mappings(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _shorten(part: dict[str, Any]) -> None:
-    """Leave out titles, which repeat the keys, required keys, and defaults of whole sections."""
+    """Leave out titles, which repeat the keys, and required keys."""
     if isinstance(part.get("title"), str):
         del part["title"]
     # Not those of a condition, which has no type.
     if isinstance(part.get("required"), list) and "type" in part:
         del part["required"]
-    if isinstance(part.get("default"), dict) and "type" not in part["default"]:
-        del part["default"]
     if isinstance(part.get("description"), str):
         text = re.split("\n(?:Example|Attributes):", part["description"])[0]
         part["description"] = " ".join(text.split())

@@ -8,35 +8,32 @@ Example:
     torch.Size([2, 3, 3, 8])
 """
 
-from gcahng.generators.base import GeneratorArguments, HardNegatives, NegativeGenerator
-from gcahng.generators.class_loss import ClassLoss
-from gcahng.generators.fixed_mixing import HDML, RandomChannel, Scalar, Unmoved
-from gcahng.generators.gca_hng import HardNegativeGenerator
-from gcahng.generators.hardest_point import (
-    DenselyAnchoredSampling,
-    EmbeddingExpansion,
-    HardestReal,
-    SymmetricalSynthesis,
-)
-from gcahng.generators.metrix import Metrix
-from gcahng.registry import Registry
+from typing import TYPE_CHECKING
 
-GENERATORS: Registry[type[NegativeGenerator]] = Registry(
+from gcahng.registry import Registry, imported_on_use
+
+if TYPE_CHECKING:
+    from gcahng.generators.base import GeneratorArguments, HardNegatives, NegativeGenerator
+    from gcahng.generators.gca_hng import HardNegativeGenerator
+else:
+    __getattr__ = imported_on_use(__name__)
+
+GENERATORS: "Registry[type[NegativeGenerator]]" = Registry(
     "generator",
     {
-        "class_loss": ClassLoss,
-        "das": DenselyAnchoredSampling,
-        "embedding_expansion": EmbeddingExpansion,
-        "gca_hng": HardNegativeGenerator,
-        "hardest_real": HardestReal,
-        "hdml": HDML,
-        "metrix": Metrix,
-        "random_channel": RandomChannel,
-        "scalar": Scalar,
-        "symmetrical_synthesis": SymmetricalSynthesis,
-        "unmoved": Unmoved,
+        "class_loss": "gcahng.generators.class_loss:ClassLoss",
+        "das": "gcahng.generators.hardest_point:DenselyAnchoredSampling",
+        "embedding_expansion": "gcahng.generators.hardest_point:EmbeddingExpansion",
+        "gca_hng": "gcahng.generators.gca_hng:HardNegativeGenerator",
+        "hardest_real": "gcahng.generators.hardest_point:HardestReal",
+        "hdml": "gcahng.generators.fixed_mixing:HDML",
+        "metrix": "gcahng.generators.metrix:Metrix",
+        "random_channel": "gcahng.generators.fixed_mixing:RandomChannel",
+        "scalar": "gcahng.generators.fixed_mixing:Scalar",
+        "symmetrical_synthesis": "gcahng.generators.hardest_point:SymmetricalSynthesis",
+        "unmoved": "gcahng.generators.fixed_mixing:Unmoved",
     },
-    user_base=NegativeGenerator,
+    user_base="gcahng.generators.base:NegativeGenerator",
 )
 
 __all__ = [

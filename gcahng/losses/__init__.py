@@ -6,13 +6,18 @@ Example:
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from torch import nn
+from gcahng.registry import Library, Registry, imported_on_use
 
-from gcahng.losses.generator import synthetic_npair
-from gcahng.losses.npair import NPairLoss
-from gcahng.losses.proxy_anchor import ProxyAnchorLoss
-from gcahng.registry import Library, Registry
+if TYPE_CHECKING:
+    from torch import nn
+
+    from gcahng.losses.generator import synthetic_npair
+    from gcahng.losses.npair import NPairLoss
+    from gcahng.losses.proxy_anchor import ProxyAnchorLoss
+else:
+    __getattr__ = imported_on_use(__name__)
 
 # Common names of losses in pytorch-metric-learning.
 FOREIGN = {
@@ -35,7 +40,7 @@ UNUSABLE = {
 }
 
 
-def _in_pytorch_metric_learning(name: str) -> Callable[..., nn.Module] | None:
+def _in_pytorch_metric_learning(name: str) -> "Callable[..., nn.Module] | None":
     try:
         import pytorch_metric_learning  # noqa: F401
     except ImportError as error:
@@ -47,9 +52,10 @@ def _in_pytorch_metric_learning(name: str) -> Callable[..., nn.Module] | None:
     return _theirs().get(FOREIGN.get(name, name))
 
 
-def _theirs() -> dict[str, Callable[..., nn.Module]]:
+def _theirs() -> "dict[str, Callable[..., nn.Module]]":
     """Return the losses of pytorch-metric-learning that can be called with labels."""
     from pytorch_metric_learning import losses
+    from torch import nn
 
     return {
         name: value
@@ -58,10 +64,13 @@ def _theirs() -> dict[str, Callable[..., nn.Module]]:
     }
 
 
-LOSSES: Registry[Callable[..., nn.Module]] = Registry(
+LOSSES: "Registry[Callable[..., nn.Module]]" = Registry(
     "metric loss",
-    {"npair": NPairLoss, "proxy_anchor": ProxyAnchorLoss},
-    user_base=nn.Module,
+    {
+        "npair": "gcahng.losses.npair:NPairLoss",
+        "proxy_anchor": "gcahng.losses.proxy_anchor:ProxyAnchorLoss",
+    },
+    user_base="torch.nn:Module",
     library=Library(
         _in_pytorch_metric_learning,
         lambda: [*FOREIGN, *_theirs()],

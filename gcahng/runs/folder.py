@@ -10,10 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from gcahng.files import printable, refuse_address, write_text
-from gcahng.models.artifact import library_version
 from gcahng.reasons import first_line
 
 if TYPE_CHECKING:  # `gcahng search` opens a run folder without them
@@ -207,6 +204,11 @@ class RunFolder:
 
 def environment() -> dict[str, Any]:
     """Everything but the settings that a result depends on."""
+    # Not at the top: reading the settings of a grid needs no torch.
+    import torch
+
+    from gcahng.models.artifact import library_version
+
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
         "command": sys.argv,

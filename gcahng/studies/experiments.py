@@ -6,8 +6,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gcahng.builders.images import adopt_image_settings
-from gcahng.builders.networks import build_generator, build_loss
+from gcahng.builders.settings import adopt_image_settings, check_component_names
 from gcahng.config import ExperimentConfig
 from gcahng.config.layers import (
     EXPERIMENTS,
@@ -69,7 +68,7 @@ def find_base(base: str, file: Path, source: str) -> Path:
 def merge_settings(
     base: Path, parts: Sequence[tuple[str, Args]], name: str, seed: int, source: str
 ) -> ExperimentConfig:
-    """Merge settings into a base experiment, and check the result."""
+    """Merge settings into a base experiment, and check values and names; see `complete`."""
     layers, _ = load_layers(base)
     for place, settings in parts:
         for key in {"name", "seed"} & settings.keys():
@@ -77,7 +76,15 @@ def merge_settings(
         layers.add(nested(settings, layers.values, f"{source}: {place}"), source)
     layers.add({"name": name, "seed": seed}, source)
     config = validate(ExperimentConfig, layers)
-    # Try the parts that need no data, as if a batch had all classes.
+    check_component_names(config)
+    return config
+
+
+def complete(config: ExperimentConfig) -> ExperimentConfig:
+    """Try the parts that need no data, as if a batch had all classes; adopt image settings."""
+    # Only now, since it imports torch: of several experiments, all are merged before.
+    from gcahng.builders.networks import build_generator, build_loss
+
     with blame_setting("embedder.backbone.name"):
         BACKBONES.find(config.embedder.backbone.name)
     build_loss(config, config.batch.classes)

@@ -1,6 +1,6 @@
 """A grid: its file, its seeds and its cells, each with a complete, checked experiment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +14,7 @@ from gcahng.registry import lookup
 from gcahng.runs.record import Split
 from gcahng.studies.experiments import (
     changed_settings,
+    complete,
     find_base,
     merge_settings,
     named_errors,
@@ -165,6 +166,9 @@ def read_grid(path: str | Path, seeds: int | None = None) -> Grid:
             for other in cells[name].waits_for:
                 if not cells[other].config.train.epochs:
                     raise ValueError(f"'{other}' takes no time: train.epochs is 0")
+    for name, cell in cells.items():
+        with named_errors(f"cell {name!r}"):
+            cells[name] = replace(cell, config=complete(cell.config))
     numbers = range(file.first_seed, file.first_seed + (seeds or file.seeds))
     return Grid(source, found.stem, file, numbers, cells)
 

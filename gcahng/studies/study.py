@@ -19,6 +19,7 @@ from gcahng.config.layers import STUDIES
 from gcahng.config.sections import MOST_SEEDS, Args, AtLeast1, Section, Seed
 from gcahng.errors import show
 from gcahng.studies.experiments import (
+    complete,
     find_base,
     merge_settings,
     named_errors,
@@ -140,21 +141,27 @@ class Rival:
 
     def config(self, drawn: Mapping[str, Any], seed: int) -> ExperimentConfig:
         """Return the experiment with drawn values, by dotted path."""
+        return complete(self._merge(drawn, seed))
+
+    def _merge(self, drawn: Mapping[str, Any], seed: int) -> ExperimentConfig:
         values = {d.key: d.value(drawn[d.key]) for d in self.search if d.key in drawn}
         parts = (*self.parts, ("search", values))
         return merge_settings(self.base, parts, self.name, seed, self.source)
 
-    def check(self) -> None:
-        """Raise if an end of a range, or a choice, is refused where all others have their first."""
+    def ends(self) -> list[ExperimentConfig]:
+        """Merge each end of a range and each choice with the first ones of all others."""
         start = {d.key: next(iter(d.values)) for d in self.search}
-        for dimension in self.search:
-            for drawn in dimension.values:
-                config = self.config({**start, dimension.key: drawn}, 0)
-        if config.selects_on_test:
+        configs = [
+            self._merge({**start, dimension.key: drawn}, 0)
+            for dimension in self.search
+            for drawn in dimension.values
+        ]
+        if configs[-1].selects_on_test:
             raise ValueError(
                 "a study needs classes held out: data.validation above 0 and quirks.select as "
                 "'corrected'"
             )
+        return configs
 
 
 @dataclass(frozen=True)
@@ -212,11 +219,15 @@ def read_study(path: str | Path, trials: int | None = None) -> Study:
         verb = "train" if "data" in content else "ablate"
         raise ValueError(f"{source} is not a study: give it to gcahng {verb}")
     file = read_section(StudyFile, content, source)
-    rivals = {}
+    rivals, ends = {}, {}
     for name, settings in (file.rivals or {found.stem: RivalSettings()}).items():
         with named_errors(f"rival {name!r}"):
             rivals[name] = _rival(name, settings, file, found, source)
-            rivals[name].check()
+            ends[name] = rivals[name].ends()
+    for name, configs in ends.items():
+        with named_errors(f"rival {name!r}"):
+            for config in configs:
+                complete(config)
     output = next(iter(rivals.values())).config({}, 0).output
     folder = Path(output) / STUDIES / found.stem
     return Study(source, found.stem, file, trials or file.trials, rivals, folder)

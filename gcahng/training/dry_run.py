@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from math import ceil
 
 import torch
-from lightning_fabric import seed_everything
 from torch import nn
 from torch.utils.data import default_collate
 
@@ -14,6 +13,7 @@ from gcahng.data import ImageDataset
 from gcahng.training.cost import measure_time
 from gcahng.training.experiment import Experiment, build_experiment
 from gcahng.training.fabric import make_fabric, number_of_devices, use_device
+from gcahng.training.lightning import seed_everything
 from gcahng.training.measure_step import StepCost, measure_step, median_times
 from gcahng.training.rehearsal import rehearse
 from gcahng.training.warm_start import BATCH_SIZE as WARM_START_IMAGES

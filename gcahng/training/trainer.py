@@ -4,7 +4,6 @@ import time
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric, seed_everything
 
 from gcahng.builders.networks import describe_embedder
 from gcahng.config import ExperimentConfig, dump_config
@@ -23,6 +22,7 @@ from gcahng.training.cost import WorkClock, peak_memory_mib, reset_peak_memory
 from gcahng.training.experiment import Experiment, build_experiment, build_step
 from gcahng.training.fabric import build_fabric, group_of
 from gcahng.training.features import HeadOfEmbedder, embed_once
+from gcahng.training.lightning import Fabric, seed_everything
 from gcahng.training.loggers import close_loggers, log_results, start_loggers
 from gcahng.training.measurements import LossLog, Measurement, Measurements, summarize_hardness
 from gcahng.training.optimizers import learning_rates

@@ -1,32 +1,35 @@
 """Message-passing layers with the contract (x, edge_index, edge_attr, y) → (x, edge_attr)."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from torch import nn
 from typing_extensions import NotRequired, TypedDict
 
 from gcahng.arguments import arguments_of, check_names
-from gcahng.graph.convs.gca_conv import GCAConv, GCAEdgeOnlyConv, GCANodeOnlyConv
-from gcahng.graph.convs.mlp_conv import MLPConv
-from gcahng.graph.convs.none_conv import NoneConv
-from gcahng.graph.convs.pyg_conv import PyGConv, operator_arguments
 from gcahng.graph.convs.pyg_operators import OPERATORS
-from gcahng.graph.convs.user_conv import UserConv
-from gcahng.registry import Registry, names_class
+from gcahng.registry import Registry, imported_on_use, names_class
 
-CONVS: Registry[Callable[..., nn.Module]] = Registry(
+if TYPE_CHECKING:
+    from torch import nn
+
+    from gcahng.graph.convs.gca_conv import GCAConv, GCAEdgeOnlyConv, GCANodeOnlyConv
+    from gcahng.graph.convs.mlp_conv import MLPConv
+    from gcahng.graph.convs.none_conv import NoneConv
+    from gcahng.graph.convs.pyg_conv import PyGConv
+else:
+    __getattr__ = imported_on_use(__name__)
+
+CONVS: "Registry[Callable[..., nn.Module]]" = Registry(
     "layer",
     {
-        "gca": GCAConv,
-        "gca_edge_only": GCAEdgeOnlyConv,
-        "gca_node_only": GCANodeOnlyConv,
-        "mlp": MLPConv,
-        "none": NoneConv,
-        **{name: partial(PyGConv, name) for name in OPERATORS},
+        "gca": "gcahng.graph.convs.gca_conv:GCAConv",
+        "gca_edge_only": "gcahng.graph.convs.gca_conv:GCAEdgeOnlyConv",
+        "gca_node_only": "gcahng.graph.convs.gca_conv:GCANodeOnlyConv",
+        "mlp": "gcahng.graph.convs.mlp_conv:MLPConv",
+        "none": "gcahng.graph.convs.none_conv:NoneConv",
+        **{name: ("gcahng.graph.convs.pyg_conv:PyGConv", name) for name in OPERATORS},
     },
-    user_base=nn.Module,
+    user_base="torch.nn:Module",
 )
 # Arguments that the layers of a network share; each layer gets those that it accepts.
 SETTINGS = ("heads", "edge_heads", "dropout", "edge_dropout", "memory")
@@ -70,7 +73,7 @@ Layer: TypeAlias = str | LayerSpec
 
 def build_conv(
     layer: Layer, in_channels: int, edge_dim: int, settings: Mapping[str, Any] | None = None
-) -> nn.Module:
+) -> "nn.Module":
     """Build a layer.
 
     Args:
@@ -101,7 +104,11 @@ def build_conv(
         check_names(f"layer {name!r}", args, takes)
     arguments = {key: value for key, value in settings.items() if key in takes} | dict(args)
     conv: nn.Module = CONVS.build(name, in_channels, edge_dim, **arguments)
-    return UserConv(name, conv) if names_class(name) else conv
+    if not names_class(name):
+        return conv
+    from gcahng.graph.convs.user_conv import UserConv
+
+    return UserConv(name, conv)
 
 
 def layer_arguments(name: str) -> list[str]:
@@ -115,5 +122,7 @@ def layer_arguments(name: str) -> list[str]:
         (['heads', 'memory'], [])
     """
     if name in OPERATORS:
+        from gcahng.graph.convs.pyg_conv import operator_arguments
+
         return operator_arguments(name)
     return list(arguments_of(CONVS.find(name))[0])[2:]

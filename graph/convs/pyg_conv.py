@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from gcahng.graph.convs.gca_conv import EdgeDropout, GCAEdgeOnlyConv
 from gcahng.graph.convs.parts import check_divisible
-from gcahng.graph.convs.pyg_operators import OPERATORS
+from gcahng.graph.convs.pyg_operators import operator_maker
 from gcahng.graph.dense.pair_functions import Memory
 from gcahng.graph.dense.pairs import Pairs, complete_edges
 
@@ -28,7 +28,7 @@ class PyGConv(nn.Module):
     mean). The batch graph has self loops, so no operator adds them.
 
     Args:
-        operator: A key of `OPERATORS`.
+        operator: A key of `gcahng.graph.convs.OPERATORS`.
         in_channels: Node channels in and out; divisible by `heads` where these are concatenated
             (`gat`, `gatv2`, `transformer`).
         edge_dim: Edge channels in and out; divisible by `edge_heads`.
@@ -56,7 +56,7 @@ class PyGConv(nn.Module):
         **args: Any,
     ) -> None:
         super().__init__()
-        make = OPERATORS[operator]
+        make = operator_maker(operator)
         takes = inspect.signature(make).parameters
         out_channels = in_channels
         if "concat" in takes:
@@ -112,7 +112,7 @@ class PyGConv(nn.Module):
 def operator_arguments(operator: str) -> list[str]:
     """Names of the arguments of an operator's layer after its two widths."""
     of_layer = list(inspect.signature(PyGConv).parameters)[1:-1]
-    of_operator = list(inspect.signature(OPERATORS[operator]).parameters)
+    of_operator = list(inspect.signature(operator_maker(operator)).parameters)
     # `cached` would reuse the graph of the first batch.
     set_here = (*of_layer, "out_channels", "concat", "add_self_loops", "cached", "kwargs")
     return [*of_layer[2:], *(name for name in of_operator if name not in set_here)]

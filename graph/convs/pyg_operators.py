@@ -7,15 +7,35 @@ needs a weight matrix per edge.
 """
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
-from torch_geometric import nn as pyg
+if TYPE_CHECKING:
+    from torch import nn
 
-from gcahng.graph.convs.parts import feed_forward
+# Name of the layer → class in `torch_geometric.nn`, which is imported when one is built.
+OPERATORS = {
+    "cg": "CGConv",
+    "film": "FiLMConv",
+    "gat": "GATConv",
+    "gatv2": "GATv2Conv",
+    "gcn": "GCNConv",
+    "gen": "GENConv",
+    "general": "GeneralConv",
+    "gine": "GINEConv",
+    "graph": "GraphConv",
+    "pdn": "PDNConv",
+    "pna": "PNAConv",
+    "res_gated": "ResGatedGraphConv",
+    "sage": "SAGEConv",
+    "transformer": "TransformerConv",
+}
 
 
-def _cg(in_channels: int, out_channels: int, edge_dim: int, batch_norm: bool = False) -> nn.Module:
+def _cg(
+    in_channels: int, out_channels: int, edge_dim: int, batch_norm: bool = False
+) -> "nn.Module":
+    from torch_geometric import nn as pyg
+
     return pyg.CGConv(in_channels, edge_dim, batch_norm=batch_norm)
 
 
@@ -27,8 +47,10 @@ def _general(
     attention: bool = True,
     attention_type: str = "additive",
     aggr: str = "add",
-) -> nn.Module:
+) -> "nn.Module":
     """Attention is on by default: averaged heads would be redundant without it."""
+    from torch_geometric import nn as pyg
+
     return pyg.GeneralConv(
         in_channels,
         out_channels,
@@ -42,13 +64,19 @@ def _general(
 
 def _gine(
     in_channels: int, out_channels: int, edge_dim: int, eps: float = 0.0, train_eps: bool = False
-) -> nn.Module:
+) -> "nn.Module":
+    from torch_geometric import nn as pyg
+
+    from gcahng.graph.convs.parts import feed_forward
+
     return pyg.GINEConv(feed_forward(in_channels), eps, train_eps, edge_dim)
 
 
 def _pdn(
     in_channels: int, out_channels: int, edge_dim: int, hidden_channels: int = 64
-) -> nn.Module:
+) -> "nn.Module":
+    from torch_geometric import nn as pyg
+
     return pyg.PDNConv(in_channels, out_channels, edge_dim, hidden_channels, add_self_loops=False)
 
 
@@ -58,8 +86,11 @@ def _pna(
     edge_dim: int,
     aggregators: Sequence[str] = ("mean", "min", "max", "std"),
     towers: int = 1,
-) -> nn.Module:
+) -> "nn.Module":
     """Without degree scalers, which are constants on a complete graph."""
+    import torch
+    from torch_geometric import nn as pyg
+
     no_histogram = torch.ones(1)
     return pyg.PNAConv(
         in_channels,
@@ -72,19 +103,18 @@ def _pna(
     )
 
 
-OPERATORS: dict[str, Callable[..., nn.Module]] = {
+_MAKERS: "dict[str, Callable[..., nn.Module]]" = {
     "cg": _cg,
-    "film": pyg.FiLMConv,
-    "gat": pyg.GATConv,
-    "gatv2": pyg.GATv2Conv,
-    "gcn": pyg.GCNConv,
-    "gen": pyg.GENConv,
     "general": _general,
     "gine": _gine,
-    "graph": pyg.GraphConv,
     "pdn": _pdn,
     "pna": _pna,
-    "res_gated": pyg.ResGatedGraphConv,
-    "sage": pyg.SAGEConv,
-    "transformer": pyg.TransformerConv,
 }
+
+
+def operator_maker(name: str) -> "Callable[..., nn.Module]":
+    """Return what makes an operator from its channels in and out, and other arguments."""
+    from torch_geometric import nn as pyg
+
+    made: Callable[..., nn.Module] = _MAKERS.get(name) or getattr(pyg, OPERATORS[name])
+    return made

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.data import Data
 
-from gcahng.graph.batch_graph import check_batch_graph
+from gcahng.graph.batch import check_batch_graph
 from gcahng.graph.dense.pairs import unordered_pairs
 from gcahng.graph.visualize.batch import class_numbers
 from gcahng.graph.visualize.learned import class_names, edge_weights

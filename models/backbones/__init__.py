@@ -3,55 +3,56 @@
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from gcahng.registry import Library, Registry, imported_on_use, names_class
 
-from gcahng.models.backbones.libraries import (
-    ImageSettings,
-    timm_backbone,
-    timm_preparation,
-    torchvision_backbone,
-    torchvision_models,
-    torchvision_preparation,
-)
-from gcahng.models.backbones.published_backbones import ResNet50, dino_vits16, googlenet
-from gcahng.models.backbones.small_conv import SmallConv
-from gcahng.preparation import Preparation
-from gcahng.registry import Library, Registry, names_class
+if TYPE_CHECKING:
+    from torch import nn
+
+    from gcahng.models.backbones.libraries import ImageSettings
+    from gcahng.models.backbones.published_backbones import ResNet50
+    from gcahng.models.backbones.small_conv import SmallConv
+    from gcahng.preparation import Preparation
+else:
+    __getattr__ = imported_on_use(__name__)
 
 # Arguments that say where a backbone's weights are from.
 ORIGINS = ("weights", "pretrained")
 
 
-def _in_libraries(name: str) -> Callable[..., nn.Module] | None:
+def _in_libraries(name: str) -> "Callable[..., nn.Module] | None":
     """Find a model of torchvision or timm; for a bare name, torchvision takes precedence."""
+    from gcahng.models.backbones import libraries
+
     library, _, model = name.rpartition("/")
-    if library in ("", "torchvision") and model in torchvision_models():
-        return partial(torchvision_backbone, model)
+    if library in ("", "torchvision") and model in libraries.torchvision_models():
+        return partial(libraries.torchvision_backbone, model)
     if library in ("", "timm"):
         import timm
 
         if timm.is_model(model):
-            return partial(timm_backbone, model)
+            return partial(libraries.timm_backbone, model)
     return None
 
 
 def _library_names() -> list[str]:
     import timm
 
+    from gcahng.models.backbones.libraries import torchvision_models
+
     return [*torchvision_models(), *timm.list_models()]
 
 
-BACKBONES: Registry[Callable[..., nn.Module]] = Registry(
+BACKBONES: "Registry[Callable[..., nn.Module]]" = Registry(
     "backbone",
     {
-        "dino_vits16": dino_vits16,
-        "googlenet": googlenet,
-        "resnet50": ResNet50,
-        "small_conv": SmallConv,
+        "dino_vits16": "gcahng.models.backbones.published_backbones:dino_vits16",
+        "googlenet": "gcahng.models.backbones.published_backbones:googlenet",
+        "resnet50": "gcahng.models.backbones.published_backbones:ResNet50",
+        "small_conv": "gcahng.models.backbones.small_conv:SmallConv",
     },
-    user_base=nn.Module,
+    user_base="torch.nn:Module",
     library=Library(
         _in_libraries,
         _library_names,
@@ -73,7 +74,7 @@ __all__ = [
 ]
 
 
-def build_backbone(name: str, *, untrained: bool = False, **args: Any) -> nn.Module:
+def build_backbone(name: str, *, untrained: bool = False, **args: Any) -> "nn.Module":
     """Build the backbone `name`; its attribute `out_channels` is the width of its features.
 
     Args:
@@ -112,7 +113,20 @@ def build_backbone(name: str, *, untrained: bool = False, **args: Any) -> nn.Mod
     return backbone
 
 
-def image_settings(name: str) -> ImageSettings | None:
+def _library_of(name: str) -> tuple[str, str]:
+    """Return the library of a backbone and its model; neither for one of this project or of yours.
+
+    Raises:
+        ValueError: If the name is unknown.
+    """
+    BACKBONES.check_name(name)
+    if name in BACKBONES or names_class(name):
+        return "", ""
+    found: Any = BACKBONES.find(name)
+    return ("timm" if found.func.__name__ == "timm_backbone" else "torchvision"), found.args[0]
+
+
+def image_settings(name: str) -> "ImageSettings | None":
     """Return size, mean and standard deviation of the images that a timm model was trained on.
 
     Args:
@@ -130,21 +144,24 @@ def image_settings(name: str) -> ImageSettings | None:
         >>> image_settings("resnet50") is None
         True
     """
-    if (found := _timm_config(BACKBONES.find(name))) is None:
+    if (found := _timm_config(name)) is None:
         return None
+    from gcahng.models.backbones.libraries import ImageSettings
+
     return ImageSettings(found.input_size[-1], found.mean, found.std, found.fixed_input_size)
 
 
-def _timm_config(backbone: Callable[..., nn.Module]) -> Any:
+def _timm_config(name: str) -> Any:
     """Return what timm says of a model; None of one that it has no weights of, or not timm's."""
-    if not (isinstance(backbone, partial) and backbone.func is timm_backbone):
+    library, model = _library_of(name)
+    if library != "timm":
         return None
     import timm
 
-    return timm.get_pretrained_cfg(*backbone.args)
+    return timm.get_pretrained_cfg(model)
 
 
-def own_transform(name: str) -> Preparation | None:
+def own_transform(name: str) -> "Preparation | None":
     """Return the transform with which a library evaluates its pretrained model.
 
     Args:
@@ -163,11 +180,12 @@ def own_transform(name: str) -> Preparation | None:
         >>> own_transform("resnet50") is None
         True
     """
-    found = BACKBONES.find(name)
-    if not isinstance(found, partial):
+    library, model = _library_of(name)
+    if not library:
         return None
-    own = timm_preparation if found.func is timm_backbone else torchvision_preparation
-    return own(*found.args)
+    from gcahng.models.backbones.libraries import timm_preparation, torchvision_preparation
+
+    return timm_preparation(model) if library == "timm" else torchvision_preparation(model)
 
 
 def has_pretrained_weights(name: str) -> bool:
@@ -180,10 +198,9 @@ def has_pretrained_weights(name: str) -> bool:
         >>> has_pretrained_weights("timm/resnet18"), has_pretrained_weights("small_conv")
         (True, False)
     """
-    found = BACKBONES.find(name)
-    if isinstance(found, partial) and found.func is timm_backbone:
-        return bool(getattr(_timm_config(found), "has_weights", False))
-    return "pretrained" in inspect.signature(found).parameters
+    if _library_of(name)[0] == "timm":
+        return bool(getattr(_timm_config(name), "has_weights", False))
+    return "pretrained" in inspect.signature(BACKBONES.find(name)).parameters
 
 
 def starts_pretrained(name: str, args: Mapping[str, Any]) -> bool:

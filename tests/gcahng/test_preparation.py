@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms import v2
 
 from gcahng.data import build_transform
 from gcahng.preparation import PHOTO, Preparation
@@ -40,6 +41,28 @@ def test_the_middle_of_a_line_is_used(shape: tuple[int, int]) -> None:
 def test_sizes_may_differ_by_side() -> None:
     steps = Preparation(True, (32, 24), (30, 20), interpolation="bicubic")
     assert steps(Image.new("RGB", (50, 90))).shape == (3, 30, 20)
+
+
+@pytest.mark.parametrize("shape", [(50, 90), (90, 51), (32, 32), (20, 28), (64, 33)])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_images_become_what_torchvision_makes_of_them(
+    shape: tuple[int, int], interpolation: str
+) -> None:
+    pixels = torch.randint(0, 256, (*shape, 3), generator=torch.manual_seed(0)).byte()
+    image, mean, std = Image.fromarray(pixels.numpy()), (0.4, 0.5, 0.6), (0.2, 0.3, 0.4)
+    mode = v2.InterpolationMode(interpolation)
+    theirs = [v2.Resize(32, mode), v2.CenterCrop((30, 40)), v2.PILToTensor()]
+    expected = (v2.Compose(theirs)(image) / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(
+        std
+    ).view(3, 1, 1)
+    steps = Preparation(True, 32, (30, 40), mean, std, interpolation=interpolation)
+    assert torch.equal(steps(image), expected)
+    assert torch.equal(
+        Preparation(size=24)(pixels.permute(2, 0, 1)),
+        v2.Compose([v2.CenterCrop(24), v2.ToDtype(torch.float32, scale=True)])(
+            pixels.permute(2, 0, 1)
+        ),
+    )
 
 
 def test_unknown_steps() -> None:

@@ -12,13 +12,13 @@ from PIL import Image
 
 from gcahng import cli
 from gcahng.builders.images import (
-    adopt_image_settings,
     build_splits,
     build_test_transform,
     build_train_loader,
     open_plain,
 )
 from gcahng.builders.networks import build_embedder
+from gcahng.builders.settings import adopt_image_settings
 from gcahng.config import dump_config, load_config, parse_config
 from gcahng.data import CUB, ClassBalancedBatchSampler, PublishedBatchSampler
 from tests.data.trees import cub_tree, folder_tree

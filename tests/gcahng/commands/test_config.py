@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gcahng import cli
-from gcahng.builders.images import adopt_image_settings
+from gcahng.builders.settings import adopt_image_settings
 from gcahng.config import load_config
 
 

@@ -47,6 +47,13 @@ def test_the_file_is_up_to_date() -> None:
     assert _without_names(written) == now, "gcahng config --schema experiments/schema.json"
 
 
+def test_what_a_component_takes_is_up_to_date() -> None:
+    now = schema_of_experiments()["$defs"]
+    for name, section in json.loads(SCHEMA.read_text(encoding="utf-8"))["$defs"].items():
+        for case in section.get("allOf", ()):
+            assert case in now[name]["allOf"], "gcahng config --schema experiments/schema.json"
+
+
 @pytest.mark.parametrize("kind", REGISTRIES)
 def test_a_new_component_leaves_the_file_as_it_is(
     kind: str, monkeypatch: pytest.MonkeyPatch

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gcahng.data import ClassSubset, Glyphs, contact_sheet
-from gcahng.data.contact_sheet import GAP, HEADER, TILE
+from gcahng.data.sheet import GAP, HEADER, TILE
 from tests.data.toy import Toy
 
 

@@ -1,0 +1,151 @@
+"""Settings that are checked and completed before what the components need is imported.
+
+torch, and what is around it, takes seconds.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from gcahng.arguments import check_names
+from gcahng.config import ExperimentConfig, load_config
+from gcahng.config.json_schema import GIVEN, written_arguments
+from gcahng.data import DATASETS, TRANSFORMS
+from gcahng.errors import blame_setting
+from gcahng.generators import GENERATORS
+from gcahng.graph import CONVS
+from gcahng.losses import LOSSES
+from gcahng.models import BACKBONES
+from gcahng.models.backbones import image_settings
+from gcahng.registry import Registry
+
+
+def load_checked(path: str | Path, overrides: Iterable[str] = ()) -> ExperimentConfig:
+    """Read an experiment as `load_config`, and check the names in it.
+
+    Raises:
+        FileNotFoundError: If the file or one of its bases is missing.
+        ValueError: If the configuration is invalid, or a name in it is wrong.
+
+    Example:
+        >>> load_checked("digits", ["generator.args.alhpa=1"])
+        Traceback (most recent call last):
+            ...
+        ValueError: generator.args: generator 'gca_hng' takes no 'alhpa' (did you mean ...
+    """
+    config = load_config(path, overrides)
+    check_component_names(config)
+    return config
+
+
+def check_component_names(config: ExperimentConfig) -> None:
+    """Raise for a wrong name of a component or of an argument, as building it would, but at once.
+
+    What only shows in an import is left to the building: names of models of other libraries, what a
+    class of yours takes, and values.
+
+    Raises:
+        ValueError: The message starts with the setting.
+
+    Example:
+        >>> from gcahng.config import load_config
+        >>> check_component_names(load_config("digits", ["generator.name=gca_hgn"]))
+        Traceback (most recent call last):
+            ...
+        ValueError: generator.name: unknown generator 'gca_hgn' (did you mean 'gca_hng'?); ...
+    """
+    for registry, kind, place, name, arguments in _components(config):
+        with blame_setting(f"{place}.name"):
+            registry.check_name(name)
+        takes = written_arguments(kind, name)
+        for key, given in arguments.items():
+            if takes is not None:
+                names = [one for one in given if one not in GIVEN]
+                check_names(f"{place}.{key}: {registry.kind} {name!r}", names, takes)
+    if config.generator is not None and config.generator.name == "gca_hng":
+        graph = config.generator.args.get("graph", {})
+        with blame_setting("generator.args"):
+            for layer in _layers(graph if isinstance(graph, dict) else {}):
+                CONVS.check_name(layer)
+
+
+#: A registry, its kind in the schema, and a component's place, name and arguments by their key.
+_Component = tuple[Registry[Any], str, str, str, Mapping[str, Mapping[str, Any]]]
+
+
+def _components(config: ExperimentConfig) -> Iterator[_Component]:
+    data, backbone, generator = config.data, config.embedder.backbone, config.generator
+    yield DATASETS, "data", "data", data.name, {"args": data.args}
+    transform = data.transform
+    if transform.name not in (None, "library"):
+        parts = {"train": transform.train, "test": transform.test}
+        yield TRANSFORMS, "transforms", "data.transform", transform.name, parts
+    yield BACKBONES, "backbones", "embedder.backbone", backbone.name, {"args": backbone.args}
+    yield LOSSES, "losses", "loss", config.loss.name, {"args": config.loss.args}
+    if generator is not None:
+        yield GENERATORS, "generators", "generator", generator.name, {"args": generator.args}
+
+
+def _layers(graph: Mapping[str, Any]) -> Iterator[str]:
+    """The names of the graph layers, as far as they are in the form that is expected."""
+    layers = graph.get("layers")
+    for layer in [graph.get("conv"), *(layers if isinstance(layers, list) else [])]:
+        name = layer.get("name") if isinstance(layer, dict) else layer
+        if isinstance(name, str):
+            yield name
+
+
+def adopt_image_settings(config: ExperimentConfig) -> ExperimentConfig:
+    """Fill in the image settings of timm's data configuration where the experiment has none.
+
+    Applies to timm's models with the `imagenet` transform. `size`, `mean` and `std` that differ
+    from the transform's defaults become arguments of `data.transform.train` and `test`; values
+    that the experiment sets take precedence; a size that it sets for one of the two holds for
+    both. If it sets another image size and the model has a fixed one, such as a ViT, the model is
+    built for that size with `img_size`.
+
+    Returns:
+        The completed experiment, which records what was used; applying this again changes nothing.
+
+    Raises:
+        ValueError: If the backbone or the data set is unknown; the message starts with the setting.
+
+    Example:
+        >>> from gcahng.config import load_config
+        >>> config = load_config("photos", ["embedder.backbone.name=timm/vit_tiny_patch16_224"])
+        >>> adopt_image_settings(config).data.transform.test
+        {'mean': [0.5, 0.5, 0.5], 'std': [0.5, 0.5, 0.5], 'reduced_jpeg': True}
+    """
+    transform, backbone = config.data.transform, config.embedder.backbone
+    with blame_setting("data.name"):
+        DATASETS.check_name(config.data.name)
+    with blame_setting("embedder.backbone.name"):
+        expected = image_settings(backbone.name)
+    if expected is None:
+        return config
+    with blame_setting("data.name"):
+        name = transform.name or DATASETS.find(config.data.name).transform_name
+    if name != "imagenet":
+        return config
+    from gcahng.preparation import IMAGENET_MEAN, IMAGENET_SIZE, IMAGENET_STD
+
+    defaults = {"size": IMAGENET_SIZE, "mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
+    sizes = [args["size"] for args in (transform.test, transform.train) if "size" in args]
+    args = dict(backbone.args)
+    size = sizes[0] if sizes else _first(args.get("img_size", expected.size))
+    if sizes and expected.fixed and size != expected.size:
+        args.setdefault("img_size", size)
+    filled = {"size": size, "mean": list(expected.mean), "std": list(expected.std)}
+    filled = {key: value for key, value in filled.items() if value != defaults[key]}
+    images = {"train": filled | transform.train, "test": filled | transform.test}
+    transform = transform.model_copy(update=images)
+    section = config.embedder.model_copy(
+        update={"backbone": backbone.model_copy(update={"args": args})}
+    )
+    data = config.data.model_copy(update={"transform": transform})
+    return config.model_copy(update={"data": data, "embedder": section})
+
+
+def _first(size: Any) -> Any:
+    """The height of a size that is given as (height, width)."""
+    return size[0] if isinstance(size, list | tuple) and size else size
