@@ -103,9 +103,9 @@ class NegativeGenerator(nn.Module, ABC):
 
     A subclass implements `make_negatives`; this class turns the negatives into a loss:
 
-    .. math:: w \, J_{syn0} + w_{lin} \, \mathrm{CE}(\mathrm{linear}(\mathrm{BatchNorm}(z)), y)
+    .. math:: w \, J_{syn} + w_{lin} \, \mathrm{CE}(\mathrm{linear}(\mathrm{BatchNorm}(z)), y)
 
-    with the synthetic N-pair term J_syn0 (`synthetic_npair`). A generator with trainable parameters
+    with the synthetic N-pair term J_syn (`synthetic_npair`). A generator with trainable parameters
     overrides `has_generator_losses`, `classifier_loss` and `generator_losses`. One with further
     arguments passes `**settings` on to its base class, annotated as `Unpack[GeneratorArguments]`.
 

@@ -190,7 +190,7 @@ class HardNegativeGenerator(NegativeGenerator):
     ) -> HardNegatives:
         r"""Create the negatives and the terms to add to the metric loss.
 
-        .. math:: (1 - e^{-\beta / J_{gen}}) \, J_{syn0} + J_{gce}
+        .. math:: (1 - e^{-\beta / \bar J_{gen}}) \, J_{syn} + J_{gce}
 
         The coefficients are detached: the synthetic term trains the embedder only, the node cross
         entropy J_gce trains embedder and graph.

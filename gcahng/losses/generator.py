@@ -152,7 +152,7 @@ def synthetic_npair(
     With :math:`t_{p,a,b}` the synthetic negative, replaced at :math:`b = a` by the positive
     :math:`z_{p',a}`, :math:`p' = (p+1) \bmod P`:
 
-    .. math:: J_{syn0} = \frac1P \sum_p \Big[ \frac1S \sum_a
+    .. math:: J_{syn} = \frac1P \sum_p \Big[ \frac1S \sum_a
         \mathrm{CE}(z_{p,a} \cdot t_{p,a,\cdot}, a) + 0.25 \cdot 3 \cdot 10^{-3}
         \big( \lVert z_p \rVert_F^2 / S + \lVert t_p \rVert_F^2 / S^2 \big) \Big]
 

@@ -23,7 +23,7 @@ Observe = Callable[[HardNegatives], None]
 class TrainingStep:
     r"""Embed → metric loss → embedder and graph step → classifier step → generator step.
 
-    .. math:: J_{metric} = J_m + (1 - e^{-\beta / J_{gen}}) J_{syn0} + J_{gce}, \qquad
+    .. math:: J_{metric} = J_m + (1 - e^{-\beta / \bar J_{gen}}) J_{syn} + J_{gce}, \qquad
         10 \cdot \mathrm{CE}(\mathrm{classifier}(z)), \qquad J_{gen}
 
     each differentiated and stepped in this order; the generator step runs the graph again on the

@@ -309,8 +309,8 @@ class GCAConv(ComposedConv):
     updates and one for the two edge updates:
 
     .. math::
-        \alpha_{ij} &= \frac{\exp s_{ij}}{1 + \sum_i \exp s_{ij}}, \quad
-            s_{ij} = q_j^\top k_i / \sqrt d, \quad \text{same class masked out} \\
+        \alpha_{ij} &= \frac{\exp s_{ij}}{1 + \sum_{m: y_m \ne y_j} \exp s_{mj}}, \quad
+            s_{ij} = q_j^\top k_i / \sqrt d, \quad \alpha_{ij} = 0 \text{ if } y_i = y_j \\
         h_j &\leftarrow N(h_j + W_o \textstyle\sum_i \alpha_{ij} v_i) \\
         h_i &\leftarrow N(h_i + \textstyle\sum_j \mathrm{GELU}(W_{e \to n} e_{ij} + b)) \\
         h_j &\leftarrow N(h_j + W_2 \mathrm{GELU}(W_1 h_j)) \\
