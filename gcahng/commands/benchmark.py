@@ -149,8 +149,7 @@ def _measure(
 
 
 def _row(title: str, experiment: "Experiment", cost: "StepCost") -> dict[str, Any]:
-    from gcahng.training.drawn_photos import DrawnPhotos
-    from gcahng.training.measure_step import median_times
+    from gcahng.training.measure_step import DrawnPhotos, median_times
 
     config, dataset, step = experiment.config, experiment.splits.train, median_times(cost.step)
     drawn = isinstance(dataset, DrawnPhotos)
@@ -174,8 +173,8 @@ def _build(config: "ExperimentConfig", device: "torch.device") -> "Experiment":
     import torch
 
     from gcahng.builders.images import Splits, open_split, transform_of
-    from gcahng.training.drawn_photos import DrawnPhotos
     from gcahng.training.experiment import build_experiment
+    from gcahng.training.measure_step import DrawnPhotos
 
     try:
         dataset = open_split(config, "train", augment=True)

@@ -1,7 +1,7 @@
 """The configuration of an experiment: reading, validating, comparing and writing it."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,19 @@ def differing_keys(first: ExperimentConfig, second: ExperimentConfig) -> list[st
         ['seed', 'loss.lr']
     """
     return list(_differing(first.model_dump(), second.model_dump()))
+
+
+def flat_settings(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of nested mappings with their dotted keys.
+
+    >>> list(flat_settings({"train": {"epochs": 2, "loggers": []}, "seed": 0}))
+    [('train.epochs', 2), ('train.loggers', []), ('seed', 0)]
+    """
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from flat_settings(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 # Where and how a training is computed and kept, but not what it computes (up to rounding).

@@ -89,7 +89,7 @@ def _advice(results: Mapping[str, float]) -> list[str]:
     if not epochs:
         return []
     if highest == epochs:
-        return ["To train better, try more epochs: the last one was the best."]
+        return ["To train better, try more epochs: the figure was highest after the last one."]
     if highest <= epochs / 2:
         return [
             "To train better, try fewer epochs, a smaller learning rate or fewer trained layers."

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gcahng.builders.settings import adopt_image_settings, check_component_names
-from gcahng.config import ExperimentConfig
+from gcahng.config import ExperimentConfig, flat_settings
 from gcahng.config.layers import (
     EXPERIMENTS,
     Layers,
@@ -138,15 +138,6 @@ def changed_settings(config: ExperimentConfig, reference: ExperimentConfig) -> l
         >>> changed_settings(config, alone)
         ['loss.args.temperature=0.5', "generator.name='unmoved'"]
     """
-    ours, theirs = dict(_flat(config.model_dump())), dict(_flat(reference.model_dump()))
+    ours, theirs = (dict(flat_settings(it.model_dump())) for it in (config, reference))
     missing = object()
     return [f"{key}={show(v)}" for key, v in ours.items() if v != theirs.get(key, missing)]
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values of nested mappings by their dotted keys."""
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

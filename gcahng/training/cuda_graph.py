@@ -29,19 +29,17 @@ def check_replay(
     """
     if not isinstance(generator, HardNegativeGenerator):
         raise ValueError("fabric.cuda_graphs has no effect: only gca_hng has passes to replay")
-    if device.type != "cuda":
-        raise ValueError(f"fabric.cuda_graphs: expected a CUDA device, got {device.type}")
-    if generator.path != "dense":
-        raise ValueError("fabric.cuda_graphs: expected generator.args.graph.path dense, got sparse")
-    if not generator.graph.runs_on_pairs:
-        raise ValueError("fabric.cuda_graphs: expected layers that run on pairs, as gca does")
-    if generator.graph.separates_pairs:
-        raise ValueError(
-            "fabric.cuda_graphs: expected generator.args.graph.edge_dropout tied or off, got "
-            "independent: how many edges differ would change from batch to batch"
-        )
-    if group is not None:
-        raise ValueError(f"fabric.cuda_graphs: expected one process, got {world_size(group)}")
+    dense = generator.path == "dense" and generator.graph.runs_on_pairs
+    needed = {
+        f"a CUDA device, got {device.type}": device.type == "cuda",
+        "generator.args.graph.path dense, and layers that run on pairs, as gca does": dense,
+        # How many edges differ would change from batch to batch.
+        "generator.args.graph.edge_dropout tied or off": not generator.graph.separates_pairs,
+        f"one process, got {world_size(group)}": group is None,
+    }
+    for what, there in needed.items():
+        if not there:
+            raise ValueError(f"fabric.cuda_graphs: expected {what}")
 
 
 class ReplayedPass:

@@ -90,9 +90,13 @@ def _costs(
 ) -> dict[str, float]:
     """Seconds of the parts of a run."""
     counts = {name: len(split) for name, split in _splits(experiment).items()}
+    computing, loading = _image_seconds(experiment)
+    section = config.embedder.warm_start
+    images = 0 if section is None else section.steps * WARM_START_IMAGES
     costs = {
-        "warm start": _warm_start_seconds(config, experiment),
-        **_embedding_costs(config, counts, _image_seconds(config, experiment)),
+        # The backward pass takes about twice the time of the forward pass.
+        "warm start": images * (3 * computing + loading),
+        **_embedding_costs(config, counts, _together(computing, loading, config.data.workers)),
     }
     if step is not None:
         loading = 0.0 if "backbone" in config.embedder.freeze else step.data_seconds
@@ -132,8 +136,8 @@ def _parameters(experiment: Experiment) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _image_seconds(config: ExperimentConfig, experiment: Experiment) -> float:
-    """Seconds to load and to embed one image for an evaluation."""
+def _image_seconds(experiment: Experiment) -> tuple[float, float]:
+    """Seconds to embed one image, and to load it."""
     dataset, embedder = experiment.splits.test, experiment.embedder
     count = min(IMAGES, len(dataset))
     loading, loaded = measure_time(lambda: [dataset[i][0] for i in range(count)], experiment.device)
@@ -142,28 +146,7 @@ def _image_seconds(config: ExperimentConfig, experiment: Experiment) -> float:
         embedder.eval()(images)
         seconds, _ = measure_time(lambda: embedder(images), experiment.device)
     embedder.train()
-    return _together(seconds, loading, config.data.workers) / count
-
-
-def _warm_start_seconds(config: ExperimentConfig, experiment: Experiment) -> float:
-    """Seconds of the warm start, if there is one; its result may be kept from an earlier run."""
-    section, backbone = config.embedder.warm_start, experiment.embedder.backbone
-    if section is None or experiment.warm_start_split is None:
-        return 0.0
-    loading, (images, _) = measure_time(lambda: next(iter(experiment.loader)), experiment.device)
-    images = experiment.to_device(images)
-
-    def classify() -> None:
-        backbone(images).sum().backward()
-        backbone.zero_grad(set_to_none=True)
-
-    if "backbone" in config.embedder.freeze:
-        # The warm start also trains a backbone that is frozen afterwards.
-        experiment.embedder.thaw_backbone()
-    classify()
-    seconds, _ = measure_time(classify, experiment.device)
-    experiment.embedder.train_backbone(True)
-    return section.steps * WARM_START_IMAGES / len(images) * (seconds + loading)
+    return seconds / count, loading / count
 
 
 def _embedding_costs(

@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from gcahng.graph.dense.pair_functions import autocast_state
 from gcahng.models import Embedder
 from gcahng.processes import Group, gather_rows, rank, world_size
+from gcahng.runs.checkpoint import random_states, restore_random_states
 
 # Differentiates what `embed_batch` left; None if nothing is left.
 BackwardRest = Callable[[], None] | None
@@ -34,8 +35,8 @@ def embed_batch(
     With `chunk`, the backbone runs on so many images at a time without gradient. After the losses
     of the whole batch have been differentiated, `finish` runs it again, chunk by chunk with the
     same random numbers, and passes on the gradient of the features (GradCache, Gao et al. 2021).
-    The result is that of the whole batch, unless the backbone trains BatchNorm statistics
-    (`trains_statistics`): these are then of each chunk.
+    The result is that of the whole batch, unless the backbone trains BatchNorm statistics: these
+    are then of each chunk.
 
     Args:
         embedder: Has a `backbone` and a `head`, or is any module.
@@ -63,20 +64,10 @@ def embed_batch(
     return head(gather_rows(features, total, group)), finish
 
 
-def trains_statistics(backbone: nn.Module) -> bool:
-    """Whether a backbone has BatchNorm layers in training mode.
-
-    Example:
-        >>> net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
-        >>> trains_statistics(net), trains_statistics(net.eval())
-        (True, False)
-    """
-    return any(isinstance(layer, _BatchNorm) and layer.training for layer in backbone.modules())
-
-
 def chunk_note(embedder: Embedder, chunk: int | None) -> str | None:
     """The sentence about BatchNorm statistics of chunks; None if there are none."""
-    if chunk is None or not trains_statistics(embedder.train().backbone):
+    layers = embedder.train().backbone.modules()
+    if chunk is None or not any(isinstance(it, _BatchNorm) and it.training for it in layers):
         return None
     return (
         f"batch.chunk: the backbone's BatchNorm layers are trained on statistics of at most "
@@ -103,7 +94,7 @@ def _in_chunks(backbone: nn.Module, images: Tensor, count: int) -> tuple[Tensor,
     buffers = [(buffer, buffer.clone()) for buffer in backbone.buffers()]
     with torch.no_grad():
         for part in chunks:
-            states.append(_random_state(device))
+            states.append(random_states(device))
             parts.append(backbone(part))
     if not any(parameter.requires_grad for parameter in backbone.parameters()):
         return torch.cat(parts), None
@@ -116,31 +107,15 @@ def _in_chunks(backbone: nn.Module, images: Tensor, count: int) -> tuple[Tensor,
 
     def finish() -> None:
         assert features.grad is not None
-        grads = features.grad.tensor_split(count)
+        grads, now = features.grad.tensor_split(count), random_states(device)
         for part, state, grad in zip(chunks, states, grads, strict=True):
-            with _random_numbers_from(state, device):
-                with autocast():
-                    again = backbone(part)
-                again.backward(grad)
+            restore_random_states(state, device)
+            with autocast():
+                again = backbone(part)
+            again.backward(grad)
+        restore_random_states(now, device)
 
     return features, finish
-
-
-def _random_state(device: torch.device) -> tuple[Tensor, Tensor | None]:
-    gpu = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    return torch.get_rng_state(), gpu
-
-
-@contextmanager
-def _random_numbers_from(
-    state: tuple[Tensor, Tensor | None], device: torch.device
-) -> Iterator[None]:
-    """Draw the random numbers that follow a state, and restore the present state afterwards."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.set_rng_state(state[0])
-        if state[1] is not None:
-            torch.cuda.set_rng_state(state[1], device)
-        yield
 
 
 @contextmanager

@@ -32,7 +32,11 @@ def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:
     """
     section = config.fabric
     if section.deterministic:
-        use_deterministic_algorithms()
+        # cuBLAS reads this when the first GPU context is made.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        # torch warns of an operation that has no deterministic algorithm.
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.benchmark = False
     loggers = build_loggers(config, folder)
     found = place()
     devices, nodes = section.devices, section.num_nodes
@@ -150,11 +154,3 @@ def make_fabric(
             f"fabric: accelerator {section.accelerator!r} with devices {devices!r} does not work "
             f"on this machine: {first_line(error)}"
         ) from error
-
-
-def use_deterministic_algorithms() -> None:
-    """Let torch choose deterministic algorithms; it warns of an operation that has none."""
-    # cuBLAS reads this when the first GPU context is made.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.backends.cudnn.benchmark = False

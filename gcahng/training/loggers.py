@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from gcahng.arguments import check_names
-from gcahng.config import ExperimentConfig
+from gcahng.config import ExperimentConfig, flat_settings
 from gcahng.config.sections import LoggerConfig
 from gcahng.files import write_text
 from gcahng.jobs.place import is_first
@@ -38,6 +38,8 @@ class Tracker(Logger):
     send: Callable[..., None]
     send_results: Callable[..., None]
     end: Callable[..., None]
+    # The arguments that a user may give.
+    arguments: Callable[[], Sequence[str]] = tuple
 
     def __init__(
         self, config: ExperimentConfig, folder: RunFolder, args: Mapping[str, Any]
@@ -50,10 +52,6 @@ class Tracker(Logger):
             )
         self.config, self.folder, self.args = config, folder, dict(args)
         check_names(f"train.loggers: {self.service}", self.args, self.arguments())
-
-    def arguments(self) -> list[str]:
-        """The arguments that a user may give."""
-        return []
 
     @property
     def name(self) -> str:
@@ -118,7 +116,8 @@ class WandbLogger(Tracker):
 
     service = "wandb"
 
-    def arguments(self) -> list[str]:
+    @staticmethod
+    def arguments() -> list[str]:
         """Those of `wandb.init` that are not set here."""
         import wandb
 
@@ -161,7 +160,8 @@ class MLflowLogger(Tracker):
 
     service = "mlflow"
 
-    def arguments(self) -> list[str]:
+    @staticmethod
+    def arguments() -> list[str]:
         """The names of the arguments."""
         return ["experiment", "tracking_uri", "run_name", "tags"]
 
@@ -179,7 +179,7 @@ class MLflowLogger(Tracker):
         experiment = known.experiment_id if known else self.client.create_experiment(name)
         title = self.args.get("run_name", self.folder.path.name)
         run = self.client.create_run(experiment, run_name=title, tags=self.args.get("tags"))
-        found, flat = str(run.info.run_id), _flat(settings)
+        found, flat = str(run.info.run_id), list(flat_settings(settings))
         for start in range(0, len(flat), 100):  # the most that MLflow takes at once
             params = [Param(key, str(value)) for key, value in flat[start : start + 100]]
             self.client.log_batch(found, params=params)
@@ -230,30 +230,6 @@ def build_loggers(config: ExperimentConfig, folder: RunFolder) -> list[Logger]:
     return loggers
 
 
-def start_loggers(loggers: Sequence[Logger]) -> None:
-    """Begin the runs of services, or go on with them."""
-    for logger in loggers:
-        if isinstance(logger, Tracker):
-            logger.start()
-
-
-def log_results(loggers: Sequence[Logger], results: Mapping[str, Any]) -> None:
-    """Log to services what a finished run has measured."""
-    for logger in loggers:
-        if isinstance(logger, Tracker):
-            logger.log_results(results)
-
-
-def close_loggers(loggers: Sequence[Logger], finished: bool) -> None:
-    """End what the loggers began."""
-    for logger in loggers:
-        logger.finalize("success" if finished else "failed")
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Settings by dotted key."""
-    found: list[tuple[str, Any]] = []
-    for key, value in values.items():
-        inner = isinstance(value, dict) and value
-        found += _flat(value, f"{prefix}{key}.") if inner else [(f"{prefix}{key}", value)]
-    return found
+def trackers(loggers: Sequence[Logger]) -> list[Tracker]:
+    """The services among some loggers."""
+    return [logger for logger in loggers if isinstance(logger, Tracker)]

@@ -1,5 +1,6 @@
 """Measure a training step: its time, that of its hard negatives, and its memory."""
 
+import io
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,16 +10,23 @@ from functools import partial
 from statistics import median
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
+from gcahng.data import ImageDataset
 from gcahng.generators import NegativeGenerator
 from gcahng.graph import BatchLayout, batch_layout
 from gcahng.graph.precision import half_to_float32
+from gcahng.pictures import decode_image
 from gcahng.training.cost import measure_time, peak_memory_mib, reset_peak_memory, tensor_peak_mib
 from gcahng.training.experiment import Experiment, build_step
 from gcahng.training.features import HeadOfEmbedder
 from gcahng.training.measurements import LossLog
+
+# A common size of the photographs in the four published data sets.
+PHOTO_SIZE = (500, 375)
 
 Work = Callable[[], object]
 
@@ -217,3 +225,39 @@ def median_ratio(above: Sequence[Times], below: Sequence[Times], device: torch.d
     """
     cpu = device.type == "cpu" and torch.get_num_threads() == 1
     return median(a[cpu] / b[cpu] for a, b in zip(above, below, strict=True))
+
+
+class DrawnPhotos(ImageDataset):
+    """JPEG files with the size and texture of photographs, where the data set is not here.
+
+    Args:
+        classes: How many classes.
+        samples: How many pictures per class; all classes share the same files.
+    """
+
+    transform_name = "imagenet"
+
+    def __init__(self, classes: int, samples: int) -> None:
+        super().__init__(None, "train")
+        self.classes = [str(number) for number in range(classes)]
+        self.labels = torch.arange(classes).repeat_interleave(samples)
+        rng = np.random.default_rng(0)
+        self.files = [_jpeg(rng) for _ in range(8)]
+
+    def load(self, index: int) -> Image.Image:
+        """Decode a JPEG file."""
+        return decode_image(self.files[index % len(self.files)])
+
+    def load_reduced(self, index: int, shortest: int) -> Image.Image:
+        """Decode a JPEG file, at a reduced size if it is large."""
+        return decode_image(self.files[index % len(self.files)], shortest=shortest)
+
+
+def _jpeg(rng: np.random.Generator) -> bytes:
+    width, height = PHOTO_SIZE
+    coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8))
+    smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), dtype=np.int16)
+    noisy = smooth + rng.integers(-12, 13, smooth.shape)
+    file = io.BytesIO()
+    Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=90)
+    return file.getvalue()

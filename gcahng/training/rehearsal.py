@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from gcahng.runs.checkpoint import random_states, restore_random_states
 from gcahng.runs.embedding import write_shared_model
 from gcahng.training.experiment import Experiment
 from gcahng.training.measure_step import differentiate_negatives
+from gcahng.training.step import metric_loss
 
 
 def rehearse(experiment: Experiment) -> None:
@@ -94,13 +94,7 @@ def _differentiate_losses(experiment: Experiment) -> None:
         return  # A user's class that cannot be copied is tried by the first batch instead.
     with torch.enable_grad():
         with blame_setting("loss.args" if config.loss.args else "loss.name"):
-            known: dict[str, Any] = (
-                {"layout": layout} if getattr(loss, "takes_layout", False) else {}
-            )
-            metric = loss(embeddings, labels, **known)
-            if metric.dim():
-                shape = list(metric.shape)
-                raise ValueError(f"Expected the metric loss as a scalar (got {shape})")
+            metric_loss(loss, embeddings, labels, layout)
         if generator is None or config.generator is None:
             return
         with blame_setting("generator.args" if config.generator.args else "generator"):

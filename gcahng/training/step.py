@@ -77,7 +77,7 @@ class TrainingStep:
             self.generator_pass = ReplayedPass(generator, "generator_losses", autocast)
         # Number of the next step, which seeds the random numbers that processes do not share.
         self.number = 0
-        self._loss_takes_layout = getattr(metric_loss, "takes_layout", False)
+        self._needs_layout = generator is not None or getattr(metric_loss, "takes_layout", False)
 
     def __call__(
         self,
@@ -101,9 +101,8 @@ class TrainingStep:
             the generator is trained `classifier`, `generator_ce`, `similarity`, `diversity`,
             `generator` (J_gen) and `generator_gradient`.
         """
-        needs_layout = self.generator is not None or self._loss_takes_layout
         # Found where the labels are, then copied to the device once.
-        layout = batch_layout(labels, self.group).to(images.device) if needs_layout else None
+        layout = batch_layout(labels, self.group).to(images.device) if self._needs_layout else None
         batch = _Batch(
             labels.to(images.device, non_blocking=True), layout, *(draws or (None, None))
         )
@@ -135,10 +134,7 @@ class TrainingStep:
         self, embeddings: Tensor, batch: "_Batch", observe: Observe | None
     ) -> dict[str, Tensor]:
         """Compute J_m, the terms of the generator, and their sum J_metric."""
-        known = {"layout": batch.layout} if self._loss_takes_layout else {}
-        metric = self.metric_loss(embeddings, batch.labels, **known)
-        if metric.dim():
-            raise ValueError(f"Expected the metric loss as a scalar (got {list(metric.shape)})")
+        metric = metric_loss(self.metric_loss, embeddings, batch.labels, batch.layout)
         metric = _scaled(metric, 1 / world_size(self.group))
         if self.forward_pass is None:
             return {"metric": metric, "total": metric}
@@ -212,6 +208,21 @@ class TrainingStep:
             name: value.to(loss.dtype)
             for (name, loss), value in zip(losses.items(), whole, strict=True)
         }
+
+
+def metric_loss(
+    loss: nn.Module, embeddings: Tensor, labels: Tensor, layout: BatchLayout | None
+) -> Tensor:
+    """Compute J_m, with the layout of the batch for a loss that takes it.
+
+    Raises:
+        ValueError: If it is no scalar.
+    """
+    known = {"layout": layout} if getattr(loss, "takes_layout", False) else {}
+    metric: Tensor = loss(embeddings, labels, **known)
+    if metric.dim():
+        raise ValueError(f"Expected the metric loss as a scalar (got {list(metric.shape)})")
+    return metric
 
 
 class _Batch(NamedTuple):

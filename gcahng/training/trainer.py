@@ -23,7 +23,7 @@ from gcahng.training.experiment import Experiment, build_experiment, build_step
 from gcahng.training.fabric import build_fabric, group_of
 from gcahng.training.features import HeadOfEmbedder, embed_once
 from gcahng.training.lightning import Fabric, seed_everything
-from gcahng.training.loggers import close_loggers, log_results, start_loggers
+from gcahng.training.loggers import trackers
 from gcahng.training.measurements import LossLog, Measurement, Measurements, summarize_hardness
 from gcahng.training.optimizers import learning_rates
 from gcahng.training.progress import Display, TrainingProgress
@@ -100,7 +100,8 @@ class Trainer:
         """
         finished = False
         try:
-            start_loggers(self.fabric.loggers)
+            for tracker in trackers(self.fabric.loggers):
+                tracker.start()
             if self.progress.epoch == 0 and self.progress.best is None:
                 self.begin()
             else:
@@ -119,7 +120,8 @@ class Trainer:
             finished = True
             return results
         finally:
-            close_loggers(self.fabric.loggers, finished)
+            for logger in self.fabric.loggers:
+                logger.finalize("success" if finished else "failed")
 
     def begin(self) -> None:
         """Set up the start of the training, epoch 0: warm-up, last layer, figures, checkpoint."""
@@ -248,7 +250,8 @@ class Trainer:
         }
         if rank(self.group) == 0:
             self.folder.write_results(results)
-            log_results(self.fabric.loggers, results)
+            for tracker in trackers(self.fabric.loggers):
+                tracker.log_results(results)
         if self.config.embedder.finish:
             self._replace_head()
         if rank(self.group) == 0:
