@@ -21,7 +21,8 @@ PYTHON = re.findall(r"```python\n(.*?)```", PAGES, re.S)
 SEARCHING = [code for code in PYTHON if "load_embedder" in code]
 PARTS = [code for code in PYTHON if "HardNegativeGenerator" in code]
 (OWN,) = (code for code in PYTHON if code.startswith("# my_parts.py"))
-FUNCTIONS = [code for code in PYTHON if code not in [*SEARCHING, *PARTS, OWN]]
+(ONNX,) = (code for code in PYTHON if "onnxruntime" in code)
+FUNCTIONS = [code for code in PYTHON if code not in [*SEARCHING, *PARTS, OWN, ONNX]]
 
 
 @pytest.mark.parametrize("code", PARTS)
@@ -127,5 +128,8 @@ def test_commands_shown_run(
         with pytest.raises(SystemExit) as ended:
             cli.main()
         assert not ended.value.code, (words, *capsys.readouterr())
+    names: dict[str, Any] = {}
+    exec(ONNX, names)
+    assert names["embeddings"].shape == (1, 16)
     for made in ("photos.npy", "photos.onnx", "found.html", "shared/photos", "schema.json"):
         assert (shop / made).exists(), made
