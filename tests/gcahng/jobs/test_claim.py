@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -92,23 +91,6 @@ def test_of_many_that_take_over_one_wins(tmp_path: Path) -> None:
         assert len(taken) == 1
         taken[0].stop()
         _age(taken[0].file)
-
-
-def test_who_was_held_up_after_looking_loses(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, opened = tmp_path / "work", Path.open
-
-    def late(file: Path, mode: str = "r", **settings: Any) -> Any:
-        if mode == "x":
-            monkeypatch.setattr(Path, "open", opened)
-            first = take_claim(path)
-            assert first is not None
-            first.release()
-        return opened(file, mode, **settings)
-
-    monkeypatch.setattr(Path, "open", late)
-    assert take_claim(path) is None
 
 
 def test_a_training_keeps_the_claim_of_who_started_it(

@@ -22,8 +22,9 @@ from gcahng.training.trainer import Trainer
 from tests.conftest import SMALL
 from tests.gcahng.training.test_trainer import _trainer, assert_same_figures
 
-# Eight steps of an epoch.
-QUICK = ["generator=null", "batch.samples=20"]
+# Nine steps of an epoch.
+FEW = ["batch.samples=20"]
+QUICK = ["generator=null", *FEW]
 
 
 class At(Interruption):
@@ -45,7 +46,8 @@ def train(trainer: Trainer, interruption: Interruption) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("steps", "settings"), [(75, []), (1, ["generator={name: das}"]), (75, ["train.ema=0.9"])]
+    ("steps", "settings"),
+    [(75, []), (1, ["generator={name: das}", *FEW]), (12, ["train.ema=0.9", *FEW])],
 )
 def test_a_training_stopped_within_an_epoch_goes_on_exactly(
     steps: int,

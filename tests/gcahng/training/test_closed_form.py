@@ -27,7 +27,7 @@ WHITENED = (
 FINISHED = (
     *WHITENED,
     *("embedder.finish=whitening", "embedder.freeze=[]", "embedder.head=linear", "embedder.dim=8"),
-    *("train={epochs: 2, warmup_epochs: 0}", "generator={name: gca_hng}"),
+    *("train={epochs: 2, warmup_epochs: 0}", "generator={name: gca_hng}", "batch.samples=12"),
 )
 
 

@@ -86,7 +86,7 @@ def test_divergence_stops_with_the_terms_and_keeps_the_checkpoint(tmp_path: Path
 
 @pytest.mark.slow
 def test_a_full_disk_names_the_file_and_the_training_goes_on(tmp_path: Path) -> None:
-    trainer = _trainer(tmp_path)
+    trainer = _trainer(tmp_path, *QUICK)
     trainer.end_epoch(trainer.train_epoch())
     saved = trainer.folder.last.read_bytes()
     with (
@@ -95,7 +95,7 @@ def test_a_full_disk_names_the_file_and_the_training_goes_on(tmp_path: Path) -> 
     ):
         trainer.fit()
     assert trainer.folder.last.read_bytes() == saved
-    again = _trainer(tmp_path)
+    again = _trainer(tmp_path, *QUICK)
     again.resume()
     assert again.progress.epoch == 1
 

@@ -1,8 +1,6 @@
 """The step of the full recipe against one written with loops."""
 
 import copy
-import gc
-import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -145,48 +143,6 @@ def test_bfloat16_autocast_comes_close(path: str) -> None:
         assert all(p.isfinite().all() for p in (*net.parameters(), *made.parameters()))
     for name, value in found[1].items():
         assert_near(name, found[0][name].float(), value, 0.1 if "gradient" not in name else 0.3)
-
-
-class _Token:
-    pass
-
-
-class _Watch(torch.autograd.Function):
-    """Identity that hands out a weak reference to its place in the graph."""
-
-    alive: weakref.ref[_Token]
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.token = _Token()
-        _Watch.alive = weakref.ref(ctx.token)
-        return x.clone()
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return grad
-
-
-class _Watched(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = embedder()
-
-    def forward(self, images: Tensor) -> Tensor:
-        return _Watch.apply(self.inner(images))
-
-
-def test_no_graph_outlives_the_step() -> None:
-    net = _Watched()
-    step = make(net, generator())
-    images, labels, draws = batch()
-    held = net(images)
-    gc.collect()
-    assert _Watch.alive() is not None
-    losses = step(images, labels, draws)
-    gc.collect()
-    assert _Watch.alive() is None
-    del held, losses
 
 
 def test_backward_is_called_once_for_each_of_the_three_losses() -> None:

@@ -147,17 +147,6 @@ def test_warmup_trains_only_fc(tmp_path: Path) -> None:
     assert not torch.equal(backbone[0], next(embedder.backbone.parameters()))
 
 
-def test_frozen_batch_norm_keeps_its_statistics(tmp_path: Path) -> None:
-    trainer = _trainer(tmp_path, "embedder.freeze=[bn]", "generator=null")
-    before = {n: b.clone() for n, b in trainer.experiment.embedder.backbone.named_buffers()}
-    fc_mean = trainer.experiment.embedder.fc[0].running_mean.clone()
-    trainer.train_epoch()
-    assert before
-    after = dict(trainer.experiment.embedder.backbone.named_buffers())
-    assert all(torch.equal(value, after[name]) for name, value in before.items())
-    assert not torch.equal(fc_mean, trainer.experiment.embedder.fc[0].running_mean)
-
-
 def test_proxies_have_their_own_group_and_are_resumed(tmp_path: Path) -> None:
     overrides = ["loss.name=proxy_anchor", "loss.lr=0.05", "train.epochs=2"]
     trainer = _trainer(tmp_path, *overrides)
