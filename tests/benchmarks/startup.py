@@ -12,6 +12,7 @@ from resource import RUSAGE_CHILDREN, getrusage
 from statistics import median
 
 import numpy as np
+import torch
 import typer
 from PIL import Image
 
@@ -58,14 +59,15 @@ from gcahng.generators import NegativeGenerator
 class Mine(NegativeGenerator):
     pass
 """
+# As an installed package, which is compiled once.
+ENVIRONMENT = {name: v for name, v in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+ENVIRONMENT |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
 WRONG = "base: digits\ntrails: 5\nrefrence: a\nsearch: {loss.args.temperature: [0.5, 1.0]}\n"
 
 
-def main(repetitions: int = 5, threads: int = 1, out: Path = Out) -> None:
-    """Run each command in turn, as often as asked."""
-    # As an installed package, which is compiled once.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.environ |= {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(Path(__file__).parents[2])}
+def main(repetitions: int = 5, out: Path = Out) -> None:
+    """Run each command in turn, as often as asked, each with one thread."""
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         _prepare(Path(folder))
         rounds = [
@@ -98,7 +100,10 @@ def _prepare(folder: Path) -> None:
 def _cpu_seconds(arguments: tuple[str, ...], status: int, folder: str) -> float:
     """CPU time of a process of Python, user and system."""
     before = getrusage(RUSAGE_CHILDREN)
-    done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True)
+    command = [sys.executable, *arguments]
+    done = subprocess.run(
+        command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
     after = getrusage(RUSAGE_CHILDREN)
     assert done.returncode == status, f"{arguments}: {done.stdout}{done.stderr}"
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

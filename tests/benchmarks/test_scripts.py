@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.benchmarks import gpu, graph, launches, retrieval
+from tests.benchmarks import gpu, graph, launches, retrieval, startup
 from tests.benchmarks.common import CPU, SHAPES, Shape
 
 pytestmark = pytest.mark.slow
@@ -55,3 +55,12 @@ def test_low_memory_is_low() -> None:
         run()
         peaks.append(graph.tensor_peak_mib(run, torch.device("cpu")))
     assert peaks[2] < peaks[1] < peaks[0]
+
+
+def test_table_of_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = {name: startup.CASES[name] for name in (startup.TORCH, "gcahng list")}
+    monkeypatch.setattr(startup, "CASES", kept)
+    monkeypatch.setattr(startup, "_prepare", lambda folder: None)
+    startup.main(1, tmp_path)
+    torch_row, listing = (tmp_path / "startup.csv").read_text().splitlines()[1:]
+    assert float(listing.split(",")[2]) < float(torch_row.split(",")[2]) == 1
