@@ -5,13 +5,40 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from filelock import FileLock
 
 # A training of seconds: every part of a run, small.
 SMALL = ["train.epochs=3", "batch.samples=3", "embedder.dim=8"]
+
+
+class Said(NamedTuple):
+    """How a command line ended, and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Said]
+MakeOnce = Callable[[str, Callable[[Path], object]], Path]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
+    """Run a command line in this process."""
+
+    def run(*arguments: object) -> Said:
+        from gcahng import cli
+
+        monkeypatch.setattr(sys, "argv", ["gcahng", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return Said(int(end.value.code or 0), *capfd.readouterr())
+
+    return run
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +63,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_once(shared_folder: Path) -> Callable[[str, Callable[[Path], object]], Path]:
+def make_once(shared_folder: Path) -> MakeOnce:
     """Make a folder by the first process that asks for it; tests must not change what is in it.
 
     A folder that could not be made is deleted, so the next test that asks for it makes a whole one.
@@ -58,7 +85,7 @@ def make_once(shared_folder: Path) -> Callable[[str, Callable[[Path], object]], 
 
 
 @pytest.fixture(scope="session")
-def digits_run(make_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+def digits_run(make_once: MakeOnce) -> Path:
     """A finished run on digits with its report, as `gcahng train digits` leaves it."""
 
     def train(folder: Path) -> None:
@@ -72,7 +99,7 @@ def digits_run(make_once: Callable[[str, Callable[[Path], object]], Path]) -> Pa
 
 
 @pytest.fixture(scope="session")
-def held_out_run(make_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+def held_out_run(make_once: MakeOnce) -> Path:
     """A run on digits with two of five classes held out, in batches of 3 × 3 images."""
 
     def train(folder: Path) -> None:

@@ -75,10 +75,6 @@ def test_every_page_is_in_the_navigation() -> None:
     assert yaml.safe_load(text)["strict"]
 
 
-def test_there_are_commands() -> None:
-    assert len(LINES) > 40
-
-
 @pytest.mark.parametrize("line", LINES)
 def test_commands_shown_are_understood(line: str) -> None:
     """Verb, arguments and options of every command shown; the experiments in them: test_readme."""

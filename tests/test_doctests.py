@@ -49,11 +49,6 @@ MODULES = sorted(
 )
 
 
-def test_modules_are_found() -> None:
-    assert {"gcahng.graph.mixing", "gcahng.data.catalogue", "gcahng.runs.loading"} <= set(MODULES)
-    assert len(MODULES) > 50
-
-
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(
     name: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

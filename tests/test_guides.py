@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from gcahng import cli
 from gcahng.inference.embedder import load_embedder
 from gcahng.inference.indexing import index_folder
+from tests.conftest import Call
 from tests.gcahng.inference.conftest import draw, write_model
 from tests.test_docs import LINES
 from tests.test_readme import PAGES
@@ -61,10 +61,6 @@ def test_python_that_searches_runs(
         assert capsys.readouterr().out.count(" cup ") == 5
 
 
-def test_there_is_python_of_every_kind() -> None:
-    assert (len(SEARCHING), len(PARTS), len(FUNCTIONS)) == (2, 1, 1)
-
-
 @pytest.mark.parametrize("code", FUNCTIONS)
 def test_python_of_the_guides_runs(code: str) -> None:
     names: dict[str, Any] = {}
@@ -89,24 +85,19 @@ RUN = re.compile(
     ],
 )
 def test_classes_of_ones_own_train(
-    settings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: list[str], tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "my_parts", raising=False)
     (tmp_path / "my_parts.py").write_text(OWN)
     (experiment,) = re.findall(r"```yaml\n(# mine.yaml\n.*?)```", PAGES, re.S)
     (tmp_path / "mine.yaml").write_text(experiment)
-    arguments = ["train", *settings, "train.epochs=1", "--no-report", "--run", "run"]
-    monkeypatch.setattr(sys, "argv", ["gcahng", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert not ended.value.code
+    said = call("train", *settings, "train.epochs=1", "--no-report", "--run", "run")
+    assert said.status == 0
     assert (tmp_path / "run" / "results.json").exists()
 
 
-def test_commands_shown_run(
-    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_commands_shown_run(shop: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(shop)
     monkeypatch.setattr(sys, "path", [str(shop), *sys.path])
     (shop / "my_parts.py").write_text(OWN)
@@ -124,10 +115,8 @@ def test_commands_shown_run(
         files = (sorted(map(str, Path().glob(w))) if "*" in w else [w] for w in words)
         run = [word for group in files for word in group]
         dry = ["--dry-run"] if words[0] == "train" and "--dry-run" not in words else []
-        monkeypatch.setattr(sys, "argv", ["gcahng", *run, *dry])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        assert not ended.value.code, (words, *capsys.readouterr())
+        said = call(*run, *dry)
+        assert said.status == 0, (words, said)
     names: dict[str, Any] = {}
     exec(ONNX, names)
     assert names["embeddings"].shape == (1, 16)

@@ -15,17 +15,10 @@ from PIL import Image
 
 from gcahng import __version__, cli
 from gcahng.config import load_config
+from tests.conftest import Call
 from tests.data.trees import folder_tree
 
 SMALL = ["train.epochs=1", "batch.samples=3", "embedder.dim=8"]
-
-
-def _run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    """Run the command line in this process; its exit status."""
-    monkeypatch.setattr(sys, "argv", ["gcahng", *map(str, arguments)])
-    with pytest.raises(SystemExit) as info:
-        cli.main()
-    return int(info.value.code or 0)
 
 
 @pytest.fixture(scope="module")
@@ -43,56 +36,40 @@ def test_train_writes_a_report(run: Path) -> None:
 
 
 @pytest.mark.slow
-def test_train_shows_figures(
-    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert _run(monkeypatch, "train", "--resume", run) == 0
-    shown = capsys.readouterr().out
+def test_train_shows_figures(run: Path, call: Call) -> None:
+    shown = call("train", "--resume", run).out
     results = json.loads((run / "results.json").read_text())
     assert f"{100 * results['last/recall@1']:.2f}" in shown
     assert "report.html" in shown
 
 
 @pytest.mark.slow
-def test_a_report_can_wait(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_report_can_wait(call: Call, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     begin = ["train", "digits", *SMALL, "--no-report", "--run", folder]
     # A job that is queued again finds the run finished.
     for arguments in (begin, [*begin, "--resume", "auto"]):
-        assert _run(monkeypatch, *arguments) == 0
-        assert not (folder / "report.html").exists()
         said = f"report: not written; gcahng train --resume {folder} writes it\n"
-        assert capsys.readouterr().out.endswith(said)
+        assert call(*arguments).out.endswith(said)
+        assert not (folder / "report.html").exists()
     figures = json.loads((folder / "results.json").read_text())
-    assert _run(monkeypatch, "train", "--resume", folder) == 0
+    said = call("train", "--resume", folder).out
+    assert said.endswith(f"report: {folder / 'report.html'}\n")
     assert "Nearest neighbours" in (folder / "report.html").read_text(encoding="utf-8")
     assert json.loads((folder / "results.json").read_text()) == figures
-    assert capsys.readouterr().out.endswith(f"report: {folder / 'report.html'}\n")
 
 
-def test_evaluate_repeats_the_figures(
-    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_evaluate_repeats_the_figures(run: Path, call: Call) -> None:
     results = json.loads((run / "results.json").read_text())
     for source, epoch in ((run, "best"), (run / "checkpoints" / "last.pt", "last")):
-        assert _run(monkeypatch, "evaluate", source) == 0
-        assert f"{100 * results[f'{epoch}/map@r']:.2f}" in capsys.readouterr().out
+        assert f"{100 * results[f'{epoch}/map@r']:.2f}" in call("evaluate", source).out
 
 
-def test_data_show_writes_a_picture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_data_show_writes_a_picture(call: Call, tmp_path: Path) -> None:
     target = tmp_path / "sheet.png"
-    assert _run(monkeypatch, "data", "show", "digits", "--out", target, "--classes", 3) == 0
+    assert call("data", "show", "digits", "--out", target, "--classes", 3).status == 0
     with Image.open(target) as picture:
         assert picture.width > 300
-
-
-def test_evaluate_measures_the_split_that_chose(
-    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert _run(monkeypatch, "evaluate", run, "--split", "val") == 1
-    assert "so it has no 'val'" in capsys.readouterr().err
 
 
 PHOTOS = [
@@ -108,10 +85,7 @@ PHOTOS = [
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_unreadable_photo_is_one_sentence_with_its_path(
-    workers: int,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    workers: int, call: Call, tmp_path: Path
 ) -> None:
     for split in ("train", "test"):
         folder_tree(tmp_path / "photos" / split, [f"{split} {c}" for c in "abc"], images=3)
@@ -119,19 +93,17 @@ def test_an_unreadable_photo_is_one_sentence_with_its_path(
     for bad in sorted((tmp_path / "photos" / "train").rglob("*.jpg"))[1:-1]:
         bad.write_bytes(bad.read_bytes()[:200])
     arguments = ["train", "photos", f"data.root={tmp_path / 'photos'}", *PHOTOS]
-    assert _run(monkeypatch, *arguments, f"data.workers={workers}", "--run", tmp_path / "run") == 1
-    error = capsys.readouterr().err.strip().splitlines()[-1]
+    said = call(*arguments, f"data.workers={workers}", "--run", tmp_path / "run")
+    error = said.err.strip().splitlines()[-1]
     assert error.startswith(f"error: Cannot read the image '{tmp_path / 'photos' / 'train'}")
     assert "Traceback" not in error
     assert "data.args.unreadable=skip" in error
 
 
-def test_a_small_gallery_still_makes_a_report(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_small_gallery_still_makes_a_report(call: Call, tmp_path: Path) -> None:
     folder_tree(tmp_path / "photos", "abcd", images=2)
     arguments = ["train", "photos", f"data.root={tmp_path / 'photos'}", "data.workers=0"]
-    assert _run(monkeypatch, *arguments, *PHOTOS, "--run", tmp_path / "run") == 0
+    assert call(*arguments, *PHOTOS, "--run", tmp_path / "run").status == 0
     assert (tmp_path / "run" / "report.html").exists()
 
 
@@ -159,11 +131,8 @@ def test_libraries_that_only_reports_need_are_loaded_with_them() -> None:
     assert answer.stdout.strip() == ""
 
 
-def test_the_version_is_printed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert _run(monkeypatch, "--version") == 0
-    assert capsys.readouterr().out == f"gcahng {__version__}\n"
+def test_the_version_is_printed(call: Call) -> None:
+    assert call("--version") == (0, f"gcahng {__version__}\n", "")
 
 
 @pytest.mark.parametrize(
@@ -177,11 +146,11 @@ def test_the_version_is_printed(
     ],
 )
 def test_a_terminal_without_a_character_prints_the_rest(
-    line: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    line: str, run: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     printed = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, encoding="ascii"))
-    assert _run(monkeypatch, *line.format(run=run, folder=tmp_path).split()) == 0
+    assert call(*line.format(run=run, folder=tmp_path).split()).status == 0
     sys.stdout.flush()
     assert printed.getvalue()
     if line == "data verify digits":
@@ -191,29 +160,14 @@ def test_a_terminal_without_a_character_prints_the_rest(
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
 def test_every_command_ends_with_a_sentence_at_a_signal(
-    number: int,
-    status: int,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    number: int, status: int, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setattr(cli, "app", lambda: os.kill(os.getpid(), number))
-    assert _run(monkeypatch, "embed", "photos") == status
+    said = call("embed", "photos")
     signal.signal(signal.SIGINT, before)
-    assert capsys.readouterr().err.endswith("; give the same command again\n")
-
-
-def test_a_locale_that_cannot_name_a_file_says_so(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def fail(name: str) -> None:
-        name.encode("ascii")
-
-    monkeypatch.setattr(cli, "app", lambda: fail("caf\xe9"))
-    assert _run(monkeypatch, "train", "digits") == 1
-    assert capsys.readouterr().err == (
-        "error: this locale's ascii cannot write '\xe9': set PYTHONUTF8=1\n"
-    )
+    assert said.status == status
+    assert said.err.endswith("; give the same command again\n")
 
 
 class PanicException(BaseException):
@@ -225,20 +179,18 @@ class PanicException(BaseException):
     [
         (PanicException("Failed to build runtime: Too many open files"), "ulimit -n"),
         (OSError(errno.EMFILE, "Too many open files", "a.npy"), "'a.npy': too many files"),
+        (UnicodeEncodeError("ascii", "caf\xe9", 3, 4, ""), "write '\xe9': set PYTHONUTF8=1"),
     ],
 )
 def test_what_the_system_refuses_is_one_sentence(
-    error: BaseException,
-    words: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    error: BaseException, words: str, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> None:
         raise error
 
     monkeypatch.setattr(cli, "app", fail)
-    assert _run(monkeypatch, "train", "digits") == 1
-    said = capsys.readouterr().err
+    status, _, said = call("train", "digits")
+    assert status == 1
     assert words in said
     assert said.startswith("error: ")
     assert said.count("\n") == 1
@@ -260,9 +212,11 @@ def test_a_bug_shows_its_traceback_and_asks_for_a_report(
     assert "please report it" in capsys.readouterr().err
 
 
-def test_a_value_error_is_a_sentence_only_if_it_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_error_is_a_sentence_only_if_it_is_ours(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cli, "app", lambda: load_config("digits", ["seed=x"]))
-    assert _run(monkeypatch) == 1
+    assert call().status == 1
     monkeypatch.setattr(cli, "app", lambda: json.loads("{"))
     with pytest.raises(ValueError, match="Expecting property name"):
-        cli.main()
+        call()

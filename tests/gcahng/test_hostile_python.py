@@ -83,7 +83,6 @@ CALLS: dict[str, tuple[Call, tuple[Any, ...]]] = {
     "metrics labels": (lambda s, x: retrieval_metrics(Z, x), NO_LABELS),
     "metrics ks": (lambda s, x: retrieval_metrics(Z, Y, [x]), NO_COUNTS),
     "metrics all ks": (lambda s, x: retrieval_metrics(Z, Y, x), ((), 5, None, "1")),
-    "metrics engine": (lambda s, x: retrieval_metrics(Z, Y, engine=x), ("nope", None)),
     "metrics is_query": (lambda s, x: retrieval_metrics(Z, Y, is_query=x), (Y, Y > 9, [True] * 6)),
     "generator dim": (lambda s, x: HardNegativeGenerator(x, 3), NO_COUNTS),
     "generator classes": (lambda s, x: HardNegativeGenerator(8, x), NO_COUNTS),

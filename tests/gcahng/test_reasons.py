@@ -13,15 +13,8 @@ from gcahng.reasons import refusal
     [
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a.npy"), "disk is full"),
         (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)), "quota"),
-        (
-            OSError("[Errno 28] Detail: No space left on device"),
-            "disk is full",
-        ),
         (RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 64"), "disk"),
-        (
-            RuntimeError("lance error: Too many open files (os error 24)"),
-            "ulimit -n",
-        ),
+        (RuntimeError("lance error: Too many open files (os error 24)"), "ulimit -n"),
         (RuntimeError("received 0 items of ancdata"), "ulimit -n"),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "data.workers"),
         (

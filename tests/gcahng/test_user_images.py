@@ -11,7 +11,7 @@ from gcahng.builders.networks import build_embedder
 from gcahng.config import load_config
 from gcahng.data import build_dataset, verify
 from gcahng.runs.embedding import embed_split
-from tests.gcahng.test_cli import _run
+from tests.conftest import Call
 from tests.gcahng.training.test_trainer import _trainer
 
 SOURCE = """
@@ -111,20 +111,15 @@ def test_they_train_and_are_opened_again(module: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_commands_know_them(
-    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_commands_know_them(module: str, tmp_path: Path, call: Call) -> None:
     name = f"{module}:Squares"
-    assert _run(monkeypatch, "data", "verify", name, "side=6") == 0
-    assert "No problems found." in capsys.readouterr().out
-    assert _run(monkeypatch, "data", "show", name) == 0
+    assert "No problems found." in call("data", "verify", name, "side=6").out
+    assert call("data", "show", name).status == 0
     assert (tmp_path / f"{module}.Squares-train.png").exists()
     settings = [f"data.name={name}", "data.transform.name=digits", "train.epochs=1"]
-    assert _run(monkeypatch, "train", "digits", *settings, "--run", "run") == 0
-    assert _run(monkeypatch, "evaluate", "run") == 1
-    assert "allow it with --trust" in capsys.readouterr().err
-    assert _run(monkeypatch, "evaluate", "run", "--trust") == 0
-    assert "test split of Squares" in capsys.readouterr().out
+    assert call("train", "digits", *settings, "--run", "run").status == 0
+    assert "allow it with --trust" in call("evaluate", "run").err
+    assert "test split of Squares" in call("evaluate", "run", "--trust").out
 
 
 def test_photos_of_ones_own_get_the_transform_of_photos(module: str) -> None:

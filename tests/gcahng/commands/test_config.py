@@ -1,29 +1,16 @@
 """`gcahng config`: what it prints is an experiment again."""
 
 import re
-import sys
 from pathlib import Path
 
-import pytest
-
-from gcahng import cli
 from gcahng.builders.settings import adopt_image_settings
 from gcahng.config import load_config
+from tests.conftest import Call
 
 
-def _run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["gcahng", "config", *arguments])
-    with pytest.raises(SystemExit) as info:
-        cli.main()
-    return int(info.value.code or 0)
-
-
-def test_what_is_printed_is_what_a_training_uses(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_what_is_printed_is_what_a_training_uses(call: Call, tmp_path: Path) -> None:
     given = ["embedder.backbone.name=timm/vit_tiny_patch16_224", "embedder.freeze=[]", "seed=3"]
-    assert _run(monkeypatch, "photos", *given) == 0
-    text = capsys.readouterr().out
+    text = call("config", "photos", *given).out
     (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
     expected = adopt_image_settings(load_config("photos", given))
     assert load_config(tmp_path / "mine.yaml") == expected
@@ -32,11 +19,8 @@ def test_what_is_printed_is_what_a_training_uses(
     assert text.count("# command line") == 3
 
 
-def test_arguments_that_are_not_set_are_listed_with_their_defaults(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert _run(monkeypatch, "digits") == 0
-    settings = capsys.readouterr().out.partition("not set")[2]
+def test_arguments_that_are_not_set_are_listed_with_their_defaults(call: Call) -> None:
+    settings = call("config", "digits").out.partition("not set")[2]
     listed = re.findall(r"^#   (\S+)$", settings, re.M)
     assert {"generator.args.graph.dropout=0.1", "generator.args.beta=20.0"} <= set(listed)
     assert "generator.args.linear_ce_weight=0.0" in listed, "of its base class"

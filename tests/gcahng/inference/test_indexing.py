@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -84,13 +83,6 @@ def test_unreadable_files_are_listed_and_leave_the_store(
     assert (changes.deleted, len(store)) == (1, ALL - 1)
     with pytest.raises(ValueError, match=r"0\.png: not an image in a known format; repair it"):
         index_folder(model, photos, tmp_path / "store", stop_at_unreadable=True)
-
-
-def test_folders_share_a_store(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
-    index(model, photos / "cup", tmp_path / "store")
-    store, changes = index(model, photos / "lamp", tmp_path / "store")
-    assert changes == "6 added, 0 replaced, 0 relabelled, 0 deleted, 0 unchanged"
-    assert len(store) == 12
 
 
 def test_a_folder_that_was_moved_can_be_forgotten(
@@ -216,17 +208,6 @@ def test_names_that_are_not_utf8(model: TrainedEmbedder, photos: Path, tmp_path:
     quoted.unlink()
     changes = index(model, photos, tmp_path / "store")[1]
     assert changes == "0 added, 0 replaced, 0 relabelled, 2 deleted, 18 unchanged"
-
-
-def test_changes_by_another_process_are_seen(
-    model: TrainedEmbedder, photos: Path, tmp_path: Path
-) -> None:
-    store, _ = index(model, photos, tmp_path / "store")
-    time.sleep(0.01)
-    (photos / "cup" / "0.png").unlink()
-    index(model, photos, tmp_path / "store")
-    store.refresh()
-    assert len(store) == ALL - 1
 
 
 def test_embeddings_that_are_not_finite_are_left_out(

@@ -14,10 +14,9 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from gcahng import load_embedder
-from gcahng.config import dump_config, load_config
+from gcahng.config import load_config
 from gcahng.inference import share
 from gcahng.inference.card import model_card
-from gcahng.inference.share import public_settings
 from gcahng.models.artifact import EmbedderSpec
 from gcahng.preparation import Preparation
 from tests.models.published_weights import synthetic_state
@@ -61,10 +60,7 @@ def test_the_card(shared: Path) -> None:
     assert found["dataset"] == {"name": "digits", "type": "digits", "split": "test"}
     assert {one["type"]: one["value"] for one in found["metrics"]} == figures["metrics"]
     assert "Not stated yet. Fill in `license:` at the top of this file" in text
-    assert (
-        f"On the test split of digits, 5 classes and 896 images, measured on {figures['date']} "
-        "after epoch" in text
-    )
+    assert f"5 classes and 896 images, measured on {figures['date']} after epoch" in text
     assert "ON THE TEST SPLIT: these figures are optimistic." in text
     assert f" {100 * figures['metrics']['map@r']:.2f} |" in text
     assert "| data | digits: 5 classes, 901 images |" in text
@@ -116,11 +112,6 @@ def test_share_what_was_shared(shared: Path, tmp_path: Path) -> None:
     assert load_embedder(tmp_path / "copy").fingerprint == model.fingerprint
 
 
-def test_share_a_checkpoint(digits_run: Path, tmp_path: Path) -> None:
-    load_embedder(digits_run / "checkpoints" / "last.pt").save_pretrained(tmp_path / "last")
-    assert json.loads((tmp_path / "last" / "config.json").read_text())["figures"]["epoch"] == 3
-
-
 def test_share_a_published_checkpoint(tmp_path: Path) -> None:
     torch.save(synthetic_state("DINO"), tmp_path / "published.pth")
     model = load_embedder(tmp_path / "published.pth", device="cpu")
@@ -141,6 +132,7 @@ def test_nothing_about_this_machine(digits_run: Path, tmp_path: Path) -> None:
     settings["data"]["root"] = str(secret / "data")
     settings["output"] = str(secret / "runs")
     settings["embedder"]["backbone"]["args"]["weights"] = f"{secret}/start.pth"
+    settings["train"]["loggers"] = [{"name": "mlflow", "args": {"tracking_uri": "alice@host"}}]
     args = {**model.run.spec.args, "weights": f"{secret}/start.pth"}
     run = replace(model.run, settings=json.dumps(settings), spec=replace(model.run.spec, args=args))
     share.save_model(run, tmp_path / "shared")
@@ -153,13 +145,6 @@ def test_nothing_about_this_machine(digits_run: Path, tmp_path: Path) -> None:
     assert found["model"]["args"]["weights"] == "start.pth"
 
 
-def test_paths_in_arguments() -> None:
-    config = load_config("photos", ["data.name=csv", "data.args.file=/home/me/list.csv"])
-    found = public_settings(config)
-    assert found.data.args == {"file": "list.csv"}
-    assert found.model_copy(update={"data": config.data}) == config
-
-
 def test_folder_of_something_else(digits_run: Path, tmp_path: Path) -> None:
     model = load_embedder(digits_run)
     run = Path(shutil.copytree(digits_run, tmp_path / "run"))
@@ -167,14 +152,9 @@ def test_folder_of_something_else(digits_run: Path, tmp_path: Path) -> None:
     (tmp_path / "notes" / "README.md").write_text("# Notes\n")
     for folder in (run, tmp_path / "notes"):
         before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-        with pytest.raises(FileExistsError) as info:
+        with pytest.raises(FileExistsError, match="holds other files than a shared model"):
             model.save_pretrained(folder)
-        assert str(info.value) == (
-            f"'{folder}' holds other files than a shared model: choose a new or an empty folder"
-        )
         assert before == {f: f.read_bytes() for f in folder.rglob("*") if f.is_file()}
-    with pytest.raises(NotADirectoryError, match="is a file: name a folder"):
-        model.save_pretrained(tmp_path / "notes" / "README.md")
 
 
 def test_an_earlier_share_is_replaced(shared: Path, digits_run: Path, tmp_path: Path) -> None:
@@ -183,7 +163,8 @@ def test_an_earlier_share_is_replaced(shared: Path, digits_run: Path, tmp_path: 
     other.network.fc[1].bias.data += 1
     # Figures that were not measured with the new weights go.
     object.__setattr__(other.run, "path", tmp_path / "elsewhere" / "x.pt")
-    other.save_pretrained(shared)
+    with pytest.warns(UserWarning, match=r"the earlier text of .* is in README\.earlier\.md"):
+        other.save_pretrained(shared)
     kept = {"picture.png", "README.earlier.md"}
     assert names(shared) == sorted({*ALL, *kept})
     assert load_embedder(shared).run.figures is None
@@ -220,10 +201,3 @@ def test_a_damaged_card(shared: Path, digits_run: Path) -> None:
     (shared / "README.md").write_text("---\na: [\n---\n")
     with pytest.raises(ValueError, match=r"the metadata at the top of .*README\.md' cannot be"):
         load_embedder(digits_run).save_pretrained(shared)
-
-
-def test_arguments_of_loggers_are_not_published() -> None:
-    secret = "https://me:secret@host"
-    loggers = [{"name": "mlflow", "args": {"tracking_uri": secret}}]
-    config = load_config("digits", [f"train.loggers={json.dumps(loggers)}"])
-    assert secret not in dump_config(public_settings(config))

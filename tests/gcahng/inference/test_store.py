@@ -78,8 +78,8 @@ def test_conditions_hold_before_the_search(where: str, count: int, store: Pictur
 @pytest.mark.parametrize(
     "where",
     [
-        *("lbel = 'cup'", "label = 'cup", "1 +", "label = 3 DROP", "size = 'abc'", "label = cup"),
-        *("label = 'cup'; drop table pictures", "label = 'cup' banana 'x'", ""),
+        *("lbel = 'cup'", "label = 'cup", "1 +", "size = 'abc'", "label = cup", ""),
+        "label = 'cup'; drop table pictures",
     ],
 )
 def test_a_wrong_condition_is_one_sentence(where: str, store: PictureStore) -> None:
@@ -102,11 +102,6 @@ def test_rows_come_back_by_id(store: PictureStore, vectors: torch.Tensor) -> Non
     for bad in ("0", "' OR 1 = 1 --", ""):
         with pytest.raises(KeyError):
             store.file(bad)
-
-
-def test_the_dimension_is_checked(store: PictureStore) -> None:
-    with pytest.raises(ValueError, match=r"Expected an embedding \[8\] \(got \[9\]\)"):
-        store.search(torch.ones(9))
 
 
 def test_writing_a_path_again_replaces_its_row(tmp_path: Path, vectors: torch.Tensor) -> None:
@@ -158,14 +153,6 @@ def test_missing_and_damaged_files_are_told_from_a_wrong_condition(
     ):
         with pytest.raises(UnreadableStoreError, match=r"store' cannot be read.*missing or dam"):
             read()
-
-
-def test_a_store_whose_last_version_is_damaged(tmp_path: Path) -> None:
-    PictureStore.create(tmp_path / "store", MODEL)
-    for file in tmp_path.rglob("*.manifest"):
-        file.write_bytes(b"")
-    with pytest.raises(UnreadableStoreError, match=r"store' cannot be read.*missing or dam"):
-        PictureStore(tmp_path / "store")
 
 
 @pytest.mark.parametrize("about", [b"1", b"{", b'{"dim": 3}', b'{"a": 1}'])

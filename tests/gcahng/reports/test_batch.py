@@ -33,8 +33,10 @@ def test_the_batch_is_the_generators(run: Path) -> None:
     loaded = load_run(run)
     generator, dataset = load_generator(loaded), open_plain(loaded.config, "test")
     assert generator is not None
+    state = torch.get_rng_state()
     rows = choose_batch(loaded.config, dataset, 1)
     graph = learned_batch(loaded, generator, dataset, rows)
+    assert torch.equal(torch.get_rng_state(), state)
     assert graph.row.tolist() == rows
     assert graph.y.tolist() == dataset.labels[rows].tolist()
     assert graph.name == [dataset.classes[label] for label in graph.y.tolist()]
@@ -49,15 +51,6 @@ def test_the_batch_is_the_generators(run: Path) -> None:
     assert torch.equal(same.negatives, graph.negatives), "the draws are the run's own"
     dense = generator.graph(generator.graph.build_graph(graph.x, graph.y))
     torch.testing.assert_close(edge_weights(graph)[0], dense.channel_coefficients.mean(-1).detach())
-
-
-def test_the_random_state_is_left_alone(run: Path) -> None:
-    loaded = load_run(run)
-    generator, dataset = load_generator(loaded), open_plain(loaded.config, "val")
-    state = torch.get_rng_state()
-    rows = choose_batch(loaded.config, dataset)
-    learned_batch(loaded, generator, dataset, rows)
-    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_what_remembers_classes_is_drawn_on_them_alone(tmp_path: Path) -> None:

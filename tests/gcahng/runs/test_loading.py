@@ -2,7 +2,7 @@
 
 import json
 import shutil
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from gcahng.runs.checkpoint import (
 )
 from gcahng.runs.embedding import embed_split, load_generator
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.loading import run_device
+from gcahng.runs.loading import LoadedRun, run_device
 from tests import limits
 
 
@@ -40,15 +40,6 @@ def test_load_run_gives_the_trained_embedder(run: Path) -> None:
     assert load_run(run / "checkpoints" / "last.pt").epoch == 3
 
 
-def test_cut_off_checkpoint(run: Path, tmp_path: Path) -> None:
-    whole = (run / "checkpoints" / "last.pt").read_bytes()
-    for length in (10, 5000, len(whole) // 2, len(whole) - 1):
-        path = tmp_path / "x.pt"
-        path.write_bytes(whole[:length])
-        with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
-            load_run(path)
-
-
 def test_missing_run(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no run in .*neither checkpoints/best\.pt nor"):
         load_run(tmp_path)
@@ -56,14 +47,13 @@ def test_missing_run(tmp_path: Path) -> None:
         load_run(tmp_path / "nothing")
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"not a checkpoint", b"a: [1", b"a,b\n1,2\n", b"}}s", b"PK\x03\x04 cut"]
-)
-def test_damaged_checkpoint(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "x.pt"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"x\.pt' cannot be read as a checkpoint"):
-        load_run(path)
+def test_damaged_checkpoint(run: Path, tmp_path: Path) -> None:
+    path, whole = tmp_path / "x.pt", (run / "checkpoints" / "last.pt").read_bytes()
+    cut = [whole[:length] for length in (10, 5000, len(whole) // 2, len(whole) - 1)]
+    for content in (b"", b"no checkpoint", b"a: [1", b"a,b\n1,2\n", b"PK\x03\x04 cut", *cut):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"x\.pt' cannot be read as a checkpoint"):
+            load_run(path)
 
 
 def test_foreign_checkpoint(tmp_path: Path) -> None:
@@ -112,71 +102,52 @@ def test_the_random_state_is_that_of_the_device(monkeypatch: pytest.MonkeyPatch)
     assert states == {0: 7, 1: 8}
 
 
-FOREIGN = [
-    ("name", "evil:Generator"),
-    ("args", {"graph": {"conv": "evil:Layer"}}),
-    ("args", {"graph": {"layers": ["gca", {"name": "evil:Layer"}]}}),
-]
+EVIL = "evil:Thing"
+# What a stranger's files may name, in the settings of the run or of its embedder, and who reads it.
+STRANGERS: dict[str, tuple[dict[str, Any], Callable[[LoadedRun], object]]] = {
+    "generator": ({"name": EVIL}, load_generator),
+    "layer": ({"args": {"graph": {"conv": EVIL}}}, load_generator),
+    "layers": ({"args": {"graph": {"layers": [{"name": EVIL}]}}}, load_generator),
+    "data": ({"name": EVIL}, embed_split),
+    "backbone": ({}, lambda run: run),
+    "shared": ({}, lambda run: run),
+}
 
 
-@pytest.mark.parametrize(("key", "value"), FOREIGN)
-def test_code_named_by_a_strangers_checkpoint_is_not_imported(
-    key: str, value: Any, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("what", STRANGERS)
+def test_code_named_by_a_stranger_is_not_imported(
+    what: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "evil.py").write_text("import pathlib; pathlib.Path('ran').touch()")
     monkeypatch.chdir(tmp_path)
-    state = load_checkpoint(run / "checkpoints" / "last.pt")
-    config = yaml.safe_load(state["config"])
-    config["generator"][key] = value
-    save_checkpoint(tmp_path / "x.pt", {**state, "config": yaml.safe_dump(config)})
-    with pytest.raises(
-        ValueError, match=r"x\.pt' asks to import 'evil:(Generator|Layer)'.*--trust"
-    ):
-        load_generator(load_run(tmp_path / "x.pt"))
-    assert not (tmp_path / "ran").exists()
-    with pytest.raises(ValueError, match="has no class"):
-        load_generator(load_run(tmp_path / "x.pt", trust=True))
-    assert (tmp_path / "ran").exists()
-    sys.modules.pop("evil")
-
-
-@pytest.mark.parametrize("shared", [False, True])
-def test_no_embedder_is_opened_that_needs_a_strangers_code(
-    shared: bool, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "evil.py").write_text("import pathlib; pathlib.Path('ran').touch()")
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / ("model.safetensors" if shared else "x.pt")
-    if shared:
-        shutil.copy(run / "model.safetensors", tmp_path)
+    section, read = STRANGERS[what]
+    path, state = Path("x.pt"), load_checkpoint(run / "checkpoints" / "last.pt")
+    if what == "shared":
+        path = Path(shutil.copy(run / "model.safetensors", tmp_path))
         facts = json.loads((run / "config.json").read_text())
-        facts["model"]["backbone"] = "evil:Thing"
-        (tmp_path / "config.json").write_text(json.dumps(facts))
+        facts["model"]["backbone"] = EVIL
+        Path("config.json").write_text(json.dumps(facts))
+    elif what == "backbone":
+        state["spec"]["backbone"] = EVIL
     else:
-        state = load_checkpoint(run / "checkpoints" / "last.pt")
-        state["spec"]["backbone"] = "evil:Thing"
-        save_checkpoint(path, state)
-    with pytest.raises(ValueError, match=r"' asks to import 'evil:Thing', which runs .*--trust"):
-        load_run(path)
-    assert not (tmp_path / "ran").exists()
+        config = yaml.safe_load(state["config"])
+        config["data" if what == "data" else "generator"] |= section
+        state["config"] = yaml.safe_dump(config)
+    save_checkpoint(Path("x.pt"), state)
+    with pytest.raises(ValueError, match=f"' asks to import '{EVIL}', which runs .*--trust"):
+        read(load_run(path))
+    assert not Path("ran").exists()
     with pytest.raises(ValueError, match="has no class 'Thing'"):
-        load_run(path, trust=True)
-    assert (tmp_path / "ran").exists()
-    sys.modules.pop("evil")
+        read(load_run(path, trust=True))
+    assert Path("ran").exists()
 
 
-def test_no_data_set_is_opened_that_needs_a_strangers_code(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "evil.py").write_text("import pathlib; pathlib.Path('ran').touch()")
-    monkeypatch.chdir(tmp_path)
-    state = load_checkpoint(run / "checkpoints" / "last.pt")
-    config = yaml.safe_load(state["config"])
-    config["data"]["name"] = "evil:Thing"
-    save_checkpoint(tmp_path / "x.pt", {**state, "config": yaml.safe_dump(config)})
-    with pytest.raises(ValueError, match=r"' asks to import 'evil:Thing', which runs .*--trust"):
-        embed_split(load_run(tmp_path / "x.pt"))
-    assert not (tmp_path / "ran").exists()
+def test_code_named_by_a_run_is_not_imported_to_continue_it(run: Path, tmp_path: Path) -> None:
+    folder = RunFolder(Path(shutil.copytree(run, tmp_path / "run")))
+    config = yaml.safe_load(folder.config.read_text())
+    folder.config.write_text(yaml.safe_dump(config | {"loss": {"name": "no_such:Loss"}}))
+    with pytest.raises(ValueError, match=r"config\.yaml' asks to import 'no_such:Loss'.*--trust"):
+        resume_run(folder)
 
 
 def test_a_disk_that_takes_nothing_is_one_sentence(tmp_path: Path) -> None:
@@ -211,17 +182,3 @@ def test_a_run_is_opened_on_its_configured_device(
     config = load_config("digits", [f"fabric.devices={devices}"])
     assert run_device(config) == torch.device(expected)
     assert run_device(load_config("digits", ["fabric.accelerator=cpu"])) == torch.device("cpu")
-
-
-def test_code_named_by_a_run_is_not_imported_to_continue_it(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "evil.py").write_text("import pathlib; pathlib.Path('ran').touch()")
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(run, tmp_path / "run")
-    config = yaml.safe_load((run / "config.yaml").read_text())
-    config["loss"] = {"name": "evil:Loss"}
-    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config))
-    with pytest.raises(ValueError, match=r"config\.yaml' asks to import 'evil:Loss'.*--trust"):
-        resume_run(RunFolder(tmp_path / "run"))
-    assert not (tmp_path / "ran").exists()

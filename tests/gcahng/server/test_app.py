@@ -138,71 +138,35 @@ def test_a_store_indexed_meanwhile_is_seen(
         assert client.get("/health").json()["pictures"] == 1
 
 
-def test_a_store_whose_data_was_deleted(tmp_path: Path, model: Path) -> None:
-    photos, store = tmp_path / "photos", tmp_path / "store"
-    draw(photos / "cup" / "1.jpg", "red")
-    index(photos, model, store)
-    key, content = _id(photos, "cup/1.jpg"), (photos / "cup" / "1.jpg").read_bytes()
-    with client_of(find_in(store)) as client:
-        for file in store.rglob("data/*.lance"):
-            file.unlink()
-        paths = (
-            f"/search?id={key}",
-            f"/thumbnail/{key}",
-            f"/picture/{key}",
-            "/pictures",
-            "/labels",
-        )
-        answers = [*map(client.get, paths), client.post("/search", content=content)]
-    sentence = "the store cannot be read: a file of it is missing or damaged"
-    for answer in answers:
-        assert (answer.status_code, answer.json()) == (503, {"error": sentence})
-
-
-def test_a_store_made_anew_with_another_model(
-    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("what", "refresh"),
+    [("damaged", 1e9), ("made anew", 0.0), ("deleted", 0.0), ("deleted", 1e9)],
+)
+def test_a_store_that_cannot_be_read_any_more(
+    what: str, refresh: float, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos, store, other = tmp_path / "photos", tmp_path / "store", tmp_path / "other"
     draw(photos / "cup" / "1.jpg", "red")
     index(photos, model, store)
-    monkeypatch.setattr(finder_module, "REFRESH", 0.0)
-    with client_of(find_in(store)) as client:
-        write_model(other, 1)
-        shutil.rmtree(store)
-        index(photos, other, store)
-        answers = [
-            client.get("/health"),
-            client.get("/labels"),
-            client.get(f"/search?id={_id(photos, 'cup/1.jpg')}"),
-            client.post("/search", content=(photos / "cup" / "1.jpg").read_bytes()),
-        ]
-    assert {answer.status_code for answer in answers} == {503}
-    (sentence,) = {answer.json()["error"] for answer in answers}
-    assert sentence.startswith("the store cannot be read: ")
-
-
-@pytest.mark.parametrize("refresh", [0.0, 1e9])
-def test_a_store_that_was_deleted(
-    tmp_path: Path, model: Path, refresh: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    photos, store = tmp_path / "photos", tmp_path / "store"
-    draw(photos / "cup" / "1.jpg", "red")
-    index(photos, model, store)
     monkeypatch.setattr(finder_module, "REFRESH", refresh)
     key, content = _id(photos, "cup/1.jpg"), (photos / "cup" / "1.jpg").read_bytes()
+    paths = [f"/search?id={key}", f"/thumbnail/{key}", f"/picture/{key}", "/pictures"]
     with client_of(find_in(store)) as client:
-        shutil.rmtree(store)
-        answers = [
-            *(client.get(path) for path in (f"/search?id={key}", f"/thumbnail/{key}", "/pictures")),
-            client.post("/search", content=content),
-            client.post("/search?label=cup", content=content),
-        ]
-        if not refresh:
-            answers += [client.get("/health"), client.get("/labels")]
+        if what == "damaged":
+            for file in store.rglob("data/*.lance"):
+                file.unlink()
+        else:
+            shutil.rmtree(store)
+        if what == "made anew":
+            write_model(other, 1)
+            index(photos, other, store)
+        answers = [*map(client.get, paths + ["/health", "/labels"] * (not refresh))]
+        answers += [client.post(f"/search{label}", content=content) for label in ("", "?label=cup")]
     assert [answer.status_code for answer in answers] == [503] * len(answers)
     for answer in answers:
         sentence = answer.json()["error"]
         assert sentence.startswith("the store cannot be read: ")
+        assert ("a file of it is missing or damaged" in sentence) == (what == "damaged")
         assert ".rs:" not in sentence
 
 

@@ -13,9 +13,9 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from gcahng.inference.store import PictureStore, picture_id
-from gcahng.server.finder import Finder, Limits
+from gcahng.server.finder import Limits
 from gcahng.server.uploads import HOW
-from tests.gcahng.server.conftest import MADE, client_of, find_in
+from tests.gcahng.server.conftest import client_of, find_in
 
 UNKNOWN = "0" * 32
 
@@ -200,28 +200,8 @@ def test_ranges_that_cannot_be_sent(
     assert client.get(f"/picture/{key}", headers={"range": "bytes=0-2"}).content == b"\xff\xd8\xff"
 
 
-def test_a_store_that_is_gone(
-    finder: Finder, client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def gone(self: PictureStore) -> int:
-        raise RuntimeError("Table 'pictures' was not found\nCaused by: …")
-
-    monkeypatch.setattr(PictureStore, "__len__", gone)
-    monkeypatch.setattr(PictureStore, "refresh", gone)
-    answer = client.get("/health")
-    assert answer.status_code == 503
-    assert answer.json() == {
-        "status": "error",
-        "error": "the store cannot be read: Table 'pictures' was not found",
-    }
-    monkeypatch.undo()
-    assert client.get("/health").json()["pictures"] == MADE
-    key = picture_id("x")
-    refused(client.get(f"/search?id={key}"), 404, "the store has no picture with this id")
-
-
 def test_a_fault_of_the_server_is_told_from_a_store_that_is_gone(
-    finder: Finder, client: TestClient, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(self: PictureStore, *args: Any, **more: Any) -> None:
         raise RuntimeError("a fault of the program")

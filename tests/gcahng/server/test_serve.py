@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gcahng import cli
 from gcahng.reasons import install_extra
 from gcahng.server.serve import is_loopback, listen, web_address
+from tests.conftest import Call
 from tests.gcahng.server.conftest import MADE
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
@@ -49,35 +49,21 @@ def test_serves_until_ctrl_c_or_a_signal(number: int, store: Path, photos: Path)
         process.kill()
 
 
-def _run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
-) -> str:
-    monkeypatch.setattr(sys, "argv", ["gcahng", "serve", *arguments])
-    with pytest.raises(SystemExit) as info:
-        cli.main()
-    assert info.value.code == 1
-    return capsys.readouterr().err
-
-
-def test_a_port_in_use_is_said_before_the_model_is_read(
-    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_port_in_use_is_said_before_the_model_is_read(store: Path, call: Call) -> None:
     with listen("127.0.0.1", 0) as taken:
         port = str(taken.getsockname()[1])
-        said = _run(monkeypatch, capsys, str(store), "--port", port, "--model", "nowhere")
-    assert said == (
-        f"error: --port: {port} is in use on 127.0.0.1: choose another, or 0 for any that is free\n"
-    )
+        said = call("serve", store, "--port", port, "--model", "nowhere").err
+    assert f"cannot listen on 127.0.0.1, port {port} (Address already in use)" in said
 
 
 @pytest.mark.parametrize("name", ["starlette", "uvicorn"])
 def test_a_missing_library_is_named(
-    name: str, store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str, store: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for loaded in [one for one in sys.modules if one.startswith("gcahng.server")]:
         monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setitem(sys.modules, name, None)
-    assert _run(monkeypatch, capsys, str(store)) == (
+    assert call("serve", store).err == (
         f"error: gcahng serve needs {name}, which is not installed: {install_extra('search')}\n"
     )
 
