@@ -1,9 +1,11 @@
 """Write files atomically, to a temporary file that is then renamed; text that can be written."""
 
+import csv
+import io
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -61,18 +63,15 @@ def writing(path: str | Path) -> Iterator[None]:
     except Exception as error:
         reason, kind = refusal(error), OSError
         if isinstance(error, OSError) and error.errno is not None:
-            if error.filename is not None and not _is_beside(error.filename, path):
-                raise
+            if error.filename is not None:
+                other = Path(os.fsdecode(error.filename))
+                # Of a file beside it, such as the temporary one, or of a folder around it.
+                if not (other.parent == path.parent or other in path.parents):
+                    raise
             reason, kind = reason or error.strerror, type(error)
         if reason is None:
             raise
         raise kind(f"cannot write '{path}': {reason}") from error
-
-
-def _is_beside(name: str | bytes, path: Path) -> bool:
-    """Whether a name is of a file beside another one, or of a folder around it."""
-    other = Path(os.fsdecode(name))
-    return other.parent == path.parent or other in path.parents
 
 
 def refuse_address(path: str | Path, what: str = "") -> None:
@@ -174,3 +173,24 @@ def printable(text: str) -> str:
     caf\udce9 ä
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def csv_text(rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None = None) -> str:
+    r"""Write rows as CSV with a header; a value that a row lacks stays empty.
+
+    Args:
+        rows: One mapping per row.
+        columns: The header; by default all keys in the order in which they first appear.
+
+    Raises:
+        ValueError: If a row has a key that is not in `columns`.
+
+    >>> csv_text([{"epoch": 1}, {"epoch": 2, "recall@1": 0.5}])
+    'epoch,recall@1\n1,\n2,0.5\n'
+    """
+    columns = columns or list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -17,13 +17,9 @@ if TYPE_CHECKING:
     from gcahng.training.experiment import Experiment
     from gcahng.training.measure_step import StepCost
 
-# Published set-ups and their variations, with different sizes of batch, embedding and classifier.
-SHAPES = {
-    "A": ("paper/cub_resnet50",),
-    "B": ("paper/sop_resnet50",),
-    "C": ("paper/inshop_dino", "batch={classes: 120, samples: 3}"),
-}
-# On a CPU, a shape has a small backbone and small images: its cost is that of the graph.
+# Unless others are named; their batches and classifiers have different sizes.
+EXPERIMENTS = ("paper/cub_resnet50", "paper/sop_resnet50")
+# These have, on a CPU, a small backbone and small images: their cost is that of the graph.
 SMALL_BACKBONE = (
     "embedder.backbone={name: small_conv, args: {in_channels: 3}}",
     "embedder.freeze=[]",
@@ -55,11 +51,9 @@ NOTES = (
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="Settings of all experiments, each key.path=value.")
 ]
-Shapes = Annotated[
-    str, typer.Option(help="Without --experiment: published batch shapes, of A, B, C.")
-]
 Experiments = Annotated[
-    list[str] | None, typer.Option(help="Measure the step of this experiment; may be repeated.")
+    list[str] | None,
+    typer.Option(help="Measure its step; may be repeated. Default: two published set-ups."),
 ]
 Compare = Annotated[
     list[str] | None,
@@ -69,7 +63,6 @@ Compare = Annotated[
 
 def benchmark(
     overrides: Overrides = None,
-    shapes: Shapes = "A,B",
     experiment: Experiments = None,
     compare: Compare = None,
     gpu: Annotated[bool, typer.Option("--gpu", help="Measure on a GPU.")] = False,
@@ -79,7 +72,7 @@ def benchmark(
 ) -> None:
     """Time a training step of some experiments, under one or several settings.
 
-    Example: gcahng benchmark --shapes A --compare generator.args.graph.path=sparse
+    Example: gcahng benchmark --compare generator.args.graph.path=sparse
 
     Example: gcahng benchmark --experiment photos --compare fabric.precision=bf16-mixed --gpu
     """
@@ -91,15 +84,12 @@ def benchmark(
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     import torch
 
-    from gcahng.registry import lookup
     from gcahng.reports.tables import Column, print_table, write_table
 
     if gpu and not torch.cuda.is_available():
         raise ValueError("--gpu: torch finds no CUDA device on this machine")
     device, small = torch.device("cuda" if gpu else "cpu"), () if gpu else SMALL_BACKBONE
-    given = [(name,) for name in experiment or []] or [
-        (*lookup(SHAPES, key.strip(), "shape"), *small) for key in shapes.split(",")
-    ]
+    given = [(name,) for name in experiment or []] or [(name, *small) for name in EXPERIMENTS]
     rows: list[dict[str, Any]] = []
     notes: list[str] = []
     before = torch.get_num_threads()

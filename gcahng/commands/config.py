@@ -30,10 +30,16 @@ def config(
 
     Example: gcahng config --schema schema.json
     """
+    from gcahng.files import check_file, write_text
+
     if schema is not None:
         if experiment is not None:
             raise ValueError("--schema is the schema of every experiment: name none with it")
-        _write_schema(schema)
+        check_file(schema, "--schema", (".json",))
+        text = json.dumps(schema_of_experiments(), indent=2, ensure_ascii=False)
+        write_text(schema, f"{text}\n")
+        print(f"wrote {schema}; name it in the first line of an experiment beside it:")
+        print(f"# yaml-language-server: $schema={schema.name}")
         return
     if experiment is None:
         raise ValueError("name an experiment, or write the schema of all with --schema FILE")
@@ -87,12 +93,3 @@ def schema_of_experiments() -> dict[str, Any]:
     from gcahng.config.json_schema import SECTIONS, json_schema
 
     return json_schema({kind: registry(kind) for kind in SECTIONS}, registry("layers"))
-
-
-def _write_schema(path: Path) -> None:
-    from gcahng.files import check_file, write_text
-
-    check_file(path, "--schema", (".json",))
-    write_text(path, json.dumps(schema_of_experiments(), indent=2, ensure_ascii=False) + "\n")
-    print(f"wrote {path}; name it in the first line of an experiment beside it:")
-    print(f"# yaml-language-server: $schema={path.name}")

@@ -10,9 +10,7 @@ from rich.text import Text
 from gcahng.commands.terminal import console, counting_bar, loading
 
 if TYPE_CHECKING:
-    from gcahng.data import ImageDataset, Part, Verification
-    from gcahng.reports.tables import Column
-
+    from gcahng.data import ImageDataset, Verification
 DataSettings = Annotated[
     list[str] | None, typer.Argument(help="The data set's arguments, each key=value.")
 ]
@@ -43,7 +41,7 @@ def show(
     target = out or Path(f"{name.replace(':', '.')}-{split}.png")
     with atomic_write(target) as temporary:
         contact_sheet(dataset, classes=classes, seed=seed).save(temporary, format="PNG")
-    console.print(f"{dataset}\nwrote {target}", highlight=False)
+    console.print(f"{dataset}\nwrote {target}")
 
 
 def verify(
@@ -67,18 +65,32 @@ def verify(
         from gcahng.data import DATASETS
         from gcahng.data import download as fetch
         from gcahng.data import verify as check
-        from gcahng.reports.tables import results_table
+        from gcahng.reports.tables import Column, results_table
 
     dataset, folder = DATASETS.find(name), _folder(root)
     args = _arguments(name, settings)
     if download:
         home = fetch(dataset, folder)
-        console.print(f"{name} is in {home}", soft_wrap=True, highlight=False)
+        console.print(f"{name} is in {home}", soft_wrap=True)
     with counting_bar(f"check {name}", console) as report:
         found = check(name, folder, report, **args)
-    console.print(results_table([_row(part) for part in found.parts], _columns(), found.name))
+    columns = [
+        Column("part", "part"),
+        Column("images", "images", "integer"),
+        Column("expected_images", "expected", "integer"),
+        Column("classes", "classes", "integer"),
+        Column("expected_classes", "expected", "integer"),
+    ]
+    rows = []
+    for part in found.parts:
+        row = {"part": part.name, "images": part.size.images, "classes": part.size.classes}
+        if part.expected:
+            row["expected_images"] = part.expected.images
+            row["expected_classes"] = part.expected.classes
+        rows.append(row)
+    console.print(results_table(rows, columns, found.name))
     for line in _lines(found, dataset):
-        console.print(line, soft_wrap=True, highlight=False)
+        console.print(line, soft_wrap=True)
     if found.problems:
         raise typer.Exit(1)
 
@@ -89,28 +101,6 @@ def _arguments(name: str, settings: list[str] | None) -> dict[str, Any]:
     from gcahng.data import DATASETS
 
     return DATASETS.check(name, parse_settings(settings or []))
-
-
-def _columns() -> "list[Column]":
-    from gcahng.reports.tables import Column
-
-    return [
-        Column("part", "part"),
-        Column("images", "images", "integer"),
-        Column("expected_images", "expected", "integer"),
-        Column("classes", "classes", "integer"),
-        Column("expected_classes", "expected", "integer"),
-    ]
-
-
-def _row(part: "Part") -> dict[str, Any]:
-    return {
-        "part": part.name,
-        "images": part.size.images,
-        "expected_images": part.expected and part.expected.images,
-        "classes": part.size.classes,
-        "expected_classes": part.expected and part.expected.classes,
-    }
 
 
 def _lines(found: "Verification", dataset: "type[ImageDataset]") -> Iterator[Text]:

@@ -31,11 +31,9 @@ def try_run(config: "ExperimentConfig", folder: "RunFolder") -> None:
     _print_counts(["split", "classes", "images"], splits)
     parameters = {name: [count, own] for name, (count, own) in found.parameters.items() if count}
     _print_counts(["part", "parameters", "trained"], parameters)
-    lines = [_run(config, found)] if found.step is None else [*_step(found), _run(config, found)]
-    for line in lines:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
-    last = f"nothing was written to '{folder.path}'"
-    console.print(last, soft_wrap=True, highlight=False, markup=False)
+    lines = [] if found.step is None else _step(found)
+    lines += [_run(config, found), f"nothing was written to '{folder.path}'"]
+    console.print("\n".join(lines), soft_wrap=True)
 
 
 def _print_counts(titles: list[str], counts: dict[str, list[int]]) -> None:

@@ -50,4 +50,4 @@ def embed(
     print_unreadable(left_out)
     count = len(files) - len(left_out)
     line = f"{out}: {count:,} embeddings of {embedder.dim} channels"
-    console.print(line, highlight=False, soft_wrap=True, markup=False)
+    console.print(line, soft_wrap=True)

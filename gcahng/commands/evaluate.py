@@ -10,10 +10,17 @@ from gcahng.commands.terminal import console, counting_bar, loading
 from gcahng.files import check_folder
 
 if TYPE_CHECKING:
+    from gcahng.evaluation.retrieval import QueryScores
     from gcahng.runs.embedding import EvaluatedRun
 
 # Rows of the tables of classes that the terminal shows.
 SHOWN = 10
+Data = Annotated[
+    str | None, typer.Option(help="Another data set, such as folder; default as in training.")
+]
+Compare = Annotated[
+    bool, typer.Option(help="Also compare with the model's backbone before training.")
+]
 Out = Annotated[
     Path | None,
     typer.Option(help="Folder for a page, all classes and pairs as CSV, and the figures."),
@@ -22,9 +29,7 @@ Out = Annotated[
 
 def evaluate(
     model: Model,
-    data: Annotated[
-        str | None, typer.Option(help="Another data set, such as folder; default as in training.")
-    ] = None,
+    data: Data = None,
     root: Root = None,
     split: Annotated[str, typer.Option(help="Which split: test, val or another.")] = "test",
     classes: Annotated[
@@ -33,9 +38,7 @@ def evaluate(
     clustering: Annotated[
         bool, typer.Option("--clustering", help="Also NMI, AMI (k-means, seed 0), precision@1.")
     ] = False,
-    compare: Annotated[
-        bool, typer.Option(help="Also compare with the model's backbone before training.")
-    ] = True,
+    compare: Compare = True,
     out: Out = None,
     weights: Weights = None,
     last: Last = False,
@@ -47,42 +50,36 @@ def evaluate(
     """
     check_folder(out, "--out")
     with loading():
-        from gcahng.evaluation.evaluate import figures_of_clustering, retrieval_figures
+        from gcahng.evaluation.evaluate import figures_of_clustering, scores_of_queries
         from gcahng.inference.embed_data import embed_data
-        from gcahng.inference.embedder import load_embedder
+        from gcahng.inference.embedder import load_embedder, names_backbone
         from gcahng.reports.result_table import figure_columns
         from gcahng.reports.tables import results_table
-    _check_data(model, data)
+    if data is None and names_backbone(model):  # Before its weights are fetched.
+        raise ValueError(
+            f"--data: name the data set to judge '{model}' on, such as --data folder --root photos"
+        )
     embedder = load_embedder(model, weights=weights, last=last, trust=trust)
     with counting_bar("embed", console) as progress:
         found = embed_data(embedder, data, root, split, progress=progress)
     measured = found.embeddings, found.dataset, found.run.config
-    figures = retrieval_figures(*measured)
+    scores = scores_of_queries(*measured)
+    figures = scores.means()
     if clustering:
         figures |= figures_of_clustering(*measured)
     where = f"{split} split of {found.dataset.name}"
-    console.print(_heading(found, where), soft_wrap=True, markup=False)
+    console.print(_heading(found, where), soft_wrap=True)
     console.print(results_table([figures], figure_columns(figures)))
     if classes:
         _print_classes(found)
-    gained = _gains(found) if compare else {}
+    gained = _gains(found, scores) if compare else {}
     notes = _notes(found, gained, selected=split == "test" and data is None)
-    console.print(*notes, highlight=False, soft_wrap=True)
+    console.print(*notes, soft_wrap=True)
     if out is not None:
-        from gcahng.reports.evaluation import write_evaluation
+        from gcahng.reports.run_report import write_evaluation
 
         write_evaluation(out, found, f"{found.run.path} on the {where}", figures, gained, notes)
-        console.print(f"page: {out / 'evaluation.html'}", soft_wrap=True, markup=False)
-
-
-def _check_data(model: str, data: str | None) -> None:
-    """Raise before weights are fetched for a backbone without data to judge it on."""
-    from gcahng.inference.embedder import names_backbone
-
-    if data is None and names_backbone(model):
-        raise ValueError(
-            f"--data: name the data set to judge '{model}' on, such as --data folder --root photos"
-        )
+        console.print(f"page: {out / 'evaluation.html'}", soft_wrap=True)
 
 
 def _heading(found: "EvaluatedRun", where: str) -> str:
@@ -98,17 +95,17 @@ def _print_classes(found: "EvaluatedRun") -> None:
     from gcahng.reports.tables import results_table
 
     tables = tables_of(found)
-    for rows, columns in (
-        (tables.classes, CLASS_COLUMNS),
-        (tables.pairs, PAIR_COLUMNS),
-    ):
-        console.print("", results_table(rows[:SHOWN], columns), sep="\n")
+    for rows, columns in ((tables.classes, CLASS_COLUMNS), (tables.pairs, PAIR_COLUMNS)):
+        if rows:
+            console.print("", results_table(rows[:SHOWN], columns), sep="\n")
         if len(rows) > SHOWN:
-            console.print(f"… and {len(rows) - SHOWN} more", highlight=False)
+            console.print(f"… and {len(rows) - SHOWN} more")
+    if not tables.pairs:
+        console.print("The nearest neighbour of every query is of its class.")
     console.print()
 
 
-def _gains(found: "EvaluatedRun") -> dict[str, float]:
+def _gains(found: "EvaluatedRun", scores: "QueryScores") -> dict[str, float]:
     """Gains over the model's untrained backbone; none if that is not at hand, which is said."""
     from gcahng.evaluation.comparison import gains
     from gcahng.evaluation.evaluate import scores_of_queries
@@ -118,14 +115,12 @@ def _gains(found: "EvaluatedRun") -> dict[str, float]:
         with counting_bar("embed, untrained", console) as progress:
             untrained = embed_untrained(found, progress=progress)
     except (OSError, ValueError) as error:
-        console.print(f"not compared with no training: {error}", soft_wrap=True, markup=False)
+        console.print(f"not compared with no training: {error}", soft_wrap=True)
         return {}
     if untrained is None:
         return {}
     images, features = untrained
-    config = found.run.config
-    model = scores_of_queries(found.embeddings, found.dataset, config)
-    gained = gains(model, scores_of_queries(features, images, config))
+    gained = gains(scores, scores_of_queries(features, images, found.run.config))
     return gained | {"untrained_px": images[0][0].shape[-1]}
 
 

@@ -52,6 +52,6 @@ def index(
         )
     print_unreadable(changes.unreadable)
     print_line = f"{store}: {len(made):,} pictures ({changes})"
-    console.print(print_line, highlight=False, soft_wrap=True, markup=False)
+    console.print(print_line, soft_wrap=True)
     if ann:
-        console.print(f"{measure_recall(made)}", highlight=False, soft_wrap=True)
+        console.print(f"{measure_recall(made)}", soft_wrap=True)

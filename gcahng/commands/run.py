@@ -209,7 +209,7 @@ def _print_notes(trainer: Trainer) -> None:
     chunks = chunk_note(trainer.experiment.embedder, trainer.config.batch.chunk)
     precision = precision_note(trainer.config.fabric.precision, trainer.fabric.device)
     for note in filter(None, (closed_set, splits.validation_note, chunks, precision)):
-        console.print(f"note: {note}", soft_wrap=True, highlight=False)
+        console.print(f"note: {note}", soft_wrap=True)
 
 
 def _continue_command(config: ExperimentConfig, folder: RunFolder) -> str:
@@ -222,9 +222,9 @@ def _show(config: ExperimentConfig, folder: RunFolder) -> None:
     record = read_record(folder, folder.path.name)
     console.print(results_table(result_rows(record), result_columns(record), "Test split, %"))
     for sentence in filter(None, (verdict(record), selection_note([record]))):
-        console.print(sentence, soft_wrap=True, highlight=False, markup=False)
+        console.print(sentence, soft_wrap=True)
     there = folder.report.is_file()
     where = (
         folder.report if there else f"not written; {_continue_command(config, folder)} writes it"
     )
-    console.print(f"report: {where}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"report: {where}", soft_wrap=True)

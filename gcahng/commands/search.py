@@ -9,7 +9,7 @@ import typer
 
 from gcahng.commands.options import Device, MovedModel, Trust, Weights
 from gcahng.commands.terminal import console, loading, print_unreadable
-from gcahng.files import check_file
+from gcahng.files import check_file, printable
 
 if TYPE_CHECKING:
     from gcahng.inference.store import Neighbour
@@ -58,7 +58,8 @@ def search(
             continue
         found[picture] = opened.search(vector, k, where=where, exact=exact)
         if as_json:
-            print(_line(picture, found[picture]))
+            neighbours = [asdict(near) for near in found[picture]]
+            print(json.dumps({"picture": printable(str(picture)), "neighbours": neighbours}))
         else:
             _print_table(picture, found[picture], where)
     if html is not None and found:
@@ -66,17 +67,10 @@ def search(
 
         write_gallery(html, opened, found)
         if not as_json:
-            console.print(f"page: {html}", highlight=False, soft_wrap=True, markup=False)
+            console.print(f"page: {html}", soft_wrap=True)
     print_unreadable(unreadable)
     if unreadable:
         raise typer.Exit(1)
-
-
-def _line(picture: Path, found: "list[Neighbour]") -> str:
-    from gcahng.files import printable
-
-    neighbours = [asdict(near) for near in found]
-    return json.dumps({"picture": printable(str(picture)), "neighbours": neighbours})
 
 
 def _print_table(picture: Path, found: "list[Neighbour]", where: str | None) -> None:
@@ -88,7 +82,7 @@ def _print_table(picture: Path, found: "list[Neighbour]", where: str | None) -> 
 
     if not found:
         nothing = f"No picture of the store satisfies {where}." if where else "No pictures."
-        console.print(nothing, highlight=False, soft_wrap=True, markup=False)
+        console.print(nothing, soft_wrap=True)
         return
     # As the tables of results: light lines, and text that is no markup.
     title = Text(printable(str(picture)))

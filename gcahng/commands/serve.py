@@ -47,5 +47,5 @@ def serve(
     ]
     if not is_loopback(connection):
         lines.insert(1, "everyone who can reach this machine can search and see the pictures")
-    console.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
+    console.print("\n".join(lines), soft_wrap=True)
     run(app, connection)

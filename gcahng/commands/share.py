@@ -38,7 +38,7 @@ def share(
         found.save_pretrained(to, license=license)
         where = str(Path(to))
     hint = "" if license else "; check the license in its README.md"
-    console.print(f"shared {where}{hint}", soft_wrap=True, highlight=False)
+    console.print(f"shared {where}{hint}", soft_wrap=True)
 
 
 def export(
@@ -73,7 +73,6 @@ def export(
         f"compared on {exported.images} in batches of {sizes}: embeddings differ by at most "
         f"{exported.difference:.1e} of their norm (allowed: {TOLERANCE:.0e})",
         soft_wrap=True,
-        highlight=False,
     )
 
 
@@ -115,5 +114,4 @@ def import_checkpoint(
     console.print(
         f"{folder.path}: {settings.name}, {parts}\nmeasure it with: gcahng evaluate {folder.path}",
         soft_wrap=True,
-        highlight=False,
     )

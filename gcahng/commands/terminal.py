@@ -14,8 +14,8 @@ from rich.progress import (
 )
 
 # Text of users, such as `embedder.freeze=[bn]`, is not markup.
-console = Console(markup=False)
-errors = Console(stderr=True, markup=False)
+console = Console(markup=False, highlight=False)
+errors = Console(stderr=True, markup=False, highlight=False)
 if not console.is_terminal:
     # Without a terminal, rich assumes 80 columns, too few for the tables of results.
     console.width = 120
@@ -76,7 +76,7 @@ class TerminalDisplay:
         self.progress.update(self.task, completed=number, description=text)
         if not self.console.is_terminal:
             line = f"{self.title}  epoch {text}  {row['seconds']:.1f} s"
-            self.console.print(line, highlight=False, soft_wrap=True)
+            self.console.print(line, soft_wrap=True)
 
 
 @contextmanager
@@ -137,7 +137,7 @@ def print_unreadable(files: Sequence[object], most: int = 20) -> None:
         return
     more = f" (and {len(files) - most} more)" if len(files) > most else ""
     lines = [f"left out, because they cannot be read: {len(files)}", *map(str, files[:most])]
-    errors.print("\n  ".join(lines) + more, highlight=False, soft_wrap=True, markup=False)
+    errors.print("\n  ".join(lines) + more, soft_wrap=True)
 
 
 def _losses(losses: dict[str, float]) -> str:

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from gcahng.commands.options import Last, Root, Source, Trust
-from gcahng.commands.terminal import console as terminal
-from gcahng.commands.terminal import loading
+from gcahng.commands.terminal import console, loading
 
 if TYPE_CHECKING:
     from gcahng.reports.batch_pictures import Pictures, Selection
@@ -20,6 +18,14 @@ if TYPE_CHECKING:
 # Dots per inch of the files.
 RESOLUTION = 130
 PROGRAMS = {"graphml": "Gephi, yEd and similar programs", "gexf": "Gephi"}
+
+Out = Annotated[Path | None, typer.Option(help="Folder to write into; default RUN/visualize.")]
+Export = Annotated[
+    list[str] | None, typer.Option(help="Write the graph as graphml or gexf; repeatable.")
+]
+Board = Annotated[
+    bool, typer.Option("--tensorboard", help="Put figures and embeddings into TensorBoard.")
+]
 
 
 def visualize(
@@ -36,21 +42,13 @@ def visualize(
         int | None,
         typer.Option(min=1, help="Draw this layer's attention, not the mean coefficients."),
     ] = None,
-    head: Annotated[
-        int | None, typer.Option(min=1, help="Of one head; default the mean of all.")
-    ] = None,
+    head: Annotated[int | None, typer.Option(min=1, help="Of one head; default the mean.")] = None,
     strongest: Annotated[int, typer.Option(min=1, help="Edges of each node to draw.")] = 3,
     last: Last = False,
     root: Root = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder to write into; default RUN/visualize.")
-    ] = None,
-    export: Annotated[
-        list[str] | None, typer.Option(help="Write the graph as graphml or gexf; repeatable.")
-    ] = None,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Put figures and embeddings into TensorBoard.")
-    ] = False,
+    out: Out = None,
+    export: Export = None,
+    tensorboard: Board = False,
     trust: Trust = False,
 ) -> None:
     """Draw what a run's graph learned on a batch, and where its negatives are.
@@ -58,68 +56,32 @@ def visualize(
     Example: gcahng visualize runs/quickstart-seed0 --classes 27 --samples 3
     """
     with loading():
-        from gcahng.reports.batch_pictures import Selection
-
-    visualize_run(
-        source,
-        Selection(split, batch, classes, samples, layer, head, strongest),
-        terminal,
-        last=last,
-        root=root,
-        out=out,
-        export=export or [],
-        tensorboard=tensorboard,
-        trust=trust,
-    )
-
-
-def visualize_run(
-    source: Path,
-    selection: "Selection",
-    console: Console,
-    *,
-    last: bool = False,
-    root: Path | None = None,
-    out: Path | None = None,
-    export: Sequence[str] = (),
-    tensorboard: bool = False,
-    trust: bool = False,
-) -> None:
-    """Write pictures and an interactive page of one batch, and the requested graph files.
-
-    Args:
-        source: A run folder or a checkpoint file.
-        selection: Which batch, and what to draw of it.
-        console: Where to print what was written.
-        last: Take the run's last epoch instead of its best.
-        root: Folder of all data sets; default as in training.
-        out: Folder to write into; default `visualize` in the run folder.
-        export: Formats to write the graph in: `graphml`, `gexf`.
-        tensorboard: Add figures and embeddings to the run's TensorBoard.
-        trust: Import classes that the run's settings name.
-
-    Raises:
-        ValueError: If the run, the split, the batch, the layer or the format does not exist.
-    """
-    from gcahng.config import dump_config, with_data_root
-    from gcahng.reports.batch_pictures import draw_batch
-    from gcahng.reports.tensorboard import log_pictures
-    from gcahng.runs.folder import RunFolder
-    from gcahng.runs.loading import load_run
+        from gcahng.config import dump_config, with_data_root
+        from gcahng.files import atomic_write
+        from gcahng.graph.visualize import write_graph
+        from gcahng.reports.batch_pictures import Selection, draw_batch
+        from gcahng.reports.tensorboard import log_pictures
+        from gcahng.runs.folder import RunFolder
+        from gcahng.runs.loading import load_run
 
     start = time.perf_counter()
-    folder = _check_options(source, selection, out, export, tensorboard)
+    selection = Selection(split, batch, classes, samples, layer, head, strongest)
+    folder = _check_options(source, selection, out, export or [], tensorboard)
     run = load_run(source, last=last, trust=trust, finished=False)
     if root is not None:
         run = replace(run, settings=dump_config(with_data_root(run.config, root)))
     pictures = draw_batch(run, selection, folder)
     target = out or (RunFolder(source) if folder is None else folder).visualize
     _write_pictures(pictures, target, None if out is not None else folder)
-    written = _write_graphs(pictures, target, export)
+    written = []
+    for kind in export or []:
+        with atomic_write(target / f"graph.{kind}") as temporary:
+            write_graph(pictures.graph, temporary)
+        written.append(f"{target / 'graph'}.{kind}: for {PROGRAMS[kind]}")
     if tensorboard and folder is not None:
         log_pictures(folder.tensorboard, run, pictures.dataset, pictures.figures)
         written.append(f"{folder.tensorboard}: figures and embeddings; tensorboard --logdir …")
-    _print_summary(pictures, target, written, time.perf_counter() - start, console)
+    _print_summary(pictures, target, written, time.perf_counter() - start)
 
 
 def _write_pictures(pictures: "Pictures", target: Path, folder: "RunFolder | None") -> None:
@@ -148,17 +110,6 @@ def _write_pictures(pictures: "Pictures", target: Path, folder: "RunFolder | Non
         for name in pictures.missing:
             (target / f"{name}.png").unlink(missing_ok=True)
     write_text(target / "graph.html", page)
-
-
-def _write_graphs(pictures: "Pictures", target: Path, export: Sequence[str]) -> list[str]:
-    """Write the graph in the given formats; return a line about each file."""
-    from gcahng.files import atomic_write
-    from gcahng.graph.visualize import write_graph
-
-    for kind in export:
-        with atomic_write(target / f"graph.{kind}") as temporary:
-            write_graph(pictures.graph, temporary)
-    return [f"{target / 'graph'}.{kind}: for {PROGRAMS[kind]}" for kind in export]
 
 
 def _check_options(
@@ -190,9 +141,7 @@ def _check_options(
     return None
 
 
-def _print_summary(
-    pictures: "Pictures", target: Path, more: Sequence[str], seconds: float, console: Console
-) -> None:
+def _print_summary(pictures: "Pictures", target: Path, more: Sequence[str], seconds: float) -> None:
     """Print which files were written, and which pictures were left out and why."""
     from gcahng.reports.batch_pictures import TITLES
 
@@ -202,5 +151,4 @@ def _print_summary(
     lines.append(f"  {target / 'graph.html'}: the batch graph as an interactive page")
     lines += [f"  {line}" for line in more]
     lines.append(f"{pictures.graph.x.size(0)} nodes, {seconds:.1f} s")
-    for line in lines:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    console.print("\n".join(lines), soft_wrap=True)

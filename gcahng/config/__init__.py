@@ -15,7 +15,7 @@ from gcahng.config.experiment import (
     with_data_root,
     with_runtime_settings,
 )
-from gcahng.config.overrides import parse_settings
+from gcahng.config.layers import parse_settings
 from gcahng.config.sections import ExperimentConfig
 
 __all__ = [

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gcahng.config.layers import EXPERIMENTS, KeyPath, Layers
-from gcahng.config.overrides import OVERRIDE
+from gcahng.config.layers import EXPERIMENTS, OVERRIDE, KeyPath, Layers
 from gcahng.config.plain_yaml import flow_entry
 from gcahng.config.sections import ExperimentConfig
 

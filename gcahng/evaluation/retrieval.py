@@ -189,13 +189,9 @@ class _Search:
         if exclude not in EXCLUSIONS:
             raise ValueError(f"Unknown exclude '{exclude}': choose one of {', '.join(EXCLUSIONS)}")
         self.units = unit_rows(embeddings)
-        self.drop: str | None
+        self.drop = exclude if is_query is None else None
         rows = torch.arange(len(embeddings), device=embeddings.device)
-        self.queries, self.gallery, self.drop = (
-            rows,
-            rows,
-            None if is_query is not None else exclude,
-        )
+        self.queries = self.gallery = rows
         if is_query is not None:
             is_query = is_query.to(embeddings.device)
             self.queries, self.gallery = rows[is_query], rows[~is_query]

@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gcahng.files import atomic_write, check_folder, printable, refuse_address
+from gcahng.files import atomic_write, check_folder, csv_text, printable, refuse_address
 from gcahng.inference.embedder import BATCH_SIZE, TrainedEmbedder
 from gcahng.inference.images import FromAnyImage
 from gcahng.inference.store import EmbeddedPicture
@@ -36,7 +36,6 @@ from gcahng.pictures import (
     known_formats,
 )
 from gcahng.reasons import install_extra, refusal
-from gcahng.runs.csv_rows import csv_text
 
 THREADS = max(2, min(8, os.cpu_count() or 1))
 # Side of a thumbnail in pixels: twice what pages show, for screens of high resolution.

@@ -98,9 +98,17 @@ def load_embedder(
     if backbone:
         run = _open_backbone(name, file)
     else:
-        path = _download(name, revision) if on_hub else Path(source).expanduser()
-        published = path.suffix == ".pth"
-        run = _open_published(path) if published else load_run(path, last=last, trust=trust)
+        path = Path(source).expanduser()
+        if on_hub:
+            from gcahng.inference import hub  # needs the library of the Hub
+
+            path = hub.download_model(name, revision)
+        if path.suffix == ".pth":
+            from gcahng.runs.published import load_published_run  # needs the paper's experiments
+
+            run = load_published_run(path)
+        else:
+            run = load_run(path, last=last, trust=trust)
     model = TrainedEmbedder(run, name, file)
     return model if device is None else model.to(device)
 
@@ -176,18 +184,6 @@ def _open_backbone(name: str, weights: str | None) -> LoadedRun:
     if torch.accelerator.is_available():
         embedder.to(torch.accelerator.current_accelerator())
     return LoadedRun(Path(name), spec, embedder.eval(), settings="")
-
-
-def _download(name: str, revision: str | None) -> Path:
-    from gcahng.inference.hub import download_model  # needs the library of the Hub
-
-    return download_model(name, revision)
-
-
-def _open_published(path: Path) -> LoadedRun:
-    from gcahng.runs.published import load_published_run  # needs the experiments of the paper
-
-    return load_published_run(path)
 
 
 class TrainedEmbedder:

@@ -25,17 +25,11 @@ def write_gallery(
     rows = []
     for picture, neighbours in found.items():
         thumbnails = store.thumbnails([near.id for near in neighbours])
-        rows.append([_query(picture), *(_neighbour(near, thumbnails) for near in neighbours)])
+        query = data_uri(thumbnail(rgb_image(picture)), "image/jpeg")
+        row = [GalleryEntry("query", printable(str(picture)), "query", query)]
+        for near in neighbours:
+            caption = " ".join(filter(None, [f"{near.similarity:.3f}", near.label]))
+            source = data_uri(thumbnails.get(near.id, b""), "image/jpeg")
+            row.append(GalleryEntry("found", near.path, caption, source))
+        rows.append(row)
     write_text(path, render("search.html", title=f"Search in {printable(store.uri)}", rows=rows))
-
-
-def _query(picture: Path) -> GalleryEntry:
-    source = data_uri(thumbnail(rgb_image(picture)), "image/jpeg")
-    return GalleryEntry("query", printable(str(picture)), "query", source)
-
-
-def _neighbour(near: Neighbour, thumbnails: Mapping[str, bytes]) -> GalleryEntry:
-    caption = " ".join(filter(None, [f"{near.similarity:.3f}", near.label]))
-    return GalleryEntry(
-        "found", near.path, caption, data_uri(thumbnails.get(near.id, b""), "image/jpeg")
-    )

@@ -6,7 +6,7 @@ killed has written whole transactions; the next one goes on from there.
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, median
@@ -23,8 +23,6 @@ from gcahng.runs.folder import RunFolder
 
 # A store in more pieces than this is compacted, as each costs time in every search.
 MOST_FRAGMENTS = 16
-# With fewer pictures, exact search takes milliseconds.
-FEWEST_FOR_ANN = 10_000
 
 KnownFiles = Mapping[str, tuple[PictureFile, FileState]]
 
@@ -73,7 +71,7 @@ def index_folder(
         model: Embeds the pictures.
         folder: Searched with its subfolders, see `find_pictures`.
         uri: The store, made if missing.
-        ann: Build an index for approximate search.
+        ann: Build an index for approximate search, which pays from about 10,000 pictures on.
         forget: Folders whose pictures are deleted from the store, though not from the disk.
         stop_at_unreadable: Raise at a file that cannot be read, instead of listing it.
         progress: Called with the number of pictures checked so far, and of all.
@@ -99,11 +97,10 @@ def index_folder(
         raise ValueError(f"'{folder}' has no pictures; the store is left as it is")
     if is_local(str(uri)):
         _check_place(Path(uri))
-    if ann:
-        _check_number(len(files), folder, uri)
-    with _only_one(uri), writing(uri):
-        about = StoreModel(_source(model), model.fingerprint, model.dim, _weights(model))
-        store = PictureStore.create(uri, about)
+    # LanceDB itself resolves conflicts in stores elsewhere.
+    alone = exclusive_lock(Path(uri)) if is_local(str(uri)) else nullcontext()
+    with alone, writing(uri):
+        store = PictureStore.create(uri, _about(model))
         forgotten = [path for path in store.files() if _is_inside(path, forget)]
         store.delete(forgotten)
         changes = _update(store, model, files, folder, stop_at_unreadable, progress)
@@ -115,21 +112,16 @@ def index_folder(
     return store, changes
 
 
-def _source(model: TrainedEmbedder) -> str:
-    """What opens the model from any folder: of a run's last epoch, its checkpoint."""
-    path = Path(model.source).expanduser()
-    if not path.exists():
-        return model.source
-    last = RunFolder(path).last
-    return os.path.abspath(last if model.run.path == last else path)
-
-
-def _weights(model: TrainedEmbedder) -> str | None:
-    """Where the weights of a backbone are, from any folder."""
-    weights = model.weights
-    if weights is None or weights.startswith(PACKAGE):
-        return weights
-    return os.path.abspath(Path(weights).expanduser())
+def _about(model: TrainedEmbedder) -> StoreModel:
+    """Describe the model so that it opens from any folder: a run's last epoch by its checkpoint."""
+    source, weights = model.source, model.weights
+    path = Path(source).expanduser()
+    if path.exists():
+        last = RunFolder(path).last
+        source = os.path.abspath(last if model.run.path == last else path)
+    if weights is not None and not weights.startswith(PACKAGE):
+        weights = os.path.abspath(Path(weights).expanduser())
+    return StoreModel(source, model.fingerprint, model.dim, weights)
 
 
 def _check_place(store: Path) -> None:
@@ -145,27 +137,8 @@ def _check_place(store: Path) -> None:
         )
 
 
-def _check_number(found: int, folder: Path, uri: str | Path) -> None:
-    """Raise if the store will have too few pictures for an index, with those of other folders."""
-    try:
-        paths = PictureStore(uri).files()
-    except FileNotFoundError:
-        paths = {}
-    total = found + sum(not _is_inside(path, [folder]) for path in paths)
-    if total < FEWEST_FOR_ANN:
-        raise ValueError(
-            f"--ann: the store has {total:,} pictures, which exact search compares in "
-            f"milliseconds; an index serves {FEWEST_FOR_ANN:,} and more"
-        )
-
-
 def _is_inside(path: str, folders: Sequence[str | Path]) -> bool:
     return any(path.startswith(os.path.join(os.path.abspath(one), "")) for one in folders)
-
-
-def _only_one(uri: str | Path) -> AbstractContextManager[object]:
-    # LanceDB itself resolves conflicts in stores elsewhere.
-    return exclusive_lock(Path(uri)) if is_local(str(uri)) else nullcontext()
 
 
 def _update(
@@ -180,7 +153,11 @@ def _update(
     before = {path: state for path, (_, state) in known.items()}
     # A folder of one class says nothing about classes; the store knows from a folder further up.
     files = [file.or_finer(known[file.path][0]) if file.path in known else file for file in files]
-    changed = [file for file in files if _has_changed(file, known)]
+    changed = [
+        file
+        for file in files
+        if known.get(file.path, (None,))[0] != file or has_changed(file, before[file.path])
+    ]
     changes.unchanged = len(files) - len(changed)
     parts = embed_in_parts(
         model,
@@ -200,13 +177,6 @@ def _update(
     store.delete(gone)
     changes.deleted = len(gone)
     return changes
-
-
-def _has_changed(file: PictureFile, known: KnownFiles) -> bool:
-    if file.path not in known:
-        return True
-    before, state = known[file.path]
-    return file != before or has_changed(file, state)
 
 
 def _write(

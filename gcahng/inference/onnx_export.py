@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from io import StringIO
 from itertools import cycle, islice
 from pathlib import Path
@@ -33,8 +34,6 @@ COMPARED = 8
 BATCH_SIZES = (1, 3, COMPARED)
 # The export fixes a dimension that is 1 in its example.
 EXAMPLE_BATCH = 2
-# A file in ONNX's format, protobuf, cannot be larger.
-MOST_BYTES = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -82,12 +81,10 @@ def export_onnx(
         >>> exported.images, exported.difference < 1e-4
         ('test images of Digits', True)
     """
-    _check_extra()
+    if missing := [name for name in EXTRA if find_spec(name) is None]:
+        raise ImportError(f"an export to ONNX needs {', '.join(missing)}: {install_extra('onnx')}")
     what, inputs = _inputs(model, images)
     network = copy.deepcopy(model.network).cpu().float().eval()
-    stored = sum(value.nbytes for value in network.state_dict().values())
-    if stored > MOST_BYTES:
-        raise ValueError(f"one ONNX file holds at most 2 GiB, and the weights are {stored:,} bytes")
     with atomic_write(path) as temporary:
         _export(network, inputs, metadata(model, inputs), temporary)
         difference = _largest_difference(temporary, network, inputs)
@@ -120,17 +117,6 @@ def metadata(model: TrainedEmbedder, inputs: Tensor) -> dict[str, str]:
     }
     text = {"gcahng_version": library_version("gcahng") or "", "name": model.run.spec.name}
     return text | {key: json.dumps(value) for key, value in values.items()}
-
-
-def _check_extra() -> None:
-    missing = []
-    for name in EXTRA:
-        try:
-            __import__(name)
-        except ImportError:
-            missing.append(name)
-    if missing:
-        raise ImportError(f"an export to ONNX needs {', '.join(missing)}: {install_extra('onnx')}")
 
 
 def _inputs(model: TrainedEmbedder, images: Sequence[ImageLike]) -> tuple[str, Tensor]:

@@ -2,20 +2,36 @@
 
 import os
 import tempfile
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gcahng.config import ExperimentConfig
+import yaml
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub.repocard import metadata_load
+
+from gcahng.config import ExperimentConfig, dump_config
 from gcahng.files import check_folder, write_text
-from gcahng.inference.card import is_card, license_of, model_card
-from gcahng.inference.hub import CARD, license_on_hub, upload_folder
-from gcahng.models.artifact import SETTINGS, WEIGHTS, without_folders, write_artifact
+from gcahng.inference.hub import CARD, LIBRARY, license_on_hub, upload_folder
+from gcahng.models.artifact import (
+    SETTINGS,
+    WEIGHTS,
+    EmbedderSpec,
+    library_version,
+    without_folders,
+    write_artifact,
+)
 from gcahng.models.heads import WhiteningHead
+from gcahng.preparation import Preparation, Size
+from gcahng.registry import names_class
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import LoadedRun
 from gcahng.runs.record import figures_after, read_record, selection_notes
 from gcahng.runs.verdict import comparison
 
+TASK = "image-feature-extraction"
+TEMPLATE = Path(__file__).parent / "templates" / "model_card.md.jinja"
 EARLIER_CARD = "README.earlier.md"
 # What the results of a run say about its data.
 COUNTS = ("train_classes", "train_images", "test_classes", "test_images")
@@ -25,7 +41,7 @@ def save_model(run: LoadedRun, folder: Path, license: str | None = None) -> None
     """Write a model to share into a folder.
 
     A new or empty folder gets all files or none; an earlier share is replaced file by file. If the
-    card there has another text, it is kept as README.earlier.md.
+    card there has another text, it is kept as README.earlier.md, and a warning says so.
 
     Args:
         run: The model.
@@ -61,6 +77,9 @@ def save_model(run: LoadedRun, folder: Path, license: str | None = None) -> None
             return
         if (folder / CARD).read_bytes() != (made / CARD).read_bytes():
             os.replace(folder / CARD, folder / EARLIER_CARD)
+            warnings.warn(
+                f"the earlier text of '{folder / CARD}' is in {EARLIER_CARD}", stacklevel=2
+            )
         for name in (WEIGHTS, SETTINGS, CARD):
             os.replace(made / name, folder / name)
 
@@ -153,3 +172,108 @@ def figures_of(run: LoadedRun) -> dict[str, Any] | None:
         "verdict": comparison(results, run.config, results.get("untrained_px")) if best else None,
         **{name: results[name] for name in COUNTS},
     }
+
+
+def model_card(
+    spec: EmbedderSpec,
+    dim: int,
+    config: ExperimentConfig | None,
+    figures: Mapping[str, Any] | None,
+    source: str,
+    license: str | None = None,
+) -> str:
+    """Write the model card of a shared model.
+
+    Args:
+        spec: What the model consists of.
+        dim: Its embedding dimension.
+        config: The settings of its training to publish; None for a backbone.
+        figures: As from `figures_of`; None if nothing was measured.
+        source: What `load_embedder` is to be called with.
+        license: Such as `mit`; None leaves a sentence that asks for it.
+
+    Returns:
+        Markdown that starts with the metadata that the Hugging Face Hub reads.
+
+    Example:
+        >>> spec = EmbedderSpec("grey", "small_conv", {}, "linear", 8, False, Preparation())
+        >>> model_card(spec, 8, None, None, "me/grey", "mit").splitlines()[:3]
+        ['---', 'library_name: gcahng', 'license: mit']
+    """
+    measured = None
+    if figures is not None:
+        data_set, split = figures["dataset"], figures["split"]
+        measured = [
+            EvalResult(TASK, data_set, data_set, name, value, dataset_split=split)
+            for name, value in figures["metrics"].items()
+        ]
+    data = ModelCardData(
+        license=license,
+        library_name=LIBRARY,
+        pipeline_tag=TASK,
+        tags=["image-retrieval", "metric-learning"],
+        model_name=spec.name,
+        eval_results=measured,
+    )
+    card = ModelCard.from_template(
+        data,
+        str(TEMPLATE),
+        spec=spec,
+        dim=dim,
+        config=config,
+        figures=figures,
+        input=_describe(spec.preparation),
+        imported=names_class(spec.backbone),
+        license=license,
+        recipe=config and dump_config(config).strip(),
+        source=source,
+        version=library_version("gcahng") or "",
+    )
+    return f"{card.content.rstrip()}\n"
+
+
+def is_card(path: Path) -> bool:
+    """Tell whether a file is the model card of a model of this library.
+
+    Raises:
+        ValueError: If the metadata at its top cannot be read.
+    """
+    return _metadata(path).get("library_name") == LIBRARY
+
+
+def license_of(path: Path) -> str | None:
+    """Read the license in a model card; None if there is no card, or none in it.
+
+    Raises:
+        ValueError: If the metadata at its top cannot be read.
+    """
+    return _metadata(path).get("license")
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return metadata_load(path) or {}
+    except (ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"the metadata at the top of '{path}' cannot be read: mend it") from error
+
+
+def _describe(steps: Preparation) -> str:
+    """Say in words what is done to an image."""
+    words = [] if steps.shortest_side is None else ["large JPEGs decoded at a reduced size"]
+    if isinstance(steps.resize, int):
+        words.append(f"shorter side resized to {steps.resize} pixels")
+    elif steps.resize is not None:
+        words.append(f"resized to {_by(steps.resize)} pixels")
+    if steps.size is not None:
+        words.append(f"centre cropped to {_by(steps.size)}")
+    if steps.mean:
+        words.append(f"normalised with mean {list(steps.mean)} and std {list(steps.std)}")
+    return ", ".join(words)
+
+
+def _by(size: Size) -> str:
+    """Height × width."""
+    height, width = (size, size) if isinstance(size, int) else size
+    return f"{height} × {width}"

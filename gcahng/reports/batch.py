@@ -63,22 +63,17 @@ def choose_batch(
             f"--classes: expected at most the {len(eligible)} that have {each} images each"
         )
     if config.embedder.dim is not None:
-        _check_size(sampled * each, config.embedder.dim)
+        most = int((EDGE_NUMBERS / config.embedder.dim) ** 0.5)
+        if sampled * each > most:
+            raise ValueError(
+                f"--classes, --samples: expected at most {most} images together with "
+                f"{config.embedder.dim} channels, got {sampled * each}"
+            )
     rows = torch.isin(dataset.labels, eligible).nonzero().flatten()
     sampler = ClassBalancedBatchSampler(dataset.labels[rows], sampled, each, config.seed)
     if not 0 <= number < len(sampler):
         raise ValueError(f"--batch: expected 0 to {len(sampler) - 1}, got {number}")
     return rows[next(islice(sampler, number, None))].tolist()
-
-
-def _check_size(nodes: int, channels: int) -> None:
-    """Raise if a tensor with one number per edge and channel would be too large."""
-    most = int((EDGE_NUMBERS / channels) ** 0.5)
-    if nodes > most:
-        raise ValueError(
-            f"--classes, --samples: expected at most {most} images together with {channels} "
-            f"channels, got {nodes}"
-        )
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
@@ -103,7 +104,8 @@ def draw_batch(
     graph = learned_batch(run, generator if usable else None, dataset, rows)
     missing = _missing(run.config, graph, usable)
     _check_attention(graph, selection)
-    if folder is None or not folder.hardness.is_file():
+    hardness = Path() if folder is None else folder.hardness
+    if not hardness.is_file():
         missing["hardness"] = "the run has no hardness.json"
     weights: dict[str, Any] = {"layer": selection.layer, "head": selection.head}
     draw: dict[str, Callable[[], Figure]] = {
@@ -112,10 +114,15 @@ def draw_batch(
         "coefficients": lambda: draw_coefficients(graph),
         "negatives": lambda: draw_negatives(graph),
         "distances": lambda: draw_distances(graph),
-        "hardness": lambda: draw_hardness(_hardness(folder)),
+        "hardness": lambda: draw_hardness(json.loads(hardness.read_text(encoding="utf-8"))),
     }
     figures = {name: draw[name]() for name in TITLES if name not in missing}
-    return Pictures(dataset, graph, _title(run, selection), figures, missing)
+    epoch = "" if run.epoch is None else f", epoch {run.epoch}"
+    title = (
+        f"{run.config.name}, seed {run.config.seed}{epoch}: batch {selection.batch} of the "
+        f"{selection.split} split of {run.config.data.name}"
+    )
+    return Pictures(dataset, graph, title, figures, missing)
 
 
 def _missing(config: ExperimentConfig, graph: "Data", usable: bool) -> dict[str, str]:
@@ -152,17 +159,3 @@ def _check_attention(graph: "Data", selection: Selection) -> None:
         raise ValueError(f"--layer: layer {layer} has no attention")
     if head is not None and head > weights.size(1):
         raise ValueError(f"--head: expected 1 to {weights.size(1)}, got {head}")
-
-
-def _hardness(folder: RunFolder | None) -> list[dict[str, Any]]:
-    assert folder is not None
-    return json.loads(folder.hardness.read_text(encoding="utf-8"))
-
-
-def _title(run: LoadedRun, selection: Selection) -> str:
-    epoch = "" if run.epoch is None else f", epoch {run.epoch}"
-    config = run.config
-    return (
-        f"{config.name}, seed {config.seed}{epoch}: batch {selection.batch} of the "
-        f"{selection.split} split of {config.data.name}"
-    )

@@ -69,10 +69,14 @@ def retrieval_gallery(
     """
     labels, indices, queries = labels.cpu(), indices.cpu(), queries.cpu()
     right = labels[indices] == labels[queries][:, None]
+    names = class_names if isinstance(class_names, Mapping) else dict(enumerate(class_names))
 
     def entry(kind: str, index: int, caption: str) -> GalleryEntry:
-        name = _class_name(class_names, int(labels[index]))
-        return GalleryEntry(kind, name, caption, _source(images[index]))
+        file = io.BytesIO()
+        picture(images[index]).save(file, format="PNG", optimize=True)
+        label = int(labels[index])
+        name = str(names.get(label, f"class {label}"))
+        return GalleryEntry(kind, name, caption, data_uri(file.getvalue(), "image/png"))
 
     rows = []
     for i in _mixture(right[:, 0], count):
@@ -132,15 +136,3 @@ def _mixture(succeeded: Tensor, count: int) -> list[int]:
 def _spread(positions: Tensor, count: int) -> Tensor:
     """Take `count` of the positions, evenly spaced."""
     return positions[torch.arange(count) * len(positions) // max(count, 1)]
-
-
-def _source(image: Image.Image | Tensor) -> str:
-    file = io.BytesIO()
-    picture(image).save(file, format="PNG", optimize=True)
-    return data_uri(file.getvalue(), "image/png")
-
-
-def _class_name(names: Names, label: int) -> str:
-    if isinstance(names, Mapping):
-        return str(names.get(label, f"class {label}"))
-    return str(names[label]) if 0 <= label < len(names) else f"class {label}"

@@ -1,20 +1,25 @@
 """The report page of a finished run, with pictures of a batch and a retrieval gallery."""
 
 import io
+import json
 import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from gcahng.data import ImageDataset
 from gcahng.evaluation.classes import ClassFigures
 from gcahng.evaluation.evaluate import figures_by_class
 from gcahng.evaluation.ranking import rankable
 from gcahng.evaluation.retrieval import nearest_neighbours
+from gcahng.files import csv_text, write_text
 from gcahng.pages import data_uri
 from gcahng.reports.batch_pictures import TITLES, Selection, draw_batch
 from gcahng.reports.gallery import GalleryEntry, retrieval_gallery
-from gcahng.reports.page import BatchPictures, PageImage, write_report
+from gcahng.reports.page import BatchPictures, PageImage, render, write_report
+from gcahng.reports.result_table import CLASS_COLUMNS, PAIR_COLUMNS, figure_columns
+from gcahng.reports.tables import Column
 from gcahng.runs.embedding import EvaluatedRun
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import load_run
@@ -22,6 +27,7 @@ from gcahng.runs.record import read_record, selection_note
 from gcahng.runs.verdict import verdict
 
 NEIGHBOURS = 8
+FILES = ("figures.json", "classes.csv", "pairs.csv", "evaluation.html")
 # Dots per inch of a page's pictures.
 RESOLUTION = 100
 
@@ -86,7 +92,10 @@ def tables_of(evaluated: EvaluatedRun) -> ClassFigures:
 def gallery_of(evaluated: EvaluatedRun) -> list[list[GalleryEntry]]:
     """Queries of the split with their nearest neighbours, as rows of `retrieval_gallery`."""
     dataset = evaluated.dataset
-    gallery = len(dataset) - 1 if dataset.is_query is None else int((~dataset.is_query).sum())
+    queries, gallery = torch.arange(len(dataset)), len(dataset) - 1
+    if dataset.is_query is not None:
+        queries = dataset.is_query.nonzero().flatten()
+        gallery += 1 - len(queries)
     similarities, indices = nearest_neighbours(
         rankable(evaluated.embeddings), min(NEIGHBOURS, gallery), is_query=dataset.is_query
     )
@@ -96,14 +105,8 @@ def gallery_of(evaluated: EvaluatedRun) -> list[list[GalleryEntry]]:
         dataset.classes,
         similarities.cpu(),
         indices.cpu(),
-        _queries(dataset),
+        queries,
     )
-
-
-def _queries(dataset: ImageDataset) -> Tensor:
-    if dataset.is_query is None:
-        return torch.arange(len(dataset))
-    return dataset.is_query.nonzero().flatten()
 
 
 class _RawImages:
@@ -114,3 +117,46 @@ class _RawImages:
 
     def __getitem__(self, index: int) -> object:
         return self.dataset.load(index)
+
+
+def write_evaluation(
+    folder: Path,
+    evaluated: EvaluatedRun,
+    title: str,
+    figures: Mapping[str, float],
+    gained: Mapping[str, float],
+    notes: Sequence[str] = (),
+) -> None:
+    """Write `FILES` into a folder, which is created if missing.
+
+    Args:
+        folder: Where; earlier files of these names are replaced.
+        evaluated: The model and the embedded data set.
+        title: Which model on which data.
+        figures: Figures by name, as fractions.
+        gained: Gains over the untrained backbone, for the file alone.
+        notes: Sentences below the heading.
+    """
+    dataset, tables = evaluated.dataset, tables_of(evaluated)
+    facts = {
+        "model": str(evaluated.run.path),
+        "dataset": dataset.name,
+        "split": dataset.split,
+        "classes": dataset.num_classes,
+        "images": len(dataset),
+        "figures": dict(figures),
+        "compared": dict(gained),
+    }
+    write_text(folder / "figures.json", json.dumps(facts, indent=2) + "\n")
+    write_text(folder / "classes.csv", csv_text(tables.classes, [one.key for one in CLASS_COLUMNS]))
+    write_text(folder / "pairs.csv", csv_text(tables.pairs, [one.key for one in PAIR_COLUMNS]))
+    page = render(
+        "evaluation.html",
+        title=title,
+        notes=notes,
+        columns=[Column("split", "split"), *figure_columns(figures)],
+        figures={"split": dataset.split, **figures},
+        classes=tables,
+        gallery=gallery_of(evaluated),
+    )
+    write_text(folder / "evaluation.html", page)

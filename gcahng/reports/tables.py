@@ -10,8 +10,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from gcahng.files import write_text
-from gcahng.runs.csv_rows import csv_text
+from gcahng.files import csv_text, write_text
 
 Row = Mapping[str, object]
 

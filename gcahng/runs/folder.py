@@ -5,7 +5,6 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,84 +23,42 @@ FIRST_FILES = {
 LIBRARIES = ("gcahng", "torch", "torch-geometric", "torchvision", "timm", "numpy")
 
 
-@dataclass(frozen=True)
 class RunFolder:
-    """Paths of a run; every file in it appears whole or not at all."""
+    """Paths of a run; every file in it appears whole or not at all.
 
-    path: Path
+    Attributes:
+        path: The folder.
+        config: The resolved configuration.
+        environment: Versions, machine and command.
+        metrics: A row per epoch: losses, learning rates, retrieval figures.
+        results: Figures on the test split, of the last and of the best epoch.
+        hardness: A row per epoch: how hard the negatives of its last batch were.
+        last: Everything that continuing needs, after the last whole epoch.
+        partial: The same, within the epoch after that; there while such an epoch goes on.
+        best: The same, after the epoch that was best on the split for selection.
+        report: Curves, tables and a retrieval gallery in one page.
+        visualize: Pictures of a batch.
+        tensorboard: Events for TensorBoard.
+        trackers: The numbers by which services such as MLflow know the run.
+        model: The best embedder's weights, to share; its settings are in `config.json` beside it.
+    """
 
-    def __post_init__(self) -> None:
-        refuse_address(self.path)
-
-    @property
-    def config(self) -> Path:
-        """The resolved configuration."""
-        return self.path / "config.yaml"
-
-    @property
-    def environment(self) -> Path:
-        """Versions, machine and command."""
-        return self.path / "environment.json"
-
-    @property
-    def metrics(self) -> Path:
-        """A row per epoch: losses, learning rates, retrieval figures."""
-        return self.path / "metrics.csv"
-
-    @property
-    def results(self) -> Path:
-        """Figures on the test split, of the last and of the best epoch."""
-        return self.path / "results.json"
-
-    @property
-    def hardness(self) -> Path:
-        """A row per epoch: how hard the negatives of its last batch were."""
-        return self.path / "hardness.json"
-
-    @property
-    def last(self) -> Path:
-        """Everything that continuing needs, after the last whole epoch."""
-        return self.path / "checkpoints" / "last.pt"
-
-    @property
-    def partial(self) -> Path:
-        """The same, within the epoch after that; there while such an epoch goes on."""
-        return self.path / "checkpoints" / "partial.pt"
+    def __init__(self, path: Path) -> None:
+        refuse_address(path)
+        self.path = path
+        self.config, self.environment = path / "config.yaml", path / "environment.json"
+        self.metrics, self.results = path / "metrics.csv", path / "results.json"
+        self.hardness, self.trackers = path / "hardness.json", path / "trackers.json"
+        checkpoints = path / "checkpoints"
+        self.last, self.best = checkpoints / "last.pt", checkpoints / "best.pt"
+        self.partial = checkpoints / "partial.pt"
+        self.report, self.model = path / "report.html", path / "model.safetensors"
+        self.visualize, self.tensorboard = path / "visualize", path / "tensorboard"
 
     @property
     def begun(self) -> bool:
         """Whether there is a checkpoint to continue from."""
         return self.last.exists() or self.partial.exists()
-
-    @property
-    def best(self) -> Path:
-        """The same, after the epoch that was best on the split for selection."""
-        return self.path / "checkpoints" / "best.pt"
-
-    @property
-    def report(self) -> Path:
-        """Curves, tables and a retrieval gallery in one page."""
-        return self.path / "report.html"
-
-    @property
-    def visualize(self) -> Path:
-        """Pictures of a batch."""
-        return self.path / "visualize"
-
-    @property
-    def tensorboard(self) -> Path:
-        """Events for TensorBoard."""
-        return self.path / "tensorboard"
-
-    @property
-    def trackers(self) -> Path:
-        """The numbers by which services such as MLflow know the run."""
-        return self.path / "trackers.json"
-
-    @property
-    def model(self) -> Path:
-        """The best embedder's weights, to share; its settings are in `config.json` beside it."""
-        return self.path / "model.safetensors"
 
     def check_free(self) -> None:
         """Raise unless the folder is free for a new run: absent, empty, or left in a first epoch.
@@ -187,7 +144,7 @@ class RunFolder:
 
     def write_metrics(self, history: Sequence[Mapping[str, float]]) -> None:
         """Write a row for each epoch so far; a column that an epoch lacks stays empty."""
-        from gcahng.runs.csv_rows import csv_text
+        from gcahng.files import csv_text
 
         write_text(self.metrics, csv_text(history))
 

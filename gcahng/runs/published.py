@@ -18,11 +18,11 @@ from gcahng.runs.loading import LoadedRun
 
 # Number of training classes → data set: all that a published checkpoint says about its data.
 DATA_SETS = {98: "cars", 100: "cub", 3997: "inshop", 11318: "sop"}
-# A key that only this one of the published backbones has.
+# Backbone, as the published set-ups name it → a key that only this one has.
 BACKBONE_KEYS = {
     "googlenet": "backbone.conv1.conv.weight",
     "resnet50": "backbone.model.conv1.weight",
-    "dino_vits16": "backbone.cls_token",
+    "dino": "backbone.cls_token",
 }
 LAST_LINEAR = "fc.1.weight"
 
@@ -53,7 +53,7 @@ def load_published_run(path: str | Path) -> LoadedRun:
     data_set = "cub" if classes is None else DATA_SETS.get(classes, "cub")
     dim = len(parts.embedder[LAST_LINEAR]) if LAST_LINEAR in parts.embedder else 1
     overrides = ["generator=null", f"embedder.dim={dim}"]
-    settings = load_config(f"paper/{data_set}_{_short(backbone)}", overrides)
+    settings = load_config(f"paper/{data_set}_{backbone}", overrides)
     embedder = build_embedder(settings, pretrained=False)
     log_unused(path, [*_fill(embedder, parts, path, backbone), *_rest(parts)])
     spec = describe_embedder(settings)
@@ -85,11 +85,17 @@ def import_checkpoint(
         ValueError: If the file does not fit the experiment.
     """
     parts = _read(path)
-    name = config or f"paper/{_data_set(parts, path)}_{_short(_backbone(parts, path))}"
+    name = config or f"paper/{_data_set(parts, path)}_{_backbone(parts, path)}"
     whole = bool(parts.graph and parts.classifier)
     settings = load_config(name, [*overrides, *([] if whole else ["generator=null"])])
     classes = _num_classes(parts)
-    _check_classes(classes, settings, path)
+    data = settings.data.name
+    expected = {name: count for count, name in DATA_SETS.items()}.get(data)
+    if None not in (classes, expected) and classes != expected:
+        raise ValueError(
+            f"'{path}' was trained on {classes} classes, but {data} has {expected} to train on: "
+            "name the experiment that it belongs to with --config"
+        )
     folder = RunFolder(Path(run or Path(settings.output) / f"{settings.name}-published"))
     folder.check_free()
     embedder = build_embedder(settings, pretrained=False)
@@ -166,21 +172,6 @@ def _data_set(parts: PublishedState, path: str | Path) -> str:
     return DATA_SETS[classes]
 
 
-def _check_classes(classes: int | None, settings: ExperimentConfig, path: str | Path) -> None:
-    name = settings.data.name
-    expected = {data: count for count, data in DATA_SETS.items()}.get(name)
-    if None not in (classes, expected) and classes != expected:
-        raise ValueError(
-            f"'{path}' was trained on {classes} classes, but {name} has {expected} to train on: "
-            "name the experiment that it belongs to with --config"
-        )
-
-
 def _num_classes(parts: PublishedState) -> int | None:
     weight = parts.classifier.get("weight")
     return None if weight is None else len(weight)
-
-
-def _short(backbone: str) -> str:
-    """The backbone's name in the names of the published set-ups."""
-    return backbone.removesuffix("_vits16")

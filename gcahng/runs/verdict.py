@@ -53,17 +53,14 @@ def comparison(
         at = "" if pixels is None else f" at {pixels:.0f} px"
         untrained = f"the untrained {config.embedder.backbone.name.rpartition('/')[2]}{at}"
     names = [name for name in figures if name.startswith("gain/") and name.count("/") == 1]
-    gains = ", ".join(f"{_title(name)} {_gain(figures, name)}" for name in names)
+    gains = ", ".join(_gain(figures, name) for name in names)
     return f"{word} {untrained}: {gains}, in percentage points ({INTERVALS})."
 
 
 def _gain(figures: Mapping[str, float], name: str) -> str:
+    title = "MAP@R" if name == "gain/map@r" else name.replace("gain/recall@", "R@")
     value, low, high = (100 * figures[name + end] for end in ("", "/low", "/high"))
-    return f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
-
-
-def _title(name: str) -> str:
-    return {"gain/map@r": "MAP@R"}.get(name, name.replace("gain/recall@", "R@"))
+    return f"{title} {value:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
 def is_public(embedder: EmbedderConfig) -> bool:

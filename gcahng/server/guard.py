@@ -1,6 +1,5 @@
 """What every request passes: the check of its address, and headers that bind the browser."""
 
-from http import HTTPStatus
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -22,7 +21,7 @@ HEADERS = {
 
 
 class Guard:
-    """Adds the headers to every answer, writes errors as JSON, and refuses other hosts.
+    """Adds the headers to every answer, and refuses other hosts.
 
     A page of another site can make its own name lead to this machine and then read what the server
     answers (DNS rebinding); the request then carries that name.
@@ -41,18 +40,9 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
-        errors: list[Message] = []
-
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(HEADERS)
-                if message["status"] >= 400 and headers["content-type"].startswith("text/plain"):
-                    # Of the library, such as one about a range of a file.
-                    errors.append(message)
-                    return
-            elif errors:
-                message = await _send_start(errors.pop(), message, send)
+                MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
         app = self._app
@@ -61,15 +51,6 @@ class Guard:
             sentence = "this server answers to localhost and 127.0.0.1 only"
             app = JSONResponse({"error": sentence}, 403)
         await app(scope, receive, send_with_headers)
-
-
-async def _send_start(start: Message, body: Message, send: Send) -> Message:
-    """Send the start of an error in plain text as that of one in JSON, and return its body."""
-    sentence = body.get("body", b"").decode() or HTTPStatus(start["status"]).phrase
-    answer = JSONResponse({"error": sentence})
-    MutableHeaders(scope=start).update(answer.headers)
-    await send(start)
-    return {**body, "body": answer.body}
 
 
 def is_local(host: str) -> bool:

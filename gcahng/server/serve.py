@@ -1,7 +1,6 @@
 """Listen on a port, and run the server until Ctrl-C."""
 
 import contextlib
-import errno
 import os
 import socket
 from ipaddress import ip_address
@@ -41,18 +40,11 @@ def listen(host: str, port: int) -> socket.socket:
         opened.listen(128)
     except OSError as error:
         opened.close()
-        raise OSError(_sentence(host, port, error)) from error
+        raise OSError(
+            f"--host, --port: cannot listen on {host}, port {port} ({error.strerror}): choose "
+            "another port, or 0 for any that is free"
+        ) from error
     return opened
-
-
-def _sentence(host: str, port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"--port: {port} is in use on {host}: choose another, or 0 for any that is free"
-    if error.errno == errno.EACCES:
-        return f"--port: {port} is reserved for administrators: choose one from 1024 on"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return f"--host: '{host}' is not an address of this machine"
-    return f"cannot listen on {host}, port {port}: {error.strerror}"
 
 
 def is_loopback(opened: socket.socket) -> bool:

@@ -8,12 +8,11 @@ from typing import Any
 
 import torch
 
-from gcahng.files import atomic_write, write_text
+from gcahng.files import atomic_write, csv_text, write_text
 from gcahng.reports.page import BatchPictures
 from gcahng.reports.result_table import figure_columns
 from gcahng.reports.run_report import gallery_of, pictures_of
 from gcahng.reports.tables import Column
-from gcahng.runs.csv_rows import csv_text
 from gcahng.runs.embedding import embed_split
 from gcahng.runs.loading import load_run, user_classes
 from gcahng.runs.record import RunRecord, figures_after, selection_note

@@ -12,12 +12,11 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from gcahng.config import dump_config
-from gcahng.files import write_text
+from gcahng.files import csv_text, write_text
 from gcahng.pages import data_uri
 from gcahng.reports.page import PageImage
 from gcahng.reports.result_table import figure_columns
 from gcahng.reports.tables import Column
-from gcahng.runs.csv_rows import csv_text
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.record import RunRecord, read_record
 from gcahng.studies.page import Details, Item, Page, Part

@@ -10,9 +10,9 @@ import typer
 from torch import Tensor
 from torch.nn import functional as F
 
+from gcahng.files import csv_text
 from gcahng.generators import HardNegativeGenerator
 from gcahng.reports.tables import Column, markdown_table
-from gcahng.runs.csv_rows import csv_text
 
 CPU, MIB, CLASS_SIZE = torch.device("cpu"), 2**20, 50
 Rows = list[dict[str, Any]]

@@ -100,13 +100,6 @@ def test_an_unreadable_photo_is_one_sentence_with_its_path(
     assert "data.args.unreadable=skip" in error
 
 
-def test_a_small_gallery_still_makes_a_report(call: Call, tmp_path: Path) -> None:
-    folder_tree(tmp_path / "photos", "abcd", images=2)
-    arguments = ["train", "photos", f"data.root={tmp_path / 'photos'}", "data.workers=0"]
-    assert call(*arguments, *PHOTOS, "--run", tmp_path / "run").status == 0
-    assert (tmp_path / "run" / "report.html").exists()
-
-
 def test_help_has_examples_and_does_not_load_torch() -> None:
     code = (
         "import sys; from gcahng.cli import main; sys.argv = ['gcahng', 'train', '--help']\n"

@@ -173,7 +173,6 @@ COMMANDS = [
     ("ablate ablations/quickstart --out file.yaml", "--out: 'file.yaml' is a file: name a folder"),
     ("ablate ablations/quickstart --seeds 99999999999 --dry-run", "--seeds"),
     ("demo --seeds 0", "--seeds"),
-    ("benchmark --shapes Z", "unknown shape 'Z'"),
     ("benchmark --gpu", "--gpu: torch finds no CUDA device"),
     ("benchmark --out file.yaml", "--out: 'file.yaml' is a file: name a folder"),
     ("benchmark --experiment digits nope=1", "unknown key 'nope'"),

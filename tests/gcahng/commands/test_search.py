@@ -7,7 +7,6 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from gcahng.inference import indexing
 from tests.conftest import Call
 from tests.gcahng.inference.conftest import TINY, _photos, model_folder, photos, tiny_weights
 
@@ -70,10 +69,7 @@ def test_json_is_a_line_for_each_picture(call: Call, model_folder: Path, photos:
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_ann_says_what_it_finds(
-    call: Call, model_folder: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(indexing, "FEWEST_FOR_ANN", 10)
+def test_ann_says_what_it_finds(call: Call, model_folder: Path, photos: Path) -> None:
     out = call("index", model_folder, photos, "--store", "shop", "--ann").out
     assert "of the 10 nearest (mean over 18 pictures)" in out
     out = call("search", "shop", photos / "cup" / "0.png", "--exact").out

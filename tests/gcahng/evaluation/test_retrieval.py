@@ -81,6 +81,7 @@ def test_published_figures_golden(path, engine):
 def test_agrees_with_loop(make, with_queries, engine):
     embeddings, labels = make(count=90)
     labels[0] = 77  # a class of one image
+    labels[1:30] = 3  # and a large one
     is_query = torch.arange(90) % 3 == 0 if with_queries else None
     for exclude in ("self", "first"):
         expected = loop_oracle(embeddings, labels, (1, 3, 200), is_query, exclude)
@@ -88,20 +89,6 @@ def test_agrees_with_loop(make, with_queries, engine):
         figures = retrieval_metrics(embeddings, labels, (1, 3, 200), **options)
         assert figures == pytest.approx(expected, rel=1e-12)
         assert figures["recall@3"] == expected["recall@3"]
-
-
-@pytest.mark.parametrize("with_queries", [False, True])
-@pytest.mark.parametrize("seed", range(3))
-def test_engines_agree_to_the_last_bit(seed, with_queries):
-    duplicated, labels = clusters(count=2000, width=64, seed=seed)
-    duplicated[1000:] = duplicated[:1000] * 3 + 1e-7 * torch.randn(1000, 64)
-    for embeddings in (duplicated, coarse(count=2000, seed=seed)[0], torch.ones(2000, 5)):
-        is_query = torch.arange(2000) < 80 if with_queries else None
-        torch_figures, faiss_figures = (
-            retrieval_metrics(embeddings, labels, is_query=is_query, engine=engine)
-            for engine in ENGINES
-        )
-        assert torch_figures == faiss_figures
 
 
 def test_agrees_with_pytorch_metric_learning():
@@ -161,15 +148,6 @@ def test_query_without_relevant_items_is_a_miss_and_leaves_the_means():
     assert figures["recall@1"] == pytest.approx(2 / 3)
     assert figures["recall@50"] == pytest.approx(2 / 3)
     assert figures["map@r"] == figures["r_precision"] == 1.0
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_large_and_small_classes_together(engine):
-    embeddings, labels = clusters(count=120, classes=16)
-    labels[:50] = 0
-    expected = loop_oracle(embeddings, labels, (1,))
-    figures = retrieval_metrics(embeddings, labels, (1,), engine=engine)
-    assert figures == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -115,12 +115,14 @@ def _read(out: Path) -> tuple[np.ndarray, list[str], list[str | None]]:
     return embeddings, table["path"].to_pylist(), table["label"].to_pylist()
 
 
-@pytest.mark.parametrize("suffix", [".npy", ".safetensors", ".parquet"])
-@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize(
+    ("suffix", "normalize"), [(".npy", False), (".safetensors", True), (".parquet", True)]
+)
 def test_holds_the_models_embeddings(
     suffix: str, normalize: bool, model: TrainedEmbedder, photos: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out" / f"found{suffix}"
+    draw(tmp_path / "more" / "0.png", "black", 0)
     files = find_pictures([photos, photos / "cup" / "0.png"])
     assert write_embeddings(model, files, out, normalize=normalize) == []
     embeddings, paths, labels = _read(out)
@@ -131,6 +133,13 @@ def test_holds_the_models_embeddings(
     torch.testing.assert_close(torch.from_numpy(embeddings), expected)
     beside = [".csv", ".npy"] if suffix == ".npy" else [suffix]
     assert sorted(path.suffix for path in out.parent.iterdir()) == beside
+    # What a full disk refuses is named, and then goes on.
+    before, more = out.read_bytes(), [*files, *find_pictures([tmp_path / "more"])]
+    with limits.file_size(600), pytest.raises(OSError, match=r"cannot write .*\.found"):
+        write_embeddings(model, more, out, normalize=normalize)
+    assert out.read_bytes() == before
+    write_embeddings(model, more, out, normalize=normalize)
+    assert _read(out)[1] == [file.path for file in more]
 
 
 class Stopped(Exception):
@@ -187,15 +196,10 @@ def test_takes_nothing_from_another_run(
             part.write_bytes(b"damaged")
     next_model = load_embedder(other_model_folder) if change == "model" else model
     seen: list[int] = []
-    write_embeddings(
-        next_model,
-        files,
-        out,
-        normalize=change == "normalize",
-        progress=lambda done, _: seen.append(done),
-    )
+    settings = {"normalize": change == "normalize"}
+    write_embeddings(next_model, files, out, progress=_stop_at(99, seen), **settings)
     assert seen[0] == 1
-    expected = next_model.embed([file.path for file in files], normalize=change == "normalize")
+    expected = next_model.embed([file.path for file in files], **settings)
     torch.testing.assert_close(torch.from_numpy(_read(out)[0]), expected)
 
 
@@ -265,18 +269,3 @@ def test_vectors_never_stand_beside_the_rows_of_others(
     embeddings, paths, _ = _read(out)
     assert paths == [file.path for file in files]
     torch.testing.assert_close(torch.from_numpy(embeddings), model.embed(paths))
-
-
-@pytest.mark.parametrize("suffix", [".npy", ".safetensors", ".parquet"])
-def test_what_a_full_disk_refuses_is_named_and_then_goes_on(
-    suffix: str, model: TrainedEmbedder, photos: Path, tmp_path: Path
-) -> None:
-    out, files = tmp_path / f"found{suffix}", find_pictures([photos])
-    write_embeddings(model, files[:2], out)
-    before = out.read_bytes()
-    with limits.file_size(600), pytest.raises(OSError, match="cannot write") as info:
-        write_embeddings(model, files, out)
-    assert ".found" in str(info.value)
-    assert out.read_bytes() == before
-    write_embeddings(model, files, out)
-    assert _read(out)[1] == [file.path for file in files]

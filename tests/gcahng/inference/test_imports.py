@@ -26,11 +26,8 @@ print(*sorted(sys.modules.keys() - with_lancedb))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("source", ["run", "shared"])
-def test_a_search_imports_little(
-    source: str, digits_run: Path, model_folder: Path, photos: Path, tmp_path: Path
-) -> None:
-    model = load_embedder(digits_run if source == "run" else model_folder)
+def test_a_search_imports_little(digits_run: Path, photos: Path, tmp_path: Path) -> None:
+    model = load_embedder(digits_run)
     index_folder(model, photos, tmp_path / "store")
     command = [sys.executable, "-c", PROGRAM, "search", str(tmp_path / "store")]
     command += [str(photos / "cup" / "0.png"), "-k", "1"]

@@ -74,8 +74,14 @@ def test_only_changes_are_embedded(
 
 
 def test_unreadable_files_are_listed_and_leave_the_store(
-    model: TrainedEmbedder, photos: Path, tmp_path: Path
+    model: TrainedEmbedder, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    broken, original = torch.full((16,), torch.nan), model.embed_each
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "embed_each", lambda inputs: [broken, *original(inputs)[1:]])
+        store, changes = index_folder(model, photos, tmp_path / "store")
+    assert [bad.reason for bad in changes.unreadable] == ["its embedding is not finite, or 0"]
+    assert len(store) == ALL - 1
     index(model, photos, tmp_path / "store")
     (photos / "cup" / "0.png").write_bytes(b"not any more")
     store, changes = index_folder(model, photos, tmp_path / "store")
@@ -95,17 +101,6 @@ def test_a_folder_that_was_moved_can_be_forgotten(
     store, changes = index_folder(model, tmp_path / "moved", tmp_path / "store", forget=[photos])
     assert str(changes) == "18 added, 0 replaced, 0 relabelled, 18 deleted, 0 unchanged"
     assert len(store) == ALL
-
-
-def test_an_empty_folder_deletes_nothing(
-    model: TrainedEmbedder, photos: Path, tmp_path: Path
-) -> None:
-    index(model, photos, tmp_path / "store")
-    shutil.rmtree(photos)
-    photos.mkdir()
-    with pytest.raises(ValueError, match="has no pictures; the store is left as it is"):
-        index_folder(model, photos, tmp_path / "store")
-    assert len(PictureStore(tmp_path / "store")) == ALL
 
 
 KILLED = """
@@ -158,30 +153,24 @@ def test_slow_pictures_are_written_in_time(
     assert (store.fragments(), len(store)) == (1, ALL)
 
 
-@pytest.mark.parametrize("name", ["file.txt", "full"])
-def test_a_store_needs_its_own_folder(
-    name: str, model: TrainedEmbedder, photos: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "file.txt").write_text("mine")
+def test_a_store_is_left_alone(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("mine")
-    before = sorted(tmp_path.rglob("*"))
-    with pytest.raises((ValueError, OSError), match="--store: "):
-        index_folder(model, photos, tmp_path / name)
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_two_at_once(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
+    for store in ("full", "full/mine.txt"):
+        with pytest.raises((ValueError, OSError), match="--store: "):
+            index_folder(model, photos, tmp_path / store)
+    assert [file.name for file in (tmp_path / "full").iterdir()] == ["mine.txt"]
+    index(model, photos, tmp_path / "store")
     with exclusive_lock(tmp_path / "store"), pytest.raises(ValueError, match="is in use by anoth"):
         index_folder(model, photos, tmp_path / "store")
+    shutil.rmtree(photos)
+    photos.mkdir()  # as where nothing is mounted
+    with pytest.raises(ValueError, match="has no pictures; the store is left as it is"):
+        index_folder(model, photos, tmp_path / "store")
+    assert len(PictureStore(tmp_path / "store")) == ALL
 
 
-def test_index_for_approximate_search(
-    model: TrainedEmbedder, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(ValueError, match="--ann: the store has 18 pictures, which exact"):
-        index_folder(model, photos, tmp_path / "store", ann=True)
-    monkeypatch.setattr(indexing, "FEWEST_FOR_ANN", 10)
+def test_index_for_approximate_search(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
     store, _ = index(model, photos, tmp_path / "store", ann=True)
     assert store.indexed()
     recall = measure_recall(store, k=3)
@@ -210,19 +199,6 @@ def test_names_that_are_not_utf8(model: TrainedEmbedder, photos: Path, tmp_path:
     assert changes == "0 added, 0 replaced, 0 relabelled, 2 deleted, 18 unchanged"
 
 
-def test_embeddings_that_are_not_finite_are_left_out(
-    model: TrainedEmbedder, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    original = model.embed_each
-    broken = torch.full((16,), torch.nan)
-    monkeypatch.setattr(model, "embed_each", lambda inputs: [broken, *original(inputs)[1:]])
-    store, changes = index_folder(model, photos, tmp_path / "store")
-    assert [bad.reason for bad in changes.unreadable] == ["its embedding is not finite, or 0"]
-    assert len(store) == ALL - 1
-    with pytest.raises(ValueError, match="is not finite, or 0: check the model"):
-        store.search(torch.zeros(16))
-
-
 def test_a_store_that_was_never_completed_is_made(
     model: TrainedEmbedder, photos: Path, tmp_path: Path
 ) -> None:
@@ -241,3 +217,66 @@ def test_a_full_disk_is_one_sentence_and_the_store_goes_on(
         index(model, photos, store)
     assert str(info.value).startswith(f"cannot write '{store}': ")
     assert len(index(model, photos, store)[0]) == ALL
+
+
+def test_classes_follow_the_folder(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
+    (photos / "train").mkdir()
+    for name in ("bowl", "cup", "lamp"):
+        (photos / name).rename(photos / "train" / name)
+    store, _ = index(model, photos, tmp_path / "store")
+    assert store.labels() == {"train": ALL}
+    # A folder test/ makes train/ a split.
+    draw(photos / "test" / "vase" / "0.png", "black", 0)
+    store, changes = index(model, photos, tmp_path / "store")
+    assert changes == "1 added, 0 replaced, 18 relabelled, 0 deleted, 0 unchanged"
+    assert store.labels() == {"bowl": 6, "cup": 6, "lamp": 6, "vase": 1}
+    assert store.count("split = 'train'") == ALL
+    # The folder of one class says nothing about classes.
+    (photos / "train" / "cup" / "0.png").write_bytes(
+        (photos / "train" / "cup" / "1.png").read_bytes()
+    )
+    store, changes = index(model, photos / "train" / "cup", tmp_path / "store")
+    assert changes == "0 added, 1 replaced, 0 relabelled, 0 deleted, 5 unchanged"
+    assert store.labels()["cup"] == 6
+
+
+def test_links_to_other_classes_are_those_of_a_training(
+    model: TrainedEmbedder, photos: Path, tmp_path: Path
+) -> None:
+    (photos / "bowl" / "more").symlink_to("../cup")
+    (photos / "all").symlink_to(".")
+    store, changes = index(model, photos, tmp_path / "store")
+    assert changes == "18 added, 0 replaced, 0 relabelled, 0 deleted, 0 unchanged"
+    assert store.labels() == {"bowl": 6, "cup": 6, "lamp": 6}
+
+
+def test_splits_that_go_are_said(
+    model: TrainedEmbedder, photos: Path, tmp_path: Path, counted: list[int]
+) -> None:
+    for name in ("train", "test"):
+        shutil.copytree(photos, tmp_path / "both" / name)
+    store, _ = index(model, tmp_path / "both", tmp_path / "store")
+    assert (store.count("split = 'train'"), store.count("split = 'test'")) == (18, 18)
+    shutil.rmtree(tmp_path / "both" / "test")
+    counted.clear()
+    store, changes = index(model, tmp_path / "both", tmp_path / "store")
+    assert changes == "0 added, 0 replaced, 18 relabelled, 18 deleted, 0 unchanged"
+    # As in a new store: `train` alone is a class, and there are no splits.
+    assert (store.labels(), store.count("split is not null")) == ({"train": 18}, 0)
+    assert sum(counted) == 0
+
+
+def test_the_folder_around_decides(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
+    draw(photos / "cup" / "deep" / "0.png", "black", 0)
+    store, _ = index(model, photos / "cup", tmp_path / "store")
+    assert store.labels() == {"deep": 1}
+    store, changes = index(model, photos, tmp_path / "store")
+    assert changes == "12 added, 0 replaced, 7 relabelled, 0 deleted, 0 unchanged"
+    assert store.labels() == {"bowl": 6, "cup": 7, "lamp": 6}
+    # The folder of a class says nothing about the pictures in it, only about folders below.
+    store, changes = index(model, photos / "cup", tmp_path / "store")
+    assert changes == "0 added, 0 replaced, 1 relabelled, 0 deleted, 6 unchanged"
+    # New content and another class: both are counted.
+    shutil.copy(photos / "cup" / "0.png", photos / "cup" / "deep" / "0.png")
+    store, changes = index(model, photos, tmp_path / "store")
+    assert changes == "0 added, 1 replaced, 1 relabelled, 0 deleted, 18 unchanged"

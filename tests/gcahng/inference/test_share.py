@@ -13,12 +13,13 @@ import yaml
 from huggingface_hub import ModelCard
 from PIL import Image
 
-from gcahng import load_embedder
+from gcahng import load_embedder, load_run
 from gcahng.config import load_config
 from gcahng.inference import share
-from gcahng.inference.card import model_card
+from gcahng.inference.share import figures_of, model_card, save_model
 from gcahng.models.artifact import EmbedderSpec
 from gcahng.preparation import Preparation
+from gcahng.runs.checkpoint import load_checkpoint, save_checkpoint
 from tests.models.published_weights import synthetic_state
 
 ALL = ["README.md", "config.json", "model.safetensors"]
@@ -104,7 +105,10 @@ def test_license(digits_run: Path, shared: Path, tmp_path: Path) -> None:
 
 def test_share_what_was_shared(shared: Path, tmp_path: Path) -> None:
     model = load_embedder(shared)
-    model.save_pretrained(tmp_path / "copy")
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "link").symlink_to("copy")
+    model.save_pretrained(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
     assert names(tmp_path / "copy") == ALL
     for name in set(ALL) - {"model.safetensors"}:
         expected = (shared / name).read_text().replace('embedder("shared")', 'embedder("copy")')
@@ -172,15 +176,6 @@ def test_an_earlier_share_is_replaced(shared: Path, digits_run: Path, tmp_path: 
     assert torch.equal(load_embedder(shared).embed(images), other.embed(images))
 
 
-def test_empty_folders_and_links(digits_run: Path, tmp_path: Path) -> None:
-    model = load_embedder(digits_run)
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "link").symlink_to("empty")
-    model.save_pretrained(tmp_path / "link")
-    assert names(tmp_path / "empty") == ALL
-    assert (tmp_path / "link").is_symlink()
-
-
 def test_an_error_leaves_nothing(
     digits_run: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,3 +196,70 @@ def test_a_damaged_card(shared: Path, digits_run: Path) -> None:
     (shared / "README.md").write_text("---\na: [\n---\n")
     with pytest.raises(ValueError, match=r"the metadata at the top of .*README\.md' cannot be"):
         load_embedder(digits_run).save_pretrained(shared)
+
+
+@pytest.fixture
+def run(digits_run: Path, tmp_path: Path) -> Path:
+    """A copy of a run, to change."""
+    return Path(shutil.copytree(digits_run, tmp_path / "run"))
+
+
+def change_results(run: Path, **values: object) -> None:
+    results = json.loads((run / "results.json").read_text())
+    kept = {name: value for name, value in {**results, **values}.items() if value is not None}
+    (run / "results.json").write_text(json.dumps(kept))
+
+
+def test_figures_of_the_best_and_the_last_epoch(run: Path) -> None:
+    results = json.loads((run / "results.json").read_text())
+    change_results(run, best_epoch=2, date="2026-03-04")
+    state = load_checkpoint(run / "checkpoints" / "best.pt")
+    save_checkpoint(run / "checkpoints" / "best.pt", state | {"epoch": 2})
+    best = figures_of(load_run(run))
+    assert best is not None
+    gain = 100 * results["gain/map@r"]
+    assert f"its features before training: MAP@R {gain:+.2f} [" in best["verdict"]
+    optimistic = "ON THE TEST SPLIT: these figures are optimistic."
+    assert best == {
+        "dataset": "digits",
+        "split": "test",
+        "date": "2026-03-04",
+        "epoch": 2,
+        "selected": f"Best epoch chosen by map@r {optimistic}",
+        "metrics": {
+            name.removeprefix("best/"): value
+            for name, value in results.items()
+            if name.startswith("best/")
+        },
+        "train_classes": 5,
+        "train_images": 901,
+        "test_classes": 5,
+        "test_images": 896,
+        "verdict": best["verdict"],
+    }
+    last = figures_of(load_run(run, last=True))
+    assert last is not None
+    assert (last["epoch"], last["selected"]) == (3, "The last epoch.")
+    assert last["metrics"]["map@r"] == results["last/map@r"]
+    # The weights beside the results are those of the best epoch.
+    assert figures_of(load_run(run / "model.safetensors")) == best
+
+
+def test_remarks_about_classes_trained_on(run: Path) -> None:
+    change_results(run, test_classes_trained_on=3)
+    figures = figures_of(load_run(run, last=True))
+    assert figures is not None
+    assert "Closed set: 3 of 5 test classes were trained on" in figures["selected"]
+
+
+def test_a_checkpoint_that_was_not_measured(run: Path) -> None:
+    state = load_checkpoint(run / "checkpoints" / "last.pt")
+    save_checkpoint(run / "checkpoints" / "epoch-99.pt", state | {"epoch": 99})
+    assert figures_of(load_run(run / "checkpoints" / "epoch-99.pt")) is None
+    (run / "results.json").unlink()
+    assert figures_of(load_run(run)) is None
+
+
+def test_a_shared_model_keeps_its_figures(run: Path, tmp_path: Path) -> None:
+    save_model(load_run(run), tmp_path / "shared")
+    assert figures_of(load_run(tmp_path / "shared")) == figures_of(load_run(run))
