@@ -51,6 +51,14 @@ def export(
             "images of the model's data set if they are here, else drawn ones."
         ),
     ] = None,
+    with_preprocessing: Annotated[
+        bool,
+        typer.Option(
+            "--with-preprocessing",
+            help="Put resize, crop, scale, normalisation and L2 norm into the file: uint8 pictures "
+            "of any size go in, unit vectors come out.",
+        ),
+    ] = False,
     weights: Weights = None,
     last: Last = False,
     trust: Trust = False,
@@ -62,16 +70,16 @@ def export(
     with loading():
         from gcahng.files import check_file
         from gcahng.inference.embedder import load_embedder
-        from gcahng.inference.onnx_export import TOLERANCE, export_onnx
+        from gcahng.inference.onnx_export import export_onnx
 
     check_file(onnx, "--onnx", (".onnx",))
     found = load_embedder(model, weights=weights, device="cpu", last=last, trust=trust)
-    exported = export_onnx(found, onnx, _pictures(images or []))
+    exported = export_onnx(found, onnx, _pictures(images or []), with_preprocessing)
     sizes = ", ".join(map(str, exported.batch_sizes))
     console.print(
         f"wrote {exported.path}: {exported.size / 2**20:.1f} MiB\n"
         f"compared on {exported.images} in batches of {sizes}: embeddings differ by at most "
-        f"{exported.difference:.1e} of their norm (allowed: {TOLERANCE:.0e})",
+        f"{exported.difference:.1e} of their norm (allowed: {exported.allowed:.0e})",
         soft_wrap=True,
     )
 

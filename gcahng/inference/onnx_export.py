@@ -16,11 +16,13 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
+from torch.nn import functional as F
 
 from gcahng.builders.images import open_plain
 from gcahng.files import atomic_write
 from gcahng.inference.embedder import TrainedEmbedder
-from gcahng.inference.images import ImageLike
+from gcahng.inference.images import ImageLike, rgb_image
+from gcahng.inference.onnx_preparation import check_preparation, prepend_preparation
 from gcahng.models import Embedder
 from gcahng.models.artifact import library_version
 from gcahng.models.torch_state import usual_torch_state
@@ -29,6 +31,8 @@ from gcahng.reasons import first_line, install_extra
 EXTRA = ("onnx", "onnxscript", "onnxruntime")
 # Of ‖exported − original‖ / ‖original‖, the largest of all embeddings compared.
 TOLERANCE = 1e-4
+# Of unit vectors from pictures prepared in the file: its resized levels may differ by one.
+PREPARED_TOLERANCE = 0.01
 # Images compared, and how many of them go through the network together.
 COMPARED = 8
 BATCH_SIZES = (1, 3, COMPARED)
@@ -44,6 +48,7 @@ class ExportedModel:
         path: The file.
         size: Its size in bytes.
         difference: The largest ‖exported − original‖ / ‖original‖ of an embedding.
+        allowed: What it may be.
         images: Which images were compared.
         batch_sizes: How many of them went through the network together.
     """
@@ -51,29 +56,36 @@ class ExportedModel:
     path: Path
     size: int
     difference: float
+    allowed: float
     images: str
     batch_sizes: tuple[int, ...]
 
 
 @usual_torch_state()
 def export_onnx(
-    model: TrainedEmbedder, path: str | Path, images: Sequence[ImageLike] = ()
+    model: TrainedEmbedder,
+    path: str | Path,
+    images: Sequence[ImageLike] = (),
+    with_preprocessing: bool = False,
 ) -> ExportedModel:
     """Write a model as one ONNX file: transformed images [N, C, H, W] to embeddings [N, D].
 
     N is free; C, H and W are those of the transformed images. The metadata of the file contains
     what to do to an image before. ONNX Runtime must give the embeddings of `model.embed` for some
-    images, else no file is written.
+    images, else no file is written. With preprocessing, the file takes upright RGB pictures
+    [N, H, W, 3] of any size as uint8 and gives unit vectors [N, D].
 
     Args:
         model: As from `load_embedder`.
         path: The file to write.
         images: The images to compare with; default: test images of its data set, if they are on
             this machine, else drawn pictures.
+        with_preprocessing: Put resize, crop, scale, normalisation and L2 norm into the file.
 
     Raises:
         ImportError: If the packages of the extra `onnx` are missing.
-        ValueError: If the network cannot be exported, or the exported one gives other embeddings.
+        ValueError: If the network or its preparation cannot be exported, or the exported one gives
+            other embeddings.
 
     Example:
         >>> from gcahng import load_embedder
@@ -83,18 +95,25 @@ def export_onnx(
     """
     if missing := [name for name in EXTRA if find_spec(name) is None]:
         raise ImportError(f"an export to ONNX needs {', '.join(missing)}: {install_extra('onnx')}")
-    what, inputs = _inputs(model, images)
+    steps = model.run.spec.preparation if with_preprocessing else None
+    if steps is not None:
+        check_preparation(steps)
+    what, images, inputs = _inputs(model, images)
     network = copy.deepcopy(model.network).cpu().float().eval()
     with atomic_write(path) as temporary:
         _export(network, inputs, metadata(model, inputs), temporary)
-        difference = _largest_difference(temporary, network, inputs)
-        if not difference <= TOLERANCE:
+        difference, allowed = _largest_difference(temporary, network, inputs), TOLERANCE
+        if steps is not None and difference <= allowed:
+            prepend_preparation(temporary, steps)
+            difference, allowed = _prepared_difference(temporary, model, images), PREPARED_TOLERANCE
+        if not difference <= allowed:
             raise ValueError(
                 f"'{path}' is not written: the exported network gives other embeddings, by "
-                f"{difference:.1e} of their norm (allowed: {TOLERANCE:.0e}) for {what}"
+                f"{difference:.1e} of their norm (allowed: {allowed:.0e}) for {what}"
             )
         size = temporary.stat().st_size
-    return ExportedModel(Path(path), size, difference, what, BATCH_SIZES)
+    sizes = BATCH_SIZES if steps is None else (1,)
+    return ExportedModel(Path(path), size, difference, allowed, what, sizes)
 
 
 def metadata(model: TrainedEmbedder, inputs: Tensor) -> dict[str, str]:
@@ -119,7 +138,9 @@ def metadata(model: TrainedEmbedder, inputs: Tensor) -> dict[str, str]:
     return text | {key: json.dumps(value) for key, value in values.items()}
 
 
-def _inputs(model: TrainedEmbedder, images: Sequence[ImageLike]) -> tuple[str, Tensor]:
+def _inputs(
+    model: TrainedEmbedder, images: Sequence[ImageLike]
+) -> tuple[str, Sequence[ImageLike], Tensor]:
     """Which images to compare, and at least `COMPARED` of them transformed: [N, C, H, W]."""
     what = "the images given"
     if not images:
@@ -128,7 +149,7 @@ def _inputs(model: TrainedEmbedder, images: Sequence[ImageLike]) -> tuple[str, T
     if len({one.shape for one in inputs}) > 1:
         raise ValueError("the images must have one size, since this model does not resize them")
     enough = max(COMPARED, len(inputs))
-    return what, torch.stack(list(islice(cycle(inputs), enough)))
+    return what, images, torch.stack(list(islice(cycle(inputs), enough)))
 
 
 def _own_images(model: TrainedEmbedder) -> tuple[str, list[ImageLike]] | None:
@@ -196,6 +217,20 @@ def _largest_difference(path: Path, network: Embedder, inputs: Tensor) -> float:
         apart = (torch.from_numpy(np.concatenate(parts)) - expected).norm(dim=1)
         largest.append(float((apart / expected.norm(dim=1)).max()))
     return float(np.max(largest))
+
+
+def _prepared_difference(path: Path, model: TrainedEmbedder, images: Sequence[ImageLike]) -> float:
+    """The largest difference of the unit vectors of pictures that the file prepares."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    apart = []
+    for image in images:
+        pixels = np.asarray(rgb_image(image, model.run.spec.preparation.shortest_side))
+        (found,) = session.run(None, {"pictures": pixels[None]})
+        expected = F.normalize(model.embed([image]).float().cpu())
+        apart.append(float((torch.from_numpy(found) - expected).norm()))
+    return float(np.max(apart))
 
 
 @contextmanager

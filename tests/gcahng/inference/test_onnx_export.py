@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnxruntime
 import pytest
@@ -16,6 +17,7 @@ from gcahng import load_embedder
 from gcahng.inference import onnx_export
 from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.onnx_export import drawn_pictures, export_onnx
+from gcahng.inference.onnx_preparation import check_preparation, preparation_graph
 from gcahng.preparation import Preparation
 from gcahng.reasons import install_extra
 from tests.models.published_weights import synthetic_state
@@ -97,6 +99,32 @@ def test_backbones(tmp_path: Path, backbone: str, dim: int) -> None:
     assert json.loads(facts["input_size"]) == [224, 224]
     assert json.loads(facts["mean"]) == [0.485, 0.456, 0.406]
     assert json.loads(facts["std"]) == [0.229, 0.224, 0.225]
+
+
+@pytest.mark.parametrize(("resize", "size"), [(96, 80), (96, 96), ((90, 70), (61, 70))])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_the_preparation_in_the_file_is_that_of_pillow(
+    interpolation: str, resize: Any, size: Any
+) -> None:
+    mean, std = (0.4, 0.5, 0.6), (0.2, 0.3, 0.4)
+    steps = Preparation(True, resize, size, mean, std, interpolation=interpolation)
+    text = preparation_graph(steps, ir_version=10, opset=18)
+    session = onnxruntime.InferenceSession(onnx.parser.parse_model(text).SerializeToString())
+    (picture,) = drawn_pictures(side=150)[:1]
+    for width, height in ((150, 150), (101, 150), (150, 73), (97, 96), (40, 60)):
+        image = picture.resize((width, height))
+        (found,) = session.run(None, {"pictures": np.asarray(image)[None]})
+        levels = (torch.from_numpy(found[0]) - steps(image)) * torch.tensor(std).view(3, 1, 1) * 255
+        assert levels.abs().max() < 1.01
+        assert levels.abs().mean() < 0.1
+
+
+def test_a_preparation_that_no_file_can_hold(model: TrainedEmbedder, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^--with-preprocessing: only photos that are resized"):
+        export_onnx(model, tmp_path / "model.onnx", with_preprocessing=True)
+    with pytest.raises(ValueError, match=r"^--with-preprocessing: the crop \(112\) exceeds"):
+        check_preparation(Preparation(True, 96, 112))
+    assert list(tmp_path.iterdir()) == []
 
 
 class Off(nn.Module):
