@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gcahng import __version__
+from gcahng.allocator import keep_memory
 from gcahng.commands.ablate import ablate
 from gcahng.commands.benchmark import benchmark
 from gcahng.commands.config import config
@@ -92,6 +93,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
+    keep_memory()
     try:
         with heed_signals():
             app()
