@@ -66,7 +66,7 @@ ROOMS = (
     ("config", "losses"),
     ("data", "graph", "jobs", "models"),
     ("files", "pages", "pictures", "preparation", "processes", "registry"),
-    ("arguments", "reasons"),
+    ("allocator", "arguments", "reasons"),
     ("errors",),
 )
 
