@@ -1,9 +1,12 @@
 """The command line: `python -m gcahng VERB`, installed as `gcahng`."""
 
 import io
+import logging
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -95,7 +98,7 @@ def main() -> None:
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     keep_memory()
     try:
-        with heed_signals():
+        with heed_signals(), _each_warning_once():
             app()
     except Stopped as stopped:
         print(f"{stopped}; give the same command again", file=sys.stderr)
@@ -112,6 +115,23 @@ def main() -> None:
         # A grid that started this process reads the sentence from a file.
         write_failure(sentence)
         sys.exit(1)
+
+
+@contextmanager
+def _each_warning_once() -> Iterator[None]:
+    """Log nothing twice within the block, such as what is said of weights that are read again."""
+    logger, seen = logging.getLogger("gcahng"), set[str]()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        before = len(seen)
+        seen.add(record.getMessage())
+        return len(seen) > before
+
+    logger.addFilter(is_new)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_new)
 
 
 def _sentence(error: BaseException) -> str | None:

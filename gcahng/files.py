@@ -9,7 +9,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from platformdirs import user_cache_dir
+
 from gcahng.reasons import refusal
+
+
+def cache_folder() -> Path:
+    """Return the folder of what is computed once: `$GCAHNG_CACHE`, else the system's for programs.
+
+    Example:
+        >>> from unittest import mock
+        >>> with mock.patch.dict(os.environ, GCAHNG_CACHE="scratch"):
+        ...     cache_folder().name
+        'scratch'
+    """
+    return Path(os.environ.get("GCAHNG_CACHE") or user_cache_dir("gcahng")).expanduser()
 
 
 @contextmanager
@@ -164,6 +178,15 @@ def append(path: Path, content: bytes) -> None:
             except OSError:
                 file.truncate(before)
                 raise
+
+
+def file_name(name: str) -> str:
+    """Replace what a shell would split a name at.
+
+    >>> file_name("N-pair, as long as full")
+    'N-pair_as_long_as_full'
+    """
+    return re.sub(r"[\s,]+", "_", name)
 
 
 def printable(text: str) -> str:

@@ -62,6 +62,14 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(shared_folder: Path) -> Iterator[None]:
+    """What tests compute once is not kept with the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GCAHNG_CACHE", str(shared_folder / "cache"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def make_once(shared_folder: Path) -> MakeOnce:
     """Make a folder by the first process that asks for it; tests must not change what is in it.

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from gcahng.builders.settings import adopt_image_settings
-from gcahng.commands.terminal import console, training_display
+from gcahng.commands.terminal import LOSSES, console, training_display
 from gcahng.config import (
     ExperimentConfig,
     changed_experiment,
@@ -27,7 +27,7 @@ from gcahng.reports.result_table import result_columns, result_rows
 from gcahng.reports.tables import results_table
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import refuse_user_classes, user_classes
-from gcahng.runs.record import closed_set_note, read_record, selection_note
+from gcahng.runs.record import closed_set_note, figure_title, read_record, selection_note
 from gcahng.runs.verdict import verdict
 from gcahng.training.embed_batch import chunk_note
 from gcahng.training.fabric import (
@@ -181,7 +181,9 @@ def _train(
             warnings.simplefilter("ignore")
         shown = console if first else Console(quiet=True)
         title = f"{config.name} seed {config.seed}"
-        bar = training_display(title, config.train.epochs, config.eval.select, shown)
+        split = "test" if config.selects_on_test else "val"
+        figure = f"{split} {figure_title(config.eval.select)}"
+        bar = training_display(title, config.train.epochs, figure, shown)
         display = stack.enter_context(bar)
         fabric = build_fabric(config, folder)
         group = group_of(fabric)
@@ -202,14 +204,26 @@ def _train(
 
 
 def _print_notes(trainer: Trainer) -> None:
-    """Say before the training what its figures depend on."""
+    """Say before the training what its figures are, and what they depend on."""
     splits = trainer.experiment.splits
     shared = len(splits.shared_classes)
     closed_set = closed_set_note(shared, splits.test.num_classes) if shared else None
     chunks = chunk_note(trainer.experiment.embedder, trainer.config.batch.chunk)
     precision = precision_note(trainer.config.fabric.precision, trainer.fabric.device)
-    for note in filter(None, (closed_set, splits.validation_note, chunks, precision)):
+    figures = _explain_lines(trainer) if trainer.config.train.epochs else None
+    for note in filter(None, (closed_set, splits.validation_note, chunks, precision, figures)):
         console.print(f"note: {note}", soft_wrap=True)
+
+
+def _explain_lines(trainer: Trainer) -> str:
+    """Name once what the lines of a training show."""
+    names = [f"{LOSSES['metric']} is the metric loss"]
+    if (generator := trainer.experiment.generator) is not None:
+        names.append(f"{LOSSES['total']} adds the terms of the generator's negatives")
+        if generator.has_generator_losses:
+            names.append(f"{LOSSES['generator']} is what the generator learns by")
+    where = "TEST SPLIT" if trainer.selected_on == "test" else "validation split"
+    return f"{', '.join(names)}; best is the figure of the best epoch so far on the {where}."
 
 
 def _continue_command(config: ExperimentConfig, folder: RunFolder) -> str:

@@ -20,6 +20,9 @@ if not console.is_terminal:
     # Without a terminal, rich assumes 80 columns, too few for the tables of results.
     console.width = 120
 
+# The losses of a training, as its lines call them.
+LOSSES = {"metric": "J_m", "total": "J", "generator": "J_gen"}
+
 
 class TerminalDisplay:
     """The progress of a training: a bar on a terminal, a line per epoch elsewhere.
@@ -27,12 +30,12 @@ class TerminalDisplay:
     Args:
         title: What is being trained.
         epochs: Number of epochs.
-        metric: The metric that selects the best epoch.
+        figure: What selects the best epoch, such as `val MAP@R`.
         progress: Draws the bar, see `training_display`.
     """
 
-    def __init__(self, title: str, epochs: int, metric: str, progress: Progress) -> None:
-        self.title, self.epochs, self.metric = title, epochs, metric
+    def __init__(self, title: str, epochs: int, figure: str, progress: Progress) -> None:
+        self.title, self.epochs, self.figure = title, epochs, figure
         self.progress, self.console = progress, progress.console
         self.best = ""
         self.task = progress.add_task("starting", total=epochs, title=title)
@@ -68,9 +71,8 @@ class TerminalDisplay:
     def epoch(self, row: dict[str, float], best: float | None) -> None:
         """Advance the bar to the end of an epoch; without a terminal, print a line."""
         losses = {k.removeprefix("loss/"): v for k, v in row.items() if k.startswith("loss/")}
-        # Short names, because title, bar, losses and the best value must fit into 80 columns.
-        metric = self.metric.replace("recall@", "R@")
-        self.best = "" if best is None else f" best {metric} {100 * best:.2f}%"
+        # Short, because title, bar, losses and the best value must fit into 80 columns.
+        self.best = "" if best is None else f" best {self.figure} {100 * best:.2f}%"
         number = int(row["epoch"])
         text = f"{number}/{self.epochs} {_losses(losses)}{self.best}"
         self.progress.update(self.task, completed=number, description=text)
@@ -81,7 +83,7 @@ class TerminalDisplay:
 
 @contextmanager
 def training_display(
-    title: str, epochs: int, metric: str, console: Console = console
+    title: str, epochs: int, figure: str, console: Console = console
 ) -> Iterator[TerminalDisplay]:
     """Show the progress of a training within the block; arguments as of `TerminalDisplay`."""
     progress = Progress(
@@ -94,7 +96,7 @@ def training_display(
         transient=True,
     )
     with progress:
-        yield TerminalDisplay(title, epochs, metric, progress)
+        yield TerminalDisplay(title, epochs, figure, progress)
 
 
 @contextmanager
@@ -141,6 +143,7 @@ def print_unreadable(files: Sequence[object], most: int = 20) -> None:
 
 
 def _losses(losses: dict[str, float]) -> str:
-    shown = {"metric": "J_m", "total": "J", "generator": "J_gen"}
-    parts = [f"{label} {losses[name]:.3g}" for name, label in shown.items() if name in losses]
-    return " ".join(parts)
+    # Without a generator, the total is the metric loss.
+    alone = losses.keys() <= {"metric", "total", "gradient"}
+    names = [name for name in LOSSES if name in losses and not (alone and name == "total")]
+    return " ".join(f"{LOSSES[name]} {losses[name]:.3g}" for name in names)

@@ -59,8 +59,8 @@ def train(
     with loading():
         from gcahng.commands.dry_run import try_run
         from gcahng.commands.run import start_or_resume_run, start_run
-        from gcahng.runs.folder import RunFolder
-    folder = RunFolder(run or Path(settings.output) / f"{settings.name}-seed{settings.seed}")
+        from gcahng.runs.folder import RunFolder, default_folder
+    folder = RunFolder(run or default_folder(settings))
     if dry_run:
         try_run(settings, folder)
         return

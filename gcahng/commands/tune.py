@@ -14,7 +14,7 @@ def tune(
     ],
     trials: Annotated[
         int | None,
-        typer.Option(min=1, max=100_000, help="Trials of each rival; default as the study says."),
+        typer.Option(min=1, max=100_000, help="Trials (of each rival); default as the study says."),
     ] = None,
     storage: Annotated[
         str | None,

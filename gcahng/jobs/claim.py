@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-# In the folder that it locks; a run that holds nothing else has not begun.
+# In the folder that it locks, while it is locked.
 LOCK = ".claim"
 #: Environment variable with the claim that a training keeps alive for the process that started it.
 CLAIM_FILE = "GCAHNG_CLAIM_FILE"
@@ -31,10 +31,10 @@ TAKEN_OVER = "error: another process has taken this run over"
 
 @contextmanager
 def exclusive_lock(folder: Path, name: Path | None = None) -> Iterator[None]:
-    """Lock a folder for as long as this process lives.
+    """Lock a folder for the duration of the block, or for as long as this process lives.
 
-    A folder that was created for the lock and got no other file is removed, and so are the folders
-    around it that were created with it.
+    The file of the lock is removed at the end. A folder that got no other file is removed too, and
+    so are the folders around it that were created with it.
 
     Args:
         folder: Created if missing.
@@ -58,10 +58,9 @@ def exclusive_lock(folder: Path, name: Path | None = None) -> Iterator[None]:
         finally:
             # Another process may use them by now, or have removed them.
             with suppress(OSError):
-                if [file.name for file in folder.iterdir()] == [LOCK]:
-                    (folder / LOCK).unlink()
-                    for one in (folder, *made):
-                        one.rmdir()
+                (folder / LOCK).unlink()
+                for one in (folder, *made):
+                    one.rmdir()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gcahng.graph.visualize.style import COLOURS, STYLE, shorten
-from gcahng.reports.result_table import figure_title
+from gcahng.runs.record import figure_title
 
 History = Sequence[Mapping[str, float]]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gcahng.reports.tables import Column
-from gcahng.runs.record import RunRecord, figures_after
+from gcahng.runs.record import RunRecord, figure_title, figures_after
 
 CLASS_COLUMNS = (
     Column("class", "class"),
@@ -21,17 +21,6 @@ PAIR_COLUMNS = (
     Column("second_as_first", "2nd as 1st", "integer"),
     Column("queries", "queries", "integer"),
 )
-
-
-def figure_title(name: str) -> str:
-    """Title of a retrieval figure in tables and curves.
-
-    >>> figure_title("recall@1"), figure_title("map@r")
-    ('R@1', 'MAP@R')
-    """
-    titles = {"map@r": "MAP@R", "r_precision": "R-Prec", "precision@1": "P@1"}
-    titles |= {"nmi": "NMI", "ami": "AMI"}
-    return titles.get(name, name.replace("recall@", "R@"))
 
 
 def figure_columns(figures: Iterable[str]) -> list[Column]:

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gcahng.files import printable, refuse_address, write_text
+from gcahng.files import file_name, printable, refuse_address, write_text
 from gcahng.reasons import first_line
 
 if TYPE_CHECKING:  # `gcahng search` opens a run folder without them
@@ -157,6 +157,11 @@ class RunFolder:
         """Write the final figures, with today's date in UTC."""
         today = datetime.now(timezone.utc).date().isoformat()
         write_text(self.results, json.dumps({**results, "date": today}, indent=2) + "\n")
+
+
+def default_folder(config: "ExperimentConfig") -> Path:
+    """Return where a run goes unless it is told where."""
+    return Path(config.output) / f"{file_name(config.name)}-seed{config.seed}"
 
 
 def environment() -> dict[str, Any]:

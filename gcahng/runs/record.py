@@ -92,6 +92,17 @@ def figures_after(record: RunRecord, epoch: str, split: Split = "test") -> dict[
     }
 
 
+def figure_title(name: str) -> str:
+    """Title of a retrieval figure wherever it is shown.
+
+    >>> figure_title("recall@1"), figure_title("map@r")
+    ('R@1', 'MAP@R')
+    """
+    titles = {"map@r": "MAP@R", "r_precision": "R-Prec", "precision@1": "P@1"}
+    titles |= {"nmi": "NMI", "ami": "AMI"}
+    return titles.get(name, name.replace("recall@", "R@"))
+
+
 def selection_note(records: Sequence[RunRecord]) -> str:
     """Say what the figures depend on, and what ranked them.
 
@@ -119,7 +130,8 @@ def selection_notes(records: Sequence[RunRecord]) -> list[str]:
         for r in records
     }
     notes = []
-    for split, metric, own, untrained in sorted(selections):
+    for split, figure, own, untrained in sorted(selections):
+        metric = figure_title(str(figure))
         if untrained:
             chosen = "" if split == "test" else f", chosen by {metric} on validation classes"
             notes.append(f"No step was trained; the last layer is as it was set up{chosen}.")
@@ -155,20 +167,21 @@ def early_stop_note(record: RunRecord) -> str | None:
 
 
 def kept_note(record: RunRecord) -> str | None:
-    """Say which epoch was kept if it is not the one with the highest value, and why, else None.
+    """Say so if the best epoch is not the one with the highest value, and why, else None.
 
     >>> results = {"best_epoch": 2, "best_value": 0.5, "highest_epoch": 6, "highest_value": 0.503}
     >>> print(kept_note(RunRecord("a", [], results | {"selected_by": "map@r"}, "")))
-    a keeps epoch 2 (map@r 50.00 %): epoch 6 (50.30 %) is not better by more than one standard ...
+    a: the best epoch is 2 (MAP@R 50.00 %); epoch 6 (50.30 %) is higher, but not by more than one...
     """
     results = record.results
     if "highest_epoch" not in results or results["best_epoch"] == results["highest_epoch"]:
         return None
-    kept, highest = 100 * results["best_value"], 100 * results["highest_value"]
+    best, highest = 100 * results["best_value"], 100 * results["highest_value"]
     return (
-        f"{record.name} keeps epoch {results['best_epoch']} ({results['selected_by']} {kept:.2f} "
-        f"%): epoch {results['highest_epoch']} ({highest:.2f} %) is not better by more than one "
-        "standard error over the classes that chose it."
+        f"{record.name}: the best epoch is {results['best_epoch']} "
+        f"({figure_title(str(results['selected_by']))} {best:.2f} %); epoch "
+        f"{results['highest_epoch']} ({highest:.2f} %) is higher, but not by more than one "
+        "standard error over the classes that choose."
     )
 
 

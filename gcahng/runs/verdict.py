@@ -7,7 +7,7 @@ from gcahng.config import ExperimentConfig, parse_config
 from gcahng.config.sections import EmbedderConfig
 from gcahng.models.backbones import starts_pretrained
 from gcahng.registry import names_class
-from gcahng.runs.record import RunRecord
+from gcahng.runs.record import RunRecord, figure_title
 
 INTERVALS = "95 % intervals by a bootstrap over classes"
 
@@ -58,7 +58,7 @@ def comparison(
 
 
 def _gain(figures: Mapping[str, float], name: str) -> str:
-    title = "MAP@R" if name == "gain/map@r" else name.replace("gain/recall@", "R@")
+    title = figure_title(name.removeprefix("gain/"))
     value, low, high = (100 * figures[name + end] for end in ("", "/low", "/high"))
     return f"{title} {value:+.2f} [{low:+.2f}, {high:+.2f}]"
 

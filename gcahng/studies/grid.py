@@ -10,6 +10,7 @@ from pydantic import Field
 from gcahng.config import ExperimentConfig
 from gcahng.config.layers import GRIDS
 from gcahng.config.sections import MOST_SEEDS, Args, Section, Seed
+from gcahng.files import file_name
 from gcahng.registry import lookup
 from gcahng.runs.record import Split
 from gcahng.studies.experiments import (
@@ -182,7 +183,7 @@ def _plan_cells(file: GridFile, source: str) -> dict[str, _Plan]:
     plans: dict[str, _Plan] = {}
 
     def add(name: str, plan: _Plan) -> None:
-        if name in plans:
+        if file_name(name) in map(file_name, plans):
             raise ValueError(
                 f"{source}: two cells are called {name!r}: rename one, or a label of it"
             )

@@ -42,6 +42,10 @@ PICTURE = (
     "single runs; dots of the same seed are at the same height in every row. The axes do not start "
     "at zero. The numbers on the right are means."
 )
+PICTURE_OF_ONE_SEED = (
+    "Each bar runs from the figure of the reference (the vertical line; its name is in bold) to "
+    "that of the cell, so its length is Δ. The axes do not start at zero."
+)
 # The figure that is compared with the features before training.
 GAIN = "map@r"
 STARTS = (
@@ -82,7 +86,8 @@ def report_grid(grid: Grid, out: str | Path | None = None, details: bool = True)
                 save_picture(picture, temporary, kind)
         panels = [draw_bars(summaries, grid.reference, [metric]) for metric in measured]
         images = [image_of(panel) for panel in panels]
-        bars = Part(picture=f"{grid.name}.png", images=images, notes=[PICTURE])
+        note = PICTURE if len(grid.seeds) > 1 else PICTURE_OF_ONE_SEED
+        bars = Part(picture=f"{grid.name}.png", images=images, notes=[note])
     page = describe_grid(grid, summaries, bars)
     page.write(target, _details(grid, summaries) if details else Details())
     return target

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from gcahng.config import ExperimentConfig, changed_experiment
+from gcahng.files import file_name
 from gcahng.jobs.pool import Job
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import run_device
@@ -56,7 +57,7 @@ class CellRun:
     @property
     def name(self) -> str:
         """Name of the run and of its folder."""
-        return f"{self.cell.name}-seed{self.seed}"
+        return f"{file_name(self.cell.name)}-seed{self.seed}"
 
     @property
     def folder(self) -> RunFolder:

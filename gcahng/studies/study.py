@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ from gcahng.config import ExperimentConfig
 from gcahng.config.layers import STUDIES
 from gcahng.config.sections import MOST_SEEDS, Args, AtLeast1, Section, Seed
 from gcahng.errors import show
+from gcahng.files import file_name
 from gcahng.studies.experiments import (
     complete,
     find_base,
@@ -49,7 +51,7 @@ class StudyFile(Section):
     metric: str = "map@r"
     """What is maximised: a retrieval figure on the validation classes, of the best epoch."""
     trials: AtLeast1 = 20
-    """How many settings are tried, for each rival."""
+    """How many settings are tried, for each of the rivals."""
     seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 1
     """How many seeds each setting is trained with; their mean counts."""
     first_seed: Seed = 0
@@ -191,7 +193,7 @@ class Study:
 
     def trial_folder(self, rival: str, number: int) -> Path:
         """Return where the run folder of each seed of a trial is."""
-        return self.folder / "trials" / f"{rival}-{number:04d}"
+        return self.folder / "trials" / f"{file_name(rival)}-{number:04d}"
 
     @property
     def seeds(self) -> range:
@@ -221,7 +223,7 @@ def read_study(path: str | Path, trials: int | None = None) -> Study:
     file = read_section(StudyFile, content, source)
     rivals, ends = {}, {}
     for name, settings in (file.rivals or {found.stem: RivalSettings()}).items():
-        with named_errors(f"rival {name!r}"):
+        with named_errors(f"rival {name!r}") if file.rivals else nullcontext():
             rivals[name] = _rival(name, settings, file, found, source)
             ends[name] = rivals[name].ends()
     for name, configs in ends.items():

@@ -2,6 +2,7 @@
 
 import io
 import math
+import shlex
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from gcahng.config import dump_config
-from gcahng.files import csv_text, write_text
+from gcahng.files import csv_text, file_name, write_text
 from gcahng.pages import data_uri
 from gcahng.reports.page import PageImage
 from gcahng.reports.result_table import figure_columns
@@ -29,7 +30,7 @@ TOP = 10
 NOTE = (
     "Figures are of classes held out from training, for choosing settings; the best of many trials "
     "is ahead partly by chance. So train the best settings anew, with other seeds, and compare "
-    "these on the test split. In the pictures, a step is an epoch, of one seed after the other."
+    "these on the test split. In the pictures, a step is an epoch"
 )
 
 
@@ -53,12 +54,12 @@ def short(value: object) -> str:
     return "null" if value is None else str(value)
 
 
-def rival_columns(metric: str) -> list[Column]:
-    """Columns of the table of rivals."""
+def rival_columns(study: Study) -> list[Column]:
+    """Columns of the table of rivals, or of the one experiment."""
     states = ("finished", "pruned", "failed")
     return [
-        Column("rival", "rival"),
-        Column("best", f"best {title_of(metric)}", "percent"),
+        Column("rival", "rival" if study.file.rivals else "experiment"),
+        Column("best", f"best {title_of(study.file.metric)} (val)", "percent"),
         Column("median", "median", "percent"),
         *(Column(state, state, "integer") for state in states),
         Column("settings", "best settings"),
@@ -96,18 +97,28 @@ def report_study(study: Study, trials: Mapping[str, optuna.Study]) -> Path:
         The Markdown file. Beside it are a page, a CSV table of all trials and, for each rival, the
         experiment with its best setting.
     """
-    rows, columns = rival_rows(study, trials), rival_columns(study.file.metric)
-    seeds = f"{len(study.seeds)} seed{'s' * (len(study.seeds) > 1)}"
-    commands = [f"python -m gcahng train {file}" for file in _write_best(study, trials)]
+    rows, columns = rival_rows(study, trials), rival_columns(study)
+    several = len(study.seeds) > 1
+    each = f"each the mean of {len(study.seeds)} seeds" if several else "each with one seed"
+    note = NOTE + (", of one seed after the other." if several else ".")
+    commands = [
+        shlex.join(["python", "-m", "gcahng", "train", str(file)])
+        for file in _write_best(study, trials)
+    ]
     parts = [
-        Part(columns=columns, rows=rows, notes=[NOTE]),
+        Part(columns=columns, rows=rows, notes=[note]),
         *(_part(study, name, one) for name, one in trials.items()),
         Part("To train the best", commands=commands),
     ]
-    lead = f"{study.trials} trials for each rival, each the mean of {seeds}; {study.source}."
+    rivals = " for each rival" if study.file.rivals else ""
+    lead = f"{study.trials} trials{rivals}, {each}; {study.source}."
     target = study.folder / f"{study.name}.md"
     Page(study.title, lead, parts).write(target, Details())
-    every = [_row(name, t) for name, one in trials.items() for t in _of_budget(study, one)]
+    every = [
+        ({"rival": name} if study.file.rivals else {}) | _row(trial)
+        for name, one in trials.items()
+        for trial in _of_budget(study, one)
+    ]
     write_text(target.with_suffix(".csv"), csv_text(every))
     return target
 
@@ -141,8 +152,9 @@ def _write_best(study: Study, trials: Mapping[str, optuna.Study]) -> list[Path]:
         if finished := _finished(_of_budget(study, one)):
             # A seed that the study has not used.
             config = study.rivals[name].config(finished[0].params, study.seeds[-1] + 1)
-            config = config.model_copy(update={"name": f"{study.name}-{name}-best"})
-            written.append(study.folder / f"best-{name}.yaml")
+            label = f"{study.name}-{name}" if study.file.rivals else study.name
+            config = config.model_copy(update={"name": f"{label}-best"})
+            written.append(study.folder / f"best-{file_name(name)}.yaml")
             write_text(written[-1], dump_config(config))
     return written
 
@@ -172,9 +184,8 @@ def _part(study: Study, name: str, one: optuna.Study) -> Part:
     return Part(name, columns, rows, failed, images=_pictures(one, title_of(study.file.metric)))
 
 
-def _row(name: str, trial: FrozenTrial) -> dict[str, Any]:
+def _row(trial: FrozenTrial) -> dict[str, Any]:
     return {
-        "rival": name,
         "trial": trial.number,
         "state": trial.state.name.lower(),
         "value": trial.value if trial.state is TrialState.COMPLETE else None,

@@ -67,7 +67,7 @@ def tune(study: Study, console: Console, storage: str | None = None) -> bool:
         _print(console, f"{stopped}; report so far: {written}; the same command continues it")
         raise SystemExit(stopped.status) from None
     rows = rival_rows(study, trials)
-    console.print(results_table(rows, rival_columns(study.file.metric), study.title))
+    console.print(results_table(rows, rival_columns(study), study.title))
     for line in (f"report: {written}", f"page: {written.with_suffix('.html')}"):
         _print(console, line)
     return all(row["best"] is not None for row in rows)

@@ -1,4 +1,4 @@
-"""What is computed once and kept with the data, such as the features of a frozen backbone."""
+"""What is computed once and kept in a cache, such as the features of a frozen backbone."""
 
 import hashlib
 import os
@@ -16,11 +16,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import Subset
 
-from gcahng.config import ExperimentConfig, data_root
+from gcahng.config import ExperimentConfig
 from gcahng.data import AugmentedView, ClassSubset, FeatureLoader, FileDataset, ImageDataset
 from gcahng.data.datasets.base import shortest_side
 from gcahng.evaluation.evaluate import BATCH_SIZE, Progress, embed
-from gcahng.files import atomic_write
+from gcahng.files import atomic_write, cache_folder
 from gcahng.jobs.claim import file_lock
 from gcahng.models import Embedder
 from gcahng.models.backbones import ORIGINS
@@ -140,7 +140,7 @@ class FeatureCache:
         config = experiment.config
         return cls(
             experiment.embedder.backbone,
-            data_root(config) / ".features",
+            cache_folder() / "features",
             backbone_settings(config),
             config.data.workers,
             progress,

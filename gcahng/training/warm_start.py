@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import RandomSampler
 
-from gcahng.config import data_root
 from gcahng.data import ImageDataset, ImageLoader
+from gcahng.files import cache_folder
 from gcahng.processes import copy_from_first
 from gcahng.training.experiment import Experiment
 from gcahng.training.features import backbone_settings, compute_once, digest_images, digest_network
@@ -26,7 +26,7 @@ def warm_start_embedder(experiment: Experiment, report: Report | None = None) ->
     """Train an experiment's backbone as a classifier of classes set aside, where configured.
 
     Args:
-        experiment: Its embedder is trained in place; weights are kept with the data.
+        experiment: Its embedder is trained in place; weights are kept in the cache.
         report: As for `warm_start`.
     """
     config, dataset = experiment.config, experiment.warm_start_split
@@ -39,7 +39,7 @@ def warm_start_embedder(experiment: Experiment, report: Report | None = None) ->
     warm_start(
         embedder.backbone,
         dataset,
-        data_root(config) / "warm_starts",
+        cache_folder() / "warm_starts",
         seed=config.seed,
         steps=section.steps,
         settings=backbone_settings(config),

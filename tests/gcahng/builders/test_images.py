@@ -116,7 +116,7 @@ def test_the_users_validation_folder_chooses_the_best_epoch(
     assert info.value.code == 0, out.err
     note = "The best epoch is chosen on the data set's validation split; no class is held out."
     assert out.out.index(f"note: {note}") < out.out.index("epoch 1/1")
-    sentence = "Best epochs chosen by map@r on the data set's validation split."
+    sentence = "Best epochs chosen by MAP@R on the data set's validation split."
     assert sentence in out.out
     assert sentence in html.unescape((run / "report.html").read_text(encoding="utf-8"))
     assert "val/recall@1" in (run / "metrics.csv").read_text()

@@ -225,7 +225,7 @@ def test_figures_of_the_best_and_the_last_epoch(run: Path) -> None:
         "split": "test",
         "date": "2026-03-04",
         "epoch": 2,
-        "selected": f"Best epoch chosen by map@r {optimistic}",
+        "selected": f"Best epoch chosen by MAP@R {optimistic}",
         "metrics": {
             name.removeprefix("best/"): value
             for name, value in results.items()

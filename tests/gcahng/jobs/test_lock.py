@@ -20,8 +20,8 @@ def test_a_second_holder_is_refused_and_the_first_keeps_it(tmp_path: Path) -> No
         for _ in range(2):
             with pytest.raises(ValueError, match="in use by another"), exclusive_lock(folder):
                 pass
-    with exclusive_lock(folder):
         assert (folder / LOCK).exists()
+    assert [file.name for file in folder.iterdir()] == ["file"]
 
 
 def test_the_lock_ends_with_its_process_and_whoever_waits_gets_it(tmp_path: Path) -> None:

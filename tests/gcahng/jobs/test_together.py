@@ -123,8 +123,8 @@ def test_processes_of_different_trainings_stop_in_one_sentence(tmp_path: Path) -
 def test_processes_share_the_features_of_a_frozen_backbone(tmp_path: Path) -> None:
     frozen = ("embedder.freeze=[backbone]", "embedder.head=residual", "train.epochs=1")
     for name, *devices in (("one",), ("two", TWO)):
-        finished(train(tmp_path / name, *frozen, f"data.root={tmp_path / name}", *devices))
-        files = (tmp_path / name / ".features").glob("*.safetensors")
+        finished(train(tmp_path / name, *frozen, *devices, GCAHNG_CACHE=str(tmp_path / name)))
+        files = (tmp_path / name / "features").glob("*.safetensors")
         assert len(list(files)) == 6, "the images as they are, four views, the test images"
     assert_same_run(run_of(tmp_path / "two"), run_of(tmp_path / "one"))
 

@@ -31,9 +31,16 @@ def whole(trained: Callable[..., Trainer]) -> Trainer:
     return trained(*FROZEN, *RESIDUAL)
 
 
+@pytest.fixture
+def features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of features, empty."""
+    monkeypatch.setenv("GCAHNG_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "features"
+
+
 def frozen(folder: Path, *overrides: str) -> Trainer:
-    """A training on digits with a frozen backbone; the cache is beside the run's folder."""
-    return _trainer(folder, f"data.root={folder.parent}", *FROZEN, *overrides)
+    """A training on digits with a frozen backbone."""
+    return _trainer(folder, *FROZEN, *overrides)
 
 
 def weights(trainer: Trainer) -> dict[str, Tensor]:
@@ -101,7 +108,7 @@ def test_a_second_run_embeds_nothing_and_gives_the_same(whole: Trainer) -> None:
     assert whole.progress.zero_shot == second.progress.zero_shot
 
 
-def test_other_seeds_and_more_views_share_the_files(tmp_path: Path) -> None:
+def test_other_seeds_and_more_views_share_the_files(tmp_path: Path, features: Path) -> None:
     state = frozen(tmp_path / "a").experiment.embedder.backbone.state_dict()
     added = []
     for settings in (["data.views=2"], ["seed=1", "data.views=2"], ["data.views=3"]):
@@ -115,14 +122,14 @@ def test_other_seeds_and_more_views_share_the_files(tmp_path: Path) -> None:
 
 
 def test_resuming_gives_the_same_after_an_epoch_and_within_one(
-    whole: Trainer, tmp_path: Path
+    whole: Trainer, tmp_path: Path, features: Path
 ) -> None:
     stopped = frozen(tmp_path / "stopped", *RESIDUAL)
     stopped.begin()
     stopped.end_epoch(stopped.train_epoch())
     with pytest.raises(Stopped, match="after step 3 of epoch 2"):
         stopped.train_epoch(At(3))
-    for file in (tmp_path / ".features").glob("*.safetensors"):
+    for file in features.glob("*.safetensors"):
         file.unlink()  # computed again
     resumed = frozen(tmp_path / "stopped", *RESIDUAL)
     resumed.resume()
@@ -146,7 +153,7 @@ def test_a_residual_head_starts_at_the_features_and_needs_no_data_later(whole: T
         assert torch.equal(shared.network(images), expected)
 
 
-def test_a_residual_head_on_a_backbone_that_is_trained(tmp_path: Path) -> None:
+def test_a_residual_head_on_a_backbone_that_is_trained(tmp_path: Path, features: Path) -> None:
     settings = (*RESIDUAL, "embedder.freeze=[]", "eval.zero_shot=false")
     mixed = ("fabric.precision=bf16-mixed", "fabric.channels_last=true")
     trainer = frozen(tmp_path / "run", *settings, *mixed)
@@ -157,7 +164,7 @@ def test_a_residual_head_on_a_backbone_that_is_trained(tmp_path: Path) -> None:
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed >= {"fc.projection", "fc.mean", "fc.scale", "fc.linear.weight"}
     assert any(name.startswith("backbone.") for name in changed)
-    assert len(list((tmp_path / ".features").glob("*.safetensors"))) == 1
+    assert len(list(features.glob("*.safetensors"))) == 1
 
 
 def test_the_optimizer_knows_no_backbone_to_train(tmp_path: Path) -> None:

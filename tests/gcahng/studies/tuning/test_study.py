@@ -36,7 +36,7 @@ def test_a_trial_is_the_base_with_what_was_drawn(write_study: Callable[..., Stud
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (HEAD, "rival 'study': study.yaml: no search"),
+        (HEAD, "study.yaml: no search"),
         (HEAD + "search: {embedder.dmi: [8, 16]}", "did you mean 'embedder.dim'?"),
         (HEAD + "search: {embedder.dim: [8, eight]}", "embedder.dim: expected an integer"),
         *(
