@@ -143,9 +143,12 @@ def _check_options(
 
 def _print_summary(pictures: "Pictures", target: Path, more: Sequence[str], seconds: float) -> None:
     """Print which files were written, and which pictures were left out and why."""
+    from gcahng.graph.visualize.learned import saturation
     from gcahng.reports.batch_pictures import TITLES
 
     lines = [pictures.title]
+    if pictures.graph.get("coefficients") is not None:
+        lines += filter(None, [saturation(pictures.graph)])
     lines += [f"  {target / name}.png: {TITLES[name]}" for name in pictures.figures]
     lines += [f"  left out {name}.png: {reason}" for name, reason in pictures.missing.items()]
     lines.append(f"  {target / 'graph.html'}: the batch graph as an interactive page")

@@ -17,10 +17,10 @@ from torch_geometric.data import Data
 from gcahng.graph.visualize.batch import as_array, class_numbers, class_titles, describe, style_of
 from gcahng.graph.visualize.learned import edge_weights
 from gcahng.graph.visualize.projection import Projection, spread
-from gcahng.graph.visualize.style import CLASSES, SAME_CLASS, SEQUENTIAL, ink
+from gcahng.graph.visualize.style import SAME_CLASS, SEQUENTIAL, border, ink, span
 
-# The strongest edges are the darkest, since pale lines fade on white.
-EDGES = f"{SEQUENTIAL}_r"
+# Points: the border of a thumbnail.
+BORDER = 1.8
 # Inches: side of a thumbnail, gap between thumbnails, shortest and longest axis.
 SIDE, GAP, SHORTEST, LONGEST = 0.36, 0.04, 5.4, 11.0
 # Inches: title, labels and legends above and below the axes, and labels and colour bar beside them;
@@ -72,7 +72,8 @@ def draw_graph(
         lines = _draw_edges(axes, places, weights, edges, numbers)
         _draw_nodes(axes, graph.get("image"), places, side, numbers)
         _set_axes(axes, places, side, projection)
-        figure.colorbar(lines, ax=axes, label=meaning, shrink=0.6, aspect=25, pad=0.02)
+        label = meaning + span(*lines.get_clim())
+        figure.colorbar(lines, ax=axes, label=label, shrink=0.6, aspect=25, pad=0.02)
         title = _title(graph, edges, min(strongest, _available(weights)), meaning)
         figure.suptitle(title)
         moved = bool(np.abs(places - points).max() > side / 2)
@@ -153,7 +154,7 @@ def _draw_edges(
     order = values.argsort(stable=True)
     edges, shown = edges[:, order], values[order].numpy()
     start, end = places[edges[0]], places[edges[1]]
-    norm = Normalize(*((shown[0], max(shown[-1], shown[0] + 1e-6)) if len(shown) else (0, 1)))
+    norm = Normalize(*((min(shown[0], shown[-1] - 1e-6), shown[-1]) if len(shown) else (0, 1)))
     # Use thinner lines if there are many.
     widest = 2.0 * min(1.0, (60 / max(len(shown), 1)) ** 0.5)
     widths = 0.6 + widest * np.asarray(norm(shown))
@@ -166,7 +167,7 @@ def _draw_edges(
         zorder=1,
     )
     lines = LineCollection(
-        segments, array=shown, cmap=EDGES, norm=norm, linewidths=widths, zorder=2
+        segments, array=shown, cmap=SEQUENTIAL, norm=norm, linewidths=widths, zorder=2
     )
     axes.add_collection(halo)
     axes.add_collection(lines)
@@ -174,7 +175,7 @@ def _draw_edges(
         length = np.maximum(np.linalg.norm(end - start, axis=1, keepdims=True), 1e-12)
         # Place triangles beyond the middle, so that both of a mutual pair are visible.
         at, along = start + 0.6 * (end - start), (end - start) / length
-        axes.quiver(*at.T, *along.T, shown, cmap=EDGES, norm=norm, **ARROW)
+        axes.quiver(*at.T, *along.T, shown, cmap=SEQUENTIAL, norm=norm, **ARROW)
     return lines
 
 
@@ -182,18 +183,22 @@ def _draw_nodes(
     axes: Axes, images: Tensor | None, places: np.ndarray, side: float, numbers: Tensor
 ) -> None:
     for node, ((x, y), number) in enumerate(zip(places, numbers.tolist(), strict=True)):
-        colour = CLASSES[number % len(CLASSES)]
+        look, edge = border(number), 0.43 * side
         left, top, title = x - side / 2, y + side / 2, str(number + 1)
-        axes.add_patch(Rectangle((left, top - side), side, side, color=colour, zorder=3))
+        # The line of the border is between the picture and the outline of the box.
+        inset = (side / 2 - edge) / 2
+        box = (left + inset, top - side + inset), side - 2 * inset, side - 2 * inset
+        axes.add_patch(Rectangle(*box, **look, linewidth=BORDER, zorder=3))
         if images is None:
-            axes.text(x, y, title, color=ink(colour), ha="center", va="center", zorder=5)
+            colour = ink("#ffffff" if look["facecolor"] == "white" else look["facecolor"])
+            axes.text(x, y, title, color=colour, ha="center", va="center", zorder=5)
             continue
-        edge = 0.43 * side
         picture = images[node].permute(1, 2, 0).cpu().numpy()
         axes.imshow(picture, extent=(x - edge, x + edge, y - edge, y + edge), zorder=4)
+        colour = look["edgecolor"]
         tag = {"facecolor": colour, "edgecolor": "none", "pad": 0.8}
-        look: dict[str, Any] = {"color": ink(colour), "fontsize": 7, "bbox": tag, "zorder": 5}
-        axes.text(left, top, title, va="top", **look)
+        words: dict[str, Any] = {"color": ink(colour), "fontsize": 7, "bbox": tag, "zorder": 5}
+        axes.text(left, top, title, va="top", **words)
 
 
 def _title(graph: Data, edges: Tensor, strongest: int, meaning: str) -> str:
@@ -225,7 +230,7 @@ def _add_legends(figure: Figure, titles: list[str], notes: str) -> None:
     figure.legend(handles=lines, loc="outside lower center", ncols=2, title=notes, title_fontsize=9)
     if len(titles) <= NAMED:
         patches = [
-            Patch(color=CLASSES[number % len(CLASSES)], label=f"{number + 1}  {title}")
+            Patch(**border(number), label=f"{number + 1}  {title}")
             for number, title in enumerate(titles)
         ]
         figure.legend(handles=patches, loc="outside right upper", fontsize=8, handlelength=1)

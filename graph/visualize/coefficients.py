@@ -19,7 +19,8 @@ from gcahng.graph.visualize.batch import (
     require,
     style_of,
 )
-from gcahng.graph.visualize.style import COLOURS, SEQUENTIAL
+from gcahng.graph.visualize.learned import saturation
+from gcahng.graph.visualize.style import COLOURS, SEQUENTIAL, span
 
 # Pairs of each kind shown by default.
 CHOSEN = 4
@@ -65,10 +66,11 @@ def draw_coefficients(graph: Data, pairs: Sequence[tuple[int, int]] | None = Non
         above, below = right.subplots(2, 1, height_ratios=(1, 1.5))
         _draw_distribution(above, graph, coefficients)
         _draw_classes(below, graph, coefficients)
-        figure.suptitle(
+        title = (
             f"Channel coefficients η of {describe(graph)}: 1 keeps a channel of the negative, "
-            "0 pulls it towards the anchor",
+            "0 pulls it towards the anchor"
         )
+        figure.suptitle("\n".join(filter(None, (title, saturation(graph)))))
     return figure
 
 
@@ -147,7 +149,8 @@ def _draw_distribution(axes: Axes, graph: Data, coefficients: Tensor) -> None:
 def _draw_classes(axes: Axes, graph: Data, coefficients: Tensor) -> None:
     values = class_means(coefficients.mean(-1).float().cpu(), class_numbers(graph))
     image = axes.imshow(as_array(values), cmap=SEQUENTIAL)
-    axes.figure.colorbar(image, ax=axes, label="mean coefficient", pad=0.02)
+    label = "mean coefficient" + span(*image.get_clim())
+    axes.figure.colorbar(image, ax=axes, label=label, pad=0.02)
     axes.set(title="Mean of each pair of classes", xlabel="class", ylabel="class")
     axes.grid(False)
     titles = class_titles(graph, 14)

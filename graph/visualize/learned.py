@@ -12,6 +12,8 @@ from gcahng.graph.correlation import CorrelationNetwork
 
 CORRELATION = "Pearson correlation of the embeddings"
 COEFFICIENT = "mean channel coefficient"
+# A coefficient this near to 0 or 1 is at it; a graph with a larger share of these is saturated.
+AT_END, SATURATED = 0.01, 0.96
 
 
 class _Attention:
@@ -123,7 +125,7 @@ def edge_weights(
         values = graph.get("coefficients")
         if values is None:
             return graph.edge_attr.sum(-1).view(size, size), CORRELATION
-        return values.mean(-1).view(size, size), COEFFICIENT
+        return values.mean(-1).view(size, size), coefficient_title(graph)
     attention = graph.get("attention") or []
     if not 1 <= layer <= len(attention):
         raise ValueError(f"Expected 'layer' between 1 and {len(attention)} (got {layer})")
@@ -136,6 +138,30 @@ def edge_weights(
     if not 1 <= head <= heads:
         raise ValueError(f"Expected 'head' between 1 and {heads} (got {head})")
     return weights[:, head - 1].view(size, size), f"attention of layer {layer}, head {head}"
+
+
+def saturation(graph: Data) -> str | None:
+    """Say so if nearly all coefficients of a graph, of pairs of two nodes, are at 0 or 1.
+
+    Example:
+        >>> from gcahng.graph import batch_graph
+        >>> graph = batch_graph(torch.randn(2, 2), labels=torch.tensor([0, 1]))
+        >>> graph.coefficients = torch.tensor([[0.5, 0.5], [0.0, 0.999], [0.0, 0.999], [0.5, 0.5]])
+        >>> saturation(graph)
+        'Saturated: 100 % of the coefficients η are at 0 or 1 (within 0.01).'
+    """
+    size = graph.x.size(0)
+    values = graph.coefficients.detach().view(size, size, -1)
+    values = values[~torch.eye(size, dtype=torch.bool, device=values.device)]
+    share = float(((values < AT_END) | (values > 1 - AT_END)).float().mean())
+    if share <= SATURATED:
+        return None
+    return f"Saturated: {100 * share:.0f} % of the coefficients η are at 0 or 1 (within {AT_END})."
+
+
+def coefficient_title(graph: Data) -> str:
+    """What to call the mean coefficients of a graph, with a word if they are saturated."""
+    return COEFFICIENT + (" (saturated)" if saturation(graph) else "")
 
 
 def class_names(graph: Data) -> list[str]:

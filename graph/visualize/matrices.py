@@ -19,8 +19,8 @@ from gcahng.graph.visualize.batch import (
     describe,
     style_of,
 )
-from gcahng.graph.visualize.learned import COEFFICIENT, CORRELATION, edge_weights
-from gcahng.graph.visualize.style import DIVERGING, SEQUENTIAL
+from gcahng.graph.visualize.learned import CORRELATION, coefficient_title, edge_weights
+from gcahng.graph.visualize.style import DIVERGING, SEQUENTIAL, span
 
 # Inches: a matrix of the first row, a matrix of a head, margins of a row and of the figure.
 LARGE, SMALL, AROUND, BESIDE = 3.6, 2.6, 0.8, 1.7
@@ -59,7 +59,7 @@ def draw_matrices(graph: Data) -> Figure:
     """
     summaries = [(CORRELATION, as_array(graph.edge_attr.sum(-1)).reshape(graph.num_nodes, -1))]
     if graph.get("coefficients") is not None:
-        summaries.append((COEFFICIENT, _weights(graph)))
+        summaries.append((coefficient_title(graph), _weights(graph)))
     layers = {
         layer: [_weights(graph, layer, head + 1) for head in range(weights.size(1))]
         for layer, weights in enumerate(graph.get("attention") or [], start=1)
@@ -98,7 +98,7 @@ def _draw_summaries(part: SubFigure, graph: Data, summaries: list[tuple[str, np.
         scale = (-reach, reach) if title == CORRELATION else (values.min(), values.max())
         colours = DIVERGING if title == CORRELATION else SEQUENTIAL
         image = _draw_matrix(axes, graph, values, scale, colours)
-        axes.set(title=title, xlabel="image i", ylabel="image j")
+        axes.set(title=title + span(*scale), xlabel="image i", ylabel="image j")
         part.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
 
 
@@ -124,7 +124,7 @@ def _draw_heads(part: SubFigure, graph: Data, layer: int, heads: list[np.ndarray
         else:
             axes.set_ylabel("image j (attends)")
     part.colorbar(image, ax=panels, shrink=0.8, extend="max")
-    title = f"attention of layer {layer}: row j shows what image j attends to"
+    title = f"attention of layer {layer}: row j shows what image j attends to{span(*scale)}"
     part.suptitle(title)
     if masked:
         key = Patch(color=MASKED, label="masked: pairs of one class")

@@ -19,7 +19,7 @@ from torch_geometric.data import Data
 from gcahng.graph.batch import check_batch_graph
 from gcahng.graph.dense.pairs import unordered_pairs
 from gcahng.graph.visualize.batch import class_numbers
-from gcahng.graph.visualize.learned import class_names, edge_weights
+from gcahng.graph.visualize.learned import class_names, edge_weights, saturation
 from gcahng.graph.visualize.projection import Projection
 from gcahng.graph.visualize.style import CLASSES, ink
 from gcahng.pages import fill_template
@@ -107,10 +107,10 @@ def page_data(graph: Data) -> dict[str, Any]:
         graph: A valid batch graph.
 
     Returns:
-        `colours` of the classes, to be repeated; `nodes` with class, position in the unit square,
-        neighbours and image; `coefficient` and `correlation` of the pairs i ≤ j by row;
-        `attention` of all edges, a list of layers with their heads; `profile` of the pairs i ≤ j.
-        Missing attributes are None or empty.
+        `colours` of the classes, to be repeated; `saturated`, a sentence or None; `nodes` with
+        class, position in the unit square, neighbours and image; `coefficient` and `correlation` of
+        the pairs i ≤ j by row; `attention` of all edges, a list of layers with their heads;
+        `profile` of the pairs i ≤ j. Missing attributes are None or empty.
 
     Raises:
         ValueError: If the embeddings have no principal plane (`Projection.fit`).
@@ -135,6 +135,7 @@ def page_data(graph: Data) -> dict[str, Any]:
                 strict=True,
             )
         ],
+        "saturated": None if bare else saturation(graph),
         "coefficient": None if bare else _of_pairs(graph, edge_weights(graph)[0]),
         "correlation": _of_pairs(graph, graph.edge_attr.sum(-1).view(len(places), len(places))),
         "attention": _attention(graph),

@@ -17,8 +17,14 @@ CLASSES = (
 )
 SAME_CLASS = "#E69F00"
 
-# Both are ordered in grey scale and for colour-blind readers; the second is light at zero.
-SEQUENTIAL, DIVERGING = "cividis", "PuOr"
+# With more classes than colours, these borders tell them apart, as on the page.
+RINGS = ("-", "--", ":", "-.")
+
+# Both are ordered in grey scale and for colour-blind readers. Dark is large in all figures; the
+# second is light at zero.
+SEQUENTIAL, DIVERGING = "cividis_r", "PuOr"
+# Values that differ by less look different only because a scale is stretched over them.
+NARROW = 0.002
 
 STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -58,6 +64,29 @@ def ink(colour: str) -> str:
     luminance = sum(w * part for w, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
     # Equal contrast with both: (luminance + 0.05)² = 0.05 · 1.05, by the WCAG formula.
     return "#ffffff" if (luminance + 0.05) ** 2 < 0.05 * 1.05 else "#000000"
+
+
+def border(number: int) -> dict[str, Any]:
+    """Look of a box of a class by its number: filled, or white within a dashed border.
+
+    Example:
+        >>> border(0) == border(10), border(0)["edgecolor"] == border(10)["edgecolor"]
+        (False, True)
+    """
+    turn, place = divmod(number, len(CLASSES))
+    colour = CLASSES[place]
+    face = "white" if turn else colour
+    return {"facecolor": face, "edgecolor": colour, "linestyle": RINGS[turn % len(RINGS)]}
+
+
+def span(low: float, high: float) -> str:
+    r"""What to say of a colour scale over so small a range that all values are nearly the same.
+
+    Example:
+        >>> span(0.0, 1.0), span(0.51, 0.5113)
+        ('', '\\nthe whole scale spans only 0.0013')
+    """
+    return "" if high - low >= NARROW else f"\nthe whole scale spans only {high - low:.2g}"
 
 
 def shorten(name: str, limit: int = 44) -> str:

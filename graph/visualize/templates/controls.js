@@ -4,7 +4,8 @@
 function showKey() {
   const { name, directed, low, high } = state.source;
   const places = high - low < 0.05 ? 4 : 2;
-  byId("scale-name").textContent = name[0].toUpperCase() + name.slice(1);
+  const spans = high - low < NARROW ? ` – the whole scale spans only ${(high - low).toPrecision(2)}` : "";
+  byId("scale-name").textContent = name[0].toUpperCase() + name.slice(1) + spans;
   byId("ticks").replaceChildren(...[low, (low + high) / 2, high].map((value) =>
     make("span", {}, decimals(value, places))));
   byId("reading").textContent = directed
@@ -82,7 +83,7 @@ function addWords() {
   byId("summary").textContent = `${plural(SIZE, "sample", "samples")} of `
     + `${plural(DATA.classes, "class", "classes")}, embedded in ${DATA.channels} channels; `
     + `each pair is an edge, and the strongest are drawn. ${mark} is its class`
-    + `${DATA.classes > looks ? "; some classes look alike" : ""}.`;
+    + `${DATA.classes > looks ? "; some classes look alike" : ""}. ${DATA.saturated ?? ""}`;
   const shares = DATA.shares.map((share) => `${Math.round(100 * share)} %`).join(" and ");
   byId("placement").textContent = "Placed by the first two principal components of the embeddings "
     + `(${shares} of their variance), each stretched to fill the picture; nodes that would cover `

@@ -16,6 +16,10 @@ const MEASURES = {
   correlation: "Pearson correlation of the embeddings",
 };
 
+if (DATA.saturated) MEASURES.coefficient += " (saturated)";
+// A scale over a smaller range stretches what is nearly the same, as in the figures.
+const NARROW = 0.002;
+
 const byId = (id) => document.getElementById(id);
 // A pick is {a} for a node or {a, b} for the edge a → b.
 const state = { measure: "", source: null, edges: [], points: [], size: 0, width: 0, height: 0,
