@@ -13,7 +13,7 @@ from gcahng.graph.correlation import CorrelationNetwork
 CORRELATION = "Pearson correlation of the embeddings"
 COEFFICIENT = "mean channel coefficient"
 # A coefficient this near to 0 or 1 is at it; a graph with a larger share of these is saturated.
-AT_END, SATURATED = 0.01, 0.96
+AT_END, SATURATED = 0.05, 0.9
 
 
 class _Attention:
@@ -146,9 +146,9 @@ def saturation(graph: Data) -> str | None:
     Example:
         >>> from gcahng.graph import batch_graph
         >>> graph = batch_graph(torch.randn(2, 2), labels=torch.tensor([0, 1]))
-        >>> graph.coefficients = torch.tensor([[0.5, 0.5], [0.0, 0.999], [0.0, 0.999], [0.5, 0.5]])
+        >>> graph.coefficients = torch.tensor([[0.5, 0.5], [0.0, 0.99], [0.0, 0.99], [0.5, 0.5]])
         >>> saturation(graph)
-        'Saturated: 100 % of the coefficients η are at 0 or 1 (within 0.01).'
+        'Saturated: 100 % of the coefficients η are within 0.05 of 0 or 1.'
     """
     size = graph.x.size(0)
     values = graph.coefficients.detach().view(size, size, -1)
@@ -156,7 +156,7 @@ def saturation(graph: Data) -> str | None:
     share = float(((values < AT_END) | (values > 1 - AT_END)).float().mean())
     if share <= SATURATED:
         return None
-    return f"Saturated: {100 * share:.0f} % of the coefficients η are at 0 or 1 (within {AT_END})."
+    return f"Saturated: {100 * share:.0f} % of the coefficients η are within {AT_END} of 0 or 1."
 
 
 def coefficient_title(graph: Data) -> str:
