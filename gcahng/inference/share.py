@@ -33,6 +33,8 @@ from gcahng.runs.verdict import comparison
 TASK = "image-feature-extraction"
 TEMPLATE = Path(__file__).parent / "templates" / "model_card.md.jinja"
 EARLIER_CARD = "README.earlier.md"
+# Data sets whose name says how they are stored, not what they are.
+STORED = ("csv", "folder", "huggingface")
 # What the results of a run say about its data.
 COUNTS = ("train_classes", "train_images", "test_classes", "test_images")
 
@@ -65,13 +67,13 @@ def save_model(run: LoadedRun, folder: Path, license: str | None = None) -> None
         raise FileExistsError(
             f"'{folder}' holds other files than a shared model: choose a new or an empty folder"
         )
-    folder = Path(os.path.realpath(folder))
+    source, folder = _name_in_card(folder), Path(os.path.realpath(folder))
     license = license or license_of(folder / CARD)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, so that renaming is enough to put everything in place.
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
         made = Path(temporary) / "share"
-        _write(run, made, folder.name, license)
+        _write(run, made, source, license)
         if not there:
             os.replace(made, folder)
             return
@@ -106,6 +108,31 @@ def _write(run: LoadedRun, folder: Path, source: str, license: str | None) -> No
     figures, spec, dim = figures_of(run), run.spec.public(), run.embedder.embedding_dim
     write_artifact(folder, run.embedder, spec, experiment, figures)
     write_text(folder / CARD, model_card(spec, dim, config, figures, source, license))
+
+
+def _name_in_card(folder: Path) -> str:
+    """Name a folder as seen from the working directory, else by its last part alone."""
+    here = Path.cwd()
+    if not folder.is_absolute():
+        return folder.as_posix()
+    return folder.relative_to(here).as_posix() if folder.is_relative_to(here) else folder.name
+
+
+def name_data(config: ExperimentConfig) -> str:
+    """Name the data of an experiment: a folder of the user's, or a repository, by its own name.
+
+    Example:
+        >>> from gcahng.config import load_config
+        >>> name_data(load_config("photos", ["data.root=/home/me/cups"]))
+        'cups'
+        >>> name_data(load_config("digits"))
+        'digits'
+    """
+    data = config.data
+    if data.name not in STORED:
+        return data.name
+    root = Path(data.root).resolve().name if data.root else ""
+    return str(data.args.get("hub") or root or data.name)
 
 
 def public_settings(config: ExperimentConfig) -> ExperimentConfig:
@@ -163,7 +190,7 @@ def figures_of(run: LoadedRun) -> dict[str, Any] | None:
     chosen, *remarks = selection_notes([record])
     chosen = chosen.replace("Best epochs", "Best epoch") if best else "The last epoch."
     return {
-        "dataset": run.config.data.name,
+        "dataset": name_data(run.config),
         "split": "test",
         "date": results["date"],
         "epoch": epoch,

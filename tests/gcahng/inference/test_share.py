@@ -80,6 +80,31 @@ def test_the_card_tells_how_to_load(shared: Path, monkeypatch: pytest.MonkeyPatc
     assert space["embeddings"].shape == (2, 8)
 
 
+def test_the_card_names_the_folder_as_the_reader_does(
+    digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_embedder(digits_run)
+    monkeypatch.chdir(tmp_path)
+    for given in ("shared/digits", tmp_path / "shared" / "other"):
+        model.save_pretrained(given)
+        named = Path(given).relative_to(tmp_path) if Path(given).is_absolute() else Path(given)
+        text = (tmp_path / named / "README.md").read_text()
+        assert f'load_embedder("{named.as_posix()}")' in text
+        assert str(tmp_path) not in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        (["data.root=/home/me/cups"], "cups"),
+        (["data.name=huggingface", "data.args={hub: me/cups}"], "me/cups"),
+        ([], "folder"),
+    ],
+)
+def test_the_card_names_the_data_of_the_user(settings: list[str], name: str) -> None:
+    assert share.name_data(load_config("photos", settings)) == name
+
+
 def test_the_card_of_a_model_with_classes_of_the_user() -> None:
     spec = EmbedderSpec("mine", "nets:Mine", {}, "linear", 8, False, Preparation())
     text = model_card(spec, 8, load_config("digits"), None, "me/mine")
