@@ -136,7 +136,7 @@ def test_share_what_was_shared(shared: Path, tmp_path: Path) -> None:
     assert (tmp_path / "link").is_symlink()
     assert names(tmp_path / "copy") == ALL
     for name in set(ALL) - {"model.safetensors"}:
-        expected = (shared / name).read_text().replace('embedder("shared")', 'embedder("copy")')
+        expected = (shared / name).read_text().replace('embedder("shared")', 'embedder("link")')
         assert (tmp_path / "copy" / name).read_text() == expected
     assert load_embedder(tmp_path / "copy").fingerprint == model.fingerprint
 
