@@ -1,11 +1,13 @@
 """The page of a store in a real browser."""
 
+import csv
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageDraw
 
 from gcahng.inference.store import picture_id
 from tests.gcahng.server.conftest import COLOURS, EACH, MADE, QUOTED, draw
@@ -217,12 +219,109 @@ def test_the_keyboard_is_enough(visit: Any) -> None:
     name = opened.names[0]
     opened.page.keyboard.press("Enter")
     opened.wait_for(name, "#caption")
-    opened.page.keyboard.press("Tab")
-    assert opened.page.evaluate(index) == 0
-    opened.page.keyboard.press("Tab")
-    assert opened.page.evaluate("document.activeElement.className") == "open"
+    for place in (0, 1, 2):
+        opened.page.keyboard.press("Tab")
+        assert opened.page.evaluate(index) == place
+    with opened.page.expect_popup() as info:
+        opened.page.keyboard.press("o")
+    info.value.close()
     opened.page.keyboard.press("Escape")
     opened.wait_for("Or start")
+
+
+def draw_two(path: Path) -> Path:
+    """A lamp at the left, a bowl at the right."""
+    image = Image.new("RGB", (240, 90), "white")
+    pen = ImageDraw.Draw(image)
+    pen.ellipse((20, 10, 70, 60), fill=COLOURS["lamp"])
+    pen.ellipse((140, 10, 190, 60), fill=COLOURS["bowl"])
+    image.save(path)
+    return path
+
+
+def test_a_dragged_part_is_searched_with(visit: Any, tmp_path: Path) -> None:
+    opened = visit()
+    opened.page.set_input_files("#file", draw_two(tmp_path / "two.png"))
+    opened.wait_for("two.png", "#caption")
+    opened.wait_until("byId('shown').naturalWidth === 240")
+    box = opened.page.locator("#picture").bounding_box()
+    assert box["width"] == pytest.approx(box["height"] * 240 / 90, abs=1)
+    mouse = opened.page.mouse
+    mouse.click(box["x"] + 9, box["y"] + 9)
+    assert opened.page.is_hidden("#frame")
+    mouse.move(box["x"] + box["width"] / 2, box["y"] + 1)
+    mouse.down()
+    mouse.move(box["x"] + box["width"] + 50, box["y"] + box["height"] + 50)
+    assert opened.page.locator("#frame").bounding_box()["width"] == pytest.approx(
+        box["width"] / 2, abs=3
+    )
+    mouse.up()
+    opened.wait_for("Part of two.png", "#caption")
+    opened.wait_for("most similar")
+    assert opened.labels[:3] == ["bowl"] * 3
+    opened.wait_until("byId('shown').naturalWidth === 120")
+    assert opened.page.is_hidden("#frame")
+    opened.page.go_back()
+    opened.wait_until("byId('shown').naturalWidth === 240")
+
+
+def test_a_part_by_keyboard(visit: Any, photos: Path) -> None:
+    opened = visit()
+    opened.open(f"#id={picture_id(str(photos / 'lamp' / '8 é.tif'))}")
+    press = opened.page.keyboard.press
+    opened.page.focus("#crop")
+    press("Enter")
+    assert opened.page.evaluate("document.activeElement.id") == "left"
+    press("Escape")
+    assert opened.page.is_hidden("#part")
+    press("Enter")
+    for number in ("10", "0", "70", "100"):
+        opened.page.keyboard.type(number)
+        press("Tab")
+    press("Enter")
+    opened.wait_for("Part of 8 é.tif", "#caption")
+    opened.wait_for("most similar")
+    assert opened.labels[0] == "lamp"
+    opened.wait_until("byId('shown').naturalWidth === 84")
+    assert opened.page.evaluate("byId('shown').naturalHeight") == 90
+
+
+def test_a_threshold_and_the_results_as_csv(visit: Any, photos: Path) -> None:
+    opened = visit()
+    assert opened.page.is_hidden("#filter")
+    opened.page.set_input_files("#file", photos / QUOTED / "3 é.jpg")
+    opened.wait_for("The 24 most similar pictures")
+    rows = saved_rows(opened)
+    assert len(rows) == 24
+    assert rows[0]["path"] == str(photos / QUOTED / "3 é.jpg")
+    assert rows[0]["label"] == QUOTED
+    similarities = [float(row["similarity"]) for row in rows]
+    # The untrained network finds all drawings alike.
+    opened.page.evaluate("byId('least').step = 'any'")
+    least = (similarities[6] + similarities[7]) / 2
+    opened.page.evaluate(
+        """(least) => {
+          byId('least').value = least;
+          byId('least').dispatchEvent(new Event('input'));
+        }""",
+        least,
+    )
+    assert opened.page.inner_text("#heading") == "7 of the 24 most similar pictures"
+    assert opened.page.locator("#found li:visible").count() == 7
+    assert saved_rows(opened) == rows[:7]
+    # It stays for the next search.
+    opened.page.locator(".search").nth(1).click()
+    opened.wait_for("of the 24 most similar")
+    numbers = opened.page.locator("#found li:visible .similarity").all_inner_texts()
+    assert all(float(number) >= round(least, 3) for number in numbers)
+
+
+def saved_rows(opened: Visit) -> list[dict[str, str]]:
+    with opened.page.expect_download() as info:
+        opened.page.click("#csv")
+    assert info.value.suggested_filename == "similar.csv"
+    with open(info.value.path(), encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @pytest.mark.parametrize("width", [1280, 320])
@@ -257,6 +356,12 @@ def test_errors_are_sentences(browser: Any, address: str, tmp_path: Path) -> Non
     opened.page.evaluate("server.most_bytes = 5")
     opened.page.set_input_files("#file", tmp_path / "notes.png")
     opened.wait_for("notes.png is too large", "#message")
+    opened.page.locator(".search").first.click()
+    opened.wait_for("most similar")
+    opened.page.route("**/picture/*", lambda route: route.abort())
+    opened.page.click("#crop")
+    opened.page.click("#part button")
+    opened.wait_for("The picture cannot be opened", "#message")
     opened.page.route("**/search*", lambda route: route.abort())
     opened.page.locator(".search").first.click()
     opened.wait_for("The server does not answer.", "#message")
