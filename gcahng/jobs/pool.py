@@ -1,6 +1,5 @@
 """Jobs in processes of their own, so that a crash of one leaves the others alone."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from gcahng.files import write_text
 from gcahng.jobs.claim import CLAIM_FILE, Claim
 from gcahng.jobs.process import (
     FAILURE_FILE,
+    GCAHNG,
     GPUS,
     Launcher,
     Started,
@@ -21,7 +21,7 @@ from gcahng.jobs.process import (
     was_stopped,
 )
 
-COMMAND = (sys.executable, "-m", "gcahng", "train")
+COMMAND = (*GCAHNG, "train")
 # Seconds to wait for processes to end before they are asked to.
 PATIENCE = 3.0
 

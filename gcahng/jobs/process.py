@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -13,9 +14,11 @@ from pathlib import Path
 from typing import Protocol
 
 from gcahng.files import write_text
+from gcahng.jobs.warm import WarmProcess, can_warm
 
 # In sysexits.h a temporary failure: what was done is kept, and the command can be given again.
 CONTINUE = 75
+GCAHNG = (sys.executable, "-m", "gcahng")
 # What a shell reports after Ctrl-C.
 INTERRUPTED = 130
 # A cluster sends these before it takes the machine away: SLURM with `--signal=USR1@120`.
@@ -155,7 +158,9 @@ Launcher = Callable[[str, Sequence[str], Mapping[str, str], Path], Started]
 def start_process(
     name: str, command: Sequence[str], environment: Mapping[str, str], log: Path
 ) -> Started:
-    """Start a process on this machine."""
+    """Start a process on this machine; a training on a CPU, from one that has imported all."""
+    if tuple(command[: len(GCAHNG)]) == GCAHNG and can_warm():
+        return WarmProcess(command[len(GCAHNG) :], child_environment(environment), log)
     with log.open("wb") as file:
         return subprocess.Popen(
             command,
