@@ -66,7 +66,10 @@ class Preparation:
         scaled = pixels.to(torch.float32).div_(255)
         if not self.mean:
             return scaled
-        mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (self.mean, self.std))
+        mean, std = (
+            torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)
+            for values in (self.mean, self.std)
+        )
         if not std.all():
             raise ValueError(f"Expected 'std' without zeros (got {list(self.std)})")
         return scaled.sub(mean).div_(std)
