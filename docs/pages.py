@@ -1,7 +1,9 @@
-"""What mkdocs does beyond its own: pages from the top of the repository, and formulas as MathML."""
+"""What mkdocs does beyond its own: pages from other files, notebooks among them, and MathML."""
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 from griffe import Extension, Object
 from latex2mathml.converter import convert
@@ -22,13 +24,61 @@ ESCAPES = {"&amp;": "&", "&lt;": "<", "&gt;": ">"}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages of `TOP`, their links as seen from `docs/`."""
+    """Add the pages of `TOP`, their links as seen from `docs/`, and those of the notebooks."""
     for source, page in TOP.items():
         text = (ROOT / source).read_text(encoding="utf-8").replace("](docs/", "](")
         for name, target in TOP.items():
             text = text.replace(f"]({name})", f"]({target})")
         files.append(File.generated(config, page, content=text))
+    for path in sorted((ROOT / "docs").glob("*.ipynb")):
+        text = notebook_page(path.read_text(encoding="utf-8"), path.name)
+        files.append(File.generated(config, f"{path.stem}.md", content=text))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Lead links to notebooks to their pages."""
+    return re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.md)", markdown)
+
+
+def notebook_page(text: str, name: str) -> str:
+    r"""Convert a notebook with its stored outputs to Markdown.
+
+    Args:
+        text: The notebook.
+        name: Of its file, beside the page.
+
+    >>> code = {"cell_type": "code", "source": ["%%bash\n", "ls"], "outputs": []}
+    >>> print(notebook_page(json.dumps({"cells": [code]}), "a.ipynb"))
+    ```bash
+    ls
+    ```
+    <BLANKLINE>
+    <a href="a.ipynb" download>This page as a notebook</a>
+    """
+    parts = []
+    for cell in json.loads(text)["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            parts.append(source)
+            continue
+        bash = source.startswith("%%bash\n")
+        parts.append(_fenced("bash" if bash else "python", source.removeprefix("%%bash\n")))
+        parts += [_output(output) for output in cell["outputs"]]
+    return "\n\n".join([*parts, f'<a href="{name}" download>This page as a notebook</a>'])
+
+
+def _output(output: dict[str, Any]) -> str:
+    """Convert what a cell printed or drew."""
+    data = output.get("data", {})
+    if "image/png" in data:
+        picture = "".join(data["image/png"]).strip()
+        return f"![What the cell above draws](data:image/png;base64,{picture})"
+    return _fenced("text", "".join(output.get("text") or data.get("text/plain", "")))
+
+
+def _fenced(language: str, text: str) -> str:
+    return f"```{language}\n{text.rstrip()}\n```"
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:

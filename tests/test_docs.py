@@ -41,6 +41,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_site_has_every_page_and_formula(site: Path) -> None:
     pages = {path.relative_to(site).as_posix() for path in site.rglob("*.html")}
     assert {"index.html", "method.html", "api/generators.html", "contributing.html"} <= pages
+    for notebook in (ROOT / "docs").glob("*.ipynb"):
+        text = (site / f"{notebook.stem}.html").read_text(encoding="utf-8")
+        assert "data:image/png" in text
+        assert (site / notebook.name).is_file(), "to download"
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         assert "arithmatex" not in text, page

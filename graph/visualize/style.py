@@ -84,7 +84,7 @@ def span(low: float, high: float) -> str:
 
     Example:
         >>> span(0.0, 1.0), span(0.51, 0.5113)
-        ('', '\\nthe whole scale spans only 0.0013')
+        ('', '\nthe whole scale spans only 0.0013')
     """
     return "" if high - low >= NARROW else f"\nthe whole scale spans only {high - low:.2g}"
 
