@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from griffe import Extension, Object
@@ -74,7 +75,10 @@ def _output(output: dict[str, Any]) -> str:
     if "image/png" in data:
         picture = "".join(data["image/png"]).strip()
         return f"![What the cell above draws](data:image/png;base64,{picture})"
-    return _fenced("text", "".join(output.get("text") or data.get("text/plain", "")))
+    text = "".join(output.get("text") or data.get("text/plain", ""))
+    # A column of the page has room for so many characters.
+    lines = [line if len(line) <= 80 else fill(line, 80) for line in text.splitlines()]
+    return _fenced("text", "\n".join(lines))
 
 
 def _fenced(language: str, text: str) -> str:

@@ -126,6 +126,7 @@ MISTAKES = [
     (HEAD, "no cells"),
     (HEAD + "cells: {npair: {}, npair: {}}", "line 4, column 20: not valid YAML: key 'npair' was"),
     (HEAD + "cells: {a-b: {}}\naxes: {one: {a: {}}, two: {b: {}}}", "two cells are called 'a-b'"),
+    (HEAD + "cells: {'a, b': {}, a b: {}}", "two cells are called 'a b'"),
     (HEAD + "cells: {npiar: {}}", "reference: unknown cell 'npair' (did you mean 'npiar'?)"),
     (CELLS + "show: npiar", "show: unknown cell 'npiar'"),
     (CELLS + "equal_time: {long: {of: npair}}", "missing key 'equal_time.long.as'"),

@@ -36,12 +36,13 @@ def test_a_study_ends_with_a_table_a_page_and_an_experiment(
     best = max(rows, key=lambda row: float(row["value"] or 0))
     config = load_config(FOLDER / "best-study.yaml")
     assert config.optim.embedder.lr == float(best["optim.embedder.lr"])
-    assert (config.name, config.seed) == ("study-study-best", 2)
+    assert (config.name, config.seed) == ("study-best", 2)
     shown = capsys.readouterr().out
     assert f"MAP@R {100 * float(best['value']):.2f} %" in shown
     text = (FOLDER / "study.md").read_text()
     assert f"| study | {100 * float(best['value']):.2f} |" in text
     assert "| features before training | 25.00 |" in text
+    assert "rival" not in shown + text, "the base alone has none"
     assert "python -m gcahng train runs/studies/study/best-study.yaml" in text
     page = (FOLDER / "study.html").read_text()
     assert page.count('src="data:image/png') >= 3
