@@ -15,6 +15,7 @@ from gcahng import __version__
 from gcahng.allocator import keep_memory
 from gcahng.commands.ablate import ablate
 from gcahng.commands.benchmark import benchmark
+from gcahng.commands.compare import compare
 from gcahng.commands.config import config
 from gcahng.commands.data import show, verify
 from gcahng.commands.demo import demo
@@ -62,6 +63,7 @@ for command in (
     train,
     finish,
     evaluate,
+    compare,
     visualize,
     embed,
     index,

@@ -1,5 +1,6 @@
 """`gcahng evaluate`: retrieval figures of a trained embedder or of a pretrained backbone."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,12 +19,12 @@ SHOWN = 10
 Data = Annotated[
     str | None, typer.Option(help="Another data set, such as folder; default as in training.")
 ]
+Split = Annotated[str, typer.Option(help="Which split: test, val or another.")]
 Compare = Annotated[
     bool, typer.Option(help="Also compare with the model's backbone before training.")
 ]
 Out = Annotated[
-    Path | None,
-    typer.Option(help="Folder for a page, all classes and pairs as CSV, and the figures."),
+    Path | None, typer.Option(help="Folder for a page with pictures, and all figures as files.")
 ]
 
 
@@ -31,7 +32,7 @@ def evaluate(
     model: Model,
     data: Data = None,
     root: Root = None,
-    split: Annotated[str, typer.Option(help="Which split: test, val or another.")] = "test",
+    split: Split = "test",
     classes: Annotated[
         bool, typer.Option("--classes", help="Also recall by class, and the confused classes.")
     ] = False,
@@ -51,14 +52,11 @@ def evaluate(
     check_folder(out, "--out")
     with loading():
         from gcahng.evaluation.evaluate import figures_of_clustering, scores_of_queries
-        from gcahng.inference.embed_data import embed_data
-        from gcahng.inference.embedder import load_embedder, names_backbone
+        from gcahng.inference.embed_data import check_data, embed_data
+        from gcahng.inference.embedder import load_embedder
         from gcahng.reports.result_table import figure_columns
         from gcahng.reports.tables import results_table
-    if data is None and names_backbone(model):  # Before its weights are fetched.
-        raise ValueError(
-            f"--data: name the data set to judge '{model}' on, such as --data folder --root photos"
-        )
+    check_data(model, data)
     embedder = load_embedder(model, weights=weights, last=last, trust=trust)
     with counting_bar("embed", console) as progress:
         found = embed_data(embedder, data, root, split, progress=progress)
@@ -127,14 +125,21 @@ def _gains(found: "EvaluatedRun", scores: "QueryScores") -> dict[str, float]:
 def _notes(found: "EvaluatedRun", gained: dict[str, float], selected: bool) -> list[str]:
     """The model against no training, how its epoch was chosen, and what ranked the images."""
     from gcahng.evaluation.ranking import ranked_by
-    from gcahng.runs.folder import RunFolder
-    from gcahng.runs.record import read_record, selection_notes
     from gcahng.runs.verdict import comparison
 
-    folder = RunFolder(found.run.path.parent.parent)
     compared = comparison(gained, found.run.config, gained.get("untrained_px"))
     notes = [] if compared is None else [compared]
-    if selected and folder.results.is_file():
-        notes += selection_notes([read_record(folder, folder.path.name)])
+    if selected:
+        notes += how_chosen([found.run.path])
     engine = ranked_by(found.run.config.eval.engine, found.embeddings.device)
     return [*notes, f"Ranked by {engine}."]
+
+
+def how_chosen(checkpoints: Iterable[Path]) -> list[str]:
+    """Say how the epochs of runs were chosen, by their checkpoints; nothing of other models."""
+    from gcahng.runs.folder import RunFolder
+    from gcahng.runs.record import read_record, selection_notes
+
+    folders = [RunFolder(path.parent.parent) for path in checkpoints]
+    there = [folder for folder in folders if folder.results.is_file()]
+    return selection_notes([read_record(folder, folder.path.name) for folder in there])

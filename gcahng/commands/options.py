@@ -16,13 +16,11 @@ Trust = Annotated[
 Device = Annotated[
     str | None, typer.Option(help="cpu, cuda or cuda:1; default: a GPU, if there is one.")
 ]
-Model = Annotated[
-    str,
-    typer.Argument(
-        help="A run folder, checkpoint, shared model, published .pth, user/repo; or a backbone "
-        "without training: timm/NAME, torchvision/NAME."
-    ),
-]
+MODEL = (
+    "A run folder, checkpoint, shared model, published .pth, user/repo; or a backbone without "
+    "training: timm/NAME, torchvision/NAME."
+)
+Model = Annotated[str, typer.Argument(help=MODEL)]
 Weights = Annotated[
     str | None, typer.Option(help="Weights of a backbone: a file, or package:NAME.")
 ]

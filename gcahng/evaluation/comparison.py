@@ -1,6 +1,7 @@
 """Compare two embeddings of the same images: by how much one is better, and how sure that is."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +19,22 @@ class Difference(NamedTuple):
     value: float
     low: float
     high: float
+
+
+class Changes(NamedTuple):
+    """Where Recall@1 of one embedding differs from that of another.
+
+    Attributes:
+        gained: Positions of the queries that only the second gets right, ascending.
+        lost: Positions of those that only the first gets right.
+        classes: One row for each class with queries, what gained most first: `class`; `queries`,
+            their number; Recall@1 by the `first` and by the `second`; their `difference`; and how
+            many queries were `gained` and `lost`.
+    """
+
+    gained: Tensor
+    lost: Tensor
+    classes: list[dict[str, Any]]
 
 
 def paired_difference(
@@ -67,6 +84,42 @@ def gains(model: QueryScores, untrained: QueryScores) -> dict[str, float]:
         name = f"gain/{metric}"
         found |= {name: gain.value, f"{name}/low": gain.low, f"{name}/high": gain.high}
     return found
+
+
+def changes(first: Tensor, second: Tensor, labels: Tensor, names: Sequence[str]) -> Changes:
+    """Find the queries and classes in which two embeddings differ.
+
+    Args:
+        first: Whether the nearest neighbour of each query is of its class, bool `[Q]`.
+        second: The same by the other embedding.
+        labels: `[Q]` class of each query.
+        names: Of the classes, by label.
+
+    Example:
+        >>> first, second = torch.tensor([[True, False, True], [True, True, False]])
+        >>> found = changes(first, second, torch.tensor([0, 0, 1]), ["cup", "jug"])
+        >>> found.gained, found.lost
+        (tensor([1]), tensor([2]))
+        >>> [(row["class"], row["difference"]) for row in found.classes]
+        [('cup', 0.5), ('jug', -1.0)]
+    """
+    sets = torch.ones_like(first), first, second, second & ~first, first & ~second
+    counts = [labels[one].bincount(minlength=len(names)).tolist() for one in sets]
+    rows: list[dict[str, Any]] = [
+        {
+            "class": name,
+            "queries": queries,
+            "first": before / queries,
+            "second": after / queries,
+            "difference": (after - before) / queries,
+            "gained": gained,
+            "lost": lost,
+        }
+        for name, queries, before, after, gained, lost in zip(names, *counts, strict=True)
+        if queries
+    ]
+    rows.sort(key=lambda row: (-row["difference"], row["lost"] - row["gained"]))
+    return Changes(sets[3].nonzero()[:, 0], sets[4].nonzero()[:, 0], rows)
 
 
 def standard_error(first: QueryScores, second: QueryScores, metric: str) -> float:

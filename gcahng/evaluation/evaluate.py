@@ -1,7 +1,7 @@
 """Embed a data set and compute its retrieval metrics."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,13 +12,31 @@ from gcahng.data import ImageDataset, ImageLoader
 from gcahng.evaluation.classes import ClassFigures, class_figures
 from gcahng.evaluation.clustering import clustering_figures
 from gcahng.evaluation.ranking import rankable
-from gcahng.evaluation.retrieval import QueryScores, query_scores
+from gcahng.evaluation.retrieval import QueryScores, nearest_neighbours, query_scores
 from gcahng.models.torch_state import usual_torch_state
 from gcahng.processes import Group, gather_rows, own_part, world_size
 
 BATCH_SIZE = 256
 
 Progress = Callable[[int, int], None]
+
+
+class Nearest(NamedTuple):
+    """The nearest images of every query, on the CPU.
+
+    Attributes:
+        queries: `[Q]` numbers of the queries in their data set.
+        similarities: `[Q, k]` cosine similarities, the largest first.
+        indices: `[Q, k]` numbers of the images.
+    """
+
+    queries: Tensor
+    similarities: Tensor
+    indices: Tensor
+
+    def right(self, labels: Tensor) -> Tensor:
+        """Whether the first image is of the query's class `[Q]`, by the labels of all images."""
+        return labels[self.indices[:, 0]] == labels[self.queries]
 
 
 @usual_torch_state()
@@ -101,6 +119,19 @@ def retrieval_figures(
         `recall@K`, `map@r` and `r_precision`, as fractions.
     """
     return scores_of_queries(embeddings, dataset, config).means()
+
+
+def nearest_of_queries(
+    embeddings: Tensor, dataset: ImageDataset, config: ExperimentConfig, most: int = 1
+) -> Nearest:
+    """Find the nearest images of every query, at most so many, as `retrieval_figures` does."""
+    protocol, total = _protocol(dataset, config), len(dataset)
+    queries, reach = torch.arange(total), total - 1
+    if dataset.is_query is not None:
+        queries = dataset.is_query.nonzero()[:, 0].cpu()
+        reach = total - len(queries)
+    found = nearest_neighbours(rankable(embeddings), min(most, reach), **protocol)
+    return Nearest(queries, *(part.cpu() for part in found))
 
 
 def figures_by_class(

@@ -1,5 +1,6 @@
 """Embed a data set with a model, which need not have been trained on such data."""
 
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from gcahng.config.sections import TransformConfig
 from gcahng.data import DATASETS, ImageDataset, check_findable
 from gcahng.errors import blame_setting
 from gcahng.evaluation.evaluate import Progress, embed
-from gcahng.inference.embedder import TrainedEmbedder
+from gcahng.inference.embedder import TrainedEmbedder, names_backbone
 from gcahng.models.torch_state import usual_torch_state
 from gcahng.runs.embedding import EvaluatedRun
 from gcahng.runs.loading import refuse_user_classes
@@ -54,14 +55,41 @@ def embed_data(
     dataset = open_plain(config, split)
     check_findable(dataset, split)
     if data is not None:
-        if run.spec.preparation.size is None and dataset.transform_name == "imagenet":
-            raise ValueError(
-                f"--data: the transform of '{run.path}' does not bring images to one size, so it "
-                f"cannot embed those of {dataset.name}"
-            )
-        dataset.transform = model.image_transform
+        dataset = prepared_for(model, dataset)
     found = embed(run.embedder, dataset, workers=config.data.workers, progress=progress)
     return EvaluatedRun(replace(run, settings=dump_config(config)), dataset, found)
+
+
+def prepared_for(model: TrainedEmbedder, dataset: ImageDataset) -> ImageDataset:
+    """View a data set as a model prepares pictures.
+
+    Raises:
+        ValueError: If the model does not take images of all sizes.
+    """
+    if model.run.spec.preparation.size is None and dataset.transform_name == "imagenet":
+        raise ValueError(
+            f"--data: the transform of '{model.run.path}' does not bring images to one size, so it "
+            f"cannot embed those of {dataset.name}"
+        )
+    view = copy(dataset)
+    view.transform = model.image_transform
+    return view
+
+
+def check_data(model: str, data: str | None) -> None:
+    """Raise unless there is data to judge a model on, before its weights are fetched.
+
+    Args:
+        model: As for `load_embedder`.
+        data: The data set; None: that of the model's training.
+
+    Raises:
+        ValueError: If the model is a backbone and no data set is named.
+    """
+    if data is None and names_backbone(model):
+        raise ValueError(
+            f"--data: name the data set to judge '{model}' on, such as --data folder --root photos"
+        )
 
 
 def _settings(model: TrainedEmbedder, data: str | None) -> ExperimentConfig:

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from gcahng.data import ImageDataset
 from gcahng.pages import data_uri
 
 # Pictures are shown at about 110 px; twice that keeps them sharp on high-resolution screens.
@@ -38,6 +39,16 @@ class GalleryEntry:
     def words(self) -> str:
         """The kind as a reader without the picture needs it."""
         return WORDS[self.kind]
+
+
+class RawImages:
+    """The images of a data set without its transform, by index."""
+
+    def __init__(self, dataset: ImageDataset) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, index: int) -> object:
+        return self.dataset.load(index)
 
 
 def retrieval_gallery(

@@ -6,17 +6,12 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
-
-from gcahng.data import ImageDataset
 from gcahng.evaluation.classes import ClassFigures
-from gcahng.evaluation.evaluate import figures_by_class
-from gcahng.evaluation.ranking import rankable
-from gcahng.evaluation.retrieval import nearest_neighbours
+from gcahng.evaluation.evaluate import figures_by_class, nearest_of_queries
 from gcahng.files import csv_text, write_text
 from gcahng.pages import data_uri
 from gcahng.reports.batch_pictures import TITLES, Selection, draw_batch
-from gcahng.reports.gallery import GalleryEntry, retrieval_gallery
+from gcahng.reports.gallery import GalleryEntry, RawImages, retrieval_gallery
 from gcahng.reports.page import BatchPictures, PageImage, render, write_report
 from gcahng.reports.result_table import CLASS_COLUMNS, PAIR_COLUMNS, figure_columns
 from gcahng.reports.tables import Column
@@ -92,31 +87,15 @@ def tables_of(evaluated: EvaluatedRun) -> ClassFigures:
 def gallery_of(evaluated: EvaluatedRun) -> list[list[GalleryEntry]]:
     """Queries of the split with their nearest neighbours, as rows of `retrieval_gallery`."""
     dataset = evaluated.dataset
-    queries, gallery = torch.arange(len(dataset)), len(dataset) - 1
-    if dataset.is_query is not None:
-        queries = dataset.is_query.nonzero().flatten()
-        gallery += 1 - len(queries)
-    similarities, indices = nearest_neighbours(
-        rankable(evaluated.embeddings), min(NEIGHBOURS, gallery), is_query=dataset.is_query
-    )
+    found = nearest_of_queries(evaluated.embeddings, dataset, evaluated.run.config, NEIGHBOURS)
     return retrieval_gallery(
-        _RawImages(dataset),
+        RawImages(dataset),
         dataset.labels,
         dataset.classes,
-        similarities.cpu(),
-        indices.cpu(),
-        queries,
+        found.similarities,
+        found.indices,
+        found.queries,
     )
-
-
-class _RawImages:
-    """The images of a data set without its transform, by index."""
-
-    def __init__(self, dataset: ImageDataset) -> None:
-        self.dataset = dataset
-
-    def __getitem__(self, index: int) -> object:
-        return self.dataset.load(index)
 
 
 def write_evaluation(

@@ -20,6 +20,7 @@ FORMATS: dict[str, Callable[[float], str]] = {
     "integer": lambda value: f"{value:.0f}",
     "number": lambda value: f"{value:.4g}",
     "percent": lambda value: f"{100 * value:.2f}",
+    "points": lambda value: f"{100 * value:+.2f}",
     "seconds": lambda value: f"{value:.1f}",
     "mib": lambda value: f"{value:.0f}",
 }
@@ -33,7 +34,8 @@ class Column:
     Attributes:
         key: Key of the value in a row.
         title: Heading, with the unit.
-        format: A name of `FORMATS`; `percent` takes fractions. Default `text`.
+        format: A name of `FORMATS`; `percent` and `points` (with a sign) take
+            fractions. Default `text`.
 
     >>> Column("recall@1", "R@1 [%]", "percent").show({"recall@1": 0.7234})
     '72.34'

@@ -52,9 +52,20 @@ def comparison(
     if is_public(config.embedder):
         at = "" if pixels is None else f" at {pixels:.0f} px"
         untrained = f"the untrained {config.embedder.backbone.name.rpartition('/')[2]}{at}"
+    return f"{word} {untrained}: {gains_in_words(figures)}"
+
+
+def gains_in_words(figures: Mapping[str, float]) -> str:
+    """List the `gain/…` figures of a comparison with their intervals.
+
+    Example:
+        >>> gain = {"gain/map@r": 0.1, "gain/map@r/low": 0.05, "gain/map@r/high": 0.14}
+        >>> print(gains_in_words(gain))
+        MAP@R +10.00 [+5.00, +14.00], in percentage points (95 % intervals by a bootstrap ...).
+    """
     names = [name for name in figures if name.startswith("gain/") and name.count("/") == 1]
     gains = ", ".join(_gain(figures, name) for name in names)
-    return f"{word} {untrained}: {gains}, in percentage points ({INTERVALS})."
+    return f"{gains}, in percentage points ({INTERVALS})."
 
 
 def _gain(figures: Mapping[str, float], name: str) -> str:

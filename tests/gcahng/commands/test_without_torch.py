@@ -28,6 +28,7 @@ COMMANDS = {
     "train digits data.name=digts": "unknown data set 'digts' (did you mean 'digits'?)",
     "train digits generator.name=own:Mien": "'own.py' has no class 'Mien' (did you mean 'Mine'?)",
     "train digits generator.name=nobody:Mine": "there is no module 'nobody'",
+    "compare run": "name two models or more to compare (got 'run' alone)",
     "ablate wrong.yaml": "unknown key 'refrence' (did you mean 'reference'?)",
     "tune wrong.yaml": "unknown key 'trails' (did you mean 'trials'?)",
 }

@@ -4,7 +4,7 @@ import torch
 from scipy.stats import bootstrap
 from torch import Tensor
 
-from gcahng.evaluation.comparison import paired_difference, standard_error
+from gcahng.evaluation.comparison import changes, paired_difference, standard_error
 from gcahng.evaluation.retrieval import QueryScores, query_scores, retrieval_metrics
 
 CLASSES, EACH = 30, 4
@@ -55,3 +55,24 @@ def test_queries_without_another_image_count_in_recall_only() -> None:
     assert [len(found.of(name)[0]) for name in ("recall@1", "map@r")] == [3, 2]
     assert found.means() == retrieval_metrics(torch.eye(3), labels)
     assert standard_error(found, found, "map@r") == float("inf")
+
+
+def test_changes_equal_the_loops() -> None:
+    generator = torch.Generator().manual_seed(3)
+    labels = torch.randint(6, (80,), generator=generator) + 1  # class 0 has no query
+    first, second = torch.rand(2, 80, generator=generator) < torch.tensor([[0.6], [0.7]])
+    names = [f"class {label}" for label in range(8)]
+    found = changes(first, second, labels, names)
+    assert found.gained.tolist() == [i for i in range(80) if second[i] and not first[i]]
+    assert found.lost.tolist() == [i for i in range(80) if first[i] and not second[i]]
+    expected = []
+    for label in range(1, 7):
+        own = [i for i in range(80) if labels[i] == label]
+        before, after = (sum(bool(hits[i]) for i in own) / len(own) for hits in (first, second))
+        flips = [sum(i in own for i in part.tolist()) for part in found[:2]]
+        counts = dict(zip(("gained", "lost"), flips, strict=True), queries=len(own))
+        row = {"class": names[label], "first": before, "second": after, **counts}
+        expected.append(row | {"difference": pytest.approx(after - before)})
+    assert sorted(found.classes, key=lambda row: row["class"]) == expected
+    gaps = [row["difference"] for row in found.classes]
+    assert gaps == sorted(gaps, reverse=True)
