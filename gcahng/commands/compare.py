@@ -57,9 +57,11 @@ def compare(
         zip(models, _embed(models, opened, found), strict=True), dataset, config
     )
     title = f"{split} split of {dataset.name}, {dataset.num_classes} classes, {len(dataset)} images"
-    same = [one for one in opened if one.run.settings and one.config.data == opened[0].config.data]
-    chosen = how_chosen([one.run.path for one in same]) if split == "test" and data is None else []
-    notes = [*chosen, f"Ranked by {ranked_by(config.eval.engine, found.embeddings.device)}."]
+    notes = [f"Ranked by {ranked_by(config.eval.engine, found.embeddings.device)}."]
+    if split == "test" and data is None:
+        trained = [one for one in opened if one.run.settings]
+        same = [one.run.path for one in trained if one.config.data == opened[0].config.data]
+        notes = [*how_chosen(same), *notes]
     _print(compared, title, notes)
     if out is not None:
         write_comparison(out, f"Models on the {title}", compared, dataset, notes)

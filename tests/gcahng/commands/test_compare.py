@@ -4,7 +4,9 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from gcahng import load_embedder
 from gcahng.evaluation.evaluate import figures_by_class, nearest_of_queries
@@ -64,6 +66,21 @@ def test_a_run_is_compared_with_another_and_with_itself(
     shown = sum(min(12, kinds.count(kind)) for kind in ("gained", "lost"))
     assert page.count("data:image/png") == 3 * shown
     assert "Classes that lost the most" in page
+
+
+def test_a_backbone_can_be_the_first(call: Call, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for name in ("train/a", "train/b", "train/c", "train/d", "test/e", "test/f"):
+        (tmp_path / name).mkdir(parents=True)
+        for number in range(3):
+            picture = Image.fromarray(generator.integers(256, size=(9, 9, 3), dtype=np.uint8))
+            picture.save(tmp_path / name / f"{number}.png")
+    options = ("--data", "folder", "--root", tmp_path, "--weights", WEIGHTS, "--weights", WEIGHTS)
+    said = call("compare", LITE, LITE, *options, "--last")
+    assert said.status == 0, said.err
+    assert f"{LITE} against {LITE}: MAP@R +0.00 [+0.00, +0.00]" in said.out
+    assert f"0 of 6 queries are right by {LITE} alone (gained), 0 by" in said.out
+    assert "Best epochs" not in said.out
 
 
 @pytest.mark.usefixtures("here")
