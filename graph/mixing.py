@@ -14,7 +14,6 @@ Example:
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -233,10 +232,17 @@ class _Routes(NamedTuple):
             total.view(-1).index_add_(0, entries[chunk], own[:, 0])
 
 
-# Batches repeat their size; a GPU would compute all this again, an operation at a time.
-@lru_cache(maxsize=8)
 def _routes(pairs: Pairs, classes: int, start: int, stop: int) -> _Routes:
     """The routes of pairs to the anchors start to stop - 1."""
+    # Batches repeat their size; a GPU would compute all this again, an operation at a time.
+    key = ("routes", classes, start, stop)
+    if key not in pairs.derived:
+        pairs.derived[key] = _find_routes(pairs, classes, start, stop)
+    found: _Routes = pairs.derived[key]
+    return found
+
+
+def _find_routes(pairs: Pairs, classes: int, start: int, stop: int) -> _Routes:
     with torch.inference_mode(False):
         row, col, mirrored = pairs.row, pairs.col, pairs.mirrored(slice(None), torch.float32)
         own_i, own_j = ((end >= start) & (end < stop) for end in (row, col))

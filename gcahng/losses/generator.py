@@ -1,6 +1,6 @@
 """Losses on synthetic negatives: for the embedder, and for the generator itself."""
 
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -122,8 +122,9 @@ def _mean_of_others(values: Tensor, own: OwnAnchors | None) -> Tensor:
     return values.masked_fill(is_own, 0).sum() / (_total(values, own) * (classes - 1))
 
 
-# Batches repeat their size; a GPU would compute this again, an operation at a time.
-@lru_cache(maxsize=16)
+# Batches repeat their size; a GPU would compute this again, an operation at a time. None is ever
+# dropped: a recorded CUDA graph reads its memory.
+@cache
 def _own_classes(
     start: int, stop: int, classes: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:

@@ -120,7 +120,8 @@ class _Recording:
         here = torch.cuda.device(device) if device.type == "cuda" else nullcontext()
         with here, torch.cuda.graph(self.graph):
             self.total, self.kept, self.gradients = self._compute()
-        # The recording reads the pairs' indices: they must live as long as it does.
+        # The recording reads the pairs' indices, and what was derived from them: they must live as
+        # long as it does.
         self.names, self.pairs = tensors.names, tensors.pairs
 
     def replay(self, *arguments: Tensor) -> None:

@@ -1,10 +1,10 @@
 """The rows that store the edges of a complete graph: one for each pair, or one per direction."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -41,6 +41,8 @@ class Pairs:
         index: [B, B] row of each ordered pair; symmetric unless pairs are separated.
         group: The processes that share the M pairs: row, col and weight hold only the part of this
             process (`own_pairs`); None: all pairs are here.
+        derived: What others have computed from them once, by its arguments; it lives as long as
+            they do, as a recorded CUDA graph needs.
 
     Example:
         >>> pairs = unordered_pairs(3, torch.device("cpu"))
@@ -55,6 +57,7 @@ class Pairs:
     weight: Tensor
     index: Tensor
     group: Group = None
+    derived: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def num_nodes(self) -> int:

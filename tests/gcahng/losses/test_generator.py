@@ -4,6 +4,7 @@ from torch import Tensor
 
 from gcahng.graph.dense.pairs import unordered_pairs
 from gcahng.losses.generator import (
+    _own_classes,
     anchor_similarity,
     diversity,
     negative_classification,
@@ -143,3 +144,11 @@ def test_synthetic_npair_of_extreme_embeddings_stays_finite(scale: float) -> Non
     loss.backward()
     assert loss.isfinite()
     assert all(tensor.grad.isfinite().all() for tensor in inputs)
+
+
+def test_what_a_recording_reads_is_kept_for_good() -> None:
+    device = torch.device("cpu")
+    read = _own_classes(0, 6, 3, device)
+    for size in range(2, 100):
+        _own_classes(0, 2 * size, size, device)
+    assert _own_classes(0, 6, 3, device) is read
