@@ -262,8 +262,11 @@ def _check_class_is_there(path: str, kind: str) -> None:
     Anything else shows in the import.
     """
     module_path, _, name = path.partition(":")
+    if module_path in sys.modules:  # such as `__main__`, a script or a notebook
+        return
     stem = Path(*module_path.split("."))
-    file = next(filter(Path.is_file, (stem.with_suffix(".py"), stem / "__init__.py")), None)
+    # Of a package and a module of one name, Python imports the package.
+    file = next(filter(Path.is_file, (stem / "__init__.py", stem.with_suffix(".py"))), None)
     if file is None:
         package = module_path.partition(".")[0]
         if not Path(package).exists() and find_spec(package) is None:

@@ -2,11 +2,14 @@
 
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from gcahng.builders.networks import build_generator, build_loss
+from gcahng.builders.settings import check_component_names
 from gcahng.config import load_config
+from gcahng.losses import ProxyAnchorLoss
 from tests.gcahng.training.test_trainer import _trainer
 
 SOURCE = """
@@ -95,3 +98,22 @@ def test_what_does_not_keep_the_contract_says_so(
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
         _trainer(tmp_path / "run", f"{key}={module}:{name}").fit()
+
+
+def test_a_class_of_the_running_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = ModuleType("__main__")
+    script.Mine = type("Mine", (ProxyAnchorLoss,), {})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    config = load_config("digits", ["loss.name=__main__:Mine"])
+    check_component_names(config)
+    assert isinstance(build_loss(config, 5), script.Mine)
+
+
+def test_of_a_package_and_a_module_of_one_name_the_package_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "both_of_one_name").mkdir()
+    (tmp_path / "both_of_one_name/__init__.py").write_text(SOURCE)
+    (tmp_path / "both_of_one_name.py").touch()
+    check_component_names(load_config("digits", ["generator.name=both_of_one_name:Halfway"]))
