@@ -160,7 +160,8 @@ def start_process(
 ) -> Started:
     """Start a process on this machine; a training on a CPU, from one that has imported all."""
     if tuple(command[: len(GCAHNG)]) == GCAHNG and can_warm():
-        return WarmProcess(command[len(GCAHNG) :], child_environment(environment), log)
+        with suppress(OSError, EOFError):
+            return WarmProcess(command[len(GCAHNG) :], child_environment(environment), log)
     with log.open("wb") as file:
         return subprocess.Popen(
             command,

@@ -1,13 +1,14 @@
 """Start trainings on a CPU from a process that has imported what they need."""
 
+import atexit
 import multiprocessing
 import os
 import runpy
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from multiprocessing.context import ForkServerProcess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import ModuleType
 
 # What a training imports, beside the data set and the backbone that it names.
 IMPORTED = (
@@ -21,6 +22,8 @@ IMPORTED = (
     "torch._dynamo",
 )
 THREADS = "OMP_NUM_THREADS"
+# Standard output and errors.
+STREAMS = (1, 2)
 
 
 class WarmProcess:
@@ -32,20 +35,22 @@ class WarmProcess:
         words: What follows `gcahng` on its command line.
         environment: Its whole environment.
         log: The file of its output.
+
+    Raises:
+        OSError: If none can be forked, such as where the path of temporary files is too long.
+        EOFError: If the process that is forked has ended at its start.
     """
 
     def __init__(self, words: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        from multiprocessing import forkserver  # which Windows lacks
+
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(list(IMPORTED))
-        self.process = ForkServerProcess(target=_run, args=(words, dict(environment), log))
-        # The first one starts the process that is forked, where libraries count their threads.
-        before = dict(os.environ)
-        os.environ.update({THREADS: environment[THREADS]} if THREADS in environment else {})
-        try:
+        self.process = context.Process(target=_run, args=(words, dict(environment), log))
+        with _no_script():
+            with _threads(environment.get(THREADS)), _output_to(log):
+                forkserver.ensure_running()
             self.process.start()
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
 
     def poll(self) -> int | None:
         """Return its exit status; None while it works."""
@@ -66,16 +71,66 @@ def can_warm() -> bool:
     return not torch.cuda.is_available()
 
 
+@contextmanager
+def _threads(count: str | None) -> Iterator[None]:
+    """Set the number of threads in the environment, which libraries read as they are imported."""
+    before = os.environ.get(THREADS)
+    if count is not None:
+        os.environ[THREADS] = count
+    try:
+        yield
+    finally:
+        os.environ.pop(THREADS, None)
+        if before is not None:
+            os.environ[THREADS] = before
+
+
+@contextmanager
+def _output_to(log: Path) -> Iterator[None]:
+    """Let what is started within the block write to a file.
+
+    The process that is forked may outlive this one, whose output could then not end; and Ctrl-C
+    during its imports would print a traceback.
+    """
+    before = [os.dup(stream) for stream in STREAMS]
+    try:
+        _redirect(log)
+        yield
+    finally:
+        for stream, kept in zip(STREAMS, before, strict=True):
+            os.dup2(kept, stream)
+            os.close(kept)
+
+
+def _redirect(log: Path) -> None:
+    with log.open("wb") as output:
+        for stream in STREAMS:
+            os.dup2(output.fileno(), stream)
+
+
+@contextmanager
+def _no_script() -> Iterator[None]:
+    """Hide the script of this process, which a forked one would run again at its start."""
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
+
+
 def _run(words: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
     """Run `gcahng` with these words as a process of its own would."""
     import torch
 
     os.environ.clear()
     os.environ.update(environment)
-    with log.open("wb") as output:
-        for stream in (1, 2):
-            os.dup2(output.fileno(), stream)
+    _redirect(log)
     if THREADS in environment:
         torch.set_num_threads(int(environment[THREADS]))
     sys.argv = ["gcahng", *words]
-    runpy.run_module("gcahng", run_name="__main__")
+    try:
+        runpy.run_module("gcahng", run_name="__main__")
+    finally:
+        # The library that forks leaves out what was registered for the end.
+        atexit._run_exitfuncs()

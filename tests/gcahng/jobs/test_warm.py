@@ -1,7 +1,9 @@
 import csv
 import signal
 import subprocess
+import sys
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,60 @@ def test_a_forked_training_is_that_of_a_new_process(tmp_path: Path) -> None:
     subprocess.run(command, env=child_environment(), check=True, capture_output=True)
     assert _status(process) == 0, (tmp_path / "log").read_text()
     assert _figures(tmp_path / "a") == _figures(tmp_path / "b")
+
+
+SCRIPT = """
+import os, sys, time
+from pathlib import Path
+from gcahng.jobs.process import GCAHNG, start_process
+
+print("once")
+os.chdir(sys.argv[1])
+command = [*GCAHNG, "train", "digits", "loss.name=own:Mine", "train.epochs=0", "--no-report"]
+process = start_process("own", [*command, "--run", "run"], {}, Path("log"))
+while (status := process.poll()) is None:
+    time.sleep(0.05)
+sys.exit(status)
+"""
+OWN = """
+import atexit
+from pathlib import Path
+from gcahng.losses import NPairLoss
+
+atexit.register(Path("ended").touch)
+
+class Mine(NPairLoss):
+    pass
+"""
+
+
+def test_a_script_that_starts_a_training_is_run_once(tmp_path: Path) -> None:
+    """The training has the script's folder, a class that is there, and what is done at the end."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (folder / "own.py").write_text(OWN)
+    command = [sys.executable, str(tmp_path / "script.py"), str(folder)]
+    environment = child_environment({"PYTHONPATH": str(Path.cwd())})
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, (folder / "log").read_text()
+    assert (run.stdout, run.stderr) == ("once\n", "")
+    assert (folder / "run/results.json").exists()
+    assert (folder / "ended").exists()
+
+
+@pytest.mark.parametrize("error", [OSError("AF_UNIX path too long"), EOFError()])
+def test_a_new_process_where_none_can_be_forked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(forkserver, "ensure_running", refuse)
+    process = start_process("new", [*GCAHNG, "--version"], {}, tmp_path / "log")
+    assert isinstance(process, subprocess.Popen)
+    assert _status(process) == 0
+    assert "gcahng" in (tmp_path / "log").read_text()
 
 
 def test_ends_of_forked_trainings(tmp_path: Path) -> None:
