@@ -93,7 +93,8 @@ def export_onnx(
         >>> exported.images, exported.difference < 1e-4
         ('test images of Digits', True)
     """
-    if missing := [name for name in EXTRA if find_spec(name) is None]:
+    # A folder of that name in the current one has a spec too, but no origin.
+    if missing := [name for name in EXTRA if getattr(find_spec(name), "origin", None) is None]:
         raise ImportError(f"an export to ONNX needs {', '.join(missing)}: {install_extra('onnx')}")
     steps = model.run.spec.preparation if with_preprocessing else None
     if steps is not None:
