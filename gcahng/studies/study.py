@@ -221,6 +221,10 @@ def read_study(path: str | Path, trials: int | None = None) -> Study:
         verb = "train" if "data" in content else "ablate"
         raise ValueError(f"{source} is not a study: give it to gcahng {verb}")
     file = read_section(StudyFile, content, source)
+    in_files = [file_name(name) for name in file.rivals]
+    for name, one in zip(file.rivals, in_files, strict=True):
+        if in_files.count(one) > 1:
+            raise ValueError(f"{source}: two rivals are called {name!r} in files: rename one")
     rivals, ends = {}, {}
     for name, settings in (file.rivals or {found.stem: RivalSettings()}).items():
         with named_errors(f"rival {name!r}") if file.rivals else nullcontext():

@@ -47,6 +47,10 @@ def test_a_trial_is_the_base_with_what_was_drawn(write_study: Callable[..., Stud
         ("base: digits\nsearch: {embedder.dim: [8, 16]}", "data.validation above 0"),
         (HEAD + "metric: recall@3\nsearch: {embedder.dim: [8, 16]}", "eval.select: expected one"),
         (HEAD + "trails: 3", "study.yaml: unknown key 'trails' (did you mean 'trials'?)"),
+        (
+            HEAD + "search: {embedder.dim: [8, 16]}\nrivals: {a b: {}, a_b: {}}",
+            "two rivals are called 'a b' in files",
+        ),
         ("data: {name: digits}", "study.yaml is not a study: give it to gcahng train"),
     ],
 )
