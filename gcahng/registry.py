@@ -160,7 +160,7 @@ def imported_on_use(package: str) -> Callable[[str], Any]:
     """Return the `__getattr__` of a package, which imports a name when it is asked for.
 
     The names are those that the package imports if `TYPE_CHECKING`, where type checkers see them
-    too. None may be that of a module in the package.
+    too, and `dir` lists them. None may be that of a module in the package.
 
     Example:
         >>> imported_on_use("gcahng.losses")("NPairLoss")
@@ -181,6 +181,8 @@ def imported_on_use(package: str) -> Callable[[str], Any]:
         setattr(sys.modules[package], name, value)
         return value
 
+    module = vars(sys.modules[package])
+    module["__dir__"] = lambda: sorted({*module, *homes()})
     return get
 
 

@@ -22,6 +22,13 @@ CODE = ("data", "gcahng", "graph", "models")
 MOST_LINES_OF_ONE = 50
 
 
+def test_names_imported_on_use_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gcahng import losses
+
+    monkeypatch.delitem(vars(losses), "NPairLoss", raising=False)
+    assert {"LOSSES", "NPairLoss"} <= set(dir(losses))
+
+
 def _files(folder: str) -> list[Path]:
     """Python files below a folder of the repository, without those behind links."""
     files = (ROOT / folder).rglob("*.py")
