@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from gcahng.data import ClassSubset, Digits, Folder, ImageDataset, build_transform
@@ -103,6 +104,20 @@ def test_a_changed_picture_is_computed_again(tmp_path: Path) -> None:
         dataset = photos(root)
         assert computed(tmp_path, dataset) == 3 * len(dataset)
         assert computed(tmp_path, dataset) == 0
+
+
+def test_another_folder_with_the_same_names_sizes_and_times_is_not_taken_for_the_first(
+    tmp_path: Path,
+) -> None:
+    for name, colour in (("dark", 10), ("light", 240)):
+        for number in range(12):
+            path = tmp_path / name / f"class {number % 4}" / f"{number}.bmp"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (20, 20), (colour, number, 0)).save(path)
+            os.utime(path, (0, 0))
+    dark, light = photos(tmp_path / "dark"), photos(tmp_path / "light")
+    assert computed(tmp_path, dark) == 3 * len(dark)
+    assert computed(tmp_path, light) == 3 * len(light)
 
 
 def test_so_are_other_weights_transforms_settings_and_images(tmp_path: Path) -> None:
