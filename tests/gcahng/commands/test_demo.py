@@ -76,7 +76,7 @@ def test_recipes_side_by_side(
     assert all(f"| {name} | 1 |" in table for name in names)
     starts = ("features before training", "head before training")
     assert all(f"| {name} | 1 |" in table for name in starts)
-    run = Path("runs/ablations/demo/N-pair, as long as GCA-HNG-seed0")
+    run = Path("runs/ablations/demo/N-pair_as_long_as_GCA-HNG-seed0")
     results = json.loads((run / "results.json").read_text())
     assert results["epochs"] > 1
     monkeypatch.setattr(ablate, "report_grid", report_without_pictures)
