@@ -32,7 +32,9 @@ def read_torch(path: str | Path) -> Any:
     refuse_address(path)
     path = Path(path).expanduser()
     if not path.is_file():
-        raise FileNotFoundError(f"no checkpoint at '{path}'")
+        raise FileNotFoundError(
+            f"no checkpoint at '{path}': name a run that is there, or train one"
+        )
     try:
         _check_archive(path)
         return torch.load(path, map_location="cpu", weights_only=True)

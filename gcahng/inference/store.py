@@ -157,7 +157,7 @@ class PictureStore:
         now = "as it was then" if source == self.model.source else f"not with '{source}'"
         raise ValueError(
             f"the store '{self.uri}' was made with {made}, {now}, and embeddings of different "
-            "models cannot be compared: use that model, or make a new store"
+            "models cannot be compared: use that model, or name a new store"
         )
 
     def __len__(self) -> int:

@@ -97,7 +97,9 @@ def _advice(results: Mapping[str, float]) -> list[str]:
     if not epochs:
         return []
     if highest == epochs:
-        return ["To train better, try more epochs: the figure was highest after the last one."]
+        return [
+            "To train better, try more epochs: of those trained, the last had the highest figure."
+        ]
     if highest <= epochs / 2:
         return [
             "To train better, try fewer epochs, a smaller learning rate or fewer trained layers."

@@ -48,7 +48,7 @@ def test_without_a_gain_the_untrained_network_is_the_next_command(
 @pytest.mark.parametrize(
     ("highest", "advice"),
     [
-        (8, "more epochs: the figure was highest after the last one."),
+        (8, "more epochs: of those trained, the last had the highest figure."),
         (3, "fewer epochs, a smaller learning rate or fewer trained layers."),
         (6, "another learning rate."),
     ],
