@@ -122,7 +122,6 @@ TESTS = (
     "tests/test_readme.py",
     "tests/experiments/test_packaged.py",
     "tests/data/test_catalogue.py",
-    "tests/gcahng/test_registry.py",
     "tests/gcahng/config/test_json_schema.py",
     "tests/gcahng/commands/test_listing.py",
     "tests/gcahng/generators",

@@ -27,7 +27,10 @@ LINES = sorted(
     {
         found.strip()
         for page in PAGES
-        for found in re.findall(r"pip install\s+([^`\n]+)", page.read_text(encoding="utf-8"))
+        # In a notebook, which is JSON, quotes are escaped.
+        for found in re.findall(
+            r"pip install\s+([^`\n]+)", page.read_text(encoding="utf-8").replace('\\"', '"')
+        )
     }
 )
 # For a database of the reader's own choice.
