@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from gcahng.data.embedded.glyphs import Glyphs
     from gcahng.data.loader import AugmentedView, FeatureLoader, ImageLoader, TrainLoader
     from gcahng.data.samplers import ClassBalancedBatchSampler, PublishedBatchSampler
-    from gcahng.data.sheet import contact_sheet
     from gcahng.data.verification import Part, Verification, verify
     from gcahng.pictures import read_image
 else:
@@ -72,7 +71,6 @@ __all__ = [
     "build_dataset",
     "build_transform",
     "check_findable",
-    "contact_sheet",
     "download",
     "read_image",
     "split_classes",

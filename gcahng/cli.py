@@ -17,7 +17,7 @@ from gcahng.commands.ablate import ablate
 from gcahng.commands.benchmark import benchmark
 from gcahng.commands.compare import compare
 from gcahng.commands.config import config
-from gcahng.commands.data import show, verify
+from gcahng.commands.data import verify
 from gcahng.commands.demo import demo
 from gcahng.commands.embed import embed
 from gcahng.commands.evaluate import evaluate
@@ -81,8 +81,7 @@ for command in (
 app.command("list")(list_components)
 app.command("import-checkpoint")(import_checkpoint)
 
-data = typer.Typer(help="Check and look at data sets.", no_args_is_help=True, rich_markup_mode=None)
-data.command()(show)
+data = typer.Typer(help="Check data sets.", no_args_is_help=True, rich_markup_mode=None)
 data.command()(verify)
 app.add_typer(data, name="data")
 

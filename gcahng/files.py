@@ -161,25 +161,6 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_bytes(printable(text).encode("utf-8"))
 
 
-def append(path: Path, content: bytes) -> None:
-    """Append to a file, created if missing, all of the content or nothing.
-
-    Raises:
-        OSError: As `atomic_write`.
-    """
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab", buffering=0) as file:
-            before = file.tell()
-            try:
-                # The system may take a part before it refuses the rest.
-                while content:
-                    content = content[file.write(content) :]
-            except OSError:
-                file.truncate(before)
-                raise
-
-
 def file_name(name: str) -> str:
     """Replace what a shell would split a name at.
 

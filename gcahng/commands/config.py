@@ -24,7 +24,7 @@ def config(
         typer.Option(help="Write the JSON schema of experiment files, for editors, to this file."),
     ] = None,
 ) -> None:
-    """Print the settings of an experiment as YAML, each with its origin; then what is not set.
+    """Print the settings of an experiment as YAML; then what is not set, with the defaults.
 
     Example: gcahng config quickstart train.epochs=5 > my_experiment.yaml
 
@@ -43,14 +43,11 @@ def config(
         return
     if experiment is None:
         raise ValueError("name an experiment, or write the schema of all with --schema FILE")
-    from gcahng.builders.settings import adopt_image_settings, check_component_names
-    from gcahng.config import load_with_layers
-    from gcahng.config.origins import dump_with_origins
+    from gcahng.builders.settings import adopt_image_settings, load_checked
+    from gcahng.config import dump_config
 
-    loaded, layers = load_with_layers(experiment, overrides or [])
-    check_component_names(loaded)
-    completed = adopt_image_settings(loaded)
-    print(dump_with_origins(loaded, layers, completed), end="")
+    completed = adopt_image_settings(load_checked(experiment, overrides or []))
+    print(dump_config(completed), end="")
     print("# Arguments of its components that are not set, with their defaults:")
     for path, value in _defaults(completed):
         print(f"#   {path}={json.dumps(value, default=str)}")

@@ -1,4 +1,4 @@
-"""`gcahng data`: check every file of it, draw a contact sheet."""
+"""`gcahng data verify`: check every file of a data set."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,31 +17,6 @@ DataSettings = Annotated[
 DataRoot = Annotated[
     Path | None, typer.Option("--root", help="Folder of all data sets, or the data set's own.")
 ]
-
-
-def show(
-    name: Annotated[str, typer.Argument(help="A data set, such as glyphs.")],
-    settings: DataSettings = None,
-    split: Annotated[str, typer.Option(help="Which split.")] = "train",
-    root: DataRoot = None,
-    out: Annotated[Path | None, typer.Option(help="PNG to write; default NAME-SPLIT.png.")] = None,
-    classes: Annotated[int, typer.Option(min=1, help="Rows.")] = 20,
-    seed: Annotated[int, typer.Option(min=0, help="Which classes and images.")] = 0,
-) -> None:
-    """Write a contact sheet: a row of images for each of some classes.
-
-    Example: gcahng data show glyphs --split test
-    """
-    with loading():
-        from gcahng.data import build_dataset, contact_sheet
-        from gcahng.files import atomic_write
-
-    args = _arguments(name, settings)
-    dataset = build_dataset(name, split, _folder(root), **args)
-    target = out or Path(f"{name.replace(':', '.')}-{split}.png")
-    with atomic_write(target) as temporary:
-        contact_sheet(dataset, classes=classes, seed=seed).save(temporary, format="PNG")
-    console.print(f"{dataset}\nwrote {target}")
 
 
 def verify(

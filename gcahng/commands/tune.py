@@ -16,12 +16,6 @@ def tune(
         int | None,
         typer.Option(min=1, max=100_000, help="Trials (of each rival); default as the study says."),
     ] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            help="A file, or postgresql:// or mysql:// URL; default in the study's folder."
-        ),
-    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what is varied.")] = False,
 ) -> None:
     """Search for the best settings with Optuna, by a figure on validation classes.
@@ -43,5 +37,5 @@ def tune(
         from gcahng.studies.tune import tune as work
     if dry_run:
         show_study(read, console)
-    elif not work(read, console, storage):
+    elif not work(read, console):
         raise typer.Exit(1)

@@ -23,9 +23,6 @@ Out = Annotated[Path | None, typer.Option(help="Folder to write into; default RU
 Export = Annotated[
     list[str] | None, typer.Option(help="Write the graph as graphml or gexf; repeatable.")
 ]
-Board = Annotated[
-    bool, typer.Option("--tensorboard", help="Put figures and embeddings into TensorBoard.")
-]
 
 
 def visualize(
@@ -48,7 +45,6 @@ def visualize(
     root: Root = None,
     out: Out = None,
     export: Export = None,
-    tensorboard: Board = False,
     trust: Trust = False,
 ) -> None:
     """Draw what a run's graph learned on a batch, and where its negatives are.
@@ -60,13 +56,12 @@ def visualize(
         from gcahng.files import atomic_write
         from gcahng.graph.visualize import write_graph
         from gcahng.reports.batch_pictures import Selection, draw_batch
-        from gcahng.reports.tensorboard import log_pictures
         from gcahng.runs.folder import RunFolder
         from gcahng.runs.loading import load_run
 
     start = time.perf_counter()
     selection = Selection(split, batch, classes, samples, layer, head, strongest)
-    folder = _check_options(source, selection, out, export or [], tensorboard)
+    folder = _check_options(source, selection, out, export or [])
     run = load_run(source, last=last, trust=trust, finished=False)
     if root is not None:
         run = replace(run, settings=dump_config(with_data_root(run.config, root)))
@@ -78,9 +73,6 @@ def visualize(
         with atomic_write(target / f"graph.{kind}") as temporary:
             write_graph(pictures.graph, temporary)
         written.append(f"{target / 'graph'}.{kind}: for {PROGRAMS[kind]}")
-    if tensorboard and folder is not None:
-        log_pictures(folder.tensorboard, run, pictures.dataset, pictures.figures)
-        written.append(f"{folder.tensorboard}: figures and embeddings; tensorboard --logdir …")
     _print_summary(pictures, target, written, time.perf_counter() - start)
 
 
@@ -113,7 +105,7 @@ def _write_pictures(pictures: "Pictures", target: Path, folder: "RunFolder | Non
 
 
 def _check_options(
-    source: Path, selection: "Selection", out: Path | None, export: Sequence[str], tensorboard: bool
+    source: Path, selection: "Selection", out: Path | None, export: Sequence[str]
 ) -> "RunFolder | None":
     """Raise where options contradict each other; return the run that `source` belongs to, if any.
 
@@ -133,10 +125,9 @@ def _check_options(
     of_run = source.parent == within.last.parent and within.config.is_file()
     if source.is_dir() or not source.exists() or of_run:
         return within if of_run else RunFolder(source)
-    if out is None or tensorboard:
+    if out is None:
         raise ValueError(
             f"'{source}' is not in a run folder: choose a folder for the pictures with --out"
-            + (", and leave out --tensorboard" if tensorboard else "")
         )
     return None
 

@@ -31,22 +31,9 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> ExperimentCo
             ...
         ValueError: override: unknown key 'train.epoch' (did you mean 'train.epochs'?); ...
     """
-    return load_with_layers(path, overrides)[0]
-
-
-def load_with_layers(
-    path: str | Path, overrides: Iterable[str] = ()
-) -> tuple[ExperimentConfig, Layers]:
-    """Read an experiment as `load_config`, and return it with the layers that it consists of.
-
-    Example:
-        >>> config, layers = load_with_layers("digits", ["seed=3"])
-        >>> config.seed, layers.origin(("seed",))
-        (3, 'override')
-    """
     layers, file = load_layers(path, overrides)
     layers.values.setdefault("name", file.stem)
-    return validate(ExperimentConfig, layers), layers
+    return validate(ExperimentConfig, layers)
 
 
 def parse_config(text: str, source: str) -> ExperimentConfig:

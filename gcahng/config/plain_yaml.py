@@ -82,16 +82,3 @@ def parse_yaml(text: str, source: str) -> Any:
 def to_yaml(values: dict[str, Any]) -> str:
     """Return block-style YAML in the given key order; `parse_yaml` reads it back unchanged."""
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
-
-
-def flow_entry(key: str, *value: Any) -> str:
-    """Return `key: value` in one line, in flow style where it is a list; without a value `key:`.
-
-    >>> flow_entry("ks", [1, 2]), flow_entry("note", "a: b"), flow_entry("data")
-    ('ks: [1, 2]', "note: 'a: b'", 'data:')
-    """
-    options: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": float("inf")}
-    given = {key: value[0] if value else None}
-    text = yaml.dump(given, Dumper=_Dumper, default_flow_style=True, **options)
-    entry = text.strip()[1:-1]
-    return entry if value else entry.removesuffix(" null")

@@ -38,25 +38,24 @@ class TrialStopped(Exception):
     """A signal has stopped a training of the trial, which is to be continued."""
 
 
-def tune(study: Study, console: Console, storage: str | None = None) -> bool:
+def tune(study: Study, console: Console) -> bool:
     """Try settings until every rival has had all its trials; write the report, print its table.
 
-    Several processes, also on several machines, may do so at the same time. They need the study's
-    folder in common, or a database as storage. What a process that died has begun is finished.
+    Several processes, also on several machines that share the study's folder, may do so at the
+    same time. What a process that died has begun is finished.
 
     Args:
         study: The study.
         console: Where to print.
-        storage: See `open_storage`.
 
     Returns:
         Whether every rival has a trial that finished.
 
     Raises:
-        ValueError: If the study was begun with other settings, or the storage cannot be opened.
+        ValueError: If the study was begun with other settings.
         SystemExit: If a signal stops it.
     """
-    opened = open_storage(study, storage)
+    opened = open_storage(study)
     trials = {name: open_trials(study, r, opened) for name, r in study.rivals.items()}
     try:
         with heed_signals():
@@ -135,8 +134,8 @@ def _ask(study: Study, rival: Rival, trials: optuna.Study) -> tuple[Rival, Trial
     # As when the journal was deleted, but not the rest.
     if any(folder.glob("seed*/results.json")):
         raise ValueError(
-            f"'{folder}' holds a trial that the study's storage does not know: give --storage as "
-            f"before, or move '{folder.parent}' away to begin anew"
+            f"'{folder}' holds a trial that the study's journal does not know: move "
+            f"'{folder.parent}' away to begin anew"
         )
     # A seed by the number of trials: what is drawn is the same if the study is interrupted.
     seed = (study.file.sampler_seed * 100_003 + number) % 2**32

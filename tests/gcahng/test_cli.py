@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from gcahng import __version__, cli
 from gcahng.config import load_config
@@ -63,13 +62,6 @@ def test_evaluate_repeats_the_figures(run: Path, call: Call) -> None:
     results = json.loads((run / "results.json").read_text())
     for source, epoch in ((run, "best"), (run / "checkpoints" / "last.pt", "last")):
         assert f"{100 * results[f'{epoch}/map@r']:.2f}" in call("evaluate", source).out
-
-
-def test_data_show_writes_a_picture(call: Call, tmp_path: Path) -> None:
-    target = tmp_path / "sheet.png"
-    assert call("data", "show", "digits", "--out", target, "--classes", 3).status == 0
-    with Image.open(target) as picture:
-        assert picture.width > 300
 
 
 PHOTOS = [
@@ -132,7 +124,6 @@ def test_the_version_is_printed(call: Call) -> None:
     "line",
     [
         "data verify digits",
-        "data show digits --classes 2 --out {folder}/sheet.png",
         "evaluate {run}",
         "visualize {run} --out {folder}/pictures",
         "ablate ablations/quickstart --dry-run",

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from gcahng.files import append, atomic_write, check_folder, refuse_address, write_text, writing
+from gcahng.files import atomic_write, check_folder, refuse_address, write_text, writing
 from tests import limits
 
 
@@ -143,13 +143,3 @@ def test_errors_of_other_files_are_left_as_they_are(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as info, writing(tmp_path / "a" / "out.npy"):
         (tmp_path / "b" / "c" / "in.npy").read_bytes()
     assert info.value.filename == str(tmp_path / "b" / "c" / "in.npy")
-
-
-def test_what_cannot_be_appended_leaves_the_file_as_it_was(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "events"
-    append(path, b"a" * 900)
-    with limits.file_size(1000), pytest.raises(OSError, match="cannot write"):
-        append(path, b"b" * 200)
-    assert path.read_bytes() == b"a" * 900
-    append(path, b"c")
-    assert path.read_bytes() == b"a" * 900 + b"c"

@@ -6,14 +6,8 @@ from pathlib import Path
 import networkx
 import pytest
 from PIL import Image
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gcahng import load_run
-from gcahng.builders.images import open_plain
-from gcahng.data import Digits
-from gcahng.reports import tensorboard
 from gcahng.reports.batch_pictures import TITLES
-from gcahng.reports.tensorboard import first_classes
 from tests.conftest import Call
 from tests.gcahng.training.test_trainer import _trainer
 
@@ -71,33 +65,6 @@ def test_a_run_without_a_generator_shows_its_correlations(tmp_path: Path, call: 
     assert "left out hardness.png: the run has no hardness.json" in told
     assert (run / "visualize" / "graph.png").is_file()
     assert not (run / "visualize" / "negatives.png").exists()
-
-
-@pytest.mark.usefixtures("few_pictures")
-def test_tensorboard_gets_figures_and_embeddings(
-    run: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copy = tmp_path / "run"
-    shutil.copytree(run, copy)
-    monkeypatch.setattr(tensorboard, "IMAGES", 200)
-    assert call("visualize", copy, "--tensorboard").status == 0
-    events = EventAccumulator(str(copy / "tensorboard")).Reload()
-    assert {f"batch graph/{name}" for name in TITLES} <= set(events.Tags()["images"])
-    assert "loss/metric" in events.Tags()["scalars"], "those of the training are still there"
-    (vectors,) = copy.glob("tensorboard/*/test/tensors.tsv")
-    lines = vectors.read_text().splitlines()
-    shown = first_classes(open_plain(load_run(copy).config, "test"), 200)
-    assert (len(lines), len(lines[0].split("\t"))) == (len(shown), 8)
-    names = (vectors.parent / "metadata.tsv").read_text().splitlines()
-    assert names == [shown.classes[label] for label in shown.labels.tolist()]
-
-
-def test_whole_classes_up_to_a_limit() -> None:
-    dataset = Digits(None, "test")
-    counts = dataset.labels.bincount()
-    shown = first_classes(dataset, int(counts[:2].sum()))
-    assert shown.labels.bincount().tolist() == counts[:2].tolist()
-    assert first_classes(dataset, 1).num_classes == 1
 
 
 @pytest.mark.usefixtures("few_pictures")

@@ -72,7 +72,7 @@ from gcahng.studies.study import read_study
 pool.COMMAND = (sys.executable, "-S", "-E", "fake_train.py")
 tune.POLL, tune.LOOK = 0.02, 0.1
 print("ready", flush=True)
-sys.exit(not tune.tune(read_study("study.yaml"), Console(width=110), *sys.argv[1:]))
+sys.exit(not tune.tune(read_study("study.yaml"), Console(width=110)))
 """
 
 WriteStudy = Callable[..., Study]
@@ -116,9 +116,9 @@ def console() -> Console:
     return Console(width=110)
 
 
-def start_second(*arguments: str) -> subprocess.Popen[str]:
+def start_second() -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", SECOND, *arguments],
+        [sys.executable, "-c", SECOND],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

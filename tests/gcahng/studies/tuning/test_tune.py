@@ -11,7 +11,6 @@ import pytest
 from rich.console import Console
 
 from gcahng.config import load_config
-from gcahng.studies.storage import open_storage
 from gcahng.studies.study import Study
 from gcahng.studies.tune import tune
 from tests.gcahng.studies.tuning.conftest import STUDY, WriteStudy, start_second
@@ -122,8 +121,8 @@ def test_a_study_goes_on_elsewhere_but_not_with_another_experiment(
 def test_two_processes_share_a_journal(write_study: WriteStudy, console: Console) -> None:
     Path("pause").write_text("0.1")
     study = write_study(STUDY.replace("trials", "prune: false\ntrials"))
-    with start_second("trials.journal") as other:
-        assert tune(study, console, "trials.journal")
+    with start_second() as other:
+        assert tune(study, console)
         theirs, _ = other.communicate(timeout=60)
     assert other.returncode == 0, theirs
     trained = Path("trained").read_text().splitlines()
@@ -166,13 +165,6 @@ def test_what_a_killed_process_leaves_is_finished(
     assert [row["state"] for row in _rows()] == ["complete"] * 2
     trained = [Path(line).parent.name for line in Path("trained").read_text().splitlines()]
     assert sorted(trained) == ["study-0000", "study-0000", "study-0001"]
-
-
-@pytest.mark.parametrize("where", ["sqlite:///x.db", "."])
-def test_wrong_storage(where: str, write_study: WriteStudy) -> None:
-    with pytest.raises(ValueError, match=r"^--storage: "):
-        open_storage(write_study(), where)
-    assert not Path("runs").exists()
 
 
 def test_digits_are_tuned(write_study: WriteStudy, console: Console) -> None:
