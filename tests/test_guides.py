@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         draw(folder / f"{name}.jpg", "green", 0)
     model = load_embedder(folder / "runs" / "photos-seed0")
     index_folder(model, folder / "photos", folder / "photos.store")
+    # Its weights would be installed from a package.
+    shutil.copytree(folder / "runs" / "photos-seed0", folder / "runs" / "photos_cpu-seed0")
     return folder
 
 
