@@ -1,5 +1,7 @@
 """The command line: `python -m gcahng VERB`, installed as `gcahng`."""
 
+import atexit
+import gc
 import io
 import logging
 import os
@@ -98,6 +100,8 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     keep_memory()
+    # Leave without a search through all that is left for garbage.
+    atexit.register(gc.freeze)
     try:
         with heed_signals(), _each_warning_once():
             app()

@@ -1,7 +1,8 @@
 """The terminal: where commands print, and their progress bars."""
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
 from rich.progress import (
@@ -101,12 +102,17 @@ def training_display(
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Say on a terminal that PyTorch and what is around it are imported, which takes seconds."""
-    if not errors.is_terminal:
-        yield
-        return
-    with errors.status("loading PyTorch"):
-        yield
+    """Import PyTorch and what is around it within the block, and say so on a terminal.
+
+    Half a million objects stay from then on: do not look through them for garbage, now or later.
+    """
+    gc.disable()
+    try:
+        with errors.status("loading PyTorch") if errors.is_terminal else nullcontext():
+            yield
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @contextmanager
