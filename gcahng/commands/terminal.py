@@ -1,6 +1,5 @@
 """The terminal: where commands print, and their progress bars."""
 
-import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
@@ -13,6 +12,8 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+
+from gcahng.allocator import lasting_imports
 
 # Text of users, such as `embedder.freeze=[bn]`, is not markup.
 console = Console(markup=False, highlight=False)
@@ -102,17 +103,10 @@ def training_display(
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Import PyTorch and what is around it within the block, and say so on a terminal.
-
-    Half a million objects stay from then on: do not look through them for garbage, now or later.
-    """
-    gc.disable()
-    try:
-        with errors.status("loading PyTorch") if errors.is_terminal else nullcontext():
-            yield
-    finally:
-        gc.enable()
-        gc.freeze()
+    """Import PyTorch and what is around it within the block, and say so on a terminal."""
+    shown = errors.status("loading PyTorch") if errors.is_terminal else nullcontext()
+    with lasting_imports(), shown:
+        yield
 
 
 @contextmanager

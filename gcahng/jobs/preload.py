@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from gcahng.commands.terminal import loading
+from gcahng.allocator import lasting_imports
 
 # What a training imports, beside the data set and the backbone that it names.
 IMPORTED = (
@@ -18,6 +18,6 @@ IMPORTED = (
     "torch.utils.tensorboard",
 )
 
-with loading():
+with lasting_imports():
     for module in IMPORTED:
         import_module(module)
