@@ -32,7 +32,8 @@ from gcahng.commands.share import export, import_checkpoint, share
 from gcahng.commands.train import train
 from gcahng.commands.tune import tune
 from gcahng.commands.visualize import visualize
-from gcahng.jobs.process import Stopped, heed_signals, write_failure
+from gcahng.jobs.place import place
+from gcahng.jobs.process import Stopped, end_now, heed_signals, write_failure
 from gcahng.reasons import refusal
 
 BUG = "error: a mistake in gcahng or in a class of yours; please report it with these lines:"
@@ -89,6 +90,16 @@ app.add_typer(data, name="data")
 
 
 def main() -> None:
+    """Run the command line, and leave as is safe for one of several processes."""
+    try:
+        _run()
+    except BaseException as error:
+        if place() is None:
+            raise
+        end_now(error)
+
+
+def _run() -> None:
     """Run the command line; an error that a user can correct is one sentence and exit status 1.
 
     Any other shows its traceback, as all do with GCAHNG_DEBUG set in the environment. A command

@@ -1,5 +1,6 @@
 """Processes of this project: what they inherit, how they are stopped, and why they ended."""
 
+import atexit
 import os
 import re
 import signal
@@ -7,11 +8,12 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from gcahng.files import write_text
 from gcahng.jobs.warm import WarmProcess, can_warm
@@ -86,6 +88,21 @@ def was_stopped(status: int | None) -> bool:
     # Before it could handle the signal, the signal itself ended it.
     numbers = [-getattr(signal, name) for name in STATUS if hasattr(signal, name)]
     return status in (*STATUS.values(), *numbers)
+
+
+def end_now(error: BaseException) -> NoReturn:
+    """End this process as Python would after an error, but without tearing the interpreter down.
+
+    Threads of gloo, which still let go of tensors then, would abort the process (torch 2.14).
+    """
+    status = error.code if isinstance(error, SystemExit) else 1
+    if not isinstance(error, SystemExit):
+        traceback.print_exception(error)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(status if isinstance(status, int) else int(status is not None))
 
 
 def launcher_variables() -> list[str]:
