@@ -46,7 +46,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("a", "b", "new"):
         draw(folder / f"{name}.jpg", "green", 0)
     model = load_embedder(folder / "runs" / "photos-seed0")
-    index_folder(model, folder / "photos", folder / "photos.store")
+    index_folder(model, folder / "photos", folder / "trained.store")
     # Its weights would be installed from a package.
     shutil.copytree(folder / "runs" / "photos-seed0", folder / "runs" / "photos_cpu-seed0")
     return folder
