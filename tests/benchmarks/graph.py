@@ -1,8 +1,7 @@
-"""Time and memory of the hard negatives: by path, by number of processes, and by batch size.
+"""Time and memory of the hard negatives: by path, and by number of processes.
 
 python -m tests.benchmarks.graph paths      # docs/results/benchmark.md and .csv
 python -m tests.benchmarks.graph processes  # docs/results/processes.md and .csv
-python -m tests.benchmarks.graph scaling    # docs/results/scaling.md, .csv and .png
 """
 
 import tempfile
@@ -14,21 +13,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 import torch
 import typer
-from matplotlib import rc_context
-from matplotlib.figure import Figure
-from scipy.optimize import nnls
 from torch import distributed as dist
 from torch import multiprocessing, nn
 from torch.optim import AdamW
 
 from gcahng.graph import batch_layout
-from gcahng.graph.visualize.style import COLOURS, STYLE
 from gcahng.losses import NPairLoss
 from gcahng.processes import Group, all_processes, own_part, rank
-from gcahng.training.cost import peak_memory_mib, reset_peak_memory, tensor_peak_mib
+from gcahng.training.cost import tensor_peak_mib
 from gcahng.training.measure_step import (
     differentiate_negatives,
     median_ratio,
@@ -39,7 +33,6 @@ from gcahng.training.optimizers import Optimizers
 from gcahng.training.step import TrainingStep
 from tests.benchmarks.common import (
     CPU,
-    MIB,
     SHAPES,
     Out,
     Rows,
@@ -231,95 +224,6 @@ def _work(
     queue.put((number, measure(*job)))
     if count > 1:
         dist.destroy_process_group()
-
-
-LAYERS, HEADS, CLASSES = 2, 4, 300
-LIMITS = {"24 GiB": 24 * 2**30, "80 GB": 80 * 10**9}
-# Batches with more pairs are measured once.
-MANY_PAIRS = 100_000
-
-
-@app.command()
-def scaling(
-    nodes: str = "27,54,81,162,324,648,1024",
-    counts: str = "1,2",
-    dim: int = 512,
-    repetitions: int = 5,
-    threads: int = 1,
-    out: Path = Out,
-) -> None:
-    """Measure batch sizes, and fit a formula to the peak memory."""
-    rows: Rows = []
-    for size in map(int, nodes.split(",")):
-        samples = next(samples for samples in (3, 4, 2) if size % samples == 0)
-        shape = Shape(size // samples, samples, dim, LAYERS, HEADS, CLASSES)
-        runs = 1 if shape.pairs > MANY_PAIRS else repetitions
-        for count in map(int, counts.split(",")):
-            for mode in ("auto", "low") if count == 1 else ("low",):
-                found = run_processes(measure_one, count, threads, shape, mode, runs)
-                seconds, cpu = zip(*_slowest([one["times"] for one in found]), strict=True)
-                row: dict[str, Any] = {"nodes": shape.nodes, "pairs": shape.pairs, "runs": runs}
-                row |= {"batch": f"{shape.classes} × {samples}", "processes": count}
-                row |= {"memory": mode, "seconds": median(seconds), "cpu": median(cpu)}
-                rows.append({**row, "mib": max(one["mib"] for one in found)})
-    walls = [_fit(rows, int(count)) for count in counts.split(",")]
-    report("scaling", rows, out, walls)
-    _draw(rows, walls).savefig(out / "scaling.png", dpi=150)
-
-
-def measure_one(shape: Shape, mode: str, repetitions: int) -> dict[str, Any]:
-    """In each process: time the repetitions, and by how many MiB the first raises its memory."""
-    group, settings = all_processes(), {"memory": mode}
-    # Load libraries, and allocate what stays.
-    hard_negatives(shape._replace(classes=4, samples=2), settings, group)()
-    run = hard_negatives(shape, settings, group)
-    reset_peak_memory(CPU)
-    before = peak_memory_mib(CPU)
-    times = [_time(run)]
-    mib = peak_memory_mib(CPU) - before
-    for _ in range(repetitions - 1):
-        if group is not None:
-            dist.barrier(group)
-        times.append(_time(run))
-    return {"times": times, "mib": mib}
-
-
-def _fit(rows: Rows, processes: int) -> dict[str, Any]:
-    """Fit bytes per pair and per node by least squares of relative errors; fill in `fitted`."""
-    chosen = [row for row in rows if row["processes"] == processes and row["memory"] == "low"]
-    terms = np.array([(row["pairs"], row["nodes"]) for row in chosen], dtype=float)
-    peaks = MIB * np.array([max(row["mib"], 0.01) for row in chosen])
-    pair, node = nnls(terms / peaks[:, None], np.ones(len(chosen)))[0]
-    for row, fitted in zip(chosen, terms @ (pair, node) / MIB, strict=True):
-        row["fitted"] = fitted
-    half = pair / 2 + node  # of limit = pair B²/2 + half B
-    most = {k: int(2 * v / (half + np.sqrt(half**2 + 2 * pair * v))) for k, v in LIMITS.items()}
-    return {"processes": processes, "pair": pair, "node": node, **most}
-
-
-def _draw(rows: Rows, walls: Rows) -> Figure:
-    with rc_context(STYLE):
-        figure = Figure((9.5, 4.2), layout="constrained")
-        axes = figure.subplots(1, 2)
-        reach = np.geomspace(rows[0]["nodes"], 1.1 * max(wall["80 GB"] for wall in walls), 200)
-        for wall, colour in zip(walls, COLOURS, strict=False):
-            curve = wall["pair"] * reach * (reach + 1) / 2 + wall["node"] * reach
-            axes[0].plot(reach, curve / 2**30, color=colour, linewidth=1)
-            for mode in ("auto", "low"):
-                key = wall["processes"], mode
-                points = [row for row in rows if (row["processes"], row["memory"]) == key]
-                style = {"color": colour, "markerfacecolor": colour if mode == "low" else "none"}
-                for one, name, unit in zip(axes, ("mib", "cpu"), (1024, 1), strict=True):
-                    y, x = [row[name] / unit for row in points], [row["nodes"] for row in points]
-                    one.loglog(x, y, "o", label=f"{key[0]} process(es), {mode}", **style)
-        for limit in LIMITS.values():
-            axes[0].axhline(limit / 2**30, color="#666666", linestyle="--", linewidth=1)
-        axes[0].set_title("Peak memory of each process [GiB]; lines: formula")
-        axes[1].set_title("CPU time of each process for one step [s]")
-        axes[1].legend()
-        for one in axes:
-            one.set_xlabel("nodes of the batch graph")
-    return figure
 
 
 if __name__ == "__main__":

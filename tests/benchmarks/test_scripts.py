@@ -18,11 +18,9 @@ def _columns(path: Path) -> list[str]:
 def test_tables_of_the_graph(tmp_path: Path) -> None:
     graph.paths("tiny", 1, 1, tmp_path)
     graph.processes("tiny", 2, 1, 1, tmp_path)
-    graph.scaling("8,12", "1,2", 16, 1, 1, tmp_path)
-    for name in ("benchmark", "processes", "scaling"):
+    for name in ("benchmark", "processes"):
         published = Path("docs/results", f"{name}.csv")
         assert _columns(tmp_path / f"{name}.csv") == _columns(published)
-    assert (tmp_path / "scaling.png").is_file()
 
 
 def test_tables_of_retrieval(tmp_path: Path) -> None:
