@@ -5,23 +5,20 @@ import re
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from gcahng.server.decoders import AT_ONCE
 from gcahng.server.finder import Finder
 from gcahng.server.guard import Guard
 from gcahng.server.originals import original
-from gcahng.server.uploads import receive_upload
 
 ASSETS = {
     "page.html": "text/html",
@@ -30,9 +27,12 @@ ASSETS = {
     "icon.svg": "image/svg+xml",
 }
 RESULTS = 24
+# Pictures that are decoded and embedded at a time: one on the processor while another is read.
+AT_ONCE = 2
 # Uploads that are being received, wait for the model or are embedded; each occupies memory.
 MOST_UPLOADS = 64
-FRESH = {"cache-control": "no-cache"}
+MIB = 2**20
+HOW = "send the file itself as the body, as curl --data-binary @cup.jpg does"
 T = TypeVar("T")
 
 
@@ -60,25 +60,17 @@ class Pages:
         """Decode and embed pictures beside the event loop, a few at a time."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
 
-    async def page(self, request: Request) -> Response:
-        """`/`: the page."""
-        return self._asset("page.html")
-
     async def asset(self, request: Request) -> Response:
-        """`/assets/{name}`: what the page consists of."""
-        return self._asset(request.path_params["name"])
-
-    def _asset(self, name: str) -> Response:
+        """`/` and `/assets/{name}`: the page and what it consists of."""
+        name = request.path_params.get("name", "page.html")
         if name not in self._assets:
             raise HTTPException(404)
-        return Response(self._assets[name], headers=FRESH, media_type=ASSETS[name])
+        headers = {"cache-control": "no-cache"}
+        return Response(self._assets[name], headers=headers, media_type=ASSETS[name])
 
     async def health(self, request: Request) -> Response:
         """`/health`: whether searches work, and in what."""
-        try:
-            return _json(await run_in_threadpool(self._finder.health))
-        except HTTPException as error:
-            return _json({"status": "error", "error": error.detail}, error.status_code)
+        return _json(await run_in_threadpool(self._finder.health))
 
     async def labels(self, request: Request) -> Response:
         """`/labels`: the classes with their numbers of pictures."""
@@ -114,45 +106,53 @@ class Pages:
     async def picture(self, request: Request) -> Response:
         """`/picture/{id}`: the indexed file."""
         file, state = await run_in_threadpool(self._finder.file, request.path_params["id"])
-        finder = self._finder
-        return await self._in_pool(
-            original, file, state, finder.limits.most_pixels, finder.decoders
-        )
+        return await self._in_pool(original, file, state, self._finder.limits.most_pixels)
 
     def _query_parameters(self, request: Request, *more: str) -> tuple[str | None, int, str | None]:
         """The parameters `id`, `k` and `label` of a request."""
-        asked = request.query_params
+        asked, most = request.query_params, self._finder.limits.most_results
         if unknown := asked.keys() - {"k", "label", *more}:
             known = ", ".join([*more, "k", "label"])
             raise HTTPException(400, f"unknown parameter '{min(unknown)}': choose from {known}")
-        most = self._finder.limits.most_results
         k = asked.get("k", str(RESULTS))
-        # Its length first: `int` takes long for a million digits.
-        if len(k) > len(str(most)) or not re.fullmatch("[0-9]+", k) or not 1 <= int(k) <= most:
+        # `int` takes long for a million digits.
+        if not re.fullmatch("[0-9]{1,9}", k) or not 1 <= int(k) <= most:
             raise HTTPException(400, f"k must be a whole number from 1 to {most}")
         return asked.get("id"), int(k), asked.get("label")
 
 
-def _json(content: dict[str, Any], status: int = 200) -> JSONResponse:
-    return JSONResponse(content, status, headers={"cache-control": "no-store"})
+async def receive_upload(request: Request, most: int) -> bytes:
+    """Receive the body of a request, of at most so many bytes."""
+    if request.headers.get("content-type", "").lower().startswith("multipart/"):
+        raise HTTPException(415, f"a form cannot be read: {HOW}")
+    too_large = HTTPException(413, f"the picture is too large: more than {most / MIB:g} MiB")
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > most:
+        raise too_large
+    content = bytearray()
+    try:
+        async for chunk in request.stream():
+            content += chunk
+            if len(content) > most:
+                raise too_large
+    except ClientDisconnect as error:
+        raise HTTPException(400, "the picture did not arrive completely") from error
+    if not content:
+        raise HTTPException(400, f"there is no picture in the request: {HOW}")
+    return bytes(content)
+
+
+def _json(content: dict[str, Any]) -> JSONResponse:
+    return JSONResponse(content, headers={"cache-control": "no-store"})
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    """An error as JSON."""
     assert isinstance(error, HTTPException)
-    sentence = error.detail
-    if sentence == HTTPStatus(error.status_code).phrase:
-        # An error of the router, which gives no reason.
-        sentence = {
-            404: f"there is nothing at {request.url.path}",
-            405: f"{request.url.path} does not take {request.method}",
-        }.get(error.status_code, sentence)
-    return JSONResponse({"error": sentence}, error.status_code, headers=error.headers)
+    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    sentence = "the server failed: its terminal says why"
-    return JSONResponse({"error": sentence}, 500)
+    return JSONResponse({"error": "the server failed: its terminal says why"}, 500)
 
 
 def build_app(finder: Finder, *, only_local: bool = True) -> ASGIApp:
@@ -165,7 +165,7 @@ def build_app(finder: Finder, *, only_local: bool = True) -> ASGIApp:
     pages = Pages(finder)
     app = Starlette(
         routes=[
-            Route("/", pages.page),
+            Route("/", pages.asset),
             Route("/assets/{name}", pages.asset),
             Route("/health", pages.health),
             Route("/labels", pages.labels),

@@ -1,12 +1,10 @@
 """What the server answers with: the pictures of a store and the model that made its vectors."""
 
 import re
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import torch
@@ -14,13 +12,8 @@ from PIL import Image
 from starlette.exceptions import HTTPException
 
 from gcahng.inference.embedder import TrainedEmbedder
-from gcahng.inference.store import SHOWN, PictureStore, UnreadableStoreError, quote_sql
+from gcahng.inference.store import FILE_COLUMNS, SHOWN, PictureStore, file_of, quote_sql
 from gcahng.pictures import FileState, PictureFile, TooManyPixels, decode_image
-from gcahng.reasons import first_line
-from gcahng.server.decoders import Decoders
-
-# Seconds after which a request looks for what other processes have written to the store.
-REFRESH = 2.0
 
 
 @dataclass(frozen=True)
@@ -31,13 +24,11 @@ class Limits:
         most_bytes: Of an upload.
         most_pixels: Of an upload, and of an indexed picture that is converted for the browser.
         most_results: Of a search.
-        most_seconds: Of decoding a picture.
     """
 
     most_bytes: int = 20 * 2**20
     most_pixels: int = 50 * 10**6
     most_results: int = 200
-    most_seconds: float = 10
 
 
 class Finder:
@@ -47,10 +38,6 @@ class Finder:
         store: The pictures.
         model: The model that made the store's vectors.
         limits: What one request may cost.
-
-    Attributes:
-        limits: As given, or their defaults.
-        decoders: Decode pictures beside this process.
     """
 
     def __init__(
@@ -58,51 +45,24 @@ class Finder:
     ) -> None:
         self._store, self._model = store, model
         self.limits = limits or Limits()
-        self._lock = Lock()
-        self._refreshed = time.monotonic()
-        self._counted: tuple[int, dict[str, int]] | None = None
-        self._shortest = model.image_transform.shortest_side
-        self.decoders = Decoders(self.limits.most_seconds)
         # The first picture takes longer than those that follow.
         model.embed(Image.new("RGB", (64, 64)))
 
     @contextmanager
     def _reading(self) -> Iterator[PictureStore]:
-        """The store as it is now, or was a moment ago.
-
-        If the block fails because the store is gone meanwhile, that is the error.
-        """
-        self._refresh(REFRESH)
+        """The store as it is now; 503 if it cannot be read or another model has made it anew."""
         try:
+            self._store.refresh()
             yield self._store
-        except HTTPException:
-            raise
-        except UnreadableStoreError as error:
-            sentence = "the store cannot be read: a file of it is missing or damaged"
-            raise HTTPException(503, sentence) from error
-        except Exception:
-            self._refresh(0)
-            raise
-
-    def _refresh(self, age: float) -> None:
-        """See what other processes have written, if the last time was so many seconds ago."""
-        with self._lock:
-            if time.monotonic() - self._refreshed < age:
-                return
-            try:
-                self._store.refresh()
-            # A store that was deleted or cannot be reached raises many kinds of errors.
-            except Exception as error:
-                sentence = f"the store cannot be read: {first_line(error)}"
-                raise HTTPException(503, sentence) from error
-            self._refreshed = time.monotonic()
+        except (OSError, ValueError) as error:
+            raise HTTPException(503, f"the store cannot be read: {error}") from error
 
     def health(self) -> dict[str, Any]:
         """Describe the store, the model and the limits."""
         with self._reading() as store:
             return {
                 "status": "ok",
-                "store": Path(store.uri).name or store.uri,
+                "store": Path(store.folder).name,
                 "pictures": len(store),
                 "model": store.model.source,
                 **asdict(self.limits),
@@ -111,18 +71,14 @@ class Finder:
     def labels(self) -> dict[str, int]:
         """The classes with their numbers of pictures, by name."""
         with self._reading() as store:
-            version, counted = store.version, self._counted
-            if counted is None or counted[0] != version:
-                counted = self._counted = (version, store.labels())
-            return counted[1]
+            return store.labels()
 
     def search_upload(self, content: bytes, k: int, label: str | None) -> dict[str, Any]:
         """Find the pictures that are most similar to an uploaded file."""
         where = self._condition(label)
+        shortest = self._model.image_transform.shortest_side
         try:
-            image = self.decoders.run(
-                decode_image, content, self.limits.most_pixels, self._shortest
-            )
+            image = decode_image(content, self.limits.most_pixels, shortest)
         except TooManyPixels as error:
             raise HTTPException(413, f"the picture is too large: {error}") from error
         except ValueError as error:
@@ -135,8 +91,8 @@ class Finder:
     def search_stored(self, key: str, k: int, label: str | None) -> dict[str, Any]:
         """Find the pictures that are most similar to one of the store, without itself."""
         where = self._condition(label)
-        with self._store_with(key) as store:
-            query = store.row(key, [*SHOWN, "vector"])
+        query = self._row(key, [*SHOWN, "vector"])
+        with self._reading() as store:
             found = store.search(torch.tensor(query.pop("vector")), k + 1, where=where)
         others = [asdict(near) for near in found if near.id != key]
         return {"query": query, "neighbours": others[:k]}
@@ -149,24 +105,18 @@ class Finder:
 
     def thumbnail(self, key: str) -> bytes:
         """Return the thumbnail of a picture as JPEG."""
-        with self._store_with(key) as store:
-            return bytes(store.row(key, ["thumbnail"])["thumbnail"])
+        return bytes(self._row(key, ["thumbnail"])["thumbnail"])
 
     def file(self, key: str) -> tuple[PictureFile, FileState]:
         """Return the file of a picture, and its state when it was indexed."""
-        with self._store_with(key) as store:
-            return store.file(key)
+        return file_of(self._row(key, FILE_COLUMNS))
 
-    @contextmanager
-    def _store_with(self, key: str) -> Iterator[PictureStore]:
-        """The store, in which the block reads a picture; one that is not there is 404."""
+    def _row(self, key: str, columns: Sequence[str]) -> dict[str, Any]:
+        """Columns of a picture's row; one that is not there is 404."""
         with self._reading() as store:
-            try:
-                if not re.fullmatch("[0-9a-f]{32}", key):
-                    raise KeyError(key)
-                yield store
-            except KeyError as error:
-                raise HTTPException(404, "the store has no picture with this id") from error
+            if re.fullmatch("[0-9a-f]{32}", key) and (rows := store.rows([key], columns)):
+                return rows[0]
+        raise HTTPException(404, "the store has no picture with this id")
 
     def _condition(self, label: str | None) -> str | None:
         if not label:

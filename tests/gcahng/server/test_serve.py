@@ -53,7 +53,7 @@ def test_a_port_in_use_is_said_before_the_model_is_read(store: Path, call: Call)
     with listen("127.0.0.1", 0) as taken:
         port = str(taken.getsockname()[1])
         said = call("serve", store, "--port", port, "--model", "nowhere").err
-    assert f"cannot listen on 127.0.0.1, port {port} (Address already in use)" in said
+    assert f"cannot listen on 127.0.0.1, port {port} (" in said
 
 
 @pytest.mark.parametrize("name", ["starlette", "uvicorn"])
@@ -71,7 +71,7 @@ def test_a_missing_library_is_named(
 def test_addresses() -> None:
     with listen("127.0.0.1", 0) as local:
         assert is_loopback(local)
-        assert local.proto == socket.IPPROTO_TCP
+        assert local.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert web_address("localhost", local) == f"http://localhost:{local.getsockname()[1]}"
     with listen("0.0.0.0", 0) as open_to_all:
         assert not is_loopback(open_to_all)
