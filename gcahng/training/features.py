@@ -1,6 +1,7 @@
 """What is computed once and kept in a cache, such as the features of a frozen backbone."""
 
 import hashlib
+import inspect
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -24,7 +25,6 @@ from gcahng.files import atomic_write, cache_folder
 from gcahng.jobs.claim import file_lock
 from gcahng.models import Embedder
 from gcahng.models.backbones import ORIGINS
-from gcahng.models.source_code import source_of
 from gcahng.training.experiment import Experiment
 
 Tensors = dict[str, Tensor]
@@ -60,12 +60,19 @@ def compute_once(path: Path, compute: Callable[[], Tensors]) -> Tensors:
         return tensors
 
 
+def _source_of(thing: object) -> bytes:
+    """The source file of an object's class, to notice that a user has changed it."""
+    with suppress(OSError, TypeError):  # of a class that was typed into an interpreter
+        return Path(inspect.getfile(type(thing))).read_bytes()
+    return b""
+
+
 def digest_network(network: nn.Module, *settings: Any) -> "hashlib._Hash":
     """Hash what decides a network's result: its code and weights, settings, torch, processor."""
     device = next(network.parameters()).device
     processor = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     facts = (network, settings, torch.__version__, processor)
-    digest = hashlib.sha256(repr(facts).encode() + source_of(network))
+    digest = hashlib.sha256(repr(facts).encode() + _source_of(network))
     for name, weight in network.state_dict().items():
         digest.update(name.encode() + weight.detach().cpu().contiguous().numpy().tobytes())
     return digest
@@ -81,7 +88,7 @@ def digest_images(digest: "hashlib._Hash", dataset: ImageDataset) -> None:
     chosen, shortest = np.arange(len(dataset)), shortest_side(dataset.transform)
     while isinstance(dataset, ClassSubset):
         chosen, dataset = dataset.indices.numpy()[chosen], dataset.dataset
-    digest.update(source_of(dataset))
+    digest.update(_source_of(dataset))
     step = max(1, len(chosen) // READ)
     for number, index in enumerate(chosen.tolist()):
         if isinstance(dataset, FileDataset):

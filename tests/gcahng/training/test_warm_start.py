@@ -8,7 +8,6 @@ from torch import nn
 
 from gcahng.data import Digits, build_transform
 from gcahng.models import SmallConv
-from gcahng.models.source_code import source_of
 from gcahng.training import features
 from gcahng.training import warm_start as module
 from gcahng.training.warm_start import warm_start
@@ -77,9 +76,7 @@ def test_a_file_is_not_shared_by_what_differs(
         monkeypatch.setattr(torch, "__version__", "2.0.0")
     elif change != "weights":
         whose = Digits if change == "code of the data" else nn.Module
-        monkeypatch.setattr(
-            features, "source_of", lambda x: source_of(x) + b"# new" * isinstance(x, whose)
-        )
+        monkeypatch.setattr(features, "_source_of", lambda x: b"# new" * isinstance(x, whose))
     warm_start(start, data, tmp_path, **settings)
     assert files(tmp_path) == 2
 
