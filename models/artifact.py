@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -26,7 +27,7 @@ PRIVATE = re.compile(r"[/~\\]|\.\.[/\\]|file:|[A-Za-z]:[/\\]")
 
 
 def library_version(library: str) -> str | None:
-    """Return the installed version of a library, None if it is not installed."""
+    """Return the installed version of a library; None if it is not installed."""
     try:
         return importlib.metadata.version(library)
     except importlib.metadata.PackageNotFoundError:
@@ -89,15 +90,9 @@ class EmbedderSpec:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "EmbedderSpec":
-        """Read what `to_dict` described.
-
-        Raises:
-            KeyError, TypeError: If it is something else.
-        """
-        found = cls(**{**values, "preparation": Preparation.from_dict(values["preparation"])})
-        if not isinstance(found.args, Mapping):
-            raise TypeError("'args' is not a mapping")
-        return found
+        """Read what `to_dict` described; a KeyError or TypeError if it is something else."""
+        preparation = Preparation.from_dict(values["preparation"])
+        return cls(**{**values, "args": dict(**values["args"]), "preparation": preparation})
 
     def public(self) -> "EmbedderSpec":
         """Describe the embedder without the folders of this machine."""
@@ -105,11 +100,7 @@ class EmbedderSpec:
 
 
 def fill_module(module: nn.Module, weights: Mapping[str, Tensor], path: Path, what: str) -> None:
-    """Fill a module with the weights of a file, which must have just its keys.
-
-    Raises:
-        ValueError: If they are others.
-    """
+    """Fill a module with the weights of a file; a ValueError unless it has just its keys."""
     what = f"the {what} of its configuration"
     if unused := load_strictly(module, weights, path, what):
         raise ValueError(f"'{path}' does not fit {what}, which has no {listed(unused)}")
@@ -138,19 +129,11 @@ def write_artifact(
     experiment: Mapping[str, Any] | None = None,
     figures: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write an embedder into a folder.
-
-    Args:
-        folder: Created if missing.
-        embedder: With its weights.
-        spec: What it consists of besides.
-        experiment: The settings of its training.
-        figures: What was measured with it.
-    """
+    """Write an embedder, the settings of its training and what was measured into a folder."""
     with atomic_write(folder / WEIGHTS) as temporary:
         # Copies, since safetensors stores no two names of one tensor, as tied weights have.
-        state = {key: value.detach().clone() for key, value in embedder.state_dict().items()}
-        state = {key: value.contiguous() for key, value in state.items()}
+        kept = torch.contiguous_format
+        state = {k: v.detach().clone(memory_format=kept) for k, v in embedder.state_dict().items()}
         save_file(state, temporary, metadata={"format": "pt"})
     facts = {
         "layout": LAYOUT,
@@ -162,16 +145,8 @@ def write_artifact(
     write_text(folder / SETTINGS, json.dumps(facts, indent=2) + "\n")
 
 
-@dataclass(frozen=True)
-class Artifact:
-    """The content of such a folder.
-
-    Attributes:
-        spec: What the embedder consists of.
-        weights: Its weights.
-        experiment: The settings of its training, or None.
-        figures: What was measured with it, or None.
-    """
+class Artifact(NamedTuple):
+    """A shared embedder: what it consists of, its weights, its training's settings and figures."""
 
     spec: EmbedderSpec
     weights: dict[str, Tensor]
@@ -180,10 +155,7 @@ class Artifact:
 
 
 def read_artifact(path: Path) -> Artifact:
-    """Read a shared embedder.
-
-    Args:
-        path: Its `model.safetensors`, with `config.json` beside it.
+    """Read a shared embedder, `model.safetensors` with `config.json` beside it.
 
     Raises:
         FileNotFoundError: If one of the two files is missing.

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gcahng.commands.options import Device, Last, Model, Trust, UnreadableFiles, Weights
+from gcahng.commands.options import Device, Last, Model, Trust, Weights
 from gcahng.commands.terminal import console, counting_bar, loading, print_unreadable
 
 
@@ -14,20 +14,17 @@ def embed(
     paths: Annotated[list[Path], typer.Argument(help="Pictures, and folders of them.")],
     out: Annotated[
         Path,
-        typer.Option(help="File to write: .npy (with a .csv beside it), .safetensors, .parquet."),
+        typer.Option(help="File to write, .npy; a .csv beside it has the rows' paths."),
     ],
     normalize: Annotated[
         bool, typer.Option("--normalize", help="Scale embeddings to L2 norm 1.")
     ] = False,
-    unreadable: UnreadableFiles = "skip",
     weights: Weights = None,
     last: Last = False,
     device: Device = None,
     trust: Trust = False,
 ) -> None:
     """Embed pictures and write the embeddings, with path and class of each.
-
-    A run that was stopped goes on when it is started again.
 
     Example: gcahng embed runs/photos-seed0 photos --out photos.npy
     """
@@ -39,14 +36,7 @@ def embed(
     files = find_pictures(paths)
     embedder = load_embedder(model, weights=weights, last=last, device=device, trust=trust)
     with counting_bar("embed", console) as progress:
-        left_out = write_embeddings(
-            embedder,
-            files,
-            out,
-            normalize=normalize,
-            stop_at_unreadable=unreadable == "stop",
-            progress=progress,
-        )
+        left_out = write_embeddings(embedder, files, out, normalize=normalize, progress=progress)
     print_unreadable(left_out)
     count = len(files) - len(left_out)
     line = f"{out}: {count:,} embeddings of {embedder.dim} channels"

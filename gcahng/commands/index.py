@@ -5,25 +5,17 @@ from typing import Annotated
 
 import typer
 
-from gcahng.commands.options import Device, Last, Model, Trust, UnreadableFiles, Weights
+from gcahng.commands.options import Device, Last, Model, Trust, Weights
 from gcahng.commands.terminal import console, counting_bar, loading, print_unreadable
 
 
 def index(
     model: Model,
     folder: Annotated[Path, typer.Argument(help="Pictures, in subfolders by class or not.")],
-    store: Annotated[
-        str, typer.Option(help="Folder of the store, or an address that LanceDB opens.")
-    ],
+    store: Annotated[Path, typer.Option(help="Folder of the store, made if missing.")],
     ann: Annotated[
-        bool,
-        typer.Option("--ann", help="Build an index for approximate search, and measure it."),
+        bool, typer.Option("--ann", help="Build an index for approximate search.")
     ] = False,
-    forget: Annotated[
-        list[Path] | None,
-        typer.Option(help="Delete the pictures of a folder that is gone from the store."),
-    ] = None,
-    unreadable: UnreadableFiles = "skip",
     weights: Weights = None,
     last: Last = False,
     device: Device = None,
@@ -37,21 +29,10 @@ def index(
     """
     with loading():
         from gcahng.inference.embedder import load_embedder
-        from gcahng.inference.indexing import index_folder, measure_recall
+        from gcahng.inference.indexing import index_folder
 
     embedder = load_embedder(model, weights=weights, last=last, device=device, trust=trust)
     with counting_bar("index", console) as progress:
-        made, changes = index_folder(
-            embedder,
-            folder,
-            store,
-            ann=ann,
-            forget=forget or [],
-            stop_at_unreadable=unreadable == "stop",
-            progress=progress,
-        )
+        made, changes = index_folder(embedder, folder, store, ann=ann, progress=progress)
     print_unreadable(changes.unreadable)
-    print_line = f"{store}: {len(made):,} pictures ({changes})"
-    console.print(print_line, soft_wrap=True)
-    if ann:
-        console.print(f"{measure_recall(made)}", soft_wrap=True)
+    console.print(f"{store}: {len(made):,} pictures ({changes})", soft_wrap=True)

@@ -1,7 +1,7 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -26,9 +26,5 @@ Weights = Annotated[
 ]
 MovedModel = Annotated[
     str | None, typer.Option(help="Where the store's model is now, if it has moved.")
-]
-UnreadableFiles = Annotated[
-    Literal["skip", "stop"],
-    typer.Option(help="Leave out files that cannot be read and list them, or stop at the first."),
 ]
 Source = Annotated[Path, typer.Argument(help="A run folder or a checkpoint file.")]

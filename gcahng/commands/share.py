@@ -37,7 +37,7 @@ def share(
     else:
         found.save_pretrained(to, license=license)
         where = str(Path(to))
-    hint = "" if license else "; check the license in its README.md"
+    hint = "" if license else "; name a license in its README.md"
     console.print(f"shared {where}{hint}", soft_wrap=True)
 
 

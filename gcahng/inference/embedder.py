@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -15,10 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gcahng.arguments import is_integer
+from gcahng.errors import blame_setting
 from gcahng.files import refuse_address
 from gcahng.inference.images import FromAnyImage, ImageLike, one_by_one
 from gcahng.inference.store import Neighbour, PictureStore
-from gcahng.models.artifact import EmbedderSpec
+from gcahng.models.artifact import SETTINGS, WEIGHTS, EmbedderSpec
 from gcahng.models.backbones import (
     BACKBONES,
     ORIGINS,
@@ -28,7 +28,6 @@ from gcahng.models.backbones import (
 )
 from gcahng.models.embedder import Embedder
 from gcahng.models.torch_state import usual_torch_state
-from gcahng.models.weights import LOGGER
 from gcahng.preparation import PHOTO
 from gcahng.reasons import first_line
 from gcahng.registry import names_class
@@ -70,9 +69,9 @@ def load_embedder(
             `module.path:ClassName`, which runs its code; only for models whose origin you know.
 
     Raises:
-        FileNotFoundError: If there is no such model.
+        FileNotFoundError: If there is no such model, here or on the Hub.
         ValueError: If a file is damaged or from another program, or an argument does not apply.
-        ConnectionError: If the Hub, or the weights of a backbone, cannot be reached.
+        ConnectionError: If the weights of a backbone cannot be downloaded.
 
     Example:
         >>> model = load_embedder("runs/digits-seed0")
@@ -95,22 +94,33 @@ def load_embedder(
         raise ValueError(f"--last: '{name}' is a backbone, which has no epochs")
     if revision is not None and not on_hub:
         raise ValueError(f"'revision' applies to a model on the Hub; '{name}' is not one")
+    path = _download(name, revision) if on_hub else Path(source).expanduser()
     if backbone:
         run = _open_backbone(name, file)
+    elif path.suffix == ".pth":
+        from gcahng.runs.published import load_published_run  # needs the paper's experiments
+
+        run = load_published_run(path)
     else:
-        path = Path(source).expanduser()
-        if on_hub:
-            from gcahng.inference import hub  # needs the library of the Hub
-
-            path = hub.download_model(name, revision)
-        if path.suffix == ".pth":
-            from gcahng.runs.published import load_published_run  # needs the paper's experiments
-
-            run = load_published_run(path)
-        else:
-            run = load_run(path, last=last, trust=trust)
+        run = load_run(path, last=last, trust=trust)
     model = TrainedEmbedder(run, name, file)
     return model if device is None else model.to(device)
+
+
+def _download(name: str, revision: str | None) -> Path:
+    """Download a shared model from the Hub, or find it in the cache; return its folder."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HTTPError
+
+    try:
+        # Neither pickles nor anything else that the model does not need.
+        return Path(snapshot_download(name, revision=revision, allow_patterns=[SETTINGS, WEIGHTS]))
+    except (HTTPError, OSError) as error:
+        at = "" if revision is None else f" at revision '{revision}'"
+        raise FileNotFoundError(
+            f"'{name}' is neither a file or folder here, nor to be had from the Hugging Face "
+            f"Hub{at}: {first_line(error)}"
+        ) from error
 
 
 def names_backbone(source: str) -> bool:
@@ -139,16 +149,6 @@ def names_backbone(source: str) -> bool:
     return True
 
 
-def is_hub_name(source: str) -> bool:
-    """Tell whether this has the form of a repository's name.
-
-    Example:
-        >>> is_hub_name("user/photos"), is_hub_name("runs/a/b"), is_hub_name("/runs/a")
-        (True, False, False)
-    """
-    return REPOSITORY.fullmatch(source) is not None
-
-
 def names_repository(name: str) -> bool:
     """Tell whether this means `user/repo` on the Hub: there is no such path, nor a folder `user`.
 
@@ -159,7 +159,8 @@ def names_repository(name: str) -> bool:
         (True, False)
     """
     path = Path(name).expanduser()
-    return not (path.exists() or path.parent.is_dir()) and is_hub_name(name)
+    there = path.exists() or path.parent.is_dir()
+    return not there and REPOSITORY.fullmatch(name) is not None
 
 
 @usual_torch_state()
@@ -170,14 +171,8 @@ def _open_backbone(name: str, weights: str | None) -> LoadedRun:
             f"'{name}' has no pretrained weights: name a file with --weights, or another backbone"
         )
     args: dict[str, Any] = {} if weights is None else {"weights": weights}
-    # What else the file holds, such as a classification head, is of no use here.
-    LOGGER.setLevel(logging.ERROR)
-    try:
+    with blame_setting(name if weights is None else "--weights"):
         backbone = build_backbone(name, **args)
-    except ValueError as error:
-        raise ValueError(f"{name if weights is None else '--weights'}: {error}") from error
-    finally:
-        LOGGER.setLevel(logging.NOTSET)
     embedder = Embedder(backbone, None, head="none")
     preparation, short = own_transform(name) or PHOTO, name.rpartition("/")[2]
     spec = EmbedderSpec(short, name, args, "none", embedder.embedding_dim, False, preparation)
@@ -229,36 +224,23 @@ class TrainedEmbedder:
         return next(self.network.parameters()).device
 
     def to(self, device: str | torch.device) -> "TrainedEmbedder":
-        """Move the network to a device, and return the model.
-
-        Raises:
-            ValueError: If there is no such device.
-        """
+        """Move the network to a device, and return the model; a ValueError if there is none."""
         try:
             self.network.to(device)
         # Torch checks a device's name in one place, and whether it is there in several.
         except (RuntimeError, AssertionError, TypeError) as error:
             reason = first_line(error).partition(". ")[0]
-            because = "torch does not know it" if "device type" in reason else reason
-            raise ValueError(f"--device {device} cannot be used: {because}") from error
+            raise ValueError(f"--device {device} cannot be used: {reason}") from error
         return self
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of what decides an embedding: equal for models that embed alike.
-
-        This is the preparation of images, the network, its weights, and the code of a backbone of
-        the user's own.
-        """
+        """A hash of what decides an embedding: preparation of images, network and weights."""
         # Of a run and of the model that was shared from it, these are the same.
         spec = self.run.spec.public()
         shaping = {key: value for key, value in spec.args.items() if key not in ORIGINS}
         facts = [spec.preparation.to_dict(), spec.backbone, shaping, spec.head, spec.normalize]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-        if names_class(spec.backbone):
-            from gcahng.models.source_code import source_of
-
-            digest.update(source_of(self.network.backbone))
         for key, value in self.network.state_dict().items():
             digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
             digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
@@ -384,11 +366,11 @@ class TrainedEmbedder:
         """Write the model into a folder, ready to share, as `gcahng share --to` does.
 
         Args:
-            folder: New, empty, or with an earlier share, which is replaced.
-            license: What others may do with it, such as `mit`; default: as in the earlier share.
+            folder: New or empty.
+            license: What others may do with it, such as `mit`.
 
         Example:
-            >>> load_embedder("runs/digits-seed0").save_pretrained("shared/digits")
+            >>> load_embedder("runs/digits-seed0").save_pretrained("shared/digits", license="mit")
             >>> load_embedder("shared/digits").dim
             8
         """
@@ -402,12 +384,10 @@ class TrainedEmbedder:
         Args:
             name: The repository; it is created if missing.
             private: Whether only you can see a repository that is created.
-            license: As for `save_pretrained`; default: as in the card that is there.
+            license: As for `save_pretrained`.
         """
         from gcahng.inference.share import push_model
 
-        if not is_hub_name(name):
-            raise ValueError(f"'{name}' is not the name of a repository on the Hub: user/repo")
         return push_model(self.run, name, private, license)
 
 
@@ -432,19 +412,15 @@ def load_store_model(
         FileNotFoundError: If the model is not there any more.
         ValueError: If it is another model.
     """
-    named, file = source or store.model.source, weights
     if source is None and weights is None:
-        file = store.model.weights
+        weights = store.model.weights
+    named = str(source or store.model.source)
     try:
-        model = load_embedder(named, weights=file, device=device, trust=trust)
+        model = load_embedder(named, weights=weights, device=device, trust=trust)
     except FileNotFoundError as error:
-        if source is not None or weights is not None:
-            raise
-        what = f"the store's model is not at '{named}' any more: say with --model where it is"
-        if file is not None:
-            what = (
-                f"the weights of '{named}' are not at '{file}' any more: say with --weights where"
-            )
-        raise FileNotFoundError(what) from error
-    store.check_model(model.fingerprint, str(named))
+        raise FileNotFoundError(
+            f"the store's model is not there any more ({error}): say where it is with --model, or "
+            "where its weights are with --weights"
+        ) from error
+    store.check_model(model.fingerprint, named)
     return model

@@ -24,7 +24,8 @@ def write_gallery(
     """
     rows = []
     for picture, neighbours in found.items():
-        thumbnails = store.thumbnails([near.id for near in neighbours])
+        found_rows = store.rows([near.id for near in neighbours], ["id", "thumbnail"])
+        thumbnails = {one["id"]: bytes(one["thumbnail"]) for one in found_rows}
         query = data_uri(thumbnail(rgb_image(picture)), "image/jpeg")
         row = [GalleryEntry("query", printable(str(picture)), "query", query)]
         for near in neighbours:
@@ -32,4 +33,4 @@ def write_gallery(
             source = data_uri(thumbnails.get(near.id, b""), "image/jpeg")
             row.append(GalleryEntry("found", near.path, caption, source))
         rows.append(row)
-    write_text(path, render("search.html", title=f"Search in {printable(store.uri)}", rows=rows))
+    write_text(path, render("search.html", title=f"Search in {printable(store.folder)}", rows=rows))

@@ -2,20 +2,16 @@
 
 import os
 import tempfile
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-from huggingface_hub import EvalResult, ModelCard, ModelCardData
-from huggingface_hub.repocard import metadata_load
+from huggingface_hub import EvalResult, HfApi, ModelCard, ModelCardData
+from huggingface_hub.errors import HTTPError
 
 from gcahng.config import ExperimentConfig, dump_config
 from gcahng.files import check_folder, write_text
-from gcahng.inference.hub import CARD, LIBRARY, license_on_hub, upload_folder
 from gcahng.models.artifact import (
-    SETTINGS,
     WEIGHTS,
     EmbedderSpec,
     library_version,
@@ -23,16 +19,17 @@ from gcahng.models.artifact import (
     write_artifact,
 )
 from gcahng.models.heads import WhiteningHead
-from gcahng.preparation import Preparation, Size
+from gcahng.reasons import first_line
 from gcahng.registry import names_class
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import LoadedRun
 from gcahng.runs.record import figures_after, read_record, selection_notes
 from gcahng.runs.verdict import comparison
 
+CARD = "README.md"
+LIBRARY = "gcahng"
 TASK = "image-feature-extraction"
 TEMPLATE = Path(__file__).parent / "templates" / "model_card.md.jinja"
-EARLIER_CARD = "README.earlier.md"
 # Data sets whose name says how they are stored, not what they are.
 STORED = ("csv", "folder", "huggingface")
 # What the results of a run say about its data.
@@ -40,69 +37,43 @@ COUNTS = ("train_classes", "train_images", "test_classes", "test_images")
 
 
 def save_model(run: LoadedRun, folder: Path, license: str | None = None) -> None:
-    """Write a model to share into a folder.
-
-    A new or empty folder gets all files or none; an earlier share is replaced file by file. If the
-    card there has another text, it is kept as README.earlier.md, and a warning says so.
-
-    Args:
-        run: The model.
-        folder: New, empty, or with an earlier share, which is replaced.
-        license: For the model card; default: as in the card that is there, or of the model.
+    """Write a model to share into a new or empty folder: all files or none.
 
     Raises:
-        FileExistsError: If the folder holds something else.
-
-    Example:
-        >>> from gcahng import load_run
-        >>> save_model(load_run("runs/digits-seed0"), Path("shared"), license="mit")
-        >>> sorted(file.name for file in Path("shared").iterdir())
-        ['README.md', 'config.json', 'model.safetensors']
+        FileExistsError: If the folder holds something.
     """
-    folder = folder.expanduser()
+    folder = folder.expanduser().resolve()
     check_folder(folder)
-    there = folder.is_dir() and any(folder.iterdir())
-    whole = all((folder / name).is_file() for name in (SETTINGS, WEIGHTS, CARD))
-    if there and not (whole and is_card(folder / CARD)):
-        raise FileExistsError(
-            f"'{folder}' holds other files than a shared model: choose a new or an empty folder"
-        )
-    source, folder = _name_in_card(folder), Path(os.path.realpath(folder))
-    license = license or license_of(folder / CARD)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise FileExistsError(f"'{folder}' is not empty: choose a new or an empty folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, so that renaming is enough to put everything in place.
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
         made = Path(temporary) / "share"
-        _write(run, made, source, license)
-        if not there:
-            os.replace(made, folder)
-            return
-        if (folder / CARD).read_bytes() != (made / CARD).read_bytes():
-            os.replace(folder / CARD, folder / EARLIER_CARD)
-            warnings.warn(
-                f"the earlier text of '{folder / CARD}' is in {EARLIER_CARD}", stacklevel=2
-            )
-        for name in (WEIGHTS, SETTINGS, CARD):
-            os.replace(made / name, folder / name)
+        _write(run, made, folder.name, license)
+        os.replace(made, folder)
 
 
 def push_model(run: LoadedRun, name: str, private: bool = False, license: str | None = None) -> str:
-    """Upload a model to a repository of the Hugging Face Hub, created if missing.
-
-    Returns:
-        The address of the repository.
-
-    Raises:
-        ConnectionError: If the Hub refuses it or cannot be reached.
-    """
+    """Upload a model to a repository of the Hugging Face Hub, and return its address."""
+    api = HfApi(library_name=LIBRARY, library_version=library_version(LIBRARY))
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "share"
-        _write(run, folder, name, license or license_on_hub(name))
-        return upload_folder(folder, name, private)
+        _write(run, Path(temporary), name, license)
+        try:
+            api.create_repo(name, private=private, exist_ok=True)
+            api.upload_folder(
+                repo_id=name, folder_path=temporary, commit_message="Upload gcahng model"
+            )
+        # Without a connection, the error is that of the HTTP library.
+        except (HTTPError, OSError) as error:
+            raise ConnectionError(
+                f"'{name}' cannot be uploaded: {first_line(error)}; log in with `hf auth login`, "
+                f"and check that you may write there (a folder here is './{name}')"
+            ) from error
+    return f"{api.endpoint}/{name}"
 
 
 def _write(run: LoadedRun, folder: Path, source: str, license: str | None) -> None:
-    license = license or license_of(run.path.with_name(CARD))
     config = public_settings(run.config) if run.settings else None
     experiment = None if config is None else config.model_dump()
     figures, spec, dim = figures_of(run), run.spec.public(), run.embedder.embedding_dim
@@ -110,24 +81,8 @@ def _write(run: LoadedRun, folder: Path, source: str, license: str | None) -> No
     write_text(folder / CARD, model_card(spec, dim, config, figures, source, license))
 
 
-def _name_in_card(folder: Path) -> str:
-    """Name a folder as seen from the working directory, else by its last part alone."""
-    here = Path.cwd()
-    if not folder.is_absolute():
-        return folder.as_posix()
-    return folder.relative_to(here).as_posix() if folder.is_relative_to(here) else folder.name
-
-
 def name_data(config: ExperimentConfig) -> str:
-    """Name the data of an experiment: a folder of the user's, or a repository, by its own name.
-
-    Example:
-        >>> from gcahng.config import load_config
-        >>> name_data(load_config("photos", ["data.root=/home/me/cups"]))
-        'cups'
-        >>> name_data(load_config("digits"))
-        'digits'
-    """
+    """Name the data of an experiment: a folder of the user's, or a repository, by its own name."""
     data = config.data
     if data.name not in STORED:
         return data.name
@@ -136,17 +91,9 @@ def name_data(config: ExperimentConfig) -> str:
 
 
 def public_settings(config: ExperimentConfig) -> ExperimentConfig:
-    """Return the settings to publish: without the folders of this machine.
+    """Return the settings to publish: without folders of this machine, and addresses of services.
 
-    `data.root`, `output` and `train.loggers` get their default: addresses of services may contain
-    passwords. Of any other absolute path, such as that of a file with weights, only the last part
-    is kept.
-
-    Example:
-        >>> from gcahng.config import load_config
-        >>> settings = public_settings(load_config("digits", ["data.root=/home/me/data"]))
-        >>> print(settings.data.root)
-        None
+    Of an absolute path, such as that of a file with weights, only the last part is kept.
     """
     values = without_folders(config.model_dump())
     values["data"]["root"] = None
@@ -155,22 +102,7 @@ def public_settings(config: ExperimentConfig) -> ExperimentConfig:
 
 
 def figures_of(run: LoadedRun) -> dict[str, Any] | None:
-    """Collect the figures that were measured with exactly these weights.
-
-    Args:
-        run: From a run folder, a checkpoint in one, or a shared model.
-
-    Returns:
-        `dataset`, `split`, `date`, `epoch`, `selected` (how the epoch was chosen, and remarks),
-        `metrics` (fractions), `verdict` (the sentence of `comparison`; null for another epoch than
-        the best) and the numbers of classes and images. None if nothing was measured.
-
-    Example:
-        >>> from gcahng import load_run
-        >>> figures = figures_of(load_run("runs/digits-seed0"))
-        >>> figures["split"], figures["test_classes"], sorted(figures["metrics"])[0]
-        ('test', 5, 'map@r')
-    """
+    """Collect the figures that were measured with exactly these weights; None if there are none."""
     if run.figures is not None:
         return dict(run.figures)
     is_shared = run.path.name == WEIGHTS
@@ -209,7 +141,7 @@ def model_card(
     source: str,
     license: str | None = None,
 ) -> str:
-    """Write the model card of a shared model.
+    """Write the model card of a shared model as Markdown.
 
     Args:
         spec: What the model consists of.
@@ -218,14 +150,6 @@ def model_card(
         figures: As from `figures_of`; None if nothing was measured.
         source: What `load_embedder` is to be called with.
         license: Such as `mit`; None leaves a sentence that asks for it.
-
-    Returns:
-        Markdown that starts with the metadata that the Hugging Face Hub reads.
-
-    Example:
-        >>> spec = EmbedderSpec("grey", "small_conv", {}, "linear", 8, False, Preparation())
-        >>> model_card(spec, 8, None, None, "me/grey", "mit").splitlines()[:3]
-        ['---', 'library_name: gcahng', 'license: mit']
     """
     measured = None
     if figures is not None:
@@ -249,58 +173,10 @@ def model_card(
         dim=dim,
         config=config,
         figures=figures,
-        input=_describe(spec.preparation),
         imported=names_class(spec.backbone),
         license=license,
         recipe=config and dump_config(config).strip(),
         source=source,
-        version=library_version("gcahng") or "",
+        version=library_version(LIBRARY) or "",
     )
     return f"{card.content.rstrip()}\n"
-
-
-def is_card(path: Path) -> bool:
-    """Tell whether a file is the model card of a model of this library.
-
-    Raises:
-        ValueError: If the metadata at its top cannot be read.
-    """
-    return _metadata(path).get("library_name") == LIBRARY
-
-
-def license_of(path: Path) -> str | None:
-    """Read the license in a model card; None if there is no card, or none in it.
-
-    Raises:
-        ValueError: If the metadata at its top cannot be read.
-    """
-    return _metadata(path).get("license")
-
-
-def _metadata(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        return metadata_load(path) or {}
-    except (ValueError, yaml.YAMLError) as error:
-        raise ValueError(f"the metadata at the top of '{path}' cannot be read: mend it") from error
-
-
-def _describe(steps: Preparation) -> str:
-    """Say in words what is done to an image."""
-    words = [] if steps.shortest_side is None else ["large JPEGs decoded at a reduced size"]
-    if isinstance(steps.resize, int):
-        words.append(f"shorter side resized to {steps.resize} pixels")
-    elif steps.resize is not None:
-        words.append(f"resized to {_by(steps.resize)} pixels")
-    if steps.size is not None:
-        words.append(f"centre cropped to {_by(steps.size)}")
-    if steps.mean:
-        words.append(f"normalised with mean {list(steps.mean)} and std {list(steps.std)}")
-    return ", ".join(words)
-
-
-def _by(size: Size) -> str:
-    """Height × width."""
-    height, width = (size, size) if isinstance(size, int) else size
-    return f"{height} × {width}"

@@ -16,42 +16,36 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from gcahng.arguments import is_integer
-from gcahng.files import printable
+from gcahng.files import printable, refuse_address
 from gcahng.pictures import FileState, PictureFile
-from gcahng.reasons import first_line, install_extra, refusal
+from gcahng.reasons import first_line, install_extra
 
 TABLE = "pictures"
 METADATA = b"gcahng"
 # Of the columns, and of what a fingerprint is made of.
-LAYOUT = 3
-FILE_COLUMNS = ("file", "label", "split", "size", "mtime_ns", "digest")
+LAYOUT = 4
+FILE_COLUMNS = ("file", "label", "split", "size", "mtime_ns")
 SHOWN = ("id", "path", "label", "split")
 # In LanceDB's errors, which are of one type.
 DAMAGE = re.compile(r"LanceError\(IO\)|lance error: Not found: ")
 # How long old versions of the table are kept, for servers that still read them.
 KEPT_VERSIONS = timedelta(days=1)
-# Rows that are read, or deleted, at once.
-SCAN, AT_ONCE = 65536, 1000
+# A store in more pieces than this is compacted, as each costs time in every search.
+MOST_FRAGMENTS = 16
+# Rows that are deleted at once.
+AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
 class EmbeddedPicture:
-    """A picture file with its embedding.
-
-    Attributes:
-        file: Where it is.
-        state: The file's state when it was read.
-        vector: The embedding [D] in float32; None if the content was known.
-        thumbnail: A small JPEG; empty unless asked for.
-    """
+    """A picture file with its state when it was read, its embedding [D], and a small JPEG."""
 
     file: PictureFile
     state: FileState
-    vector: Tensor | None
+    vector: Tensor
     thumbnail: bytes = b""
 
 
@@ -91,64 +85,61 @@ class Neighbour:
     similarity: float
 
 
-class UnreadableStoreError(OSError):
-    """A store of which files are missing or damaged, or cannot be reached."""
-
-
 class PictureStore:
     """The pictures of a store and their embeddings, L2-normalised.
 
     Args:
-        uri: A folder; or, as `lancedb.connect` takes it, an object store such as `s3://…` or a
-            server.
+        folder: What `gcahng index` made.
 
     Attributes:
-        uri: As given.
+        folder: As given.
         model: The model that made its vectors.
 
     Raises:
         FileNotFoundError: If there is no store.
         ImportError: If LanceDB is not installed.
+        OSError: Here and in all methods, if files of the store are missing or damaged.
         ValueError: If the store is of another program or version.
     """
 
-    def __init__(self, uri: str | Path) -> None:
-        self.uri = str(uri)
-        self._table = _open_table(self.uri)
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = str(folder)
+        refuse_address(folder)
+        self._table = _open_table(self.folder)
         self.model = self._read_model()
 
     def _read_model(self) -> StoreModel:
         metadata = self._table.schema.metadata or {}
         if METADATA not in metadata:
-            raise ValueError(f"'{self.uri}' holds a table of another program, not pictures")
+            raise ValueError(f"'{self.folder}' holds a table of another program, not pictures")
         with suppress(TypeError, ValueError):
             facts = dict(json.loads(metadata[METADATA]))
             if facts.pop("layout", None) == LAYOUT:
                 return StoreModel(**facts)
         raise ValueError(
-            f"the store '{self.uri}' was made by another version of gcahng: make a new store with "
-            "gcahng index"
+            f"the store '{self.folder}' was made by another version of gcahng: make a new store "
+            "with gcahng index"
         )
 
     @classmethod
-    def create(cls, uri: str | Path, model: StoreModel) -> "PictureStore":
+    def create(cls, folder: str | Path, model: StoreModel) -> "PictureStore":
         """Open a store, or make an empty one for the vectors of a model.
 
         Raises:
             ValueError: If the store was made with another model.
         """
         try:
-            store = cls(uri)
+            store = cls(folder)
         except FileNotFoundError:
             about = json.dumps({"layout": LAYOUT, **asdict(model)}).encode()
-            table = _schema(model.dim, {METADATA: about})
-            _connect(str(uri)).create_table(TABLE, schema=table, exist_ok=True)
-            store = cls(uri)
+            schema = _schema(model.dim, {METADATA: about})
+            _connect(str(folder)).create_table(TABLE, schema=schema, exist_ok=True)
+            store = cls(folder)
         store.check_model(model.fingerprint, model.source)
         return store
 
     def check_model(self, fingerprint: str, source: str) -> None:
-        """Raise unless a model is the one that made the store's vectors."""
+        """Raise a ValueError unless a model is the one that made the store's vectors."""
         if fingerprint == self.model.fingerprint:
             return
         made = f"'{self.model.source}'"
@@ -156,7 +147,7 @@ class PictureStore:
             made += f" and its weights '{self.model.weights}'"
         now = "as it was then" if source == self.model.source else f"not with '{source}'"
         raise ValueError(
-            f"the store '{self.uri}' was made with {made}, {now}, and embeddings of different "
+            f"the store '{self.folder}' was made with {made}, {now}, and embeddings of different "
             "models cannot be compared: use that model, or name a new store"
         )
 
@@ -167,25 +158,16 @@ class PictureStore:
         """See what other processes have written since.
 
         Raises:
-            ValueError: If the store was deleted, and made again with another model.
+            ValueError: If the store was made again with another model.
         """
-        self._table.checkout_latest()
+        with _reading(self.folder):
+            self._table.checkout_latest()
         self.check_model(self._read_model().fingerprint, self.model.source)
 
-    @property
-    def version(self) -> int:
-        """Of the table that this object reads; each transaction makes a new one."""
-        return int(self._table.version)
-
     def count(self, where: str | None = None) -> int:
-        """Count the pictures that satisfy a condition in SQL.
-
-        Raises:
-            ValueError: If the condition is wrong.
-        """
-        condition = _whole_condition(where)
-        with _reading(self.uri, where):
-            return int(self._table.count_rows(condition))
+        """Count the pictures that satisfy a condition in SQL; a ValueError if it is wrong."""
+        with _reading(self.folder, where):
+            return int(self._table.count_rows(_whole_condition(where)))
 
     def labels(self) -> dict[str, int]:
         """Count the pictures of each class, by name."""
@@ -196,43 +178,24 @@ class PictureStore:
     def files(self) -> dict[str, tuple[PictureFile, FileState]]:
         """Return each file, with its state when it was indexed, by path."""
         table = self._read(self._table.search().select(list(FILE_COLUMNS)).limit(None))
-        batches = (batch.to_pylist() for batch in table.to_batches(max_chunksize=SCAN))
-        found = (_file_of(row) for rows in batches for row in rows)
-        return {file.path: (file, state) for file, state in found}
+        return {file.path: (file, state) for file, state in map(file_of, table.to_pylist())}
 
     def _read(self, query: Any, where: str | None = None) -> Any:
         """Return the rows of a query as an Arrow table."""
-        with _reading(self.uri, where):
+        with _reading(self.folder, where):
             return query.to_arrow()
 
     def write(self, pictures: Sequence[EmbeddedPicture]) -> None:
-        """Add pictures, or replace those of the same path, in one transaction.
+        """Add pictures with thumbnails and unit vectors, or replace those of the same path.
 
-        Args:
-            pictures: With thumbnails and L2-normalised vectors.
+        All are in one transaction.
         """
-        if pictures:
-            merge = self._table.merge_insert("id")
-            merge.when_matched_update_all().when_not_matched_insert_all().execute(
-                _arrow_rows(pictures, self.model.dim)
-            )
-
-    def update_states(self, pictures: Sequence[EmbeddedPicture]) -> None:
-        """Record new times, classes and splits of pictures whose content is the same."""
         import pyarrow as pa
 
-        if not pictures:
-            return
-        changed = {row["id"]: row for row in map(_row, pictures)}
-        found = [row | changed[row["id"]] for row in self._rows(list(changed))]
-        rows = pa.Table.from_pylist(found, schema=_schema(self.model.dim, {}))
-        self._table.merge_insert("id").when_matched_update_all().execute(rows)
-
-    def _rows(
-        self, ids: Sequence[str], columns: Sequence[str] | None = None
-    ) -> list[dict[str, Any]]:
-        query = self._table.search().where(_with_ids(ids)).limit(None)
-        return self._read(query.select(list(columns)) if columns else query).to_pylist()
+        if pictures:
+            rows = pa.Table.from_pylist(list(map(_row, pictures)), _schema(self.model.dim))
+            merge = self._table.merge_insert("id")
+            merge.when_matched_update_all().when_not_matched_insert_all().execute(rows)
 
     def delete(self, paths: Sequence[str]) -> None:
         """Delete the rows of files."""
@@ -240,24 +203,13 @@ class PictureStore:
             ids = [picture_id(path) for path in paths[start : start + AT_ONCE]]
             self._table.delete(_with_ids(ids))
 
-    def row(self, key: str, columns: Sequence[str]) -> dict[str, Any]:
-        """Return columns of the row with an id.
-
-        Raises:
-            KeyError: If there is none.
-        """
-        rows = self._rows([key], columns)
-        if not rows:
-            raise KeyError(key)
-        return rows[0]
-
-    def file(self, key: str) -> tuple[PictureFile, FileState]:
-        """Return the file of a row, and its state when it was indexed.
-
-        Raises:
-            KeyError: As for `row`.
-        """
-        return _file_of(self.row(key, FILE_COLUMNS))
+    def rows(self, ids: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
+        """Return columns of the rows with some ids, in any order; fewer if some are not there."""
+        if not ids:
+            return []
+        query = self._table.search().where(_with_ids(ids)).limit(None).select(list(columns))
+        rows: list[dict[str, Any]] = self._read(query).to_pylist()
+        return rows
 
     def sample(self, k: int, where: str | None = None) -> list[dict[str, Any]]:
         """Return `SHOWN` columns of random pictures; of the first ones that satisfy a condition."""
@@ -268,15 +220,6 @@ class PictureStore:
             query = self._table.search().where(where).limit(k)
         rows: list[dict[str, Any]] = self._read(query.select(list(SHOWN))).to_pylist()
         return rows
-
-    def thumbnails(self, keys: Sequence[str]) -> dict[str, bytes]:
-        """Return the thumbnails of rows as JPEG, by id."""
-        rows = self._rows(keys, ["id", "thumbnail"]) if keys else []
-        return {row["id"]: bytes(row["thumbnail"]) for row in rows}
-
-    def vector(self, key: str) -> Tensor:
-        """Return the embedding [D] of a row; raises as `row`."""
-        return torch.tensor(self.row(key, ["vector"])["vector"], dtype=torch.float32, device="cpu")
 
     def search(
         self, vector: Tensor, k: int = 10, *, where: str | None = None, exact: bool = False
@@ -290,8 +233,7 @@ class PictureStore:
             exact: Compare with every picture, even if the store has an index.
 
         Raises:
-            UnreadableStoreError: If files of the store are missing.
-            ValueError: If the condition or `k` is wrong, or the vector has another dimension.
+            ValueError: If the condition, `k` or the vector is wrong.
         """
         if not is_integer(k, 1):
             raise ValueError(f"Expected 'k' as a whole number of at least 1 (got {k!r}).")
@@ -306,8 +248,8 @@ class PictureStore:
         query = query.distance_type("cosine").limit(most).select([*SHOWN, "_distance"])
         if self.indexed():
             query = query.bypass_vector_index() if exact else query.refine_factor(4)
-        condition = _whole_condition(where)
-        query = query.where(condition, prefilter=True) if condition else query
+        if where is not None:
+            query = query.where(_whole_condition(where), prefilter=True)
         rows = self._read(query, where).to_pylist()
         # Rounding leaves a distance of -1e-7 between a vector and itself.
         near = [min(1 - row.pop("_distance"), 1.0) for row in rows]
@@ -329,38 +271,29 @@ class PictureStore:
             self._table.create_scalar_index("id")
         self._table.optimize(cleanup_older_than=KEPT_VERSIONS)
 
-    def fragments(self) -> int:
-        """Count the pieces in which the table is stored."""
-        return int(self._table.stats()["fragment_stats"]["num_fragments"])
-
-
-def is_local(uri: str) -> bool:
-    """Tell whether this names a folder rather than an object store or a server."""
-    return "://" not in uri
+    def needs_compacting(self) -> bool:
+        """Tell whether the store is in many pieces, or has an index that may be out of date."""
+        pieces = self._table.stats()["fragment_stats"]["num_fragments"]
+        return int(pieces) > MOST_FRAGMENTS or self.indexed()
 
 
 def picture_id(path: str) -> str:
-    """Derive the id of a file's row from its path.
-
-    Example:
-        >>> picture_id("/photos/cup/1.jpg")
-        '332a6dfdb031350e41721b30a3081cfe'
-    """
+    """Derive the id of a file's row from its path."""
     return hashlib.blake2b(os.fsencode(path), digest_size=16).hexdigest()
 
 
 def quote_sql(text: str) -> str:
-    """Write a string in SQL.
-
-    Example:
-        >>> print(quote_sql("children's cup"))
-        'children''s cup'
-    """
+    """Write a string in SQL."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def _with_ids(ids: Sequence[str]) -> str:
     return f"id IN ({', '.join(map(quote_sql, ids))})"
+
+
+def _whole_condition(where: str | None) -> str | None:
+    """Put a condition in brackets, since LanceDB ignores what follows an expression."""
+    return None if where is None else f"({where})"
 
 
 def _import_lancedb() -> Any:
@@ -370,119 +303,79 @@ def _import_lancedb() -> Any:
     """
     name = "lance_namespace_urllib3_client"
     spec = None if {name, "lancedb"} & sys.modules.keys() else find_spec(name)
-    if spec is not None:
-        empty = ModuleType(name)
-        empty.__path__ = list(spec.submodule_search_locations or ())
-        sys.modules[name] = empty
-        try:
-            return importlib.import_module("lancedb")
-        except ImportError:  # another version, which needs more of it
-            pass
-        finally:
-            del sys.modules[name]
-    return importlib.import_module("lancedb")
-
-
-def _connect(uri: str) -> Any:
-    """Connect to a database, which need not exist."""
+    if spec is None:
+        return importlib.import_module("lancedb")
+    empty = ModuleType(name)
+    empty.__path__ = list(spec.submodule_search_locations or ())
+    sys.modules[name] = empty
     try:
-        lancedb = _import_lancedb()
+        return importlib.import_module("lancedb")
+    finally:
+        del sys.modules[name]
+
+
+def _connect(folder: str) -> Any:
+    try:
+        return _import_lancedb().connect(folder)
     except ImportError as error:
         raise ImportError(
             f"a store needs LanceDB, which is not installed: {install_extra('search')}"
         ) from error
-    try:
-        with _reading(uri):
-            return lancedb.connect(uri)
-    except ValueError as error:
-        reason = first_line(error).removeprefix("Invalid input, ")
-        raise ValueError(f"'{uri}' cannot be a store: {reason}") from error
 
 
-def _open_table(uri: str) -> Any:
-    if is_local(uri) and not Path(uri).is_dir():
-        raise FileNotFoundError(f"no store at '{uri}': make one with gcahng index")
-    database = _connect(uri)
+def _open_table(folder: str) -> Any:
+    missing = FileNotFoundError(f"no store at '{folder}': make one with gcahng index")
+    if not Path(folder).is_dir():
+        raise missing
+    database = _connect(folder)
     try:
-        with _reading(uri):
+        with _reading(folder):
             return database.open_table(TABLE)
-    except ValueError as error:
+    except OSError as error:
         # There may be its folder, if a process that made it was killed before the first version.
-        if "was not found" not in str(error):
-            raise
-        raise FileNotFoundError(f"no store at '{uri}': make one with gcahng index") from error
+        if "was not found" in str(error):
+            raise missing from error
+        raise
 
 
 @contextmanager
-def _reading(uri: str, where: str | None = None) -> Iterator[None]:
+def _reading(folder: str, where: str | None = None) -> Iterator[None]:
     """Say in one sentence why a store cannot be read, or what is wrong with a condition."""
     try:
         yield
-    except (ValueError, RuntimeError) as error:
-        reason = first_line(error)
-        if refusal(error) is not None:
-            raise
-        if DAMAGE.search(reason):
-            reason = reason.partition(", /")[0]  # where in its source LanceDB noticed it
-            raise UnreadableStoreError(
-                f"the store '{uri}' cannot be read ({reason}): check its address; if a file is "
-                "missing or damaged, make it anew with gcahng index"
+    except (TypeError, ValueError, RuntimeError) as error:
+        # The end names where in its source LanceDB noticed it.
+        reason = first_line(error).partition(", /")[0]
+        if where is None or DAMAGE.search(reason):
+            raise OSError(
+                f"the store '{folder}' cannot be read ({reason}): if a file of it is missing or "
+                "damaged, make it anew with gcahng index"
             ) from error
-        if where is None:
-            raise
-        # The rest lists all columns, or where in its source LanceDB noticed it.
-        reason = reason.removeprefix("Invalid input, ").partition(". ")[0]
-        raise _wrong_condition(where, reason if "/" not in reason else "") from error
+        raise ValueError(
+            f"--where: {where!r} is not a condition on path, label, split, size such as "
+            f"\"label = 'cup'\" ({reason})"
+        ) from error
 
 
-def _whole_condition(where: str | None) -> str | None:
-    """Put a condition in brackets, since LanceDB ignores what follows an expression."""
-    if where is None:
-        return None
-    if not isinstance(where, str) or not where.strip():
-        raise _wrong_condition(where, "it is no text, or empty")
-    return f"({where})"
-
-
-def _wrong_condition(where: object, reason: str) -> ValueError:
-    because = f" ({reason})" if reason else ""
-    return ValueError(
-        f"--where: {where!r} is not a condition on path, label, split, size such as "
-        f"\"label = 'cup'\"{because}"
-    )
-
-
-def _schema(dim: int, metadata: Mapping[bytes, bytes]) -> Any:
+def _schema(dim: int, metadata: Mapping[bytes, bytes] | None = None) -> Any:
     """The columns of a store for vectors of `dim` numbers, as an Arrow schema."""
     import pyarrow as pa
 
-    kinds = dict.fromkeys(("id", "path", "label", "split", "digest"), pa.string())
+    kinds = dict.fromkeys(("id", "path", "label", "split"), pa.string())
     kinds |= dict.fromkeys(("file", "thumbnail"), pa.binary())
     kinds |= dict.fromkeys(("size", "mtime_ns"), pa.int64())
     kinds["vector"] = pa.list_(pa.float32(), dim)
-    return pa.schema(list(kinds.items()), metadata=dict(metadata))
+    return pa.schema(list(kinds.items()), metadata=metadata)
 
 
 def _row(picture: EmbeddedPicture) -> dict[str, Any]:
-    """What a row says of a picture, without its content."""
     path = picture.file.path
     about = {**vars(picture.file), **vars(picture.state), "path": printable(path)}
-    return {**about, "id": picture_id(path), "file": os.fsencode(path)}
+    about |= {"id": picture_id(path), "file": os.fsencode(path)}
+    return about | {"thumbnail": picture.thumbnail, "vector": picture.vector.numpy()}
 
 
-def _arrow_rows(pictures: Sequence[EmbeddedPicture], dim: int) -> Any:
-    """Embedded pictures as an Arrow table."""
-    import pyarrow as pa
-
-    rows = [
-        {**_row(one), "thumbnail": one.thumbnail, "vector": one.vector.numpy()}
-        for one in pictures
-        if one.vector is not None
-    ]
-    return pa.Table.from_pylist(rows, schema=_schema(dim, {}))
-
-
-def _file_of(row: Mapping[str, Any]) -> tuple[PictureFile, FileState]:
+def file_of(row: Mapping[str, Any]) -> tuple[PictureFile, FileState]:
     """The file of a row with `FILE_COLUMNS`, and its state when it was indexed."""
-    state = FileState(row["size"], row["mtime_ns"], row["digest"])
+    state = FileState(row["size"], row["mtime_ns"])
     return PictureFile(os.fsdecode(row["file"]), row["label"], row["split"]), state

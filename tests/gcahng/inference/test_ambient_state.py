@@ -30,7 +30,8 @@ def test_models_stores_files_and_data_sets(
         index_folder(opened, photos, tmp_path / "store")
         near = opened.search(tmp_path / "store", query, k=20)
         store = PictureStore(tmp_path / "store")
-        again = store.search(store.vector(near[0].id), k=20)
+        (row,) = store.rows([near[0].id], ["vector"])
+        again = store.search(torch.tensor(row["vector"], dtype=torch.float32, device="cpu"), k=20)
         write_embeddings(opened, files, tmp_path / "found.npy")
         of_data = embed_data(opened, "folder", photos).embeddings
     parameter = next(opened.network.parameters())

@@ -1,5 +1,4 @@
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ from gcahng import preparation
 from gcahng.data.transforms import LEAST_SIDE
 from gcahng.inference.embed import THUMBNAIL, embed_in_parts
 from gcahng.inference.embedder import TrainedEmbedder, load_embedder
-from gcahng.inference.indexing import index_folder
 from gcahng.pictures import PictureFile
 from gcahng.runs.embedding import embed_split
 from gcahng.runs.loading import load_run
@@ -123,19 +121,6 @@ def test_a_missing_model_is_named(
 
 
 STRIDES = "embedder.backbone.args={in_channels: 3, channels: [8, 16], strides: %s}"
-OWN = """
-from torch import nn
-
-class Net(nn.Module):
-    out_channels = 8
-
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(3, 8, 3)
-
-    def forward(self, images):
-        return self.conv(images).POOLED(dim=(2, 3))
-"""
 
 
 def same_weights(one: TrainedEmbedder, other: TrainedEmbedder) -> bool:
@@ -174,27 +159,3 @@ def test_where_weights_come_from_does_not_count(tmp_path: Path) -> None:
         made[name] = load_embedder(tmp_path / name)
     assert same_weights(made["a"], made["c"])
     assert made["a"].fingerprint == made["b"].fingerprint != made["c"].fingerprint
-
-
-def test_the_code_of_a_users_backbone(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(tmp_path)
-
-    def opened(pooling: str, name: str) -> TrainedEmbedder:
-        monkeypatch.delitem(sys.modules, "own_net", raising=False)
-        (tmp_path / "own_net.py").write_text(OWN.replace("POOLED", pooling))
-        # A compiled version of the same second would be taken for that of the changed file.
-        monkeypatch.setattr(sys, "dont_write_bytecode", True)
-        own = ["embedder.backbone.name=own_net:Net", "embedder.backbone.args={}"]
-        write_model(tmp_path / name, 0, *own)
-        made = load_embedder(tmp_path / name, trust=True)
-        assert made.fingerprint  # reads the code as it is now
-        return made
-
-    mean, again, largest = (opened(*pair) for pair in (("mean", "a"), ("mean", "b"), ("amax", "c")))
-    assert same_weights(mean, largest)
-    assert mean.fingerprint == again.fingerprint != largest.fingerprint
-    index_folder(mean, photos, tmp_path / "store")
-    with pytest.raises(ValueError, match="embeddings of different models cannot be compared"):
-        index_folder(largest, photos, tmp_path / "store")

@@ -37,7 +37,7 @@ def test_the_model_is_found_from_anywhere_and_where_it_moved(
     monkeypatch.chdir("/")
     assert load_store_model(store).dim == 16
     (tmp_path / "model").rename(tmp_path / "moved")
-    with pytest.raises(FileNotFoundError, match="say with --model where it is"):
+    with pytest.raises(FileNotFoundError, match=r"is not there any more.*where it is with --model"):
         load_store_model(store)
     assert load_store_model(store, tmp_path / "moved").dim == 16
     write_model(tmp_path / "model", 3)
