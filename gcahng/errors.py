@@ -42,12 +42,7 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
 
 
 def dotted(path: Path) -> str:
-    """Return a path as users write it.
-
-    Example:
-        >>> dotted(("embedder", "freeze", 1))
-        'embedder.freeze[1]'
-    """
+    """Return a path as users write it, such as `embedder.freeze[1]`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")
 
@@ -61,14 +56,7 @@ def show(value: object) -> str:
 
 
 def broken_rule(path: Path, expected: str, got: object, hint: str = "") -> NoReturn:
-    """Raise for a value that contradicts another one; for use in a model validator.
-
-    Args:
-        path: The value's path, relative to the model.
-        expected: What is expected, for the message.
-        got: The value found.
-        hint: Appended to the message.
-    """
+    """Raise for a value, at a path relative to the model, that contradicts another one."""
     context = {"path": path, "problem": f"expected {expected}, got {show(got)}{hint}"}
     raise PydanticCustomError("broken_rule", "{problem}", context)
 
@@ -131,20 +119,18 @@ def _problem(item: Any, path: Path, kind: Any, outer: Path) -> tuple[str, str]:
         expected = re.sub(pattern, words, expected)
     got = item["input"]
     hint = did_you_mean(got, re.findall("'(.*?)'", expected)) if isinstance(got, str) else ""
-    if expected == "text" and isinstance(got, int | float):
-        hint = f": write it in quotes, as '\"{show(got)}\"'"
     return expected, f", got {show(got)}{hint}"
 
 
 def _allowed(path: Path, kind: Any, outer: Path) -> str:
     """Suggest the nearest key here, or else that key in other sections, and list those allowed."""
     here = fields(field_at(kind, path[:-1]))
-    near = nearest(str(path[-1]), here)
-    elsewhere = [found for found in _keys(kind) if found[-1] == path[-1]]
-    inside = [found for found in elsewhere if found[: len(path) - 1] == path[:-1]]
-    if "args" in here:  # of a component, whose arguments are not keys of its section
-        inside = [(*path[:-1], "args", path[-1])]
-    intended = [(*path[:-1], near)] if near else inside or elsewhere
+    if near := nearest(str(path[-1]), here):
+        intended = [(*path[:-1], near)]
+    elif "args" in here:  # of a component, whose arguments are not keys of its section
+        intended = [(*path[:-1], "args", path[-1])]
+    else:
+        intended = [found for found in _keys(kind) if found[-1] == path[-1]]
     names = " or ".join(repr(dotted((*outer, *found))) for found in intended)
     hint = f" (did you mean {names}?)" if names else ""
     return f"{hint}; allowed here: {', '.join(here) or 'none'}"
@@ -196,12 +182,6 @@ def blame_setting(path: str) -> Iterator[None]:
     """Prefix the ValueErrors of the block with a setting, unless they name it already.
 
     Other errors are passed on: they are mistakes of the component's code, not of its settings.
-
-    Args:
-        path: Such as `embedder.backbone.args`.
-
-    Raises:
-        ValueError: If the block raises one.
     """
     try:
         yield

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -183,13 +183,11 @@ def file_state(path: str) -> FileState:
     return FileState(status.st_size, status.st_mtime_ns)
 
 
-@dataclass(frozen=True)
-class Examination:
+class Examination(NamedTuple):
     """The result of decoding one image file.
 
     Attributes:
         path: The file.
-        missing: Whether the file is missing.
         problem: Why it cannot be read; None if it can.
         dark: Whether it is black, or nearly so, as 8-bit RGB.
         size: Width and height of the upright image; None if it cannot be read.
@@ -197,7 +195,6 @@ class Examination:
     """
 
     path: str
-    missing: bool = False
     problem: str | None = None
     dark: bool = False
     size: tuple[int, int] | None = None
@@ -212,20 +209,17 @@ def examine(path: str) -> Examination:
         with open_picture(io.BytesIO(content)) as image:
             size = image.size
             # Decoding a JPEG at 1/8 of its size still reads the whole file, in half the time.
-            image.draft(None, (1, 1))
-            rgb = _rgb(image)
-            # Pillow rotates a TIFF while it decodes it, and forgets the orientation.
-            if image.format == "TIFF":
-                size = rgb.size
+            upright = upright_rgb(image, shortest=1)
+            if image.format == "TIFF":  # Pillow rotates it while it decodes it
+                size = upright.size
             elif _orientation(image) in SIDEWAYS:
                 size = size[::-1]
-            dark = int(np.asarray(rgb).max()) <= DARKEST
-            digest = hashlib.blake2b(content, digest_size=16).digest()
-            return Examination(path, dark=dark, size=size, digest=digest)
+        dark = int(np.asarray(upright).max()) <= DARKEST
+        return Examination(path, None, dark, size, hashlib.blake2b(content).digest())
     except FileNotFoundError:
-        return Examination(path, missing=True, problem="no such file")
+        return Examination(path, "no such file")
     except Exception as error:  # As in `read_image`.
-        return Examination(path, problem=_reason(error))
+        return Examination(path, _reason(error))
 
 
 def examine_all(paths: Sequence[str]) -> Iterator[Examination]:

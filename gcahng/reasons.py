@@ -15,10 +15,8 @@ SHARED_MEMORY = (
 # What the system refuses, and what to do about it.
 REFUSALS = {
     errno.ENOSPC: FULL,
-    errno.EDQUOT: "the quota of this disk is used up: make room in it",
     errno.EFBIG: "it would be larger than the system allows (see `ulimit -f`)",
     errno.EMFILE: f"too many files are open: raise their number with `ulimit -n`, or {LOADING}",
-    errno.ENFILE: "too many files are open on this machine: close other programs",
 }
 # What libraries say if the system refuses something, where its own words are missing or mislead.
 IN_LIBRARIES = {
@@ -35,31 +33,20 @@ IN_LIBRARIES = {
 
 
 def first_line(error: object) -> str:
-    r"""The first line of an error's message; the name of its type if it has no message.
+    r"""Return the first line of an error's message; the name of its type if it has no message.
 
-    What libraries' errors say about places in their own code, at its end and in the other lines,
-    is left out.
-
-    Example:
-        >>> first_line(RuntimeError("sizes differ\nraised from tensor.cpp"))
-        'sizes differ'
-        >>> first_line(RuntimeError("Not found: pictures.lance, /src/commit.rs:653:26"))
-        'Not found: pictures.lance'
-        >>> first_line(TimeoutError())
-        'TimeoutError'
+    >>> first_line(RuntimeError("sizes differ\nraised from tensor.cpp"))
+    'sizes differ'
     """
     lines = str(error).strip().splitlines()
     return RUST_PLACE.sub("", lines[0]) if lines else type(error).__name__
 
 
 def refusal(error: BaseException) -> str | None:
-    r"""What the system refused, such as room on a disk, and what to do; None for another error.
+    """Return what the system refused, such as room on a disk, and what to do; else None.
 
-    Example:
-        >>> refusal(RuntimeError("lance error: No space left on device (os error 28)"))
-        'the disk is full: make room on it'
-        >>> refusal(ValueError("'a' is not a number")) is None
-        True
+    >>> refusal(RuntimeError("lance error: No space left on device (os error 28)"))
+    'the disk is full: make room on it'
     """
     text = str(error)
     for pattern, sentence in IN_LIBRARIES.items():
@@ -72,10 +59,5 @@ def refusal(error: BaseException) -> str | None:
 
 
 def install_extra(name: str) -> str:
-    """Return the command that installs an extra; the package is on no index.
-
-    Example:
-        >>> print(install_extra("onnx"))
-        pip install ".[onnx]" in the folder of gcahng's source
-    """
+    """Return the command that installs an extra; the package is on no index."""
     return f'pip install ".[{name}]" in the folder of gcahng\'s source'

@@ -45,8 +45,6 @@ def search(
         from gcahng.inference.store import PictureStore
 
         opened = PictureStore(store)  # which imports LanceDB
-    if exact and not opened.indexed():
-        raise ValueError("--exact: the store has no index, so every search is exact")
     embedder = load_store_model(opened, model, weights=weights, device=device, trust=trust)
     opened.count(where)  # A wrong condition is refused before the first picture.
     found, unreadable = {}, []

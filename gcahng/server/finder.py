@@ -55,7 +55,8 @@ class Finder:
             self._store.refresh()
             yield self._store
         except (OSError, ValueError) as error:
-            raise HTTPException(503, f"the store cannot be read: {error}") from error
+            reason = "files are missing or damaged" if isinstance(error, OSError) else error
+            raise HTTPException(503, f"the store cannot be read: {reason}") from error
 
     def health(self) -> dict[str, Any]:
         """Describe the store, the model and the limits."""

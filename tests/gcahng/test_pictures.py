@@ -152,7 +152,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "gone.jpg"
     with pytest.raises(FileNotFoundError, match=f"'{path}'; look in the attic"):
         read_image(path, "look in the attic")
-    assert examine(str(path)) == Examination(str(path), missing=True, problem="no such file")
+    assert examine(str(path)) == Examination(str(path), "no such file")
 
 
 def test_a_truncated_file_is_refused_and_never_filled_up(jpeg: Path) -> None:

@@ -12,7 +12,6 @@ from gcahng.reasons import refusal
     ("error", "words"),
     [
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a.npy"), "disk is full"),
-        (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)), "quota"),
         (RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 64"), "disk"),
         (RuntimeError("lance error: Too many open files (os error 24)"), "ulimit -n"),
         (RuntimeError("received 0 items of ancdata"), "ulimit -n"),

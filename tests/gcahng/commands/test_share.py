@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("here")
 
 def test_share_and_share_again(call: Call, digits_run: Path) -> None:
     said = call("share", digits_run, "--to", "./shared/digits").out
-    assert said == "shared shared/digits; check the license in its README.md\n"
+    assert said == "shared shared/digits; name a license in its README.md\n"
     # Now that there is a folder `shared`, this is one in it, and not of the Hub.
     said = call("share", "shared/digits", "--to", "shared/copy", "--license", "mit").out
     assert said == "shared shared/copy\n"

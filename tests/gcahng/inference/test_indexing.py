@@ -89,7 +89,7 @@ def test_unreadable_files_are_listed_and_leave_the_store(
 
 KILLED = """
 import sys
-from pathlib import Path
+from gcahng.inference import embed, indexing
 from gcahng.inference.embedder import load_embedder
 
 embed.PART = embed.BATCH_SIZE = 4
