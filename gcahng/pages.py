@@ -21,6 +21,17 @@ def fill_template(package: str, name: str, **values: Any) -> str:
     return _environment(package, name.endswith(".html")).get_template(name).render(values)
 
 
+def render_markdown(text: str) -> str:
+    """Turn Markdown with tables into HTML; HTML within it is escaped.
+
+    >>> print(render_markdown("*a* <b>"), end="")
+    <p><em>a</em> &lt;b&gt;</p>
+    """
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark", {"html": False, "xhtmlOut": False}).enable("table").render(text)
+
+
 @lru_cache
 def _environment(package: str, escape: bool) -> Environment:
     return Environment(

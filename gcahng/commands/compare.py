@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gcahng.commands.evaluate import Data, Out, Split, how_chosen
+from gcahng.commands.evaluate import Data, Out, Split, how_measured
 from gcahng.commands.options import MODEL, Last, Root, Trust
 from gcahng.commands.terminal import console, counting_bar, loading
 from gcahng.files import check_folder
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gcahng.inference.embedder import TrainedEmbedder
-    from gcahng.reports.comparison import ComparedModel
     from gcahng.runs.embedding import EvaluatedRun
 
 # Classes that the terminal shows of those that gained, and of those that lost.
@@ -45,24 +44,34 @@ def compare(
         raise ValueError(f"name two models or more to compare (got '{models[0]}' alone)")
     check_folder(out, "--out")
     with loading():
-        from gcahng.evaluation.ranking import ranked_by
         from gcahng.inference.embed_data import check_data, embed_data
-        from gcahng.reports.comparison import compare_models, write_comparison
+        from gcahng.reports.comparison import (
+            CLASS_CHANGES,
+            compare_models,
+            most_changed,
+            sentence,
+            write_comparison,
+        )
+        from gcahng.reports.tables import Column, figure_columns, results_table
     check_data(models[0], data)
     opened = _open(models, weights, last, trust)
     with counting_bar(f"embed by {models[0]}", console) as progress:
         found = embed_data(opened[0], data, root, split, progress=progress)
-    dataset, config = found.dataset, found.run.config
-    compared = compare_models(
-        zip(models, _embed(models, opened, found), strict=True), dataset, config
-    )
+    dataset = found.dataset
+    compared = compare_models(_embed(models, opened, found), dataset, found.run.config)
     title = f"{split} split of {dataset.name}, {dataset.num_classes} classes, {len(dataset)} images"
-    notes = [f"Ranked by {ranked_by(config.eval.engine, found.embeddings.device)}."]
-    if split == "test" and data is None:
-        trained = [one for one in opened if one.run.settings]
-        same = [one.run.path for one in trained if one.config.data == opened[0].config.data]
-        notes = [*how_chosen(same), *notes]
-    _print(compared, title, notes)
+    own = [one for one in opened if split == "test" and data is None and one.run.settings]
+    same = [one.run.path for one in own if one.config.data == opened[0].config.data]
+    notes = how_measured(found, same)
+    first, *others = compared
+    console.print(f"{title}, %", soft_wrap=True)
+    columns = [Column("model", "model"), *figure_columns(first.figures)]
+    console.print(results_table([{"model": one.name, **one.figures} for one in compared], columns))
+    for one in others:
+        console.print("", sentence(one, first), sep="\n", soft_wrap=True)
+        for heading, rows in most_changed(one, SHOWN):
+            console.print("", results_table(rows, CLASS_CHANGES, heading), sep="\n")
+    console.print(f"\n{' '.join(notes)}", soft_wrap=True)
     if out is not None:
         write_comparison(out, f"Models on the {title}", compared, dataset, notes)
         console.print(f"page: {out / 'comparison.html'}", soft_wrap=True)
@@ -90,30 +99,14 @@ def _open(
 
 def _embed(
     names: Sequence[str], opened: "Sequence[TrainedEmbedder]", found: "EvaluatedRun"
-) -> "Iterator[Tensor]":
+) -> "Iterator[tuple[str, Tensor]]":
     """Embed the images that the first model has embedded by the others, too."""
     from gcahng.evaluation.evaluate import embed
     from gcahng.inference.embed_data import prepared_for
 
-    yield found.embeddings
+    yield names[0], found.embeddings
     workers = found.run.config.data.workers
     for name, model in zip(names[1:], opened[1:], strict=True):
         images = prepared_for(model, found.dataset)
         with counting_bar(f"embed by {name}", console) as progress:
-            yield embed(model.network, images, workers=workers, progress=progress)
-
-
-def _print(compared: "Sequence[ComparedModel]", title: str, notes: Sequence[str]) -> None:
-    from gcahng.reports.comparison import COLUMNS, most_changed, sentence
-    from gcahng.reports.result_table import figure_columns
-    from gcahng.reports.tables import Column, results_table
-
-    first, *others = compared
-    console.print(f"{title}, %", soft_wrap=True)
-    columns = [Column("model", "model"), *figure_columns(first.figures)]
-    console.print(results_table([{"model": one.name, **one.figures} for one in compared], columns))
-    for one in others:
-        console.print("", sentence(one, first), sep="\n", soft_wrap=True)
-        for heading, rows in most_changed(one, SHOWN):
-            console.print("", results_table(rows, COLUMNS, heading), sep="\n")
-    console.print(f"\n{' '.join(notes)}", soft_wrap=True)
+            yield name, embed(model.network, images, workers=workers, progress=progress)

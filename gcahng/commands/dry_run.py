@@ -40,7 +40,7 @@ def _print_counts(titles: list[str], counts: dict[str, list[int]]) -> None:
     from gcahng.reports.tables import Column, results_table
 
     first, *others = titles
-    columns = [Column(first, first), *(Column(title, title, "integer") for title in others)]
+    columns = [Column(first, first), *(Column(title, title, ".0f") for title in others)]
     rows = [
         {first: name, **{title: f"{n:,}" for title, n in zip(others, values, strict=True)}}
         for name, values in counts.items()

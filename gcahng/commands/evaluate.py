@@ -54,8 +54,8 @@ def evaluate(
         from gcahng.evaluation.evaluate import figures_of_clustering, scores_of_queries
         from gcahng.inference.embed_data import check_data, embed_data
         from gcahng.inference.embedder import load_embedder
-        from gcahng.reports.result_table import figure_columns
-        from gcahng.reports.tables import results_table
+        from gcahng.reports.tables import figure_columns, results_table
+        from gcahng.runs.verdict import comparison
     check_data(model, data)
     embedder = load_embedder(model, weights=weights, last=last, trust=trust)
     with counting_bar("embed", console) as progress:
@@ -66,12 +66,16 @@ def evaluate(
     if clustering:
         figures |= figures_of_clustering(*measured)
     where = f"{split} split of {found.dataset.name}"
-    console.print(_heading(found, where), soft_wrap=True)
+    epoch = "" if found.run.epoch is None else f", epoch {found.run.epoch}"
+    size = f"{found.dataset.num_classes} classes, {len(found.dataset)} images"
+    console.print(f"{found.run.path}{epoch}; {where}, {size}, %", soft_wrap=True)
     console.print(results_table([figures], figure_columns(figures)))
     if classes:
         _print_classes(found)
     gained = _gains(found, scores) if compare else {}
-    notes = _notes(found, gained, selected=split == "test" and data is None)
+    compared = comparison(gained, found.run.config, gained.get("untrained_px"))
+    notes = [] if compared is None else [compared]
+    notes += how_measured(found, [found.run.path] if split == "test" and data is None else [])
     console.print(*notes, soft_wrap=True)
     if out is not None:
         from gcahng.reports.run_report import write_evaluation
@@ -80,19 +84,12 @@ def evaluate(
         console.print(f"page: {out / 'evaluation.html'}", soft_wrap=True)
 
 
-def _heading(found: "EvaluatedRun", where: str) -> str:
-    epoch = "" if found.run.epoch is None else f", epoch {found.run.epoch}"
-    size = f"{found.dataset.num_classes} classes, {len(found.dataset)} images"
-    return f"{found.run.path}{epoch}; {where}, {size}, %"
-
-
 def _print_classes(found: "EvaluatedRun") -> None:
     """Print the classes with the lowest recall, and the most confused pairs."""
-    from gcahng.reports.result_table import CLASS_COLUMNS, PAIR_COLUMNS
-    from gcahng.reports.run_report import tables_of
-    from gcahng.reports.tables import results_table
+    from gcahng.evaluation.evaluate import figures_by_class
+    from gcahng.reports.tables import CLASS_COLUMNS, PAIR_COLUMNS, results_table
 
-    tables = tables_of(found)
+    tables = figures_by_class(found.embeddings, found.dataset, found.run.config)
     for rows, columns in ((tables.classes, CLASS_COLUMNS), (tables.pairs, PAIR_COLUMNS)):
         if rows:
             console.print("", results_table(rows[:SHOWN], columns), sep="\n")
@@ -122,24 +119,14 @@ def _gains(found: "EvaluatedRun", scores: "QueryScores") -> dict[str, float]:
     return gained | {"untrained_px": images[0][0].shape[-1]}
 
 
-def _notes(found: "EvaluatedRun", gained: dict[str, float], selected: bool) -> list[str]:
-    """The model against no training, how its epoch was chosen, and what ranked the images."""
+def how_measured(found: "EvaluatedRun", checkpoints: Iterable[Path]) -> list[str]:
+    """Say how the epochs of runs were chosen, by their checkpoints, and what ranked the images."""
     from gcahng.evaluation.ranking import ranked_by
-    from gcahng.runs.verdict import comparison
-
-    compared = comparison(gained, found.run.config, gained.get("untrained_px"))
-    notes = [] if compared is None else [compared]
-    if selected:
-        notes += how_chosen([found.run.path])
-    engine = ranked_by(found.run.config.eval.engine, found.embeddings.device)
-    return [*notes, f"Ranked by {engine}."]
-
-
-def how_chosen(checkpoints: Iterable[Path]) -> list[str]:
-    """Say how the epochs of runs were chosen, by their checkpoints; nothing of other models."""
     from gcahng.runs.folder import RunFolder
     from gcahng.runs.record import read_record, selection_notes
 
     folders = [RunFolder(path.parent.parent) for path in checkpoints]
     there = [folder for folder in folders if folder.results.is_file()]
-    return selection_notes([read_record(folder, folder.path.name) for folder in there])
+    chosen = selection_notes([read_record(folder, folder.path.name) for folder in there])
+    engine = ranked_by(found.run.config.eval.engine, found.embeddings.device)
+    return [*chosen, f"Ranked by {engine}."]

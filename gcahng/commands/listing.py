@@ -1,12 +1,9 @@
-"""`gcahng list`: the packaged experiments and the components that they can name, a line each."""
+"""`gcahng list`: packaged files and the components that they can name, a line each."""
 
-import ast
 import importlib
 import inspect
 import re
-from importlib.util import find_spec
 from itertools import takewhile
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from gcahng.registry import Registry
 
-EXPERIMENTS = "experiments"
+FILES = ("experiments", "grids", "studies")
 # Kind → module and name of its registry; imported when asked for.
 REGISTRIES = {
     "layers": ("gcahng.graph", "CONVS"),
@@ -24,9 +21,9 @@ REGISTRIES = {
     "data": ("gcahng.data", "DATASETS"),
     "transforms": ("gcahng.data", "TRANSFORMS"),
 }
-KINDS = (EXPERIMENTS, *REGISTRIES)
+KINDS = (*FILES, *REGISTRIES)
 # The end of a sentence, or of a line that introduces a list.
-_END = re.compile(r"[.;:](\n|$)|\.(?= )")
+_END = re.compile(r"[.;:?](\n|$)|[.?](?= )")
 # The title of a paper in PyG's docstrings.
 _TITLE = re.compile(r'"([^"]+)"')
 
@@ -43,17 +40,26 @@ def list_components(
     if kind is not None:
         lookup(dict.fromkeys(KINDS), kind, "kind")
     for name in KINDS if kind is None else (kind,):
-        lines = _experiments() if name == EXPERIMENTS else _components(name)
+        lines = _files(name) if name in FILES else _components(name)
         if kind is None:
             lines = [f"{name}:", *(f"  {line}" for line in lines), ""]
         print("\n".join(lines))
 
 
-def _experiments() -> list[str]:
-    from gcahng.config.layers import find_config, packaged_experiments
+def _files(kind: str) -> list[str]:
+    from gcahng.config.layers import (
+        EXPERIMENTS,
+        GRIDS,
+        STUDIES,
+        find_config,
+        packaged_experiments,
+    )
 
-    texts = {name: find_config(name).read_text(encoding="utf-8") for name in packaged_experiments()}
-    return _aligned({name: _comment(text) for name, text in texts.items()})
+    names = packaged_experiments()
+    if kind != "experiments":
+        folder = EXPERIMENTS / {"grids": GRIDS, "studies": STUDIES}[kind]
+        names = [f"{folder.name}/{file.stem}" for file in sorted(folder.glob("*.yaml"))]
+    return _aligned({name: _comment(find_config(name).read_text("utf-8")) for name in names})
 
 
 def registry(kind: str) -> "Registry[Any]":
@@ -65,7 +71,7 @@ def registry(kind: str) -> "Registry[Any]":
 
 def _components(kind: str) -> list[str]:
     found = registry(kind)
-    lines = _aligned({name: _about(name, found.entries[name]) for name in sorted(found)})
+    lines = _aligned({name: _about(name, found) for name in sorted(found)})
     if found.library is not None:
         lines.append(f"or {found.library.described}")
     if found.user_base is not None:
@@ -80,42 +86,21 @@ def _aligned(texts: dict[str, str]) -> list[str]:
     for name, text in texts.items():
         end = _END.search(text)
         sentence = " ".join((text[: end.start()] if end else text).split())
-        lines.append(f"{name:{width}}  {sentence}.")
+        lines.append(f"{name:{width}}  {sentence}{'?' if end and end[0][0] == '?' else '.'}")
     return lines
 
 
-def _about(name: str, entry: Any) -> str:
+def _about(name: str, found: "Registry[Any]") -> str:
     """Return what is said about a component; of an operator of PyG its name and its paper."""
-    if isinstance(entry, str):
-        module, _, definition = entry.partition(":")
-        spec = find_spec(module)
-        assert spec is not None
-        assert spec.origin is not None
-        return _docstring(Path(spec.origin), definition)
-    if not isinstance(entry, tuple):
-        return inspect.getdoc(entry) or ""
+    if not isinstance(found.entries[name], tuple):
+        return inspect.getdoc(found[name]) or ""
+    from torch_geometric import nn
+
     from gcahng.graph.convs.pyg_operators import OPERATORS
 
-    operator, spec = OPERATORS[name], find_spec("torch_geometric")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    files = Path(spec.submodule_search_locations[0], "nn", "conv").glob("*.py")
-    text = next(filter(None, (_docstring(file, operator) for file in files)), "")
+    text = inspect.getdoc(getattr(nn, OPERATORS[name])) or ""
     title = _TITLE.search(" ".join(text.split()))
-    return f"PyTorch Geometric's {operator}" + (f", {title[0]}." if title else ".")
-
-
-def _docstring(file: Path, definition: str) -> str:
-    """Return the docstring of a class or function in a file, without importing it."""
-    text = file.read_text(encoding="utf-8")
-    if not re.search(rf"^(class|def) {definition}\b", text, re.MULTILINE):
-        return ""
-    found = (node for node in ast.parse(text).body if getattr(node, "name", "") == definition)
-    return "".join(
-        ast.get_docstring(node) or ""
-        for node in found
-        if isinstance(node, ast.ClassDef | ast.FunctionDef)
-    )
+    return f"PyTorch Geometric's {OPERATORS[name]}" + (f", {title[0]}." if title else ".")
 
 
 def _comment(text: str) -> str:

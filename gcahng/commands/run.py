@@ -23,8 +23,7 @@ from gcahng.jobs.place import is_first
 from gcahng.jobs.process import Stopped, heed_signals
 from gcahng.jobs.together import explain_once, train_together
 from gcahng.processes import leave
-from gcahng.reports.result_table import result_columns, result_rows
-from gcahng.reports.tables import results_table
+from gcahng.reports.tables import result_columns, result_rows, results_table
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import refuse_user_classes, user_classes
 from gcahng.runs.record import closed_set_note, figure_title, read_record, selection_note

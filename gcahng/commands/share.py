@@ -69,12 +69,16 @@ def export(
     """
     with loading():
         from gcahng.files import check_file
+        from gcahng.inference.embed import find_pictures
         from gcahng.inference.embedder import load_embedder
-        from gcahng.inference.onnx_export import export_onnx
+        from gcahng.inference.onnx_export import COMPARED, export_onnx
 
     check_file(onnx, "--onnx", (".onnx",))
     found = load_embedder(model, weights=weights, device="cpu", last=last, trust=trust)
-    exported = export_onnx(found, onnx, _pictures(images or []), with_preprocessing)
+    pictures = [Path(picture.path) for picture in find_pictures(images or [])]
+    if images and not pictures:
+        raise ValueError("--images: there are no pictures at these paths")
+    exported = export_onnx(found, onnx, pictures[:COMPARED], with_preprocessing)
     sizes = ", ".join(map(str, exported.batch_sizes))
     console.print(
         f"wrote {exported.path}: {exported.size / 2**20:.1f} MiB\n"
@@ -82,20 +86,6 @@ def export(
         f"{exported.difference:.1e} of their norm (allowed: {exported.allowed:.0e})",
         soft_wrap=True,
     )
-
-
-def _pictures(paths: list[Path]) -> list[Path]:
-    """The files named, and some of each folder named."""
-    from gcahng.data.datasets.class_folders import picture_files
-    from gcahng.inference.onnx_export import COMPARED
-
-    found: list[Path] = []
-    for path in paths:
-        files = [Path(file) for file in picture_files(path)[0]] if path.is_dir() else [path]
-        if not files:
-            raise FileNotFoundError(f"--images: there are no pictures in '{path}'")
-        found += files[:COMPARED]
-    return found
 
 
 def import_checkpoint(

@@ -8,7 +8,6 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -27,38 +26,22 @@ LOSSES = {"metric": "J_m", "total": "J", "generator": "J_gen"}
 
 
 class TerminalDisplay:
-    """The progress of a training: a bar on a terminal, a line per epoch elsewhere.
-
-    Args:
-        title: What is being trained.
-        epochs: Number of epochs.
-        figure: What selects the best epoch, such as `val MAP@R`.
-        progress: Draws the bar, see `training_display`.
-    """
+    """The progress of a training: a bar on a terminal, a line per epoch elsewhere."""
 
     def __init__(self, title: str, epochs: int, figure: str, progress: Progress) -> None:
         self.title, self.epochs, self.figure = title, epochs, figure
         self.progress, self.console = progress, progress.console
         self.best = ""
         self.task = progress.add_task("starting", total=epochs, title=title)
-        # Bars of work before the epochs, by their titles.
-        self.others: dict[str, TaskID] = {}
 
     def warm_start(self, step: int, steps: int, loss: float) -> None:
-        """Advance the bar of the warm start."""
-        self._advance("warm start", step, steps, f"step {step}/{steps}  cross entropy {loss:.3f}")
+        """Show how far the warm start is."""
+        text = f"warm start step {step}/{steps}  cross entropy {loss:.3f}"
+        self.progress.update(self.task, description=text)
 
     def features(self, done: int, images: int) -> None:
-        """Advance the bar of the features that are computed once."""
-        self._advance("features", done, images, f"image {done}/{images}")
-
-    def _advance(self, title: str, done: int, total: int, text: str) -> None:
-        if title not in self.others:
-            self.others[title] = self.progress.add_task("", total=total, title=title)
-        task = self.others[title]
-        self.progress.update(task, completed=done, total=total, description=text)
-        if done == total:
-            self.progress.remove_task(self.others.pop(title))
+        """Show how many of the features that are computed once there are."""
+        self.progress.update(self.task, description=f"features of image {done}/{images}")
 
     def step(self, epoch: int, step: int, steps: int, losses: dict[str, float]) -> None:
         """Advance the bar within an epoch."""
@@ -87,7 +70,10 @@ class TerminalDisplay:
 def training_display(
     title: str, epochs: int, figure: str, console: Console = console
 ) -> Iterator[TerminalDisplay]:
-    """Show the progress of a training within the block; arguments as of `TerminalDisplay`."""
+    """Show the progress of a training within the block.
+
+    `figure` is what selects the best epoch, such as `val MAP@R`.
+    """
     progress = Progress(
         TextColumn("{task.fields[title]}", style="bold", markup=False),
         BarColumn(bar_width=8),
@@ -111,18 +97,11 @@ def loading() -> Iterator[None]:
 
 @contextmanager
 def counting_bar(title: str, console: Console) -> Iterator[Callable[[int, int | None], None]]:
-    """Show a bar for counted work within the block; nothing if this is not a terminal.
-
-    Args:
-        title: The text before the bar.
-        console: Where to draw.
-
-    Yields:
-        A function to call with the amount done so far and the total.
-    """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    """Show a bar on a terminal; call what it yields with the amount done so far and the total."""
     bar = Progress(
-        *columns,
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=console,
         transient=True,

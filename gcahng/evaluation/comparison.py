@@ -24,12 +24,9 @@ class Difference(NamedTuple):
 class Changes(NamedTuple):
     """Where Recall@1 of one embedding differs from that of another.
 
-    Attributes:
-        gained: Positions of the queries that only the second gets right, ascending.
-        lost: Positions of those that only the first gets right.
-        classes: One row for each class with queries, what gained most first: `class`; `queries`,
-            their number; Recall@1 by the `first` and by the `second`; their `difference`; and how
-            many queries were `gained` and `lost`.
+    Positions of the queries that only the second gets right (`gained`) and only the first (`lost`);
+    a row for each class with queries, what gained most first: `class`; `queries`, their number;
+    Recall@1 by the `first` and the `second`; their `difference`; how many `gained` and `lost`.
     """
 
     gained: Tensor
@@ -45,12 +42,6 @@ def paired_difference(
     A paired bootstrap over classes: each of 2,000 resamples draws as many classes as there are,
     with replacement, and takes the mean difference over their queries; the interval is between
     the 2.5 and the 97.5 % quantile.
-
-    Args:
-        first: Scores of one embedding.
-        second: Scores of the other, of the same queries in the same order.
-        metric: One of their `names`.
-        seed: Of the resamples.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
 
@@ -73,10 +64,9 @@ def paired_difference(
 
 
 def gains(model: QueryScores, untrained: QueryScores) -> dict[str, float]:
-    """Compare a model with its untrained network in MAP@R and in the first Recall@K.
+    """Compare a model with its untrained network: `gain/METRIC`, and its ends `/low` and `/high`.
 
-    Returns:
-        `gain/METRIC` with the ends of its interval, `gain/METRIC/low` and `gain/METRIC/high`.
+    In MAP@R and in the first Recall@K.
     """
     found: dict[str, float] = {}
     for metric in ("map@r", model.names[0]):
@@ -87,21 +77,11 @@ def gains(model: QueryScores, untrained: QueryScores) -> dict[str, float]:
 
 
 def changes(first: Tensor, second: Tensor, labels: Tensor, names: Sequence[str]) -> Changes:
-    """Find the queries and classes in which two embeddings differ.
+    """Find the queries `[Q]` and classes in which two embeddings differ, by whether they are right.
 
-    Args:
-        first: Whether the nearest neighbour of each query is of its class, bool `[Q]`.
-        second: The same by the other embedding.
-        labels: `[Q]` class of each query.
-        names: Of the classes, by label.
-
-    Example:
-        >>> first, second = torch.tensor([[True, False, True], [True, True, False]])
-        >>> found = changes(first, second, torch.tensor([0, 0, 1]), ["cup", "jug"])
-        >>> found.gained, found.lost
-        (tensor([1]), tensor([2]))
-        >>> [(row["class"], row["difference"]) for row in found.classes]
-        [('cup', 0.5), ('jug', -1.0)]
+    >>> first, second = torch.tensor([[True, False, True], [True, True, False]])
+    >>> changes(first, second, torch.tensor([0, 0, 1]), ["cup", "jug"]).gained
+    tensor([1])
     """
     sets = torch.ones_like(first), first, second, second & ~first, first & ~second
     counts = [labels[one].bincount(minlength=len(names)).tolist() for one in sets]
@@ -123,10 +103,7 @@ def changes(first: Tensor, second: Tensor, labels: Tensor, names: Sequence[str])
 
 
 def standard_error(first: QueryScores, second: QueryScores, metric: str) -> float:
-    """Compute the standard error of the mean of the classes' differences of a metric.
-
-    It is infinite for a single class.
-    """
+    """The standard error of the mean of the classes' differences; infinite for a single class."""
     sums, counts = _by_class(first, second, metric)
     if len(sums) < 2:
         return float("inf")

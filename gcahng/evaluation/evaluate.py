@@ -9,8 +9,7 @@ from torch.utils.data import Subset
 
 from gcahng.config import ExperimentConfig
 from gcahng.data import ImageDataset, ImageLoader
-from gcahng.evaluation.classes import ClassFigures, class_figures
-from gcahng.evaluation.clustering import clustering_figures
+from gcahng.evaluation.classes import ClassFigures, class_figures, clustering_figures
 from gcahng.evaluation.ranking import rankable
 from gcahng.evaluation.retrieval import QueryScores, nearest_neighbours, query_scores
 from gcahng.models.torch_state import usual_torch_state
@@ -22,13 +21,7 @@ Progress = Callable[[int, int], None]
 
 
 class Nearest(NamedTuple):
-    """The nearest images of every query, on the CPU.
-
-    Attributes:
-        queries: `[Q]` numbers of the queries in their data set.
-        similarities: `[Q, k]` cosine similarities, the largest first.
-        indices: `[Q, k]` numbers of the images.
-    """
+    """Numbers of the queries `[Q]`, and of their nearest images `[Q, k]`, on the CPU."""
 
     queries: Tensor
     similarities: Tensor
@@ -51,12 +44,8 @@ def embed(
 ) -> Tensor:
     """Return the embeddings `[N, D]` of a data set, in order and on the embedder's device.
 
-    Args:
-        embedder: An `Embedder` or a backbone; used in eval mode, which is restored afterwards.
-        dataset: The images, with deterministic transforms.
-        batch_size: Images per batch.
-        workers: Data loading processes.
-        progress: Called after each batch with the number of embedded images and the total.
+    The embedder is used in eval mode, which is restored afterwards; `progress` is called after each
+    batch with the number of embedded images and the total.
     """
     # A network without parameters, such as one that flattens images, runs on the CPU.
     parameter = next(embedder.parameters(), torch.empty(0))
@@ -86,10 +75,7 @@ def embed_together(
     workers: int = 0,
     progress: Progress | None = None,
 ) -> Tensor:
-    """Embed a data set by the processes of a group, each a part; `[N, D]` on all of them.
-
-    Other arguments as `embed`.
-    """
+    """Embed a data set by the processes of a group, each a part; `[N, D]` on all of them."""
     total = len(dataset)
     if not 1 < world_size(group) <= total:
         return embed(embedder, dataset, workers=workers, progress=progress)
@@ -108,12 +94,7 @@ def scores_of_queries(
 def retrieval_figures(
     embeddings: Tensor, dataset: ImageDataset, config: ExperimentConfig
 ) -> dict[str, float]:
-    """Retrieval figures of embeddings, measured as an experiment configures it.
-
-    Args:
-        embeddings: [N, D], of a whole data set in order; ranked on the device where they are.
-        dataset: Gives labels, and which images are queries.
-        config: Its `eval` section and the quirk `evaluation`.
+    """Retrieval figures of the embeddings `[N, D]` of a data set, as an experiment configures it.
 
     Returns:
         `recall@K`, `map@r` and `r_precision`, as fractions.

@@ -36,18 +36,11 @@ Search = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 
 
 def unit_rows(embeddings: Tensor) -> Tensor:
-    """L2-normalise rows and round to multiples of 2⁻²⁴, which float32 represents exactly.
+    """L2-normalise rows `[N, D]` and round to multiples of 2⁻²⁴, which float32 represents exactly.
 
-    Args:
-        embeddings: `[N, D]`, any floating dtype; zero rows stay zero.
-
-    Returns:
-        `[N, D]` float32, with components in [-1, 1].
-
-    Example:
-        >>> unit_rows(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
-        tensor([[0.6000, 0.8000],
-                [0.0000, 0.0000]])
+    >>> unit_rows(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+    tensor([[0.6000, 0.8000],
+            [0.0000, 0.0000]])
     """
     units = embeddings.new_empty(embeddings.shape, dtype=torch.float32)
     for block, out in zip(embeddings.split(UNIT_BLOCK), units.split(UNIT_BLOCK), strict=True):
@@ -65,21 +58,12 @@ def rankable(embeddings: Tensor) -> Tensor:
 
 
 class Ranking:
-    """Rank a gallery by cosine similarity to queries, ties by lower index.
+    """Rank a gallery `[G, D]` of `unit_rows` by cosine similarity to queries, ties by lower index.
 
-    Args:
-        units: The gallery `[G, D]`, from `unit_rows`.
-        engine: `torch` (on the device of the gallery) or `faiss`.
-
-    Raises:
-        ValueError: If the engine is unknown.
-        ImportError: If `engine` is `faiss` and faiss is not installed.
-
-    Example:
-        >>> units = unit_rows(torch.tensor([[1.0, 0.0], [0.8, 0.6], [1.0, 0.0]]))
-        >>> Ranking(units).nearest(units[:2], 2)
-        tensor([[0, 2],
-                [1, 0]])
+    >>> units = unit_rows(torch.tensor([[1.0, 0.0], [0.8, 0.6], [1.0, 0.0]]))
+    >>> Ranking(units).nearest(units[:2], 2)
+    tensor([[0, 2],
+            [1, 0]])
     """
 
     def __init__(self, units: Tensor, engine: str = "torch") -> None:
@@ -91,15 +75,7 @@ class Ranking:
         self.chunk = max(1024, BUDGET // len(units))
 
     def nearest(self, queries: Tensor, k: int) -> Tensor:
-        """Return the k nearest gallery rows of each query, best first.
-
-        Args:
-            queries: `[Q, D]`, from `unit_rows`.
-            k: Between 1 and G.
-
-        Returns:
-            Gallery indices `[Q, k]`, the same from every engine.
-        """
+        """Return the k nearest gallery rows `[Q, k]` of unit rows `[Q, D]`, best first."""
         return torch.cat([self._nearest(part, k) for part in queries.split(self.chunk)])
 
     def similarities(self, queries: Tensor, indices: Tensor) -> Tensor:
@@ -213,9 +189,8 @@ def _faiss_gpus() -> int:
 def ranked_by(engine: str, device: torch.device) -> str:
     """Describe what ranks embeddings that are on a device.
 
-    Example:
-        >>> ranked_by("torch", torch.device("cpu"))
-        'torch on the CPU'
+    >>> ranked_by("torch", torch.device("cpu"))
+    'torch on the CPU'
     """
     on_gpu = _faiss_gpus() > 0 if engine == "faiss" else device.type == "cuda"
     return f"{engine} on {'the GPU' if on_gpu else 'the CPU'}"

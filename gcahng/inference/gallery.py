@@ -7,9 +7,8 @@ from gcahng.files import printable, write_text
 from gcahng.inference.embed import thumbnail
 from gcahng.inference.images import rgb_image
 from gcahng.inference.store import Neighbour, PictureStore
-from gcahng.pages import data_uri
+from gcahng.pages import data_uri, fill_template
 from gcahng.reports.gallery import GalleryEntry
-from gcahng.reports.page import render
 
 
 def write_gallery(
@@ -33,4 +32,5 @@ def write_gallery(
             source = data_uri(thumbnails.get(near.id, b""), "image/jpeg")
             row.append(GalleryEntry("found", near.path, caption, source))
         rows.append(row)
-    write_text(path, render("search.html", title=f"Search in {printable(store.folder)}", rows=rows))
+    title = f"Search in {printable(store.folder)}"
+    write_text(path, fill_template("gcahng.reports", "search.html", title=title, rows=rows))

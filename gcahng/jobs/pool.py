@@ -130,9 +130,13 @@ class Pool:
                 job.fail(explain_end(status, job.log))
         return ended
 
-    def close(self, patience: float = PATIENCE) -> None:
-        """Stop every process, those that have not ended after so many seconds by a signal."""
-        stop_processes(list(self.running.values()), patience)
+    def stop(self, job: Job) -> None:
+        """Stop one process by a signal; `collect` returns its job."""
+        stop_processes([self.running[job]], 0)
+
+    def close(self) -> None:
+        """Stop every process, those that have not ended after some seconds by a signal."""
+        stop_processes(list(self.running.values()), PATIENCE)
 
     def _environment(self, job: Job, claim: Claim) -> Mapping[str, str]:
         """Return what to add to a job's environment: its claim, its threads and its GPUs.

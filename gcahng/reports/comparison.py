@@ -14,21 +14,19 @@ from gcahng.data import ImageDataset
 from gcahng.evaluation.comparison import Changes, changes, gains
 from gcahng.evaluation.evaluate import Nearest, nearest_of_queries, scores_of_queries
 from gcahng.files import csv_text, write_text
+from gcahng.pages import fill_template
 from gcahng.reports.gallery import GalleryEntry, RawImages, retrieval_gallery
-from gcahng.reports.page import render
-from gcahng.reports.result_table import figure_columns
-from gcahng.reports.tables import Column
+from gcahng.reports.tables import Column, figure_columns
 from gcahng.runs.verdict import gains_in_words
 
-FILES = ("figures.csv", "classes.csv", "queries.csv", "comparison.html")
-COLUMNS = (
+CLASS_CHANGES = (
     Column("class", "class"),
-    Column("queries", "queries", "integer"),
-    Column("first", "R@1 of the first [%]", "percent"),
-    Column("second", "R@1 [%]", "percent"),
-    Column("difference", "difference", "points"),
-    Column("gained", "gained", "integer"),
-    Column("lost", "lost", "integer"),
+    Column("queries", "queries", ".0f"),
+    Column("first", "R@1 of the first [%]", ".2%"),
+    Column("second", "R@1 [%]", ".2%"),
+    Column("difference", "difference", "+.2%"),
+    Column("gained", "gained", ".0f"),
+    Column("lost", "lost", ".0f"),
 )
 # Queries that a page shows of those gained, and of those lost.
 PICTURES = 12
@@ -36,15 +34,7 @@ PICTURES = 12
 
 @dataclass(frozen=True)
 class ComparedModel:
-    """A model against the first of several, which is compared with itself.
-
-    Attributes:
-        name: As given.
-        figures: Retrieval figures by name, as fractions.
-        gained: `gain/…`, see `gcahng.evaluation.comparison.gains`.
-        nearest: The nearest image of every query.
-        changes: The queries and classes in which it differs.
-    """
+    """A model against the first of several, which is compared with itself."""
 
     name: str
     figures: Mapping[str, float]
@@ -56,13 +46,7 @@ class ComparedModel:
 def compare_models(
     embedded: Iterable[tuple[str, Tensor]], dataset: ImageDataset, config: ExperimentConfig
 ) -> list[ComparedModel]:
-    """Compare embeddings of the same images with the first of them.
-
-    Args:
-        embedded: Name and embeddings `[N, D]` of each model.
-        dataset: The images.
-        config: How to measure, as for `retrieval_figures`.
-    """
+    """Compare embeddings `[N, D]` of the same images, by their models' names, with the first."""
     models: list[ComparedModel] = []
     for name, z in embedded:
         scores = scores_of_queries(z, dataset, config)
@@ -102,15 +86,7 @@ def write_comparison(
     dataset: ImageDataset,
     notes: Sequence[str],
 ) -> None:
-    """Write `FILES` into a folder, which is created if missing.
-
-    Args:
-        folder: Where; earlier files of these names are replaced.
-        title: Heading of the page.
-        models: Of `compare_models`.
-        dataset: The images.
-        notes: Sentences at the end of the page.
-    """
+    """Write a page and `figures.csv`, `classes.csv`, `queries.csv` into a folder."""
     first, *others = models
     figures = [{"model": one.name, **one.figures, **one.gained} for one in models]
     classes = [{"model": one.name, **row} for one in others for row in one.changes.classes]
@@ -119,13 +95,14 @@ def write_comparison(
     write_text(folder / "classes.csv", csv_text(classes))
     header = "model query path class change first_nearest first_class nearest nearest_class"
     write_text(folder / "queries.csv", csv_text(queries, header.split()))
-    page = render(
+    page = fill_template(
+        "gcahng.reports",
         "comparison.html",
         title=title,
         notes=notes,
         columns=[Column("model", "model"), *figure_columns(first.figures)],
         figures=figures,
-        class_changes=COLUMNS,
+        class_changes=CLASS_CHANGES,
         sections=[
             (one, sentence(one, first), most_changed(one, 10), _galleries(one, first, dataset))
             for one in others

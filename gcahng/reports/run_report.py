@@ -1,30 +1,45 @@
-"""The report page of a finished run, with pictures of a batch and a retrieval gallery."""
+"""The page about a finished run, and the files of `gcahng evaluate --out`."""
 
 import io
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gcahng.evaluation.classes import ClassFigures
 from gcahng.evaluation.evaluate import figures_by_class, nearest_of_queries
 from gcahng.files import csv_text, write_text
-from gcahng.pages import data_uri
+from gcahng.pages import data_uri, fill_template
 from gcahng.reports.batch_pictures import TITLES, Selection, draw_batch
+from gcahng.reports.curves import loss_panels, retrieval_panels
 from gcahng.reports.gallery import GalleryEntry, RawImages, retrieval_gallery
-from gcahng.reports.page import BatchPictures, PageImage, render, write_report
-from gcahng.reports.result_table import CLASS_COLUMNS, PAIR_COLUMNS, figure_columns
-from gcahng.reports.tables import Column
+from gcahng.reports.tables import (
+    CLASS_COLUMNS,
+    PAIR_COLUMNS,
+    Column,
+    figure_columns,
+    result_columns,
+    result_rows,
+)
 from gcahng.runs.embedding import EvaluatedRun
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import load_run
-from gcahng.runs.record import read_record, selection_note
+from gcahng.runs.record import RunRecord, figures_after, read_record, selection_note
 from gcahng.runs.verdict import verdict
 
 NEIGHBOURS = 8
-FILES = ("figures.json", "classes.csv", "pairs.csv", "evaluation.html")
 # Dots per inch of a page's pictures.
 RESOLUTION = 100
+
+
+@dataclass(frozen=True)
+class BatchPictures:
+    """Pictures of a batch by title, as `data:` URIs; which batch, or why there are none."""
+
+    caption: str
+    images: Mapping[str, str] = field(default_factory=dict)
 
 
 def report_run(folder: RunFolder, evaluated: EvaluatedRun) -> None:
@@ -49,16 +64,55 @@ def report_run(folder: RunFolder, evaluated: EvaluatedRun) -> None:
     )
 
 
-def pictures_of(evaluated: EvaluatedRun, folder: RunFolder, split: str = "test") -> BatchPictures:
-    """Draw the first batch of a run's split.
+def write_report(
+    path: Path,
+    title: str,
+    run: RunRecord,
+    gallery: Sequence[Sequence[GalleryEntry]] = (),
+    notes: Sequence[str] = (),
+    pictures: BatchPictures | None = None,
+    classes: ClassFigures | None = None,
+) -> None:
+    """Write the page about a finished run: results, curves, pictures and configuration."""
+    page = _render(
+        "run.html",
+        title=title,
+        notes=notes,
+        run=run,
+        columns=result_columns(run),
+        rows=result_rows(run),
+        curves=retrieval_panels(_with_start(run)),
+        losses=loss_panels(run.history),
+        pictures=pictures,
+        gallery=gallery,
+        classes=classes,
+    )
+    write_text(path, page)
 
-    If the split has no such batch, the report is written without it, and the caption says why.
 
-    Args:
-        evaluated: The run and the split.
-        folder: The folder of the run.
-        split: Name of the split; default `test`.
+def _with_start(run: RunRecord) -> dict[str, Sequence[Mapping[str, float]]]:
+    """The history of a run from before training on, and a level line for its backbone's features.
+
+    These are of the split that chooses the best epoch, as the history is.
     """
+    last = max([row.get("epoch", 0.0) for row in run.history], default=0.0)
+    level: dict[str, float] = {}
+    start: dict[str, float] = {}
+    for split, prefix in (("test", "zero_shot"), ("val", "zero_shot/val")):
+        if any(key.startswith(f"{split}/") for row in run.history for key in row):
+            for figures, source in ((level, "features"), (start, "head")):
+                found = figures_after(run, f"{prefix}/{source}")
+                figures |= {f"{split}/{name}": value for name, value in found.items()}
+    if not level:
+        return {run.name: run.history}
+    return {
+        run.name: [{"epoch": 0.0} | start, *run.history],
+        "features before training": [{"epoch": 0.0} | level, {"epoch": last} | level],
+    }
+
+
+def pictures_of(evaluated: EvaluatedRun, folder: RunFolder, split: str = "test") -> BatchPictures:
+    """Draw the first batch of a run's split; if there is none, the caption says why."""
     run = evaluated.run
     try:
         if folder.read_config().embedder.finish:
@@ -66,12 +120,12 @@ def pictures_of(evaluated: EvaluatedRun, folder: RunFolder, split: str = "test")
             run = load_run(folder.best, trust=run.trust, finished=False)
         drawn = draw_batch(run, Selection(split), folder, evaluated.dataset)
     except ValueError as error:
-        return BatchPictures(f"The batch could not be drawn: {error}", [])
-    images = []
+        return BatchPictures(f"The batch could not be drawn: {error}")
+    images = {}
     for name, figure in drawn.figures.items():
         file = io.BytesIO()
         figure.savefig(file, format="png", dpi=RESOLUTION)
-        images.append(PageImage(TITLES[name], data_uri(file.getvalue(), "image/png")))
+        images[TITLES[name]] = data_uri(file.getvalue(), "image/png")
     caption = (
         f"{drawn.title}. For an interactive page, or a larger batch: gcahng visualize "
         f"{shlex.quote(str(folder.path))}"
@@ -106,10 +160,10 @@ def write_evaluation(
     gained: Mapping[str, float],
     notes: Sequence[str] = (),
 ) -> None:
-    """Write `FILES` into a folder, which is created if missing.
+    """Write `figures.json`, `classes.csv`, `pairs.csv` and `evaluation.html` into a folder.
 
     Args:
-        folder: Where; earlier files of these names are replaced.
+        folder: Created if missing; earlier files of these names are replaced.
         evaluated: The model and the embedded data set.
         title: Which model on which data.
         figures: Figures by name, as fractions.
@@ -126,10 +180,7 @@ def write_evaluation(
         "figures": dict(figures),
         "compared": dict(gained),
     }
-    write_text(folder / "figures.json", json.dumps(facts, indent=2) + "\n")
-    write_text(folder / "classes.csv", csv_text(tables.classes, [one.key for one in CLASS_COLUMNS]))
-    write_text(folder / "pairs.csv", csv_text(tables.pairs, [one.key for one in PAIR_COLUMNS]))
-    page = render(
+    page = _render(
         "evaluation.html",
         title=title,
         notes=notes,
@@ -138,4 +189,12 @@ def write_evaluation(
         classes=tables,
         gallery=gallery_of(evaluated),
     )
+    write_text(folder / "figures.json", json.dumps(facts, indent=2) + "\n")
+    write_text(folder / "classes.csv", csv_text(tables.classes, [one.key for one in CLASS_COLUMNS]))
+    write_text(folder / "pairs.csv", csv_text(tables.pairs, [one.key for one in PAIR_COLUMNS]))
     write_text(folder / "evaluation.html", page)
+
+
+def _render(template: str, **values: Any) -> str:
+    columns = {"class_columns": CLASS_COLUMNS, "pair_columns": PAIR_COLUMNS}
+    return fill_template("gcahng.reports", template, **columns, **values)

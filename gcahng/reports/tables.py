@@ -1,49 +1,35 @@
 """Result rows as a terminal table or as Markdown, from one description of the columns."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from rich import box
-from rich.console import Console, JustifyMethod
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from gcahng.files import csv_text, write_text
+from gcahng.runs.record import RunRecord, figure_title, figures_after
 
-Row = Mapping[str, object]
+Row = Mapping[str, Any]
 
-#: How a number is shown, by the name of a column's format.
-FORMATS: dict[str, Callable[[float], str]] = {
-    "text": str,
-    "integer": lambda value: f"{value:.0f}",
-    "number": lambda value: f"{value:.4g}",
-    "percent": lambda value: f"{100 * value:.2f}",
-    "points": lambda value: f"{100 * value:+.2f}",
-    "seconds": lambda value: f"{value:.1f}",
-    "mib": lambda value: f"{value:.0f}",
-}
 MISSING = "–"
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: the key of its values in a row, its title and its format.
+    """A column: the key of its values in a row, its title, and their format, such as `.1f`.
 
-    Attributes:
-        key: Key of the value in a row.
-        title: Heading, with the unit.
-        format: A name of `FORMATS`; `percent` and `points` (with a sign) take
-            fractions. Default `text`.
+    `.2%` is shown without the sign. A column without a format is of text.
 
-    >>> Column("recall@1", "R@1 [%]", "percent").show({"recall@1": 0.7234})
+    >>> Column("recall@1", "R@1 [%]", ".2%").show({"recall@1": 0.7234})
     '72.34'
     """
 
     key: str
     title: str
-    format: str = "text"
+    format: str = ""
 
     def show(self, row: Row) -> str:
         """Format the row's value as text; a dash where it is missing, None or NaN."""
@@ -51,7 +37,24 @@ class Column:
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return MISSING
         # Text in a column of numbers (such as '71.2 ± 0.3') is shown as it is.
-        return str(value) if isinstance(value, str) else FORMATS[self.format](value)  # type: ignore[arg-type]
+        return value if isinstance(value, str) else format(value, self.format).rstrip("%")
+
+
+CLASS_COLUMNS = (
+    Column("class", "class"),
+    Column("queries", "queries", ".0f"),
+    Column("recall@1", "R@1 [%]", ".2%"),
+    Column("taken_for", "most often taken for"),
+    Column("taken", "times", ".0f"),
+)
+PAIR_COLUMNS = (
+    Column("first", "class"),
+    Column("second", "and class"),
+    Column("share", "confused [%]", ".2%"),
+    Column("first_as_second", "1st as 2nd", ".0f"),
+    Column("second_as_first", "2nd as 1st", ".0f"),
+    Column("queries", "queries", ".0f"),
+)
 
 
 def results_table(
@@ -59,13 +62,8 @@ def results_table(
 ) -> Table:
     """Make a table for the terminal, text aligned left and numbers right.
 
-    Args:
-        rows: One mapping per line.
-        columns: What to show of each row.
-        title: Heading; default none.
-
     >>> from rich.console import Console
-    >>> columns = [Column("run", "run"), Column("map@r", "MAP@R", "percent")]
+    >>> columns = [Column("run", "run"), Column("map@r", "MAP@R", ".2%")]
     >>> Console().print(results_table([{"run": "a", "map@r": 0.5}], columns))
     run MAP@R
     ─────────
@@ -74,8 +72,8 @@ def results_table(
     # Light lines and narrow gaps, so that a table of results fits 80 columns.
     table = Table(title=title and Text(title), box=box.SIMPLE_HEAD, show_edge=False, padding=0)
     for column in columns:
-        justify: JustifyMethod = "left" if column.format == "text" else "right"
-        table.add_column(Text(column.title), justify=justify, no_wrap=column.format != "text")
+        justify: JustifyMethod = "right" if column.format else "left"
+        table.add_column(Text(column.title), justify=justify, no_wrap=bool(column.format))
     for row in rows:
         # Text, not str: rich would read a name such as '[a]' as markup.
         table.add_row(*(Text(column.show(row)) for column in columns))
@@ -85,11 +83,7 @@ def results_table(
 def markdown_table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     """Make the same table in Markdown, ending in a newline.
 
-    Args:
-        rows: One mapping per line.
-        columns: What to show of each row.
-
-    >>> columns = [Column("run", "run"), Column("map@r", "MAP@R", "percent")]
+    >>> columns = [Column("run", "run"), Column("map@r", "MAP@R", ".2%")]
     >>> print(markdown_table([{"run": "a", "map@r": 0.5}], columns), end="")
     | run | MAP@R |
     | --- | ---: |
@@ -97,35 +91,59 @@ def markdown_table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     """
     lines = [
         [column.title for column in columns],
-        ["---" if column.format == "text" else "---:" for column in columns],
+        ["---:" if column.format else "---" for column in columns],
         *([column.show(row) for column in columns] for row in rows),
     ]
-    return "".join(f"| {' | '.join(_cell(text) for text in line)} |\n" for line in lines)
+    # A bar or a line break would end the cell.
+    cells = ([text.replace("|", "\\|").replace("\n", " ") for text in line] for line in lines)
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
 
 
-def _cell(text: str) -> str:
-    """Escape what would end the Markdown cell: a bar or a line break."""
-    return text.replace("|", "\\|").replace("\n", " ")
+def figure_columns(figures: Iterable[str]) -> list[Column]:
+    """Columns for retrieval figures by their names; shown in percent."""
+    return [Column(name, figure_title(name), ".2%") for name in figures]
 
 
-def print_table(
-    console: Console,
-    rows: Sequence[Row],
-    columns: Sequence[Column],
-    title: str,
-    notes: Sequence[str],
-) -> None:
-    """Print a table with a title above it and paragraphs below it."""
-    console.print(results_table(rows, columns, title))
-    console.print("\n".join(notes), highlight=False)
+def result_columns(record: RunRecord) -> list[Column]:
+    """The columns of a run's results: every test figure, time and memory."""
+    return [
+        Column("recipe", "run"),
+        Column("epoch", "epoch"),
+        *figure_columns(figures_after(record, "last")),
+        Column("seconds", "s", ".1f"),
+        Column("peak_memory_mib", "MiB", ".0f"),
+    ]
 
 
-def write_table(
-    path: Path, rows: Sequence[Row], columns: Sequence[Column], title: str, notes: Sequence[str]
-) -> None:
-    """Write a table with a title and notes as `path.md`, and its rows as `path.csv`."""
-    text = "\n".join([f"# {title}\n", markdown_table(rows, columns), *(f"{n}\n" for n in notes)])
-    keys = [column.key for column in columns]
-    write_text(path.with_suffix(".md"), text)
-    chosen = [{key: row.get(key) for key in keys} for row in rows]
-    write_text(path.with_suffix(".csv"), csv_text(chosen, keys))
+def result_rows(record: RunRecord) -> list[dict[str, Any]]:
+    """Test figures before training if measured, after the last epoch, and after the best epoch."""
+    results = record.results
+    names = start_names(results) | {
+        "last": f"last ({results['epochs']})",
+        "best": f"best ({results['best_epoch']})",
+    }
+    if not results["epochs"]:
+        del names["last"]
+    rows: list[dict[str, Any]] = []
+    for which, name in names.items():
+        figures = figures_after(record, which)
+        if figures or which in ("last", "best"):
+            rows.append({"recipe": "" if rows else record.name, "epoch": name} | figures)
+    rows[-2 if results["epochs"] else -1] |= {
+        name: results[name] for name in ("seconds", "peak_memory_mib")
+    }
+    return rows
+
+
+def start_names(results: Mapping[str, float]) -> dict[str, str]:
+    """What was measured before a training, by the prefix of its figures: what to call it.
+
+    Without an epoch, the last layer is part of what the run ends with.
+
+    >>> list(start_names({"epochs": 0, "untrained_px": 224}).values())
+    ['untrained, 224 px', '0, features']
+    """
+    pixels = results.get("untrained_px")
+    untrained = "untrained" if pixels is None else f"untrained, {pixels:.0f} px"
+    names = {"zero_shot/untrained": untrained, "zero_shot/features": "0, features"}
+    return names | ({"zero_shot/head": "0, head"} if results.get("epochs") else {})

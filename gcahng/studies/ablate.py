@@ -1,35 +1,27 @@
 """Train the unfinished runs of a grid, and write its report."""
 
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
 
-from gcahng.jobs.claim import claim_holder, take_claim
-from gcahng.jobs.pool import Pool
-from gcahng.jobs.process import Stopped, cores, heed_signals, start_process
+from gcahng.config import ExperimentConfig
+from gcahng.jobs.claim import Claim, claim_holder, take_claim
+from gcahng.jobs.pool import Job, Pool
+from gcahng.jobs.process import cores, start_process
 from gcahng.jobs.slurm import submitit_launcher
 from gcahng.registry import lookup
-from gcahng.reports.tables import Column, results_table
+from gcahng.reports.tables import Column, figure_columns, results_table
 from gcahng.runs.loading import run_device
+from gcahng.runs.record import figures_after
 from gcahng.studies.grid import Grid
-from gcahng.studies.report import (
-    GAIN,
-    read_verdict,
-    report_grid,
-    table_columns,
-    table_rows,
-)
+from gcahng.studies.report import read_verdict, report_grid, table_columns, table_rows
 from gcahng.studies.run import CellRun, State, grid_runs
-from gcahng.studies.schedule import GridProgress, Schedule
-from gcahng.studies.summary import below_features, summarize
+from gcahng.studies.schedule import Work, work_through
+from gcahng.studies.summary import COMPARED, below_features, summarize
 
 # Columns that fit a terminal.
 SHOWN = ("cell", "n", "recall@1", "map@r", "Δ map@r", "gain", "seconds")
-# Seconds between two checks of the processes, and the least between two interim reports.
-POLL, REPORT = 0.2, 60.0
 
 
 def run_grid(
@@ -64,6 +56,10 @@ def run_grid(
             being trained.
         SystemExit: If a signal stops it.
     """
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
     runs = _selected(grid, only)
     launch = start_process if slurm is None else submitit_launcher(grid.folder / "slurm", slurm)
     # A cluster has its own queue.
@@ -72,44 +68,94 @@ def run_grid(
         # Keep the cells that the named ones depend on.
         _remove([run for run in runs if run.cell.name in (only or grid.cells)])
     _refuse_changed(runs)
-    todo = [run for run in runs if not run.finished]
-    finished = len(runs) - len(todo)
-    progress = GridProgress(len(runs), finished, console)
-    if finished:
-        progress.print(
-            f"{finished} of {len(runs)} runs finished before; use --fresh to train again"
-        )
-    try:
-        with heed_signals():
-            schedule = Schedule(todo, Pool(at_a_time, launch), progress)
-            with progress.bar, closing(schedule):
-                _train(grid, schedule, out)
-            written = report_grid(grid, out)
-    except Stopped as stopped:
-        written = report_grid(grid, out, details=False)
-        progress.print(f"{stopped}; report so far: {written}; the same command continues it")
-        raise SystemExit(stopped.status) from None
-    return _show_results(grid, runs, written, console)
+    work = GridWork(grid, runs)
+    if finished := len(runs) - len(work.unfinished):
+        say(f"{finished} of {len(runs)} runs finished before; use --fresh to train again")
+    pool = Pool(at_a_time, launch)
+    written = work_through(work, pool, say, lambda details: report_grid(grid, out, details))
+    summaries = summarize(grid)
+    columns = [column for column in table_columns(grid, summaries) if column.key in SHOWN]
+    for line in below_features(summaries):
+        say(line)
+    console.print(results_table(table_rows(grid, summaries), columns, grid.title))
+    failed = [run.name for run in runs if not run.finished]
+    lines = read_verdict(grid, summaries)
+    if failed:
+        lines.append(f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}")
+    for line in (*lines, f"report: {written}", f"page: {written.with_suffix('.html')}"):
+        say(line)
+    return not failed
+
+
+class GridWork(Work[CellRun]):
+    """The runs of a grid that have not finished."""
+
+    def __init__(self, grid: Grid, runs: Sequence[CellRun]) -> None:
+        self.grid, self.total = grid, len(runs)
+        self.unfinished = [run for run in runs if not run.finished]
+        self.taken: set[CellRun] = set()
+        # What failed before is tried again, but not what fails elsewhere in the meantime.
+        self.failed_before = {run: run.job.failed_at for run in self.unfinished}
+        self.failed = 0
+
+    def left(self) -> dict[str, Path]:
+        """The claims of the runs that have not ended."""
+        return {run.name: run.claim for run in self.unfinished}
+
+    def take(self) -> tuple[CellRun, Claim | None] | None:
+        """Claim a run; one of equal time after those that it waits for."""
+        for run in self.unfinished:
+            if run in self.taken or any(other in self.unfinished for other in run.waits_for):
+                continue
+            claim = None if self._has_ended(run) else take_claim(run.claim)
+            if claim is not None or self._has_ended(run):
+                self.taken.add(run)
+                return run, claim
+        return None
+
+    def put_back(self, item: CellRun) -> None:
+        """Let a run be taken again."""
+        self.taken.discard(item)
+
+    def next_job(self, item: CellRun) -> tuple[Job, ExperimentConfig] | None:
+        """The run's training, unless it has ended, maybe just before it was claimed."""
+        config = None if self._has_ended(item) else item.config()
+        return None if config is None else (item.job, config)
+
+    def end(self, item: CellRun) -> str:
+        """Count a run that has finished, failed or cannot be trained, and say so."""
+        self.unfinished.remove(item)
+        state, problem = item.status()
+        outcome = f"FAILED: {problem}"
+        if state is State.FINISHED:
+            record = item.record()
+            figures = figures_after(record, "last", self.grid.split)
+            shown = [f"{c.title} {c.show(figures)} %" for c in figure_columns(COMPARED)]
+            outcome = f"{', '.join(shown)}, {record.results['seconds']:.1f} s"
+        else:
+            self.failed += 1
+        note = f"; {self.failed} failed" if self.failed else ""
+        return f"{self.total - len(self.unfinished)}/{self.total} {item.name}: {outcome}{note}"
+
+    def _has_ended(self, run: CellRun) -> bool:
+        """Whether a run has finished, has failed in the meantime, or cannot be trained."""
+        missing = [other.name for other in run.waits_for if not other.finished]
+        if missing:
+            run.job.fail(f"its training time depends on {' and '.join(missing)}, not finished")
+            return True
+        state = run.status()[0]
+        failed_now = state is State.FAILED and run.job.failed_at != self.failed_before[run]
+        return failed_now or state in (State.FINISHED, State.CHANGED)
 
 
 def show_grid(grid: Grid, console: Console, only: Sequence[str] = ()) -> None:
-    """Print the cells and what each changes in the reference, without training.
-
-    Args:
-        grid: The grid.
-        console: Where to print.
-        only: Names of the cells to print, with those that they need; by default all.
-
-    Raises:
-        ValueError: If there is no such cell.
-    """
+    """Print the cells, or those named with what they need, and what each changes."""
     runs = _selected(grid, only)
-    names = {run.cell.name for run in runs}
     columns = [Column("cell", "cell"), Column("changes", f"differs from {grid.reference} in")]
     rows = [
         {"cell": name, "changes": ", ".join(grid.changes(cell))}
         for name, cell in grid.cells.items()
-        if name in names
+        if name in {run.cell.name for run in runs}
     ]
     console.print(results_table(rows, columns, grid.title))
     finished = sum(run.finished for run in runs)
@@ -126,32 +172,6 @@ def default_jobs(grid: Grid) -> int:
         alone = threads is None or run_device(cell.config).type != "cpu"
         jobs.append(1 if threads is None or alone else max(1, cores() // threads))
     return min(jobs)
-
-
-def _train(grid: Grid, schedule: Schedule, out: str | Path | None) -> None:
-    """Train runs until none is left, with reports in between."""
-    reported, news = time.monotonic(), False
-    while schedule.busy:
-        news |= schedule.advance()
-        if news and time.monotonic() - reported > REPORT:
-            report_grid(grid, out, details=False)
-            reported, news = time.monotonic(), False
-        time.sleep(POLL)
-
-
-def _show_results(grid: Grid, runs: Sequence[CellRun], written: Path, console: Console) -> bool:
-    """Print the table and which runs failed; return whether none did."""
-    summaries = summarize(grid)
-    columns = [column for column in table_columns(grid, summaries) if column.key in SHOWN]
-    table = results_table(table_rows(grid, summaries), columns, grid.title)
-    failed = [run.name for run in runs if not run.finished]
-    lines = read_verdict(grid, summaries)
-    if failed:
-        lines.append(f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}")
-    lines += [f"report: {written}", f"page: {written.with_suffix('.html')}"]
-    for line in (*below_features(summaries, GAIN, "MAP@R"), table, *lines):
-        console.print(line, soft_wrap=isinstance(line, str), highlight=False, markup=False)
-    return not failed
 
 
 def _selected(grid: Grid, only: Sequence[str]) -> list[CellRun]:

@@ -25,11 +25,7 @@ Model = TypeVar("Model", bound=Section)
 
 
 def read_yaml(path: str | Path, packaged: str, kind: str) -> tuple[Path, str, dict[str, Any]]:
-    """Read a file of a grid or a study.
-
-    Returns:
-        The file, its name as a user would write it, and its content.
-    """
+    """Read a grid or a study: the file, its name as a user would write it, and its content."""
     try:
         found = find_config(path)
     except FileNotFoundError:
@@ -131,12 +127,10 @@ def named_errors(name: str) -> Iterator[None]:
 def changed_settings(config: ExperimentConfig, reference: ExperimentConfig) -> list[str]:
     """List the settings that differ from the reference's, as `key=value`.
 
-    Example:
-        >>> from gcahng.config import load_config
-        >>> alone = load_config("digits", ["generator=null"])
-        >>> config = load_config("digits", ["generator.name=unmoved", "loss.args.temperature=0.5"])
-        >>> changed_settings(config, alone)
-        ['loss.args.temperature=0.5', "generator.name='unmoved'"]
+    >>> from gcahng.config import load_config
+    >>> alone = load_config("digits", ["generator=null"])
+    >>> changed_settings(load_config("digits", ["generator.name=unmoved"]), alone)
+    ["generator.name='unmoved'"]
     """
     ours, theirs = (dict(flat_settings(it.model_dump())) for it in (config, reference))
     missing = object()

@@ -64,13 +64,9 @@ class GridFile(Section):
 
 @dataclass(frozen=True)
 class Cell:
-    """One row of the comparison.
+    """One row of the comparison: an experiment, with the first seed.
 
-    Attributes:
-        name: Of the row and of its runs.
-        config: The experiment with the first seed.
-        equal_time: The cell whose experiment this is and the cell whose training time it gets, in
-            whole epochs; None for a cell that keeps its own number of epochs.
+    One of equal time is trained for as long as another cell took, in whole epochs.
     """
 
     name: str
@@ -85,15 +81,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """Experiments that are compared over some seeds.
-
-    Attributes:
-        source: The file, as a user would write it.
-        name: Of the folder of the runs, and of the result files.
-        file: Its content.
-        seeds: Every cell is trained with each of these.
-        cells: By name.
-    """
+    """Experiments that are compared over some seeds, and the file that they are from."""
 
     source: str
     name: str

@@ -1,94 +1,60 @@
 """The report of a grid or a study, as Markdown and as one HTML page."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gcahng.files import write_text
+from gcahng.pages import data_uri, fill_template, render_markdown
 from gcahng.reports.gallery import GalleryEntry
-from gcahng.reports.page import BatchPictures, PageImage, render
-from gcahng.reports.tables import Column, Row, markdown_table
-from gcahng.studies.plots import Curves
+from gcahng.reports.run_report import BatchPictures
 
-
-@dataclass(frozen=True)
-class Item:
-    """An entry of a list: what it is about, a sentence, and settings or commands."""
-
-    name: str = ""
-    text: str = ""
-    code: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of a report; what is empty is left out.
-
-    Attributes:
-        heading: Above it.
-        columns: Of its table.
-        rows: Of its table.
-        items: A list.
-        picture: Path of the picture in the Markdown, relative to it.
-        images: In place of it, on the HTML page.
-        notes: Paragraphs.
-        commands: For a console.
-    """
-
-    heading: str = ""
-    columns: Sequence[Column] = ()
-    rows: Sequence[Row] = ()
-    items: Sequence[Item] = ()
-    picture: str = ""
-    images: Sequence[PageImage] = ()
-    notes: Sequence[str] = ()
-    commands: Sequence[str] = ()
+#: What tables call what is measured before training.
+STARTS = (
+    "Features before training: those of the backbone; head before training: the untrained last "
+    "layer."
+)
 
 
 @dataclass(frozen=True)
 class Details:
-    """What the HTML page shows beside the Markdown.
+    """What only the page shows: pictures in PNG by title, of one batch, and nearest neighbours."""
 
-    Attributes:
-        curves: Learning curves, or None.
-        pictures: Pictures of one batch, or None.
-        gallery: Rows of `retrieval_gallery`, or None.
-    """
-
-    curves: Curves | None = None
-    pictures: BatchPictures | None = None
+    plots: Mapping[str, bytes] = field(default_factory=dict)
+    batch: BatchPictures | None = None
     gallery: Sequence[Sequence[GalleryEntry]] | None = None
 
 
-@dataclass(frozen=True)
-class Page:
-    """A report: its heading, the sentence below it, and its parts from top to bottom."""
-
-    title: str
-    lead: str
-    parts: Sequence[Part]
-
-    def markdown(self) -> str:
-        """The report as Markdown."""
-        lines = [f"# {self.title}\n", f"{self.lead}\n"]
-        for part in self.parts:
-            lines += [f"## {part.heading}\n"] if part.heading else []
-            lines += [markdown_table(part.rows, part.columns)] if part.columns else []
-            if part.items:
-                lines.append("".join(f"- {_item(item)}\n" for item in part.items))
-            lines += [f"![{self.title}]({part.picture})\n"] if part.picture else []
-            lines += [f"{note}\n" for note in part.notes]
-            if part.commands:
-                lines.append("```console\n" + "\n".join(part.commands) + "\n```\n")
-        return "\n".join(lines)
-
-    def write(self, target: Path, details: Details) -> None:
-        """Write the Markdown file, and beside it the page, which contains its pictures."""
-        page = render("study.html", title=self.title, page=self, details=details)
-        write_text(target.with_suffix(".html"), page)
-        write_text(target, self.markdown())
+def heading(title: str, *blocks: str) -> list[str]:
+    """A heading and what is below it; nothing where that is empty."""
+    return [f"## {title}\n", *blocks] if any(blocks) else []
 
 
-def _item(item: Item) -> str:
-    text = item.text + ", ".join(f"`{code}`" for code in item.code)
-    return f"{item.name}: {text}" if item.name else text
+def bullets(items: Iterable[str]) -> str:
+    """A list in Markdown."""
+    return "".join(f"- {item}\n" for item in items)
+
+
+def commands(*lines: Sequence[str]) -> str:
+    """Commands of this program, for a console."""
+    words = [shlex.join(["python", "-m", "gcahng", *line]) for line in lines]
+    return "```console\n" + "\n".join(words) + "\n```\n" if words else ""
+
+
+def write_report(target: Path, title: str, blocks: Iterable[str], details: Details) -> None:
+    """Write a Markdown file, and beside it the page, which contains its pictures.
+
+    A picture that the text shows is one of the plots with its file's name as title.
+    """
+    text = "\n".join(filter(None, blocks))
+    body = text
+    for name, picture in details.plots.items():
+        body = body.replace(f"]({name})", f"]({data_uri(picture, 'image/png')})")
+    others = {name: plot for name, plot in details.plots.items() if f"]({name})" not in text}
+    plots = {name: data_uri(plot, "image/png") for name, plot in others.items()}
+    html = render_markdown(body)
+    values = {"title": title, "body": html, "plots": plots, "details": details}
+    page = fill_template("gcahng.reports", "study.html", **values)
+    write_text(target.with_suffix(".html"), page)
+    write_text(target, f"# {title}\n\n{text}")

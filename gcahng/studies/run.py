@@ -11,15 +11,12 @@ from gcahng.files import file_name
 from gcahng.jobs.pool import Job
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import run_device
-from gcahng.runs.record import RunRecord, Split, epochs_for, read_record
+from gcahng.runs.record import RunRecord, epochs_for, read_record
 from gcahng.studies.grid import Cell, Grid
 
 
 class State(Enum):
-    """The state of a run.
-
-    `CHANGED`: the folder holds a run with other settings than the grid now gives it.
-    """
+    """The state of a run; `CHANGED`: its folder holds one with other settings than the grid's."""
 
     OPEN = auto()
     FINISHED = auto()
@@ -37,21 +34,14 @@ def make_job(name: str, settings: Path, folder: Path, config: ExperimentConfig) 
 
 @dataclass(frozen=True, eq=False)
 class CellRun:
-    """A cell with one seed.
+    """A cell with one seed, in the folder `home` of its grid.
 
-    Attributes:
-        cell: The cell.
-        seed: The seed.
-        home: The folder of the grid.
-        split: Split whose figures are reported.
-        waits_for: Runs with the same seed that must finish first. For a cell of equal time: the run
-            of the same experiment, then the run whose training time it gets.
+    One of equal time waits for the run of the same experiment, and for that whose time it gets.
     """
 
     cell: Cell
     seed: int
     home: Path
-    split: Split
     waits_for: tuple["CellRun", ...] = ()
 
     @property
@@ -123,6 +113,6 @@ def grid_runs(grid: Grid) -> list[CellRun]:
         with_seed: dict[str, CellRun] = {}
         for cell in sorted(grid.cells.values(), key=lambda cell: cell.equal_time is not None):
             waits_for = tuple(with_seed[name] for name in cell.waits_for)
-            with_seed[cell.name] = CellRun(cell, seed, grid.folder, grid.split, waits_for)
+            with_seed[cell.name] = CellRun(cell, seed, grid.folder, waits_for)
         runs += (with_seed[name] for name in grid.cells)
     return runs

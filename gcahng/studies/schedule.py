@@ -1,168 +1,135 @@
-"""Which run of a grid is trained next, with other processes working through the same grid."""
+"""Which training is started next, with other processes working through the same folder."""
 
 import time
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Generic, TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from gcahng.config import dump_config
-from gcahng.jobs.claim import Claim, claim_holder, take_claim
+from gcahng.config import ExperimentConfig, dump_config
+from gcahng.jobs.claim import Claim, claim_holder
 from gcahng.jobs.pool import Job, Pool
-from gcahng.reports.result_table import figure_columns
-from gcahng.runs.record import figures_after, read_history
-from gcahng.studies.run import CellRun, State
-from gcahng.studies.summary import COMPARED
+from gcahng.jobs.process import Stopped, heed_signals
 
-# Seconds until looking again at a run that another process holds.
-LOOK = 2.0
-
-
-class GridProgress:
-    """A bar on a terminal, drawn within `with progress.bar:`, and a line for each run that ends.
-
-    Args:
-        total: How many runs there are.
-        finished: How many have finished already.
-        console: Where to draw.
-    """
-
-    def __init__(self, total: int, finished: int, console: Console) -> None:
-        self.total, self.ended, self.failed, self.console = total, finished, 0, console
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            # By all runs so far, as one may take hours.
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            transient=True,
-            speed_estimate_period=1e9,
-        )
-        self.task = self.bar.add_task("runs", total=total, completed=finished)
-
-    def print(self, line: str) -> None:
-        """Print a line above the bar."""
-        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-    def update(self, training: Sequence[CellRun]) -> None:
-        """Draw how far the runs in training are, by their epochs."""
-        done = float(self.ended)
-        for run in training:
-            epochs = run.cell.config.train.epochs
-            done += min(1.0, len(read_history(run.folder)) / max(1, epochs))
-        self.bar.update(self.task, completed=done)
-
-    def end(self, run: CellRun) -> None:
-        """Count a run that has finished, failed or cannot be trained, and say so."""
-        state, problem = run.status()
-        self.ended += 1
-        outcome = f"FAILED: {problem}"
-        if state is State.FINISHED:
-            record = run.record()
-            figures = figures_after(record, "last", run.split)
-            shown = [f"{c.title} {c.show(figures)} %" for c in figure_columns(COMPARED)]
-            outcome = f"{', '.join(shown)}, {record.results['seconds']:.1f} s"
-        else:
-            self.failed += 1
-        note = f"; {self.failed} failed" if self.failed else ""
-        self.print(f"{self.ended}/{self.total} {run.name}: {outcome}{note}")
+# Seconds between two checks of the processes, between two looks at what other processes hold, and
+# the least between two interim reports.
+POLL, LOOK, REPORT = 0.2, 2.0, 60.0
+Item = TypeVar("Item")
 
 
-class Schedule:
-    """The runs that are left, those in training, and those that others train.
+class Work(ABC, Generic[Item]):
+    """What a grid or a study has to train: items of one or several trainings each."""
 
-    Close it to stop those in training.
+    @abstractmethod
+    def take(self) -> tuple[Item, Claim | None] | None:
+        """Claim an item that can be worked on now, or return one that has ended elsewhere."""
 
-    Args:
-        todo: The runs to train.
-        pool: Trains them.
-        progress: Shows it.
-    """
+    @abstractmethod
+    def next_job(self, item: Item) -> tuple[Job, ExperimentConfig] | None:
+        """Return the item's first training that has not finished; None if the item has ended."""
 
-    def __init__(self, todo: Sequence[CellRun], pool: Pool, progress: GridProgress) -> None:
-        self.waiting, self.pool, self.progress = list(todo), pool, progress
-        self.training: dict[Job, tuple[CellRun, Claim]] = {}
-        # What failed before is tried again, but not what fails elsewhere in the meantime.
-        self.failed_before = {run: run.job.failed_at for run in todo}
-        self.look_again: dict[CellRun, float] = {}
-        self.waiting_reported = False
+    @abstractmethod
+    def end(self, item: Item) -> str:
+        """Conclude an item, and say how it ended."""
+
+    @abstractmethod
+    def left(self) -> Mapping[str, Path]:
+        """Return what has not ended, and cannot be drawn anew: its claims by name."""
+
+    def put_back(self, item: Item) -> None:
+        """Leave an item whose training was stopped to whoever takes it next."""
+
+    def falls_behind(self, item: Item) -> bool:
+        """Look at the item's training; whether to stop it for good."""
+        return False
+
+
+class Schedule(Generic[Item]):
+    """The trainings of this process; close it to stop them."""
+
+    def __init__(self, work: Work[Item], pool: Pool, say: Callable[[str], None]) -> None:
+        self.work, self.pool, self.say = work, pool, say
+        self.training: dict[Job, tuple[Item, Claim]] = {}
+        self.ended, self.look_at, self.told = 0, 0.0, False
 
     @property
     def busy(self) -> bool:
-        """Whether a run is left, or in training here."""
-        return bool(self.waiting or self.training)
+        """Whether something is in training, here or elsewhere, or waits for it."""
+        return bool(self.training or self.work.left())
 
     def advance(self) -> bool:
-        """Start what can be started; a run of equal time starts after those it waits for.
-
-        Returns:
-            Whether a run has ended.
-        """
-        before = self.progress.ended
+        """Start what can be started; return whether an item has ended."""
+        before = self.ended
+        behind = [job for job, (item, _) in self.training.items() if self.work.falls_behind(item)]
+        for job in behind:
+            self.pool.stop(job)
         for job in self.pool.collect():
-            run, claim = self.training.pop(job)
-            claim.release()
-            if run.status()[0] is State.OPEN:
-                # Stopped by a signal, or taken over by another process.
-                self.waiting.append(run)
-                self.progress.print(f"{run.name}: stopped, to be continued; see '{job.log}'")
+            item, claim = self.training.pop(job)
+            self.look_at = 0.0
+            if job.finished or job.reason is not None or job in behind:
+                self._go_on(item, claim)
             else:
-                self.progress.end(run)
-        for run in list(self.waiting):
-            if not self.pool.full and not self._must_wait(run):
-                self._start(run)
-        self.progress.update([run for run, _ in self.training.values()])
-        if self.waiting and not self.training:
-            self._report_waiting_once()
-        return self.progress.ended > before
+                # Stopped by a signal, or taken over by another process.
+                claim.release()
+                self.work.put_back(item)
+                self.say(f"{job.name}: stopped, to be continued; see '{job.log}'")
+        if time.monotonic() >= self.look_at:
+            while not self.pool.full and (found := self.work.take()):
+                self._go_on(*found)
+            self.look_at = time.monotonic() + LOOK
+        if not (self.training or self.told):
+            self._tell_holders_once()
+        return self.ended > before
 
     def close(self) -> None:
-        """Stop the runs in training."""
+        """Stop what is in training."""
         try:
             self.pool.close()
         finally:
             for _, claim in self.training.values():
                 claim.release()
 
-    def _must_wait(self, run: CellRun) -> bool:
-        unfinished = [*self.waiting, *(other for other, _ in self.training.values())]
-        if any(other in unfinished for other in run.waits_for):
-            return True
-        return time.monotonic() < self.look_again.get(run, 0.0)
-
-    def _start(self, run: CellRun) -> None:
-        claim = None if self._has_ended(run) else take_claim(run.claim)
-        # Look again: it may have ended between the look and the claim.
-        if self._has_ended(run):
-            self.waiting.remove(run)
-            self.progress.end(run)
+    def _go_on(self, item: Item, claim: Claim | None) -> None:
+        """Start the next training of an item, or end it."""
+        found = self.work.next_job(item)
+        if found is None:
+            self.ended += 1
+            self.say(self.work.end(item))
             if claim is not None:
                 claim.release()
-        elif claim is None:
-            self.look_again[run] = time.monotonic() + LOOK
         else:
-            self.waiting.remove(run)
-            self.training[run.job] = run, claim
-            config = run.config()
-            assert config is not None
-            self.pool.start(run.job, dump_config(config), claim)
+            assert claim is not None
+            job, config = found
+            self.training[job] = item, claim
+            self.pool.start(job, dump_config(config), claim)
 
-    def _has_ended(self, run: CellRun) -> bool:
-        """Whether a run has finished, has failed elsewhere, or cannot be trained."""
-        missing = [other.name for other in run.waits_for if not other.finished]
-        if missing:
-            run.job.fail(f"its training time depends on {' and '.join(missing)}, not finished")
-            return True
-        state = run.status()[0]
-        failed_now = state is State.FAILED and run.job.failed_at != self.failed_before[run]
-        return failed_now or state in (State.FINISHED, State.CHANGED)
-
-    def _report_waiting_once(self) -> None:
-        """Say that only runs of other processes are left."""
-        holders = {run.name: claim_holder(run.claim) for run in self.waiting}
+    def _tell_holders_once(self) -> None:
+        holders = {name: claim_holder(claim) for name, claim in self.work.left().items()}
         held = [f"{name} ({holder})" for name, holder in holders.items() if holder]
-        if held and not self.waiting_reported:
-            self.waiting_reported = True
-            self.progress.print(f"waiting for what others train: {', '.join(held)}")
+        if held:
+            self.told = True
+            self.say(f"waiting for what others train: {', '.join(held)}")
+
+
+def work_through(
+    work: Work[Item], pool: Pool, say: Callable[[str], None], report: Callable[[bool], Path]
+) -> Path:
+    """Train until nothing is left, here or elsewhere; report in between, and with details at last.
+
+    Raises:
+        SystemExit: If a signal stops it.
+    """
+    reported, shown = time.monotonic(), 0
+    try:
+        with heed_signals():
+            with closing(Schedule(work, pool, say)) as schedule:
+                while schedule.advance() or schedule.busy:
+                    if schedule.ended > shown and time.monotonic() - reported > REPORT:
+                        report(False)
+                        reported, shown = time.monotonic(), schedule.ended
+                    time.sleep(POLL)
+            return report(True)
+    except Stopped as stopped:
+        say(f"{stopped}; report so far: {report(False)}; the same command continues it")
+        raise SystemExit(stopped.status) from None

@@ -70,13 +70,7 @@ class StudyFile(Section):
 
 @dataclass(frozen=True)
 class Dimension:
-    """A setting that a study varies.
-
-    Attributes:
-        key: Its dotted path.
-        values: The choices by what Optuna calls them; for a range, both ends.
-        distribution: What Optuna draws from.
-    """
+    """A setting that a study varies: its choices by what Optuna calls them, or both ends."""
 
     key: str
     values: Mapping[Any, Any]
@@ -96,8 +90,6 @@ class Dimension:
 
 def read_dimension(key: str, value: Any, place: str) -> Dimension:
     """Read a list of choices, or a mapping with `low`, `high` and maybe `log`.
-
-    Two integers mean integers.
 
     >>> str(read_dimension("optim.embedder.lr", {"low": 1e-4, "high": 0.01, "log": True}, "here"))
     'optim.embedder.lr: 0.0001 to 0.01, by orders of magnitude'
@@ -125,15 +117,7 @@ def read_dimension(key: str, value: Any, place: str) -> Dimension:
 
 @dataclass(frozen=True)
 class Rival:
-    """One experiment that is tuned.
-
-    Attributes:
-        name: In tables, and of its files.
-        base: Its file.
-        parts: Settings to merge into it, each with its place in the study's file.
-        search: What is varied.
-        source: The study's file.
-    """
+    """One experiment that is tuned: a base, and settings to merge with their places."""
 
     name: str
     base: Path
@@ -168,16 +152,7 @@ class Rival:
 
 @dataclass(frozen=True)
 class Study:
-    """Experiments and the search for their best settings.
-
-    Attributes:
-        source: The file, as a user would write it.
-        name: Of its folder and of its result files.
-        file: Its content.
-        trials: For each rival.
-        rivals: By name.
-        folder: Where trials and results go.
-    """
+    """Experiments, and the search for their best settings with `trials` for each."""
 
     source: str
     name: str
@@ -202,15 +177,7 @@ class Study:
 
 
 def read_study(path: str | Path, trials: int | None = None) -> Study:
-    """Read a study and check every value that its trials may have.
-
-    Args:
-        path: A YAML file, or the bare name of a packaged one such as `studies/glyphs`.
-        trials: How many settings to try for each rival; default as in the file.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If anything in it is wrong.
+    """Read a study, a file or a packaged one, and check every value that its trials may have.
 
     >>> study = read_study("studies/glyphs")
     >>> study.file.metric, list(study.rivals)
@@ -221,12 +188,11 @@ def read_study(path: str | Path, trials: int | None = None) -> Study:
         verb = "train" if "data" in content else "ablate"
         raise ValueError(f"{source} is not a study: give it to gcahng {verb}")
     file = read_section(StudyFile, content, source)
-    in_files = [file_name(name) for name in file.rivals]
-    for name, one in zip(file.rivals, in_files, strict=True):
-        if in_files.count(one) > 1:
-            raise ValueError(f"{source}: two rivals are called {name!r} in files: rename one")
-    rivals, ends = {}, {}
+    rivals: dict[str, Rival] = {}
+    ends = {}
     for name, settings in (file.rivals or {found.stem: RivalSettings()}).items():
+        if file_name(name) in map(file_name, rivals):
+            raise ValueError(f"{source}: two rivals are called {name!r} in files: rename one")
         with named_errors(f"rival {name!r}") if file.rivals else nullcontext():
             rivals[name] = _rival(name, settings, file, found, source)
             ends[name] = rivals[name].ends()

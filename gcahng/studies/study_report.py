@@ -2,7 +2,6 @@
 
 import io
 import math
-import shlex
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,13 +13,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from gcahng.config import dump_config
 from gcahng.files import csv_text, file_name, write_text
-from gcahng.pages import data_uri
-from gcahng.reports.page import PageImage
-from gcahng.reports.result_table import figure_columns
-from gcahng.reports.tables import Column
+from gcahng.reports.tables import Column, figure_columns, markdown_table
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.record import RunRecord, read_record
-from gcahng.studies.page import Details, Item, Page, Part
+from gcahng.runs.record import figure_title, read_record
+from gcahng.studies.page import STARTS, Details, bullets, commands, heading, write_report
 from gcahng.studies.study import Study
 from gcahng.studies.summary import Figures, starts
 
@@ -30,17 +26,10 @@ TOP = 10
 NOTE = (
     "Figures are of classes held out from training, for choosing settings; the best of many trials "
     "is ahead partly by chance. So train the best settings anew, with other seeds, and compare "
-    "these on the test split. In the pictures, a step is an epoch"
+    "these on the test split. In the pictures, a step is an epoch, of one seed after the other."
 )
 
-
-def title_of(metric: str) -> str:
-    """What tables call a metric.
-
-    >>> title_of("map@r")
-    'MAP@R'
-    """
-    return figure_columns([metric])[0].title
+Trials = Mapping[str, optuna.Study]
 
 
 def short(value: object) -> str:
@@ -59,14 +48,14 @@ def rival_columns(study: Study) -> list[Column]:
     states = ("finished", "pruned", "failed")
     return [
         Column("rival", "rival" if study.file.rivals else "experiment"),
-        Column("best", f"best {title_of(study.file.metric)} (val)", "percent"),
-        Column("median", "median", "percent"),
-        *(Column(state, state, "integer") for state in states),
+        Column("best", f"best {figure_title(study.file.metric)} (val)", ".2%"),
+        Column("median", "median", ".2%"),
+        *(Column(state, state, ".0f") for state in states),
         Column("settings", "best settings"),
     ]
 
 
-def rival_rows(study: Study, trials: Mapping[str, optuna.Study]) -> list[dict[str, Any]]:
+def rival_rows(study: Study, trials: Trials) -> list[dict[str, Any]]:
     """The start, then a row for each rival: its best figure and settings, how its trials ended."""
     rows: list[dict[str, Any]] = [
         {"rival": name, "best": mean(figures[study.file.metric].values()) / 100}
@@ -74,14 +63,13 @@ def rival_rows(study: Study, trials: Mapping[str, optuna.Study]) -> list[dict[st
     ]
     for name, one in trials.items():
         found = _of_budget(study, one)
-        states = [trial.state for trial in found]
+        states, finished = [trial.state for trial in found], _finished(found)
         row: dict[str, Any] = {
             "rival": name,
+            "finished": len(finished),
             "pruned": states.count(TrialState.PRUNED),
             "failed": states.count(TrialState.FAIL),
         }
-        finished = _finished(found)
-        row["finished"] = len(finished)
         if finished:
             row["best"], row["median"] = finished[0].value, median(t.value or 0 for t in finished)
             pairs = finished[0].params.items()
@@ -90,30 +78,29 @@ def rival_rows(study: Study, trials: Mapping[str, optuna.Study]) -> list[dict[st
     return rows
 
 
-def report_study(study: Study, trials: Mapping[str, optuna.Study]) -> Path:
+def report_study(study: Study, trials: Trials, details: bool = True) -> Path:
     """Write the report of a study, finished or not.
 
     Returns:
-        The Markdown file. Beside it are a page, a CSV table of all trials and, for each rival, the
-        experiment with its best setting.
+        The Markdown file. Beside it are a page, with Optuna's pictures if `details` are wanted, a
+        CSV table of all trials and, for each rival, the experiment with its best setting.
     """
-    rows, columns = rival_rows(study, trials), rival_columns(study)
     several = len(study.seeds) > 1
     each = f"each the mean of {len(study.seeds)} seeds" if several else "each with one seed"
-    note = NOTE + (", of one seed after the other." if several else ".")
-    commands = [
-        shlex.join(["python", "-m", "gcahng", "train", str(file)])
-        for file in _write_best(study, trials)
-    ]
-    parts = [
-        Part(columns=columns, rows=rows, notes=[note]),
-        *(_part(study, name, one) for name, one in trials.items()),
-        Part("To train the best", commands=commands),
-    ]
     rivals = " for each rival" if study.file.rivals else ""
-    lead = f"{study.trials} trials{rivals}, {each}; {study.source}."
+    best = [["train", str(file)] for file in _write_best(study, trials)]
+    blocks = [
+        f"{study.trials} trials{rivals}, {each}; {study.source}.\n",
+        markdown_table(rival_rows(study, trials), rival_columns(study)),
+        f"{NOTE} {STARTS}\n",
+    ]
+    plots: dict[str, bytes] = {}
+    for name, one in trials.items():
+        blocks += _part(study, name, one)
+        plots |= _pictures(name, one, figure_title(study.file.metric)) if details else {}
     target = study.folder / f"{study.name}.md"
-    Page(study.title, lead, parts).write(target, Details())
+    blocks += heading("To train the best", commands(*best))
+    write_report(target, study.title, blocks, Details(plots))
     every = [
         ({"rival": name} if study.file.rivals else {}) | _row(trial)
         for name, one in trials.items()
@@ -123,17 +110,15 @@ def report_study(study: Study, trials: Mapping[str, optuna.Study]) -> Path:
     return target
 
 
-def _starts(study: Study, trials: Mapping[str, optuna.Study]) -> dict[str, Figures]:
-    """The network before training, in the best trial of each rival; of the first one if unequal."""
-    runs: dict[str, dict[int, RunRecord]] = {name: {} for name in study.rivals}
+def _starts(study: Study, trials: Trials) -> dict[str, Figures]:
+    """The network before training, in the best trial of the first rival that has one."""
     for name, one in trials.items():
         for best in _finished(_of_budget(study, one))[:1]:
             folder = study.trial_folder(name, best.number)
-            for seed in study.seeds:
-                # Absent where another machine, without a shared folder, trained it.
-                if (run := RunFolder(folder / f"seed{seed}")).results.is_file():
-                    runs[name][seed] = read_record(run, name)
-    return starts(runs, next(iter(runs)), [study.file.metric], "val")
+            runs = {seed: RunFolder(folder / f"seed{seed}") for seed in study.seeds}
+            records = {seed: read_record(run, name) for seed, run in runs.items()}
+            return starts(records, [study.file.metric], "val")
+    return {}
 
 
 def _of_budget(study: Study, one: optuna.Study) -> list[FrozenTrial]:
@@ -146,7 +131,7 @@ def _finished(trials: list[FrozenTrial]) -> list[FrozenTrial]:
     return sorted(found, key=lambda trial: -(trial.value or 0.0))
 
 
-def _write_best(study: Study, trials: Mapping[str, optuna.Study]) -> list[Path]:
+def _write_best(study: Study, trials: Trials) -> list[Path]:
     written = []
     for name, one in trials.items():
         if finished := _finished(_of_budget(study, one)):
@@ -159,29 +144,25 @@ def _write_best(study: Study, trials: Mapping[str, optuna.Study]) -> list[Path]:
     return written
 
 
-def _part(study: Study, name: str, one: optuna.Study) -> Part:
-    """The best trials of a rival, why others failed, and Optuna's pictures."""
-    trials = _of_budget(study, one)
+def _part(study: Study, name: str, one: optuna.Study) -> list[str]:
+    """The best trials of a rival, and why others failed."""
+    metric, trials = study.file.metric, _of_budget(study, one)
     keys = [dimension.key for dimension in study.rivals[name].search]
     columns = [
-        Column("trial", "trial", "integer"),
-        *figure_columns([study.file.metric]),
-        *(Column(key, key, "number") for key in keys),
+        Column("trial", "trial", ".0f"),
+        *figure_columns([metric]),
+        *(Column(key, key, ".4g") for key in keys),
     ]
     rows = [
-        {
-            "trial": t.number,
-            study.file.metric: t.value,
-            **{k: short(v) for k, v in t.params.items()},
-        }
+        {"trial": t.number, metric: t.value, **{k: short(v) for k, v in t.params.items()}}
         for t in _finished(trials)[:TOP]
     ]
     failed = [
-        Item(f"trial {t.number}", t.user_attrs.get(REASON, "no reason known"))
+        f"trial {t.number}: {t.user_attrs.get(REASON, 'no reason known')}"
         for t in trials
         if t.state is TrialState.FAIL
     ]
-    return Part(name, columns, rows, failed, images=_pictures(one, title_of(study.file.metric)))
+    return heading(name, markdown_table(rows, columns), bullets(failed))
 
 
 def _row(trial: FrozenTrial) -> dict[str, Any]:
@@ -194,28 +175,28 @@ def _row(trial: FrozenTrial) -> dict[str, Any]:
     }
 
 
-def _pictures(one: optuna.Study, target: str) -> list[PageImage]:
-    """Optuna's pictures, those that the trials so far suffice for."""
+def _pictures(name: str, one: optuna.Study, target: str) -> dict[str, bytes]:
+    """Optuna's pictures as PNG by title, those that the trials so far suffice for."""
     from optuna.visualization import matplotlib as plots
 
     kinds: dict[str, Callable[[], Any]] = {
-        "Course": lambda: plots.plot_optimization_history(one, target_name=target),
-        "Epochs": lambda: plots.plot_intermediate_values(one),
-        "Values": lambda: plots.plot_slice(one, target_name=target),
-        "Importance": lambda: plots.plot_param_importances(one, target_name=target),
+        "course": lambda: plots.plot_optimization_history(one, target_name=target),
+        "epochs": lambda: plots.plot_intermediate_values(one),
+        "values": lambda: plots.plot_slice(one, target_name=target),
+        "importance": lambda: plots.plot_param_importances(one, target_name=target),
     }
-    images = []
+    images = {}
     if len(_finished(one.trials)) > 1:
         for title, draw in kinds.items():
             try:
-                images.append(PageImage(title, _png(draw)))
+                images[f"{name}, {title}"] = _png(draw)
             except (RuntimeError, ValueError):
                 # Such as importances where all trials are equally good.
                 continue
     return images
 
 
-def _png(draw: Callable[[], Any]) -> str:
+def _png(draw: Callable[[], Any]) -> bytes:
     from matplotlib import pyplot
 
     pyplot.switch_backend("agg")
@@ -226,4 +207,4 @@ def _png(draw: Callable[[], Any]) -> str:
         file = io.BytesIO()
         axes.figure.savefig(file, format="png", dpi=110, bbox_inches="tight")
         pyplot.close("all")
-    return data_uri(file.getvalue(), "image/png")
+    return file.getvalue()

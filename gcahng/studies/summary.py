@@ -1,6 +1,6 @@
-"""Figures of finished runs over the seeds, before and after training, and paired differences."""
+"""Figures of finished runs over the seeds, paired differences, and what they are evidence of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from statistics import mean, stdev
@@ -11,11 +11,11 @@ from gcahng.runs.record import RunRecord, Split, figures_after
 from gcahng.studies.grid import Cell, Grid
 from gcahng.studies.run import State, grid_runs
 
-#: Figures that cells are compared by.
-COMPARED = ("recall@1", "map@r")
-# Percentage points: differences that vary by less are equal up to rounding; starts whose figures
-# are closer are one row.
-ROUNDING, SAME_START = 1e-9, 0.01
+#: Figures that cells are compared by, and the one that verdicts are about.
+COMPARED, DECISIVE = ("recall@1", "map@r"), "map@r"
+# Percentage points: differences that vary by less are equal up to rounding.
+ROUNDING = 1e-9
+LEVEL = 0.05
 
 #: Metrics in percent, by seed.
 Figures = dict[str, dict[int, float]]
@@ -23,15 +23,10 @@ Figures = dict[str, dict[int, float]]
 
 @dataclass(frozen=True)
 class Difference:
-    """The mean of paired differences, with its uncertainty.
+    """The mean of paired differences, its 95 % interval by Student's t, and a paired t-test's p.
 
-    Attributes:
-        mean: Over the pairs, percentage points.
-        interval: 95 % confidence interval by Student's t. None for a single pair, and where all
-            differences are equal: retrieval figures change in steps, so equal differences do not
-            mean that there is no uncertainty.
-        pairs: Number of pairs.
-        p: Two-sided p-value of the paired t-test; None as the interval.
+    The last two are None for a single pair, and where all differences are equal: retrieval figures
+    change in steps, so equal differences do not mean that there is no uncertainty.
     """
 
     mean: float
@@ -39,18 +34,17 @@ class Difference:
     pairs: int
     p: float | None = None
 
+    def __str__(self) -> str:
+        text = f"{self.mean:+.2f}"
+        if self.interval is not None:
+            low, high = self.interval
+            text += f" [{low:+.2f}, {high:+.2f}]"
+        return text
+
 
 @dataclass(frozen=True)
 class Summary:
-    """One cell over its seeds.
-
-    Attributes:
-        cell: The cell.
-        seeds: All seeds of the grid.
-        split: Split whose figures count.
-        records: Of the finished runs, by seed.
-        failures: Why other runs have no figures, by seed.
-    """
+    """One cell over its seeds: records of finished runs, and why others failed, by seed."""
 
     cell: Cell
     seeds: range
@@ -93,13 +87,26 @@ def percentages(
     }
 
 
+def starts(
+    records: Mapping[int, RunRecord], metrics: Sequence[str], split: Split
+) -> dict[str, Figures]:
+    """Figures of the network before training, where measured: what a run should improve on.
+
+    >>> before = RunRecord("a", [], {"zero_shot/features/map@r": 0.5}, "")
+    >>> starts({0: before}, ["map@r"], "test")
+    {'features before training': {'map@r': {0: 50.0}}}
+    """
+    found = {
+        f"{source} before training": {m: percentages(records, m, source, split) for m in metrics}
+        for source in ("features", "head")
+    }
+    return {name: figures for name, figures in found.items() if any(figures.values())}
+
+
 def paired_difference(
     values: Mapping[int, float], reference: Mapping[int, float]
 ) -> Difference | None:
-    """Compare two cells over the seeds that both have, by a paired t-test.
-
-    Returns:
-        None where they have no seed in common.
+    """Compare two cells over the seeds that both have; None where they have none in common.
 
     >>> paired_difference({0: 2.0, 1: 4.0, 2: 6.0}, {0: 1.0, 1: 2.0, 2: 3.0})
     Difference(mean=2.0, interval=(-0.48..., 4.48...), pairs=3, p=0.074...)
@@ -111,69 +118,79 @@ def paired_difference(
     if len(gaps) == 1 or not stdev(gaps) > ROUNDING:
         return Difference(mean(gaps), None, len(gaps))
     test = stats.ttest_rel([values[seed] for seed in seeds], [reference[seed] for seed in seeds])
-    interval = test.confidence_interval(0.95)
+    interval = test.confidence_interval(1 - LEVEL)
     return Difference(
         mean(gaps), (float(interval.low), float(interval.high)), len(gaps), float(test.pvalue)
     )
 
 
-def starts(
-    runs: Mapping[str, Mapping[int, RunRecord]],
-    reference: str,
-    metrics: Sequence[str],
-    split: Split = "test",
-) -> dict[str, Figures]:
-    """Figures of the network before training, as rows: what a run should improve on.
+def below_features(summaries: Mapping[str, Summary]) -> list[str]:
+    """Name the cells whose mean MAP@R is below their backbone's before training, in a sentence."""
+    found = {
+        name: paired_difference(s.figures(DECISIVE), s.figures(DECISIVE, "features"))
+        for name, s in summaries.items()
+    }
+    below = {name: gap for name, gap in found.items() if gap and round(gap.mean, 2) < 0}
+    return [f"MAP@R below the features before training: {_list(below)}."] if below else []
 
-    Returns:
-        For the backbone's features and for the untrained last layer, each metric in percent by
-        seed. The name of the row contains the reference if other cells start differently. One row
-        if both are equal; none if they are not measured.
 
-    >>> before = {"zero_shot/features/map@r": 0.5, "zero_shot/head/map@r": 0.25}
-    >>> starts({"a": {0: RunRecord("a", [], before, "")}}, "a", ["map@r"])
-    {'features before training': {'map@r': {0: 50.0}}, 'head before training': {'map@r': {0: 25.0}}}
+def verdict(summaries: Mapping[str, Summary], reference: str) -> list[str]:
+    """Sort cells by the paired t-test of their MAP@R against the reference's, into sentences.
+
+    The groups: significant after Holm's correction for the number of cells (if no cell differed,
+    the chance of any cell in this group would be at most 5 %), significant without correction, and
+    not significant. Cells without two pairs are in none.
+
+    Source: Holm (Scandinavian Journal of Statistics, 1979).
     """
-
-    def figures(records: Mapping[int, RunRecord], source: str) -> Figures:
-        return {metric: percentages(records, metric, source, split) for metric in metrics}
-
-    found: dict[str, Figures] = {}
-    for source in ("features", "head"):
-        own = figures(runs[reference], source)
-        if any(own.values()) and not any(_same_start(own, other) for other in found.values()):
-            alike = all(_same_start(own, figures(records, source)) for records in runs.values())
-            found[f"{source} before training{'' if alike else f', {reference}'}"] = own
-    return found
-
-
-def _same_start(one: Figures, other: Figures) -> bool:
-    """Whether figures agree where both are measured."""
-    return all(
-        abs(values[seed] - other[metric][seed]) < SAME_START
-        for metric, values in one.items()
-        for seed in values.keys() & other[metric].keys()
-    )
-
-
-def below_features(summaries: Mapping[str, Summary], metric: str, title: str) -> list[str]:
-    """Name the cells whose mean is below their backbone's features before training.
-
-    Returns:
-        A list of one sentence; empty if there are no such cells, or the start is not measured.
-    """
-    below = []
+    line, differences = summaries[reference].figures(DECISIVE), {}
     for name, summary in summaries.items():
-        gap = paired_difference(summary.figures(metric), summary.figures(metric, "features"))
-        if gap is not None and round(gap.mean, 2) < 0:
-            below.append(f"{name} ({gap.mean:+.2f})")
-    return [f"{title} below the features before training: {', '.join(below)}."] if below else []
+        difference = paired_difference(summary.figures(DECISIVE), line)
+        if name != reference and difference is not None and difference.p is not None:
+            differences[name] = difference
+    p = {name: d.p for name, d in differences.items() if d.p is not None}
+    corrected = holm(p)
+    alone = {name for name in p if p[name] <= LEVEL} - corrected
+    sentences = []
+    for names, how in (
+        (corrected, f", also after Holm's correction for {len(p)} cells"),
+        (alone, " by an uncorrected t-test only"),
+    ):
+        for word, sign in (("higher", 1), ("lower", -1)):
+            cells = {n: d for n, d in differences.items() if n in names and sign * d.mean > 0}
+            if cells:
+                sentences.append(f"MAP@R {word} than with '{reference}'{how}: {_list(cells)}.")
+    rest = {n: d for n, d in differences.items() if n not in corrected | alone}
+    if rest:
+        sentences.append(f"MAP@R not significantly different from '{reference}': {_list(rest)}.")
+    return sentences
 
 
-def spread(values: Sequence[float]) -> str:
+def holm(p: Mapping[str, float]) -> set[str]:
+    """Names whose null hypothesis Holm's step-down procedure rejects, at 5 % for all together.
+
+    >>> sorted(holm({"a": 0.001, "b": 0.03, "c": 0.04, "d": 0.016}))
+    ['a', 'd']
+    """
+    rejected: set[str] = set()
+    for name in sorted(p, key=lambda name: p[name]):
+        if p[name] > LEVEL / (len(p) - len(rejected)):
+            break
+        rejected.add(name)
+    return rejected
+
+
+def spread(values: Iterable[float]) -> str:
     """Mean ± sample standard deviation; the mean alone for a single value.
 
     >>> spread([50.0, 60.0])
     '55.00 ± 7.07'
     """
+    values = list(values)
     return f"{mean(values):.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
+
+
+def _list(differences: Mapping[str, Difference]) -> str:
+    """Names with their differences, the largest first."""
+    names = sorted(differences, key=lambda name: -abs(differences[name].mean))
+    return ", ".join(f"{name} ({differences[name].mean:+.2f})" for name in names)

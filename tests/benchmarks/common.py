@@ -102,6 +102,6 @@ def _table(old: str, rows: Rows, keys: Sequence[str]) -> str:
     titles, columns = [cell.strip() for cell in old.splitlines()[0].split("|")[1:-1]], []
     for key, title in zip(keys, titles, strict=True):
         kinds = {type(row.get(key)) for row in rows}
-        kind = "text" if str in kinds else "integer" if kinds <= {int, type(None)} else "number"
-        columns.append(Column(key, title, "percent" if "%" in title else kind))
+        kind = "" if str in kinds else ".0f" if kinds <= {int, type(None)} else ".4g"
+        columns.append(Column(key, title, ".2%" if "%" in title else kind))
     return markdown_table(rows, columns)

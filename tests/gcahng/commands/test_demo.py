@@ -67,7 +67,7 @@ def test_recipes_side_by_side(
     assert "features before training" in shown
     text = Path("results/demo.html").read_text(encoding="utf-8")
     cells = Page(text).cells()
-    assert {"Retrieval during training", "One batch", "Nearest neighbours"} <= set(cells)
+    assert {"One batch", "Nearest neighbours"} <= set(cells)
     assert "Channel coefficients" in cells
     assert any(cell.startswith("Seconds: mean training time") for cell in cells)
     assert '<figure class="query">' in text

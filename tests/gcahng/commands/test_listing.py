@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from gcahng.commands.listing import KINDS
-from gcahng.config.layers import packaged_experiments
+from gcahng.config.layers import EXPERIMENTS, GRIDS, STUDIES, packaged_experiments
 from gcahng.data import DATASETS, TRANSFORMS
 from gcahng.generators import GENERATORS
 from gcahng.graph import CONVS
@@ -16,6 +16,8 @@ from tests.conftest import Call
 
 NAMES = {
     "experiments": packaged_experiments(),
+    "grids": sorted(f"{GRIDS}/{file.stem}" for file in (EXPERIMENTS / GRIDS).glob("*.yaml")),
+    "studies": sorted(f"{STUDIES}/{file.stem}" for file in (EXPERIMENTS / STUDIES).glob("*.yaml")),
     "layers": sorted(CONVS),
     "generators": sorted(GENERATORS),
     "losses": sorted(LOSSES),
@@ -34,7 +36,7 @@ def test_every_name_has_a_line_with_a_sentence(kind: str, call: Call) -> None:
     for line in lines:
         sentence = line.split(maxsplit=1)[1]
         assert len(sentence) > 15, line
-        assert sentence.endswith("."), line
+        assert sentence.endswith((".", "?")), line
         assert "partial(" not in sentence
 
 

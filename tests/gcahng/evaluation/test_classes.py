@@ -1,7 +1,10 @@
+import math
+from collections import Counter
+
 import pytest
 import torch
 
-from gcahng.evaluation.classes import class_figures
+from gcahng.evaluation.classes import class_figures, clustering_figures, k_means
 from gcahng.evaluation.ranking import unit_rows
 from gcahng.evaluation.retrieval import retrieval_metrics
 from tests.gcahng.evaluation.test_ranking import clusters
@@ -66,8 +69,59 @@ def test_the_weighted_mean_is_recall_at_1(exclude):
     assert recalls == sorted(recalls)
 
 
+def nmi_oracle(classes, found):
+    """Mutual information over the mean of the entropies, from the definitions."""
+    total = len(classes)
+    both, left, right = Counter(zip(classes, found, strict=True)), Counter(classes), Counter(found)
+    shared = 0.0
+    for (a, b), count in both.items():
+        shared += count / total * math.log(count * total / (left[a] * right[b]))
+
+    def entropy(counts):
+        return -sum(n / total * math.log(n / total) for n in counts.values())
+
+    return shared / ((entropy(left) + entropy(right)) / 2)
+
+
+def test_nmi_equals_loops():
+    embeddings, labels = clusters(noise=1.0)
+    found = k_means(unit_rows(embeddings), len(labels.unique())).tolist()
+    figures = clustering_figures(embeddings, labels)
+    assert figures["nmi"] == pytest.approx(nmi_oracle(labels.tolist(), found), abs=1e-12)
+    assert 0 < figures["ami"] < figures["nmi"] < 1
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_agrees_with_the_calculator_of_pytorch_metric_learning(split):
+    accuracy = pytest.importorskip("pytorch_metric_learning.utils.accuracy_calculator")
+    embeddings, labels = clusters(noise=1.0)
+    labels[0] = labels.max() + 1  # a class of one image, which precision@1 leaves out
+    is_query = torch.arange(len(labels)) % 3 == 0 if split else None
+    calculator = accuracy.AccuracyCalculator(
+        include=("NMI", "AMI", "precision_at_1"),
+        device=torch.device("cpu"),
+        kmeans_func=lambda rows, count: torch.from_numpy(k_means(rows, count)),
+    )
+    units = unit_rows(embeddings)
+    if is_query is None:
+        expected = calculator.get_accuracy(units, labels)
+    else:
+        rest = ~is_query
+        expected = calculator.get_accuracy(
+            units[is_query], labels[is_query], units[rest], labels[rest]
+        )
+    figures = clustering_figures(embeddings, labels, is_query=is_query)
+    assert figures["nmi"] == pytest.approx(expected["NMI"], abs=1e-12)
+    assert figures["ami"] == pytest.approx(expected["AMI"], abs=1e-12)
+    assert figures["precision@1"] == pytest.approx(expected["precision_at_1"], abs=1e-12)
+
+
 def test_mistakes():
     with pytest.raises(ValueError, match=r"Expected 'labels' as an integer \[3\] tensor"):
         class_figures(torch.eye(3), torch.zeros(2, dtype=torch.long))
     with pytest.raises(ValueError, match="Unknown exclude 'last': choose one of self, first"):
         class_figures(torch.eye(3), torch.tensor([0, 0, 1]), exclude="last")
+    with pytest.raises(ValueError, match="NMI and AMI need queries of at least 2 classes, but"):
+        clustering_figures(torch.eye(3), torch.tensor([4, 4, 4]))
+    with pytest.raises(ValueError, match="No query has another image of its class to retrieve"):
+        clustering_figures(torch.eye(3), torch.arange(3))

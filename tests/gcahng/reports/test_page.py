@@ -10,7 +10,7 @@ import torch
 from gcahng.evaluation.classes import ClassFigures, class_figures
 from gcahng.reports.curves import loss_panels, retrieval_panels
 from gcahng.reports.gallery import retrieval_gallery
-from gcahng.reports.page import write_report
+from gcahng.reports.run_report import write_report
 from gcahng.runs.record import RunRecord
 
 VOID = {"meta", "img", "br"}
@@ -86,8 +86,8 @@ def test_report_shows_results_curves_and_configuration(tmp_path):
     )
     assert {"One seed.", "One run", "train:\n  epochs: 6"} <= set(cells)
     assert page.tags.count("details") == 1
-    # 2 metrics × 2 axes, then 3 panels of losses.
-    assert len(svg_images(html)) == 4 + 3
+    # 2 metrics, then 3 panels of losses.
+    assert len(svg_images(html)) == 2 + 3
 
 
 def test_report_needs_no_network(tmp_path):
@@ -144,10 +144,8 @@ def test_missing_and_broken_figures_do_not_crash(tmp_path, rows):
 
 def test_panels_have_titles_and_only_what_there_is():
     assert list(retrieval_panels({"a": history(), "b": [{"epoch": 1.0}]})) == [
-        "R@1, validation split, by epoch",
-        "R@1, validation split, by training time",
-        "MAP@R, validation split, by epoch",
-        "MAP@R, validation split, by training time",
+        "R@1, validation split [%]",
+        "MAP@R, validation split [%]",
     ]
     assert list(loss_panels([{"epoch": 1.0, "loss/diversity": 0.1}])) == ["Losses of the generator"]
     assert loss_panels(history()) == loss_panels(history())  # the same bytes

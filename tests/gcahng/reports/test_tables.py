@@ -9,9 +9,9 @@ from gcahng.reports.tables import Column, markdown_table, results_table
 
 COLUMNS = (
     Column("name", "Run"),
-    Column("recall@1", "R@1 %", "percent"),
-    Column("seconds", "Time s", "seconds"),
-    Column("peak_memory_mib", "Memory MiB", "mib"),
+    Column("recall@1", "R@1 %", ".2%"),
+    Column("seconds", "Time s", ".1f"),
+    Column("peak_memory_mib", "Memory MiB", ".0f"),
 )
 ROWS = [
     {"name": "gca|hng", "recall@1": 0.72345, "seconds": 12.34, "peak_memory_mib": 467.8},
@@ -44,10 +44,10 @@ def test_terminal_table_shows_the_same_cells_and_no_markup():
 
 
 def test_results_fit_80_columns():
-    figures = [Column(name, name, "percent") for name in ("R@1", "R@2", "R@4", "R@8", "MAP@R")]
+    figures = [Column(name, name, ".2%") for name in ("R@1", "R@2", "R@4", "R@8", "MAP@R")]
     columns = [Column("run", "run"), Column("epoch", "epoch"), *figures]
-    columns += [Column("r", "R-Prec", "percent"), Column("s", "s", "seconds")]
-    columns += [Column("m", "MiB", "mib")]
+    columns += [Column("r", "R-Prec", ".2%"), Column("s", "s", ".1f")]
+    columns += [Column("m", "MiB", ".0f")]
     row = {"run": "GCA-HNG, full recipe", "epoch": "last (10)", "r": 0.5, "s": 123.4, "m": 1234}
     console = Console(file=io.StringIO(), width=80)
     console.print(results_table([row | {c.key: 0.7805 for c in figures}], columns))
@@ -58,13 +58,13 @@ def test_results_fit_80_columns():
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("text", "a", "a"),
-        ("integer", 12.0, "12"),
-        ("number", 0.000123456, "0.0001235"),
-        ("percent", 1, "100.00"),
-        ("seconds", 0, "0.0"),
-        ("mib", 1023.6, "1024"),
-        ("number", math.inf, "inf"),
+        ("", "a", "a"),
+        (".0f", 12.0, "12"),
+        (".4g", 0.000123456, "0.0001235"),
+        (".2%", 1, "100.00"),
+        (".1f", 0, "0.0"),
+        (".0f", 1023.6, "1024"),
+        (".4g", math.inf, "inf"),
     ],
 )
 def test_formats(name, value, expected):

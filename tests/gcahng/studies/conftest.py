@@ -14,7 +14,7 @@ from gcahng.files import write_text
 from gcahng.jobs import pool
 from gcahng.runs.checkpoint import save_checkpoint
 from gcahng.runs.folder import RunFolder
-from gcahng.studies import ablate
+from gcahng.studies import ablate, schedule
 from gcahng.studies.grid import Grid, read_grid
 from gcahng.studies.report import describe_grid
 from gcahng.studies.run import CellRun
@@ -86,14 +86,14 @@ def fake_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_grid: Writ
     save_checkpoint(tmp_path / "last.pt", state)
     # Without its site, Python starts faster.
     monkeypatch.setattr(pool, "COMMAND", (sys.executable, "-S", "-E", "fake_train.py"))
-    monkeypatch.setattr(ablate, "POLL", 0.01)
+    monkeypatch.setattr(schedule, "POLL", 0.01)
     monkeypatch.setattr(ablate, "report_grid", report_without_pictures)
 
 
 def report_without_pictures(grid: Grid, out: Path | None = None, details: bool = True) -> Path:
     """The Markdown of a report, which takes no time to draw."""
     target = (out or grid.folder) / f"{grid.name}.md"
-    write_text(target, describe_grid(grid, summarize(grid)).markdown())
+    write_text(target, "\n".join(describe_grid(grid, summarize(grid))))
     return target
 
 

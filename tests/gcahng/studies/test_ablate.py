@@ -57,6 +57,7 @@ def test_a_failing_cell_does_not_take_the_others_along(
     assert not run_grid(grid, console, jobs=2)
     shown = capsys.readouterr().out
     assert "bad-seed0: FAILED: training diverged in step 2" in shown
+    assert "; 2 failed" in shown
     assert "killed-seed0: FAILED: its process was ended by signal 9 (Killed)" in shown
     assert "2 of 4 runs failed: bad-seed0, killed-seed0" in shown
     report = Path("runs/ablations/grid/grid.md").read_text(encoding="utf-8")

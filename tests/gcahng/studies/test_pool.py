@@ -15,7 +15,7 @@ from gcahng.jobs.process import GPUS, Started
 from gcahng.studies import ablate, run
 from gcahng.studies.ablate import default_jobs, run_grid
 from gcahng.studies.run import CellRun, grid_runs
-from gcahng.studies.schedule import GridProgress
+from gcahng.studies.schedule import Schedule
 from tests.gcahng.studies.conftest import HEAD, TWO_CELLS, WriteGrid
 
 pytestmark = pytest.mark.slow
@@ -98,16 +98,17 @@ def test_an_interrupted_grid_goes_on(
     text = HEAD + "seeds: 1\ncells: {npair: {generator: null}, slow: {optim.embedder.lr: 5.0}}"
     grid = write_grid(text)
     npair, slow = grid_runs(grid)
-    look = GridProgress.update
+    look = Schedule.advance
 
-    def stop(progress: GridProgress, training: list[CellRun]) -> None:
-        look(progress, training)
+    def stop(schedule: Schedule[CellRun]) -> bool:
+        ended = look(schedule)
         if npair.finished and slow.folder.last.exists() and "started" in _told(slow):
             os.kill(os.getpid(), number)
+        return ended
 
     monkeypatch.setattr(pool, "PATIENCE", 0.1)
     with monkeypatch.context() as patch:
-        patch.setattr(GridProgress, "update", stop)
+        patch.setattr(Schedule, "advance", stop)
         with pytest.raises(SystemExit) as info:
             run_grid(grid, console, jobs=2)
     assert info.value.code == status

@@ -37,9 +37,9 @@ def test_markdown_has_means_paired_differences_and_failures(grid: Grid) -> None:
         "| full | 2 | 58.00 ± 5.66 | 29.00 ± 2.83 | +3.00 [-9.71, +15.71] | +1.50 [-4.85, +7.85] |"
     )
     assert cells in text
-    assert "| npair | 2 | 55.00 ± 7.07 | 27.50 ± 3.54 | – | – | 10.0 | 1 | 56,552 | 0 |" in text
+    assert "| npair | 2 | 55.00 ± 7.07 | 27.50 ± 3.54 | – | – | 10.0 | 1 |" in text
     for words in (
-        "| bad | 0 of 2 | – | – | – | – | – | – | – | – |",
+        "| bad | 0 of 2 | – | – | – | – | – | – |",
         "- bad, seed 0, 1: training diverged | at once",
         "about 0.2 of 4 intervals would still exclude zero.",
         "MAP@R not significantly different from 'npair': full (+1.50).",
@@ -53,8 +53,8 @@ def test_markdown_has_means_paired_differences_and_failures(grid: Grid) -> None:
     shown = Page(html).cells()
     start = shown.index("full")
     assert shown[start + 1 : start + 4] == ["2", "58.00 ± 5.66", "29.00 ± 2.83"]
-    assert ": training diverged | at once" in shown
-    assert html.count("data:image/svg+xml;base64,") == 2
+    assert "bad, seed 0, 1: training diverged | at once" in shown
+    assert html.count("data:image/png;base64,") == 1
     assert 'src="http' not in html
 
 
@@ -92,23 +92,10 @@ def test_figures_of_the_validation_classes(write_grid: WriteGrid) -> None:
     assert "## After the last epoch, held-out training classes, %" in text
     assert "| full | 2 | 50.00 ± 0.00 | 20.00 ± 0.00 | +9.00 [-3.71, +21.71] | +0.00" in text
     assert "measure it once more, on the test split" in text
-    assert "## What it shows\n\n- Highest MAP@R: npair (20.00), full (20.00), bad (20.00)." in text
+    assert "What it shows" not in text
     with target.with_suffix(".csv").open(newline="") as file:
         first = next(csv.DictReader(file))
     assert (first["cell"], first["recall@1"]) == ("npair", "0.400000")
-
-
-def test_html_has_curves_of_the_finished_cells(grid: Grid) -> None:
-    for run in grid_runs(grid):
-        if run.finished:
-            shared = {"test/map@r": 0.1, "loss/metric": 1.0}
-            run.folder.write_metrics([{"epoch": e, "seconds": e, **shared} for e in (1, 2)])
-    html = report_grid(grid).with_suffix(".html").read_text(encoding="utf-8")
-    cells = Page(html).cells()
-    assert "Retrieval during training" in cells
-    assert Page(html).tags.count("details") == 2
-    # Two bar charts, MAP@R by epoch and by time, and the losses of two cells.
-    assert html.count("data:image/svg+xml;base64,") == 2 + 2 + 2
 
 
 def test_cells_of_equal_time_are_said(write_grid: WriteGrid) -> None:
@@ -119,7 +106,7 @@ def test_cells_of_equal_time_are_said(write_grid: WriteGrid) -> None:
         finish(run, 0.5)
     text = report_grid(grid, details=False).read_text(encoding="utf-8")
     assert "'long' is 'npair' trained for as long as 'full' took with the same seed" in text
-    assert "| long | 2 | 50.00 ± 0.00 | 25.00 ± 0.00 | +0.00 | +0.00 | 10.0 | 1 | 56,552 |" in text
+    assert "| long | 2 | 50.00 ± 0.00 | 25.00 ± 0.00 | +0.00 | +0.00 | 10.0 | 1 |" in text
 
 
 def test_pictures_that_cannot_be_drawn_do_not_cost_the_report(write_grid: WriteGrid) -> None:

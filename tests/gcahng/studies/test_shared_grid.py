@@ -12,7 +12,7 @@ from rich.console import Console
 
 from gcahng.jobs.claim import take_claim
 from gcahng.studies.ablate import run_grid
-from gcahng.studies.run import grid_runs
+from gcahng.studies.run import CellRun, grid_runs
 from gcahng.studies.schedule import Schedule
 from tests.gcahng.studies.conftest import HEAD, TWO_CELLS, WriteGrid
 
@@ -26,7 +26,7 @@ from gcahng.jobs import pool
 from gcahng.studies import ablate, read_grid, schedule
 from tests.gcahng.studies.conftest import report_without_pictures
 pool.COMMAND = (sys.executable, "-S", "-E", "fake_train.py")
-ablate.POLL, schedule.LOOK = 0.01, 0.1
+schedule.POLL, schedule.LOOK = 0.01, 0.1
 ablate.report_grid = report_without_pictures
 print("ready", flush=True)
 sys.exit(not ablate.run_grid(read_grid("grid.yaml"), Console(width=110), jobs=1))
@@ -79,15 +79,15 @@ def test_what_a_killed_process_leaves_is_taken_over(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    say = Schedule._report_waiting_once
+    say = Schedule._tell_holders_once
 
-    def age(schedule: Schedule) -> None:
+    def age(schedule: Schedule[CellRun]) -> None:
         """Then make the claim as old as if its holder had died long ago."""
         say(schedule)
         for claim in (grid.folder / "claims").glob(f"{npair.name}.*"):
             os.utime(claim, (1.0, 1.0))
 
-    monkeypatch.setattr(Schedule, "_report_waiting_once", age)
+    monkeypatch.setattr(Schedule, "_tell_holders_once", age)
     text = HEAD + "seeds: 1\ncells: {npair: {optim.embedder.lr: 5.0}, full: {}}"
     grid = write_grid(text)
     npair, full = grid_runs(grid)

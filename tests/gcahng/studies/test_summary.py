@@ -8,8 +8,15 @@ from scipy import stats
 
 from gcahng.runs.record import RunRecord
 from gcahng.studies.run import grid_runs
-from gcahng.studies.summary import below_features, paired_difference, starts, summarize
-from tests.gcahng.studies.conftest import WriteGrid, finish
+from gcahng.studies.summary import (
+    below_features,
+    holm,
+    paired_difference,
+    starts,
+    summarize,
+    verdict,
+)
+from tests.gcahng.studies.conftest import HEAD, WriteGrid, finish
 
 
 def test_the_interval_is_mean_and_standard_error_times_t() -> None:
@@ -39,38 +46,14 @@ def test_equal_differences_are_no_certainty() -> None:
     assert (found.interval, found.p) == (None, None)
 
 
-METRICS = ["recall@1", "map@r"]
-
-
-def _record(features: float | None, head: float | None = None, prefix: str = "") -> RunRecord:
-    measured = {"features": features, "head": head}
-    results = {
-        f"zero_shot/{prefix}{source}/{metric}": value
-        for source, value in measured.items()
-        if value is not None
-        for metric in METRICS
+def test_features_and_head_are_those_that_were_measured() -> None:
+    before = {"zero_shot/features/map@r": 0.5, "zero_shot/head/map@r": 0.4}
+    records = {1: RunRecord("run", [], before, ""), 2: RunRecord("run", [], {}, "")}
+    assert starts(records, ["map@r"], "test") == {
+        "features before training": {"map@r": {1: 50.0}},
+        "head before training": {"map@r": {1: 40.0}},
     }
-    return RunRecord("run", [], results, "")
-
-
-def test_features_and_head_are_those_of_the_reference() -> None:
-    runs = {"other": {0: _record(0.5, 0.4)}, "a": {0: _record(0.5, 0.4), 1: _record(0.7, 0.6)}}
-    assert starts(runs, "a", ["map@r"]) == {
-        "features before training": {"map@r": pytest.approx({0: 50.0, 1: 70.0})},
-        "head before training": {"map@r": pytest.approx({0: 40.0, 1: 60.0})},
-    }
-
-
-def test_other_cells_that_start_elsewhere_give_the_row_a_name() -> None:
-    runs = {"a": {0: _record(0.5, 0.4)}, "wide": {0: _record(0.5, 0.45)}, "none": {}}
-    names = ["features before training", "head before training, a"]
-    assert list(starts(runs, "a", METRICS)) == names
-
-
-def test_one_row_if_both_are_equal_and_none_if_not_measured() -> None:
-    assert list(starts({"a": {0: _record(0.5, 0.5)}}, "a", METRICS)) == ["features before training"]
-    assert starts({"a": {0: _record(None)}, "b": {0: _record(0.5)}}, "a", METRICS) == {}
-    assert starts({"a": {}}, "a", METRICS) == {}
+    assert starts(records, ["map@r"], "val") == {}
 
 
 def test_cells_below_their_features_are_named(write_grid: WriteGrid) -> None:
@@ -78,4 +61,35 @@ def test_cells_below_their_features_are_named(write_grid: WriteGrid) -> None:
     for run in grid_runs(grid):
         finish(run, 0.5 if run.cell.name == "full" else 0.6, start={"features": 0.55, "head": 0.3})
     sentence = "MAP@R below the features before training: full (-2.50)."
-    assert below_features(summarize(grid), "map@r", "MAP@R") == [sentence]
+    assert below_features(summarize(grid)) == [sentence]
+
+
+def test_holm_by_hand() -> None:
+    # Limits 0.05 / 4, / 3, / 2, / 1: 0.03 is above 0.025, so 0.04 is not looked at.
+    assert holm({"a": 0.001, "b": 0.03, "c": 0.04, "d": 0.016}) == {"a", "d"}
+    assert holm({"a": 0.013, "b": 0.0126, "c": 0.5, "d": 0.5}) == set()
+    assert holm({}) == set()
+
+
+CELLS = {
+    # MAP@R beside the reference's, percentage points over four seeds.
+    "clear": (5.0, 5.1, 4.9, 5.0),
+    "worse": (-3.0, -3.1, -2.9, -3.05),
+    "weak": (0.65, 2.0, 0.8, 2.15),
+    "none": (1.0, -1.0, 0.5, -0.6),
+}
+
+
+def test_every_cell_is_in_one_sentence(write_grid: WriteGrid) -> None:
+    names = "".join(f", {name}: {{}}" for name in CELLS)
+    grid = write_grid(HEAD + f"seeds: 4\ncells: {{npair: {{generator: null}}{names}}}\n")
+    assert verdict(summarize(grid), "npair") == [], "no cell has two pairs"
+    for run in grid_runs(grid):
+        gain = CELLS[run.cell.name][run.seed] if run.cell.name in CELLS else 0.0
+        finish(run, 0.5 + 0.01 * run.seed + 2 * gain / 100)
+    assert verdict(summarize(grid), "npair") == [
+        "MAP@R higher than with 'npair', also after Holm's correction for 4 cells: clear (+5.00).",
+        "MAP@R lower than with 'npair', also after Holm's correction for 4 cells: worse (-3.01).",
+        "MAP@R higher than with 'npair' by an uncorrected t-test only: weak (+1.40).",
+        "MAP@R not significantly different from 'npair': none (-0.02).",
+    ]

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from gcahng.jobs import pool
-from gcahng.studies import tune
+from gcahng.studies import schedule
 from gcahng.studies.study import Study, read_study
 
 STUDY = """\
@@ -67,12 +67,13 @@ SECOND = """
 import sys
 from rich.console import Console
 from gcahng.jobs import pool
-from gcahng.studies import tune
+from gcahng.studies import schedule
 from gcahng.studies.study import read_study
+from gcahng.studies.tune import tune
 pool.COMMAND = (sys.executable, "-S", "-E", "fake_train.py")
-tune.POLL, tune.LOOK = 0.02, 0.1
+schedule.POLL, schedule.LOOK = 0.02, 0.1
 print("ready", flush=True)
-sys.exit(not tune.tune(read_study("study.yaml"), Console(width=110)))
+sys.exit(not tune(read_study("study.yaml"), Console(width=110)))
 """
 
 WriteStudy = Callable[..., Study]
@@ -107,8 +108,8 @@ def fake_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_study: Wri
     (tmp_path / "behind").write_text("9999")
     monkeypatch.setattr(pool, "COMMAND", (sys.executable, "-S", "-E", "fake_train.py"))
     monkeypatch.setattr(pool, "PATIENCE", 0.1)
-    monkeypatch.setattr(tune, "POLL", 0.02)
-    monkeypatch.setattr(tune, "LOOK", 0.1)
+    monkeypatch.setattr(schedule, "POLL", 0.02)
+    monkeypatch.setattr(schedule, "LOOK", 0.1)
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def test_a_trial_is_the_base_with_what_was_drawn(write_study: Callable[..., Stud
         (HEAD + "trails: 3", "study.yaml: unknown key 'trails' (did you mean 'trials'?)"),
         (
             HEAD + "search: {embedder.dim: [8, 16]}\nrivals: {a b: {}, a_b: {}}",
-            "two rivals are called 'a b' in files",
+            "two rivals are called 'a_b' in files",
         ),
         ("data: {name: digits}", "study.yaml is not a study: give it to gcahng train"),
     ],

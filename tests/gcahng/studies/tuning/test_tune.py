@@ -97,7 +97,7 @@ def test_a_trial_that_a_signal_stops_is_continued(
     Path("leave").write_text("75 130 0")
     assert tune(write_study(trials=2), console)
     assert [row["state"] for row in _rows()] == ["complete"] * 2
-    assert capsys.readouterr().out.count("study 1/2: stopped by a signal, to be continued") == 2
+    assert capsys.readouterr().out.count("study-0000: stopped, to be continued") == 2
     trained = [Path(line).parent.name for line in Path("trained").read_text().splitlines()]
     assert trained == ["study-0000"] * 3 + ["study-0001"]
 
