@@ -23,7 +23,6 @@ def ablate(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results; default the runs' own.")
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Delete the runs first.")] = False,
     launcher: Annotated[
         Literal["here", "submitit"], typer.Option(help="Train on this machine, or as SLURM jobs.")
     ] = "here",
@@ -50,7 +49,7 @@ def ablate(
         from gcahng.studies import run_grid, show_grid
     if dry_run:
         show_grid(read, console, only or [])
-    elif not run_grid(read, console, only or [], jobs, out, fresh, jobs_options):
+    elif not run_grid(read, console, only or [], jobs, out, jobs_options):
         raise typer.Exit(1)
 
 

@@ -1,12 +1,15 @@
 """`gcahng data verify`: check every file of a data set."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
 from gcahng.commands.terminal import console, counting_bar, loading
+
+if TYPE_CHECKING:
+    from gcahng.data import Verification
 
 
 def verify(
@@ -37,7 +40,6 @@ def verify(
         from gcahng.data import DATASETS, PublishedDataset
         from gcahng.data import download as fetch
         from gcahng.data import verify as check
-        from gcahng.reports.tables import Column, results_table
 
     dataset = DATASETS.find(name)
     if root is not None:
@@ -48,6 +50,16 @@ def verify(
         console.print(f"{name} is in {fetch(dataset, folder)}", soft_wrap=True)
     with counting_bar(f"check {name}", console) as report:
         found = check(name, folder, report, **args)
+    _print(found)
+    if found.problems and issubclass(dataset, PublishedDataset):
+        console.print(f"get it again: {dataset.source.instructions}", soft_wrap=True)
+    if found.problems:
+        raise typer.Exit(1)
+
+
+def _print(found: "Verification") -> None:
+    from gcahng.reports.tables import Column, results_table
+
     columns = [
         Column("part", "part"),
         Column("images", "images", ".0f"),
@@ -65,11 +77,7 @@ def verify(
     console.print(results_table(rows, columns, found.name))
     # Text, not str, which rich would parse: a file name may contain markup such as '[a]'.
     lines = [Text(f"wrong: {problem}", "red") for problem in found.problems]
-    if found.problems and issubclass(dataset, PublishedDataset):
-        lines.append(Text(f"get it again: {dataset.source.instructions}"))
     lines += [Text(f"note: {note}") for note in found.notes]
     lines += [] if found.problems else [Text("No problems found.", "green")]
     for line in lines:
         console.print(line, soft_wrap=True)
-    if found.problems:
-        raise typer.Exit(1)

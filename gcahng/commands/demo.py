@@ -7,7 +7,7 @@ import typer
 
 from gcahng.commands.terminal import console, loading
 
-GRID = "ablations/demo"
+GRID, SHOWN = "ablations/demo", "GCA-HNG"
 
 
 def demo(
@@ -15,9 +15,8 @@ def demo(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results; default the runs' own.")
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Delete the runs first.")] = False,
 ) -> None:
-    """Train recipes on glyphs side by side; print a table, and write a page with pictures.
+    """Train recipes on glyphs side by side; print a table, and write a page.
 
     Finished runs are not trained again, and interrupted ones continue.
 
@@ -30,5 +29,7 @@ def demo(
     with loading():
         grid = read_grid(GRID, seeds)
         from gcahng.studies import run_grid
-    if not run_grid(grid, console, out=out, fresh=fresh):
+    if not run_grid(grid, console, out=out):
         raise typer.Exit(1)
+    run = grid.folder / f"{SHOWN}-seed{grid.seeds[0]}"
+    console.print(f"a report with pictures: gcahng train --resume {run}", soft_wrap=True)

@@ -1,9 +1,12 @@
 """`gcahng list`: packaged files and the components that they can name, a line each."""
 
+import ast
 import importlib
 import inspect
 import re
+from importlib.util import find_spec
 from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -71,7 +74,7 @@ def registry(kind: str) -> "Registry[Any]":
 
 def _components(kind: str) -> list[str]:
     found = registry(kind)
-    lines = _aligned({name: _about(name, found) for name in sorted(found)})
+    lines = _aligned({name: _about(name, found.entries[name]) for name in sorted(found)})
     if found.library is not None:
         lines.append(f"or {found.library.described}")
     if found.user_base is not None:
@@ -90,17 +93,38 @@ def _aligned(texts: dict[str, str]) -> list[str]:
     return lines
 
 
-def _about(name: str, found: "Registry[Any]") -> str:
+def _about(name: str, entry: Any) -> str:
     """Return what is said about a component; of an operator of PyG its name and its paper."""
-    if not isinstance(found.entries[name], tuple):
-        return inspect.getdoc(found[name]) or ""
-    from torch_geometric import nn
-
+    if isinstance(entry, str):
+        module, _, definition = entry.partition(":")
+        spec = find_spec(module)
+        assert spec is not None
+        assert spec.origin is not None
+        return _docstring(Path(spec.origin), definition)
+    if not isinstance(entry, tuple):
+        return inspect.getdoc(entry) or ""
     from gcahng.graph.convs.pyg_operators import OPERATORS
 
-    text = inspect.getdoc(getattr(nn, OPERATORS[name])) or ""
+    operator, spec = OPERATORS[name], find_spec("torch_geometric")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    files = Path(spec.submodule_search_locations[0], "nn", "conv").glob("*.py")
+    text = next(filter(None, (_docstring(file, operator) for file in files)), "")
     title = _TITLE.search(" ".join(text.split()))
-    return f"PyTorch Geometric's {OPERATORS[name]}" + (f", {title[0]}." if title else ".")
+    return f"PyTorch Geometric's {operator}" + (f", {title[0]}." if title else ".")
+
+
+def _docstring(file: Path, definition: str) -> str:
+    """Return the docstring of a class or function in a file, without importing it."""
+    text = file.read_text(encoding="utf-8")
+    if not re.search(rf"^(class|def) {definition}\b", text, re.MULTILINE):
+        return ""
+    found = (node for node in ast.parse(text).body if getattr(node, "name", "") == definition)
+    return "".join(
+        ast.get_docstring(node) or ""
+        for node in found
+        if isinstance(node, ast.ClassDef | ast.FunctionDef)
+    )
 
 
 def _comment(text: str) -> str:

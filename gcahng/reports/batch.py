@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 # Pixels of a thumbnail's longer side.
 THUMBNAIL = 64
-# Largest number of elements in a tensor of edges: 1 GiB in float32.
-EDGE_NUMBERS = 2**28
 
 
 def choose_batch(
@@ -34,21 +32,13 @@ def choose_batch(
     classes: int | None = None,
     samples: int | None = None,
 ) -> list[int]:
-    """Choose a class-balanced batch in which no image is repeated.
+    """Choose a class-balanced batch in which no image is repeated, as rows `[P·S]`.
 
-    Args:
-        config: Gives the seed and the default sizes.
-        dataset: The split.
-        number: Which batch, from 0.
-        classes: S, classes in the batch; default as configured, or all that have P images.
-        samples: P, images of each class; default as configured, or as many as two classes have.
-
-    Returns:
-        Row numbers in the data set, [P·S] in slot-major order.
+    The sizes are by default as configured, or as many as there are: all classes that have P
+    images, and as many images as two classes have.
 
     Raises:
-        ValueError: If the split has too few classes or images, or no such batch, or if the batch
-            would need too much memory.
+        ValueError: If the split has too few classes or images, or no such batch.
     """
     counts = dataset.labels.bincount()
     # The most images that at least two classes have.
@@ -62,13 +52,6 @@ def choose_batch(
         raise ValueError(
             f"--classes: expected at most the {len(eligible)} that have {each} images each"
         )
-    if config.embedder.dim is not None:
-        most = int((EDGE_NUMBERS / config.embedder.dim) ** 0.5)
-        if sampled * each > most:
-            raise ValueError(
-                f"--classes, --samples: expected at most {most} images together with "
-                f"{config.embedder.dim} channels, got {sampled * each}"
-            )
     rows = torch.isin(dataset.labels, eligible).nonzero().flatten()
     sampler = ClassBalancedBatchSampler(dataset.labels[rows], sampled, each, config.seed)
     if not 0 <= number < len(sampler):
@@ -80,13 +63,7 @@ def choose_batch(
 def learned_batch(
     run: LoadedRun, generator: NegativeGenerator | None, dataset: ImageDataset, rows: list[int]
 ) -> "Data":
-    """Embed a batch and run the graph network and the generator on it.
-
-    Args:
-        run: The embedder.
-        generator: The generator of the same run in evaluation mode, or None.
-        dataset: The split; not changed.
-        rows: A class-balanced batch, as row numbers.
+    """Embed a batch of a split's rows, and run the graph network and the generator on it.
 
     Returns:
         A graph on the CPU with its nodes in slot-major order: `batch_graph` with `image`

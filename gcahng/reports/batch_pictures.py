@@ -39,17 +39,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Selection:
-    """Which batch to draw, and how: the options of `gcahng visualize`.
-
-    Attributes:
-        split: `train`, `val`, `test` or another split of the data set.
-        batch: Number of the batch in it, from 0.
-        classes: Classes in the batch; None as in training.
-        samples: Images of each class; None as in training.
-        layer: Draw the attention of this layer, from 1; None draws the mean coefficients.
-        head: Of this attention head, from 1; None takes the mean over the heads.
-        strongest: Edges to draw at each node.
-    """
+    """Which batch to draw, and how: the options of `gcahng visualize`."""
 
     split: str = "test"
     batch: int = 0
@@ -62,15 +52,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The pictures of one batch.
-
-    Attributes:
-        dataset: The split that the batch is from.
-        graph: The batch as a graph, see `learned_batch`.
-        title: Run, epoch, split and batch in words.
-        figures: By name, see `TITLES`.
-        missing: For each name without a figure the reason.
-    """
+    """The pictures of one batch by name, see `TITLES`; those that are missing, and why."""
 
     dataset: ImageDataset
     graph: "Data"
@@ -85,13 +67,7 @@ def draw_batch(
     folder: RunFolder | None,
     dataset: ImageDataset | None = None,
 ) -> Pictures:
-    """Draw every picture that the run has data for.
-
-    Args:
-        run: The run, loaded.
-        selection: Which batch.
-        folder: The folder of the run, for the hardness measured during training; or None.
-        dataset: The selected split, not augmented; opened here by default.
+    """Draw every picture that the run has data for; its folder has the hardness of the training.
 
     Raises:
         ValueError: If the split, the batch, the layer or the head does not exist.
@@ -126,13 +102,7 @@ def draw_batch(
 
 
 def _missing(config: ExperimentConfig, graph: "Data", usable: bool) -> dict[str, str]:
-    """Pictures that the batch has no data for, by name with the reason.
-
-    Args:
-        config: The run's settings.
-        graph: The batch.
-        usable: False if the generator only works on training classes and this is another split.
-    """
+    """Why the batch has no data for pictures; `usable` is the generator on the batch's split."""
     generator = "no generator" if config.generator is None else f"generator {config.generator.name}"
     missing = {}
     if graph.get("coefficients") is None:

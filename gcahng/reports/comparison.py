@@ -15,7 +15,7 @@ from gcahng.evaluation.comparison import Changes, changes, gains
 from gcahng.evaluation.evaluate import Nearest, nearest_of_queries, scores_of_queries
 from gcahng.files import csv_text, write_text
 from gcahng.pages import fill_template
-from gcahng.reports.gallery import GalleryEntry, RawImages, retrieval_gallery
+from gcahng.reports.gallery import GalleryEntry, retrieval_gallery
 from gcahng.reports.tables import Column, figure_columns
 from gcahng.runs.verdict import gains_in_words
 
@@ -137,14 +137,7 @@ def _galleries(
     titles = (f"Right by {model.name} alone", f"Right by {first.name} alone")
     found = []
     for title, rows in zip(titles, model.changes[:2], strict=True):
-        pictures = retrieval_gallery(
-            RawImages(dataset),
-            dataset.labels,
-            dataset.classes,
-            similarities[rows],
-            indices[rows],
-            model.nearest.queries[rows],
-            count=PICTURES,
-        )
+        nearest = Nearest(model.nearest.queries[rows], similarities[rows], indices[rows])
+        pictures = retrieval_gallery(dataset, nearest, PICTURES)
         found.append((f"{title}: {len(pictures)} of {len(rows)} queries", pictures))
     return found

@@ -14,7 +14,7 @@ from gcahng.files import csv_text, write_text
 from gcahng.pages import data_uri, fill_template
 from gcahng.reports.batch_pictures import TITLES, Selection, draw_batch
 from gcahng.reports.curves import loss_panels, retrieval_panels
-from gcahng.reports.gallery import GalleryEntry, RawImages, retrieval_gallery
+from gcahng.reports.gallery import GalleryEntry, retrieval_gallery
 from gcahng.reports.tables import (
     CLASS_COLUMNS,
     PAIR_COLUMNS,
@@ -140,16 +140,8 @@ def tables_of(evaluated: EvaluatedRun) -> ClassFigures:
 
 def gallery_of(evaluated: EvaluatedRun) -> list[list[GalleryEntry]]:
     """Queries of the split with their nearest neighbours, as rows of `retrieval_gallery`."""
-    dataset = evaluated.dataset
-    found = nearest_of_queries(evaluated.embeddings, dataset, evaluated.run.config, NEIGHBOURS)
-    return retrieval_gallery(
-        RawImages(dataset),
-        dataset.labels,
-        dataset.classes,
-        found.similarities,
-        found.indices,
-        found.queries,
-    )
+    measured = evaluated.embeddings, evaluated.dataset, evaluated.run.config
+    return retrieval_gallery(evaluated.dataset, nearest_of_queries(*measured, NEIGHBOURS))
 
 
 def write_evaluation(

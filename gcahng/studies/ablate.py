@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from gcahng.config import ExperimentConfig
-from gcahng.jobs.claim import Claim, claim_holder, take_claim
+from gcahng.jobs.claim import Claim, take_claim
 from gcahng.jobs.pool import Job, Pool
 from gcahng.jobs.process import cores, start_process
 from gcahng.jobs.slurm import submitit_launcher
@@ -30,7 +30,6 @@ def run_grid(
     only: Sequence[str] = (),
     jobs: int | None = None,
     out: str | Path | None = None,
-    fresh: bool = False,
     slurm: Mapping[str, str] | None = None,
 ) -> bool:
     """Train every run that has not finished, write the report and print its table.
@@ -44,7 +43,6 @@ def run_grid(
         only: Names of the cells to train, with the cells that they depend on; default all.
         jobs: How many runs to train at a time; default as many as fill the cores.
         out: Folder of the report; default the folder of the runs.
-        fresh: Delete the runs first; with `only`, the runs of those cells.
         slurm: Train each run as a job of SLURM with these options, see `submitit_launcher`; None
             trains on this machine.
 
@@ -52,8 +50,7 @@ def run_grid(
         Whether all runs have finished; a run that fails does not stop the others.
 
     Raises:
-        ValueError: If a cell is unknown, a run was trained with other settings, or one to delete is
-            being trained.
+        ValueError: If a cell is unknown, or a run was trained with other settings.
         SystemExit: If a signal stops it.
     """
 
@@ -64,15 +61,12 @@ def run_grid(
     launch = start_process if slurm is None else submitit_launcher(grid.folder / "slurm", slurm)
     # A cluster has its own queue.
     at_a_time = jobs or (default_jobs(grid) if slurm is None else len(runs))
-    if fresh:
-        # Keep the cells that the named ones depend on.
-        _remove([run for run in runs if run.cell.name in (only or grid.cells)])
     _refuse_changed(runs)
     work = GridWork(grid, runs)
     if finished := len(runs) - len(work.unfinished):
-        say(f"{finished} of {len(runs)} runs finished before; use --fresh to train again")
+        say(f"{finished} of {len(runs)} runs finished before; in {grid.folder}")
     pool = Pool(at_a_time, launch)
-    written = work_through(work, pool, say, lambda details: report_grid(grid, out, details))
+    written = work_through(work, pool, say, lambda: report_grid(grid, out))
     summaries = summarize(grid)
     columns = [column for column in table_columns(grid, summaries) if column.key in SHOWN]
     for line in below_features(summaries):
@@ -185,24 +179,5 @@ def _refuse_changed(runs: Sequence[CellRun]) -> None:
     found = [run.status() for run in runs]
     lines = [problem for state, problem in found if state is State.CHANGED]
     if lines:
-        lines[-1] += ": give the grid's file another name, or delete the runs with --fresh"
+        lines[-1] += ": give the grid's file another name, or delete their folders"
         raise ValueError("\n".join(lines))
-
-
-def _remove(runs: Sequence[CellRun]) -> None:
-    """Delete runs, none if one of them is being trained."""
-    claims = []
-    try:
-        for run in runs:
-            claim = take_claim(run.claim)
-            if claim is None:
-                raise ValueError(
-                    f"--fresh: '{run.folder.path}' is being trained by {claim_holder(run.claim)}: "
-                    "wait until it has ended, or stop it"
-                )
-            claims.append(claim)
-        for run in runs:
-            run.remove()
-    finally:
-        for claim in claims:
-            claim.release()

@@ -6,6 +6,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import Field
+
 from gcahng.builders.settings import adopt_image_settings, check_component_names
 from gcahng.config import ExperimentConfig, flat_settings
 from gcahng.config.layers import (
@@ -17,11 +19,24 @@ from gcahng.config.layers import (
     read_text,
     validate,
 )
-from gcahng.config.sections import Args, Section
+from gcahng.config.sections import Args, Section, Seed
 from gcahng.errors import blame_setting, did_you_mean, show
 from gcahng.models import BACKBONES
 
 Model = TypeVar("Model", bound=Section)
+
+
+class SharedKeys(Section):
+    """Keys of a grid and of a study; settings are nested mappings or have dotted keys."""
+
+    title: str | None = None
+    """Heading of the report; null: the file's name."""
+    base: str
+    """The experiment: a path relative to the file, or the name of a packaged one."""
+    first_seed: Seed = 0
+    """The seeds are consecutive from this one."""
+    settings: Args = Field(default_factory=dict)
+    """Settings of every cell, or of every trial."""
 
 
 def read_yaml(path: str | Path, packaged: str, kind: str) -> tuple[Path, str, dict[str, Any]]:

@@ -9,11 +9,12 @@ from pydantic import Field
 
 from gcahng.config import ExperimentConfig
 from gcahng.config.layers import GRIDS
-from gcahng.config.sections import MOST_SEEDS, Args, Section, Seed
+from gcahng.config.sections import MOST_SEEDS, Args, Section
 from gcahng.files import file_name
 from gcahng.registry import lookup
 from gcahng.runs.record import Split
 from gcahng.studies.experiments import (
+    SharedKeys,
     changed_settings,
     complete,
     find_base,
@@ -33,27 +34,17 @@ class EqualTime(Section):
     """Name of the cell whose training time it gets."""
 
 
-class GridFile(Section):
-    """The keys of a grid file; settings are nested mappings or have dotted keys."""
+class GridFile(SharedKeys):
+    """The keys of a grid file."""
 
-    title: str | None = None
-    """Heading of the report; null: the file's name."""
-    base: str
-    """The experiment: a path relative to the grid file, or the name of a packaged one."""
     seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 5
     """How many seeds each cell is trained with."""
-    first_seed: Seed = 0
-    """The seeds are consecutive from this one."""
     reference: str
     """The cell that all others are compared with."""
     split: Split = "test"
     """Split whose figures are reported; `val`, the held-out training classes, to tune on."""
-    show: str | None = None
-    """A cell whose first run the HTML page shows with batch pictures and nearest neighbours."""
     note: str | None = None
     """A sentence to put below the table."""
-    settings: Args = Field(default_factory=dict)
-    """Settings of every cell."""
     cells: dict[str, Args | None] = Field(default_factory=dict)
     """Settings by the cell's name; with `base` among them, of another experiment."""
     axes: dict[str, dict[str, Args | None]] = Field(default_factory=dict)
@@ -201,6 +192,4 @@ def _plan_cells(file: GridFile, source: str) -> dict[str, _Plan]:
         check_known(ordinary, equal_time.as_long_as, f"equal_time.{name}.as")
         add(name, (*plans[equal_time.of][:2], equal_time))
     check_known(plans, file.reference, "reference")
-    if file.show is not None:
-        check_known(plans, file.show, "show")
     return plans

@@ -7,16 +7,12 @@ from typing import Any
 
 import torch
 
-from gcahng.files import atomic_write, csv_text, write_text
-from gcahng.reports.run_report import BatchPictures, gallery_of, pictures_of
+from gcahng.files import csv_text, write_text
 from gcahng.reports.tables import Column, figure_columns, markdown_table
-from gcahng.runs.embedding import embed_split
-from gcahng.runs.loading import load_run, user_classes
 from gcahng.runs.record import figures_after, selection_note
 from gcahng.studies.grid import Grid
-from gcahng.studies.page import STARTS, Details, bullets, commands, heading, write_report
+from gcahng.studies.page import STARTS, bullets, commands, heading, write_report
 from gcahng.studies.plots import as_png, draw_bars
-from gcahng.studies.run import grid_runs
 from gcahng.studies.summary import (
     COMPARED,
     DECISIVE,
@@ -56,45 +52,24 @@ COSTS = (
 )
 
 
-def report_grid(grid: Grid, out: str | Path | None = None, details: bool = True) -> Path:
+def report_grid(grid: Grid, out: str | Path | None = None) -> Path:
     """Write a report of the runs on disk, finished or not.
 
     Args:
         grid: The grid.
         out: Folder for `NAME.md`, `.html`, `.csv` and `.png`; default that of the runs.
-        details: Put the pictures of the cell that the grid names in `show` into the HTML page,
-            which takes some seconds. Default true.
 
     Returns:
         The Markdown file.
     """
     target, summaries = Path(out or grid.folder) / f"{grid.name}.md", summarize(grid)
-    shown = _pictures(grid) if details else Details()
     measured = [m for m in ("map@r", "recall@1") if any(s.figures(m) for s in summaries.values())]
+    picture = None
     if measured:
-        picture = target.with_suffix(".png")
-        drawn = as_png(draw_bars(summaries, grid.reference, measured, grid.title))
-        with atomic_write(picture) as temporary:
-            temporary.write_bytes(drawn)
-        shown = Details({picture.name: drawn}, shown.batch, shown.gallery)
+        picture = as_png(draw_bars(summaries, grid.reference, measured, grid.title))
         write_text(target.with_suffix(".csv"), csv_text(_every_run(summaries)))
-    write_report(target, grid.title, describe_grid(grid, summaries), shown)
+    write_report(target, grid.title, describe_grid(grid, summaries), picture)
     return target
-
-
-def _pictures(grid: Grid) -> Details:
-    """Pictures of the first finished run of the cell to show."""
-    for run in grid_runs(grid):
-        if run.cell.name == grid.file.show and run.finished:
-            try:
-                # A checkpoint may name classes to import only if the grid names some.
-                loaded = load_run(run.folder.path, trust=bool(user_classes(run.cell.config)))
-                evaluated = embed_split(loaded, grid.split)
-            except (OSError, ValueError) as error:
-                return Details(batch=BatchPictures(f"No pictures of {run.name}: {error}"))
-            pictures = pictures_of(evaluated, run.folder, grid.split)
-            return Details(batch=pictures, gallery=gallery_of(evaluated))
-    return Details()
 
 
 def describe_grid(grid: Grid, summaries: Mapping[str, Summary]) -> list[str]:
@@ -107,7 +82,11 @@ def describe_grid(grid: Grid, summaries: Mapping[str, Summary]) -> list[str]:
         f"{len(grid.cells)} cells × {seeds} on {', '.join(data)}; {len(records)} of "
         f"{len(grid.cells) * len(grid.seeds)} runs have finished.\n"
     )
-    failed = [line for summary in summaries.values() for line in _failures(summary)]
+    failed = [
+        f"{name}, seed {seed}: {sentence}"
+        for name, summary in summaries.items()
+        for seed, sentence in summary.failures.items()
+    ]
     table = markdown_table(table_rows(grid, summaries), table_columns(grid, summaries))
     read = PICTURE + (WHISKERS if len(grid.seeds) > 1 else "")
     picture = [f"![{grid.title}]({grid.name}.png)\n", f"{read}\n"] if records else []
@@ -198,14 +177,6 @@ def _difference(values: Mapping[int, float], reference: Mapping[int, float]) -> 
     if difference is None or difference.pairs == len(values):
         return None if difference is None else str(difference)
     return f"{difference}, n = {difference.pairs}"
-
-
-def _failures(summary: Summary) -> list[str]:
-    """Which runs of a cell failed and why; runs with the same reason are listed together."""
-    seeds: dict[str, list[str]] = {}
-    for seed, sentence in summary.failures.items():
-        seeds.setdefault(sentence, []).append(str(seed))
-    return [f"{summary.cell.name}, seed {', '.join(s)}: {text}" for text, s in seeds.items()]
 
 
 def _notes(grid: Grid, summaries: Mapping[str, Summary]) -> list[str]:

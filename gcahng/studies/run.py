@@ -1,6 +1,5 @@
 """One run of a grid: its experiment, and its state as read from the files on disk."""
 
-import shutil
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cached_property
@@ -97,13 +96,6 @@ class CellRun:
     def record(self) -> RunRecord:
         """Its results; it must have finished."""
         return read_record(self.folder, self.cell.name)
-
-    def remove(self) -> None:
-        """Delete all its files."""
-        for file in (self.job.settings, self.job.log, self.job.failure):
-            file.unlink(missing_ok=True)
-        if self.folder.path.exists():
-            shutil.rmtree(self.folder.path)
 
 
 def grid_runs(grid: Grid) -> list[CellRun]:

@@ -113,9 +113,9 @@ class Schedule(Generic[Item]):
 
 
 def work_through(
-    work: Work[Item], pool: Pool, say: Callable[[str], None], report: Callable[[bool], Path]
+    work: Work[Item], pool: Pool, say: Callable[[str], None], report: Callable[[], Path]
 ) -> Path:
-    """Train until nothing is left, here or elsewhere; report in between, and with details at last.
+    """Train until nothing is left, here or elsewhere; report in between and at last.
 
     Raises:
         SystemExit: If a signal stops it.
@@ -126,10 +126,10 @@ def work_through(
             with closing(Schedule(work, pool, say)) as schedule:
                 while schedule.advance() or schedule.busy:
                     if schedule.ended > shown and time.monotonic() - reported > REPORT:
-                        report(False)
+                        report()
                         reported, shown = time.monotonic(), schedule.ended
                     time.sleep(POLL)
-            return report(True)
+            return report()
     except Stopped as stopped:
-        say(f"{stopped}; report so far: {report(False)}; the same command continues it")
+        say(f"{stopped}; report so far: {report()}; the same command continues it")
         raise SystemExit(stopped.status) from None

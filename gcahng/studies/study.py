@@ -21,6 +21,7 @@ from gcahng.config.sections import MOST_SEEDS, Args, AtLeast1, Section, Seed
 from gcahng.errors import show
 from gcahng.files import file_name
 from gcahng.studies.experiments import (
+    SharedKeys,
     complete,
     find_base,
     merge_settings,
@@ -41,27 +42,19 @@ class RivalSettings(Section):
     """Settings that only this one varies."""
 
 
-class StudyFile(Section):
-    """The keys of a study's file; settings are nested mappings or have dotted keys."""
+class StudyFile(SharedKeys):
+    """The keys of a study's file."""
 
-    title: str | None = None
-    """Heading of the report; null: the file's name."""
-    base: str
-    """The experiment: a path relative to the file, or the name of a packaged one."""
     metric: str = "map@r"
     """What is maximised: a retrieval figure on the validation classes, of the best epoch."""
     trials: AtLeast1 = 20
     """How many settings are tried, for each of the rivals."""
     seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 1
     """How many seeds each setting is trained with; their mean counts."""
-    first_seed: Seed = 0
-    """The seeds are consecutive from this one."""
     prune: bool = True
     """Whether to stop a trial whose figure is below the median of the earlier ones."""
     sampler_seed: Seed = 0
     """Seed of the choice of settings."""
-    settings: Args = Field(default_factory=dict)
-    """Settings of every trial."""
     search: Args = Field(default_factory=dict)
     """By dotted path, a list of choices, or `{low, high}` with `log: true` for magnitudes."""
     rivals: dict[str, RivalSettings] = Field(default_factory=dict)

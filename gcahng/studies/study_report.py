@@ -1,9 +1,7 @@
 """The report of a study: tables, pictures in one page, all trials, the best as experiments."""
 
-import io
 import math
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -16,7 +14,7 @@ from gcahng.files import csv_text, file_name, write_text
 from gcahng.reports.tables import Column, figure_columns, markdown_table
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.record import figure_title, read_record
-from gcahng.studies.page import STARTS, Details, bullets, commands, heading, write_report
+from gcahng.studies.page import STARTS, bullets, commands, heading, write_report
 from gcahng.studies.study import Study
 from gcahng.studies.summary import Figures, starts
 
@@ -26,7 +24,7 @@ TOP = 10
 NOTE = (
     "Figures are of classes held out from training, for choosing settings; the best of many trials "
     "is ahead partly by chance. So train the best settings anew, with other seeds, and compare "
-    "these on the test split. In the pictures, a step is an epoch, of one seed after the other."
+    "these on the test split."
 )
 
 Trials = Mapping[str, optuna.Study]
@@ -78,12 +76,12 @@ def rival_rows(study: Study, trials: Trials) -> list[dict[str, Any]]:
     return rows
 
 
-def report_study(study: Study, trials: Trials, details: bool = True) -> Path:
+def report_study(study: Study, trials: Trials) -> Path:
     """Write the report of a study, finished or not.
 
     Returns:
-        The Markdown file. Beside it are a page, with Optuna's pictures if `details` are wanted, a
-        CSV table of all trials and, for each rival, the experiment with its best setting.
+        The Markdown file. Beside it are a page, a CSV table of all trials and, for each rival, the
+        experiment with its best setting.
     """
     several = len(study.seeds) > 1
     each = f"each the mean of {len(study.seeds)} seeds" if several else "each with one seed"
@@ -94,13 +92,11 @@ def report_study(study: Study, trials: Trials, details: bool = True) -> Path:
         markdown_table(rival_rows(study, trials), rival_columns(study)),
         f"{NOTE} {STARTS}\n",
     ]
-    plots: dict[str, bytes] = {}
     for name, one in trials.items():
         blocks += _part(study, name, one)
-        plots |= _pictures(name, one, figure_title(study.file.metric)) if details else {}
     target = study.folder / f"{study.name}.md"
     blocks += heading("To train the best", commands(*best))
-    write_report(target, study.title, blocks, Details(plots))
+    write_report(target, study.title, blocks)
     every = [
         ({"rival": name} if study.file.rivals else {}) | _row(trial)
         for name, one in trials.items()
@@ -173,38 +169,3 @@ def _row(trial: FrozenTrial) -> dict[str, Any]:
         **trial.params,
         "reason": trial.user_attrs.get(REASON),
     }
-
-
-def _pictures(name: str, one: optuna.Study, target: str) -> dict[str, bytes]:
-    """Optuna's pictures as PNG by title, those that the trials so far suffice for."""
-    from optuna.visualization import matplotlib as plots
-
-    kinds: dict[str, Callable[[], Any]] = {
-        "course": lambda: plots.plot_optimization_history(one, target_name=target),
-        "epochs": lambda: plots.plot_intermediate_values(one),
-        "values": lambda: plots.plot_slice(one, target_name=target),
-        "importance": lambda: plots.plot_param_importances(one, target_name=target),
-    }
-    images = {}
-    if len(_finished(one.trials)) > 1:
-        for title, draw in kinds.items():
-            try:
-                images[f"{name}, {title}"] = _png(draw)
-            except (RuntimeError, ValueError):
-                # Such as importances where all trials are equally good.
-                continue
-    return images
-
-
-def _png(draw: Callable[[], Any]) -> bytes:
-    from matplotlib import pyplot
-
-    pyplot.switch_backend("agg")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        drawn = draw()
-        axes = drawn if hasattr(drawn, "figure") else drawn.flat[0]
-        file = io.BytesIO()
-        axes.figure.savefig(file, format="png", dpi=110, bbox_inches="tight")
-        pyplot.close("all")
-    return file.getvalue()

@@ -143,27 +143,22 @@ def verdict(summaries: Mapping[str, Summary], reference: str) -> list[str]:
 
     Source: Holm (Scandinavian Journal of Statistics, 1979).
     """
-    line, differences = summaries[reference].figures(DECISIVE), {}
-    for name, summary in summaries.items():
-        difference = paired_difference(summary.figures(DECISIVE), line)
-        if name != reference and difference is not None and difference.p is not None:
-            differences[name] = difference
-    p = {name: d.p for name, d in differences.items() if d.p is not None}
+    line = summaries[reference].figures(DECISIVE)
+    found = {
+        name: paired_difference(summary.figures(DECISIVE), line)
+        for name, summary in summaries.items()
+        if name != reference
+    }
+    p = {name: d.p for name, d in found.items() if d is not None and d.p is not None}
     corrected = holm(p)
     alone = {name for name in p if p[name] <= LEVEL} - corrected
-    sentences = []
-    for names, how in (
-        (corrected, f", also after Holm's correction for {len(p)} cells"),
-        (alone, " by an uncorrected t-test only"),
-    ):
-        for word, sign in (("higher", 1), ("lower", -1)):
-            cells = {n: d for n, d in differences.items() if n in names and sign * d.mean > 0}
-            if cells:
-                sentences.append(f"MAP@R {word} than with '{reference}'{how}: {_list(cells)}.")
-    rest = {n: d for n, d in differences.items() if n not in corrected | alone}
-    if rest:
-        sentences.append(f"MAP@R not significantly different from '{reference}': {_list(rest)}.")
-    return sentences
+    groups = {
+        f"different from '{reference}', also after Holm's correction for {len(p)} cells": corrected,
+        f"different from '{reference}' by an uncorrected t-test only": alone,
+        f"not significantly different from '{reference}'": p.keys() - corrected - alone,
+    }
+    lists = {how: {n: d for n, d in found.items() if n in names} for how, names in groups.items()}
+    return [f"MAP@R {how}: {_list(cells)}." for how, cells in lists.items() if cells]
 
 
 def holm(p: Mapping[str, float]) -> set[str]:
@@ -190,7 +185,8 @@ def spread(values: Iterable[float]) -> str:
     return f"{mean(values):.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
 
 
-def _list(differences: Mapping[str, Difference]) -> str:
+def _list(differences: Mapping[str, Difference | None]) -> str:
     """Names with their differences, the largest first."""
-    names = sorted(differences, key=lambda name: -abs(differences[name].mean))
-    return ", ".join(f"{name} ({differences[name].mean:+.2f})" for name in names)
+    means = {name: d.mean for name, d in differences.items() if d is not None}
+    names = sorted(means, key=lambda name: -means[name])
+    return ", ".join(f"{name} ({means[name]:+.2f})" for name in names)

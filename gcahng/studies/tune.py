@@ -50,7 +50,7 @@ def tune(study: Study, console: Console) -> bool:
     opened = open_storage(study)
     trials = {name: open_trials(study, r, opened) for name, r in study.rivals.items()}
     work = StudyWork(study, trials)
-    written = work_through(work, Pool(1), say, lambda details: report_study(study, trials, details))
+    written = work_through(work, Pool(1), say, lambda: report_study(study, trials))
     rows = rival_rows(study, trials)
     console.print(results_table(rows, rival_columns(study), study.title))
     say(f"report: {written}")

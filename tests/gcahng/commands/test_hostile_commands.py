@@ -160,7 +160,7 @@ COMMANDS = [
     ("share run --to ./x --private", "--private applies to the Hub, and './x' is a folder"),
     ("export nowhere --onnx x.onnx", "no file or folder 'nowhere', and unknown backbone"),
     ("export run --onnx few/a/1.png", "--onnx: expected a file ending in .onnx"),
-    ("export run --onnx x.onnx --images file.yaml", "Cannot read the image 'file.yaml'"),
+    ("export run --onnx x.onnx --images file.yaml", "file.yaml' (not an image in"),
     ("export run --onnx x.onnx --images nothing", "--images: there are no pictures at these paths"),
 ]
 # Mistakes that only the parts of an experiment find, not its schema; in the form of `train digits`.

@@ -82,13 +82,6 @@ def test_images_do_not_repeat_in_a_batch(run: Path) -> None:
         choose_batch(config, dataset, samples=most + 1)
 
 
-def test_too_large_a_batch_is_refused(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = load_run(run).config
-    monkeypatch.setattr("gcahng.reports.batch.EDGE_NUMBERS", 8 * 10 * 10)
-    with pytest.raises(ValueError, match="at most 10 images together with 8 channels, got 12"):
-        choose_batch(config, open_plain(config, "test"), classes=4, samples=3)
-
-
 OWN = """
 from torch import nn
 from torch_geometric.nn import MessagePassing

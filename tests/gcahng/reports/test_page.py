@@ -9,7 +9,7 @@ import torch
 
 from gcahng.evaluation.classes import ClassFigures, class_figures
 from gcahng.reports.curves import loss_panels, retrieval_panels
-from gcahng.reports.gallery import retrieval_gallery
+from gcahng.reports.gallery import GalleryEntry
 from gcahng.reports.run_report import write_report
 from gcahng.runs.record import RunRecord
 
@@ -104,20 +104,14 @@ def test_report_needs_no_network(tmp_path):
 
 def test_everything_is_escaped(tmp_path):
     nasty = "<script>alert('x')</script> & \"$\\frac$"
-    images = torch.zeros(3, 1, 8, 8)
-    gallery = retrieval_gallery(
-        images,
-        torch.zeros(3, dtype=torch.int64),
-        [nasty],
-        torch.ones(1, 1),
-        torch.tensor([[1]]),
-        torch.tensor([0]),
-    )
+    entries = [
+        GalleryEntry(kind, nasty, "✓", "data:image/png;base64,") for kind in ("query", "right")
+    ]
     write_report(
         tmp_path / "r.html",
         nasty,
         RunRecord(nasty, history(), RESULTS | {f"last/{nasty}": 0.5}, nasty),
-        gallery,
+        [entries],
         [nasty],
     )
     html = (tmp_path / "r.html").read_text(encoding="utf-8")

@@ -90,7 +90,7 @@ def fake_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_grid: Writ
     monkeypatch.setattr(ablate, "report_grid", report_without_pictures)
 
 
-def report_without_pictures(grid: Grid, out: Path | None = None, details: bool = True) -> Path:
+def report_without_pictures(grid: Grid, out: Path | None = None) -> Path:
     """The Markdown of a report, which takes no time to draw."""
     target = (out or grid.folder) / f"{grid.name}.md"
     write_text(target, "\n".join(describe_grid(grid, summarize(grid))))

@@ -128,7 +128,6 @@ MISTAKES = [
     (HEAD + "cells: {a-b: {}}\naxes: {one: {a: {}}, two: {b: {}}}", "two cells are called 'a-b'"),
     (HEAD + "cells: {'a, b': {}, a b: {}}", "two cells are called 'a b'"),
     (HEAD + "cells: {npiar: {}}", "reference: unknown cell 'npair' (did you mean 'npiar'?)"),
-    (CELLS + "show: npiar", "show: unknown cell 'npiar'"),
     (CELLS + "equal_time: {long: {of: npair}}", "missing key 'equal_time.long.as'"),
     (CELLS + "equal_time: {a: {of: npair, as: b}}", "equal_time.a.as: unknown cell 'b'"),
     (CELLS[:-2] + ", a: {train.epochs: 0}}\nequal_time: {l: {of: npair, as: a}}", "takes no time"),

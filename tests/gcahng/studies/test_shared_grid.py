@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from gcahng.jobs.claim import take_claim
 from gcahng.studies.ablate import run_grid
 from gcahng.studies.run import CellRun, grid_runs
 from gcahng.studies.schedule import Schedule
@@ -102,17 +101,3 @@ def test_what_a_killed_process_leaves_is_taken_over(
     shown = capsys.readouterr().out
     assert f"waiting for what others train: {npair.name} (" in shown
     assert f"process {other.pid})" in shown
-
-
-@pytest.mark.usefixtures("fake_train")
-def test_runs_in_training_are_not_deleted(write_grid: WriteGrid, console: Console) -> None:
-    grid = write_grid(seeds=1)
-    assert run_grid(grid, console)
-    npair, full = grid_runs(grid)
-    held = take_claim(full.claim)
-    assert held is not None
-    with pytest.raises(ValueError, match=f"full-seed0' is being trained by .* {os.getpid()}:"):
-        run_grid(grid, console, fresh=True)
-    assert npair.finished
-    held.release()
-    assert run_grid(grid, console, fresh=True)

@@ -88,8 +88,8 @@ def test_every_cell_is_in_one_sentence(write_grid: WriteGrid) -> None:
         gain = CELLS[run.cell.name][run.seed] if run.cell.name in CELLS else 0.0
         finish(run, 0.5 + 0.01 * run.seed + 2 * gain / 100)
     assert verdict(summarize(grid), "npair") == [
-        "MAP@R higher than with 'npair', also after Holm's correction for 4 cells: clear (+5.00).",
-        "MAP@R lower than with 'npair', also after Holm's correction for 4 cells: worse (-3.01).",
-        "MAP@R higher than with 'npair' by an uncorrected t-test only: weak (+1.40).",
+        "MAP@R different from 'npair', also after Holm's correction for 4 cells: clear (+5.00), "
+        "worse (-3.01).",
+        "MAP@R different from 'npair' by an uncorrected t-test only: weak (+1.40).",
         "MAP@R not significantly different from 'npair': none (-0.02).",
     ]
