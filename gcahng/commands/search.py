@@ -72,23 +72,16 @@ def search(
 
 
 def _print_table(picture: Path, found: "list[Neighbour]", where: str | None) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    from gcahng.files import printable
+    from gcahng.reports.tables import Column, results_table
 
     if not found:
         nothing = f"No picture of the store satisfies {where}." if where else "No pictures."
         console.print(nothing, soft_wrap=True)
         return
-    # As the tables of results: light lines, and text that is no markup.
-    title = Text(printable(str(picture)))
-    table = Table(title=title, box=box.SIMPLE_HEAD, show_edge=False, padding=0)
-    table.add_column("similarity", justify="right", no_wrap=True)
-    for column in ("label", "split", "path"):
-        table.add_column(column)
-    for near in found:
-        texts = (f"{near.similarity:.4g}", near.label or "–", near.split or "–", near.path)
-        table.add_row(*map(Text, texts))
-    console.print(table)
+    columns = [Column("similarity", "similarity", ".4g")]
+    columns += [Column(name, name) for name in ("label", "split", "path")]
+    rows = [
+        {key: None if value == "" else value for key, value in asdict(near).items()}
+        for near in found
+    ]
+    console.print(results_table(rows, columns, printable(str(picture))))

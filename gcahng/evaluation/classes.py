@@ -17,14 +17,11 @@ from gcahng.evaluation.retrieval import check_labels, nearest_neighbours
 class ClassFigures:
     """Retrieval class by class, as rows of tables.
 
-    Attributes:
-        classes: One row for each class with queries; the lowest recall first. `class`; `queries`,
-            their number; `recall@1`; `taken_for`, the class that its other queries find most
-            often, and `taken`, how often, both None if all are right.
-        pairs: One row for each two classes that are confused; the largest share first. `first` and
-            `second`; `share` of the queries of both that find the other class; `first_as_second`,
-            the number of queries of the first that find the second; `second_as_first`; `queries`
-            of both.
+    `classes` has one row for each class with queries, the lowest recall first: `class`; `queries`,
+    their number; `recall@1`; `taken_for`, the class that its other queries find most often, and
+    `taken`, how often, both None if all are right. `pairs` has one row for each two classes that
+    are confused, the largest share first: `first` and `second`; `share` of the queries of both that
+    find the other class; `first_as_second` and `second_as_first`, how many do; `queries` of both.
     """
 
     classes: list[dict[str, Any]]

@@ -69,8 +69,7 @@ def retrieval_metrics(
         labels: `[N]`, integers.
         ks: The K of Recall@K; a K beyond the gallery size counts the whole gallery.
         is_query: Bool `[N]`: rank these against the rest, the gallery. None: all against all.
-        engine: `torch` (on the embeddings' device) or `faiss` (on its GPUs if it has any), with
-            equal results.
+        engine: `torch` (on the embeddings' device) or `faiss` (on the CPU), with equal results.
         exclude: Without `is_query`, what to remove from a query's ranking: `self`, the query; or
             `first`, the first item, as published, even if a duplicate ranks above the query.
 
@@ -107,8 +106,22 @@ def query_scores(
     search = _Search(embeddings, is_query, engine, exclude)
     check_labels(embeddings, labels)
     classes = labels.to(embeddings.device).unique(return_inverse=True)[1]
-    relevant = _count_relevant(search, classes)
-    scores = _score_queries(search, classes, relevant, ks)
+    sizes = classes[search.gallery].bincount(minlength=int(classes.max()) + 1)
+    relevant = sizes[classes[search.queries]] - int(search.drop is not None)
+    if not relevant.any():
+        raise ValueError(
+            "No query has another image of its class to retrieve: check that 'labels' are class "
+            "labels"
+        )
+    scores = torch.zeros(len(relevant), len(ks) + 2, dtype=torch.float64)
+    # In order of R, so that a large class does not increase k for all queries.
+    for part in relevant.argsort(descending=True).split(search.ranking.chunk):
+        k = min(search.reach, max(*ks, int(relevant[part[0]])))
+        rows = search.queries[part]
+        found = search.gallery[search.nearest(rows, k)]
+        hits = classes[found] == classes[rows][:, None]
+        # On the CPU, where sums are taken in one order: the same figures from every device.
+        scores[part.cpu()] = _scores(hits.cpu(), relevant[part].cpu(), ks)
     return QueryScores(labels.cpu()[search.queries.cpu()], tuple(ks), scores, relevant.cpu())
 
 
@@ -180,32 +193,6 @@ class _Search:
         return indices.gather(1, columns + (columns >= dropped))
 
 
-def _count_relevant(search: _Search, classes: Tensor) -> Tensor:
-    """Return R `[Q]`, the number of other gallery items of each query's class; not all 0."""
-    sizes = classes[search.gallery].bincount(minlength=int(classes.max()) + 1)
-    relevant = sizes[classes[search.queries]] - int(search.drop is not None)
-    if not relevant.any():
-        raise ValueError(
-            "No query has another image of its class to retrieve: check that 'labels' are class "
-            "labels"
-        )
-    return relevant
-
-
-def _score_queries(search: _Search, classes: Tensor, relevant: Tensor, ks: Sequence[int]) -> Tensor:
-    """Return the scores of every query `[Q, len(ks) + 2]`, see `_scores`."""
-    scores = torch.zeros(len(relevant), len(ks) + 2, dtype=torch.float64)
-    # In order of R, so that a large class does not increase k for all queries.
-    for part in relevant.argsort(descending=True).split(search.ranking.chunk):
-        k = min(search.reach, max(*ks, int(relevant[part[0]])))
-        rows = search.queries[part]
-        found = search.gallery[search.nearest(rows, k)]
-        hits = classes[found] == classes[rows][:, None]
-        # On the CPU, where sums are taken in one order: the same figures from every device.
-        scores[part.cpu()] = _scores(hits.cpu(), relevant[part].cpu(), ks)
-    return scores
-
-
 def _scores(hits: Tensor, relevant: Tensor, ks: Sequence[int]) -> Tensor:
     """Return Recall@K for each K, average precision at R and R-Precision `[Q, len(ks) + 2]`.
 
@@ -238,15 +225,11 @@ def check_embeddings(embeddings: Tensor, is_query: Tensor | None) -> None:
         )
     if is_query is None:
         return
-    if is_query.dtype != torch.bool or is_query.shape != embeddings.shape[:1]:
+    fits = is_query.dtype == torch.bool and is_query.shape == embeddings.shape[:1]
+    if not fits or is_query.all() or not is_query.any():
         raise ValueError(
-            f"Expected 'is_query' as a bool [{len(embeddings)}] tensor "
-            f"(got {is_query.dtype} {list(is_query.shape)})"
-        )
-    if is_query.all() or not is_query.any():
-        raise ValueError(
-            "Expected 'is_query' to mark some rows but not all (got "
-            f"{int(is_query.sum())} of {len(is_query)})"
+            f"Expected 'is_query' as a bool [{len(embeddings)}] tensor that marks some rows but "
+            f"not all (got {is_query.dtype} {list(is_query.shape)}, {int(is_query.sum())} marked)"
         )
 
 

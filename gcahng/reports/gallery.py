@@ -73,15 +73,16 @@ def picture(image: Image.Image | Tensor) -> Image.Image:
     (96, 64)
     """
     if isinstance(image, Tensor):
-        image = to_pil_image(image.clamp(0, 1) if image.is_floating_point() else image)
-    image = image.convert("L" if image.mode in ("1", "L") else "RGB")
-    longest = max(image.size)
+        whole = (255 * image).round().clamp(0, 255) if image.is_floating_point() else image
+        return picture(to_pil_image(whole.to(torch.uint8)))
+    shown = image.convert("L" if image.mode in ("1", "L") else "RGB")
+    longest = max(shown.size)
     if longest < SMALLEST:
         factor = -(-SMALLEST // longest)
-        size = (image.width * factor, image.height * factor)
-        return image.resize(size, Image.Resampling.NEAREST)
-    image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
-    return image
+        size = (shown.width * factor, shown.height * factor)
+        return shown.resize(size, Image.Resampling.NEAREST)
+    shown.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    return shown
 
 
 def _mixture(succeeded: Tensor, count: int) -> list[int]:

@@ -1,10 +1,10 @@
 """Experiments of a file that describes several: settings merged into a base, and checked."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import Field
 
@@ -39,30 +39,29 @@ class SharedKeys(Section):
     """Settings of every cell, or of every trial."""
 
 
-def read_yaml(path: str | Path, packaged: str, kind: str) -> tuple[Path, str, dict[str, Any]]:
+def read_file(
+    path: str | Path, packaged: str, kind: str, model: type[Model]
+) -> tuple[Path, str, Model]:
     """Read a grid or a study: the file, its name as a user would write it, and its content."""
     try:
         found = find_config(path)
     except FileNotFoundError:
-        files = sorted((EXPERIMENTS / packaged).glob("*.yaml"))
-        names = [f"{packaged}/{file.stem}" for file in files]
+        names = [f"{packaged}/{f.stem}" for f in sorted((EXPERIMENTS / packaged).glob("*.yaml"))]
+        hint = did_you_mean(str(path), names)
         raise FileNotFoundError(
-            f"no {kind} file {str(path)!r}{did_you_mean(str(path), names)}; packaged: "
-            f"{', '.join(names)}"
+            f"no {kind} file {str(path)!r}{hint}; packaged: {', '.join(names)}"
         ) from None
     source = str(found)
     if found.is_relative_to(Path.cwd()):
         source = str(found.relative_to(Path.cwd()))
     elif found.is_relative_to(EXPERIMENTS):
         source = found.relative_to(EXPERIMENTS).with_suffix("").as_posix()
-    return found, source, parse_mapping(read_text(found, source), source)
-
-
-def read_section(model: type[Model], content: Mapping[str, Any], source: str) -> Model:
-    """Check the keys of a file's content against a model."""
     layers = Layers(source)
-    layers.add({**content}, source)
-    return validate(model, layers)
+    layers.add(parse_mapping(read_text(found, source), source), source)
+    for key, verb in {"data": "train", "cells": "ablate", "search": "tune"}.items():
+        if key in layers.values and key not in model.model_fields:
+            raise ValueError(f"{source} is not a {kind}: give it to gcahng {verb}")
+    return found, source, validate(model, layers)
 
 
 def find_base(base: str, file: Path, source: str) -> Path:
@@ -133,9 +132,7 @@ def named_errors(name: str) -> Iterator[None]:
     """Say which of several experiments an error within the block is of."""
     try:
         yield
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{name}: {error}") from None
-    except (ValueError, ImportError) as error:
+    except (FileNotFoundError, ValueError, ImportError) as error:
         raise ValueError(f"{name}: {error}") from None
 
 

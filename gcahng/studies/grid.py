@@ -20,8 +20,7 @@ from gcahng.studies.experiments import (
     find_base,
     merge_settings,
     named_errors,
-    read_section,
-    read_yaml,
+    read_file,
 )
 
 
@@ -126,10 +125,7 @@ def read_grid(path: str | Path, seeds: int | None = None) -> Grid:
     >>> grid.reference, grid.seeds, len(grid.cells)
     ('1 layer', range(0, 2), 7)
     """
-    found, source, content = read_yaml(path, GRIDS, "grid")
-    if "data" in content or "embedder" in content:
-        raise ValueError(f"{source} is an experiment, not a grid: give it to gcahng train")
-    file = read_section(GridFile, content, source)
+    found, source, file = read_file(path, GRIDS, "grid", GridFile)
     cells: dict[str, Cell] = {}
     for name, (base, parts, equal_time) in _plan_cells(file, source).items():
         with named_errors(f"cell {name!r}"):

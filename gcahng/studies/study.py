@@ -26,8 +26,7 @@ from gcahng.studies.experiments import (
     find_base,
     merge_settings,
     named_errors,
-    read_section,
-    read_yaml,
+    read_file,
 )
 
 
@@ -176,11 +175,7 @@ def read_study(path: str | Path, trials: int | None = None) -> Study:
     >>> study.file.metric, list(study.rivals)
     ('map@r', ['npair', 'proxy_anchor', 'gca_hng'])
     """
-    found, source, content = read_yaml(path, STUDIES, "study")
-    if "data" in content or "cells" in content:
-        verb = "train" if "data" in content else "ablate"
-        raise ValueError(f"{source} is not a study: give it to gcahng {verb}")
-    file = read_section(StudyFile, content, source)
+    found, source, file = read_file(path, STUDIES, "study", StudyFile)
     rivals: dict[str, Rival] = {}
     ends = {}
     for name, settings in (file.rivals or {found.stem: RivalSettings()}).items():

@@ -141,7 +141,7 @@ COMMANDS = [
     ("data verify glyphs --download", "Glyphs has nothing to download"),
     ("data verify digits name=x", "data set 'digits' takes no 'name'; it takes no arguments"),
     ("ablate nope", "no grid file 'nope'"),
-    ("ablate digits", "digits is an experiment, not a grid"),
+    ("ablate digits", "digits is not a grid: give it to gcahng train"),
     ("ablate grid_key.yaml", "cell 'a': grid_key.yaml: unknown key 'nope'"),
     ("ablate grid_vain.yaml", "cell 'b': generator.args: generator 'unmoved' takes no"),
     ("ablate ablations/quickstart --only nope --dry-run", "unknown cell 'nope'"),

@@ -1,8 +1,7 @@
-import faiss
 import pytest
 import torch
 
-from gcahng.evaluation.ranking import ENGINES, GRID, Ranking, ranked_by, unit_rows
+from gcahng.evaluation.ranking import ENGINES, GRID, Ranking, unit_rows
 
 
 def clusters(count=120, classes=12, width=16, noise=0.8, seed=0):
@@ -106,28 +105,3 @@ def test_similarities_do_not_depend_on_the_order_of_summation():
     exact = units.double() @ units.double().T
     assert torch.equal(exact, shuffled.double() @ shuffled.double().T)
     assert (units.norm(dim=1) - 1).abs().max() < 1e-6
-
-
-def test_faiss_searches_on_gpus_where_it_has_some(monkeypatch):
-    calls = []
-
-    def to_all_gpus(index):
-        class OnGpus:
-            def search(self, queries, count):
-                calls.append(count)
-                return index.search(queries, count)
-
-        return OnGpus()
-
-    units = unit_rows(clusters(count=70_000, width=4)[0])
-    expected = exact_order(units[:5], units).indices
-    assert ranked_by("faiss", torch.device("cpu")) == "faiss on the CPU"
-    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 2, raising=False)
-    monkeypatch.setattr(faiss, "index_cpu_to_all_gpus", to_all_gpus, raising=False)
-    assert ranked_by("faiss", torch.device("cpu")) == "faiss on the GPU"
-    ranked = Ranking(units, "faiss")
-    assert torch.equal(ranked.nearest(units[:5], 20), expected[:, :20])
-    assert calls == [30]
-    # More neighbours than an index on a GPU returns come from the CPU.
-    assert torch.equal(ranked.nearest(units[:2], 2500), expected[:2, :2500])
-    assert calls == [30]

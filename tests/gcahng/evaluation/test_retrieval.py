@@ -181,7 +181,7 @@ VALID = {"embeddings": torch.eye(4), "labels": torch.tensor([0, 0, 1, 1])}
         ({"labels": torch.arange(4)}, "No query has another image"),
         ({"is_query": torch.tensor([1, 0, 1, 0])}, "bool"),
         ({"is_query": torch.tensor([True, False])}, r"bool \[4\].*\[2\]"),
-        ({"is_query": torch.ones(4, dtype=torch.bool)}, "mark some rows but not all"),
+        ({"is_query": torch.ones(4, dtype=torch.bool)}, "marks some rows but not all"),
         ({"is_query": torch.tensor([True, True, False, False])}, "No query has another image"),
         ({"engine": "annoy"}, "Unknown engine 'annoy': choose one of torch, faiss"),
         ({"exclude": "last"}, "Unknown exclude 'last': choose one of self, first"),
