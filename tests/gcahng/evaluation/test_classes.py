@@ -91,31 +91,6 @@ def test_nmi_equals_loops():
     assert 0 < figures["ami"] < figures["nmi"] < 1
 
 
-@pytest.mark.parametrize("split", [False, True])
-def test_agrees_with_the_calculator_of_pytorch_metric_learning(split):
-    accuracy = pytest.importorskip("pytorch_metric_learning.utils.accuracy_calculator")
-    embeddings, labels = clusters(noise=1.0)
-    labels[0] = labels.max() + 1  # a class of one image, which precision@1 leaves out
-    is_query = torch.arange(len(labels)) % 3 == 0 if split else None
-    calculator = accuracy.AccuracyCalculator(
-        include=("NMI", "AMI", "precision_at_1"),
-        device=torch.device("cpu"),
-        kmeans_func=lambda rows, count: torch.from_numpy(k_means(rows, count)),
-    )
-    units = unit_rows(embeddings)
-    if is_query is None:
-        expected = calculator.get_accuracy(units, labels)
-    else:
-        rest = ~is_query
-        expected = calculator.get_accuracy(
-            units[is_query], labels[is_query], units[rest], labels[rest]
-        )
-    figures = clustering_figures(embeddings, labels, is_query=is_query)
-    assert figures["nmi"] == pytest.approx(expected["NMI"], abs=1e-12)
-    assert figures["ami"] == pytest.approx(expected["AMI"], abs=1e-12)
-    assert figures["precision@1"] == pytest.approx(expected["precision_at_1"], abs=1e-12)
-
-
 def test_mistakes():
     with pytest.raises(ValueError, match=r"Expected 'labels' as an integer \[3\] tensor"):
         class_figures(torch.eye(3), torch.zeros(2, dtype=torch.long))

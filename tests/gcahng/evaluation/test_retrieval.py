@@ -91,30 +91,6 @@ def test_agrees_with_loop(make, with_queries, engine):
         assert figures["recall@3"] == expected["recall@3"]
 
 
-def test_agrees_with_pytorch_metric_learning():
-    accuracy = pytest.importorskip("pytorch_metric_learning.utils.accuracy_calculator")
-    distances = pytest.importorskip("pytorch_metric_learning.distances")
-    inference = pytest.importorskip("pytorch_metric_learning.utils.inference")
-    calculator = accuracy.AccuracyCalculator(
-        include=("mean_average_precision_at_r", "r_precision", "precision_at_1"),
-        k="max_bin_count",
-        knn_func=inference.CustomKNN(distances.CosineSimilarity()),
-    )
-    embeddings, labels = clusters(count=300)
-    is_query = torch.arange(300) % 4 == 0
-    theirs = [
-        calculator.get_accuracy(embeddings, labels),
-        calculator.get_accuracy(
-            embeddings[is_query], labels[is_query], embeddings[~is_query], labels[~is_query]
-        ),
-    ]
-    for expected, mask in zip(theirs, (None, is_query), strict=True):
-        ours = retrieval_metrics(embeddings, labels, (1,), is_query=mask)
-        assert ours["recall@1"] == pytest.approx(expected["precision_at_1"], abs=1e-6)
-        assert ours["map@r"] == pytest.approx(expected["mean_average_precision_at_r"], abs=1e-6)
-        assert ours["r_precision"] == pytest.approx(expected["r_precision"], abs=1e-6)
-
-
 def test_permutation_scale_and_dtype_do_not_matter():
     embeddings, labels = clusters(count=200)
     expected = retrieval_metrics(embeddings, labels)
@@ -173,16 +149,12 @@ VALID = {"embeddings": torch.eye(4), "labels": torch.tensor([0, 0, 1, 1])}
     ("change", "message"),
     [
         ({"embeddings": torch.ones(4)}, r"\[N, D\].*\[4\]"),
-        ({"embeddings": torch.ones(4, 4, dtype=torch.int64)}, "floating-point"),
         ({"embeddings": torch.ones(1, 4), "labels": torch.tensor([0])}, "at least 2 rows"),
         ({"embeddings": torch.eye(4).fill_diagonal_(torch.nan)}, "4 of 4 rows.*NaN"),
         ({"labels": torch.tensor([0, 0, 1])}, r"integer \[4\].*\[3\]"),
-        ({"labels": torch.tensor([0.0, 0, 1, 1])}, "integer"),
         ({"labels": torch.arange(4)}, "No query has another image"),
         ({"is_query": torch.tensor([1, 0, 1, 0])}, "bool"),
-        ({"is_query": torch.tensor([True, False])}, r"bool \[4\].*\[2\]"),
         ({"is_query": torch.ones(4, dtype=torch.bool)}, "marks some rows but not all"),
-        ({"is_query": torch.tensor([True, True, False, False])}, "No query has another image"),
         ({"engine": "annoy"}, "Unknown engine 'annoy': choose one of torch, faiss"),
         ({"exclude": "last"}, "Unknown exclude 'last': choose one of self, first"),
         ({"ks": (0, 1)}, "positive"),

@@ -5,9 +5,7 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
-import torch
 
-from gcahng.evaluation.classes import ClassFigures, class_figures
 from gcahng.reports.curves import loss_panels, retrieval_panels
 from gcahng.reports.gallery import GalleryEntry
 from gcahng.reports.run_report import write_report
@@ -143,16 +141,3 @@ def test_panels_have_titles_and_only_what_there_is():
     ]
     assert list(loss_panels([{"epoch": 1.0, "loss/diversity": 0.1}])) == ["Losses of the generator"]
     assert loss_panels(history()) == loss_panels(history())  # the same bytes
-
-
-def test_classes_and_confused_pairs_are_tables(tmp_path):
-    names = [f"class <{label}>" for label in range(20)]
-    tables = class_figures(torch.eye(40)[:, :3] + 0.01, torch.arange(40) // 2, names)
-    run = RunRecord("a", history(), RESULTS, "")
-    write_report(tmp_path / "r.html", "x", run, classes=tables)
-    cells = Page((tmp_path / "r.html").read_text(encoding="utf-8")).cells()
-    assert {"All 20 classes", "Confused classes"} <= set(cells)
-    assert cells.count("class <0>") >= 2
-    write_report(tmp_path / "r.html", "x", run, classes=ClassFigures(tables.classes[:2], []))
-    text = (tmp_path / "r.html").read_text(encoding="utf-8")
-    assert "The nearest neighbour of every query is of its class." in text

@@ -43,18 +43,6 @@ def test_terminal_table_shows_the_same_cells_and_no_markup():
     ]
 
 
-def test_results_fit_80_columns():
-    figures = [Column(name, name, ".2%") for name in ("R@1", "R@2", "R@4", "R@8", "MAP@R")]
-    columns = [Column("run", "run"), Column("epoch", "epoch"), *figures]
-    columns += [Column("r", "R-Prec", ".2%"), Column("s", "s", ".1f")]
-    columns += [Column("m", "MiB", ".0f")]
-    row = {"run": "GCA-HNG, full recipe", "epoch": "last (10)", "r": 0.5, "s": 123.4, "m": 1234}
-    console = Console(file=io.StringIO(), width=80)
-    console.print(results_table([row | {c.key: 0.7805 for c in figures}], columns))
-    assert "GCA-HNG, full recipe" in console.file.getvalue()
-    assert "…" not in console.file.getvalue()
-
-
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
