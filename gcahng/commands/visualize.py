@@ -1,7 +1,6 @@
 """`gcahng visualize`: pictures and an interactive page of one batch of a trained run."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,12 +16,8 @@ if TYPE_CHECKING:
 
 # Dots per inch of the files.
 RESOLUTION = 130
-PROGRAMS = {"graphml": "Gephi, yEd and similar programs", "gexf": "Gephi"}
 
 Out = Annotated[Path | None, typer.Option(help="Folder to write into; default RUN/visualize.")]
-Export = Annotated[
-    list[str] | None, typer.Option(help="Write the graph as graphml or gexf; repeatable.")
-]
 
 
 def visualize(
@@ -44,7 +39,6 @@ def visualize(
     last: Last = False,
     root: Root = None,
     out: Out = None,
-    export: Export = None,
     trust: Trust = False,
 ) -> None:
     """Draw what a run's graph learned on a batch, and where its negatives are.
@@ -53,27 +47,20 @@ def visualize(
     """
     with loading():
         from gcahng.config import dump_config, with_data_root
-        from gcahng.files import atomic_write
-        from gcahng.graph.visualize import write_graph
         from gcahng.reports.batch_pictures import Selection, draw_batch
         from gcahng.runs.folder import RunFolder
         from gcahng.runs.loading import load_run
 
     start = time.perf_counter()
     selection = Selection(split, batch, classes, samples, layer, head, strongest)
-    folder = _check_options(source, selection, out, export or [])
+    folder = _check_options(source, selection, out)
     run = load_run(source, last=last, trust=trust, finished=False)
     if root is not None:
         run = replace(run, settings=dump_config(with_data_root(run.config, root)))
     pictures = draw_batch(run, selection, folder)
     target = out or (RunFolder(source) if folder is None else folder).visualize
     _write_pictures(pictures, target, None if out is not None else folder)
-    written = []
-    for kind in export or []:
-        with atomic_write(target / f"graph.{kind}") as temporary:
-            write_graph(pictures.graph, temporary)
-        written.append(f"{target / 'graph'}.{kind}: for {PROGRAMS[kind]}")
-    _print_summary(pictures, target, written, time.perf_counter() - start)
+    _print_summary(pictures, target, time.perf_counter() - start)
 
 
 def _write_pictures(pictures: "Pictures", target: Path, folder: "RunFolder | None") -> None:
@@ -104,20 +91,14 @@ def _write_pictures(pictures: "Pictures", target: Path, folder: "RunFolder | Non
     write_text(target / "graph.html", page)
 
 
-def _check_options(
-    source: Path, selection: "Selection", out: Path | None, export: Sequence[str]
-) -> "RunFolder | None":
+def _check_options(source: Path, selection: "Selection", out: Path | None) -> "RunFolder | None":
     """Raise where options contradict each other; return the run that `source` belongs to, if any.
 
     A source that does not exist is left to the code that opens it.
     """
     from gcahng.files import check_folder
-    from gcahng.graph.visualize.export import WRITERS
     from gcahng.runs.folder import RunFolder
 
-    for kind in export:
-        if kind not in WRITERS:
-            raise ValueError(f"--export: expected {' or '.join(WRITERS)}, got {kind!r}")
     if selection.head is not None and selection.layer is None:
         raise ValueError("--head: also give --layer, the layer that the head belongs to")
     check_folder(out, "--out")
@@ -132,7 +113,7 @@ def _check_options(
     return None
 
 
-def _print_summary(pictures: "Pictures", target: Path, more: Sequence[str], seconds: float) -> None:
+def _print_summary(pictures: "Pictures", target: Path, seconds: float) -> None:
     """Print which files were written, and which pictures were left out and why."""
     from gcahng.graph.visualize.learned import saturation
     from gcahng.reports.batch_pictures import TITLES
@@ -143,6 +124,5 @@ def _print_summary(pictures: "Pictures", target: Path, more: Sequence[str], seco
     lines += [f"  {target / name}.png: {TITLES[name]}" for name in pictures.figures]
     lines += [f"  left out {name}.png: {reason}" for name, reason in pictures.missing.items()]
     lines.append(f"  {target / 'graph.html'}: the batch graph as an interactive page")
-    lines += [f"  {line}" for line in more]
     lines.append(f"{pictures.graph.x.size(0)} nodes, {seconds:.1f} s")
     console.print("\n".join(lines), soft_wrap=True)

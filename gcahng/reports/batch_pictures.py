@@ -16,7 +16,6 @@ from gcahng.graph.visualize import (
     draw_distances,
     draw_graph,
     draw_hardness,
-    draw_matrices,
     draw_negatives,
 )
 from gcahng.reports.batch import choose_batch, learned_batch
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 TITLES = {
     "graph": "Batch graph",
-    "matrices": "Correlation and attention",
     "coefficients": "Channel coefficients",
     "negatives": "Synthetic negatives",
     "distances": "Hardness of this batch",
@@ -86,7 +84,6 @@ def draw_batch(
     weights: dict[str, Any] = {"layer": selection.layer, "head": selection.head}
     draw: dict[str, Callable[[], Figure]] = {
         "graph": lambda: draw_graph(graph, strongest=selection.strongest, **weights),
-        "matrices": lambda: draw_matrices(graph),
         "coefficients": lambda: draw_coefficients(graph),
         "negatives": lambda: draw_negatives(graph),
         "distances": lambda: draw_distances(graph),

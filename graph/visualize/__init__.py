@@ -1,40 +1,33 @@
 """Figures of a batch graph: functions from a PyG `Data` to a matplotlib figure.
 
-Figures are created without `pyplot`, so they need no display and need not be closed. Save one with
-`figure.savefig("batch.svg")`. A notebook shows it as the last value of a cell or with
-`display(figure)`, after `%matplotlib inline`.
+Figures need no display and need not be closed. Save one with `figure.savefig("batch.svg")`; a
+notebook shows it with `display(figure)` after `%matplotlib inline`.
 
 Example:
     >>> import torch
     >>> from gcahng.graph import CorrelationNetwork, batch_graph
     >>> batch = batch_graph(torch.randn(6, 8), labels=torch.tensor([0, 1, 2, 0, 1, 2]))
     >>> graph = learned_graph(CorrelationNetwork(8, num_classes=3, layers=1, heads=2), batch)
-    >>> draw_matrices(graph).get_suptitle()
-    '3 classes × 2 images, class by class'
+    >>> draw_coefficients(graph).get_suptitle()
+    'Channel coefficients η of 3 classes × 2 images: ...'
 """
 
 from gcahng.graph.visualize.batch_picture import draw_graph
 from gcahng.graph.visualize.coefficients import draw_coefficients
 from gcahng.graph.visualize.distances import draw_distances, draw_hardness
-from gcahng.graph.visualize.export import to_networkx, write_graph
-from gcahng.graph.visualize.learned import class_names, edge_weights, learned_graph
-from gcahng.graph.visualize.matrices import draw_matrices
+from gcahng.graph.visualize.learned import edge_weights, learned_graph
 from gcahng.graph.visualize.negatives import draw_negatives
 from gcahng.graph.visualize.page import graph_page
 from gcahng.graph.visualize.projection import Projection
 
 __all__ = [
     "Projection",
-    "class_names",
     "draw_coefficients",
     "draw_distances",
     "draw_graph",
     "draw_hardness",
-    "draw_matrices",
     "draw_negatives",
     "edge_weights",
     "graph_page",
     "learned_graph",
-    "to_networkx",
-    "write_graph",
 ]

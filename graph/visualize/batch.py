@@ -1,29 +1,23 @@
-"""Attributes, classes and class order of a batch graph, for all figures."""
+"""Attributes and classes of a batch graph, for all figures."""
 
 from typing import Any
 
 import numpy as np
 import torch
-from matplotlib import rcParams
 from torch import Tensor
 from torch_geometric.data import Data
 
 from gcahng.graph.visualize.learned import class_names
-from gcahng.graph.visualize.style import STYLE, fallbacks, shorten
+from gcahng.graph.visualize.style import shorten
 
 SOURCES = {"coefficients": "learned_graph", "negatives": "a generator of negatives"}
 
 
 def require(graph: Data, name: str) -> Any:
-    """Return an attribute of the graph.
-
-    Raises:
-        ValueError: If the graph lacks it; the message names the function that adds it.
-    """
+    """Return an attribute of the graph; a ValueError names the function that adds it."""
     value = graph.get(name)
     if value is None:
-        source = SOURCES.get(name, "batch_graph")
-        raise ValueError(f"Expected a graph with '{name}' (from {source})")
+        raise ValueError(f"Expected a graph with '{name}' (from {SOURCES[name]})")
     return value
 
 
@@ -33,10 +27,7 @@ def as_array(tensor: Tensor) -> np.ndarray:
 
 
 def class_numbers(graph: Data) -> Tensor:
-    """Number the classes 0..S-1 in order of first appearance.
-
-    Shapes: → [B], the class number of each node; 0..S-1 repeated if nodes are slot-major.
-    """
+    """Number the classes 0..S-1 in order of first appearance: [B], the number of each node."""
     numbers: dict[int, int] = {}
     return torch.tensor([numbers.setdefault(label, len(numbers)) for label in graph.y.tolist()])
 
@@ -45,11 +36,6 @@ def class_titles(graph: Data, limit: int = 24) -> list[str]:
     """Name of each class 0..S-1, shortened to `limit` characters."""
     titles = dict(zip(class_numbers(graph).tolist(), class_names(graph), strict=True))
     return [shorten(titles[number], limit) for number in range(len(titles))]
-
-
-def class_order(graph: Data) -> Tensor:
-    """Node indices [B] sorted by class, in their original order within a class."""
-    return class_numbers(graph).argsort(stable=True)
 
 
 def describe(graph: Data) -> str:
@@ -62,11 +48,7 @@ def describe(graph: Data) -> str:
 
 
 def class_slots(graph: Data) -> Tensor:
-    """Return the embeddings [P, S, D] of a slot-major batch.
-
-    Raises:
-        ValueError: If the nodes are not in slot-major order.
-    """
+    """Return the embeddings [P, S, D] of a slot-major batch; a ValueError for any other order."""
     classes = int(class_numbers(graph).max()) + 1
     samples = graph.x.size(0) // classes
     if graph.y.tolist() != graph.y[:classes].tolist() * samples:
@@ -74,8 +56,3 @@ def class_slots(graph: Data) -> Tensor:
             "Expected nodes in slot-major order, node i of class i mod S (as batch_layout gives)"
         )
     return graph.x.detach().view(samples, classes, -1)
-
-
-def style_of(graph: Data) -> dict[Any, Any]:
-    """Style of the figures of a graph, with fonts that have the characters of its class names."""
-    return STYLE | {"font.family": [*rcParams["font.family"], *fallbacks(class_names(graph))]}

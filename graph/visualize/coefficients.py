@@ -1,71 +1,48 @@
-"""Figure of the channel coefficients η: by pair, by kind of pair, and by pair of classes."""
-
-from collections.abc import Sequence
-from typing import Any
+"""Figure of the channel coefficients η: by pair and channel, and by kind of pair."""
 
 import numpy as np
 import torch
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 from torch import Tensor
 from torch_geometric.data import Data
 
-from gcahng.graph.visualize.batch import (
-    as_array,
-    class_numbers,
-    class_titles,
-    describe,
-    require,
-    style_of,
-)
+from gcahng.graph.visualize.batch import as_array, class_numbers, class_titles, describe, require
 from gcahng.graph.visualize.learned import saturation
-from gcahng.graph.visualize.style import COLOURS, SEQUENTIAL, span
+from gcahng.graph.visualize.style import COLOURS, SEQUENTIAL, STYLE
 
-# Pairs of each kind shown by default.
+# Pairs of each kind.
 CHOSEN = 4
 BINS = 25
-# With more classes, class names would overlap along the matrix.
-NAMED = 10
 
 
-def draw_coefficients(graph: Data, pairs: Sequence[tuple[int, int]] | None = None) -> Figure:
-    """Draw η of some pairs by channel, the distribution of η, and its mean by pair of classes.
+def draw_coefficients(graph: Data) -> Figure:
+    """Draw η of some pairs by channel, and the distribution of η.
 
-    η near 1 keeps a channel of the negative, η near 0 moves it towards the anchor. Channels are
-    sorted by their variance over the pairs shown, largest on top; a row of one colour is a channel
-    with the same coefficient for all pairs.
+    η near 1 keeps a channel of the negative, η near 0 moves it towards the anchor. Shown are up to
+    four pairs of the same class, and the four most and four least correlated pairs of different
+    classes. Channels are sorted by their variance over these pairs, largest on top; a row of one
+    colour is a channel with the same coefficient for all pairs.
 
     Args:
         graph: From `learned_graph`, with `coefficients` [B², D].
-        pairs: Nodes i and j of each pair, in [0, B); default: up to four pairs of the same class,
-            and the four most and four least correlated pairs of different classes.
-
-    Raises:
-        ValueError: If the graph has no coefficients or a node is not in it.
 
     Example:
         >>> from gcahng.graph import CorrelationNetwork, batch_graph
         >>> from gcahng.graph.visualize import learned_graph
         >>> batch = batch_graph(torch.randn(6, 8), labels=torch.tensor([0, 1, 2, 0, 1, 2]))
         >>> graph = learned_graph(CorrelationNetwork(8, num_classes=3, layers=1, heads=2), batch)
-        >>> draw_coefficients(graph, pairs=[(0, 3), (0, 1)]).get_suptitle()
+        >>> draw_coefficients(graph).get_suptitle()
         'Channel coefficients η of 3 classes × 2 images: ...'
     """
     size = graph.num_nodes
-    coefficients = require(graph, "coefficients").detach().view(size, size, -1)
-    for pair in pairs or ():
-        if len(pair) != 2 or not all(0 <= node < size for node in pair):
-            raise ValueError(f"Expected 'pairs' of two nodes in [0, {size}) (got {pair})")
-    groups = {"chosen pairs": list(pairs)} if pairs else default_pairs(graph)
-    with rc_context(style_of(graph)):
-        figure = Figure((12.5, 8))
-        parts: Any = figure.subfigures(1, 2, width_ratios=(1.25, 1))
-        left, right = parts
-        _draw_pairs(left, graph, coefficients, groups)
-        above, below = right.subplots(2, 1, height_ratios=(1, 1.5))
-        _draw_distribution(above, graph, coefficients)
-        _draw_classes(below, graph, coefficients)
+    coefficients = require(graph, "coefficients").detach().view(size, size, -1).float().cpu()
+    with rc_context(STYLE):
+        figure = Figure((12.5, 7))
+        left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
+        _draw_pairs(left, graph, coefficients)
+        _draw_distribution(right, graph, coefficients)
         title = (
             f"Channel coefficients η of {describe(graph)}: 1 keeps a channel of the negative, "
             "0 pulls it towards the anchor"
@@ -74,7 +51,7 @@ def draw_coefficients(graph: Data, pairs: Sequence[tuple[int, int]] | None = Non
     return figure
 
 
-def default_pairs(graph: Data) -> dict[str, list[tuple[int, int]]]:
+def chosen_pairs(graph: Data) -> dict[str, list[tuple[int, int]]]:
     """Pairs i < j by kind: same class, and most and least correlated of different classes."""
     numbers = class_numbers(graph)
     size = len(numbers)
@@ -95,35 +72,28 @@ def default_pairs(graph: Data) -> dict[str, list[tuple[int, int]]]:
     return {kind: pairs for kind, pairs in groups.items() if pairs}
 
 
-def _draw_pairs(
-    part: SubFigure,
-    graph: Data,
-    coefficients: Tensor,
-    groups: dict[str, list[tuple[int, int]]],
-) -> None:
+def _draw_pairs(axes: Axes, graph: Data, coefficients: Tensor) -> None:
+    groups = chosen_pairs(graph)
     pairs = [pair for group in groups.values() for pair in group]
     first, second = torch.tensor(pairs).T
     values = as_array(coefficients[first, second]).T
     values = values[np.argsort(-values.var(axis=1), kind="stable")]
-    axes = part.subplots()
     image = axes.imshow(values, aspect="auto", cmap=SEQUENTIAL, vmin=0, vmax=1)
     start = 0
     for kind, group in groups.items():
         if start:
             axes.axvline(start - 0.5, color="white", linewidth=3)
-        middle = start + (len(group) - 1) / 2
-        at = axes.get_xaxis_transform()
+        middle, at = start + (len(group) - 1) / 2, axes.get_xaxis_transform()
         axes.text(middle, 1.01, kind, transform=at, ha="center", va="bottom", fontsize=9)
         start += len(group)
     titles, numbers = class_titles(graph, 16), class_numbers(graph).tolist()
     labels = [" – ".join(f"{titles[numbers[node]]} #{node}" for node in pair) for pair in pairs]
     axes.set_xticks(range(len(pairs)), labels, rotation=60, ha="right", rotation_mode="anchor")
     axes.tick_params(axis="x", labelsize=8)
-    axes.set_xlabel("pairs: class and number of the node")
+    axes.set(xlabel="pairs: class and number of the node", yticks=[])
     axes.set_ylabel(f"{len(values)} channels, the most varied on top")
-    axes.set_yticks([])
     axes.grid(False)
-    part.colorbar(image, ax=axes, label="coefficient η", shrink=0.8, pad=0.02)
+    axes.figure.colorbar(image, ax=axes, label="coefficient η", shrink=0.8, pad=0.02)
 
 
 def _draw_distribution(axes: Axes, graph: Data, coefficients: Tensor) -> None:
@@ -133,40 +103,13 @@ def _draw_distribution(axes: Axes, graph: Data, coefficients: Tensor) -> None:
     edges = np.linspace(0, 1, BINS + 1)
     kinds = (("one class", same & distinct, "-"), ("two classes", ~same, "--"))
     for number, (kind, members, dash) in enumerate(kinds):
-        if not members.any():
-            continue
-        chosen = coefficients[members.to(coefficients.device)].float().cpu()
-        counts = chosen.histc(BINS, 0, 1)
-        share = (100 * counts / counts.sum()).numpy()
-        label = f"{kind}, mean {float(chosen.mean()):.2f}"
-        axes.stairs(share, edges, color=COLOURS[number], linestyle=dash, linewidth=1.8, label=label)
+        if members.any():
+            counts = coefficients[members].histc(BINS, 0, 1)
+            share = (100 * counts / counts.sum()).numpy()
+            label = f"{kind}, mean {float(coefficients[members].mean()):.2f}"
+            colour = COLOURS[number]
+            axes.stairs(share, edges, color=colour, linestyle=dash, linewidth=1.8, label=label)
     axes.set(xlabel="coefficient η", ylabel="share of all channels [%]", xlim=(0, 1))
     axes.set_title("All pairs and channels", pad=22)
     # Above the axes, since the curves may be anywhere.
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 0.98), ncols=2)
-
-
-def _draw_classes(axes: Axes, graph: Data, coefficients: Tensor) -> None:
-    values = class_means(coefficients.mean(-1).float().cpu(), class_numbers(graph))
-    image = axes.imshow(as_array(values), cmap=SEQUENTIAL)
-    label = "mean coefficient" + span(*image.get_clim())
-    axes.figure.colorbar(image, ax=axes, label=label, pad=0.02)
-    axes.set(title="Mean of each pair of classes", xlabel="class", ylabel="class")
-    axes.grid(False)
-    titles = class_titles(graph, 14)
-    if len(titles) <= NAMED:
-        axes.set_xticks(range(len(titles)), titles, rotation=90, fontsize=8)
-        axes.set_yticks(range(len(titles)), titles, fontsize=8)
-    else:
-        axes.set(xticks=[], yticks=[], xlabel=f"{len(titles)} classes", ylabel="in the same order")
-
-
-def class_means(weights: Tensor, numbers: Tensor) -> Tensor:
-    """Mean weight of the edges between two classes without self loops; NaN if there are none.
-
-    Shapes: weights [B, B], class numbers [B] → [S, S].
-    """
-    member = torch.nn.functional.one_hot(numbers).to(weights)
-    sums = member.T @ (weights - weights.diagonal().diag()) @ member
-    sizes = member.sum(0)
-    return sums / (sizes[:, None] * sizes - sizes.diag())

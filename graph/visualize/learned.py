@@ -10,19 +10,12 @@ from torch_geometric.nn import MessagePassing
 
 from gcahng.graph.correlation import CorrelationNetwork
 
-CORRELATION = "Pearson correlation of the embeddings"
-COEFFICIENT = "mean channel coefficient"
 # A coefficient this near to 0 or 1 is at it; a graph with a larger share of these is saturated.
 AT_END, SATURATED = 0.05, 0.9
 
 
 class _Attention:
-    """Record the attention weights of one layer with forward hooks.
-
-    Args:
-        layer: Searched for message-passing operators; the first one with attention is recorded.
-        size: Number of nodes.
-    """
+    """Record, with forward hooks, the weights of a layer's first operator with attention."""
 
     def __init__(self, layer: nn.Module, size: int) -> None:
         self.size = size
@@ -69,9 +62,6 @@ def learned_graph(network: CorrelationNetwork, graph: Data) -> Data:
         a list with one entry per layer: weights [B², heads] with which node j attends to node i for
         edge i → j (0 without a message), or None for a layer without attention.
 
-    Raises:
-        ValueError: If `graph` is not a complete batch graph.
-
     Example:
         >>> from gcahng.graph import batch_graph
         >>> batch = batch_graph(torch.randn(6, 8), labels=torch.tensor([0, 1, 2, 0, 1, 2]))
@@ -97,7 +87,7 @@ def learned_graph(network: CorrelationNetwork, graph: Data) -> Data:
 def edge_weights(
     graph: Data, layer: int | None = None, head: int | None = None
 ) -> tuple[Tensor, str]:
-    """Return one weight per ordered pair of nodes, and its meaning.
+    """Return one weight per ordered pair of nodes, and its meaning; a ValueError without one.
 
     Args:
         graph: From `learned_graph`, or from `batch_graph` for correlations only.
@@ -107,9 +97,6 @@ def edge_weights(
 
     Returns:
         Weights [B, B], at [i, j] that of edge i → j, and their name.
-
-    Raises:
-        ValueError: If there is no such layer or head, or the layer has no attention.
 
     Example:
         >>> from gcahng.graph import batch_graph
@@ -124,8 +111,10 @@ def edge_weights(
             raise ValueError(f"Expected a 'layer' for 'head' {head}")
         values = graph.get("coefficients")
         if values is None:
-            return graph.edge_attr.sum(-1).view(size, size), CORRELATION
-        return values.mean(-1).view(size, size), coefficient_title(graph)
+            correlation = graph.edge_attr.sum(-1).view(size, size)
+            return correlation, "Pearson correlation of the embeddings"
+        name = "mean channel coefficient" + (" (saturated)" if saturation(graph) else "")
+        return values.mean(-1).view(size, size), name
     attention = graph.get("attention") or []
     if not 1 <= layer <= len(attention):
         raise ValueError(f"Expected 'layer' between 1 and {len(attention)} (got {layer})")
@@ -141,15 +130,7 @@ def edge_weights(
 
 
 def saturation(graph: Data) -> str | None:
-    """Say so if nearly all coefficients of a graph, of pairs of two nodes, are at 0 or 1.
-
-    Example:
-        >>> from gcahng.graph import batch_graph
-        >>> graph = batch_graph(torch.randn(2, 2), labels=torch.tensor([0, 1]))
-        >>> graph.coefficients = torch.tensor([[0.5, 0.5], [0.0, 0.99], [0.0, 0.99], [0.5, 0.5]])
-        >>> saturation(graph)
-        'Saturated: 100 % of the coefficients η are within 0.05 of 0 or 1.'
-    """
+    """Say so if nearly all coefficients of pairs of two nodes are at 0 or 1."""
     size = graph.x.size(0)
     values = graph.coefficients.detach().view(size, size, -1)
     values = values[~torch.eye(size, dtype=torch.bool, device=values.device)]
@@ -159,18 +140,7 @@ def saturation(graph: Data) -> str | None:
     return f"Saturated: {100 * share:.0f} % of the coefficients η are within {AT_END} of 0 or 1."
 
 
-def coefficient_title(graph: Data) -> str:
-    """What to call the mean coefficients of a graph, with a word if they are saturated."""
-    return COEFFICIENT + (" (saturated)" if saturation(graph) else "")
-
-
 def class_names(graph: Data) -> list[str]:
-    """Class name of each node: the attribute `name`, or the label if there is none.
-
-    Example:
-        >>> from gcahng.graph import batch_graph
-        >>> class_names(batch_graph(torch.randn(4, 2), labels=torch.tensor([3, 5, 3, 5])))
-        ['class 3', 'class 5', 'class 3', 'class 5']
-    """
+    """Class name of each node: the attribute `name`, or `class 3` for label 3 without names."""
     names = graph.get("name")
     return list(names) if names is not None else [f"class {label}" for label in graph.y.tolist()]

@@ -1,7 +1,5 @@
 """Figure of the synthetic negatives among the real embeddings."""
 
-from collections.abc import Sequence
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -14,65 +12,51 @@ from matplotlib.patheffects import withStroke
 from torch import Tensor
 from torch_geometric.data import Data
 
-from gcahng.graph.visualize.batch import (
-    as_array,
-    class_slots,
-    class_titles,
-    describe,
-    require,
-    style_of,
-)
+from gcahng.graph.visualize.batch import as_array, class_slots, class_titles, describe, require
 from gcahng.graph.visualize.projection import Projection, spread
-from gcahng.graph.visualize.style import COLOURS
+from gcahng.graph.visualize.style import COLOURS, STYLE
 
-ANCHORS, COLUMNS, PANEL = 3, 3, 4.6
+ANCHORS, PANEL = 3, 4.6
 ANCHOR, POSITIVE, SYNTHETIC, REAL = COLOURS[6], COLOURS[2], COLOURS[1], COLOURS[0]
 
 
-def draw_negatives(graph: Data, anchors: Sequence[int] | None = None) -> Figure:
-    """Draw the synthetic negatives of some anchors among the real embeddings, one panel each.
+def draw_negatives(graph: Data) -> Figure:
+    """Draw the synthetic negatives of three anchors among the real embeddings, one panel each.
 
-    All panels show the principal plane of the real embeddings (`Projection`). A line goes from the
-    anchor to each synthetic negative, one per other class, and on to the nearest real image of that
-    class; a short first segment is a hard negative. Numbers are classes, at their centres.
+    The anchors are spread along the first principal component of the real embeddings, in whose
+    principal plane all is drawn. A line goes from the anchor to each synthetic negative, one per
+    other class, and on to the nearest real image of that class; a short first segment is a hard
+    negative. Numbers are classes, at their centres.
 
     Args:
         graph: With slot-major nodes and `negatives` [P, S, S, D].
-        anchors: Nodes in [0, B); default: three, spread along the first principal component.
-
-    Raises:
-        ValueError: If the graph has no negatives or no such anchor, or nodes are in another order.
 
     Example:
         >>> from gcahng.graph import batch_graph
         >>> graph = batch_graph(torch.randn(4, 8), labels=torch.tensor([0, 1, 0, 1]))
         >>> anchors, others = graph.x.view(2, 2, 1, 8), graph.x.view(2, 1, 2, 8)
         >>> graph.negatives = (anchors + others) / 2
-        >>> draw_negatives(graph, anchors=[3]).axes[0].get_title()
-        'anchor #3 (class 1, drawn as 2)'
+        >>> draw_negatives(graph).axes[0].get_title()
+        'anchor #... (class ..., drawn as ...)'
     """
     negatives = require(graph, "negatives").detach()
     slots = class_slots(graph)
     projection = Projection.fit(graph.x)
     points = as_array(projection(graph.x))
-    for anchor in anchors or ():
-        if not 0 <= anchor < len(points):
-            raise ValueError(f"Expected 'anchors' in [0, {len(points)}) (got {anchor})")
-    chosen = list(anchors or _default_anchors(points))
+    chosen = chosen_anchors(points)
     titles = class_titles(graph, 28)
-    with rc_context(style_of(graph)):
-        figure, panels = _panels(points, len(chosen))
-        for axes, anchor in zip(panels.flat, chosen, strict=False):
+    with rc_context(STYLE):
+        xlabel, ylabel = projection.axis_labels()
+        figure = Figure((max(PANEL * len(chosen), 7.0), PANEL + 1.5))
+        panels = figure.subplots(1, len(chosen), squeeze=False, sharex=True, sharey=True)[0]
+        for axes, anchor in zip(panels, chosen, strict=True):
             _draw_panel(axes, projection, slots, negatives, anchor)
             number = anchor % slots.size(1)
             name = f"anchor #{anchor} ({titles[number]}, drawn as {number + 1})"
             axes.set_title(name, fontsize=10)
-        xlabel, ylabel = projection.axis_labels()
-        for axes in panels[-1]:
             axes.set_xlabel(xlabel)
-        for axes in panels[:, 0]:
-            axes.set_ylabel(ylabel)
-        handles, labels = panels.flat[0].get_legend_handles_labels()
+        panels[0].set_ylabel(ylabel)
+        handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3)
         figure.suptitle(
             f"{describe(graph)}: the synthetic negatives of some anchors,\n"
@@ -81,22 +65,8 @@ def draw_negatives(graph: Data, anchors: Sequence[int] | None = None) -> Figure:
     return figure
 
 
-def _panels(points: np.ndarray, count: int) -> tuple[Figure, np.ndarray]:
-    """Create a figure with `count` panels in the aspect ratio of the points [B, 2]."""
-    extent = np.ptp(points, axis=0)
-    columns = min(count, COLUMNS)
-    rows = ceil(count / columns)
-    # Limits that leave room for axis labels and fit a screen.
-    height = PANEL * float(np.clip(extent[1] / extent[0] if extent[0] else 1, 0.75, 1.2))
-    figure = Figure((max(PANEL * columns, 7.0), (height + 0.3) * rows + 1.2))
-    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    for axes in panels.flat[count:]:
-        axes.set_axis_off()
-    return figure, panels
-
-
-def _default_anchors(points: np.ndarray) -> list[int]:
-    """Nodes at evenly spaced ranks of the first principal component."""
+def chosen_anchors(points: np.ndarray) -> list[int]:
+    """Up to three nodes at evenly spaced ranks of the first principal component."""
     order = points[:, 0].argsort(kind="stable")
     count = min(ANCHORS, len(points))
     return [int(order[(2 * part + 1) * len(points) // (2 * count)]) for part in range(count)]

@@ -25,8 +25,6 @@ from gcahng.graph.visualize.style import CLASSES, ink
 from gcahng.pages import fill_template
 
 ASSETS = Path(__file__).parent / "templates"
-# Coefficients of i → j and j → i that differ by at most this count as equal.
-ROUNDING = 1e-4
 # Bars of a profile, neighbours of a node, and pixels of a picture, at most.
 PROFILE_BARS, NEIGHBOURS, THUMBNAIL = 64, 8, 64
 SCRIPTS = ("data", "places", "drawing", "cards", "pointing", "controls")
@@ -36,24 +34,15 @@ SCRIPTS = ("data", "places", "drawing", "cards", "pointing", "controls")
 def graph_page(graph: Data, *, title: str = "Batch graph", links: Mapping[str, str] = {}) -> str:
     """Draw a batch graph as a self-contained page to explore images, pairs and coefficients.
 
-    The page needs no network. Coefficients that differ between i → j and j → i, which layers of
-    this project never produce, are shown as the mean of both, with a note. Weights are stored as
-    16-bit integers, with an error of at most 1/131070 of their range (per layer and head for
-    attention), coefficient profiles as 8-bit integers, with an error of at most 1/510 of theirs.
-    Pairs i ≤ j are stored once, attention in both directions.
+    The page needs no network. Of coefficients that differ between i → j and j → i, as layers of
+    your own may produce them, the mean is shown. Weights are stored as 16-bit, coefficient profiles
+    as 8-bit integers.
 
     Args:
-        graph: From `learned_graph`, or from `batch_graph` for correlations only. The optional
-            attributes `image` (uint8 [B, 3, h, w]) and `name` (B class names) are shown.
+        graph: From `learned_graph`, or from `batch_graph` for correlations only, with at least two
+            nodes and two channels. Shown if present: `image` uint8 [B, 3, h, w], `name` of classes.
         title: Heading of the page.
         links: Title → relative address of other pictures, shown in the page header.
-
-    Returns:
-        HTML, identical for equal input.
-
-    Raises:
-        ValueError: If `graph` is not a complete batch graph with at least two nodes and two
-            channels.
 
     Example:
         >>> from gcahng.graph import batch_graph
@@ -63,14 +52,12 @@ def graph_page(graph: Data, *, title: str = "Batch graph", links: Mapping[str, s
         ('<!doctype html>', True)
     """
     check_batch_graph(graph)
-    graph, averaged = _by_pairs(graph)
     data = json.dumps(page_data(graph), allow_nan=False, separators=(",", ":"))
     return fill_template(
         "gcahng.graph.visualize",
         "page.html",
         title=title,
         links=links,
-        averaged=averaged,
         profiles=graph.get("coefficients") is not None,
         style=_asset("page.css"),
         script=Markup("\n").join(_asset(f"{name}.js") for name in SCRIPTS),
@@ -80,41 +67,19 @@ def graph_page(graph: Data, *, title: str = "Batch graph", links: Mapping[str, s
 
 
 def _asset(name: str) -> Markup:
-    """A style sheet or script of this package, inserted without escaping."""
     return Markup((ASSETS / name).read_text(encoding="utf-8"))
 
 
-def _by_pairs(graph: Data) -> tuple[Data, bool]:
-    """Average the coefficients of both directions if they differ; return whether they did."""
-    if graph.get("coefficients") is None:
-        return graph, False
-    size = graph.x.size(0)
-    square = graph.coefficients.view(size, size, -1)
-    if (square - square.transpose(0, 1)).abs().max() <= ROUNDING:
-        return graph, False
-    symmetric = copy(graph)
-    symmetric.coefficients = ((square + square.transpose(0, 1)) / 2).flatten(0, 1)
-    return symmetric, True
-
-
 def page_data(graph: Data) -> dict[str, Any]:
-    """Collect all data that the page's script draws, ready for JSON.
+    """Collect all that the page's script draws; what the graph lacks is None or empty.
 
-    Weights are quantised to 16-bit integers and profiles to 8-bit integers, evenly spaced between
-    minimum and maximum and base64-encoded: value = low + step · integer.
-
-    Args:
-        graph: A valid batch graph.
-
-    Returns:
-        `colours` of the classes, to be repeated; `saturated`, a sentence or None; `nodes` with
-        class, position in the unit square, neighbours and image; `coefficient` and `correlation` of
-        the pairs i ≤ j by row; `attention` of all edges, a list of layers with their heads;
-        `profile` of the pairs i ≤ j. Missing attributes are None or empty.
-
-    Raises:
-        ValueError: If the embeddings have no principal plane (`Projection.fit`).
+    Numbers are quantised and base64-encoded: value = low + step · integer.
     """
+    if graph.get("coefficients") is not None:
+        size = graph.x.size(0)
+        square = graph.coefficients.view(size, size, -1)
+        graph = copy(graph)
+        graph.coefficients = ((square + square.transpose(0, 1)) / 2).flatten(0, 1)
     bare = graph.get("coefficients") is None
     projection, classes = Projection.fit(graph.x), class_numbers(graph)
     places = projection(graph.x)
@@ -200,21 +165,15 @@ def _rounded(values: Tensor) -> list[list[float]]:
 
 
 def _thumbnails(graph: Data) -> list[str | None]:
-    """Image of each node as a data URI, at most `THUMBNAIL` pixels wide and high."""
+    """Image of each node as the data URI of a JPEG."""
     images = graph.get("image")
     if images is None:
         return [None] * graph.x.size(0)
-    return [_data_uri(image.permute(1, 2, 0).cpu().numpy()) for image in images]
-
-
-def _data_uri(pixels: np.ndarray) -> str:
-    """Encode as PNG or JPEG, whichever is smaller (drawings or photographs)."""
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
-    picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
-    files = {}
-    for kind, settings in (("png", {"optimize": True}), ("jpeg", {"quality": 88})):
+    found: list[str | None] = []
+    for image in images:
+        picture = Image.fromarray(np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy()))
+        picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
         file = io.BytesIO()
-        picture.save(file, kind, **settings)
-        files[kind] = base64.b64encode(file.getvalue()).decode("ascii")
-    kind = min(files, key=lambda name: len(files[name]))
-    return f"data:image/{kind};base64,{files[kind]}"
+        picture.save(file, "jpeg", quality=90)
+        found.append(f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode('ascii')}")
+    return found

@@ -10,21 +10,17 @@ from torch import Tensor
 # How boxes are moved apart: in rounds, by a part of what they overlap, until no two overlap by more
 # than a fraction of their side.
 ROUNDS, STEP, TOLERANCE = 2000, 0.7, 0.02
-GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 
 
 @dataclass(frozen=True)
 class Projection:
-    r"""The first two principal components of real embeddings.
+    r"""The first two principal components of real embeddings: :math:`p = W (z - \bar z)`.
 
-    .. math:: p = W (z - \bar z), \quad W W^\top = I
-
-    Distances within the plane are preserved. Synthetic points are projected with the same map but
-    not used to fit it, so they do not affect the plane.
+    Synthetic points are projected with the same map but not used to fit it.
 
     Attributes:
         mean: [D], the mean of the embeddings.
-        components: [2, D], orthonormal rows; the largest entry of each is positive.
+        components: W [2, D], orthonormal rows; the largest entry of each is positive.
         shares: Explained variance ratio of each component, in [0, 1].
 
     Example:
@@ -42,11 +38,7 @@ class Projection:
 
     @classmethod
     def fit(cls, embeddings: Tensor) -> "Projection":
-        """Fit the plane to embeddings [N, D], N ≥ 2 and D ≥ 2.
-
-        Raises:
-            ValueError: If the shape is invalid or a value is not finite.
-        """
+        """Fit the plane to finite embeddings [N, D], N ≥ 2 and D ≥ 2; a ValueError otherwise."""
         if embeddings.dim() != 2 or min(embeddings.shape) < 2:
             raise ValueError(
                 f"Expected 'embeddings' of shape [N, D] with N ≥ 2 and D ≥ 2 "
@@ -80,25 +72,18 @@ class Projection:
 
 
 def spread(points: np.ndarray, size: tuple[float, float]) -> np.ndarray:
-    """Move equal boxes apart in small steps until no two overlap.
-
-    In each round, overlapping boxes push each other along the axis of smaller overlap. Boxes
-    without overlap stay in place.
-
-    Args:
-        points: [N, 2], the centres.
-        size: Width and height of a box, in units of the points.
-    """
+    """Move equal boxes with centres [N, 2] apart until no two overlap; others stay in place."""
     scale = np.asarray(size)
-    turn = GOLDEN_ANGLE * np.arange(len(points))
     # Coinciding points have no direction to move in; a sunflower pattern gives each its own.
-    seed = np.sqrt(np.arange(len(points)) / len(points))
-    boxes = points / scale + 0.01 * seed[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    turn = np.pi * (3 - np.sqrt(5)) * np.arange(len(points))
+    seed = 0.01 * np.sqrt(np.arange(len(points)) / len(points))
+    boxes = points / scale + seed[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1)
     for _ in range(ROUNDS):
         pairs = cKDTree(boxes).query_pairs(1 - TOLERANCE, p=np.inf, output_type="ndarray")
         if len(pairs) == 0:
             break
         gap = boxes[pairs[:, 0]] - boxes[pairs[:, 1]]
+        # They push each other along the axis on which they overlap less.
         rows, axis = np.arange(len(gap)), np.abs(gap).argmax(1)
         along = gap[rows, axis]
         push = np.zeros_like(gap)

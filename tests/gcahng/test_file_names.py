@@ -28,10 +28,9 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_training_with_its_report_and_pictures(photos: Path, tmp_path: Path, call: Call) -> None:
     run = tmp_path / "run"
     overrides = [*SMALL, "data.validation=0.5"]
-    drawn = ("--export", "graphml", "--export", "gexf")
     for command in (
         ("train", "photos", *overrides, "--run", run),
-        ("visualize", run, *drawn),
+        ("visualize", run),
     ):
         said = call(*command)
         assert said.status == 0

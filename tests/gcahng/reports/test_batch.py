@@ -109,7 +109,7 @@ def test_odd_layers_do_not_cost_the_report(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     run = train(tmp_path / "run", "generator.args.graph.conv=odd_layers:Halving")
     trusted = load_run(run, trust=True)
-    assert "matrices" in draw_batch(trusted, Selection(), RunFolder(run)).figures
+    assert "coefficients" in draw_batch(trusted, Selection(), RunFolder(run)).figures
 
     def fail(*args: object, **settings: object) -> None:
         raise ValueError("no such thing")

@@ -3,13 +3,7 @@ import torch
 from torch_geometric.data import Data
 
 from gcahng.graph import batch_graph
-from gcahng.graph.visualize.batch import (
-    class_numbers,
-    class_order,
-    class_slots,
-    class_titles,
-    describe,
-)
+from gcahng.graph.visualize.batch import class_numbers, class_slots, class_titles, describe
 
 
 def _graph(labels: list[int]) -> Data:
@@ -20,7 +14,6 @@ def _graph(labels: list[int]) -> Data:
 def test_classes_count_from_their_first_image() -> None:
     graph = _graph([7, 3, 7, 9, 3])
     assert class_numbers(graph).tolist() == [0, 1, 0, 2, 1]
-    assert class_order(graph).tolist() == [0, 2, 1, 4, 3]
     assert class_titles(graph) == ["class 7", "class 3", "class 9"]
 
 

@@ -79,7 +79,7 @@ def test_quantiles_lie_within_their_bins() -> None:
 def test_curves_show_the_rows() -> None:
     rows = _rows(5)
     figure = draw_hardness(rows)
-    bands, harder, diversity = figure.axes[0], figure.axes[4], figure.axes[5]
+    bands, harder, diversity = figure.axes
     assert [line.get_label() for line in bands.lines] == [name for *_, name in KINDS.values()]
     for line, kind in zip(bands.lines, KINDS, strict=True):
         medians = [quantiles(row, kind, (0.5,))[0] for row in rows]
@@ -97,18 +97,9 @@ def test_without_synthetic_negatives(zero: bool) -> None:
         if zero:
             row |= {"synthetic": [0] * 40, "harder": float("nan")}
     figure = draw_hardness(rows)
-    assert len(figure.axes) == 4
-    assert [len(axes.lines) for axes in figure.axes[:1]] == [2]
+    assert [len(axes.lines) for axes in figure.axes] == [2]
     assert figure._suptitle.get_text() == "Distances to the anchor through training"
     assert_legible(figure)
-
-
-def test_an_epoch_without_negatives_leaves_a_gap() -> None:
-    rows = _rows(4)
-    del rows[1]["synthetic"], rows[1]["harder"]
-    figure = draw_hardness(rows)
-    assert np.isnan(figure.axes[0].lines[2].get_ydata()).tolist() == [False, True, False, False]
-    assert np.isnan(figure.axes[4].lines[0].get_ydata()).tolist() == [False, True, False, False]
 
 
 @pytest.mark.slow

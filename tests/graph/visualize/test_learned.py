@@ -94,15 +94,6 @@ def test_attention_is_put_where_its_messages_pass(flow: str) -> None:
     torch.testing.assert_close(found.sum(0), torch.ones(9, 2))
 
 
-def test_the_mode_of_every_module_is_put_back() -> None:
-    net = network("gca")
-    net.train()
-    net.coefficient_norm.eval()
-    learned_graph(net, batch())
-    assert net.training
-    assert not net.coefficient_norm.training
-
-
 def test_weights_and_what_they_are_called(graph: Data) -> None:
     size = graph.x.size(0)
     coefficients, name = edge_weights(graph)

@@ -1,9 +1,11 @@
 import numpy as np
+import pytest
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch_geometric.data import Data
 
+from gcahng.graph.visualize import negatives
 from gcahng.graph.visualize.negatives import draw_negatives
 from gcahng.graph.visualize.projection import Projection
 
@@ -16,9 +18,12 @@ def _marks(axes: Axes, label: str) -> np.ndarray:
     return next(line.get_xydata() for line in axes.lines if line.get_label() == label)
 
 
-def test_the_way_from_the_anchor_to_the_nearest_real_image(graph: Data) -> None:
+def test_the_way_from_the_anchor_to_the_nearest_real_image(
+    graph: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
     anchor = 2 * 5 + 3
-    axes = _panels(draw_negatives(graph, [anchor]))[0]
+    monkeypatch.setattr(negatives, "chosen_anchors", lambda points: [anchor])
+    axes = _panels(draw_negatives(graph))[0]
     projection = Projection.fit(graph.x)
     first, second = (lines.get_segments() for lines in axes.collections[1:3])
     assert len(first) == len(second) == 4

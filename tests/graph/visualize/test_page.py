@@ -91,18 +91,12 @@ def test_pictures_are_small(graph: Data, height: int, width: int) -> None:
     graph.image = torch.zeros(15, 3, height, width, dtype=torch.uint8)
     graph.image[:, 0, height // 2 :] = 200
     head, _, text = data_of(graph_page(graph))["nodes"][3]["image"].partition(",")
-    assert head in ("data:image/png;base64", "data:image/jpeg;base64")
+    assert head == "data:image/jpeg;base64"
     picture = Image.open(io.BytesIO(base64.b64decode(text)))
     assert picture.size == ((28, 28) if height == 28 else (32, 64))
     red, green, _ = picture.getpixel((10, picture.height - 2))
     assert abs(red - 200) < 6
     assert green < 6
-
-
-def test_two_nodes_are_the_least() -> None:
-    assert len(data_of(graph_page(make_graph(2, 1)))["nodes"]) == 2
-    with pytest.raises(ValueError, match="Expected 'embeddings' of shape"):
-        graph_page(make_graph(1, 1))
 
 
 def test_links_and_title_are_escaped(graph: Data) -> None:
@@ -111,15 +105,12 @@ def test_links_and_title_are_escaped(graph: Data) -> None:
     assert '<a href="x&#34;.html">A &amp; B</a>' in page
 
 
-def test_coefficients_of_two_directions_are_averaged_and_it_says_so(graph: Data) -> None:
-    note = " Coefficients are means of both directions of a pair, which differ here."
-    assert note not in graph_page(graph)
+def test_coefficients_of_two_directions_are_averaged(graph: Data) -> None:
     size = graph.x.size(0)
     graph.coefficients = graph.coefficients.clone()
     square = graph.coefficients.view(size, size, -1)
     # Binary fractions, whose mean is exact on every processor.
     square[1, 4], square[4, 1] = 0.75, 0.25
     page = graph_page(graph)
-    assert note in page
     square[1, 4] = square[4, 1] = 0.5
-    assert graph_page(graph) == page.replace(note, "")
+    assert graph_page(graph) == page

@@ -1,7 +1,6 @@
 """The page of a batch graph in a real browser: what it shows and how it answers."""
 
 import math
-import time
 from typing import Any
 
 import numpy as np
@@ -72,13 +71,6 @@ def test_pointing_at_an_edge_shows_its_weight_and_profile(graph: Data, show: Any
     assert np.allclose(heights, graph.coefficients[a * 15 + b][order], atol=1 / 255)
     assert "Each bar is the mean" not in card
     assert opened.classes(a) >= {"chosen"}
-
-
-def test_wide_profiles_say_that_channels_are_averaged(show: Any) -> None:
-    opened = show(make_graph(channels=160))
-    opened.point_at_edge()
-    assert opened.page.locator(".profile .bar").count() == 64
-    assert "Each bar is the mean of 2 or 3 channels" in opened.text("#card")
 
 
 def test_sliders_draw_what_the_weights_say(graph: Data, show: Any) -> None:
@@ -201,11 +193,6 @@ def test_a_graph_with_nothing_learned_works(show: Any) -> None:
     assert opened.page.locator(".profile").count() == 0
 
 
-def test_the_smallest_graph_opens(show: Any) -> None:
-    opened = show(make_graph(2, 1))
-    assert opened.count == 1
-
-
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 800)])
 def test_nothing_overflows_the_window(show: Any, width: int, height: int) -> None:
     graph = make_graph(27, 3)
@@ -222,15 +209,3 @@ def test_nothing_overflows_the_window(show: Any, width: int, height: int) -> Non
         }) }"""
     )
     assert inside
-
-
-def test_resizing_moves_the_nodes(graph: Data, show: Any) -> None:
-    opened = show(graph)
-    opened.page.set_viewport_size({"width": 500, "height": 700})
-    # The page allows no eval, which playwright's own way of waiting needs.
-    deadline = time.monotonic() + 10
-    while opened.page.evaluate("state.width") >= 500 and time.monotonic() < deadline:
-        opened.page.wait_for_timeout(20)
-    assert opened.page.evaluate("state.width") < 500
-    opened.point_at_edge()
-    assert "Pair" in opened.text("#card")
