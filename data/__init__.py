@@ -22,11 +22,8 @@ if TYPE_CHECKING:
     from gcahng.data.datasets.huggingface import HuggingFace
     from gcahng.data.datasets.inshop import InShop
     from gcahng.data.datasets.published_dataset import (
-        Archive,
         PublishedDataset,
         Size,
-        Source,
-        download,
     )
     from gcahng.data.datasets.sop import SOP
     from gcahng.data.embedded.digits import Digits
@@ -43,7 +40,6 @@ __all__ = [
     "DATASETS",
     "SOP",
     "TRANSFORMS",
-    "Archive",
     "AugmentedView",
     "CSVFile",
     "Cars",
@@ -64,14 +60,12 @@ __all__ = [
     "PublishedDataset",
     "RawImage",
     "Size",
-    "Source",
     "TrainLoader",
     "Transform",
     "Verification",
     "build_dataset",
     "build_transform",
     "check_findable",
-    "download",
     "read_image",
     "split_classes",
     "verify",

@@ -54,15 +54,12 @@ def build_dataset(
 
     Raises:
         FileNotFoundError: If the data set's files are missing.
-        ValueError: If the name, the split or an argument is unknown, or the data set is unfinished.
+        ValueError: If the name, the split or an argument is unknown.
 
     Example:
         >>> dataset = build_dataset("digits", "train")
         >>> dataset
         Digits(split='train', classes=5, images=901)
-        >>> image, label = dataset[0]
-        >>> image.shape, image.dtype, dataset.classes[label]
-        (torch.Size([1, 8, 8]), torch.uint8, 'digit 0')
     """
     from gcahng.data.datasets.base import check_listing
 
@@ -75,13 +72,7 @@ def build_dataset(
 def build_transform(name: str, train: bool, **args: Any) -> "Transform":
     """Build the transform `name` of `TRANSFORMS`.
 
-    Args:
-        name: A key of `TRANSFORMS`; a data set's default is its `transform_name`.
-        train: Whether to augment.
-        **args: Further arguments of that transform.
-
-    Raises:
-        ValueError: If the name or an argument is unknown, or a value is invalid.
+    Augmenting for training (`train`); a ValueError names a wrong name, argument or value.
 
     Example:
         >>> import torch

@@ -1,70 +1,31 @@
 """Load batches of images, in worker processes or not, with errors in one sentence."""
 
 import atexit
-import errno
-import os
 import signal
-import sys
-import traceback
 from collections.abc import Iterator, Sequence
-from multiprocessing.queues import Queue
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakSet
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, Sampler
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from gcahng.data.datasets.base import ImageDataset
 from gcahng.data.samplers import ClassBalancedBatchSampler
 from gcahng.processes import Group, own_part
-from gcahng.reasons import LOADING, SHARED_MEMORY, refusal
-
-
-class _Failure(NamedTuple):
-    """An error in a worker process as a value; raised there, it would arrive as a traceback."""
-
-    error: Exception
-    traceback: str
-
-
-class _WithFailures(Dataset[Any]):
-    def __init__(self, dataset: Dataset[Any]) -> None:
-        self.dataset = dataset
-
-    def __getitem__(self, index: Any) -> Any:
-        try:
-            return self.dataset[index]
-        except (ValueError, OSError) as error:
-            return _Failure(error, traceback.format_exc())
-
-    def __len__(self) -> int:
-        return len(self.dataset)  # type: ignore[arg-type]
-
-
-def _collate(samples: list[Any]) -> Any:
-    for sample in samples:
-        if isinstance(sample, _Failure):
-            return sample
-    batch = default_collate(samples)
-    for part in batch:
-        if isinstance(part, Tensor):
-            # Now: an error of the thread that sends it would leave the training waiting for it.
-            part.share_memory_()
-    return batch
 
 
 class ImageLoader(DataLoader[Any]):
-    """A DataLoader that raises what a data set raises, also from its worker processes.
+    """A DataLoader whose worker processes leave signals, and sentences, to their main process.
 
     Args:
         dataset: Images and labels.
-        **settings: Arguments of `torch.utils.data.DataLoader`, except `collate_fn`.
+        **settings: Arguments of `torch.utils.data.DataLoader`.
 
     Raises:
-        ValueError: While iterating: whatever the data set raises about an image, unchanged.
+        ValueError: While iterating: what the data set says about an image.
         OSError: Likewise.
 
     Example:
@@ -75,18 +36,19 @@ class ImageLoader(DataLoader[Any]):
     """
 
     def __init__(self, dataset: Dataset[Any], *, num_workers: int = 0, **settings: Any) -> None:
-        if num_workers:
-            dataset = _WithFailures(dataset)
-            settings |= {"num_workers": num_workers, "collate_fn": _collate}
-            settings["worker_init_fn"] = _prepare_worker
-        super().__init__(dataset, **settings)
+        ignore = _ignore_signals if num_workers else None
+        super().__init__(dataset, num_workers=num_workers, worker_init_fn=ignore, **settings)
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """Yield batches of images [B, …] and labels [B]."""
-        for batch in super().__iter__():
-            if isinstance(batch, _Failure):
-                raise batch.error from RuntimeError(f"in a worker process:\n{batch.traceback}")
-            yield batch
+        try:
+            yield from super().__iter__()
+        except (ValueError, OSError) as error:
+            # From a worker torch brings its traceback as text, with the sentence at its end.
+            _, found, sentence = str(error).rpartition(f"\n{type(error).__name__}: ")
+            if not found:
+                raise
+            raise type(error)(sentence.strip()) from error
 
     def _get_iterator(self) -> Any:
         return _Workers(self) if self.num_workers else super()._get_iterator()
@@ -103,54 +65,34 @@ def _end_workers() -> None:
 
 
 class _Workers(_MultiProcessingDataLoaderIter):
-    """Worker processes, none of which is left if one cannot start."""
+    """Worker processes that are killed, since they ignore SIGTERM; all start, or none is left."""
 
     def __init__(self, loader: ImageLoader) -> None:
         self._shutdown, self._workers = True, []
         try:
             super().__init__(loader)
-        except OSError as error:
+        except OSError:
             for worker in self._workers:
                 worker.kill()
-                worker.join()
-            # Else torch would end them anew, with attributes that it has not set yet.
             self._shutdown = True
-            # What is full is where semaphores are.
-            reason = SHARED_MEMORY if error.errno == errno.ENOSPC else refusal(error)
-            reason = reason or f"no process can be started ({error.strerror}): {LOADING}"
-            raise OSError(reason) from error
+            raise
         for worker in self._workers:
-            # A worker ignores what torch ends those by that do not answer.
             worker.terminate = worker.kill  # type: ignore[method-assign]
         _RUNNING.add(self)
 
 
-def _prepare_worker(worker: int) -> None:
-    """Ignore signals to all processes of a training: its main process decides what they mean.
-
-    What the system refuses to the threads that send the images ends the worker, so that the main
-    process says it; they would print it, and lose a batch.
-    """
+def _ignore_signals(worker: int) -> None:
+    """Ignore signals to all processes of a training: its main process decides what they mean."""
     for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    Queue._on_queue_feeder_error = lambda self, error, item: _leave(error)  # type: ignore[attr-defined]
-    sys.excepthook = lambda kind, error, trace: _leave(error)
-
-
-def _leave(error: BaseException) -> None:
-    if not isinstance(error, OSError):
-        traceback.print_exception(error)
-    # With another status, torch would raise an error wherever the main process is by then.
-    os._exit(0)
 
 
 class TrainLoader(ImageLoader):
     """Load class-balanced batches whose augmentation depends on seed, epoch and place alone.
 
-    Every image is loaded with a random state of its own, so a batch does not depend on the number
-    of loading processes, on the number of training processes, of which each loads its part, or on
-    where an epoch was interrupted. Global random state is neither read nor changed.
+    So a batch does not depend on the number of loading or training processes, or on where an epoch
+    was interrupted. Global random state is neither read nor changed.
 
     Args:
         dataset: Images and labels; its transform may draw from torch's global random state.
@@ -160,7 +102,6 @@ class TrainLoader(ImageLoader):
 
     Attributes:
         first: Number of the epoch's batches to leave out, because they were trained on already.
-        group: The processes, which may be set once they are known.
 
     Example:
         >>> from gcahng.data import ClassBalancedBatchSampler, build_dataset

@@ -31,10 +31,6 @@ class Jitter(nn.Module):
     """Scale an image around its mean by up to `1 ± contrast` and add up to `± brightness`.
 
     `v2.ColorJitter` scales brightness instead of shifting it and takes six times as long.
-
-    Args:
-        contrast: Maximum relative change ≥ 0.
-        brightness: Maximum shift ≥ 0, as a fraction of the full range.
     """
 
     def __init__(self, contrast: float, brightness: float) -> None:
@@ -42,7 +38,7 @@ class Jitter(nn.Module):
         self.contrast, self.brightness = contrast, brightness
 
     def forward(self, image: Tensor) -> Tensor:
-        """Jitter a float image `[C, H, W]`, nominally in [0, 1]; the output is not clamped."""
+        """Jitter a float image `[C, H, W]`; the output is not clamped."""
         gain, shift = (torch.rand(2) * 2 - 1).tolist()
         mean = image.mean()
         return (image - mean) * (1 + gain * self.contrast) + (mean + shift * self.brightness)
@@ -63,10 +59,7 @@ class RGB(v2.RGB):
 
 
 class DivideBy255(nn.Module):
-    """Divide by 255, as the published code does.
-
-    `v2.ToDtype` multiplies by the reciprocal, which differs in the last bit.
-    """
+    """Divide by 255, as published; `v2.ToDtype`'s reciprocal differs in the last bit."""
 
     def forward(self, image: Tensor) -> Tensor:
         """Convert a uint8 image to float32 in [0, 1], of the same shape."""
@@ -74,12 +67,7 @@ class DivideBy255(nn.Module):
 
 
 class ReducedPhoto(v2.Compose):
-    """A transform of photos that takes large ones at a reduced size.
-
-    Args:
-        steps: The transforms, applied in turn.
-        shortest_side: Minimum length of the shorter side of a large photo, in pixels.
-    """
+    """A transform that takes large photos reduced to a shorter side of at least so many pixels."""
 
     def __init__(self, steps: Sequence[nn.Module], shortest_side: int) -> None:
         super().__init__(steps)
@@ -93,16 +81,9 @@ class ReducedPhoto(v2.Compose):
 def glyphs(
     train: bool, size: int = 32, contrast: float = 0.1, brightness: float = 0.05
 ) -> Transform:
-    """Crop a glyph: randomly and with jitter for training, else the centre.
+    """Crop a glyph: randomly and with `Jitter` for training, else the centre.
 
-    Args:
-        train: Whether to augment.
-        size: Side of the crop in pixels.
-        contrast: As in `Jitter`.
-        brightness: As in `Jitter`.
-
-    Returns:
-        A transform from uint8 `[1, H, W]` to float32 `[1, size, size]`, about [0, 1].
+    Shapes: uint8 `[1, H, W]` → float32 `[1, size, size]`, about [0, 1].
     """
     if not train:
         return Preparation(size=size)
@@ -111,15 +92,9 @@ def glyphs(
 
 
 def digits(train: bool, size: int = 8, shift: int = 1) -> Transform:
-    """Convert a digit to float32, shifted by up to `shift` pixels for training.
+    """Convert a digit to float32 in [0, 1], shifted by up to `shift` pixels for training.
 
-    Args:
-        train: Whether to augment.
-        size: Side of the image in pixels.
-        shift: Maximum shift in pixels.
-
-    Returns:
-        A transform from uint8 `[1, size, size]` to float32 of the same shape in [0, 1].
+    Shapes: uint8 `[1, size, size]` → float32 of the same shape.
     """
     if not train:
         return Preparation()
@@ -138,6 +113,8 @@ def imagenet(
 ) -> Transform:
     """Crop and normalise a photo, by default as in the published code.
 
+    Shapes: PIL image or uint8 tensor → float32 `[3, size, size]`.
+
     Args:
         train: Whether to augment with a random resized crop and a horizontal flip (p = 0.5);
             otherwise the image is resized and its centre cropped.
@@ -150,12 +127,6 @@ def imagenet(
         reduced_jpeg: Decode a large JPEG file at 1/2, 1/4 or 1/8 of its size, which takes a
             fraction of the time. For testing, the shorter side keeps at least twice `resize`
             pixels; for training, the smallest crop keeps at least `size`; never below 192.
-
-    Returns:
-        A transform from a PIL image or a uint8 tensor to float32 `[3, size, size]`.
-
-    Raises:
-        ValueError: If `scale` is not an ascending pair in (0, 1], or `resize` is below `size`.
     """
     if len(scale) != 2 or not 0 < scale[0] <= scale[1] <= 1:
         raise ValueError(f"Expected 'scale' as two ascending fractions in (0, 1] (got {scale}).")

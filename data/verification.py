@@ -1,7 +1,7 @@
 """Check a data set before training on it: counts, classes and every file."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -12,10 +12,10 @@ import torch
 from gcahng.arguments import checked_arguments
 from gcahng.data.catalogue import DATASETS
 from gcahng.data.datasets.base import ImageDataset, check_findable, check_listing
-from gcahng.data.datasets.files import EmptySplitError, FileDataset, box_problem, shorten
+from gcahng.data.datasets.files import EmptySplitError, FileDataset, shorten
 from gcahng.data.datasets.published_dataset import PublishedDataset, Size
 from gcahng.files import printable
-from gcahng.pictures import Examination, examine_all
+from gcahng.pictures import examine_all
 
 SHOWN = 10
 Progress = Callable[[int, int], None]
@@ -96,17 +96,10 @@ def verify(
     for name, sentence in absent.items():
         # A table of images to test on needs no training split.
         (found.notes if name == "train" and not expected else found.problems).append(sentence)
-    paths = [path for split in splits if isinstance(split, FileDataset) for path in split.paths]
-    paths = list(dict.fromkeys(paths))
-    files = {}
-    for done, file in enumerate(examine_all(paths), 1):
-        files[file.path] = file
-        if progress is not None:
-            progress(done, len(paths))
     _check_classes(splits, found)
-    _check_files(splits, files, found)
+    _check_files([one for one in splits if isinstance(one, FileDataset)], found, progress)
     for sentences in (found.problems, found.notes):
-        sentences[:] = map(printable, sentences)
+        sentences[:] = dict.fromkeys(map(printable, sentences))
     return found
 
 
@@ -137,10 +130,9 @@ def _check_classes(splits: Sequence[ImageDataset], found: Verification) -> None:
                 f"Expected {part.expected.images} images of {part.expected.classes} classes in the "
                 f"{part.name} part, as published (got {part.size.images} of {part.size.classes})."
             )
-    for attribute in ("problems", "notes"):
-        said = (getattr(split, attribute, ()) for split in splits)
-        getattr(found, attribute).extend(dict.fromkeys(one for some in said for one in some))
     for split in splits:
+        found.problems.extend(getattr(split, "problems", ()))
+        found.notes.extend(getattr(split, "notes", ()))
         if split.num_classes < 2:
             found.problems.append(f"The {split.split} split has one class: it needs at least two.")
         if split.split != "train":
@@ -154,56 +146,46 @@ def _check_classes(splits: Sequence[ImageDataset], found: Verification) -> None:
             why = "batches repeat it" if split.split == "train" else "it has no match to find"
             found.notes.extend(_list(f"Classes of {split.split} with one image: {why}", single))
         else:
-            queries, gallery = (
-                {split.classes[label] for label in split.labels[mask].tolist()}
-                for mask in (split.is_query, ~split.is_query)
-            )
-            alone = sorted(queries - gallery)
-            found.problems.extend(_list("Query classes without an image in the gallery", alone))
+            labels = (split.labels[split.is_query], split.labels[~split.is_query])
+            alone = set(labels[0].tolist()) - set(labels[1].tolist())
+            names = sorted(split.classes[label] for label in alone)
+            found.problems.extend(_list("Query classes without an image in the gallery", names))
     for one, other in combinations(splits, 2):
         shared = sorted(set(one.classes) & set(other.classes))
         kind = found.notes if "val" in (one.split, other.split) else found.problems
         kind.extend(_list(f"Classes in both {one.split} and {other.split}", shared))
-    written: dict[str, set[str]] = defaultdict(set)
-    for name in (name for split in splits for name in split.classes):
-        written["".join(name.casefold().split())].add(name)
-    same = [" and ".join(map(repr, sorted(names))) for names in written.values() if len(names) > 1]
-    found.notes.extend(_list("Labels that differ only in case or spaces", same))
 
 
 def _check_files(
-    splits: Iterable[ImageDataset], files: Mapping[str, Examination], found: Verification
+    splits: Sequence[FileDataset], found: Verification, progress: Progress | None
 ) -> None:
-    """Report unreadable files, boxes beyond their file, and files of the same content."""
-    boxes: list[str] = []
+    """Report unreadable files, and files of the same content with another split or label."""
+    total = len(paths := list(dict.fromkeys(path for split in splits for path in split.paths)))
+    contents: dict[str, object] = {}
+    for done, file in enumerate(examine_all(paths), 1):
+        contents[file.path] = file.digest or file.path
+        if file.problem:
+            found.unreadable[file.path] = file.problem
+        if progress is not None:
+            progress(done, total)
     places: dict[object, list[tuple[str, str, str]]] = defaultdict(list)
-    for split in (split for split in splits if isinstance(split, FileDataset)):
-        rows = zip(split.paths, split.boxes, split.sources, split.labels.tolist(), strict=True)
-        for path, box, source, label in rows:
-            file = files[path]
-            if box and file.size and (problem := box_problem(box, file.size)):
-                boxes.append(f"{source}: {problem}")
-            places[file.digest or path, box].append((split.split, split.classes[label], source))
+    for split in splits:
+        for path, label in zip(split.paths, split.labels.tolist(), strict=True):
+            places[contents[path]].append((split.split, split.classes[label], path))
     across, within = [], []
-    for (split_name, label_name, source), *others in places.values():
-        first = f"{source} ({split_name}, '{label_name}')"
+    for first, *others in places.values():
         for other in others:
-            pair = f"{first} and {other[2]} ({other[0]}, '{other[1]}')"
-            if other[0] != split_name:
+            pair = " and ".join(f"{one[2]} ({one[0]}, '{one[1]}')" for one in (first, other))
+            if other[0] != first[0]:
                 across.append(pair)
-            elif other[1] != label_name:
+            elif other[1] != first[1]:
                 within.append(pair)
-    found.unreadable.update({path: file.problem for path, file in files.items() if file.problem})
     wrong = [f"{path} ({why})" for path, why in found.unreadable.items()]
     found.problems.extend(_list("Missing or unreadable files", wrong))
-    found.problems.extend(_list("Boxes that do not fit", boxes))
     # Nobody can correct a published data set.
-    published = any(part.expected for part in found.parts)
-    leaks = found.notes if published else found.problems
+    leaks = found.notes if any(part.expected for part in found.parts) else found.problems
     leaks.extend(_list("Pictures in two splits, which must share none", across))
     found.notes.extend(_list("Pictures with two labels", within))
-    dark = [file.path for file in files.values() if file.dark]
-    found.notes.extend(_list("Black files, or of 16 bits with fewer in use", dark))
 
 
 def _list(what: str, items: Sequence[str]) -> list[str]:

@@ -16,11 +16,7 @@ Transform = Callable[[Any], Tensor]
 
 
 def shortest_side(transform: Transform | None) -> int | None:
-    """The length that the shorter side of a large image needs for a transform, in pixels.
-
-    It is the transform's attribute `shortest_side`. None: it has none, and images are read at full
-    size.
-    """
+    """The length that the shorter side of a large image needs; None: images are read whole."""
     side: int | None = getattr(transform, "shortest_side", None)
     return side
 
@@ -33,11 +29,8 @@ class ImageDataset(Dataset[tuple[Any, int]], ABC):
 
     Args:
         root: The folder that holds all data sets; None for data sets that need no files.
-        split: One of `SPLITS`.
+        split: One of `SPLITS`; a ValueError for any other.
         transform: Applied to the raw image by `__getitem__`; None returns raw images.
-
-    Raises:
-        ValueError: If `split` is not one of `SPLITS`.
 
     Attributes:
         classes: Names of the `C` classes.
@@ -52,12 +45,10 @@ class ImageDataset(Dataset[tuple[Any, int]], ABC):
         ...         self.classes, self.labels = ["dark", "light"], torch.tensor([0, 0, 1, 1])
         ...     def load(self, index):
         ...         return torch.full((1, 8, 8), 60 * index, dtype=torch.uint8)
-        >>> dataset = Greys()
-        >>> dataset
+        >>> Greys()
         Greys(split='train', classes=2, images=4)
-        >>> image, label = dataset[3]
-        >>> image.shape, dataset.classes[label]
-        (torch.Size([1, 8, 8]), 'light')
+        >>> Greys()[3][0].shape
+        torch.Size([1, 8, 8])
     """
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "test")
@@ -94,14 +85,10 @@ class ImageDataset(Dataset[tuple[Any, int]], ABC):
         """Return the raw image: a PIL image, or a uint8 tensor `[channels, height, width]`."""
 
     def load_reduced(self, index: int, shortest: int) -> RawImage:
-        """Return the raw image, or a smaller version of it that takes less time to read.
+        """Return the raw image, or a smaller one whose shorter side has at least `shortest` pixels.
 
-        Called instead of `load` if the transform has a `shortest_side`. Override it if your files
-        are large JPEGs (`read_image`); by default, the image has its full size.
-
-        Args:
-            index: Of the image.
-            shortest: Minimum length of its shorter side; a smaller image is returned unchanged.
+        Called instead of `load` if the transform has a `shortest_side`; override it if your files
+        are large JPEGs (`read_image`).
         """
         return self.load(index)
 
@@ -124,15 +111,7 @@ class ImageDataset(Dataset[tuple[Any, int]], ABC):
 
 
 def check_listing(name: str, dataset: ImageDataset) -> None:
-    """Raise unless a data set has the attributes that its class must set.
-
-    Args:
-        name: Its name, for error messages.
-        dataset: The data set.
-
-    Raises:
-        ValueError: If `classes` or `labels` is missing or not as `ImageDataset` says.
-    """
+    """Raise unless a data set has set `classes` and `labels` as `ImageDataset` says."""
     classes, labels = getattr(dataset, "classes", None), getattr(dataset, "labels", None)
     if not isinstance(classes, list) or not all(isinstance(one, str) for one in classes):
         raise ValueError(f"Expected data set {name!r} to set 'classes', a list of names.")
@@ -154,14 +133,9 @@ def check_findable(dataset: ImageDataset, split: str | None = None) -> None:
         dataset: The data set to be evaluated.
         split: The split's name in the error message; None takes `dataset.split`.
 
-    Raises:
-        ValueError: If no query has another image of its class to retrieve.
-
     Example:
-        >>> import torch
         >>> from gcahng.data import build_dataset
         >>> dataset = build_dataset("digits", "train")
-        >>> check_findable(dataset)
         >>> dataset.labels = torch.arange(len(dataset))  # one image per class
         >>> check_findable(dataset)
         Traceback (most recent call last):
@@ -185,18 +159,14 @@ class ClassSubset(ImageDataset):
 
     Args:
         dataset: The underlying data set; its raw images are shared, its transform is not used.
-        class_ids: The classes to keep; their order defines the new labels.
+        class_ids: The classes to keep, distinct and at least one; their order defines the new
+            labels.
         transform: As in `ImageDataset`.
-
-    Raises:
-        ValueError: If `class_ids` is empty, repeats a class or names one that does not exist.
 
     Example:
         >>> from gcahng.data import build_dataset
         >>> digits = build_dataset("digits", "train")
         >>> subset = ClassSubset(digits, class_ids=[3, 1])
-        >>> subset
-        ClassSubset(split='train', classes=2, images=365)
         >>> subset.classes, sorted(set(subset.labels.tolist()))
         (['digit 3', 'digit 1'], [0, 1])
     """
@@ -247,25 +217,21 @@ def split_classes(
 
     Args:
         num_classes: Number of classes.
-        share: Fraction of the classes to hold out, in (0, 1).
+        share: Fraction of the classes to hold out, in (0, 1); either part needs 2.
         seed: Seed ≥ 0 of the split.
         part: Name of the held-out part in the error message.
 
     Returns:
         Training and held-out classes: two disjoint, ascending lists that cover all classes.
 
-    Raises:
-        ValueError: If either part would have fewer than 2 classes, which retrieval needs, or if
-            the share or the seed is out of range.
-
     Example:
         >>> split_classes(10, share=0.2, seed=0)
         ([0, 1, 2, 3, 5, 7, 8, 9], [4, 6])
     """
-    if not 0 < share < 1:
-        raise ValueError(f"Expected a {part} share between 0 and 1 (got {share}).")
-    if seed < 0:
-        raise ValueError(f"Expected a seed of 0 or more for the {part} split (got {seed}).")
+    if not 0 < share < 1 or seed < 0:
+        raise ValueError(
+            f"Expected a {part} share between 0 and 1 and a seed of 0 or more (got {share}, {seed})"
+        )
     held_out = round(num_classes * share)
     if held_out < 2 or num_classes - held_out < 2:
         raise ValueError(

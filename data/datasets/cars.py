@@ -12,7 +12,6 @@ from gcahng.data.datasets.published_dataset import (
     DiskLayout,
     PublishedDataset,
     Size,
-    Source,
 )
 
 LAST_TRAIN_CLASS = 98
@@ -121,8 +120,8 @@ class Cars(PublishedDataset):
         CONVERTED,
     )
     expected: ClassVar = {"train": Size(8054, 98), "test": Size(8131, 98)}
-    source = Source(
+    instructions = (
         f"Its homepage no longer serves it: get a copy as described in {COPIES_URL}, with either "
         "cars_annos.mat and car_ims/, or cars_train/, cars_test/, devkit/ and "
-        "cars_test_annos_withlabels.mat, and unpack it there.",
+        "cars_test_annos_withlabels.mat, and unpack it there."
     )

@@ -2,8 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import cache, partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, NoReturn
 
@@ -41,8 +40,7 @@ class Folder(FileDataset):
     Args:
         root: The folder itself, or the base folder of `path`.
         split: 'train', 'test', or 'val' if there is a validation split.
-        transform: As in `FileDataset`.
-        unreadable: As in `FileDataset`.
+        transform: As in `FileDataset`; likewise `unreadable`.
         path: The folder, absolute or relative to `root`; None takes `root` itself.
         test_share: Fraction of the classes to test on in a random split, in (0, 1).
         seed: Seed ≥ 0 of a random split.
@@ -52,15 +50,11 @@ class Folder(FileDataset):
         ValueError: If it has too few classes, or an argument is unknown.
 
     Example:
-        >>> import tempfile
-        >>> from PIL import Image
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     for name in ("ant", "bee", "cat", "dog"):
-        ...         Path(folder, name).mkdir()
-        ...         Image.new("RGB", (8, 8)).save(Path(folder, name, "1.png"))
-        ...     train, test = Folder(folder), Folder(folder, "test")
-        ...     sorted(train.classes + test.classes), len(test)
-        (['ant', 'bee', 'cat', 'dog'], 2)
+        >>> for name in ("ant", "bee", "cat", "dog"):
+        ...     Path("pets", name).mkdir(parents=True)
+        ...     Path("pets", name, "1.png").touch()
+        >>> sorted(Folder("pets").classes + Folder("pets", "test").classes)
+        ['ant', 'bee', 'cat', 'dog']
     """
 
     SPLITS: ClassVar[tuple[str, ...]] = ("train", "test", "val")
@@ -100,7 +94,7 @@ class Folder(FileDataset):
                 "beside train/ and test/."
             )
         folder = folders.get(self.split, self.home)
-        listing = class_folders(folder, list(folders.values()))
+        listing = class_folders(folder)
         names, least = sorted(set(listing.names)), 2 if folders else 4
         if len(names) < least:
             raise ValueError(
@@ -115,10 +109,7 @@ class Folder(FileDataset):
 
 
 def split_folders(home: Path) -> dict[str, Path]:
-    """Return the folder of each split; nothing if the class folders are in `home` itself.
-
-    A folder is divided into splits if it has both `train/` and `test/`.
-    """
+    """Return the folder of each split; nothing without `train/` and `test/`."""
     folders = {split: home / split for split in ("train", "test")}
     if not all(folder.is_dir() for folder in folders.values()):
         return {}
@@ -132,9 +123,6 @@ def labelled_pictures(home: Path) -> list[PictureFile]:
 
     Pictures outside of class folders have no class. Folders beside `train/` and `test/`, which no
     training uses, are classes without a split.
-
-    Raises:
-        OSError: If one of the folders cannot be read.
     """
     splits = split_folders(home)
     found = []
@@ -151,44 +139,17 @@ def class_folders(folder: Path, splits: Sequence[Path] = ()) -> Listing:
     """List the images of a folder with one subfolder per class, as `ImageFolder` does.
 
     Images in deeper subfolders belong to the class. Ignored are hidden files and folders, class
-    folders without images, and links that lead to images of other classes.
-
-    Args:
-        folder: The folder that contains the class folders.
-        splits: The folders of all splits of the data set, which are no classes; by default only
-            `folder`.
-
-    Raises:
-        OSError: If one of the folders cannot be read.
+    folders without images, and the folders `splits`, which are no classes.
     """
     paths: list[str] = []
     names: list[str] = []
     others: Counter[str] = Counter()
     empty: list[str] = []
-    links: list[str] = []
-    homes = (*splits,) or (folder,)
-
-    @cache
-    def targets(homes: tuple[Path, ...], through_links: bool) -> list[str]:
-        inside = (path for home in homes for path in _subfolders(home))
-        return [os.path.realpath(path) for path in inside if through_links or not path.is_symlink()]
-
-    def leads_out(path: str, own: Path | None) -> bool:
-        """Whether a path, a class folder or in the one `own`, is a link to images of another."""
-        if not os.path.islink(path):
-            return False
-        target = os.path.realpath(path)
-        within = own is not None and _is_within(target, os.path.realpath(own))
-        others = targets((folder,), False) if own is None else targets(homes, True)
-        foreign = not within and any(_overlap(target, other) for other in others)
-        links.extend([path] if foreign else [])
-        return foreign
-
-    for subfolder in _subfolders(folder):
-        if subfolder in homes or leads_out(str(subfolder), None):
+    for entry in _entries(folder):
+        if entry.name.startswith(".") or not entry.is_dir() or Path(entry.path) in splits:
             continue
-        found, other = picture_files(subfolder, partial(leads_out, own=subfolder))
-        name = printable(subfolder.name)
+        found, other = picture_files(Path(entry.path))
+        name = printable(entry.name)
         paths += found
         names += [name] * len(found)
         others += other
@@ -197,26 +158,16 @@ def class_folders(folder: Path, splits: Sequence[Path] = ()) -> Listing:
     ignored = {
         "files in formats that are not supported": formats,
         "folders without an image": empty,
-        "links to images of other classes": links,
     }
     notes = [f"Ignored in '{folder}': {w}: {shorten(x, 3)}." for w, x in ignored.items() if x]
     return Listing(paths, names, notes=tuple(notes))
 
 
-def picture_files(
-    folder: Path, ignored: Callable[[str], bool] = lambda path: False
-) -> tuple[list[str], Counter[str]]:
+def picture_files(folder: Path) -> tuple[list[str], Counter[str]]:
     """List the image files in a folder and its subfolders, sorted, without hidden files.
-
-    Args:
-        folder: The folder.
-        ignored: Whether to ignore a subfolder, given its path.
 
     Returns:
         The paths of the image files, and the number of other files by suffix.
-
-    Raises:
-        OSError: If one of the folders cannot be read.
     """
     found: list[str] = []
     others: Counter[str] = Counter()
@@ -227,31 +178,18 @@ def picture_files(
             folders.clear()
             continue
         seen.add(real)
-        visible = (name for name in folders if not name.startswith("."))
-        folders[:] = sorted(name for name in visible if not ignored(os.path.join(current, name)))
-        found += [os.path.join(current, name) for name in sorted(files) if is_picture(name)]
-        others.update(
-            _suffix(name) for name in files if not (name.startswith(".") or is_picture(name))
-        )
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(name for name in files if not name.startswith(".")):
+            if is_picture(name):
+                found.append(os.path.join(current, name))
+            else:
+                others[os.path.splitext(name)[1].lower()] += 1
     return found, others
 
 
 def is_picture(name: str) -> bool:
     """Whether a file name has the suffix of an image (in any case) and is not hidden."""
-    return not name.startswith(".") and _suffix(name) in SUFFIXES
-
-
-def _overlap(path: str, other: str) -> bool:
-    return _is_within(path, other) or _is_within(other, path)
-
-
-def _is_within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(os.path.join(folder, ""))
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    visible = (one for one in _entries(folder) if not one.name.startswith("."))
-    return [Path(one.path) for one in visible if one.is_dir()]
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
 
 
 def _entries(folder: Path) -> list["os.DirEntry[str]"]:
@@ -268,7 +206,3 @@ def _stop(error: OSError) -> NoReturn:
         f"Cannot read the folder '{error.filename}' ({error.strerror}); correct its permissions, "
         "or move it out of the data set."
     ) from error
-
-
-def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()

@@ -1,20 +1,16 @@
 """CSVFile: images and their classes listed in a CSV file."""
 
 import csv
-import io
-import os
-import unicodedata
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping
 from pathlib import Path
 
 from gcahng.data.datasets.base import Transform
-from gcahng.data.datasets.files import Box, FileDataset, Listing, shorten
+from gcahng.data.datasets.files import FileDataset, Listing, shorten
+from gcahng.errors import did_you_mean
 from gcahng.files import printable
 
 REQUIRED = ("path", "label", "split")
 ROLES = ("is_query", "is_gallery")
-EDGES = ("x_1", "y_1", "x_2", "y_2")
 BOOLEANS = {
     **{"true": True, "1": True, "1.0": True, "yes": True},
     **{"false": False, "0": False, "0.0": False, "no": False, "": False},
@@ -31,28 +27,20 @@ class CSVFile(FileDataset):
     its opposite. Without them, or if all test images are both, every test image is a query against
     all others.
 
-    Four more columns, x_1, y_1, x_2 and y_2, may give the box of each image in pixels of the
-    upright file: left, top, right and bottom, the last two exclusive. They are used with
-    `crop=True`; four empty cells stand for the whole file.
-
     Args:
         root: The folder of the CSV file, the CSV file itself, or the base folder of `file`.
         split: 'train' or 'test'.
-        transform: As in `FileDataset`.
-        unreadable: As in `FileDataset`.
+        transform: As in `FileDataset`; likewise `unreadable`.
         file: The CSV file, absolute or relative to `root`; None takes the only `*.csv` in `root`.
-        crop: Whether to cut each image to its box.
 
     Raises:
         FileNotFoundError: If there is no such CSV file.
         ValueError: If one of its lines is invalid, or an argument is unknown.
 
     Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     lines = ["path,label,split", "1.jpg,cat,train", "2.jpg,dog,train", "3.jpg,emu,test"]
-        ...     size = Path(folder, "pets.csv").write_text("\n".join(lines))
-        ...     CSVFile(folder).classes  # images are read on demand
+        >>> lines = ["path,label,split", "1.jpg,cat,train", "2.jpg,dog,train", "3.jpg,emu,test"]
+        >>> size = Path("pets.csv").write_text("\n".join(lines))
+        >>> CSVFile("pets.csv").classes  # images are read on demand
         ['cat', 'dog']
     """
 
@@ -63,9 +51,8 @@ class CSVFile(FileDataset):
         transform: Transform | None = None,
         unreadable: str = "stop",
         file: str | None = None,
-        crop: bool = False,
     ) -> None:
-        self.file, self.crop = file, crop
+        self.file = file
         super().__init__(root, split, transform, unreadable)
 
     @property
@@ -76,96 +63,70 @@ class CSVFile(FileDataset):
     @property
     def table(self) -> Path:
         """The CSV file."""
-        if self.file is not None:
-            path = self.folder / self.file
-            if not path.is_file():
-                raise FileNotFoundError(f"There is no table '{path}': correct 'file'.")
+        path = self.folder if self.file is None else self.folder / self.file
+        if path.is_file():
             return path
-        if self.folder.is_file():
-            return self.folder
-        # Not `glob`, which finds nothing in a folder that cannot be read.
-        files = self.folder.iterdir() if self.folder.is_dir() else ()
-        tables = sorted(p for p in files if p.suffix == ".csv" and not p.name.startswith("."))
+        if self.file is not None:
+            raise FileNotFoundError(f"There is no table '{path}': correct 'file'.")
+        tables = sorted(one for one in path.glob("*.csv") if not one.name.startswith("."))
         if not tables:
             raise FileNotFoundError(
-                f"There is no *.csv in '{self.folder}': add one with the columns "
-                f"{', '.join(REQUIRED)}, or set 'file' to its path."
+                f"There is no *.csv in '{path}': add one with the columns {', '.join(REQUIRED)}, "
+                "or set 'file' to its path."
             )
         if len(tables) > 1:
             names = shorten([table.name for table in tables], 5)
-            raise ValueError(
-                f"'{self.folder}' has several tables ({names}): set 'file' to one of them."
-            )
+            raise ValueError(f"'{path}' has several tables ({names}): set 'file' to one of them.")
         return tables[0]
 
     def list_images(self) -> Listing:
         """List the rows of the split."""
-        columns, lines = _read(self.table, (*REQUIRED, *(EDGES if self.crop else ())))
+        table = self.table
+        lines = _read(table)
         for place, cells in lines.items():
             _check_cells(place, cells)
         rows = {p: cells for p, cells in lines.items() if cells["split"].lower() == self.split}
-        # Tables written on Windows have backslashes.
-        files = [self.table.parent / cells["path"].replace("\\", "/") for cells in rows.values()]
-        paths = [_find(file) for file in files]
-        boxes = [_parse_box(*row) if self.crop else None for row in rows.items()]
-        first: dict[tuple[str, Box | None], str] = {}
-        for place, path, box in zip(rows, paths, boxes, strict=True):
-            if first.setdefault((path, box), place) != place:
-                other = first[path, box]
-                raise ValueError(f"{place}: '{path}' is already listed at {other}; remove one.")
+        paths: dict[str, str] = {}
+        for place, cells in rows.items():
+            # Tables written on Windows have backslashes.
+            path = str(table.parent / cells["path"].replace("\\", "/"))
+            if path in paths:
+                raise ValueError(f"{place}: '{path}' is already listed at {paths[path]}.")
+            paths[path] = place
         names = [cells["label"] for cells in rows.values()]
-        is_query = _query_mask(rows) if self.split == "test" else None
-        used = ("", *REQUIRED, *ROLES, *(EDGES if self.crop else ()))
-        unused = shorten([name for name in columns if name not in used], 10)
-        notes = (f"Columns of '{self.table}' that are not used: {unused}.",) if unused else ()
-        return Listing(paths, names, is_query, notes=notes, boxes=boxes, sources=[*rows])
+        return Listing([*paths], names, _query_mask(rows) if self.split == "test" else None)
 
 
-def _read(table: Path, required: Sequence[str]) -> tuple[list[str], dict[str, Cells]]:
-    """Read the columns, and the cells of every line with text by its place."""
+def _read(table: Path) -> dict[str, Cells]:
+    """Read the cells of every line with text, by the line's place."""
     try:
-        # Spreadsheet programs write a byte order mark, and some a first line `sep=;`.
-        lines = list(io.StringIO(table.read_text(encoding="utf-8-sig")))
+        # Spreadsheet programs write a byte order mark.
+        lines = table.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ValueError(f"'{table}' is not in UTF-8: save it in that encoding.") from error
-    skipped = int(bool(lines) and lines[0].startswith(("sep=", '"sep=')))
-    header = "".join(lines[skipped : skipped + 1])
-    reader = csv.reader(lines[skipped:], delimiter=max(",;\t", key=header.count), strict=True)
-    columns: list[str] = []
+    reader = csv.reader(lines, delimiter=max(",;\t", key="".join(lines[:1]).count), strict=True)
     rows: dict[str, Cells] = {}
-    last = skipped
     try:
         columns = [name.strip().lower() for name in next(reader, [])]
-        _check_columns(f"{table}:{skipped + 1}", columns, required)
-        last = skipped + reader.line_num
+        for name in REQUIRED:
+            if name not in columns:
+                raise ValueError(
+                    f"{table}:1: there is no column '{name}'{did_you_mean(name, columns)}; the "
+                    f"first line must name {', '.join(REQUIRED)}, separated by commas."
+                )
         for texts in reader:
-            last = skipped + reader.line_num
-            cells = [text.strip() for text in texts]
+            cells, place = [text.strip() for text in texts], f"{table}:{reader.line_num}"
             if any(cells[len(columns) :]):
                 raise ValueError(
-                    f"{table}:{last}: the line has more cells than the header has columns; put "
-                    "cells that contain the separator in quotes."
+                    f"{place}: the line has more cells than the header has columns; put cells that "
+                    "contain the separator in quotes."
                 )
             if any(cells):
                 cells += [""] * len(columns)
-                rows[f"{table}:{last}"] = dict(zip(columns, cells, strict=False))
+                rows[place] = dict(zip(columns, cells, strict=False))
     except csv.Error as error:
-        raise ValueError(f"{table}:{last + 1}: {error}; correct the quotes.") from error
-    return columns, rows
-
-
-def _check_columns(place: str, columns: list[str], required: Sequence[str]) -> None:
-    for name in required:
-        if name not in columns:
-            near = get_close_matches(name, columns, 1)
-            raise ValueError(
-                f"{place}: there is no column '{name}' among {', '.join(columns) or 'none'}"
-                f"{f' (did you mean {near[0]}?)' if near else ''}; the first line must name "
-                f"{', '.join(required)}, separated by commas."
-            )
-    for name in (*REQUIRED, *ROLES, *EDGES):
-        if columns.count(name) > 1:
-            raise ValueError(f"{place}: two columns are called '{name}'; rename or remove one.")
+        raise ValueError(f"{table}:{reader.line_num}: {error}; correct the quotes.") from error
+    return rows
 
 
 def _check_cells(place: str, cells: Cells) -> None:
@@ -182,20 +143,12 @@ def _check_cells(place: str, cells: Cells) -> None:
             raise ValueError(f"{place}: {name} is '{cells[name]}': write true or false.")
 
 
-def _find(path: Path) -> str:
-    """Return a path as its file is called: macOS writes accents as characters of their own."""
-    forms = (unicodedata.normalize(form, str(path)) for form in ("NFC", "NFD"))
-    there = (form for form in forms if not str(path).isascii() and os.path.lexists(form))
-    return str(path) if os.path.lexists(path) else next(there, str(path))
-
-
 def _query_mask(rows: Mapping[str, Cells]) -> list[bool] | None:
     """Return which rows are queries, or None if every row is a query against all others."""
     roles: dict[str, tuple[bool, bool]] = {}
     for place, cells in rows.items():
-        given = (BOOLEANS[cells[name].lower()] if name in cells else None for name in ROLES)
-        query, gallery = given
-        # One role alone gives the other.
+        query, gallery = (BOOLEANS[cells[one].lower()] if one in cells else None for one in ROLES)
+        # One role alone gives the other; without either, both are true.
         roles[place] = (
             not gallery if query is None else query,
             not query if gallery is None else gallery,
@@ -209,20 +162,3 @@ def _query_mask(rows: Mapping[str, Cells]) -> list[bool] | None:
                 "gallery, unlike other test rows; make every test row exactly one of the two."
             )
     return [query for query, _ in roles.values()]
-
-
-def _parse_box(place: str, cells: Cells) -> Box | None:
-    """Return left, top, right and bottom in whole pixels; None if all cells are empty."""
-    texts = [cells[name] for name in EDGES]
-    if not any(texts):
-        return None
-    try:
-        left, top, right, bottom = (round(float(text)) for text in texts)
-    except (ValueError, OverflowError):
-        left = right = top = bottom = 0
-    if 0 <= left < right and 0 <= top < bottom:
-        return left, top, right, bottom
-    raise ValueError(
-        f"{place}: {', '.join(EDGES)} are '{', '.join(texts)}': expected four numbers of pixels "
-        "with 0 ≤ x_1 < x_2 and 0 ≤ y_1 < y_2, or four empty cells for the whole image."
-    )

@@ -6,11 +6,9 @@ from typing import ClassVar
 from gcahng.data.datasets.files import Listing
 from gcahng.data.datasets.published_dataset import (
     CONVERTED,
-    Archive,
     DiskLayout,
     PublishedDataset,
     Size,
-    Source,
     read_rows,
 )
 
@@ -55,14 +53,7 @@ class CUB(PublishedDataset):
         CONVERTED,
     )
     expected: ClassVar = {"train": Size(5864, 100), "test": Size(5924, 100)}
-    source = Source(
+    instructions = (
         "Get CUB_200_2011.tgz from https://data.caltech.edu/records/65de6-vp158 and unpack it "
-        "there.",
-        (
-            Archive(
-                "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz",
-                "97eceeb196236b17998738112f37df78",
-                "CUB_200_2011",
-            ),
-        ),
+        "there."
     )

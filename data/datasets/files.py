@@ -13,8 +13,6 @@ from PIL import Image
 from gcahng.data.datasets.base import ImageDataset, Transform
 from gcahng.pictures import examine_all, read_image
 
-Box = tuple[int, int, int, int]
-
 
 @dataclass(frozen=True)
 class Listing:
@@ -26,13 +24,6 @@ class Listing:
         is_query: Whether each image is a query; None if every image is a query against all others.
         problems: Errors in the list itself, one sentence each, for `verify`.
         notes: Remarks on it, likewise.
-        boxes: The part of each file that is the image, as left, top, right and bottom in pixels
-            of the upright image, or None for all of it; None if no image has a box.
-        sources: Where each image is listed, such as a line of a table; None for the file itself.
-
-    Example:
-        >>> Listing(["1.jpg", "2.jpg"], ["cat", "dog"]).keep([1]).names
-        ['dog']
     """
 
     paths: list[str]
@@ -40,8 +31,6 @@ class Listing:
     is_query: list[bool] | None = None
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    boxes: list[Box | None] | None = None
-    sources: list[str] | None = None
 
     def keep(self, indices: Sequence[int]) -> "Listing":
         """Return a listing of the selected images only."""
@@ -51,8 +40,6 @@ class Listing:
             None if self.is_query is None else [self.is_query[i] for i in indices],
             self.problems,
             self.notes,
-            None if self.boxes is None else [self.boxes[i] for i in indices],
-            None if self.sources is None else [self.sources[i] for i in indices],
         )
 
 
@@ -76,10 +63,9 @@ class FileDataset(ImageDataset):
         root: The folder that holds the data set.
         split: One of `SPLITS`.
         transform: Applied to an RGB PIL image; None returns the image unchanged.
-        unreadable: How to handle missing or damaged images. 'stop' raises when one is loaded.
-            'skip' decodes every image once on construction and skips unreadable ones with a
-            warning, so training cannot fail later. This takes about 1 ms per image of the
-            published data sets and 10 ms per full-size camera photo.
+        unreadable: 'stop' raises when a missing or damaged image is loaded; 'skip' decodes every
+            image once on construction and leaves those out with a warning, which takes about 1 ms
+            per image of the published data sets and 10 ms per full-size camera photo.
 
     Raises:
         FileNotFoundError: If the data set is missing.
@@ -87,8 +73,7 @@ class FileDataset(ImageDataset):
 
     Attributes:
         paths: The `N` files.
-        problems: As in `Listing`; likewise `notes` and `boxes`.
-        sources: Where each image is listed; by default its path.
+        problems: As in `Listing`; likewise `notes`.
 
     Example:
         >>> class Pets(FileDataset):
@@ -105,8 +90,6 @@ class FileDataset(ImageDataset):
     paths: list[str]
     problems: tuple[str, ...]
     notes: tuple[str, ...]
-    boxes: list[Box | None]
-    sources: list[str]
 
     def __init__(
         self,
@@ -130,10 +113,7 @@ class FileDataset(ImageDataset):
         self.classes = sorted(set(listing.names), key=self.class_order)
         number = {name: i for i, name in enumerate(self.classes)}
         self.labels = torch.tensor([number[name] for name in listing.names])
-        self.paths = listing.paths
-        self.problems, self.notes = listing.problems, listing.notes
-        self.boxes = listing.boxes or [None] * len(listing.paths)
-        self.sources = listing.sources or listing.paths
+        self.paths, self.problems, self.notes = listing.paths, listing.problems, listing.notes
         if listing.is_query is not None:
             self.is_query = torch.tensor(listing.is_query)
 
@@ -148,11 +128,7 @@ class FileDataset(ImageDataset):
 
     @property
     def folder(self) -> Path:
-        """The root folder, which is required here.
-
-        Raises:
-            ValueError: If `root` is None.
-        """
+        """The root folder, which is required here; a ValueError without one."""
         if self.root is None:
             raise ValueError(
                 f"{type(self).__name__} reads its images from files: set 'root' to their folder."
@@ -160,59 +136,30 @@ class FileDataset(ImageDataset):
         return self.root
 
     def load(self, index: int) -> Image.Image:
-        """Return the image as upright RGB.
-
-        Raises:
-            FileNotFoundError: If the file is missing.
-            ValueError: If the file cannot be decoded, or its box reaches beyond it.
-        """
+        """Return the image as upright RGB; a ValueError or FileNotFoundError names its file."""
         return self._read(index)
 
     def load_reduced(self, index: int, shortest: int) -> Image.Image:
-        """Return the image as `load` does; a large JPEG without a box is decoded at a reduced size.
+        """Return the image as `load` does; a large JPEG is decoded at a reduced size.
 
-        See `read_image`. A subclass that overrides `load` alone gets images of full size.
+        A subclass that overrides `load` alone gets images of full size.
         """
-        if type(self).load is not FileDataset.load:
-            return self.load(index)
-        return self._read(index, shortest)
+        own = type(self).load is not FileDataset.load
+        return self.load(index) if own else self._read(index, shortest)
 
     def _read(self, index: int, shortest: int | None = None) -> Image.Image:
-        box = self.boxes[index]
-        image = read_image(
+        return read_image(
             self.paths[index],
             "repair or remove it, or skip unreadable images with unreadable=skip (in an "
             "experiment: data.args.unreadable=skip)",
-            # A box is in pixels of the whole image.
-            shortest if box is None else None,
+            shortest,
         )
-        if box is None:
-            return image
-        if problem := box_problem(box, image.size):
-            raise ValueError(f"{self.sources[index]}: {problem}.")
-        return image.crop(box)
-
-
-def box_problem(box: Box, size: tuple[int, int]) -> str | None:
-    """Say how a box reaches beyond an image of a size; None if it does not.
-
-    >>> box_problem((0, 0, 50, 20), (40, 32))
-    'the box 0, 0, 50, 20 reaches beyond the 40 × 32 pixels of its image'
-    """
-    if box[2] <= size[0] and box[3] <= size[1]:
-        return None
-    edges = ", ".join(map(str, box))
-    return f"the box {edges} reaches beyond the {size[0]} × {size[1]} pixels of its image"
 
 
 def _skip_unreadable(listing: Listing) -> Listing:
     """Return the listing without unreadable files, with one warning."""
     results = list(examine_all(listing.paths))
-    problems = [result.problem for result in results]
-    if listing.boxes is not None:
-        pairs = zip(listing.boxes, results, strict=True)
-        problems = [r.problem or (box and r.size and box_problem(box, r.size)) for box, r in pairs]
-    bad = [f"'{path}' ({why})" for path, why in zip(listing.paths, problems, strict=True) if why]
+    bad = [f"'{result.path}' ({result.problem})" for result in results if result.problem]
     if not bad:
         return listing
     # With this stack level the warning points at the code that constructs the data set.
@@ -221,4 +168,4 @@ def _skip_unreadable(listing: Listing) -> Listing:
         f"{shorten(bad, 3)}.",
         stacklevel=3,
     )
-    return listing.keep([i for i, why in enumerate(problems) if not why])
+    return listing.keep([i for i, result in enumerate(results) if not result.problem])

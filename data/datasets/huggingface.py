@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 from gcahng.data.datasets.base import ImageDataset, Transform, split_classes
-from gcahng.data.datasets.files import EmptySplitError, shorten
+from gcahng.data.datasets.files import EmptySplitError
 from gcahng.errors import did_you_mean
 from gcahng.pictures import decode_image, read_image
-from gcahng.reasons import first_line, install_extra
+from gcahng.reasons import install_extra
 
 
 class HuggingFace(ImageDataset):
@@ -72,7 +72,7 @@ class HuggingFace(ImageDataset):
         if root is None and hub is None:
             raise ValueError("HuggingFace reads its images from files: set 'root', or 'hub'.")
         self.source = hub or str(root)
-        rows = _rows(_load(self.source, hub, config), parts.get(split), self.source)
+        rows = _load(self.source, hub, config, parts.get(split))
         values, names = _labels(rows, image, label, self.source)
         kept = list(names)
         if not parts:
@@ -95,25 +95,8 @@ class HuggingFace(ImageDataset):
         """The last part of the folder, or of the name on the Hub."""
         return Path(self.source).name
 
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """A sentence about the images that cannot be decoded, for `verify`; decodes all of them."""
-        wrong = []
-        for index, row in enumerate(self.indices):
-            try:
-                self.load(index)
-            except (OSError, ValueError) as error:
-                wrong.append(f"row {row} ({error.__cause__ or error})")
-        unreadable = f"Unreadable images of {self.split} ({len(wrong)}): {shorten(wrong, 10)}."
-        return (unreadable,) if wrong else ()
-
     def load(self, index: int) -> Image.Image:
-        """Return the image as upright RGB.
-
-        Raises:
-            FileNotFoundError: If it is a file that is missing.
-            ValueError: If it cannot be decoded.
-        """
+        """Return the image as upright RGB; a ValueError names a row that cannot be decoded."""
         return self._read(index)
 
     def load_reduced(self, index: int, shortest: int) -> Image.Image:
@@ -134,35 +117,17 @@ class HuggingFace(ImageDataset):
             ) from error
 
 
-def _load(source: str, hub: str | None, config: str | None) -> Any:
-    """Load a data set, with all its splits if it has several."""
+def _load(source: str, hub: str | None, config: str | None, part: str | None) -> Any:
+    """Load one split of a data set, or all of them together."""
     try:
         # A plain folder `datasets` in the current one could be imported, too.
-        from datasets import load_dataset, load_from_disk
+        from datasets import Dataset, concatenate_datasets, load_dataset, load_from_disk
     except ImportError as error:
         raise ImportError(
             "the data set huggingface needs the package datasets, which is not installed: "
             f"{install_extra('hf')}"
         ) from error
-    try:
-        return load_from_disk(source) if hub is None else load_dataset(source, config)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"'{source}' is no folder written by save_to_disk; for a data set of the Hub set 'hub'."
-            if hub is None
-            else f"The data set '{source}' cannot be loaded: {first_line(error)}"
-        ) from error
-    # Of Arrow, of JSON, of a split without rows, and of the network.
-    except (IndexError, OSError, RuntimeError, ValueError) as error:
-        raise ValueError(
-            f"The data set '{source}' cannot be loaded: {first_line(error)}"
-        ) from error
-
-
-def _rows(loaded: Any, part: str | None, source: str) -> Any:
-    """One split of a data set, or all of them together."""
-    from datasets import Dataset, concatenate_datasets
-
+    loaded = load_from_disk(source) if hub is None else load_dataset(source, config)
     splits = {"": loaded} if isinstance(loaded, Dataset) else dict(loaded)
     # Without the format in which another program wants to read rows, and with all columns.
     splits = {name: rows.with_format(None) for name, rows in splits.items()}

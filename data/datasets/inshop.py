@@ -8,7 +8,6 @@ from gcahng.data.datasets.published_dataset import (
     DiskLayout,
     PublishedDataset,
     Size,
-    Source,
     read_rows,
     read_text,
 )
@@ -73,9 +72,9 @@ class InShop(PublishedDataset):
         "query": Size(14218, 3985),
         "gallery": Size(12612, 3985),
     }
-    source = Source(
+    instructions = (
         f"Request access as described on {HOMEPAGE}, then put list_eval_partition.txt and the "
-        "unpacked img/ there.",
+        "unpacked img/ there."
     )
 
     @staticmethod

@@ -6,11 +6,9 @@ from typing import ClassVar
 from gcahng.data.datasets.files import Listing
 from gcahng.data.datasets.published_dataset import (
     CONVERTED,
-    Archive,
     DiskLayout,
     PublishedDataset,
     Size,
-    Source,
     read_rows,
 )
 
@@ -48,14 +46,7 @@ class SOP(PublishedDataset):
     folders = ("Stanford_Online_Products", "SOP")
     layouts = (DiskLayout(("Ebay_train.txt", "Ebay_test.txt"), _read), CONVERTED)
     expected: ClassVar = {"train": Size(59551, 11318), "test": Size(60502, 11316)}
-    source = Source(
+    instructions = (
         "Get Stanford_Online_Products.zip from https://cvgl.stanford.edu/projects/lifted_struct/ "
-        "and unpack it there.",
-        (
-            Archive(
-                "http://ftp.cs.stanford.edu/cs/cvgl/Stanford_Online_Products.zip",
-                "7f73d41a2f44250d4779881525aea32e",
-                "Stanford_Online_Products",
-            ),
-        ),
+        "and unpack it there."
     )

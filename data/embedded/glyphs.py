@@ -6,16 +6,17 @@ import unicodedata
 import warnings
 import zipfile
 import zlib
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import PIL
 import torch
 import torch.nn.functional as F
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from torch import Tensor
 
 from gcahng.data.datasets.base import ImageDataset, Transform
-from gcahng.data.embedded.characters import FONTS, bitmaps, character_name, distinct_characters
 from gcahng.files import atomic_write
 
 # Increment whenever the same seed renders different images.
@@ -40,14 +41,32 @@ TEXTURE = (0.0, 0.15)
 NOISE = (0.02, 0.1)
 CHUNK = 1024  # images processed at a time, to bound memory
 
+# Each family's upright regular style comes first.
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "DejaVuSans": ("", "-Bold", "-Oblique", "-BoldOblique"),
+    "DejaVuSansMono": ("", "-Bold", "-Oblique", "-BoldOblique"),
+    "DejaVuSerif": ("", "-Bold", "-Italic", "-BoldItalic"),
+    "STIXGeneral": ("", "Bol", "Italic", "BolIta"),
+}
+FONTS = tuple(family + style for family, styles in FAMILIES.items() for style in styles)
+UPRIGHT_FONTS = tuple(FAMILIES)
+
+CANVAS = 48
+FONT_SIZE = 30
+# Letters, numbers, punctuation and symbols, except small ones and simple strokes.
+KEPT_CATEGORIES = "LNPS"
+DROPPED_CATEGORIES = ("Lm", "Pd", "Pi", "Pf", "Sk")
+DROPPED_CHARACTERS = frozenset(".,:;'\"`_|") | {chr(c) for c in range(0x2500, 0x2580)}
+# Characters with a mean similarity (over the upright fonts) of at least this are duplicates.
+MAX_SIMILARITY = 0.97
+
 
 class Glyphs(ImageDataset):
     """Characters as classes: 36x36 grey images of matplotlib's fonts with distortions and noise.
 
     The splits share fonts but no classes. Images per class: `train` 8, in 8 of the 16 fonts;
-    `test` 16, one per font; `warm_start` 48, three per font, of further classes on which the
-    embedder is trained as a classifier before metric learning. The images are rendered once
-    (seconds) and cached under `root/glyphs`.
+    `test` 16, one per font; `warm_start` 48, three per font, for `embedder.warm_start`. They are
+    rendered once (seconds) and cached under `root/glyphs`.
 
     Args:
         root: The folder that holds all data sets; None renders in memory without a cache.
@@ -84,7 +103,8 @@ class Glyphs(ImageDataset):
         if arrays is None:
             arrays = render(split, seed)
             if path is not None:
-                _write(path, arrays)
+                with atomic_write(path) as temporary:
+                    np.savez(temporary, **arrays)  # type: ignore[arg-type]
         self.images = torch.from_numpy(arrays["images"])[:, None]
         self.labels = torch.from_numpy(arrays["labels"])
         self.classes = arrays["classes"].tolist()
@@ -95,22 +115,14 @@ class Glyphs(ImageDataset):
 
 
 def class_split(num_classes: int) -> dict[str, np.ndarray]:
-    """Split the classes at random: 188 each for `train` and `test`, the rest for `warm_start`.
-
-    The number of available characters varies slightly with the versions of the fonts, Pillow and
-    Python's Unicode tables; `train` and `test` keep their sizes.
-    """
+    """Split the classes at random: 188 each for `train` and `test`, the rest for `warm_start`."""
     order = np.random.default_rng(SPLIT_SEED).permutation(num_classes)
     parts = np.split(order, np.cumsum([TRAIN_CLASSES, TEST_CLASSES]))
     return {split: np.sort(part) for split, part in zip(Glyphs.SPLITS, parts, strict=True)}
 
 
 def render(split: str, seed: int) -> dict[str, np.ndarray]:
-    """Render one split.
-
-    Returns:
-        `images` `[N, 36, 36]` uint8, `labels` `[N]` int64 and `classes` `[C]`, the class names.
-    """
+    """Render `images` `[N, 36, 36]` uint8, `labels` `[N]` int64 and `classes` `[C]` of a split."""
     available = distinct_characters()
     characters = tuple(available[i] for i in class_split(len(available))[split])
     rng = np.random.default_rng([seed, Glyphs.SPLITS.index(split)])
@@ -120,7 +132,7 @@ def render(split: str, seed: int) -> dict[str, np.ndarray]:
     return {
         "images": distort(clean[labels, fonts.flatten()], rng),
         "labels": labels,
-        "classes": np.array([character_name(c) for c in characters]),
+        "classes": np.array([f"U+{ord(c):04X} {unicodedata.name(c)}" for c in characters]),
     }
 
 
@@ -141,7 +153,7 @@ def cache_path(root: Path, split: str, seed: int) -> Path:
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:
-    """Return what `_write` stored; None if there is no file, or (with a warning) a damaged one."""
+    """Return a stored split; None if there is no file, or (with a warning) a damaged one."""
     if not path.exists():
         return None
     try:
@@ -155,29 +167,15 @@ def _read(path: Path) -> dict[str, np.ndarray] | None:
     return arrays
 
 
-def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Store a split."""
-    with atomic_write(path) as temporary:
-        np.savez(temporary, **arrays)  # type: ignore[arg-type]
-
-
-def distort(bitmaps: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Distort each bitmap once.
-
-    Args:
-        bitmaps: `[N, H, W]` uint8, ink 255 on 0, H = W.
-        rng: The only source of randomness.
-
-    Returns:
-        `[N, IMAGE_SIZE, IMAGE_SIZE]` uint8.
-    """
-    chunks = [bitmaps[i : i + CHUNK] for i in range(0, len(bitmaps), CHUNK)]
+def distort(clean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Distort bitmaps `[N, H, H]`, ink 255 on 0: `[N, IMAGE_SIZE, IMAGE_SIZE]` uint8."""
+    chunks = [clean[i : i + CHUNK] for i in range(0, len(clean), CHUNK)]
     return np.concatenate([_paint(_warp(chunk, rng), rng) for chunk in chunks])
 
 
-def _warp(bitmaps: np.ndarray, rng: np.random.Generator) -> Tensor:
+def _warp(clean: np.ndarray, rng: np.random.Generator) -> Tensor:
     """Apply a random affine map: `[N, 1, IMAGE_SIZE, IMAGE_SIZE]` in [0, 1]."""
-    n = len(bitmaps)
+    n = len(clean)
     angle = rng.uniform(-ROTATION, ROTATION, n)
     shear = rng.uniform(-SHEAR, SHEAR, n)
     height = rng.uniform(*SCALE, n)
@@ -189,7 +187,7 @@ def _warp(bitmaps: np.ndarray, rng: np.random.Generator) -> Tensor:
     down = [sin / height, (shear * sin + cos) / height, shift[:, 1]]
     theta = torch.from_numpy(np.stack([np.stack(across, 1), np.stack(down, 1)], 1)).float()
     grid = F.affine_grid(theta, [n, 1, IMAGE_SIZE, IMAGE_SIZE], align_corners=False)
-    ink = torch.from_numpy(bitmaps)[:, None].float() / 255
+    ink = torch.from_numpy(clean)[:, None].float() / 255
     return F.grid_sample(ink, grid, align_corners=False)
 
 
@@ -207,3 +205,60 @@ def _paint(ink: Tensor, rng: np.random.Generator) -> np.ndarray:
 
 def _tone(rng: np.random.Generator, span: tuple[float, float], n: int) -> Tensor:
     return torch.from_numpy(rng.uniform(*span, (n, 1, 1, 1))).float()
+
+
+def _font_path(font: str) -> Path:
+    # Imported only to draw, because it takes 0.2 seconds.
+    import matplotlib
+
+    return Path(matplotlib.get_data_path(), "fonts", "ttf", f"{font}.ttf")
+
+
+def bitmaps(characters: tuple[str, ...], font: str) -> np.ndarray:
+    """Render characters in one of `FONTS`, centred: `[N, CANVAS, CANVAS]`, ink 255 on 0."""
+    face = ImageFont.truetype(_font_path(font), FONT_SIZE)
+    return np.stack([np.asarray(_draw(character, face)) for character in characters])
+
+
+def _draw(character: str, face: ImageFont.FreeTypeFont) -> Image.Image:
+    # Pillow's text bounding box includes the baseline and depends on the layout engine, so render
+    # on a larger page and crop to the ink.
+    page = Image.new("L", (2 * CANVAS, 2 * CANVAS))
+    ImageDraw.Draw(page).text((CANVAS // 2, CANVAS // 2), character, fill=255, font=face)
+    ink = page.crop(page.getbbox())
+    image = Image.new("L", (CANVAS, CANVAS))
+    image.paste(ink, ((CANVAS - ink.width) // 2, (CANVAS - ink.height) // 2))
+    return image
+
+
+@lru_cache(maxsize=1)
+def distinct_characters() -> tuple[str, ...]:
+    """Return the characters that all fonts contain, without duplicates, in code point order."""
+    from matplotlib.ft2font import FT2Font
+
+    code_points = set.intersection(*(set(FT2Font(_font_path(f)).get_charmap()) for f in FONTS))
+    candidates = tuple(c for c in map(chr, sorted(code_points)) if _is_candidate(c))
+    similarity = np.mean([_similarity(bitmaps(candidates, f)) for f in UPRIGHT_FONTS], axis=0)
+    kept: list[int] = []
+    for i in range(len(candidates)):
+        if np.all(similarity[i, kept] < MAX_SIMILARITY):
+            kept.append(i)
+    return tuple(candidates[i] for i in kept)
+
+
+def _is_candidate(character: str) -> bool:
+    category = unicodedata.category(character)
+    return (
+        category[0] in KEPT_CATEGORIES
+        and category not in DROPPED_CATEGORIES
+        and character not in DROPPED_CHARACTERS
+    )
+
+
+def _similarity(images: np.ndarray) -> np.ndarray:
+    """Cosine similarity `[N, N]` of bitmaps, blurred slightly to tolerate shifts of a pixel."""
+    blur = ImageFilter.GaussianBlur(1)
+    soft = np.stack([np.asarray(Image.fromarray(image).filter(blur)) for image in images])
+    rows = soft.reshape(len(soft), -1).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows @ rows.T

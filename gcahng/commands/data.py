@@ -23,13 +23,10 @@ def verify(
     root: Annotated[
         Path | None, typer.Option(help="Folder of all data sets, or the data set's own.")
     ] = None,
-    download: Annotated[
-        bool, typer.Option("--download", help="Download it first, if its source is open.")
-    ] = False,
 ) -> None:
     """Check every file of a data set: counts, missing and unreadable files, classes.
 
-    Example: gcahng data verify cub --root /data --download
+    Example: gcahng data verify cub --root /data
 
     Example: gcahng data verify folder --root photos test_share=0.3
     """
@@ -38,7 +35,6 @@ def verify(
 
     with loading():
         from gcahng.data import DATASETS, PublishedDataset
-        from gcahng.data import download as fetch
         from gcahng.data import verify as check
 
     dataset = DATASETS.find(name)
@@ -46,13 +42,11 @@ def verify(
         refuse_address(root, "--root")
     folder = default_root() if root is None else root.expanduser()
     args = DATASETS.check(name, parse_settings(settings or []))
-    if download:
-        console.print(f"{name} is in {fetch(dataset, folder)}", soft_wrap=True)
     with counting_bar(f"check {name}", console) as report:
         found = check(name, folder, report, **args)
     _print(found)
     if found.problems and issubclass(dataset, PublishedDataset):
-        console.print(f"get it again: {dataset.source.instructions}", soft_wrap=True)
+        console.print(f"get it again: {dataset.instructions}", soft_wrap=True)
     if found.problems:
         raise typer.Exit(1)
 

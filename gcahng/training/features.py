@@ -110,7 +110,7 @@ def _describe_file(dataset: FileDataset, index: int) -> bytes:
     with suppress(ValueError):
         # Relative, so that a folder of data sets may move.
         path = str(Path(path).relative_to(dataset.folder))
-    facts = (found.st_size, found.st_mtime_ns, dataset.boxes[index])
+    facts = (found.st_size, found.st_mtime_ns)
     return os.fsencode(path) + repr(facts).encode()
 
 

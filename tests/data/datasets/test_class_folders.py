@@ -6,7 +6,6 @@ from torchvision.datasets import ImageFolder
 
 from gcahng.data import Folder
 from gcahng.data.datasets.class_folders import (
-    PictureFile,
     class_folders,
     labelled_pictures,
     picture_files,
@@ -83,41 +82,6 @@ def test_a_class_folder_that_cannot_be_read_is_not_passed_over(
         Folder(tmp_path)
 
 
-@pytest.mark.parametrize("target", ["..", "../b", "../../test/d", "/"])
-def test_a_link_to_other_classes_is_not_followed(tmp_path: Path, target: str) -> None:
-    folder_tree(tmp_path / "train", "abc")
-    folder_tree(tmp_path / "test", "de")
-    (tmp_path / "train" / "a" / "up").symlink_to(target)
-    dataset = Folder(tmp_path)
-    assert dataset.labels.bincount().tolist() == [2, 2, 2]
-    (note,) = dataset.notes
-    assert f"links to images of other classes: {tmp_path}/train/a/up" in note
-
-
-def test_other_links_are_followed(tmp_path: Path) -> None:
-    folder_tree(tmp_path / "photos", "abcd")
-    photo(tmp_path / "elsewhere" / "1.jpg", 1)
-    photo(tmp_path / "photos" / "a" / ".kept" / "1.jpg", 1)
-    (tmp_path / "photos" / "a" / "more").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "photos" / "a" / "shown").symlink_to(".kept")
-    (tmp_path / "photos" / "a" / "self").symlink_to(".")
-    listing = class_folders(tmp_path / "photos")
-    assert listing.names == [*"aaaa", *"bbccdd"]
-    assert listing.notes == ()
-
-
-@pytest.mark.parametrize("target", ["a/deep", "..", ".kept"])
-def test_a_class_folder_that_is_a_link(tmp_path: Path, target: str) -> None:
-    home = folder_tree(tmp_path / "photos", "abcd")
-    photo(home / "a" / "deep" / "1.jpg", 1)
-    photo(home / ".kept" / "1.jpg", 1)
-    (home / "0").symlink_to(target)
-    listing = class_folders(home)
-    kept = ["0"] if target == ".kept" else []
-    assert listing.names == [*kept, *"aaabbccdd"]
-    assert len(listing.notes) == (not kept)
-
-
 @pytest.mark.parametrize("splits", [(), ("train", "test"), ("train", "test", "valid")])
 def test_labels_are_those_of_the_data_set(tmp_path: Path, splits: tuple[str, ...]) -> None:
     homes = [tmp_path / split for split in splits] or [tmp_path]
@@ -126,10 +90,6 @@ def test_labels_are_those_of_the_data_set(tmp_path: Path, splits: tuple[str, ...
         photo(home / f"{number}b" / "deep" / "x.jpg", 1)
         photo(home / f"{number}b" / ".hidden" / "x.jpg", 1)
         photo(home / "loose.jpg", 1)
-    # Links within a folder, and from one split to another.
-    (homes[0] / "0a" / "more").symlink_to("../0b")
-    (homes[-1] / f"{len(homes) - 1}c" / "more").symlink_to(homes[0] / "0d")
-    (homes[0] / "again").symlink_to("0c")
     names = Folder(tmp_path).SPLITS
     expected = {}
     for split in names:
@@ -142,14 +102,6 @@ def test_labels_are_those_of_the_data_set(tmp_path: Path, splits: tuple[str, ...
     assert {path: found[path] for path in expected} == expected
     assert {found[path][0] for path in loose} == {None}
     assert len(found) == 10 * len(homes)
-
-
-def test_the_finer_of_two_statements() -> None:
-    cup = PictureFile("/a", "cup", "train")
-    for coarser in (PictureFile("/a"), PictureFile("/a", "cup"), PictureFile("/a", None, "train")):
-        assert coarser.or_finer(cup) == cup.or_finer(coarser) == cup
-    for other in (PictureFile("/a", "train"), PictureFile("/a", "cup", "test")):
-        assert other.or_finer(cup) == other
 
 
 def test_names_that_are_not_utf_8_are_escaped(tmp_path: Path) -> None:
@@ -180,15 +132,6 @@ def test_class_folders_are_divided_at_random_as_wholes(tmp_path: Path) -> None:
     assert len(train) == 2 * train.num_classes
     others = [Folder(tmp_path, test_share=0.2, seed=seed).classes for seed in range(1, 4)]
     assert any(classes != train.classes for classes in others)
-
-
-def test_path_names_a_folder_below_the_root_or_anywhere(tmp_path: Path) -> None:
-    folder_tree(tmp_path / "all" / "my photos")
-    below = Folder(tmp_path / "all", path="my photos")
-    assert len(below) == 4
-    assert below.name == "my photos"
-    anywhere = Folder(tmp_path / "unused", path=str(tmp_path / "all" / "my photos"))
-    assert anywhere.paths == below.paths
 
 
 def test_too_few_classes_explain_the_layout(tmp_path: Path) -> None:

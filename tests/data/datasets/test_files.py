@@ -9,7 +9,6 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from gcahng.data import ClassSubset, FileDataset, Listing, build_transform
-from gcahng.data.datasets.base import shortest_side
 from tests.data.trees import photo
 
 
@@ -83,16 +82,6 @@ def test_nothing_left_and_nothing_listed_are_refused(root: Path) -> None:
         Given(root, [], split="test")
 
 
-def test_unknown_words_splits_and_roots_are_refused(root: Path) -> None:
-    message = r"^Unknown value 'ignore' of 'unreadable': choose one of skip, stop\.$"
-    with pytest.raises(ValueError, match=message):
-        Given(root, unreadable="ignore")
-    with pytest.raises(ValueError, match=r"Given has no split 'val': choose one of train, test\."):
-        Given(root, split="val")
-    with pytest.raises(ValueError, match=r"^Given reads its images from files: set 'root'"):
-        Given(None)
-
-
 def test_pickles_lean_and_works_in_a_loader_with_workers(root: Path) -> None:
     dataset = Given(root, transform=build_transform("imagenet", train=False, size=8))
     copy = pickle.loads(pickle.dumps(dataset))
@@ -121,19 +110,3 @@ def test_large_photos_are_reduced_for_a_transform(tmp_path: Path) -> None:
     for shortest, expected in ((100, [160, 120]), (None, [640, 480])):
         assert ClassSubset(dataset, [1], Size(shortest))[0][0].tolist() == expected
     assert ClassSubset(dataset, [1])[0][0].size == dataset.load(0).size == (640, 480)
-
-
-def test_a_subclass_with_its_own_images_keeps_them(tmp_path: Path) -> None:
-    class Black(Given):
-        def load(self, index: int) -> Image.Image:
-            return Image.new("RGB", super().load(index).size)
-
-    for i, name in enumerate("bab"):
-        photo(tmp_path / name / f"{i}.jpg", ord(name), i, size=(640, 480))
-    black = build_transform("imagenet", train=False, size=32, mean=[0.0] * 3, reduced_jpeg=True)
-    assert not Black(tmp_path, transform=black)[0][0].any()
-    assert Given(tmp_path, transform=black)[0][0].any()
-    # As a worker process gets it.
-    again = pickle.loads(pickle.dumps(black))
-    assert torch.equal(again(Given(tmp_path).load(0)), black(Given(tmp_path).load(0)))
-    assert shortest_side(again) == 192

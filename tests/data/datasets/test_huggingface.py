@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from gcahng.data import HuggingFace, build_dataset, verify
+from gcahng.data import HuggingFace, build_dataset
 from tests.data.trees import hugging_face
 
 hf = pytest.importorskip("datasets", reason="needs the extra hf")
@@ -73,16 +73,8 @@ def _broken(folder: Path) -> None:
     hf.Dataset.from_dict(rows, features).save_to_disk(folder)
 
 
-def test_verify_decodes_every_image(saved: Path, tmp_path: Path) -> None:
-    found = verify("huggingface", saved / "animals")
-    sizes = [(part.name, part.size.images) for part in found.parts]
-    assert sizes == [("train", 6), ("test", 6)]
-    assert found.problems == []
+def test_a_broken_image_is_named_by_its_row(tmp_path: Path) -> None:
     _broken(tmp_path / "broken")
-    problems = verify("huggingface", tmp_path / "broken").problems
-    assert len(problems) == 2
-    assert "row 1 (not an image in a known format)" in "".join(problems)
-    assert "row 3 (not an image in a known format)" in "".join(problems)
     splits = [HuggingFace(tmp_path / "broken", split) for split in ("train", "test")]
     found = next(split for split in splits if 1 in split.indices)
     with pytest.raises(ValueError, match=r"^Cannot read the image in row 1 of '.*broken' \(not an"):
@@ -106,30 +98,10 @@ def test_mistakes_name_the_argument(saved: Path, args: dict[str, Any], sentence:
         build_dataset("huggingface", "train", saved / "animals", **args)
 
 
-def test_other_folders_and_empty_splits(saved: Path, tmp_path: Path) -> None:
+def test_other_folders(saved: Path) -> None:
     for folder in (saved, saved / "none"):
-        with pytest.raises(FileNotFoundError, match="no folder written by save_to_disk"):
+        with pytest.raises(FileNotFoundError, match=str(folder)):
             HuggingFace(folder)
-    whole = hf.load_from_disk(str(saved / "animals"))
-    hf.DatasetDict(one=whole, two=whole.select([])).save_to_disk(tmp_path / "empty")
-    with pytest.raises(ValueError, match="empty' cannot be loaded"):
-        HuggingFace(tmp_path / "empty")
-
-
-def test_the_format_that_rows_were_saved_in_does_not_matter(saved: Path, tmp_path: Path) -> None:
-    whole = hf.load_from_disk(str(saved / "animals"))
-    whole.with_format("torch", columns=["label"]).save_to_disk(tmp_path)
-    plain, found = HuggingFace(saved / "animals"), HuggingFace(tmp_path)
-    assert (found.classes, found.labels.tolist()) == (plain.classes, plain.labels.tolist())
-    assert found.load(3).tobytes() == plain.load(3).tobytes()
-
-
-def test_a_row_without_a_label_is_refused(tmp_path: Path) -> None:
-    features = hf.Features({"image": hf.Image(), "label": hf.ClassLabel(names=NAMES)})
-    rows = {"image": [Image.new("L", (4, 4))] * 3, "label": [0, -1, 1]}
-    hf.Dataset.from_dict(rows, features).save_to_disk(tmp_path)
-    with pytest.raises(ValueError, match=r"Column 'label' of .* has -1 in row 1"):
-        HuggingFace(tmp_path)
 
 
 def test_a_data_set_of_the_hub_is_loaded_by_name(
@@ -138,8 +110,7 @@ def test_a_data_set_of_the_hub_is_loaded_by_name(
     whole = hf.load_from_disk(saved / "animals")
 
     def load(name: str, config: str | None) -> Any:
-        if (name, config) != ("someone/animals", "small"):
-            raise ConnectionError(f"Couldn't reach '{name}' on the Hub.\nmore")
+        assert (name, config) == ("someone/animals", "small")
         return hf.DatasetDict(one=whole, two=whole.select([]))
 
     monkeypatch.setattr(hf, "load_dataset", load)
@@ -149,8 +120,6 @@ def test_a_data_set_of_the_hub_is_loaded_by_name(
     splits = {"train": "one", "test": "two"}
     with pytest.raises(ValueError, match=r"The test split of 'someone/animals' has no image"):
         HuggingFace(None, "test", hub="someone/animals", config="small", splits=splits)
-    with pytest.raises(ValueError, match=r"'a/b' cannot be loaded: Couldn't reach 'a/b'"):
-        HuggingFace(None, hub="a/b")
 
 
 def test_a_missing_package_is_one_sentence(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,7 @@
-import hashlib
 import os
 import shutil
-import tarfile
-import threading
 from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from torchvision.datasets import ImageFolder
@@ -15,14 +9,10 @@ from torchvision.datasets import ImageFolder
 from gcahng.data import (
     CUB,
     SOP,
-    Archive,
     Cars,
-    Digits,
     InShop,
     PublishedDataset,
     Size,
-    Source,
-    download,
 )
 from gcahng.data.datasets.published_dataset import read_rows
 from tests.data.trees import (
@@ -147,20 +137,6 @@ def test_an_incomplete_data_set_says_what_it_lacks(tmp_path: Path) -> None:
         CUB(tmp_path)
 
 
-def test_a_mark_before_a_text_file_is_passed_over_and_other_encodings_are_named(
-    tmp_path: Path,
-) -> None:
-    home = cub_tree(tmp_path)
-    expected = CUB(tmp_path).paths
-    for name in ("images.txt", "classes.txt", "image_class_labels.txt"):
-        file = home / name
-        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
-    assert CUB(tmp_path).paths == expected
-    (home / "classes.txt").write_bytes(b"98 098.B\xfcrd\n")
-    with pytest.raises(ValueError, match=r"classes\.txt' is not in UTF-8"):
-        CUB(tmp_path)
-
-
 def test_rows_are_split_at_blanks_and_the_last_column_keeps_its_own(tmp_path: Path) -> None:
     table = tmp_path / "table.txt"
     table.write_text("header\n\n1   a/b.jpg \n2\tc d.jpg\r\n")
@@ -179,84 +155,3 @@ def test_the_real_archive_has_the_published_size(dataset: type[PublishedDataset]
     assert Size(len(train), train.num_classes) == dataset.expected["train"]
     parts = {name: size.images for name, size in dataset.expected.items() if name != "train"}
     assert len(test) == sum(parts.values())
-
-
-@pytest.fixture
-def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """CUB's archive on a server of its own; as in the real one, there is a file beside."""
-    home = cub_tree(tmp_path / "made")
-    path = tmp_path / "server" / "CUB_200_2011.tgz"
-    path.parent.mkdir()
-    with tarfile.open(path, mode="w:gz") as tar:
-        tar.add(home, home.name)
-        tar.addfile(tarfile.TarInfo("attributes.txt"))
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    handler = partial(SimpleHTTPRequestHandler, directory=str(path.parent))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        _publish(path, server.server_port, monkeypatch)
-        yield path
-        server.shutdown()
-        thread.join()
-
-
-def _publish(path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    md5 = hashlib.md5(path.read_bytes()).hexdigest()
-    archive = Archive(f"http://127.0.0.1:{port}/{path.name}", md5, "CUB_200_2011")
-    monkeypatch.setattr(CUB, "source", Source("Get it by hand.", (archive,)))
-
-
-def test_an_archive_is_fetched_checked_and_unpacked(tmp_path: Path, published: Path) -> None:
-    root = tmp_path / "datasets"
-    assert download(CUB, root) == root / "CUB_200_2011"
-    assert (CUB(root).num_classes, CUB(root, "test").num_classes) == (3, 2)
-    assert [path.name for path in root.iterdir()] == ["CUB_200_2011"]
-    published.unlink()
-    with pytest.warns(UserWarning, match=r"^CUB is already in '.*/CUB_200_2011': nothing was dow"):
-        assert download(CUB, root) == root / "CUB_200_2011"
-
-
-def test_an_archive_got_by_other_means_is_unpacked_and_kept(
-    tmp_path: Path, published: Path
-) -> None:
-    root = tmp_path / "datasets"
-    root.mkdir()
-    published.rename(root / published.name)
-    download(CUB, root)
-    assert len(CUB(root)) == 6
-    assert (root / published.name).exists()
-
-
-@pytest.mark.parametrize("wrong", ["other", "gone", "no folder", "no files"])
-def test_archives_that_are_not_the_published_ones(
-    tmp_path: Path, published: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
-) -> None:
-    root = tmp_path / "datasets"
-    kind: type[Exception] = OSError
-    if wrong == "other":
-        published.write_bytes(published.read_bytes() + b"x")
-    elif wrong == "gone":
-        published.unlink()
-    else:
-        with tarfile.open(published, mode="w:gz") as tar:
-            tar.addfile(tarfile.TarInfo("CUB_200_2011/x" if wrong == "no files" else "x"))
-        port = urlsplit(CUB.source.archives[0].url).port
-        assert port is not None
-        _publish(published, port, monkeypatch)
-        kind = ValueError if wrong == "no files" else OSError
-    with pytest.raises(kind, match=r"Get it by hand\.$"):
-        download(CUB, root)
-    if kind is ValueError:
-        with pytest.raises(ValueError, match="CUB_200_2011' exists but is incomplete"):
-            download(CUB, root)
-    else:
-        assert not (root / "CUB_200_2011").exists()
-
-
-def test_what_needs_a_person_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^Cars must be .*pytorch/vision/issues/754"):
-        download(Cars, tmp_path / "new")
-    with pytest.raises(ValueError, match=r"^Digits has nothing to download\.$"):
-        download(Digits, tmp_path / "new")
-    assert not (tmp_path / "new").exists()

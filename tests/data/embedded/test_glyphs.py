@@ -1,4 +1,5 @@
 import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 
 from gcahng.data import Glyphs
 from gcahng.data.embedded import glyphs
-from gcahng.data.embedded.glyphs import cache_path, render
+from gcahng.data.embedded.glyphs import cache_path, distinct_characters, render
 
 
 def test_splits_are_class_disjoint_and_of_the_documented_sizes(glyphs_root: Path) -> None:
@@ -63,3 +64,19 @@ def test_damaged_cache_is_rendered_again(
     assert torch.equal(Glyphs(tmp_path, "train").images, whole)
     assert rendered == ["train"], "the second time the cache is read"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_characters_are_many_distinct_and_of_the_kept_kinds() -> None:
+    characters = distinct_characters()
+    assert 500 < len(characters) < 570
+    assert list(characters) == sorted(set(characters))
+    assert not set(".,:;'\"`_|─") & set(characters)
+    assert {unicodedata.category(c)[0] for c in characters} == set("LNPS")
+
+
+def test_look_alikes_are_kept_once() -> None:
+    characters = set(distinct_characters())
+    assert "A" in characters
+    # Greek Alpha and Cyrillic A have the same shape; a diacritic makes another one.
+    assert not {"Α", "А"} & characters
+    assert "Ä" in characters

@@ -1,7 +1,6 @@
 """`gcahng data verify` as a user meets it; what it refuses is in `test_hostile_commands`."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -57,12 +56,3 @@ def test_ones_own_folder_takes_its_arguments(call: Call, tmp_path: Path) -> None
     assert said.status == 0
     assert ["train", "16", "–", "8", "–"] in rows
     assert ["test", "4", "–", "2", "–"] in rows
-
-
-def test_download_is_asked_for(cub: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fetched(_: Any, root: Path) -> Path:
-        return root / "CUB_200_2011"
-
-    monkeypatch.setattr("gcahng.data.download", fetched)
-    said = call("data", "verify", "cub", "--root", cub, "--download")
-    assert f"cub is in {cub / 'CUB_200_2011'}" in said.out
