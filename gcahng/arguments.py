@@ -21,14 +21,7 @@ _UNANNOTATED = {bool: bool, int: int | float, float: float}
 
 
 class Argument(NamedTuple):
-    """An argument of a component.
-
-    Attributes:
-        kind: Its annotation; without one, the kind of its default, if that is a number or a truth
-            value, else Any.
-        default: Its default; `inspect.Parameter.empty` for none, `...` for one that is not known.
-        positional: Whether it may be given by its position.
-    """
+    """An argument of a component: `...` is a default that is not known, `empty` stands for none."""
 
     kind: Any
     default: Any
@@ -36,23 +29,12 @@ class Argument(NamedTuple):
 
 
 def is_integer(value: object, least: int) -> bool:
-    """Whether a value is an integer, of Python or NumPy, of at least `least`.
-
-    Example:
-        >>> is_integer(3, 1), is_integer(0, 1), is_integer(2.5, 1), is_integer(True, 1)
-        (True, False, False, False)
-    """
+    """Whether a value is an integer, of Python or NumPy, of at least `least`."""
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
 
 
 def check_weights(**weights: float) -> None:
-    """Raise a ValueError unless every argument is a finite number of at least 0.
-
-    Example:
-        >>> check_weights(gamma=-1.0)
-        Traceback (most recent call last):
-        ValueError: Expected 'gamma' as a number of at least 0 (got -1.0)
-    """
+    """Raise a ValueError unless every argument is a finite number of at least 0."""
     for name, weight in weights.items():
         if not 0 <= weight < math.inf:
             raise ValueError(f"Expected {name!r} as a number of at least 0 (got {weight!r})")
@@ -99,13 +81,7 @@ def arguments_of(make: Callable[..., Any]) -> tuple[dict[str, Argument], bool]:
 
 
 def check_names(what: str, given: Iterable[str], takes: Iterable[str]) -> None:
-    """Raise a ValueError for the first given name that is none of those taken.
-
-    Example:
-        >>> check_names("a sheep", ["leg"], ["legs", "wool"])
-        Traceback (most recent call last):
-        ValueError: a sheep takes no 'leg' (did you mean 'legs'?); it takes legs, wool
-    """
+    """Raise a ValueError for the first given name that is none of those taken."""
     takes = list(takes)
     for name in given:
         if name not in takes:
@@ -152,7 +128,8 @@ def checked_arguments(
 ) -> dict[str, Any]:
     """Return the named arguments of a component, as its annotations have them.
 
-    A list becomes a tuple, and text a path, where the annotation asks for it.
+    A list becomes a tuple, and text a path, where the annotation asks for it. A ValueError has a
+    line for each that is unknown, missing or of another type.
 
     Args:
         component: What to call it in messages, such as "generator 'hdml'".
@@ -161,9 +138,6 @@ def checked_arguments(
         positional: How many others it gets before them by their position.
         place: The setting that holds the arguments, such as `generator.args`; by default none.
         filled: Names of arguments that it gets otherwise.
-
-    Raises:
-        ValueError: If one is unknown, missing or of another type; one line for each mistake.
 
     Example:
         >>> from gcahng.losses import NPairLoss

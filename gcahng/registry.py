@@ -7,12 +7,10 @@ torch, torchvision and PyTorch Geometric take seconds.
 import ast
 import importlib
 import os
-import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -43,10 +41,9 @@ class Registry(Mapping[str, T]):
 
     Args:
         kind: The kind of component in error messages, such as "layer" or "data set".
-        entries: The components of this project by name, each as "module:Name", or as a pair of that
-            and its first argument.
-        user_base: Required base class of user-defined components, which are named
-            `module.path:ClassName`, as "module:Name"; None disables them.
+        entries: The components by name, each as "module:Name", or as that and a first argument.
+        user_base: Base class, as "module:Name", of components of users, which are named
+            `module.path:ClassName`; None disables them.
         library: An external library to search for other names; None disables it.
         filled: Names of arguments that a component gets from its caller, not from the settings.
 
@@ -92,12 +89,7 @@ class Registry(Mapping[str, T]):
         return len(self.entries)
 
     def find(self, name: str) -> T:
-        """Return the component called `name`.
-
-        Raises:
-            ValueError: If the name is unknown; the message lists the available names. Or if it is
-                of a class that cannot be built.
-        """
+        """Return the component called `name`; a ValueError lists the names that there are."""
         if self._names_class(name):
             made: Any = import_class(name, self.kind, _imported(str(self.user_base)))
             takes, takes_others = arguments_of(made)
@@ -112,18 +104,10 @@ class Registry(Mapping[str, T]):
         raise ValueError(self._unknown(name, [] if self.library is None else self.library.names()))
 
     def check_name(self, name: str) -> None:
-        """Raise for a wrong name as `find` does, as far as it shows without an import.
-
-        Another library's names show only in its import, and what a class of yours is in its own.
-
-        Raises:
-            ValueError: If there is no such component here, or no such class in your file.
-        """
+        """Raise for a wrong name as `find` does, as far as it shows without an import."""
         if not isinstance(name, str):
             raise ValueError(f"Expected the name of a {self.kind} as text (got {name!r})")
-        if self._names_class(name):
-            _check_class_is_there(name, self.kind)
-        elif name not in self.entries and self.library is None:
+        if name not in self.entries and self.library is None and not self._names_class(name):
             raise ValueError(self._unknown(name, []))
 
     def _names_class(self, name: object) -> bool:
@@ -136,11 +120,7 @@ class Registry(Mapping[str, T]):
         return _unknown(self.kind, name, self.entries, list(similar), others)
 
     def build(self, name: str, /, *args: Any, **settings: Any) -> Any:
-        """Find a component and call it with the given arguments.
-
-        Raises:
-            ValueError: If there is no such component, or it does not accept these arguments.
-        """
+        """Find a component and call it with the given arguments, which are checked."""
         return self.find(name)(*args, **self.check(name, settings, len(args)))  # type: ignore[operator]
 
     def check(
@@ -189,14 +169,8 @@ def imported_on_use(package: str) -> Callable[[str], Any]:
 def lookup(choices: Mapping[str, T], name: str, kind: str) -> T:
     """Return the entry `name` of a plain mapping; `kind` is what error messages call an entry.
 
-    Raises:
-        ValueError: If there is no such entry; the message lists the available names.
-
     Example:
-        >>> learning_rates = {"slow": 0.001, "fast": 0.1}
-        >>> lookup(learning_rates, "fast", "learning rate")
-        0.1
-        >>> lookup(learning_rates, "fats", "learning rate")
+        >>> lookup({"slow": 0.001, "fast": 0.1}, "fats", "learning rate")
         Traceback (most recent call last):
             ...
         ValueError: unknown learning rate 'fats' (did you mean 'fast'?); choose from: fast, slow
@@ -234,10 +208,8 @@ def names_class(name: str) -> bool:
 def import_class(path: str, kind: str, base: type) -> type[Any]:
     """Import `module.path:ClassName` from the current folder or an installed package.
 
-    Raises:
-        ValueError: If there is no such module or class, or it does not inherit from `base`, or
-            lacks methods that `base` asks for.
-            Exceptions raised inside the module are passed on.
+    A ValueError says if there is none, or it is no complete subclass of `base`; what the module
+    itself raises is passed on.
     """
     module_path, _, name = path.partition(":")
     module = _import_module(module_path, f"{kind} {path!r}")
@@ -258,34 +230,6 @@ def import_class(path: str, kind: str, base: type) -> type[Any]:
     return found
 
 
-def _check_class_is_there(path: str, kind: str) -> None:
-    """Raise if there is no such module, or its file here never says the name of the class.
-
-    Anything else shows in the import.
-    """
-    module_path, _, name = path.partition(":")
-    if module_path in sys.modules:  # such as `__main__`, a script or a notebook
-        return
-    stem = Path(*module_path.split("."))
-    # Of a package and a module of one name, Python imports the package.
-    file = next(filter(Path.is_file, (stem / "__init__.py", stem.with_suffix(".py"))), None)
-    if file is None:
-        package = module_path.partition(".")[0]
-        if not Path(package).exists() and find_spec(package) is None:
-            raise ValueError(_no_module(module_path, f"{kind} {path!r}"))
-        return
-    text = file.read_text(encoding="utf-8", errors="replace")
-    if not re.search(rf"\b{name}\b|import \*|__getattr__|globals", text):
-        classes = re.findall(r"^class (\w+)", text, re.MULTILINE)
-        raise ValueError(
-            f"{kind} {path!r}: '{file}' has no class {name!r}{did_you_mean(name, classes)}"
-        )
-
-
-def _no_module(module_path: str, what: str) -> str:
-    return f"{what}: there is no module {module_path!r} in {os.getcwd()} or on the import path"
-
-
 def _import_module(module_path: str, what: str) -> ModuleType:
     # Put the current folder first on the import path during the import, as `python -m` does, and
     # last afterwards, for later imports inside the module.
@@ -297,7 +241,9 @@ def _import_module(module_path: str, what: str) -> ModuleType:
         # Any other name belongs to a missing dependency of the user's module.
         if error.name is None or not f"{module_path}.".startswith(f"{error.name}."):
             raise
-        raise ValueError(_no_module(module_path, what)) from error
+        raise ValueError(
+            f"{what}: there is no module {module_path!r} in {folder} or on the import path"
+        ) from error
     finally:
         sys.path.remove(folder)
         if folder not in sys.path:

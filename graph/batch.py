@@ -42,9 +42,6 @@ def batch_graph(embeddings: Tensor, labels: Tensor) -> Data:
         `Data(x=[B, D], edge_index=[2, B²], edge_attr=[B², D], y=[B])`, edges row-major: edge
         i·B + j goes from node i to node j.
 
-    Raises:
-        ValueError: If the shapes do not match.
-
     Source: GCA-HNG (IJCV 2025), globally correlation learning.
 
     Example:
@@ -66,10 +63,6 @@ def check_batch_graph(data: Data) -> None:
     """Check that `data` is a complete batch graph as built by `batch_graph`.
 
     PyG's `Data.validate` accepts feature rows that do not match the edges.
-
-    Raises:
-        ValueError: If a tensor is missing, has the wrong shape, or the edges are not all pairs in
-            row-major order.
 
     Example:
         >>> graph = batch_graph(torch.randn(4, 2), torch.tensor([0, 1, 0, 1]))
@@ -108,14 +101,6 @@ class PairGraph:
         pairs: The M = B(B+1)/2 pairs.
         edge_attr: [M, D] feature of each pair.
         y: [B] integer class labels.
-
-    Example:
-        >>> z = torch.tensor([[1.0, 2, 3], [2, 4, 6], [3, 2, 1]])
-        >>> graph = pair_graph(z, labels=torch.tensor([0, 1, 0]))
-        >>> list(zip(graph.pairs.row.tolist(), graph.pairs.col.tolist()))
-        [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)]
-        >>> graph.edge_attr.sum(-1)  # Pearson correlations
-        tensor([ 1.0000,  1.0000, -1.0000,  1.0000, -1.0000,  1.0000])
     """
 
     x: Tensor
@@ -128,8 +113,6 @@ def pair_graph(embeddings: Tensor, labels: Tensor, group: Group = None) -> PairG
     """Build the graph of `batch_graph` for the dense path, each unordered pair stored once.
 
     Each process of a `group` has all nodes and only its own part of the pairs.
-
-    Other arguments and errors as `batch_graph`.
 
     Example:
         >>> graph = pair_graph(torch.randn(4, 2), labels=torch.tensor([0, 1, 0, 1]))
@@ -165,15 +148,6 @@ class BatchLayout:
         classes: [S] label of each sampled class, in order of first appearance.
         samples_per_class: P, so that B = S·P.
         group: The processes that share the graph of this batch; None: this process alone.
-
-    Example:
-        >>> layout = batch_layout(torch.tensor([5, 5, 9, 9]))
-        >>> layout.num_sampled, layout.samples_per_class, layout.classes
-        (2, 2, tensor([5, 9]))
-        >>> embeddings = torch.tensor([[1.0], [2.0], [3.0], [4.0]])
-        >>> layout.slots(embeddings).flatten(1)  # one row per slot, one column per class
-        tensor([[1., 3.],
-                [2., 4.]])
     """
 
     order: Tensor
@@ -192,11 +166,7 @@ class BatchLayout:
         return self.classes.repeat(self.samples_per_class)
 
     def slots(self, embeddings: Tensor) -> Tensor:
-        """Reorder embeddings [B, D] into slots [P, S, D].
-
-        Raises:
-            ValueError: If the number of rows is not B.
-        """
+        """Reorder embeddings [B, D] into slots [P, S, D], a row per slot, a column per class."""
         expected = self.order.numel()
         if embeddings.dim() != 2 or embeddings.size(0) != expected:
             raise ValueError(
@@ -220,11 +190,9 @@ def batch_layout(labels: Tensor, group: Group = None) -> BatchLayout:
     """Compute the slot-major order of a class-balanced batch given in any order.
 
     Args:
-        labels: [B] integer class labels; S ≥ 2 distinct classes with P ≥ 2 samples each.
+        labels: [B] integer class labels; S ≥ 2 distinct classes with P ≥ 2 samples each, else a
+            ValueError lists the counts.
         group: Processes that all have this batch and share its graph; None: this process alone.
-
-    Raises:
-        ValueError: If the batch is not class-balanced; the message lists the counts.
 
     Example:
         >>> layout = batch_layout(torch.tensor([7, 7, 4, 4]))

@@ -30,14 +30,6 @@ class Correlation:
         x: [B, D] node features after the last layer.
         edge_attr: [B², D] or, on the dense path, [M, D] edge features after the last layer.
         class_head: The linear map from `class_features` to class scores.
-
-    Example:
-        >>> z, labels = torch.randn(4, 8), torch.tensor([0, 1, 0, 1])
-        >>> out = CorrelationNetwork(8, num_classes=2, layers=1, heads=2)(pair_graph(z, labels))
-        >>> out.coefficients.shape, out.channel_coefficients.shape
-        (torch.Size([10, 8]), torch.Size([4, 4, 8]))
-        >>> bool((out.coefficients > 0).all() and (out.coefficients < 1).all())
-        True
     """
 
     coefficients: Tensor
@@ -79,9 +71,6 @@ class CorrelationNetwork(nn.Module):
         **settings: Arguments shared by the layers (`gcahng.graph.SETTINGS`); each layer gets those
             that it accepts.
 
-    Raises:
-        ValueError: If a layer or one of its arguments is unknown or does not fit the width.
-
     Source: GCA-HNG (IJCV 2025), globally correlation learning.
 
     Example:
@@ -90,10 +79,6 @@ class CorrelationNetwork(nn.Module):
         >>> out = network(pair_graph(z, labels))
         >>> out.channel_coefficients.shape, out.node_logits.shape
         (torch.Size([6, 6, 8]), torch.Size([6, 3]))
-        >>> reference = network.eval()(batch_graph(z, labels))
-        >>> dense = network(pair_graph(z, labels))
-        >>> torch.allclose(reference.node_logits, dense.node_logits, atol=1e-4)
-        True
     """
 
     def __init__(
@@ -120,16 +105,10 @@ class CorrelationNetwork(nn.Module):
         self.class_norm.bias.requires_grad_(False)
 
     def forward(self, graph: Data | PairGraph, detach_coefficients: bool = False) -> Correlation:
-        """Run the network on one batch graph.
+        """Run the network on a graph from `batch_graph` (reference) or `pair_graph` (dense path).
 
-        Args:
-            graph: From `batch_graph` (reference) or `pair_graph` (dense path).
-            detach_coefficients: Compute the coefficients, and on the dense path the last edge
-                update, without gradient; running statistics are still updated.
-
-        Raises:
-            ValueError: If a `Data` is not a complete batch graph (`check_batch_graph`), or a layer
-                does not run on pairs.
+        `detach_coefficients` computes the coefficients, and on the dense path the last edge update,
+        without gradient; running statistics are still updated.
         """
         pairs = None
         if isinstance(graph, PairGraph):
@@ -147,12 +126,9 @@ class CorrelationNetwork(nn.Module):
     def build_graph(
         self, embeddings: Tensor, labels: Tensor, group: Group = None
     ) -> Data | PairGraph:
-        """Build the graph of the fastest path that this network supports in its current mode.
+        """Build the graph of the fastest path of this network in its current mode.
 
-        Args:
-            embeddings: [B, D].
-            labels: [B].
-            group: Processes that share the graph, where the layers allow it.
+        Embeddings are [B, D]; processes of a `group` share the graph where the layers allow it.
         """
         if not self.runs_on_pairs:
             return batch_graph(embeddings, labels)

@@ -25,10 +25,7 @@ class Distances(NamedTuple):
 
     @property
     def harder(self) -> float | None:
-        """Share of synthetic negatives nearer than the nearest real sample of their class.
-
-        Differences within rounding do not count, so unchanged negatives are not harder.
-        """
+        """Share of synthetic negatives nearer than the nearest real sample, beyond rounding."""
         if self.synthetic is None:
             return None
         return float((self.synthetic < (1 - ROUNDING) * self.negative.amin(-1)).double().mean())
@@ -37,21 +34,7 @@ class Distances(NamedTuple):
 @torch.no_grad()
 @full_precision
 def batch_distances(slots: Tensor, negatives: Tensor | None = None) -> Distances:
-    """Compute the distances of one batch.
-
-    Args:
-        slots: Embeddings [P, S, D] in slot-major order.
-        negatives: [P, S, S, D], one for each anchor (p, a) and class b; b = a is left out.
-
-    Example:
-        >>> slots = torch.tensor([[[0.0, 0.0], [3.0, 0.0]], [[0.0, 1.0], [5.0, 0.0]]])
-        >>> found = batch_distances(slots)
-        >>> found.positive
-        tensor([[1., 2.],
-                [1., 2.]])
-        >>> found.negative[0, 0]
-        tensor([[3., 5.]])
-    """
+    """Compute the distances of slots [P, S, D] and their negatives [P, S, S, D]; b = a left out."""
     samples, classes, _ = slots.shape
     flat = slots.flatten(0, 1)
     between = torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist")

@@ -1,17 +1,4 @@
-"""Channel-adaptive interpolation: move each negative towards its anchor, channel by channel.
-
-Example:
-    Anchor (0, 0) has its positive at distance 1 and its negatives at distance 2:
-
-    >>> slots = torch.tensor([[[0.0, 0.0], [2.0, 0.0]], [[0.0, 1.0], [2.0, 0.0]]])
-    >>> for eta in (0.0, 0.5, 1.0):
-    ...     coefficients = torch.full((4, 4, 2), eta)
-    ...     made = synthetic_negatives(slots, coefficients, 1.0, draws=torch.full((2, 1), 0.5))
-    ...     print(made[0, 0, 1].round(decimals=3))
-    tensor([1., 0.])
-    tensor([1.5000, 0.0000])
-    tensor([2., 0.])
-"""
+"""Channel-adaptive interpolation: move each negative towards its anchor, channel by channel."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -32,13 +19,8 @@ def anchor_distances(
 ) -> Tensor:
     r"""Distances :math:`\lVert z_{p,a} - z_{n,b} + 10^{-6} \rVert` of anchors to all samples.
 
-    Args:
-        slots: Embeddings [P, S, D] in slot-major order; B = P·S.
-        anchors: [P, S, D], replaces z_{p,a}; default: `slots`.
-        own: Range of the n anchors, as flat numbers p·S + a; default: all.
-
-    Returns:
-        [n, B].
+    Shapes: slots [P, S, D] of B = P·S samples; `anchors` [P, S, D] replaces z_{p,a}; `own` is the
+    range of the n anchors, as flat numbers p·S + a → [n, B].
     """
     flat = slots.flatten(0, 1)
     first = (flat if anchors is None else anchors.flatten(0, 1))[own] + DISTANCE_EPS
@@ -92,9 +74,12 @@ def synthetic_negatives(
     Source: GCA-HNG (IJCV 2025), correlation-aware channel-adaptive interpolation.
 
     Example:
-        >>> slots, eta = torch.randn(3, 4, 8), torch.rand(12, 12, 8)
-        >>> synthetic_negatives(slots, eta, strength=0.5, draws=torch.rand(3, 2)).shape
-        torch.Size([3, 4, 4, 8])
+        Anchor (0, 0) has its positive at distance 1 and its negatives at distance 2:
+
+        >>> slots = torch.tensor([[[0.0, 0.0], [2.0, 0.0]], [[0.0, 1.0], [2.0, 0.0]]])
+        >>> eta, draws = torch.full((4, 4, 2), 0.5), torch.full((2, 1), 0.5)
+        >>> synthetic_negatives(slots, eta, 1.0, draws)[0, 0, 1].round(decimals=3)
+        tensor([1.5000, 0.0000])
     """
     anchors = slots.detach() if detach_anchor else slots
     parts: list[tuple[Tensor, Pairs]] = []
@@ -204,17 +189,14 @@ class _PairMixing(torch.autograd.Function):
 
 
 class _Routes(NamedTuple):
-    """Where the rows (i, j) of some pairs go, for i → j and j → i.
+    """Where the rows (i, j) of some pairs go, for i → j and j → i."""
 
-    Attributes:
-        result: Rows [R] of the result, numbered anchor · S + negative class.
-        weight: Entries [R] of the flat weights A.
-        factor: [R, 1] or None for 1: 0 if the anchor belongs to another process or the pair's row
-            does not stand for this direction, else 1.
-    """
-
+    # Rows [R] of the result, numbered anchor · S + negative class.
     result: tuple[Tensor, Tensor]
+    # Entries [R] of the flat weights A.
     weight: tuple[Tensor, Tensor]
+    # [R, 1] or None for 1: 0 if the anchor belongs to another process or the pair's row does not
+    # stand for this direction, else 1.
     factor: tuple[Tensor | None, Tensor]
 
     def weights(self, weights: Tensor, chunk: slice) -> list[Tensor]:
@@ -233,7 +215,6 @@ class _Routes(NamedTuple):
 
 
 def _routes(pairs: Pairs, classes: int, start: int, stop: int) -> _Routes:
-    """The routes of pairs to the anchors start to stop - 1."""
     # Batches repeat their size; a GPU would compute all this again, an operation at a time.
     key = ("routes", classes, start, stop)
     if key not in pairs.derived:

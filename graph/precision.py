@@ -19,10 +19,7 @@ def autocast(device_type: str, **settings: Any) -> AbstractContextManager[Any]:
 
 
 def full_precision(function: F) -> F:
-    """Decorator: disable autocast and cast half-precision tensor arguments to float32.
-
-    For norms, distances and losses. float32 and float64 arguments are unchanged.
-    """
+    """Decorator: disable autocast and cast half-precision tensor arguments to float32."""
 
     @wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:

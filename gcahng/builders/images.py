@@ -35,16 +35,10 @@ FEWEST = 4
 
 @dataclass(frozen=True)
 class Splits:
-    """The images of one experiment.
-
-    Attributes:
-        train: Images to train on.
-        validation: Images to select the best epoch on: the data set's own validation split, else
-            training classes held out; None if `data.validation` is 0.
-        test: Images for the reported metrics.
-    """
+    """The images of one experiment."""
 
     train: ImageDataset
+    # The data set's own validation split, else classes held out; None if `data.validation` is 0.
     validation: ImageDataset | None
     test: ImageDataset
 
@@ -82,13 +76,7 @@ class Splits:
 
 
 def build_splits(config: ExperimentConfig) -> Splits:
-    """Open the three splits, with their transforms.
-
-    Raises:
-        FileNotFoundError: If the data set's files are missing.
-        ValueError: If the data set or an argument is unknown, or a split is too small; the message
-            starts with the setting.
-    """
+    """Open the three splits, with their transforms; a ValueError starts with the setting."""
     whole = open_split(config, "train", augment=True)
     test = open_split(config, "test", augment=False)
     with blame_setting("data"):
@@ -123,11 +111,7 @@ def build_splits(config: ExperimentConfig) -> Splits:
 
 
 def build_warm_start_split(config: ExperimentConfig) -> ImageDataset | None:
-    """Open the split for the warm start; None if none is configured.
-
-    Raises:
-        ValueError: If the data set has no such split; the message starts with the setting.
-    """
+    """Open the split for the warm start; None if none is configured."""
     if config.embedder.warm_start is None:
         return None
     with blame_setting("embedder.warm_start"):
@@ -135,19 +119,10 @@ def build_warm_start_split(config: ExperimentConfig) -> ImageDataset | None:
 
 
 def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageDataset:
-    """Open one of the data set's `SPLITS`, with the training (`augment`) or the test transform.
-
-    Raises:
-        FileNotFoundError: If the data set's files are missing.
-        ValueError: If the data set, the split or an argument is unknown; the message starts with
-            the setting.
-    """
+    """Open one of the data set's `SPLITS`, with the training (`augment`) or the test transform."""
     with blame_setting("data.name"):
         DATASETS.find(config.data.name)
     with blame_setting("data.args"):
-        for name in ("root", "transform"):
-            if name in config.data.args:
-                raise ValueError(f"{name!r} is not an argument of the data set: see data.{name}")
         args = DATASETS.check(config.data.name, config.data.args, place="data.args")
     root = data_root(config)
     try:
@@ -164,11 +139,7 @@ def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageData
 
 
 def open_plain(config: ExperimentConfig, split: str) -> ImageDataset:
-    """Open a split for evaluation, without augmentation; `train` and `val` as in training.
-
-    Raises:
-        ValueError: If there is no such split.
-    """
+    """Open a split for evaluation, without augmentation; `train` and `val` as in training."""
     known = dict.fromkeys([*DATASETS.find(config.data.name).SPLITS, "val"])
     if split not in known:
         raise ValueError(f"--split: expected one of {', '.join(known)}, got {split!r}")
@@ -183,21 +154,12 @@ def open_plain(config: ExperimentConfig, split: str) -> ImageDataset:
 
 
 def transform_of(config: ExperimentConfig, dataset: ImageDataset, augment: bool) -> Any:
-    """Build the transform for training (`augment`) or tests, by default the data set's own.
-
-    Raises:
-        ValueError: If the transform or an argument is unknown; the message starts with the
-            setting.
-    """
+    """Build the transform for training (`augment`) or tests, by default the data set's own."""
     return _transform(config, dataset.transform_name, augment)
 
 
 def build_test_transform(config: ExperimentConfig) -> Preparation:
-    """Build the test transform of an experiment whose data set need not be on this machine.
-
-    Raises:
-        ValueError: As `transform_of`.
-    """
+    """Build the test transform of an experiment whose data set need not be on this machine."""
     name = config.data.transform.name
     if name is None:
         with blame_setting("data.name"):
@@ -228,9 +190,8 @@ def _transform(config: ExperimentConfig, default: str, augment: bool) -> Any:
 def as_untrained(config: ExperimentConfig, dataset: ImageDataset) -> ImageDataset | None:
     """View a data set as the library of a pretrained backbone prepares pictures.
 
-    Returns:
-        The view; None if the backbone has no pretrained weights, or the data has another transform
-        than `imagenet`: `library` does the same, and what a user wrote is taken as it is.
+    None without pretrained weights, or with another transform than `imagenet`: `library` does the
+    same, and what a user wrote is taken as it is.
     """
     backbone = config.embedder.backbone
     if (config.data.transform.name or dataset.transform_name) != "imagenet":
@@ -248,17 +209,7 @@ def as_untrained(config: ExperimentConfig, dataset: ImageDataset) -> ImageDatase
 def build_train_loader(
     config: ExperimentConfig, dataset: ImageDataset, group: Group = None
 ) -> tuple[TrainLoader, ClassBalancedBatchSampler]:
-    """Load class-balanced batches in slot-major order.
-
-    Of several processes in `group`, each loads a part of every batch.
-
-    Returns:
-        The loader and its sampler, whose `set_epoch` selects the batches of an epoch.
-
-    Raises:
-        ValueError: If the data set has fewer classes than a batch; the message starts with the
-            setting.
-    """
+    """Load class-balanced batches in slot-major order, of which each process of `group` a part."""
     available = dataset.num_classes
     if 2 <= available < config.batch.classes:
         raise ValueError(

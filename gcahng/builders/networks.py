@@ -9,27 +9,18 @@ from torch import nn
 from gcahng.arguments import arguments_of
 from gcahng.builders.images import build_test_transform
 from gcahng.config import ExperimentConfig
-from gcahng.errors import blame_setting, show
+from gcahng.errors import blame_setting
 from gcahng.generators import GENERATORS, NegativeGenerator
 from gcahng.generators.gca_hng import Quirk
-from gcahng.losses import LOSSES, OBJECTS
+from gcahng.losses import LOSSES
 from gcahng.models import BACKBONES, Embedder, build_backbone
 from gcahng.models.artifact import EmbedderSpec
 
 
 def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedder:
-    """Build the backbone and the last layer.
+    """Build the backbone and the last layer; not `pretrained` if other weights will be loaded.
 
-    Args:
-        config: The experiment.
-        pretrained: Whether to start from the backbone's pretrained weights, if it has any; False
-            if other weights will be loaded.
-
-    Raises:
-        ConnectionError: If pretrained weights cannot be downloaded.
-        FileNotFoundError: If a file of weights is missing.
-        ValueError: If the backbone or an argument is unknown, an entry of `freeze` does not apply
-            to it, or `dim` does not fit it; the message starts with the setting.
+    A ValueError starts with the setting; an OSError says which weights are missing.
     """
     section = config.embedder
     name, args, place = section.backbone.name, section.backbone.args, "embedder.backbone.args"
@@ -53,11 +44,7 @@ def build_embedder(config: ExperimentConfig, pretrained: bool = True) -> Embedde
 
 
 def describe_embedder(config: ExperimentConfig) -> EmbedderSpec:
-    """Describe the embedder of an experiment and the preparation of its images, for files.
-
-    Raises:
-        ValueError: If the transform or an argument is unknown; the message starts with the setting.
-    """
+    """Describe the embedder of an experiment and the preparation of its images, for files."""
     section = config.embedder
     return EmbedderSpec(
         name=config.name,
@@ -71,33 +58,15 @@ def describe_embedder(config: ExperimentConfig) -> EmbedderSpec:
 
 
 def build_untrained(config: ExperimentConfig) -> nn.Module:
-    """Build the pretrained backbone for pictures of the size that its library gives it.
-
-    The random state stays as it is.
-
-    Raises:
-        OSError: If its weights are missing or cannot be downloaded.
-        ValueError: If they do not fit.
-    """
+    """Build the pretrained backbone for pictures of the size that its library gives it."""
     section = config.embedder.backbone
     args = {name: value for name, value in section.args.items() if name != "img_size"}
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):  # the random state stays as it is
         return build_backbone(section.name, **args)
 
 
 def build_loss(config: ExperimentConfig, num_classes: int) -> nn.Module:
-    """Build the metric loss.
-
-    Args:
-        config: The experiment.
-        num_classes: Number of training classes. It and the embedding dimension are passed to a
-            loss that accepts them, such as one with proxies.
-
-    Raises:
-        ImportError: If the loss belongs to a library that is not installed.
-        ValueError: If the loss or an argument is unknown, or it cannot be called as
-            `loss(embeddings, labels)`; the message starts with the setting.
-    """
+    """Build the metric loss; one that takes `num_classes` and the embedding dimension gets them."""
     name, dim = config.loss.name, _trained_dim(config)
     with blame_setting("loss.name"):
         make = LOSSES.find(name)
@@ -109,13 +78,6 @@ def build_loss(config: ExperimentConfig, num_classes: int) -> nn.Module:
         "descriptors_dim": dim,
     }
     args = {size: value for size, value in sizes.items() if size in takes} | config.loss.args
-    for argument in OBJECTS if make.__module__.startswith("pytorch_metric_learning.") else ():
-        if args.get(argument) is not None:
-            raise ValueError(
-                f"loss.args.{argument}: expected an object of Python, which no file can hold, got "
-                f"{show(args[argument])}: leave it out, or build the loss in a class of your own "
-                "(loss.name=module.path:ClassName)"
-            )
     with blame_setting("loss.args"):
         loss = make(**LOSSES.check(name, args, place="loss.args"))
     with blame_setting("loss.name"):
@@ -134,14 +96,6 @@ def build_generator(config: ExperimentConfig, num_classes: int) -> NegativeGener
     """Build the negative generator; None if the experiment has none.
 
     One that takes `quirks` gets the names of those that follow the published code.
-
-    Args:
-        config: The experiment.
-        num_classes: Number of training classes.
-
-    Raises:
-        ValueError: If the generator, a layer or an argument is unknown, or a value is invalid; the
-            message starts with the setting.
     """
     section = config.generator
     if section is None:

@@ -23,10 +23,6 @@ from gcahng.registry import Registry
 def load_checked(path: str | Path, overrides: Iterable[str] = ()) -> ExperimentConfig:
     """Read an experiment as `load_config`, and check the names in it.
 
-    Raises:
-        FileNotFoundError: If the file or one of its bases is missing.
-        ValueError: If the configuration is invalid, or a name in it is wrong.
-
     Example:
         >>> load_checked("digits", ["generator.args.alhpa=1"])
         Traceback (most recent call last):
@@ -43,16 +39,6 @@ def check_component_names(config: ExperimentConfig) -> None:
 
     What only shows in an import is left to the building: names of models of other libraries, what a
     class of yours takes, and values.
-
-    Raises:
-        ValueError: The message starts with the setting.
-
-    Example:
-        >>> from gcahng.config import load_config
-        >>> check_component_names(load_config("digits", ["generator.name=gca_hgn"]))
-        Traceback (most recent call last):
-            ...
-        ValueError: generator.name: unknown generator 'gca_hgn' (did you mean 'gca_hng'?); ...
     """
     for registry, kind, place, name, arguments in _components(config):
         with blame_setting(f"{place}.name"):
@@ -99,16 +85,9 @@ def adopt_image_settings(config: ExperimentConfig) -> ExperimentConfig:
     """Fill in the image settings of timm's data configuration where the experiment has none.
 
     Applies to timm's models with the `imagenet` transform. `size`, `mean` and `std` that differ
-    from the transform's defaults become arguments of `data.transform.train` and `test`; values
-    that the experiment sets take precedence; a size that it sets for one of the two holds for
-    both. If it sets another image size and the model has a fixed one, such as a ViT, the model is
-    built for that size with `img_size`.
-
-    Returns:
-        The completed experiment, which records what was used; applying this again changes nothing.
-
-    Raises:
-        ValueError: If the backbone or the data set is unknown; the message starts with the setting.
+    from the transform's defaults become arguments of `data.transform.train` and `test`; what the
+    experiment sets takes precedence, a size for both. A model of another fixed size, such as a ViT,
+    is built for it with `img_size`. Applying this again changes nothing.
 
     Example:
         >>> from gcahng.config import load_config

@@ -29,21 +29,10 @@ _BASE = {
 
 
 def json_schema(components: Mapping[str, Mapping[str, Any]], layers: Iterable[str]) -> Any:
-    """Return the JSON schema of an experiment file.
+    """Return the JSON schema of an experiment file, with components by the kinds in `SECTIONS`.
 
     No key is required, since a file may build on others with `base`. Names of components are
-    suggested, and their arguments checked; any other name is valid too, such as
-    `module.path:ClassName`.
-
-    Args:
-        components: Components by name, by the kinds in `SECTIONS`.
-        layers: Names of graph layers.
-
-    Example:
-        >>> from gcahng.losses import LOSSES
-        >>> schema = json_schema({"losses": LOSSES}, ["gca"])
-        >>> schema["$defs"]["LossConfig"]["properties"]["name"]["anyOf"]
-        [{'enum': [...'npair'...]}, {'type': 'string'}]
+    suggested, and their arguments checked; any other name is valid too.
     """
     schema = ExperimentConfig.model_json_schema()
     for part in _mappings(schema):  # the defaults of whole sections repeat theirs
@@ -88,10 +77,6 @@ def written_arguments(kind: str, name: str) -> dict[str, Any] | None:
     """Return the schema of each argument of a component, as `experiments/schema.json` has it.
 
     This imports no component. None: the file has no such component.
-
-    Args:
-        kind: One of `SECTIONS`.
-        name: Of the component.
 
     Example:
         >>> written_arguments("losses", "npair")["temperature"]

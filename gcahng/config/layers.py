@@ -13,11 +13,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from gcahng.config.plain_yaml import NULLS, parse_yaml
-from gcahng.config.sections import ExperimentConfig, Section, each_quirk
-from gcahng.errors import choices, did_you_mean, dotted, explain, field_at, show
+from gcahng.config.plain_yaml import parse_yaml
+from gcahng.config.sections import Section, each_quirk
+from gcahng.errors import did_you_mean, dotted, explain, show
 
 # By its package: in a build, and where links cannot be made, it is not beside this one.
 EXPERIMENTS = Path(str(files("gcahng.experiments"))).resolve()
@@ -63,11 +63,7 @@ class Layers:
 
 
 def validate(model: type[Model], layers: Layers) -> Model:
-    """Make a model from the merged values of some layers.
-
-    Raises:
-        ValueError: If a value does not fit; one line for each mistake.
-    """
+    """Make a model from the merged values of some layers; a ValueError has a line per mistake."""
     try:
         return model.model_validate(layers.values)
     except ValidationError as error:
@@ -81,18 +77,12 @@ def load_layers(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Layers
     layers = Layers(_display_path(file))
     for mapping, source in _read(file, ()):
         layers.add(mapping, source)
-    layers.add(parse_overrides(overrides, layers.values, ExperimentConfig), OVERRIDE)
+    layers.add(parse_overrides(overrides, layers.values), OVERRIDE)
     return layers, file
 
 
 def find_config(path: str | Path) -> Path:
-    """Return the file given by a path or by the name of a packaged experiment.
-
-    Raises:
-        FileNotFoundError: If there is none; the message lists similar names, or else all packaged
-            experiments.
-        ValueError: If it is a setting, or a packaged part of experiments.
-    """
+    """Return the file given by a path or by the name of a packaged experiment."""
     given = Path(path).expanduser()
     candidates = [given, EXPERIMENTS / given]
     candidates += [file.with_name(f"{file.name}.yaml") for file in candidates if file.name]
@@ -140,7 +130,7 @@ def merge(base: dict[str, Any], layer: dict[str, Any], path: KeyPath = ()) -> di
 def _read(path: Path, trail: tuple[Path, ...]) -> list[tuple[dict[str, Any], str]]:
     """Return the mappings of a file's bases and of the file, each with its source.
 
-    `trail` holds the files that led to it, to detect circular bases.
+    `trail` holds the files that led to it.
     """
     source = _display_path(path)
     if path in trail:
@@ -157,11 +147,7 @@ def _read(path: Path, trail: tuple[Path, ...]) -> list[tuple[dict[str, Any], str
 
 
 def read_text(path: Path, source: str) -> str:
-    """Read a text file.
-
-    Raises:
-        ValueError: If it is not UTF-8; the message starts with `source`.
-    """
+    """Read a text file in UTF-8; `source` is its name in a ValueError."""
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -169,11 +155,7 @@ def read_text(path: Path, source: str) -> str:
 
 
 def parse_mapping(text: str, source: str) -> dict[str, Any]:
-    """Parse YAML whose outermost value is a mapping, or nothing.
-
-    Raises:
-        ValueError: If it is anything else; the message starts with `source`.
-    """
+    """Parse YAML whose outermost value is a mapping, or nothing; `source` begins a ValueError."""
     content = parse_yaml(text, source)
     if content is None:
         return {}
@@ -190,8 +172,9 @@ def _base_path(base: object, path: Path, source: str) -> Path:
     for file in (folder / base, EXPERIMENTS / base, EXPERIMENTS / f"{base}.yaml"):
         if file.is_file():
             return file.resolve()
-    prefix = base[: len(base) - len(Path(base).name)]
-    beside = (f"{prefix}{other.name}" for other in (folder / base).parent.glob("*.yaml"))
+    beside = (
+        str(Path(base).with_name(other.name)) for other in (folder / base).parent.glob("*.yaml")
+    )
     hint = did_you_mean(base, [*beside, *packaged_experiments()])
     raise FileNotFoundError(
         f"{source}: base {base!r} does not exist{hint}; write it relative to this file, or name a "
@@ -216,31 +199,17 @@ def _display_path(path: Path) -> str:
 def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
     """Parse settings of the form `key.path=value`, with values in YAML, into a nested mapping.
 
-    Raises:
-        ValueError: If a setting does not have this form.
-
     Example:
         >>> parse_settings(["split=test", "loss.args.alpha=3.0", "loss.args.delta=1e-1"])
         {'split': 'test', 'loss': {'args': {'alpha': 3.0, 'delta': 0.1}}}
     """
-    return parse_overrides(texts, {}, None)
+    return parse_overrides(texts, {})
 
 
-def parse_overrides(
-    overrides: Iterable[str], values: dict[str, Any], schema: type[BaseModel] | None
-) -> dict[str, Any]:
-    """Parse `key.path=value` overrides into one mapping; later ones take precedence.
+def parse_overrides(overrides: Iterable[str], values: dict[str, Any]) -> dict[str, Any]:
+    """Parse `key.path=value` overrides of `values` into one mapping; later ones take precedence.
 
-    Setting a key below a section that is null, in `values` or by an earlier override, is an
-    error, because the section's other keys would silently get their defaults.
-
-    Args:
-        overrides: The texts.
-        values: The values that they change.
-        schema: Tells which keys are text, so that these are read as written.
-
-    Raises:
-        ValueError: If an override does not have this form.
+    A key below a section that is null is refused: its other keys would silently get their defaults.
     """
     mapping: dict[str, Any] = {}
     for text in overrides:
@@ -263,14 +232,5 @@ def parse_overrides(
                 raise ValueError(f"{OVERRIDE} {text!r}: {where} was set to {show(found)} before it")
             inner[key] = found
             inner = found
-        inner[keys[-1]] = _value(value.strip(), keys, f"{OVERRIDE} {text!r}", schema)
+        inner[keys[-1]] = parse_yaml(value.strip(), f"{OVERRIDE} {text!r}")
     return mapping
-
-
-def _value(text: str, path: KeyPath, source: str, schema: type[BaseModel] | None) -> Any:
-    """Read a value as its key needs it: `photos #2` and `2021` are text if the key takes text."""
-    kind = None if schema is None else field_at(schema, path)
-    if not set(choices(kind)) <= {str, type(None)} or kind is None:
-        return parse_yaml(text, source)
-    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
-    return None if text in NULLS else parse_yaml(text, source) if quoted else text

@@ -10,9 +10,8 @@ from typing import Any
 import yaml
 
 _TAG = "tag:yaml.org,2002:"
-NULLS = ("null", "Null", "NULL", "~")
 _SCALARS = {
-    "null": rf"({'|'.join(NULLS)}|)$",
+    "null": r"(null|Null|NULL|~|)$",
     "bool": r"(true|True|TRUE|false|False|FALSE)$",
     # Integers first, because the pattern of floats also matches them.
     "int": r"[-+]?[0-9]+(_[0-9]+)*$",
@@ -60,15 +59,7 @@ _Loader.add_constructor(
 
 
 def parse_yaml(text: str, source: str) -> Any:
-    """Parse a single YAML document.
-
-    Args:
-        text: The YAML.
-        source: Its origin in error messages: a file's path or an override.
-
-    Raises:
-        ValueError: If it is not valid YAML; the message gives line and column.
-    """
+    """Parse a single YAML document; a ValueError gives `source`, line and column of a mistake."""
     try:
         return yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:

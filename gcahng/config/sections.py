@@ -162,12 +162,7 @@ class QuirksConfig(Section):
 
 
 def each_quirk(value: Any) -> Any:
-    """Return the mapping that a single word for all quirks stands for; other values unchanged.
-
-    Example:
-        >>> each_quirk("faithful")["clip"], each_quirk({"clip": "corrected"})
-        ('faithful', {'clip': 'corrected'})
-    """
+    """Return the mapping that a single word for all quirks stands for; other values unchanged."""
     if value in ("faithful", "corrected"):
         return dict.fromkeys(QuirksConfig.model_fields, value)
     return value
@@ -294,20 +289,12 @@ class TrainConfig(Section):
     {name, args}; `wandb` and `mlflow` are extras."""
 
     @model_validator(mode="after")
-    def _check_loggers_differ(self) -> "TrainConfig":
+    def _check_settings_agree(self) -> "TrainConfig":
         names = [one if isinstance(one, str) else one.name for one in self.loggers]
         if len(set(names)) < len(names):
             broken_rule(("loggers",), "each logger once", names)
-        return self
-
-    @model_validator(mode="after")
-    def _check_average_has_steps(self) -> "TrainConfig":
         if self.ema is not None and self.epochs == 0:
             broken_rule(("ema",), "null, since no step is trained (train.epochs 0)", self.ema)
-        return self
-
-    @model_validator(mode="after")
-    def _check_warmup_ends(self) -> "TrainConfig":
         if self.warmup_epochs >= max(self.epochs, 1):
             expected = f"fewer than train.epochs ({self.epochs})"
             broken_rule(("warmup_epochs",), expected, self.warmup_epochs)

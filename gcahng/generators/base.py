@@ -32,20 +32,10 @@ class HardNegatives:
         losses: Named scalar terms.
         total: The scalar to backpropagate.
         slots: [P, S, D], the embeddings in slot-major order, normalized if the generator is.
-        coefficients: η, [B, B, D] or on the dense path [M, D], nodes in slot-major order; None
-            for generators without learned coefficients.
+        coefficients: η, [B, B, D] or on the dense path [M, D]; None if none are learned.
         pairs: The pairs of the dense path, or None.
-        own: If several processes split the batch, the n anchors of this one: `negatives` are
-            [n, S, D], `losses` and `total` are its part of the sums, and `coefficients` are those
-            of its pairs. None if everything is of the whole batch.
-
-    Example:
-        >>> import torch
-        >>> from gcahng.generators import GENERATORS
-        >>> generator = GENERATORS.build("scalar", 8, 3, value=0.5)
-        >>> result = generator(torch.randn(6, 8), torch.tensor([0, 0, 1, 1, 2, 2]))
-        >>> result.negatives.shape, list(result.losses), result.layout.classes
-        (torch.Size([2, 3, 3, 8]), ['synthetic'], tensor([0, 1, 2]))
+        own: If processes split the batch, the n anchors of this one: `negatives` are [n, S, D],
+            `losses` and `total` its part of the sums, `coefficients` those of its pairs.
     """
 
     negatives: Tensor | None
@@ -66,23 +56,14 @@ class HardNegatives:
 
     @property
     def channel_coefficients(self) -> Tensor:
-        """η [B, B, D], one per ordered pair and channel; expanded on demand on the dense path.
-
-        Raises:
-            ValueError: If the generator has no coefficients.
-        """
+        """η [B, B, D], one per ordered pair and channel; expanded on demand on the dense path."""
         if self.coefficients is None:
             raise ValueError("This generator has no channel coefficients")
         return self.coefficients if self.pairs is None else self.pairs.to_dense(self.coefficients)
 
 
 class Synthetic(NamedTuple):
-    """Synthetic negatives of one batch.
-
-    Attributes:
-        negatives: [P, S, S, D].
-        positive_share: [P, S, S] in [0, 1], the target weight of each as a positive; None: 0.
-    """
+    """Synthetic negatives [P, S, S, D]; their target weights as positives [P, S, S], None: 0."""
 
     negatives: Tensor
     positive_share: Tensor | None = None
@@ -105,9 +86,9 @@ class NegativeGenerator(nn.Module, ABC):
 
     .. math:: w \, J_{syn} + w_{lin} \, \mathrm{CE}(\mathrm{linear}(\mathrm{BatchNorm}(z)), y)
 
-    with the synthetic N-pair term J_syn (`synthetic_npair`). A generator with trainable parameters
-    overrides `has_generator_losses`, `classifier_loss` and `generator_losses`. One with further
-    arguments passes `**settings` on to its base class, annotated as `Unpack[GeneratorArguments]`.
+    with the synthetic N-pair term J_syn (`synthetic_npair`). One that is trained overrides
+    `has_generator_losses`, `classifier_loss` and `generator_losses`. One with further arguments
+    passes `**settings` on, annotated as `Unpack[GeneratorArguments]`.
 
     Args:
         embedding_dim: D.
@@ -118,10 +99,6 @@ class NegativeGenerator(nn.Module, ABC):
         temperature: Divisor of the logits of the synthetic term.
         detach_anchor: Stop gradients through the anchor of each synthetic negative, for generators
             that interpolate between anchor and negative.
-
-    Raises:
-        ValueError: If a size is not a positive integer, `temperature` is not positive, or a weight
-            is negative.
 
     Example:
         >>> class Midpoint(NegativeGenerator):
@@ -175,25 +152,19 @@ class NegativeGenerator(nn.Module, ABC):
     def make_negatives(
         self, slots: Tensor, layout: BatchLayout, draws: Tensor | None
     ) -> Synthetic | None:
-        """Create the negatives of a batch, differentiable or not; None for no negatives.
+        """Create the negatives of slots [P, S, D], differentiable or not; None for no negatives.
 
-        Args:
-            slots: Embeddings [P, S, D] in slot-major order.
-            layout: `layout.classes` are the labels of the S classes.
-            draws: [P, P-1] scalars in (0, 1) for folding candidates, or None.
+        `layout.classes` are the labels of the S classes; `draws` [P, P-1] in (0, 1), or None, are
+        the scalars for folding candidates.
         """
 
     def classifier_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters trained by the classifier step."""
-        for name, parameter in self.named_parameters():
-            if name.startswith("classifier."):
-                yield parameter
+        return (p for name, p in self.named_parameters() if name.startswith("classifier."))
 
     def head_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters trained by the metric step with the embedder: all but the classifier."""
-        for name, parameter in self.named_parameters():
-            if not name.startswith("classifier."):
-                yield parameter
+        return (p for name, p in self.named_parameters() if not name.startswith("classifier."))
 
     def forward(
         self,
@@ -207,13 +178,10 @@ class NegativeGenerator(nn.Module, ABC):
 
         Args:
             embeddings: [B, D], with gradient.
-            labels: [B] integers in [0, num_classes), class-balanced.
+            labels: [B] integers in [0, num_classes), class-balanced; a ValueError otherwise.
             layout: `batch_layout(labels)` if already computed, which saves a GPU synchronisation;
                 `batch_layout(labels, group)` for processes that share one graph.
             draws: [P, P-1] scalars in (0, 1) for folding candidates; random if None.
-
-        Raises:
-            ValueError: If the batch is not class-balanced or a label is out of range.
         """
         layout = self._layout(labels, layout).to(embeddings.device)
         slots = self.to_slots(embeddings, layout)
@@ -229,11 +197,7 @@ class NegativeGenerator(nn.Module, ABC):
         return HardNegatives(negatives, layout, losses, total, slots)
 
     def classifier_loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """Loss of the auxiliary classifier of a trained generator.
-
-        Raises:
-            TypeError: If this generator is not trained.
-        """
+        """Loss of the auxiliary classifier; a TypeError for a generator that is not trained."""
         raise TypeError(f"{type(self).__name__} has no classifier to train")
 
     def generator_losses(
@@ -244,21 +208,11 @@ class NegativeGenerator(nn.Module, ABC):
         layout: BatchLayout | None = None,
         draws: Tensor | None = None,
     ) -> HardNegatives:
-        """Losses that train the generator itself.
-
-        Arguments as in `forward`.
-
-        Raises:
-            TypeError: If this generator is not trained.
-        """
+        """Losses that train the generator itself, with the arguments of `forward`."""
         raise TypeError(f"{type(self).__name__} is not trained")
 
     def to_slots(self, embeddings: Tensor, layout: BatchLayout) -> Tensor:
-        """Reorder embeddings [B, D] into slots [P, S, D], normalized if configured.
-
-        Raises:
-            ValueError: If their width is not `embedding_dim`.
-        """
+        """Reorder embeddings [B, D] into slots [P, S, D], normalized if configured."""
         slots = layout.slots(embeddings)
         if slots.size(-1) != self.embedding_dim:
             raise ValueError(
@@ -311,11 +265,7 @@ class NegativeGenerator(nn.Module, ABC):
 
 
 def draw_fold_scalars(slots: Tensor, draws: Tensor | None) -> Tensor:
-    """Return the folding scalars [P, P-1]: `draws`, or uniform random numbers if None.
-
-    Raises:
-        ValueError: If `draws` has another shape.
-    """
+    """Return the folding scalars [P, P-1]: `draws`, or uniform random numbers if None."""
     shape = (slots.size(0), slots.size(0) - 1)
     if draws is None:
         return torch.rand(shape, device=slots.device, dtype=slots.dtype)

@@ -10,21 +10,10 @@ from gcahng.graph import BatchLayout
 class ClassLoss(NegativeGenerator):
     """Add a class loss on a BatchNorm and linear head to the metric loss, and no negatives.
 
-    GCA-HNG trains the embedder with negatives and with a class loss on the nodes of its graph; this
-    is the class loss without a graph.
-
     Args:
-        embedding_dim: D.
-        num_classes: Number of training classes.
         **settings: As `NegativeGenerator`, except that `linear_ce_weight`, the weight of the class
             loss, is 1 by default.
 
-    Example:
-        >>> import torch
-        >>> generator = ClassLoss(4, num_classes=2)
-        >>> result = generator(torch.randn(4, 4), torch.tensor([0, 1, 0, 1]))
-        >>> result.negatives is None, list(result.losses)
-        (True, ['linear_ce'])
     """
 
     def __init__(

@@ -45,20 +45,11 @@ class HDML(FixedMixing):
     embedding, and the P candidates of a class are folded.
 
     Args:
-        embedding_dim: D.
-        num_classes: Number of training classes.
         alpha: Decay of s with the metric loss.
         **settings: As `NegativeGenerator`.
 
     Source: Zheng et al. (CVPR 2019), equation 5.
 
-    Example:
-        Before the first epoch ends, the strength is 1 and negatives are unchanged:
-
-        >>> slots = torch.tensor([[[0.0, 0.0], [2.0, 0.0]], [[0.0, 1.0], [2.0, 0.0]]])
-        >>> made = HDML(2, num_classes=2, alpha=5.0).make_negatives(slots, None, None)
-        >>> made.negatives[0, 0, 1].round(decimals=3)
-        tensor([2., 0.])
     """
 
     def __init__(
@@ -81,13 +72,8 @@ class Scalar(FixedMixing):
     """One constant for all pairs, channels and epochs: λ = r + (1 - r) · value.
 
     Args:
-        embedding_dim: D.
-        num_classes: Number of training classes.
         value: In [0, 1]; 0 moves a negative to the positive's distance, 1 leaves it unchanged.
         **settings: As `NegativeGenerator`.
-
-    Raises:
-        ValueError: If `value` lies outside [0, 1].
 
     Example:
         Anchor (0, 0) has its positive at distance 1 and its negatives at distance 2:
@@ -120,12 +106,6 @@ class Unmoved(FixedMixing):
     """Control for interpolated negatives: the same extra loss on unchanged real negatives.
 
     The P real negatives of a class are still folded into one. Arguments as `NegativeGenerator`.
-
-    Example:
-        >>> slots = torch.tensor([[[0.0, 0.0], [2.0, 0.0]], [[0.0, 1.0], [3.0, 0.0]]])
-        >>> halves = torch.full((2, 1), 0.5)  # fold both negatives with equal weights
-        >>> Unmoved(2, num_classes=2).make_negatives(slots, None, halves).negatives[0, 0, 1]
-        tensor([2.5000, 0.0000])
     """
 
     def mixture(self, slots: Tensor, shape: torch.Size) -> tuple[Tensor | float, Tensor]:
@@ -133,31 +113,8 @@ class Unmoved(FixedMixing):
         return 1.0, slots.new_ones(()).expand(shape)
 
 
-class RandomChannel(FixedMixing):
-    r"""Channel-wise coefficients drawn at random in every step, η ~ U(0, 1).
-
-    Args:
-        embedding_dim: D.
-        num_classes: Number of training classes.
-        alpha: Decay of :math:`s = e^{-\alpha / \bar J}` with the metric loss, as in GCA-HNG.
-        **settings: As `NegativeGenerator`.
-
-    Example:
-        >>> generator = RandomChannel(4, num_classes=2)
-        >>> generator(torch.randn(4, 4), torch.tensor([0, 1, 0, 1])).negatives.shape
-        torch.Size([2, 2, 2, 4])
-    """
-
-    def __init__(
-        self,
-        embedding_dim: int,
-        num_classes: int,
-        *,
-        alpha: float = 5.0,
-        **settings: Unpack[GeneratorArguments],
-    ) -> None:
-        super().__init__(embedding_dim, num_classes, **settings)
-        self.alpha = alpha
+class RandomChannel(HDML):
+    """Channel-wise coefficients drawn at random in every step, η ~ U(0, 1); arguments as `HDML`."""
 
     def mixture(self, slots: Tensor, shape: torch.Size) -> tuple[Tensor | float, Tensor]:
         """Return the scheduled strength and symmetric random coefficients."""

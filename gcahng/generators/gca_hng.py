@@ -37,19 +37,19 @@ Quirk = Literal["similarity_mask", "same_class_negatives", "edge_heads"]
 
 
 class GraphArguments(TypedDict, total=False):
-    """The graph network of `HardNegativeGenerator`.
+    """The graph network of `HardNegativeGenerator`; defaults in `GRAPH`.
 
     Attributes:
         conv: The layer: a key of `gcahng.graph.CONVS`, `module.path:ClassName` for a layer of your
-            own, or {name, args}. Default: "gca".
-        layers: Number of layers, or a sequence of layers given as for `conv`. Default: 2.
-        heads: Attention heads of the layers. Default: 4.
-        edge_heads: Heads of the edge attention; None (default): as `heads`.
-        edge_dropout: Whether edges i → j and j → i share their dropout mask: "tied" (default),
-            "independent" (published) or "off".
-        dropout: Dropout rate of the edge attention. Default: 0.1.
-        path: "dense" (default, fast) or "sparse" (message-passing reference).
-        memory: What the dense path saves for backward: "auto" (default), "balanced" or "low".
+            own, or {name, args}.
+        layers: Number of layers, or a sequence of layers given as for `conv`.
+        heads: Attention heads of the layers.
+        edge_heads: Heads of the edge attention; None: as `heads`.
+        edge_dropout: Whether edges i → j and j → i share their dropout mask: "tied", "independent"
+            (published) or "off".
+        dropout: Dropout rate of the edge attention.
+        path: "dense" (fast) or "sparse" (message-passing reference).
+        memory: What the dense path saves for backward: "auto", "balanced" or "low".
     """
 
     conv: Layer
@@ -63,19 +63,12 @@ class GraphArguments(TypedDict, total=False):
 
 
 class GeneratorWeights(TypedDict, total=False):
-    """Weights of the losses of `HardNegativeGenerator`, at least 0.
+    """Weights of the losses of `HardNegativeGenerator`, at least 0; defaults in `WEIGHTS`."""
 
-    Attributes:
-        gamma: γ, of the classifier's cross entropy on the negatives. Default: 20.
-        similarity: w_sim. Default: 20.
-        diversity: w_div. Default: 60.
-        node_ce: Of the node cross entropy J_gce in the metric step. Default: 1.
-    """
-
-    gamma: float
-    similarity: float
-    diversity: float
-    node_ce: float
+    gamma: float  # γ, of the classifier's cross entropy on the negatives
+    similarity: float  # w_sim
+    diversity: float  # w_div
+    node_ce: float  # of the node cross entropy J_gce in the metric step
 
 
 GRAPH: GraphArguments = {
@@ -103,10 +96,10 @@ class HardNegativeGenerator(NegativeGenerator):
         generated.total.backward()                        # then step the graph again
         generator.hardness.record(metric_loss, generated.total)
 
-    and `generator.hardness.end_epoch()` after each epoch. `gcahng.training.step.TrainingStep`
-    implements this in the published order. The batch must be class-balanced (S ≥ 2 classes with
-    P ≥ 2 samples each), in any order. Processes share one graph, and each computes its part of the
-    losses, only if all have the whole batch and pass `layout=batch_layout(labels, group)`.
+    and `generator.hardness.end_epoch()` after each epoch, as `gcahng.training.step.TrainingStep`
+    does. The batch must be class-balanced (S ≥ 2 classes with P ≥ 2 samples each), in any order.
+    Processes share one graph, and each computes its part of the losses, only if all have the whole
+    batch and pass `layout=batch_layout(labels, group)`.
 
     Args:
         embedding_dim: D; divisible by `heads`.
@@ -121,10 +114,6 @@ class HardNegativeGenerator(NegativeGenerator):
             `anchor_similarity`; "same_class_negatives", see `negative_classification`;
             "edge_heads", one head of the edge attention whatever `graph` says.
         **settings: As `NegativeGenerator`.
-
-    Raises:
-        ValueError: If the layer, an argument of the graph, a weight or a quirk is unknown, `heads`
-            does not divide `embedding_dim`, or a weight is negative.
 
     Source: Peng et al., GCA-HNG (IJCV 2025).
 
@@ -164,10 +153,8 @@ class HardNegativeGenerator(NegativeGenerator):
         chosen: dict[str, Any] = {**GRAPH, **graph}
         self.path = chosen.pop("path")
         check_choice("path", self.path, ("dense", "sparse"))
-        if "edge_heads" in quirks:
-            chosen["edge_heads"] = 1
-        elif chosen["edge_heads"] is None:
-            chosen["edge_heads"] = chosen["heads"]
+        own_heads = chosen["heads"] if chosen["edge_heads"] is None else chosen["edge_heads"]
+        chosen["edge_heads"] = 1 if "edge_heads" in quirks else own_heads
         self.graph = CorrelationNetwork(embedding_dim, num_classes, **chosen)
         self.classifier = nn.Linear(embedding_dim, num_classes)
         self.alpha, self.beta = alpha, beta
@@ -188,14 +175,12 @@ class HardNegativeGenerator(NegativeGenerator):
         layout: BatchLayout | None = None,
         draws: Tensor | None = None,
     ) -> HardNegatives:
-        r"""Create the negatives and the terms to add to the metric loss.
+        r"""Create the negatives and the terms to add to the metric loss, as `NegativeGenerator`.
 
         .. math:: (1 - e^{-\beta / \bar J_{gen}}) \, J_{syn} + J_{gce}
 
         The coefficients are detached: the synthetic term trains the embedder only, the node cross
         entropy J_gce trains embedder and graph.
-
-        Arguments and errors as `NegativeGenerator.forward`.
         """
         layout = self._layout(labels, layout).to(embeddings.device)
         slots = self.to_slots(embeddings, layout)
@@ -203,7 +188,11 @@ class HardNegativeGenerator(NegativeGenerator):
         nodes = slots if self.node_ce_reaches_embedder else slots.detach()
         correlation = self._correlate(nodes, layout, detach_coefficients=True)
         coefficients, pairs = correlation.coefficients, correlation.pairs
-        losses = self._node_ce(correlation.class_features, layout)
+        losses = {}
+        if weight := self.weights["node_ce"]:
+            head = self.graph.class_head
+            args = (correlation.class_features, head.weight, head.bias, layout.labels)
+            losses["node_ce"] = weight * linear_cross_entropy(*args, reduction="mean")
         del correlation  # frees the remaining outputs
         negatives, own = self._mix(slots, coefficients, pairs, draws), own_anchors(pairs)
         losses |= self._linear_ce(slots, layout)
@@ -237,8 +226,8 @@ class HardNegativeGenerator(NegativeGenerator):
         .. math:: J_{gen} = \tfrac12 \big[ \gamma \, \mathrm{CE}(\mathrm{classifier}(\tilde n), b)
             + w_{sim} \, \mathrm{mean}(1 - \cos(z_a, \tilde n)) + w_{div} \, 0.01 \, J_{div} \big]
 
-        `losses` holds the cross entropy times γ, the unweighted similarity term and the diversity
-        term times 0.01. The classifier is fixed. Arguments as in `forward`.
+        `losses` holds γ times the cross entropy, the unweighted similarity term and 0.01 times the
+        diversity term. The classifier is fixed. Arguments as in `forward`.
         """
         layout = self._layout(labels, layout).to(embeddings.device)
         slots = self.to_slots(embeddings.detach(), layout)
@@ -273,16 +262,7 @@ class HardNegativeGenerator(NegativeGenerator):
         correlation = self._correlate(slots.detach(), layout, detach_coefficients=True)
         return Synthetic(self._mix(slots, correlation.coefficients, correlation.pairs, draws))
 
-    def _node_ce(self, features: Tensor, layout: BatchLayout) -> dict[str, Tensor]:
-        """J_gce with its weight; nothing without it."""
-        weight, head = self.weights["node_ce"], self.graph.class_head
-        if not weight:
-            return {}
-        args = (features, head.weight, head.bias, layout.labels)
-        return {"node_ce": weight * linear_cross_entropy(*args, reduction="mean")}
-
     def _correlate(self, slots: Tensor, layout: BatchLayout, **settings: Any) -> Correlation:
-        """Run the graph network; `settings` as in its `forward`."""
         nodes = slots.flatten(0, 1)
         if self.path == "sparse":
             graph = batch_graph(nodes, layout.labels)
@@ -302,7 +282,6 @@ class HardNegativeGenerator(NegativeGenerator):
 
 
 def _check_keys(name: str, given: Collection[str], known: Collection[str]) -> None:
-    """Raise a ValueError if `given`, the argument called `name`, has an unknown key."""
     for key in given:
         if key not in known:
             raise ValueError(f"Expected {name!r} of {', '.join(known)} (got {key!r})")

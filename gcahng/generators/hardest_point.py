@@ -34,16 +34,7 @@ class HardestPoint(NegativeGenerator):
 
 
 class HardestReal(HardestPoint):
-    """Control for synthetic points: select the hardest real sample of each class.
-
-    Arguments as `NegativeGenerator`.
-
-    Example:
-        >>> slots = torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.1], [0.6, 0.8]]])
-        >>> made = HardestReal(2, num_classes=2).make_negatives(slots, None, None)
-        >>> made.negatives[0, 0, 1]  # of class 1 the sample most similar to (1, 0)
-        tensor([0.6000, 0.8000])
-    """
+    """Control for synthetic points: the hardest real sample of each class; no own arguments."""
 
     def points(self, slots: Tensor, layout: BatchLayout) -> Tensor:
         """Return no points [0, S, D]."""
@@ -53,18 +44,12 @@ class HardestReal(HardestPoint):
 class SymmetricalSynthesis(HardestPoint):
     r"""Reflect each sample about the axis through another sample of its class.
 
-    .. math:: z' = z + \beta \, (\mathrm{proj}_{z^+} z - z), \quad
+    .. math:: z' = z + 2 \, (\mathrm{proj}_{z^+} z - z), \quad
         \mathrm{proj}_{z^+} z = \frac{z \cdot z^+}{\lVert z^+ \rVert^2} z^+
 
-    for samples z, z⁺ of neighbouring slots, in both directions; β = 2 preserves the length.
+    for samples z, z⁺ of neighbouring slots, in both directions; this preserves the length.
     Differences from the original: the anchor is always a real sample, and only neighbouring slots
-    of a class are paired.
-
-    Args:
-        embedding_dim: D.
-        num_classes: Number of training classes.
-        reflection: β.
-        **settings: As `NegativeGenerator`.
+    of a class are paired. Arguments as `NegativeGenerator`.
 
     Source: Gu and Ko (AAAI 2020), equations 3 to 5.
 
@@ -75,24 +60,14 @@ class SymmetricalSynthesis(HardestPoint):
         tensor([-0.2800,  0.9600])
     """
 
-    def __init__(
-        self,
-        embedding_dim: int,
-        num_classes: int,
-        *,
-        reflection: float = 2.0,
-        **settings: Unpack[GeneratorArguments],
-    ) -> None:
-        super().__init__(embedding_dim, num_classes, **settings)
-        self.reflection = reflection
-
     def points(self, slots: Tensor, layout: BatchLayout) -> Tensor:
         """Reflect each sample about its neighbours."""
         mirrored = []
-        for shift in _neighbours(slots.size(0)):
+        # With two samples per class, both neighbours are the same.
+        for shift in (1,) if slots.size(0) == 2 else (1, -1):
             axis = F.normalize(slots.roll(shift, 0), dim=-1)
             projection = (slots * axis).sum(-1, keepdim=True) * axis
-            mirrored.append(slots + self.reflection * (projection - slots))
+            mirrored.append(slots + 2 * (projection - slots))
         return torch.cat(mirrored)
 
 
@@ -106,13 +81,8 @@ class EmbeddingExpansion(HardestPoint):
     neighbouring slots of a class are paired.
 
     Args:
-        embedding_dim: D.
-        num_classes: Number of training classes.
         points_between: n, at least 1.
         **settings: As `NegativeGenerator`.
-
-    Raises:
-        ValueError: If `points_between` is below 1.
 
     Source: Ko and Gu (CVPR 2020), equations 6 to 8.
 
@@ -163,8 +133,6 @@ class DenselyAnchoredSampling(HardestPoint):
     candidates for the hardest negative instead of joining the batch.
 
     Args:
-        embedding_dim: D.
-        num_classes: Number of training classes.
         produced: Points per sample.
         channels: Number of scaled channels.
         scale: Range of the factors, (low, high).
@@ -172,18 +140,8 @@ class DenselyAnchoredSampling(HardestPoint):
         remembered: Stored differences per class.
         **settings: As `NegativeGenerator`.
 
-    Raises:
-        ValueError: If an argument is out of range.
-
     Source: Liu et al. (ECCV 2022), sections 3.2 and 3.3.
 
-    Example:
-        >>> generator = DenselyAnchoredSampling(8, num_classes=2, channels=2, produced=3)
-        >>> result = generator(torch.randn(6, 8), torch.tensor([0, 0, 0, 1, 1, 1]))
-        >>> result.negatives.shape
-        torch.Size([3, 2, 2, 8])
-        >>> generator.filled  # differences stored per class
-        tensor([3, 3])
     """
 
     counts: Tensor
@@ -220,10 +178,7 @@ class DenselyAnchoredSampling(HardestPoint):
 
     @torch.no_grad()
     def points(self, slots: Tensor, layout: BatchLayout) -> Tensor:
-        """Create `produced` points per sample; in training, store the batch's differences before.
-
-        The memory is left alone in evaluation, such as for the pictures of a finished run.
-        """
+        """Create `produced` points per sample; in training, store the differences before."""
         classes = layout.classes
         if self.training:
             self._count(slots, classes)
@@ -253,8 +208,3 @@ class DenselyAnchoredSampling(HardestPoint):
             place = self.filled[classes] % self.bank.size(1)
             self.bank[classes, place] = difference.to(self.bank)
             self.filled[classes] += 1
-
-
-def _neighbours(samples: int) -> tuple[int, ...]:
-    """Shifts of the slot axis that pair each slot with each neighbour once."""
-    return (1,) if samples == 2 else (1, -1)

@@ -16,8 +16,7 @@ class LossMeans(nn.Module):
     .. math:: \bar J \leftarrow \mathrm{mean}_t \max(J_t, 10^{-6})
 
     at the end of each epoch; 1e6 before the first epoch ends. Means and current sums are buffers,
-    so they are part of `state_dict` and stay on the device. They stay in float64 when the module
-    is cast, since a sum of many losses in float32 loses digits.
+    which stay in float64 when the module is cast: in float32 a sum of many losses loses digits.
 
     Source: GCA-HNG (IJCV 2025), hardness from the running mean of the metric loss.
 

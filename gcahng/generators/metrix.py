@@ -20,22 +20,11 @@ class Metrix(NegativeGenerator):
     at the embeddings; and the mixed points replace the real negatives in an additional loss term.
 
     Args:
-        embedding_dim: D.
-        num_classes: Number of training classes.
         mixing: μ, above 0.
         **settings: As `NegativeGenerator`.
 
-    Raises:
-        ValueError: If `mixing` is not above 0.
-
     Source: Venkataramanan et al. (ICLR 2022), section 3.4.
 
-    Example:
-        >>> generator = Metrix(4, num_classes=2, mixing=2.0)
-        >>> slots = torch.randn(2, 2, 4)
-        >>> made = generator.make_negatives(slots, None, None)
-        >>> made.negatives.shape, made.positive_share.shape
-        (torch.Size([2, 2, 2, 4]), torch.Size([2, 2, 2]))
     """
 
     def __init__(

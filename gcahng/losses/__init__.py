@@ -25,8 +25,6 @@ FOREIGN = {
     "multi_similarity": "MultiSimilarityLoss",
     "triplet": "TripletMarginLoss",
 }
-# Arguments of these losses that are objects of Python, which no file can hold.
-OBJECTS = ["distance", "embedding_regularizer", "reducer", "weight_init_func", "weight_regularizer"]
 # Base classes, losses around other losses, and two that take no labels.
 UNUSABLE = {
     "BaseLossWrapper",

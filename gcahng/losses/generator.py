@@ -18,21 +18,7 @@ COSINE_EPS = 1e-8  # minimum length, as in torch's cosine_similarity
 def misplaced_own_class(samples: int, classes: int, device: torch.device | None = None) -> Tensor:
     """Mask of the published code in place of b = a: flat entries i·B + i + k·S, i < S, k < P.
 
-    Args:
-        samples: P, samples per class.
-        classes: S, classes in the batch; B = P·S.
-        device: Where to create the mask; None: PyTorch's default.
-
-    Returns:
-        Bool [P, S, S] (anchor slot, anchor class, negative class) with P·S true entries.
-
-    Example:
-        >>> misplaced_own_class(samples=2, classes=2).int()
-        tensor([[[1, 0],
-                 [1, 0]],
-        <BLANKLINE>
-                [[0, 1],
-                 [0, 1]]], dtype=torch.int32)
+    Shapes: → bool [P, S, S] (anchor slot, anchor class, negative class) with P·S true entries.
     """
     mask = torch.zeros(samples * classes * classes, dtype=torch.bool, device=device)
     i = torch.arange(classes, device=device).view(-1, 1)
@@ -53,13 +39,11 @@ def negative_classification(
 
     .. math:: \mathrm{mean}_{p,a,b \ne a} \, \mathrm{CE}(W \tilde n_{p,a,b} + w, b)
 
-    Args:
-        negatives: [P, S, S, D], or [n, S, D] of the anchors `own`.
-        weight: W [C, D] of the classifier.
-        bias: w [C].
-        classes: [S] labels of the sampled classes.
-        keep_own_class: Include the entries b = a in the mean, as published.
-        own: As in `synthetic_npair`; the result is then the part of these anchors.
+    `keep_own_class` includes the entries b = a in the mean, as published. With `own`, as in
+    `synthetic_npair`, the result is the part of these anchors.
+
+    Shapes: negatives [P, S, S, D] or [n, S, D] of the anchors `own`, W [C, D], w [C], classes [S],
+    the labels of the sampled classes → scalar.
     """
     anchors = negatives.shape[:-2].numel()
     losses = linear_cross_entropy(negatives, weight, bias, classes.repeat(anchors))
@@ -77,12 +61,10 @@ def anchor_similarity(
 
     .. math:: \mathrm{mean}_{p,a,b \ne a} \, (1 - \cos(z_{p,a}, \tilde n_{p,a,b}))
 
-    Args:
-        slots: [P, S, D].
-        negatives: [P, S, S, D], or [n, S, D] of the anchors `own`.
-        misplaced_mask: As published: zero the entries of `misplaced_own_class` instead of b = a
-            and divide by P·S·S.
-        own: As in `synthetic_npair`; the result is then the part of these anchors.
+    `misplaced_mask`, as published, zeroes the entries of `misplaced_own_class` instead of b = a and
+    divides by P·S·S. With `own`, as in `synthetic_npair`, the result is the part of these anchors.
+
+    Shapes: slots [P, S, D], negatives [P, S, S, D] or [n, S, D] of the anchors `own` → scalar.
     """
     samples, classes, _ = slots.shape
     rows = slice(0, samples * classes) if own is None else own.rows
@@ -166,9 +148,6 @@ def synthetic_npair(
         norm_weight: Weight of the squared norms; published: 0.25 · 3e-3.
         own: The n anchors of this process, if anchors are split: `negatives` [n, S, D] has only
             these, and the result is their part of the sum.
-
-    Returns:
-        A scalar.
 
     Source: GCA-HNG (IJCV 2025), the synthetic term of the metric loss.
 

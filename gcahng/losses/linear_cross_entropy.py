@@ -24,20 +24,8 @@ def linear_cross_entropy(
     stored: for a fixed classifier, forward also computes the gradient of the inputs; for a trained
     one, backward computes the logits again. The result is the same up to rounding.
 
-    Args:
-        inputs: [..., D], N rows.
-        weight: [C, D].
-        bias: [C].
-        targets: [N], integers.
-        reduction: `none` or `mean`.
-
-    Returns:
-        [N], or a scalar for `mean`; float32 or wider.
-
-    Example:
-        >>> weight, bias = torch.eye(2), torch.zeros(2)
-        >>> linear_cross_entropy(torch.eye(2), weight, bias, torch.tensor([0, 1]))
-        tensor([0.3133, 0.3133])
+    Shapes: inputs [..., D] of N rows, weight [C, D], bias [C], integers targets [N] → [N], or for
+    the reduction `mean` a scalar; float32 or wider.
     """
     if inputs.numel() // inputs.size(-1) * len(weight) <= LARGE:
         logits = half_to_float32(F.linear(inputs, weight, bias)).flatten(0, -2)

@@ -20,7 +20,7 @@ def npair(slots: Tensor) -> Tensor:
     .. math:: J_m = \frac{1}{P-1} \sum_{p=1}^{P-1} \mathrm{CE}(z_0 z_p^\top, \text{own class})
         + \frac{0.25 \cdot 3 \cdot 10^{-3}}{S} \sum_{p=0}^{P-1} \lVert z_p \rVert_F^2
 
-    Shapes: slots [P, S, D] in slot-major order → scalar; gradients reach every slot.
+    Shapes: slots [P, S, D] in slot-major order → scalar.
 
     Source: Sohn (NeurIPS 2016), with the norm term as in GCA-HNG's published training.
     """
@@ -62,8 +62,8 @@ def all_at_once(slots: Tensor) -> Tensor:
 class NPairLoss(nn.Module):
     """N-pair loss (`npair`), called as `loss(embeddings, labels)`.
 
-    Takes a class-balanced batch in any order with P ≥ 2 samples per class; the first sample of each
-    class is its anchor. Raises ValueError on any other batch.
+    Takes a class-balanced batch in any order with P ≥ 2 samples per class, else a ValueError; the
+    first sample of each class is its anchor.
 
     Args:
         normalize: L2-normalize the embeddings and omit the norm penalty.
@@ -72,9 +72,6 @@ class NPairLoss(nn.Module):
             one slot at a time.
 
     Shapes: embeddings [B, D], labels [B] → scalar.
-
-    Raises:
-        ValueError: If `temperature` is not positive.
 
     Example:
         >>> embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])

@@ -25,9 +25,6 @@ class ProxyAnchorLoss(nn.Module):
 
     Shapes: embeddings [B, D], labels [B] → scalar; gradients reach embeddings and proxies.
 
-    Raises:
-        ValueError: If `alpha` is not positive.
-
     Source: Kim et al. (CVPR 2020).
 
     Example:

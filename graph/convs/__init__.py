@@ -51,18 +51,7 @@ __all__ = [
 
 
 class LayerSpec(TypedDict):
-    """A layer by name, with its own arguments.
-
-    Attributes:
-        name: A key of `CONVS`, or `module.path:ClassName` for a user-defined layer.
-        args: Arguments for this layer only; by default none.
-
-    Example:
-        >>> from gcahng.graph import CorrelationNetwork
-        >>> gatv2 = LayerSpec(name="gatv2", args={"heads": 2})
-        >>> CorrelationNetwork(8, 3, layers=[gatv2, "mlp"]).layers[1]
-        MLPConv(8, edge_dim=8)
-    """
+    """A layer by name, a key of `CONVS` or `module.path:ClassName`, with arguments of its own."""
 
     name: str
     args: NotRequired[Mapping[str, Any]]
@@ -82,10 +71,6 @@ def build_conv(
         edge_dim: Edge channels.
         settings: Values for some of `SETTINGS`; those that the layer does not accept are ignored,
             and the layer's own arguments take precedence.
-
-    Raises:
-        ValueError: If the layer or a setting is unknown, or the layer does not accept one of its
-            own arguments.
 
     Example:
         >>> build_conv("gca", 8, 8, {"heads": 2})
@@ -112,15 +97,7 @@ def build_conv(
 
 
 def layer_arguments(name: str) -> list[str]:
-    """Return the names of a layer's arguments after its two widths.
-
-    Raises:
-        ValueError: If there is no such layer.
-
-    Example:
-        >>> layer_arguments("gca_node_only"), layer_arguments("mlp")
-        (['heads', 'memory'], [])
-    """
+    """Return the names of a layer's arguments after its two widths."""
     if name in OPERATORS:
         from gcahng.graph.convs.pyg_conv import operator_arguments
 

@@ -28,12 +28,6 @@ class NodeUpdate(MessagePassing):
     The same update has two implementations. `forward` gathers and scatters on any graph; `on_pairs`
     runs on a complete batch graph, where attention scores are one dense product, the empty slot is
     one more column, and edges are stored once per unordered pair.
-
-    Args:
-        in_channels: Node channels in and out; divisible by `heads`.
-        edge_dim: Edge channels.
-        heads: Heads of the attention.
-        memory: What `on_pairs` saves for backward (`gcahng.graph.dense.pair_functions`).
     """
 
     def __init__(self, in_channels: int, edge_dim: int, heads: int, memory: Memory) -> None:
@@ -117,14 +111,6 @@ class EdgeUpdate(MessagePassing):
     these pairs then have a row for each direction. Attention over two keys is a sigmoid of the
     score difference, and the edge query folds into the nodes,
     q(e)·k_i = e·(W_qᵀ k_i) + b_q·k_i, so no projection per edge remains.
-
-    Args:
-        in_channels: Node channels.
-        edge_dim: Edge channels in and out; divisible by `heads`.
-        heads: Heads of the attention.
-        dropout: Probability of dropping an endpoint's weight.
-        edge_dropout: "tied", "independent" or "off".
-        memory: What `on_pairs` saves for backward (`gcahng.graph.dense.pair_functions`).
     """
 
     def __init__(
@@ -192,13 +178,9 @@ class EdgeUpdate(MessagePassing):
         return self.drops_edges and self.edge_dropout == "independent"
 
     def on_pairs(self, x: Tensor, pairs: Pairs, edge_attr: Tensor) -> tuple[Tensor, Pairs]:
-        """Update the edges of a complete graph by rows: edge_attr [M, D] → [M, D].
+        """Update the edges of a complete graph by rows: edge_attr [M, D] → [M, D], and its pairs.
 
-        Returns:
-            The edges and the pairs of their rows: those given, or with independent dropout more.
-
-        Raises:
-            ValueError: If several processes share pairs that become different.
+        With independent dropout there are more rows than before.
         """
         ends = F.gelu(self.node_to_edge(x))
         folded, bias = self.fold_query(self.key(ends))
@@ -218,10 +200,7 @@ class EdgeUpdate(MessagePassing):
         return update_edges(inputs, pairs, mask, self.memory), pairs
 
     def fold_query(self, key: Tensor) -> tuple[Tensor, Tensor]:
-        """Fold the edge query into each node: f and b with q(e)·k/√d = e·f + b.
-
-        Shapes: key [B, D] → f [B, heads, D], b [B, heads].
-        """
+        """Fold the edge query into f [B, heads, D] and b [B, heads]: q(e)·k/√d = e·f + b."""
         channels = self.edge_dim // self.heads
         key = key.view(-1, self.heads, channels).transpose(0, 1) / math.sqrt(channels)
         query_weight = self.query.weight.view(self.heads, channels, self.edge_dim)
@@ -248,14 +227,7 @@ class EdgeUpdate(MessagePassing):
 
 
 class ComposedConv(nn.Module):
-    """A layer of an update of the nodes, one of the edges, or both.
-
-    Args:
-        in_channels: Node channels.
-        edge_dim: Edge channels.
-        nodes: Updates the nodes first; None leaves them unchanged.
-        edges: Updates the edges from the new nodes; None leaves them unchanged.
-    """
+    """A layer of an update of the nodes, then one of the edges from the new nodes, or one alone."""
 
     def __init__(
         self, in_channels: int, edge_dim: int, nodes: NodeUpdate | None, edges: EdgeUpdate | None
@@ -322,9 +294,8 @@ class GCAConv(ComposedConv):
     so node i sums those that it sends; this differs from the ones that it receives once
     :math:`e_{ij} \ne e_{ji}`, that is after independent dropout.
 
-    The two updates are message-passing modules of their own: `nodes` (`NodeUpdate`) and `edges`
-    (`EdgeUpdate`). `forward` is the reference for any graph. `pair_nodes` and `pair_edges` compute
-    the same on a complete batch graph, once per unordered pair, with the same parameters.
+    `forward` is the reference for any graph; `pair_nodes` and `pair_edges` compute the same on a
+    complete batch graph, once per unordered pair, with the same parameters.
 
     Args:
         in_channels: Node channels in and out; divisible by `heads`.
@@ -372,16 +343,7 @@ class GCAConv(ComposedConv):
 
 
 class GCANodeOnlyConv(ComposedConv):
-    r"""Update the nodes as `GCAConv` does and leave the edges unchanged.
-
-    Args:
-        in_channels: Node channels in and out; divisible by `heads`.
-        edge_dim: Edge channels.
-        heads: Heads of the node attention.
-        memory: What the dense path saves for backward (`gcahng.graph.dense.pair_functions`).
-
-    Shapes: as `GCAConv`.
-    """
+    """Update the nodes as `GCAConv` does and leave the edges unchanged; arguments as there."""
 
     def __init__(
         self, in_channels: int, edge_dim: int, heads: int = 4, memory: Memory = "auto"
@@ -391,18 +353,7 @@ class GCANodeOnlyConv(ComposedConv):
 
 
 class GCAEdgeOnlyConv(ComposedConv):
-    r"""Update the edges as `GCAConv` does and leave the nodes unchanged.
-
-    Args:
-        in_channels: Node channels.
-        edge_dim: Edge channels in and out; divisible by `edge_heads`.
-        edge_heads: Heads of the edge attention.
-        dropout: Probability of dropping an endpoint's weight in the edge attention.
-        edge_dropout: As in `GCAConv`: "tied", "independent" or "off".
-        memory: What the dense path saves for backward (`gcahng.graph.dense.pair_functions`).
-
-    Shapes: as `GCAConv`; y is ignored.
-    """
+    """Update the edges as `GCAConv` does and leave the nodes unchanged; arguments as there."""
 
     def __init__(
         self,

@@ -17,14 +17,7 @@ class MLPConv(nn.Module):
     with :math:`N(\cdot) = \mathrm{LayerNorm}(\mathrm{GELU}(\cdot))`: the layer without any exchange
     between nodes and edges.
 
-    Args:
-        in_channels: Node channels in and out.
-        edge_dim: Edge channels in and out.
-
-    Shapes:
-        - **input:** x [N, in_channels], edge_index [2, E], edge_attr [E, edge_dim], y [N] class
-          labels or None; edge_index and y are ignored.
-        - **output:** x [N, in_channels], edge_attr [E, edge_dim].
+    Shapes: as `GCAConv`; edge_index and y are ignored.
     """
 
     def __init__(self, in_channels: int, edge_dim: int) -> None:

@@ -1,16 +1,84 @@
 """Layers around the stock operators of PyTorch Geometric; they differ in the operator only."""
 
 import inspect
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch_geometric import nn as pyg
 
 from gcahng.graph.convs.gca_conv import EdgeDropout, GCAEdgeOnlyConv
-from gcahng.graph.convs.parts import check_divisible
-from gcahng.graph.convs.pyg_operators import operator_maker
+from gcahng.graph.convs.parts import check_divisible, feed_forward
+from gcahng.graph.convs.pyg_operators import OPERATORS
 from gcahng.graph.dense.pair_functions import Memory
 from gcahng.graph.dense.pairs import Pairs, complete_edges
+
+
+def _cg(in_channels: int, out_channels: int, edge_dim: int, batch_norm: bool = False) -> nn.Module:
+    return pyg.CGConv(in_channels, edge_dim, batch_norm=batch_norm)
+
+
+def _general(
+    in_channels: int,
+    out_channels: int,
+    edge_dim: int,
+    heads: int = 1,
+    attention: bool = True,
+    attention_type: str = "additive",
+    aggr: str = "add",
+) -> nn.Module:
+    """Attention is on by default: averaged heads would be redundant without it."""
+    options = {"attention": attention, "attention_type": attention_type}
+    return pyg.GeneralConv(in_channels, out_channels, edge_dim, aggr=aggr, heads=heads, **options)
+
+
+def _gine(
+    in_channels: int, out_channels: int, edge_dim: int, eps: float = 0.0, train_eps: bool = False
+) -> nn.Module:
+    return pyg.GINEConv(feed_forward(in_channels), eps, train_eps, edge_dim)
+
+
+def _pdn(
+    in_channels: int, out_channels: int, edge_dim: int, hidden_channels: int = 64
+) -> nn.Module:
+    return pyg.PDNConv(in_channels, out_channels, edge_dim, hidden_channels, add_self_loops=False)
+
+
+def _pna(
+    in_channels: int,
+    out_channels: int,
+    edge_dim: int,
+    aggregators: Sequence[str] = ("mean", "min", "max", "std"),
+    towers: int = 1,
+) -> nn.Module:
+    """Without degree scalers, which are constants on a complete graph."""
+    histogram = torch.ones(1)  # of degrees: unused
+    return pyg.PNAConv(
+        in_channels,
+        out_channels,
+        list(aggregators),
+        ["identity"],
+        histogram,
+        edge_dim,
+        towers=towers,
+    )
+
+
+_MAKERS: dict[str, Callable[..., nn.Module]] = {
+    "cg": _cg,
+    "general": _general,
+    "gine": _gine,
+    "pdn": _pdn,
+    "pna": _pna,
+}
+
+
+def operator_maker(name: str) -> Callable[..., nn.Module]:
+    """Return what makes an operator from its channels in and out, and other arguments."""
+    made: Callable[..., nn.Module] = _MAKERS.get(name) or getattr(pyg, OPERATORS[name])
+    return made
 
 
 class PyGConv(nn.Module):
@@ -33,15 +101,10 @@ class PyGConv(nn.Module):
             (`gat`, `gatv2`, `transformer`).
         edge_dim: Edge channels in and out; divisible by `edge_heads`.
         edge_heads: Heads of the edge attention.
-        dropout: Probability of dropping an endpoint's weight in the edge attention.
-        edge_dropout: As in `GCAConv`: "tied", "independent" or "off".
-        memory: What the dense path saves for backward (`gcahng.graph.dense.pair_functions`).
+        dropout: As in `GCAConv`; likewise `edge_dropout` and `memory`.
         **args: The operator's own arguments (`operator_arguments`), such as `heads`.
 
-    Shapes:
-        - **input:** x [N, in_channels], edge_index [2, E] (row 0 sends to row 1),
-          edge_attr [E, edge_dim], y [N] class labels or None (ignored).
-        - **output:** x [N, in_channels], edge_attr [E, edge_dim].
+    Shapes: as `GCAConv`; y is ignored.
     """
 
     def __init__(

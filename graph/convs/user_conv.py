@@ -10,18 +10,7 @@ from torch import Tensor, nn
 class UserConv(nn.Module):
     """Give a user-defined layer the signature of ours, and check its output shapes.
 
-    It has no dense path, since it may make edges asymmetric.
-
-    Args:
-        name: Its name, for error messages.
-        layer: A module with forward(x, edge_index, edge_attr) or (x, edge_index, edge_attr, y).
-
-    Shapes:
-        - **input:** x [N, C], edge_index [2, E], edge_attr [E, D], y [N] class labels or None.
-        - **output:** x [N, C], edge_attr [E, D].
-
-    Raises:
-        ValueError: If forward has another signature.
+    It has no dense path, since it may make edges asymmetric. `name` is what error messages call it.
     """
 
     def __init__(self, name: str, layer: nn.Module) -> None:
@@ -40,11 +29,7 @@ class UserConv(nn.Module):
     def forward(
         self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, y: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Run the layer.
-
-        Raises:
-            ValueError: If it does not return nodes and edges of the input shapes.
-        """
+        """Run the layer; x and edge_attr keep their shapes."""
         args = {"y": y} if self.takes_labels else {}
         out = self.layer(x, edge_index, edge_attr, **args)
         expected = f"x {list(x.shape)} and edge_attr {list(edge_attr.shape)}"
@@ -58,7 +43,6 @@ class UserConv(nn.Module):
 
 
 def _described(out: Any) -> str:
-    """Describe the output of a forward, for error messages."""
     if isinstance(out, tuple | list) and len(out) == 2 and all(map(torch.is_tensor, out)):
         return f"x {list(out[0].shape)} and edge_attr {list(out[1].shape)}"
     return f"a {type(out).__name__}"

@@ -31,29 +31,19 @@ Gradients = dict[str, Tensor]
 class EdgeInputs(NamedTuple):
     """Differentiable inputs of the edge update.
 
-    Attributes:
-        edge_attr: e [M, D].
-        nodes: [B, H + HD + D] b, f and v of each node side by side; its attention score is
-            e·f_i + b_i with f [H, D] and b [H], its value v [H, D/H].
-        gamma: [D], scale of the LayerNorm shared by both residual updates.
-        beta: [D], its shift.
-        w1: [4D, D], weight of the feed-forward's first linear map.
-        b1: [4D], its bias.
-        inner_gamma: [4D], scale of the feed-forward's LayerNorm.
-        inner_beta: [4D], its shift.
-        w2: [D, 4D], weight of the feed-forward's second linear map.
-        b2: [D], its bias.
+    Of each node, `nodes` holds b, f and v side by side: its attention score is e·f_i + b_i with
+    f [H, D] and b [H], its value v [H, D/H].
     """
 
-    edge_attr: Tensor
-    nodes: Tensor
-    gamma: Tensor
+    edge_attr: Tensor  # e [M, D]
+    nodes: Tensor  # [B, H + HD + D]
+    gamma: Tensor  # [D], of the LayerNorm shared by both residual updates
     beta: Tensor
-    w1: Tensor
+    w1: Tensor  # [4D, D], of the feed-forward's first linear map
     b1: Tensor
-    inner_gamma: Tensor
+    inner_gamma: Tensor  # [4D], of the feed-forward's LayerNorm
     inner_beta: Tensor
-    w2: Tensor
+    w2: Tensor  # [D, 4D], of its second linear map
     b2: Tensor
 
 
@@ -71,15 +61,10 @@ def update_edges(
 
     with :math:`N(\cdot) = \mathrm{LayerNorm}(\mathrm{GELU}(\cdot))`.
 
-    Args:
-        inputs: The tensors of the formula.
-        pairs: The pairs m = (i, j).
-        dropout_mask: Scaled dropout mask [M, 2, H] of the two weights, or None.
-        memory: Whether to save the hidden pre-activation [M, 4D] for backward, in addition to the
-            inputs and o [M, D].
+    The dropout mask [M, 2, H] scales the two weights; `memory` decides whether the hidden
+    pre-activation [M, 4D] is saved for backward, in addition to the inputs and o [M, D].
 
-    Returns:
-        e' [M, D].
+    Shapes: pairs m = (i, j) → e' [M, D].
     """
     # Attention runs in full precision, so inputs that autocast made half precision are cast back.
     inputs = EdgeInputs(*(half_to_float32(tensor) for tensor in inputs))
@@ -182,7 +167,6 @@ class _EdgeUpdate(torch.autograd.Function):
 
 
 def _leaves(*tensors: Tensor) -> list[Tensor]:
-    """Detach tensors into leaves of a new autograd graph."""
     return [tensor.detach().requires_grad_() for tensor in tensors]
 
 
@@ -235,10 +219,7 @@ def _feed_forward_backward(
     grad: Tensor,
     trained: bool,
 ) -> Tensor:
-    """Map the gradient of e' to that of a, both [m, D].
-
-    If the parameters are trained, their gradients are added to `total`.
-    """
+    """Map the gradient of e' to that of a, [m, D]; add those of trained parameters."""
     wanted = slice(None if trained else 1)
     leaves = _leaves(output + attended, t.gamma, t.beta)
     with torch.enable_grad():
@@ -263,16 +244,13 @@ def _feed_forward_backward(
 
 
 def _add(total: Gradients, names: Sequence[str], found: Sequence[Tensor]) -> None:
-    """Add gradients to their totals, if there are any."""
     for name, gradient in zip(names, found, strict=False):
         total[name] = add_to(total.get(name), gradient)
 
 
 def endpoint_dropout_mask(count: int, heads: int, rate: float, like: Tensor) -> Tensor:
-    """Scaled dropout mask of both endpoint weights: 0 or 1/(1-rate), [count, 2, heads].
-
-    At least float32: in bfloat16, 1/(1-0.1) would be 1.109 instead of 1.111.
-    """
+    """Scaled dropout mask of both endpoint weights: 0 or 1/(1-rate), [count, 2, heads]."""
+    # In bfloat16, 1/(1-0.1) would be 1.109 instead of 1.111.
     mask = half_to_float32(like.new_empty(count, 2, heads))
     return mask.bernoulli_(1 - rate).div_(1 - rate)
 
@@ -291,10 +269,7 @@ def tied_mask(pairs: Pairs, heads: int, rate: float, like: Tensor) -> Tensor:
 def independent_mask(
     pairs: Pairs, heads: int, rate: float, like: Tensor
 ) -> tuple[Tensor, Pairs, Tensor]:
-    """One draw for each directed edge; pairs whose two masks differ are separated.
-
-    An edge and its mirror remain equal if the mask of one is that of the other with the weights
-    swapped: with one head and a rate of 0.1, that holds for 67 % of the pairs.
+    """One draw for each directed edge; pairs whose two masks differ, once swapped, are separated.
 
     Returns:
         The mask [M, 2, heads] of the new rows, the new pairs, and the old row of each new one.

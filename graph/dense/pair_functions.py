@@ -24,8 +24,7 @@ LARGE_HIDDEN = 256 * 2**20
 def saves_hidden(memory: Memory, edge_attr: Tensor, width: int) -> bool:
     """True if forward should save the hidden activation [M, width] for backward.
 
-    "balanced" always saves it; "low" never does and recomputes it with one extra linear map;
-    "auto" saves it if it takes at most `LARGE_HIDDEN` bytes.
+    "balanced" always does; "low" never, so backward recomputes it; "auto" up to `LARGE_HIDDEN`.
     """
     if memory == "auto":
         return edge_attr.size(0) * width * edge_attr.element_size() <= LARGE_HIDDEN

@@ -43,13 +43,6 @@ class Pairs:
             process (`own_pairs`); None: all pairs are here.
         derived: What others have computed from them once, by its arguments; it lives as long as
             they do, as a recorded CUDA graph needs.
-
-    Example:
-        >>> pairs = unordered_pairs(3, torch.device("cpu"))
-        >>> pairs.row, pairs.col
-        (tensor([0, 0, 0, 1, 1, 2]), tensor([0, 1, 2, 1, 2, 2]))
-        >>> pairs.weight
-        tensor([1, 2, 2, 1, 2, 1])
     """
 
     row: Tensor
@@ -70,10 +63,7 @@ class Pairs:
         return self.num_nodes * (self.num_nodes + 1) // 2
 
     def chunks(self, large: bool = False) -> Iterator[slice]:
-        """Consecutive ranges of pairs, sized for the device.
-
-        `large` doubles the size: linear maps run faster, at the cost of memory.
-        """
+        """Consecutive ranges of pairs, sized for the device; `large` is faster but takes memory."""
         size = CPU_CHUNK if self.row.device.type == "cpu" else DEVICE_CHUNK
         size = 2 * size if large else size
         count = self.row.numel()
@@ -93,31 +83,17 @@ class Pairs:
             return (self.weight - 1).unsqueeze(1).float()
 
     def scatter_to_endpoints(self, nodes: Tensor, values: Tensor, chunk: slice) -> None:
-        """Add the value of each edge (i, j) to its node i, values [m, D] to nodes [B, D], in place.
-
-        A row that stands for (j, i) too is added to both endpoints.
-        """
+        """Add the value of each edge (i, j) to its node i in place: values [m, D], nodes [B, D]."""
         nodes.index_add_(0, self.row[chunk], values)
         nodes.index_add_(0, self.col[chunk], values * self.mirrored(chunk, values.dtype))
 
     def separate(self, differs: Tensor) -> tuple["Pairs", Tensor]:
-        """Give (j, i) a row of its own where it now differs from (i, j).
-
-        Args:
-            differs: bool [B, B], symmetric.
+        """Give (j, i) a row of its own where it now `differs` [B, B] from (i, j).
 
         Returns:
-            The new pairs, and for each of their rows the present one, whose value it inherits. A
-            GPU makes the host wait for their number.
-
-        Example:
-            >>> pairs = unordered_pairs(2, torch.device("cpu"))
-            >>> pairs, source = pairs.separate(torch.tensor([[False, True], [True, False]]))
-            >>> pairs.row, pairs.col
-            (tensor([0, 0, 1, 1]), tensor([0, 1, 1, 0]))
-            >>> pairs.weight, source
-            (tensor([1, 1, 1, 1]), tensor([0, 1, 2, 1]))
+            The new pairs, and for each of their rows the present one, whose value it inherits.
         """
+        # A GPU makes the host wait for their number.
         chosen = (differs[self.row, self.col] & (self.weight == 2)).nonzero()[:, 0]
         count = self.row.numel()
         source = torch.cat([torch.arange(count, device=chosen.device), chosen])
@@ -153,12 +129,7 @@ def unordered_pairs(num_nodes: int, device: torch.device) -> Pairs:
 
 
 def own_pairs(num_nodes: int, device: torch.device, group: Group) -> Pairs:
-    """The pairs of this process: its part of `unordered_pairs`, or without a group all of them.
-
-    Example:
-        >>> own_pairs(3, torch.device("cpu"), group=None).row
-        tensor([0, 0, 0, 1, 1, 2])
-    """
+    """The pairs of this process: its part of `unordered_pairs`, or without a group all of them."""
     whole = unordered_pairs(num_nodes, device)
     if group is None:
         return whole
@@ -168,10 +139,7 @@ def own_pairs(num_nodes: int, device: torch.device, group: Group) -> Pairs:
 
 @lru_cache(maxsize=8)
 def complete_edges(num_nodes: int, device: torch.device) -> Tensor:
-    """All ordered pairs [2, B²], row-major: edge i·B + j goes from node i to node j.
-
-    Cached, since all batches of a size have the same ones: do not change the tensor in place.
-    """
+    """All ordered pairs [2, B²], row-major and cached: edge i·B + j goes from node i to node j."""
     # A tensor created in inference mode could not be used in a training step later.
     with torch.inference_mode(False):
         nodes = torch.arange(num_nodes, device=device)
@@ -179,11 +147,7 @@ def complete_edges(num_nodes: int, device: torch.device) -> Tensor:
 
 
 def pairs_of_edges(edge_index: Tensor, num_nodes: int) -> tuple[int, Tensor]:
-    """Number the unordered pairs of any graph's edges, sorted by (smaller node, larger node).
-
-    Returns:
-        How many pairs there are, and the number of each edge's pair, [E].
-    """
+    """Number the unordered pairs of any graph's edges: how many, and that of each edge, [E]."""
     device, complete = edge_index.device, edge_index.size(1) == num_nodes**2
     if complete and edge_index is complete_edges(num_nodes, device):
         # The pairs of a batch graph are known; to find them, the host would wait for a GPU.
@@ -195,13 +159,7 @@ def pairs_of_edges(edge_index: Tensor, num_nodes: int) -> tuple[int, Tensor]:
 
 
 class OwnAnchors(NamedTuple):
-    """The anchors of one process, as a range of the flat numbers p·S + a.
-
-    Attributes:
-        rows: The range.
-        total: B = P·S, the anchors of all processes.
-        group: The processes.
-    """
+    """The anchors of one process, a range of the flat numbers p·S + a of all B = P·S anchors."""
 
     rows: slice
     total: int
@@ -224,16 +182,11 @@ def pairs_of_own_anchors(values: Tensor, pairs: Pairs) -> tuple[list[tuple[Tenso
     """Collect the values of all pairs that touch one of this process's nodes.
 
     Mixing needs η of an anchor with all nodes, but pairs are split over the processes. So each
-    process sends every pair's value to the owners of its two endpoints.
-
-    Args:
-        values: [m, D], one row per pair of this process.
-        pairs: These pairs.
+    process sends every pair's value [m, D] to the owners of its two endpoints.
 
     Returns:
         Values and their pairs: the arguments, which may touch other nodes too and need no copy,
-        and those received from others; and the range of own nodes. With one process the arguments
-        and all nodes.
+        and those received from others; and the range of own nodes.
     """
     group = pairs.group
     if group is None:
@@ -271,7 +224,6 @@ def _plan(num_nodes: int, device: torch.device, process: int, processes: int) ->
 
 
 def _touching(pairs: Pairs, nodes: list[int], process: int) -> Tensor:
-    """Whether each pair has an endpoint that belongs to a process: bool [M]."""
     start, stop = nodes[process], nodes[process + 1]
     row, col = pairs.row, pairs.col
     return ((row >= start) & (row < stop)) | ((col >= start) & (col < stop))

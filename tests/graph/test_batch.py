@@ -33,11 +33,6 @@ def test_channel_sum_is_the_pearson_correlation() -> None:
     torch.testing.assert_close(total, torch.corrcoef(z))
 
 
-def test_edges_are_symmetric() -> None:
-    edges = batch_graph(embeddings(), LABELS).edge_attr.view(6, 6, -1)
-    assert torch.equal(edges, edges.transpose(0, 1))
-
-
 @pytest.mark.parametrize("value", [0.0, 0.1, 3.0])
 def test_constant_embedding_gives_numbers(value: float) -> None:
     z = embeddings()

@@ -61,13 +61,6 @@ def test_permutation_of_the_samples(build: Build) -> None:
     oracle.assert_near("logits", permuted.node_logits, out.node_logits[order], 1e-12)
 
 
-@both_paths
-def test_names_of_classes_do_not_matter(build: Build) -> None:
-    net, z = make(), embeddings()
-    out, renamed = net(build(z, LABELS)), net(build(z, 40 - 3 * LABELS))
-    assert torch.equal(out.channel_coefficients, renamed.channel_coefficients)
-
-
 def _run(build: Build, detach: bool) -> tuple[CorrelationNetwork, Correlation, Tensor]:
     net, z = make(2), embeddings().requires_grad_()
     out = net(build(z, LABELS), detach_coefficients=detach)
@@ -96,19 +89,6 @@ def test_detached_coefficients(build: Build) -> None:
     for (name, ours), expected in zip(net.named_buffers(), kept.buffers(), strict=True):
         assert torch.equal(ours, expected), name
     assert net.coefficient_norm.num_batches_tracked == 1
-
-
-@both_paths
-def test_batch_norm_biases_stay_zero(build: Build) -> None:
-    net = make()
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, weight_decay=0.1)
-    for _ in range(2):
-        out = net(build(embeddings(), LABELS))
-        (out.channel_coefficients.sum() + out.node_logits.square().sum()).backward()
-        optimizer.step()
-    for norm in (net.coefficient_norm, net.class_norm):
-        assert norm.bias.eq(0).all()
-        assert norm.weight.ne(1).all()
 
 
 @both_paths
@@ -154,11 +134,6 @@ def test_layers_one_by_one() -> None:
     assert second.operator.heads == 2
 
 
-def test_as_many_of_one_layer() -> None:
-    net = CorrelationNetwork(6, 3, 3, {"name": "sage", "args": {"aggr": "max"}})
-    assert [layer.operator.aggr for layer in net.layers] == ["max"] * 3
-
-
 class SparseOnly(torch.nn.Module):
     """A layer as users write them."""
 
@@ -181,11 +156,6 @@ def test_layer_without_a_dense_path_refuses_pairs() -> None:
     net = make([f"{__name__}:SparseOnly"])
     with pytest.raises(ValueError, match=r"UserConv\(.*:SparseOnly'\)[^;]*; use batch_graph"):
         net(pair_graph(embeddings(), LABELS))
-
-
-def test_less_than_no_layers() -> None:
-    with pytest.raises(ValueError, match=r"'layers' as a number of at least 0 \(got -1\)"):
-        CorrelationNetwork(6, 3, layers=-1)
 
 
 def test_damaged_graph_is_refused() -> None:

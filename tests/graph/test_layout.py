@@ -21,13 +21,6 @@ def test_slot_major_batch_keeps_its_order() -> None:
     assert batch_layout(labels).order.tolist() == list(range(12))
 
 
-@pytest.mark.parametrize("dtype", [torch.int16, torch.int32, torch.int64, torch.uint8])
-def test_integer_labels_of_any_width(dtype: torch.dtype) -> None:
-    layout = batch_layout(torch.tensor([1, 0, 1, 0]).to(dtype))
-    assert layout.order.dtype == layout.classes.dtype == torch.int64
-    assert layout.labels.tolist() == [1, 0, 1, 0]
-
-
 @pytest.mark.parametrize("labels", [[0, 0, 1, 1, 1], [4, 4, 4], [0, 1, 2], [5, 3, 3, 5, 9]])
 def test_refuses_unbalanced_labels_with_their_counts(labels: list[int]) -> None:
     with pytest.raises(ValueError, match="class-balanced") as info:
@@ -57,9 +50,3 @@ def test_slots_refuse_other_shapes(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"'embeddings' of shape \[4, D\]") as info:
         layout.slots(torch.zeros(shape))
     assert str(list(shape)) in str(info.value)
-
-
-def test_to_moves_every_tensor() -> None:
-    moved = batch_layout(torch.tensor([0, 1, 0, 1])).to("meta")
-    assert moved.order.device.type == moved.classes.device.type == "meta"
-    assert moved.samples_per_class == 2

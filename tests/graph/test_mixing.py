@@ -127,11 +127,3 @@ def test_what_a_recording_reads_lives_as_long_as_its_pairs() -> None:
         synthetic_negatives(slots, eta, 0.4, torch.rand(2, 1), other)
     assert unordered_pairs(6, torch.device("cpu")) is not pairs, "the cache of pairs is full"
     assert all(ours is kept for ours, kept in zip(pairs.derived.values(), read, strict=True))
-
-
-def test_half_precision_is_raised_to_single() -> None:
-    slots, eta, draws = batch(2, 3)
-    moved = synthetic_negatives(slots.bfloat16(), eta.bfloat16(), 0.4, draws.float())
-    assert moved.dtype == torch.float32
-    expected = oracle.negatives(slots.bfloat16().double(), eta.bfloat16().double(), 0.4, draws)
-    oracle.assert_near("negatives", moved.double(), expected, 1e-5)

@@ -20,8 +20,8 @@ from gcahng.builders.images import (
 from gcahng.builders.networks import build_embedder
 from gcahng.builders.settings import adopt_image_settings
 from gcahng.config import dump_config, load_config, parse_config
-from gcahng.data import CUB, ClassBalancedBatchSampler, PublishedBatchSampler
-from tests.data.trees import cub_tree, folder_tree
+from gcahng.data import ClassBalancedBatchSampler, PublishedBatchSampler
+from tests.data.trees import folder_tree
 
 SMALL = [
     "data.validation=0",
@@ -72,22 +72,6 @@ def test_a_forgotten_root_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("gcahng.builders.images.build_dataset", from_the_hub)
     with pytest.raises(FileNotFoundError, match=r"^The data set 'user/repo' cannot be loaded\.$"):
         build_splits(load_config("photos"))
-
-
-def test_a_published_data_set_that_shares_classes_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cub_tree(tmp_path, train=5, test=5)
-    opened = CUB.__init__
-
-    def same_classes(self: CUB, *args: object, **settings: object) -> None:
-        opened(self, *args, **settings)
-        self.classes = [f"bird {number}" for number in range(len(self.classes))]
-
-    monkeypatch.setattr(CUB, "__init__", same_classes)
-    config = load_config("paper/cub_resnet50", [f"data.root={tmp_path}", "batch.classes=2"])
-    with pytest.raises(ValueError, match=r"^data: .* in both train and test, but shares 5"):
-        build_splits(config)
 
 
 def photos_with_validation(folder: Path) -> list[str]:
@@ -203,10 +187,6 @@ def test_what_is_set_takes_precedence() -> None:
     mean = "data.transform.test={mean: [0.4, 0.4, 0.4]}"
     train, test, img_size = _adopted("timm/tf_efficientnet_lite0", mean)
     assert (train, test, img_size) == (HALVES, HALVES | {"mean": [0.4, 0.4, 0.4]}, None)
-
-
-def test_another_transform_has_no_such_arguments() -> None:
-    assert _adopted("timm/test_vit", "data.transform.name=digits") == ({}, {}, None)
 
 
 def test_a_fixed_size_follows_the_images() -> None:

@@ -85,15 +85,6 @@ def test_mistakes(overrides: list[str], sentence: str) -> None:
         generator(*overrides)
 
 
-def test_a_bug_of_a_component_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any, **__: Any) -> None:
-        raise RuntimeError("no such kernel")
-
-    monkeypatch.setattr("gcahng.builders.networks.GENERATORS.entries", {"gca_hng": fail})
-    with pytest.raises(RuntimeError, match=r"^no such kernel$"):
-        generator()
-
-
 @pytest.mark.parametrize(
     ("overrides", "graph", "classifier"),
     [

@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
 from gcahng.config import (
     changed_experiment,
@@ -24,11 +23,6 @@ def test_defaults(minimal: str) -> None:
     assert config.optim.graph.schedule.name == "cosine"
     assert config.eval.ks == [1, 2, 4, 8]
     assert {getattr(config.quirks, quirk) for quirk in QUIRKS} == {"corrected"}
-
-
-def test_an_experiment_cannot_be_changed(minimal: str) -> None:
-    with pytest.raises(ValidationError, match="frozen"):
-        load_config(minimal).seed = 1
 
 
 def test_quickstart_recipes_differ_only_where_they_say() -> None:
@@ -132,10 +126,3 @@ def test_runtime_settings_are_no_change_of_the_experiment(minimal: str) -> None:
     assert moved == with_runtime_settings(second, second).model_copy(update={"seed": 0})
     assert changed_experiment(first, moved) == []
     assert changed_experiment(first, load_config(minimal, ["loss.args.a.b=1"])) == ["loss.args.a.b"]
-
-
-def test_defaults_are_not_shared_by_two_experiments(minimal: str) -> None:
-    first, second = load_config(minimal), load_config(minimal)
-    first.loss.args["margin"] = 1
-    assert second.loss.args == {}
-    assert load_config(minimal).loss.args == {}

@@ -83,10 +83,6 @@ def test_arguments_are_merged_deeply_until_the_name_changes(write: Write) -> Non
     assert other.values["generator"] == {"name": "scalar", "args": {"value": 1}}
 
 
-def test_null_is_set_as_a_whole(write: Write) -> None:
-    assert load_layers(write("x.yaml", "a: null\n"), ["a={b: 1}"])[0].values == {"a": {"b": 1}}
-
-
 @pytest.mark.parametrize(
     ("text", "override", "sentence"),
     [
@@ -152,27 +148,3 @@ def test_one_quirk_changes_the_others_stay(write: Write) -> None:
         quirks = load_layers(path, overrides)[0].values["quirks"]
         assert quirks["clip"] == "corrected"
         assert quirks["select"] == "faithful"
-
-
-@pytest.mark.parametrize(
-    ("override", "value"),
-    [
-        ("data.root=my photos #2", "my photos #2"),
-        ("data.root=2021", "2021"),
-        ("data.root=photos: new", "photos: new"),
-        ("data.root=true", "true"),
-        ('data.root="2021 #1"', "2021 #1"),
-        ("data.root='it''s'", "it's"),
-        ("data.root=null", None),
-        ("data.args.seed=3", 3),
-        ("data.args.names=[a, b]", ["a", "b"]),
-        ("data.args.file='2021'", "2021"),
-        ("train.epochs=3 # as before", 3),
-    ],
-)
-def test_text_is_read_as_text(write: Write, override: str, value: object) -> None:
-    layers, _ = load_layers(write("x.yaml", ""), [override])
-    found: Any = layers.values
-    for key in override.partition("=")[0].split("."):
-        found = found[key]
-    assert found == value

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from gcahng.generators import GENERATORS
 from gcahng.graph import synthetic_negatives
 from tests.gcahng import oracle
 from tests.gcahng.generators.test_all_generators import (
@@ -71,11 +70,3 @@ def test_random_channels_lie_between_and_differ_from_step_to_step() -> None:
     assert 0.4 < eta.mean() < 0.6
     slots = z.detach().view(SAMPLES, SAMPLED, CHANNELS)
     assert_near("mixed", first, synthetic_negatives(slots, eta, 1.0, draws), 1e-12)
-
-
-def test_values_out_of_range() -> None:
-    with pytest.raises(ValueError, match=r"'value' in \[0, 1\] \(got 1.5\)"):
-        GENERATORS["scalar"](CHANNELS, 3, value=1.5)
-    made, (z, labels) = make("hdml"), batch()
-    with pytest.raises(ValueError, match=r"'draws' of shape \(3, 2\) \(got \(2, 2\)\)"):
-        made(z, labels, draws=torch.rand(2, 2))

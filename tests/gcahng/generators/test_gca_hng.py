@@ -4,7 +4,6 @@ from torch import Tensor
 
 from gcahng import HardNegativeGenerator
 from gcahng.generators import HardNegatives
-from gcahng.graph import batch_layout
 from gcahng.losses import linear_cross_entropy
 from tests.gcahng import oracle
 from tests.gcahng.flat import grouped
@@ -120,18 +119,6 @@ def test_draws_come_by_slot_then_candidate(path: str) -> None:
     assert torch.equal(drawn, generator(z, LABELS, draws=draws).negatives)
 
 
-def test_synthetic_term_is_off_before_the_first_epoch_has_ended() -> None:
-    (z, draws), strong = batch(), make()
-    fresh = make(metric=1e6, generated=1e6)
-    losses = fresh(z, LABELS, draws=draws).losses
-    assert 0 < losses["synthetic"] < 1e-3
-    fresh.hardness.record(torch.tensor(3.0), torch.tensor(15.0))
-    assert torch.equal(fresh(z, LABELS, draws=draws).losses["synthetic"], losses["synthetic"])
-    fresh.hardness.end_epoch()
-    after = fresh(z, LABELS, draws=draws).losses["synthetic"]
-    assert_near("after", after, strong(z, LABELS, draws=draws).losses["synthetic"], 1e-12)
-
-
 @both_paths
 def test_synthetic_term_trains_the_embedder_only(path: str) -> None:
     generator, (z, draws) = make(path=path), batch()
@@ -197,13 +184,6 @@ def test_a_term_of_weight_0_is_absent() -> None:
     assert z.grad.eq(1).all()
 
 
-def test_trains_generator_where_any_term_has_weight() -> None:
-    none = {"gamma": 0, "similarity": 0, "diversity": 0}
-    assert not make(**none).has_generator_losses
-    for name in none:
-        assert make(**{**none, name: 1}).has_generator_losses
-
-
 @both_paths
 @pytest.mark.parametrize("published", [True, False])
 def test_logits_in_chunks_give_the_same_step(
@@ -231,12 +211,6 @@ def test_logits_in_chunks_give_the_same_step(
 def test_weights_are_finite_and_not_negative(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"'{name}' as a number of at least 0"):
         make(**{name: value})
-
-
-def test_a_layout_that_is_known_is_used() -> None:
-    generator, (z, draws) = make(), batch()
-    known = generator(z, LABELS, layout=batch_layout(LABELS), draws=draws)
-    assert torch.equal(known.total, generator(z, LABELS, draws=draws).total)
 
 
 @both_paths

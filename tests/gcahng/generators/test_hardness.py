@@ -38,15 +38,6 @@ def test_losses_are_floored_one_by_one() -> None:
     assert hardness.synthetic_weight(20.0) == 1
 
 
-def test_epoch_without_steps_keeps_the_means() -> None:
-    hardness = LossMeans()
-    record(hardness, (2.0, 3.0))
-    hardness.end_epoch()
-    hardness.end_epoch()
-    assert hardness.metric == 2
-    assert hardness.generator == 3
-
-
 def test_means_and_sums_under_way_travel_with_the_state() -> None:
     hardness, other = LossMeans(), LossMeans()
     record(hardness, (2.0, 3.0))

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from gcahng.generators import GENERATORS
 from gcahng.losses.generator import NORM_WEIGHT, synthetic_npair
 from tests.gcahng.generators.test_all_generators import CHANNELS, SAMPLED, SAMPLES, batch, make
 from tests.graph.oracle import assert_near
@@ -48,8 +47,3 @@ def test_a_share_of_zero_is_a_plain_negative() -> None:
         lambda s, n: synthetic_npair(s, n, torch.full((2, 3, 3), 0.3), 0.5),
         (slots.requires_grad_(), negatives.requires_grad_()),
     )
-
-
-def test_mixing_must_be_positive() -> None:
-    with pytest.raises(ValueError, match=r"'mixing' > 0 \(got 0\)"):
-        GENERATORS["metrix"](CHANNELS, 3, mixing=0)

@@ -85,14 +85,6 @@ def test_autocast_computes_the_products_in_bfloat16(trained: list[bool]) -> None
         assert (ours - theirs).abs().max() / scale < 0.02
 
 
-def test_extreme_logits_stay_finite() -> None:
-    tensors, targets, factors = sample([True] * 3, torch.float32)
-    with torch.no_grad():
-        tensors[0] *= 1e15
-    for value in gradients(chunked_cross_entropy, tensors, targets, factors):
-        assert value.isfinite().all()
-
-
 @pytest.mark.parametrize("reduction", ["none", "mean"])
 def test_few_logits_take_the_two_steps(reduction: str, monkeypatch: pytest.MonkeyPatch) -> None:
     tensors, targets, _ = sample([True] * 3, torch.float32)

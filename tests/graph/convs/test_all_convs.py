@@ -38,15 +38,6 @@ def network(name: str, layers: int) -> CorrelationNetwork:
 
 
 @every_layer
-@pytest.mark.parametrize("graph", [complete, sparse])
-def test_keeps_shapes(name: str, graph: object) -> None:
-    x, edge_index, edges = graph()
-    out = make(name)(x, edge_index, edges, LABELS)
-    assert [part.shape for part in out] == [x.shape, edges.shape]
-    assert all(part.isfinite().all() for part in out)
-
-
-@every_layer
 def test_order_of_nodes(name: str) -> None:
     conv, (x, edge_index, edges) = make(name), sparse()
     order = torch.tensor([4, 0, 5, 2, 1, 3])

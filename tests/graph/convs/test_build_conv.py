@@ -53,11 +53,6 @@ def test_arguments_that_a_layer_does_not_take(name: str, args: Any, message: str
         build_conv({"name": name, "args": args}, 8, 6, ALL)
 
 
-def test_open_end_takes_own_arguments_but_no_settings() -> None:
-    conv = build_conv({"name": f"{__name__}:Flexible", "args": {"width": 3, "other": 4}}, 8, 6, ALL)
-    assert conv.layer.given == {"width": 3, "dropout": 0.5, "other": 4}
-
-
 def test_unknown_setting_and_layer() -> None:
     with pytest.raises(ValueError, match=r"takes no 'hedas' \(did you mean 'heads'\?\)"):
         build_conv("gca", 8, 6, {"hedas": 2})

@@ -49,19 +49,6 @@ def test_independent_dropout_equals_the_reference_at_every_rate(rate: float) -> 
     assert_paths_agree(make(3, edge_dropout="independent", dropout=rate), 5, 3)
 
 
-def test_layers_with_other_dropout_follow_independent_ones() -> None:
-    layers = [
-        {"name": "gca", "args": {"edge_dropout": kind}} for kind in ("independent", "tied", "off")
-    ]
-    assert_paths_agree(make([*layers, "gca_node_only", "mlp"], dropout=0.4), 4, 2)
-
-
-def test_tied_dropout_does_drop() -> None:
-    z, labels = batch(3, 2)
-    outs = [make(edge_dropout=kind, dropout=0.4)(pair_graph(z, labels)) for kind in ("off", "tied")]
-    assert (outs[0].channel_coefficients - outs[1].channel_coefficients).abs().max() > 1e-3
-
-
 def test_independent_dropout_stores_equal_edges_once() -> None:
     torch.manual_seed(0)
     z, labels = batch(10, 3)

@@ -62,12 +62,6 @@ def test_runs_in_the_current_folder(module: str) -> None:
     assert torch.equal(out[1], edges + 2)
 
 
-def test_gets_labels_if_it_takes_them(module: str) -> None:
-    x, edge_index, edges = complete()
-    conv = build_conv(f"{module}:Labelled", 4, 6)
-    assert torch.equal(conv(x, edge_index, edges, LABELS)[0], x + LABELS.unsqueeze(1))
-
-
 def test_mixes_with_other_layers_and_trains(module: str) -> None:
     net = CorrelationNetwork(8, 3, ["gca", f"{module}:Plain"], heads=2)
     out = net(net.build_graph(torch.randn(6, 8), LABELS))

@@ -115,14 +115,6 @@ def test_memory_says_what_is_saved() -> None:
     assert _saved("balanced") == COUNT * (WIDTH + 4 * WIDTH)
 
 
-def test_auto_recomputes_a_large_hidden_layer(monkeypatch: pytest.MonkeyPatch) -> None:
-    hidden = COUNT * 4 * WIDTH * 8
-    monkeypatch.setattr("gcahng.graph.dense.pair_functions.LARGE_HIDDEN", hidden)
-    assert _saved("auto") == _saved("balanced")
-    monkeypatch.setattr("gcahng.graph.dense.pair_functions.LARGE_HIDDEN", hidden - 1)
-    assert _saved("auto") == _saved("low")
-
-
 @pytest.mark.parametrize("memory", ["balanced", "low"])
 def test_bfloat16_autocast_comes_close(memory: str) -> None:
     t, found = inputs(torch.float32), []

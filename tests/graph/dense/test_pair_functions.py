@@ -114,10 +114,3 @@ def test_standardize_equals_batch_norm_over_all_edges(
     assert_near("running mean", ours.running_mean, plain.running_mean, 1e-14)
     assert_near("running variance", ours.running_var, plain.running_var, 1e-14)
     assert ours.num_batches_tracked == plain.num_batches_tracked == (2 if training else 0)
-
-
-def test_standardize_of_half_precision_is_done_in_single(pairs: Pairs) -> None:
-    v = values(pairs).bfloat16()
-    out = pairs.to_dense(pair_standardize(nn.BatchNorm1d(CHANNELS), v, pairs))
-    expected = nn.BatchNorm1d(CHANNELS)(pairs.to_dense(v.float()).flatten(0, 1))
-    torch.testing.assert_close(out.flatten(0, 1), expected, rtol=1e-5, atol=1e-6)

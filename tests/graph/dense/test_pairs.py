@@ -1,4 +1,3 @@
-import pytest
 import torch
 from torch import Tensor
 
@@ -22,29 +21,12 @@ def test_rows_columns_and_weights() -> None:
     assert pairs.weight.tolist() == [1 if i == j else 2 for i, j in PAIRS]
 
 
-def test_index_finds_the_pair_of_both_directions() -> None:
-    index = unordered_pairs(SIZE, CPU).index
-    for i in range(SIZE):
-        for j in range(SIZE):
-            assert PAIRS[int(index[i, j])] == (min(i, j), max(i, j))
-
-
 def test_to_dense_equals_the_loop() -> None:
     dense, v = unordered_pairs(SIZE, CPU).to_dense(values()), values()
     for i in range(SIZE):
         for j in range(SIZE):
             assert torch.equal(dense[i, j], v[PAIRS.index((min(i, j), max(i, j)))])
     torch.autograd.gradcheck(unordered_pairs(SIZE, CPU).to_dense, values(2).requires_grad_())
-
-
-@pytest.mark.parametrize("size", [1, 4, 5, 15, 100])
-def test_chunks_cover_every_pair_once(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gcahng.graph.dense.pairs.CPU_CHUNK", size)
-    numbers = list(range(len(PAIRS)))
-    chunks = [numbers[chunk] for chunk in unordered_pairs(SIZE, CPU).chunks()]
-    assert [number for chunk in chunks for number in chunk] == numbers
-    assert max(map(len, chunks)) == min(size, len(PAIRS))
-    assert min(map(len, chunks)) > 0
 
 
 def test_ends_of_a_chunk_equal_the_loop(chunk: int) -> None:
