@@ -1,6 +1,6 @@
 """Cars: Stanford Cars-196, photos of cars labelled by make, model and year."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,53 +22,35 @@ COPIES_URL = "https://github.com/pytorch/vision/issues/7545"
 def _read_single_folder(home: Path, split: str) -> Listing:
     """List the archive with all images in one folder."""
     path = home / "cars_annos.mat"
-    names = _load(path, "class_names")
-    annotations = _load(path, "annotations")
-    return _listing(_rows(path, annotations, "relative_im_path", home), names, split)
+    rows = _load(path, "annotations")
+    images = [(home / str(name), number) for name, number in rows[["relative_im_path", "class"]]]
+    return _listing(images, _load(path, "class_names"), split)
 
 
 def _read_two_folders(home: Path, split: str) -> Listing:
     """List the archives with the original train and test folders; both contain every class."""
-    names = _load(_annotation_file(home, "cars_meta.mat"), "class_names")
-    rows: list[tuple[str, int]] = []
+    images = []
     for part, file in (
         ("cars_train", "cars_train_annos.mat"),
         ("cars_test", "cars_test_annos_withlabels.mat"),
     ):
-        path = _annotation_file(home, file)
+        rows = _load(_annotation_file(home, file), "annotations")
         # The copy on Kaggle nests the folder in another one of the same name.
         nested = home / part / part
         folder = nested if nested.is_dir() else home / part
-        rows += _rows(path, _load(path, "annotations"), "fname", folder)
-    return _listing(rows, names, split)
+        images += [(folder / str(name), number) for name, number in rows[["fname", "class"]]]
+    return _listing(images, _load(_annotation_file(home, "cars_meta.mat"), "class_names"), split)
 
 
-def _listing(rows: Iterable[tuple[str, int]], names: np.ndarray, split: str) -> Listing:
+def _listing(images: Iterable[tuple[Path, int]], names: np.ndarray, split: str) -> Listing:
+    """List the images, whose classes are numbered from 1, of a split."""
     listing = Listing([], [])
-    for path, number in rows:
-        if not 1 <= number <= len(names):
-            raise ValueError(
-                f"'{path}' has class {number}, but there are {len(names)} class names: copy the "
-                f"annotations again (see {COPIES_URL})."
-            )
+    for path, number in images:
         if (number <= LAST_TRAIN_CLASS) == (split == "train"):
-            listing.paths.append(path)
+            listing.paths.append(str(path))
             # Same class names as in the folders written by the published conversion scripts.
             listing.names.append(str(names[number - 1]).replace(" ", "_").replace("/", ""))
     return listing
-
-
-def _rows(
-    path: Path, annotations: np.ndarray, name_field: str, folder: Path
-) -> Iterator[tuple[str, int]]:
-    """Yield the file and the class number (from 1) of each image."""
-    for field in (name_field, "class"):
-        if field not in (annotations.dtype.names or ()):
-            raise ValueError(
-                f"'{path}' has no field '{field}': copy the file again (see {COPIES_URL})."
-            )
-    for name, number in zip(annotations[name_field], annotations["class"], strict=True):
-        yield str(folder / str(name)), int(number)
 
 
 def _annotation_file(home: Path, name: str) -> Path:
@@ -76,12 +58,8 @@ def _annotation_file(home: Path, name: str) -> Path:
     for path in (home / name, home / "devkit" / name):
         if path.is_file():
             return path
-    why = ""
-    if "withlabels" in name:
-        why = "; it contains the test labels, which cars_test_annos.mat lacks"
     raise FileNotFoundError(
-        f"There is no {name} in '{home}' or its devkit/{why}: get it from a copy (see "
-        f"{COPIES_URL})."
+        f"There is no {name} in '{home}' or its devkit/: get it from a copy (see {COPIES_URL})."
     )
 
 
@@ -89,14 +67,7 @@ def _load(path: Path, variable: str) -> np.ndarray:
     # Imported here because importing scipy.io takes a while.
     from scipy.io import loadmat
 
-    try:
-        return np.atleast_1d(loadmat(path, squeeze_me=True, variable_names=[variable])[variable])
-    # scipy raises many exception types on damaged files.
-    except Exception as error:
-        raise ValueError(
-            f"Cannot read '{variable}' from '{path}' ({error}): copy the file again (see "
-            f"{COPIES_URL})."
-        ) from error
+    return np.atleast_1d(loadmat(path, squeeze_me=True, variable_names=[variable])[variable])
 
 
 class Cars(PublishedDataset):

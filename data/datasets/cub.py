@@ -21,12 +21,7 @@ def _read(home: Path, split: str) -> Listing:
     class_of = dict(read_rows(home / "image_class_labels.txt", 2))
     listing = Listing([], [])
     for image, path in read_rows(home / "images.txt", 2):
-        number = class_of.get(image, "")
-        if number not in classes or not number.isdecimal():
-            raise ValueError(
-                f"'{home}': image {image} of images.txt has no class in image_class_labels.txt and "
-                "classes.txt; unpack the archive again."
-            )
+        number = class_of[image]
         if (int(number) <= LAST_TRAIN_CLASS) == (split == "train"):
             listing.paths.append(str(home / "images" / path))
             listing.names.append(classes[number])

@@ -22,14 +22,12 @@ class Listing:
         paths: The file of each image.
         names: The class name of each image.
         is_query: Whether each image is a query; None if every image is a query against all others.
-        problems: Errors in the list itself, one sentence each, for `verify`.
-        notes: Remarks on it, likewise.
+        notes: Remarks on the list, one sentence each, for `verify`.
     """
 
     paths: list[str]
     names: list[str]
     is_query: list[bool] | None = None
-    problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def keep(self, indices: Sequence[int]) -> "Listing":
@@ -38,7 +36,6 @@ class Listing:
             [self.paths[i] for i in indices],
             [self.names[i] for i in indices],
             None if self.is_query is None else [self.is_query[i] for i in indices],
-            self.problems,
             self.notes,
         )
 
@@ -73,7 +70,7 @@ class FileDataset(ImageDataset):
 
     Attributes:
         paths: The `N` files.
-        problems: As in `Listing`; likewise `notes`.
+        notes: As in `Listing`.
 
     Example:
         >>> class Pets(FileDataset):
@@ -88,7 +85,6 @@ class FileDataset(ImageDataset):
     transform_name = "imagenet"
 
     paths: list[str]
-    problems: tuple[str, ...]
     notes: tuple[str, ...]
 
     def __init__(
@@ -113,7 +109,7 @@ class FileDataset(ImageDataset):
         self.classes = sorted(set(listing.names), key=self.class_order)
         number = {name: i for i, name in enumerate(self.classes)}
         self.labels = torch.tensor([number[name] for name in listing.names])
-        self.paths, self.problems, self.notes = listing.paths, listing.problems, listing.notes
+        self.paths, self.notes = listing.paths, listing.notes
         if listing.is_query is not None:
             self.is_query = torch.tensor(listing.is_query)
 

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torchvision import transforms as v1
 
-from gcahng.data import TRANSFORMS, build_transform, read_image
+from gcahng.data import build_transform, read_image
 from gcahng.data.datasets.base import shortest_side
 
 
@@ -95,14 +95,6 @@ def test_the_shorter_side_that_a_reduced_photo_needs(
     assert shortest_side(build_transform("imagenet", train, **args, reduced_jpeg=True)) == expected
 
 
-def test_other_modes_become_photos() -> None:
-    transform = build_transform("imagenet", train=False, size=32, mean=[0.0] * 3, std=[1.0] * 3)
-    grey = transform(picture(36))
-    assert grey.shape == (3, 32, 32)
-    assert torch.equal(grey[0], grey[2])
-    assert transform(photo(40, 40).convert("RGBA")).shape == (3, 32, 32)
-
-
 def test_impossible_crops_are_refused() -> None:
     for scale in ([0.5], [0.0, 1.0], [0.8, 0.2], [0.1, 1.5]):
         with pytest.raises(ValueError, match=r"'scale' as two ascending fractions in \(0, 1\]"):
@@ -115,11 +107,3 @@ def test_impossible_crops_are_refused() -> None:
 def test_a_line_of_pixels_takes_little_time(train: bool) -> None:
     for size in ((1, 200_000), (200_000, 1)):
         assert build_transform("imagenet", train)(photo(*size)).shape == (3, 224, 224)
-
-
-def test_unknown_names_and_arguments_list_the_choices() -> None:
-    with pytest.raises(ValueError, match=r"unknown transform 'x'; choose from: digits, glyphs, im"):
-        build_transform("x", train=True)
-    with pytest.raises(ValueError, match=r"'colour'; it takes size, contrast, brightness"):
-        build_transform("glyphs", train=True, colour=1)
-    assert {"digits", "glyphs", "imagenet"} <= set(TRANSFORMS)

@@ -167,20 +167,6 @@ def inshop_tree(
     return home
 
 
-def converted_tree(
-    root: Path,
-    name: str,
-    train: Sequence[str] = ("b", "A", "c"),
-    test: Sequence[str] = ("d", "e"),
-    images: int = 2,
-    size: Pixels = SIZE,
-) -> Path:
-    """Class folders `<name>/class/{train,test}/` as written by the published conversion scripts."""
-    for split, classes in {"train": train, "test": test}.items():
-        folder_tree(root / name / "class" / split, classes, images, size)
-    return root / name
-
-
 def folder_tree(
     home: Path, classes: Sequence[str] = ("a", "b", "c", "d"), images: int = 2, size: Pixels = SIZE
 ) -> Path:

@@ -27,12 +27,6 @@ def test_equals_the_loop() -> None:
     check_batch_graph(data)
 
 
-def test_channel_sum_is_the_pearson_correlation() -> None:
-    z = embeddings()
-    total = batch_graph(z, LABELS).edge_attr.sum(-1).view(6, 6)
-    torch.testing.assert_close(total, torch.corrcoef(z))
-
-
 @pytest.mark.parametrize("value", [0.0, 0.1, 3.0])
 def test_constant_embedding_gives_numbers(value: float) -> None:
     z = embeddings()
@@ -82,14 +76,6 @@ def test_refuses_wrong_shapes(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         build(z, labels)
-
-
-@pytest.mark.parametrize("name", ["x", "edge_index", "edge_attr", "y"])
-def test_check_names_the_missing_tensor(name: str) -> None:
-    data = batch_graph(embeddings(), LABELS)
-    data[name] = None
-    with pytest.raises(ValueError, match=f"'{name}'"):
-        check_batch_graph(data)
 
 
 @pytest.mark.parametrize(

@@ -104,14 +104,6 @@ def test_labels_are_those_of_the_data_set(tmp_path: Path, splits: tuple[str, ...
     assert len(found) == 10 * len(homes)
 
 
-def test_names_that_are_not_utf_8_are_escaped(tmp_path: Path) -> None:
-    name, file = os.fsdecode(b"caf\xe9"), os.fsdecode(b"\xff.jpg")
-    photo(tmp_path / name / file, 1)
-    listing = class_folders(tmp_path)
-    assert listing.names == ["caf\\udce9"]
-    assert listing.paths == [f"{tmp_path}/{name}/{file}"]
-
-
 def test_train_and_test_folders_are_the_splits(tmp_path: Path) -> None:
     folder_tree(tmp_path / "train", ["cat", "ant", "Bee"], images=3)
     folder_tree(tmp_path / "test", ["dog", "emu"], images=2)

@@ -1,4 +1,3 @@
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -6,9 +5,8 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader
 
-from gcahng.data import ClassSubset, FileDataset, Listing, build_transform
+from gcahng.data import ClassSubset, FileDataset, Listing
 from tests.data.trees import photo
 
 
@@ -43,7 +41,7 @@ def test_classes_are_numbered_by_name_and_images_keep_their_order(root: Path) ->
     assert dataset.labels.dtype == torch.int64
     assert dataset.is_query is not None
     assert dataset.is_query.tolist() == [True, False, True]
-    assert dataset.problems == ("The list is short.",)
+    assert dataset.notes == ("The list is short.",)
     assert [Path(path).name for path in dataset.paths] == ["0.jpg", "1.jpg", "2.jpg"]
     assert all(type(path) is str for path in dataset.paths)
 
@@ -68,7 +66,7 @@ def test_skip_leaves_out_what_cannot_be_read_with_one_warning(root: Path) -> Non
     assert (dataset.labels.tolist(), dataset.paths) == ([0], [f"{root}/b/2.jpg"])
     assert dataset.is_query is not None
     assert dataset.is_query.tolist() == [True]
-    assert dataset.problems == ("The list is short.",)
+    assert dataset.notes == ("The list is short.",)
 
 
 def test_nothing_left_and_nothing_listed_are_refused(root: Path) -> None:
@@ -80,17 +78,6 @@ def test_nothing_left_and_nothing_listed_are_refused(root: Path) -> None:
         Given(root, names, unreadable="skip")
     with pytest.raises(ValueError, match=r"The test split of Given has no readable image"):
         Given(root, [], split="test")
-
-
-def test_pickles_lean_and_works_in_a_loader_with_workers(root: Path) -> None:
-    dataset = Given(root, transform=build_transform("imagenet", train=False, size=8))
-    copy = pickle.loads(pickle.dumps(dataset))
-    assert copy.paths == dataset.paths
-    assert torch.equal(copy[0][0], dataset[0][0])
-    batches = list(DataLoader(dataset, batch_size=3, num_workers=1))
-    assert len(batches) == 1
-    assert batches[0][1].tolist() == [1, 0, 1]
-    assert torch.equal(batches[0][0][2], dataset[2][0])
 
 
 def test_large_photos_are_reduced_for_a_transform(tmp_path: Path) -> None:

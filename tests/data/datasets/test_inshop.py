@@ -23,7 +23,6 @@ def test_queries_and_gallery_are_the_test_split_in_the_order_of_the_file(tmp_pat
     assert test.is_query is not None
     assert test.is_query.tolist() == [True, False] * 4
     assert test.paths[0] == f"{home}/img/WOMEN/Dresses/id_00000005/01_1_front.jpg"
-    assert test.problems == ()
 
 
 @pytest.mark.parametrize("folder", ["", "Img"])
@@ -41,14 +40,6 @@ def test_items_sort_by_their_number(tmp_path: Path) -> None:
     write(home, "3", HEADER, *rows)
     assert InShop(tmp_path).classes == ["id_9", "id_10", "id_100"]
     assert InShop(tmp_path).labels.tolist() == [1, 0, 2]
-
-
-@pytest.mark.parametrize("row", ["img/1.jpg id_1 val", "img/1.jpg one train", "img/1.jpg 1_ train"])
-def test_rows_of_another_kind_are_refused(tmp_path: Path, row: str) -> None:
-    home = inshop_tree(tmp_path)
-    write(home, "1", HEADER, row)
-    with pytest.raises(ValueError, match=rf"one of train, query, gallery, got '{row}'; unpack"):
-        InShop(tmp_path)
 
 
 def test_a_list_without_images_says_so(tmp_path: Path) -> None:

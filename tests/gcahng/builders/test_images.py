@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 
 from gcahng import cli
 from gcahng.builders.images import (
@@ -17,7 +16,6 @@ from gcahng.builders.images import (
     build_train_loader,
     open_plain,
 )
-from gcahng.builders.networks import build_embedder
 from gcahng.builders.settings import adopt_image_settings
 from gcahng.config import dump_config, load_config, parse_config
 from gcahng.data import ClassBalancedBatchSampler, PublishedBatchSampler
@@ -202,24 +200,3 @@ def test_a_fixed_size_follows_the_images() -> None:
 def test_a_size_of_one_split_holds_for_both(part: str) -> None:
     found = _adopted("timm/test_vit", f"data.transform.{part}.size=64")
     assert found == ({"size": 64, **HALVES}, {"size": 64, **HALVES}, 64)
-
-
-def test_the_embedder_gets_its_images(tmp_path: Path) -> None:
-    for label in "abcd":
-        for split in ("train", "test"):
-            (tmp_path / split / f"{split}-{label}").mkdir(parents=True)
-            for number in range(2):
-                path = tmp_path / split / f"{split}-{label}" / f"{number}.png"
-                Image.new("RGB", (200, 180), (255, 0, 0)).save(path)
-    settings = [
-        f"data.root={tmp_path}",
-        "data.validation=0",
-        "batch.classes=2",
-        "embedder.backbone={name: timm/test_vit, args: {pretrained: false}}",
-        "embedder.freeze=[]",
-    ]
-    config = adopt_image_settings(load_config("photos", settings))
-    image = build_splits(config).test[0][0]
-    assert image.shape == (3, 160, 160)
-    assert image.amax((1, 2)).tolist() == [1.0, -1.0, -1.0]
-    assert build_embedder(config).eval()(image[None]).shape == (1, config.embedder.dim)

@@ -10,9 +10,6 @@ import torch
 from gcahng.builders.networks import build_embedder, build_generator
 from gcahng.config import load_config
 from gcahng.generators import GENERATORS, HardNegativeGenerator
-from gcahng.losses import NPairLoss
-from gcahng.models import Embedder, SmallConv
-from gcahng.training.optimizers import build_optimizers
 
 
 def generator(*overrides: str) -> Any:
@@ -83,26 +80,6 @@ def test_layers_are_mixed_and_ones_own_is_found(
 def test_mistakes(overrides: list[str], sentence: str) -> None:
     with pytest.raises(ValueError, match=re.escape(sentence)):
         generator(*overrides)
-
-
-@pytest.mark.parametrize(
-    ("overrides", "graph", "classifier"),
-    [
-        (["generator=null"], False, False),
-        (["generator.name=unmoved"], False, False),
-        (["generator.name=class_loss"], True, False),
-        (["generator.name=hdml", "generator.args.linear_ce_weight=1.0"], True, False),
-        ([], True, True),
-    ],
-)
-def test_there_is_an_optimizer_for_what_there_is(
-    overrides: list[str], graph: bool, classifier: bool
-) -> None:
-    config = load_config("digits", overrides)
-    embedder = Embedder(SmallConv(), 32)
-    made = build_generator(config, 5)
-    optimizers = build_optimizers(config, embedder, NPairLoss(), made)
-    assert (optimizers.graph is not None, optimizers.classifier is not None) == (graph, classifier)
 
 
 NOTHING = ["embedder.head=none", "generator=null", "train.epochs=0"]

@@ -107,19 +107,6 @@ def test_shuffled_batch_gives_the_same_negatives(path: str, order: list[int], ca
 
 
 @both_paths
-def test_draws_come_by_slot_then_candidate(path: str) -> None:
-    generator, (z, _) = make(path=path), batch()
-    torch.manual_seed(7)
-    drawn = generator(z, LABELS).negatives
-    torch.manual_seed(7)
-    draws = torch.zeros(SAMPLES, SAMPLES - 1, dtype=torch.float64)
-    for p in range(SAMPLES):
-        for n in range(SAMPLES - 1):
-            draws[p, n] = torch.rand(1, dtype=torch.float64)
-    assert torch.equal(drawn, generator(z, LABELS, draws=draws).negatives)
-
-
-@both_paths
 def test_synthetic_term_trains_the_embedder_only(path: str) -> None:
     generator, (z, draws) = make(path=path), batch()
     out = generator(z, LABELS, draws=draws)
@@ -163,15 +150,6 @@ def test_independent_dropout_is_the_same_on_both_paths(rate: float, call: str, m
         found.append([out.negatives, eta, *out.losses.values(), *gradients, *buffers])
     for dense, sparse in zip(*found, strict=True):
         assert_near("output", dense, sparse)
-
-
-def test_weights_of_the_terms() -> None:
-    z, draws = batch()
-    plain = make()(z, LABELS, draws=draws)
-    heavy = make(node_ce=3.0, synthetic_weight=0.5)(z, LABELS, draws=draws)
-    assert_near("node_ce", heavy.losses["node_ce"], 3 * plain.losses["node_ce"], 1e-13)
-    assert_near("synthetic", heavy.losses["synthetic"], 0.5 * plain.losses["synthetic"], 1e-13)
-    assert_near("total", heavy.total, sum(heavy.losses.values()), 1e-13)
 
 
 def test_a_term_of_weight_0_is_absent() -> None:

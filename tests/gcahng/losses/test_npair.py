@@ -37,15 +37,6 @@ def test_module_takes_a_batch_in_any_order() -> None:
     assert_near("shuffled", NPairLoss()(z[order], labels[order]), oracle.npair(shuffled), 1e-13)
 
 
-@pytest.mark.parametrize("scale", [0.0, 1e3, 1e9])
-def test_extreme_embeddings_stay_finite(scale: float) -> None:
-    slots = (scale * batch(2, 3).float()).requires_grad_()
-    loss = npair(slots)
-    loss.backward()
-    assert loss.isfinite()
-    assert slots.grad.isfinite().all()
-
-
 @shapes
 @pytest.mark.parametrize("normalize", [False, True])
 @pytest.mark.parametrize("temperature", [1.0, 0.1])

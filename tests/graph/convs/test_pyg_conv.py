@@ -11,7 +11,6 @@ from tests.graph.convs.samples import (
     CHANNELS,
     EDGE_DIM,
     LABELS,
-    NODES,
     complete,
     moved,
     sparse,
@@ -64,15 +63,6 @@ def test_equals_the_operator_by_hand(name: str, graph: object) -> None:
     oracle.assert_near("edges", out[1], expected, 1e-12)
 
 
-def test_attention_of_the_loops_is_that_of_the_graph() -> None:
-    # Were they added again, each node would have 7 senders.
-    conv, (x, edge_index, edges) = make("gat"), complete()
-    _, (found, alpha) = conv.operator(x, edge_index, edges, return_attention_weights=True)
-    assert torch.equal(found, edge_index)
-    sums = torch.zeros(NODES, 2).double().index_add_(0, edge_index[1], alpha)
-    oracle.assert_near("sums", sums, torch.ones(NODES, 2).double(), 1e-13)
-
-
 @pytest.mark.parametrize("name", OPERATORS)
 def test_own_arguments_leave_out_what_the_adapter_sets(name: str) -> None:
     found = operator_arguments(name)
@@ -87,15 +77,3 @@ def test_own_arguments_reach_the_operator() -> None:
     assert make("gatv2", share_weights=True).operator.share_weights
     assert make("pna", towers=2, aggregators=["mean", "max"]).operator.towers == 2
     assert not make("general", attention=False).operator.attention
-
-
-@pytest.mark.parametrize("name", CONCATENATED)
-def test_heads_divide_the_width(name: str) -> None:
-    with pytest.raises(ValueError, match=r"'in_channels' divisible by 3 heads \(got 8\)"):
-        PyGConv(name, 8, 8, heads=3)
-
-
-def test_independent_dropout_separates_pairs() -> None:
-    conv = PyGConv("gat", 8, 8, edge_dropout="independent")
-    assert conv.separates_pairs
-    assert not conv.eval().separates_pairs

@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch_geometric.data import Data
 
-from gcahng.graph import batch_graph
 from gcahng.graph.visualize.batch_picture import draw_graph, strongest_edges
 from gcahng.graph.visualize.learned import edge_weights
 from gcahng.graph.visualize.style import SAME_CLASS
@@ -70,15 +69,6 @@ def test_masked_edges_are_none() -> None:
     assert strongest_edges(weights, 2).tolist() == [[0], [1]]
     weights[0, 2] = torch.nan
     assert strongest_edges(weights, 2).tolist() == [[1, 0], [0, 1]]
-
-
-def test_far_images_lie_where_their_embeddings_do() -> None:
-    # The corners of a square and its centre: there is room for all.
-    x = torch.tensor([[3.0, 0, 0], [-3, 0, 0], [0, 3, 0], [0, -3, 0], [0.1, 0.1, 0]])
-    graph = batch_graph(x, torch.arange(5))
-    texts = draw_graph(graph).axes[0].texts
-    places = torch.tensor([text.get_position() for text in texts], dtype=torch.float)
-    torch.testing.assert_close(torch.cdist(places, places), torch.cdist(x, x), atol=0.02, rtol=0)
 
 
 def test_without_images_nodes_carry_their_class(graph: Data) -> None:

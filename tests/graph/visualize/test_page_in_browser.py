@@ -33,28 +33,6 @@ def test_pointing_at_a_node_shows_its_picture_and_neighbours(graph: Data, show: 
         assert ("✗" in line) != ("✓" in line)
 
 
-def test_pointing_at_a_node_brings_out_its_edges(graph: Data, show: Any) -> None:
-    opened = show(graph)
-    opened.page.hover("[data-node='7']")
-    own, others = opened.page.evaluate(
-        """() => {
-          const {width, height} = byId('picked');
-          const {data} = byId('picked').getContext('2d').getImageData(0, 0, width, height);
-          const inked = (edge) => [.3, .5, .7].some((share) => {
-            const {x, y} = along(edge, share);
-            return data[4 * (Math.round(y) * width + Math.round(x)) + 3] > 0;
-          });
-          const touching = (edge) => edge.a === 7 || edge.b === 7;
-          return [true, false].map((own) =>
-            state.edges.filter((edge) => touching(edge) === own).map(inked));
-        }"""
-    )
-    assert all(own)
-    # Edges of other nodes may cross one of these, most do not.
-    assert sum(others) < len(others) / 2
-    assert float(opened.page.eval_on_selector("#edges", "(e) => getComputedStyle(e).opacity")) < 0.3
-
-
 def test_pointing_at_an_edge_shows_its_weight_and_profile(graph: Data, show: Any) -> None:
     opened = show(graph)
     a, b = opened.point_at_edge()

@@ -56,10 +56,3 @@ def test_no_box_hides_another(count: int) -> None:
     size = (1.2 / np.sqrt(count), 0.6 / np.sqrt(count))
     assert _gaps(points, size).min() < 1 - TOLERANCE or count == 2
     assert _gaps(spread(points, size), size).min() >= 1 - TOLERANCE
-
-
-def test_points_in_one_place_part() -> None:
-    moved = spread(np.zeros((40, 2)), (1, 1))
-    assert _gaps(moved, (1, 1)).min() >= 1 - TOLERANCE
-    # A crowd of 40 takes about 40 squares, not a desert.
-    assert np.ptp(moved, axis=0).max() < 12
