@@ -39,6 +39,6 @@ def test_classes_are_those_that_torchvision_reads(tmp_path: Path, split: str, ha
 
 
 def test_missing_annotations_are_named(tmp_path: Path) -> None:
-    home = cars_split_tree(tmp_path, labels=None)
+    cars_split_tree(tmp_path, labels=None)
     with pytest.raises(FileNotFoundError, match=r"^There is no cars_test_annos_withlabels.mat in"):
         Cars(tmp_path)
