@@ -26,12 +26,7 @@ _WORDS = {
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """Return ` (did you mean 'x'?)` for the most similar choice, or an empty string.
-
-    Example:
-        >>> did_you_mean("epoch", ["epochs", "ema"]), did_you_mean("zzz", ["epochs"])
-        (" (did you mean 'epochs'?)", '')
-    """
+    """Return ` (did you mean 'x'?)` for the most similar choice, or an empty string."""
     near = nearest(name, choices)
     return f" (did you mean {near!r}?)" if near else ""
 
@@ -68,14 +63,10 @@ def explain(
     origin: Callable[[Path], str] = lambda _: "",
     outer: Path = (),
 ) -> str:
-    """Return one line per mistake.
+    """Return one line per mistake that pydantic found in values of a kind, such as a model.
 
-    Args:
-        error: What pydantic found.
-        kind: The type that was expected: a model, or any other.
-        values: What was validated.
-        origin: Returns what begins the line about a path, such as the file that set its value.
-        outer: Where the values belong; begins the paths in the lines.
+    `origin` returns what begins the line about a path, such as the file that set its value; `outer`
+    is where the values belong.
     """
     found: dict[Path, list[tuple[str, str]]] = {}
     for item in error.errors(include_url=False):

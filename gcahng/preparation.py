@@ -80,11 +80,7 @@ class Preparation:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Preparation":
-        """Read what `to_dict` described.
-
-        Raises:
-            TypeError: If a key is unknown.
-        """
+        """Read what `to_dict` described; a TypeError if a key is unknown."""
         found: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
         }

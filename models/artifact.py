@@ -46,11 +46,6 @@ class EmbedderSpec:
         dim: Embedding dimension; None: the width of the features.
         normalize: Whether embeddings have L2 norm 1.
         preparation: What is done to an image before.
-
-    Example:
-        >>> spec = EmbedderSpec("grey", "small_conv", {}, "linear", 16, False, Preparation())
-        >>> spec.build().embedding_dim, EmbedderSpec.from_dict(spec.to_dict()) == spec
-        (16, True)
     """
 
     name: str
@@ -67,11 +62,7 @@ class EmbedderSpec:
         return Embedder(backbone, self.dim, self.normalize, head=self.head).eval()
 
     def load(self, weights: Mapping[str, Tensor], path: Path) -> Embedder:
-        """Build the embedder with the weights of a file.
-
-        Raises:
-            ValueError: If it cannot be built, or the weights are others.
-        """
+        """Build the embedder with the weights of a file; a ValueError if they do not fit."""
         try:
             embedder = self.build()
         # The libraries use some arguments as keys or attribute names without checking them.
@@ -107,12 +98,7 @@ def fill_module(module: nn.Module, weights: Mapping[str, Tensor], path: Path, wh
 
 
 def without_folders(value: Any) -> Any:
-    """Keep only the last part of each absolute path in nested settings.
-
-    Example:
-        >>> without_folders({"weights": "/home/me/x.pth", "dim": 8})
-        {'weights': 'x.pth', 'dim': 8}
-    """
+    """Keep only the last part of each absolute path in nested settings."""
     if isinstance(value, dict):
         return {key: without_folders(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -109,13 +109,10 @@ class Embedder(nn.Module):
         return self
 
     def train_backbone(self, trains: bool, thaw: bool = False) -> None:
-        """Enable or disable gradients of the backbone.
+        """Enable or disable gradients of the backbone, unless it is frozen as a whole.
 
-        Args:
-            trains: Whether the backbone's parameters are trained; false during the warm-up, which
-                trains only the last layer. A backbone that is frozen as a whole stays so.
-            thaw: Also apply `trains` to the parameters frozen by `bn_affine`, as the published
-                code does at the end of the warm-up.
+        `thaw` also applies `trains` to the parameters frozen by `bn_affine`, as the published code
+        does at the end of the warm-up, in which only the last layer is trained.
         """
         if trains:
             self.thaw_backbone()

@@ -13,23 +13,19 @@ class ResidualHead(nn.Module):
 
     .. math:: z = P u + W (u - m) / s + b, \qquad u = f / \lVert f \rVert
 
-    `fit` takes P, m and s from features. The rows of P are the D principal directions of u, without
-    centring or whitening: no other projection to D dimensions keeps the inner products of u, which
-    are the cosines of the features, as well (Eckart and Young 1936). W and b start at 0, so
-    training starts at the similarity of the backbone. m is the mean of u, and s the standard
-    deviation of all entries together: one for each channel gave worse embeddings of unseen classes.
-
-    P, m and s are buffers: a checkpoint holds them, so loading needs no features.
+    `fit` takes P, m and s from features; they are buffers. The rows of P are the D principal
+    directions of u, without centring or whitening: no other projection to D dimensions keeps the
+    inner products of u, which are the cosines of the features, as well (Eckart and Young 1936). W
+    and b start at 0, so training starts at the similarity of the backbone. m is the mean of u, and
+    s the standard deviation of all entries together: one for each channel gave worse embeddings of
+    unseen classes.
 
     Args:
         width: Width of the features.
-        dim: Embedding dimension D, at most `width`.
+        dim: Embedding dimension D, at most `width`, else a ValueError.
 
     Shapes:
         `[N, width]` to `[N, dim]`.
-
-    Raises:
-        ValueError: If `dim` is larger than `width`.
 
     Example:
         >>> features = torch.rand(50, 6)
@@ -66,10 +62,7 @@ class ResidualHead(nn.Module):
 
     @torch.no_grad()
     def fit(self, features: Tensor) -> None:
-        """Choose projection, mean and scale.
-
-        Args:
-            features: `[N, width]`, of training images.
+        """Choose projection, mean and scale by features `[N, width]` of training images.
 
         Raises:
             ValueError: If they are not all finite.
@@ -103,10 +96,6 @@ class ClassStatistics:
     the CPU, since the smallest variances need it and some devices lack it. Memory: the means
     [classes, width] and one [width, width] matrix, whatever the number of images.
 
-    Args:
-        width: Width of the features.
-        classes: Number of classes.
-
     Example:
         >>> statistics = ClassStatistics(width=2, classes=2)
         >>> statistics.add(torch.tensor([[3.0, 4.0], [0.0, 2.0]]), torch.tensor([1, 1]))
@@ -120,11 +109,7 @@ class ClassStatistics:
         self.moment = torch.zeros(width, width, dtype=torch.float64)
 
     def add(self, features: Tensor, labels: Tensor) -> None:
-        """Take in a batch.
-
-        Args:
-            features: `[N, width]`.
-            labels: `[N]`, each in 0 … classes - 1.
+        """Take in features `[N, width]` with labels `[N]`, each in 0 … classes - 1.
 
         Raises:
             ValueError: If a feature is not finite.
@@ -230,12 +215,7 @@ def whitening(statistics: ClassStatistics, shrinkage: float | None = None) -> Te
 def discriminants(statistics: ClassStatistics, whitened: Tensor) -> Tensor:
     """Rotate a whitening map, so that the class means vary most in the first dimensions.
 
-    Args:
-        statistics: Of the training images.
-        whitened: Their `whitening`.
-
-    Returns:
-        [width, width]; only the first dimensions, one fewer than classes, tell classes apart.
+    Of the [width, width] map, only the first dimensions, one fewer than classes, tell them apart.
 
     Example:
         >>> statistics = ClassStatistics(width=3, classes=2)
@@ -265,13 +245,10 @@ class WhiteningHead(nn.Module):
 
     Args:
         width: Width p of the features.
-        dim: Embedding dimension D, at most `width`; default: `width`.
+        dim: Embedding dimension D, at most `width`, else a ValueError; default: `width`.
 
     Shapes:
         `[N, width]` to `[N, dim]`.
-
-    Raises:
-        ValueError: If `dim` is larger than `width`.
 
     Source: Mikolajczyk and Matas, "Improving Descriptors for Fast Tree Matching by Optimal Linear
     Projection", ICCV 2007; Hatch, Kajarekar and Stolcke, "Within-Class Covariance Normalization
@@ -305,11 +282,7 @@ class WhiteningHead(nn.Module):
 
     @torch.no_grad()
     def fit(self, statistics: ClassStatistics, shrinkage: float | None = None) -> None:
-        """Compute the map.
-
-        Args:
-            statistics: Of the training images.
-            shrinkage: s in (0, 1]; default: by `oas_shrinkage`.
+        """Compute the map, with s in (0, 1], by default `oas_shrinkage`.
 
         Raises:
             ValueError: If no class has two different images, or there are too few classes for

@@ -58,14 +58,6 @@ def split_published_state(state: Mapping[str, Tensor]) -> PublishedState:
 
     Raises:
         ValueError: If a key belongs to none of them; the message names the key.
-
-    Example:
-        >>> import torch
-        >>> weight = torch.zeros(2, 2)
-        >>> state = {"feature_extractor.fc.1.weight": weight, "gnn.dim_red.weight": weight}
-        >>> parts = split_published_state(state)
-        >>> list(parts.embedder), list(parts.graph)
-        (['fc.1.weight'], ['projection.weight'])
     """
     parts = PublishedState({}, {}, {}, [])
     unused = re.compile(rf"gnn\.{_pattern(UNUSED_GRAPH)}\.(weight|bias)")

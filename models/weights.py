@@ -2,7 +2,6 @@
 
 import logging
 import re
-import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,52 +35,25 @@ def read_torch(path: str | Path) -> Any:
             f"no checkpoint at '{path}': name a run that is there, or train one"
         )
     try:
-        _check_archive(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     # Reading a damaged or foreign file raises many types, from IndexError to struct.error.
     except Exception as error:
-        if foreign := _foreign_content(path, str(error)):
-            raise ValueError(f"'{path}' {foreign}") from error
+        # "Unsupported global: GLOBAL argparse.Namespace was not an allowed global by default."
+        if found := re.search(r"GLOBAL (\S+)", str(error)):
+            raise ValueError(
+                f"'{path}' holds more than weights, {found[1]}, which would run code when it is "
+                "loaded: save model.state_dict() with torch.save, and use that file"
+            ) from error
         raise ValueError(
-            f"'{path}' cannot be read as a checkpoint: it is damaged, truncated or holds more than "
+            f"'{path}' cannot be read as a checkpoint: it is damaged, truncated or no file of "
             "weights; try another copy, or another checkpoint of the same run"
         ) from error
-
-
-def _foreign_content(path: Path, reason: str) -> str | None:
-    """What a file holds in place of weights, and what to do, if that is known."""
-    with path.open("rb") as file:
-        if file.read(256).lstrip().startswith(b"<"):
-            return "is a web page, not weights: download the file that the page links to"
-    # "Unsupported global: GLOBAL argparse.Namespace was not an allowed global by default."
-    if found := re.search(r"GLOBAL (\S+)", reason):
-        return (
-            f"holds more than weights, {found[1]}, which would run code when it is loaded: save "
-            "model.state_dict() with torch.save, and use that file"
-        )
-    return None
-
-
-def _check_archive(path: Path) -> None:
-    """Compare the checksums of the file's entries, which `torch.load` ignores.
-
-    Raises:
-        ValueError: If an entry does not match its checksum.
-    """
-    if zipfile.is_zipfile(path):  # files of torch before 1.6 are no archives
-        with zipfile.ZipFile(path) as archive:
-            if (damaged := archive.testzip()) is not None:
-                raise ValueError(f"the checksum of '{damaged}' does not match")
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
     """Read a state dict from a `.safetensors` file or a file of `torch.save`.
 
-    In a file of `torch.save`, the state dict may be nested under one of the keys of `NESTED`.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged, holds more than weights or is not a state dict.
+    In the latter it may be nested under one of the keys of `NESTED`. Errors are as of `read_torch`.
     """
     path = Path(path).expanduser()
     if path.suffix == ".safetensors" and path.is_file():
@@ -101,9 +73,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 def strip_prefixes(state: Mapping[str, Tensor], wanted: Collection[str]) -> dict[str, Tensor]:
     """Remove what wrappers put before the keys of a state dict, as far as it fits no key wanted.
 
-    Args:
-        state: Names and values; keys without a prefix that others have are dropped with it.
-        wanted: The keys of the module to be filled.
+    Keys without a prefix that others have are dropped with it.
 
     Example:
         >>> strip_prefixes({"module.backbone.a": 1, "module.head.b": 2}, ["a"])
@@ -121,16 +91,10 @@ def strip_prefixes(state: Mapping[str, Tensor], wanted: Collection[str]) -> dict
 def load_strictly(
     module: nn.Module, state: Mapping[str, Tensor], path: str | Path, what: str
 ) -> list[str]:
-    """Load every parameter and buffer of `module` from `state`.
+    """Load every parameter and buffer of `module` from the state dict of a file.
 
     BatchNorm's `num_batches_tracked` may be missing: files of early PyTorch versions lack it, and
-    it is not used here.
-
-    Args:
-        module: The module to fill; unchanged if an error is raised.
-        state: The state dict.
-        path: Its file, for error messages.
-        what: Description of the module, for error messages.
+    it is not used here. `what` describes the module in errors, after which it is unchanged.
 
     Returns:
         The keys of `state` that the module does not have.

@@ -16,7 +16,7 @@ from gcahng.generators import GENERATORS
 from gcahng.graph import CONVS
 from gcahng.losses import LOSSES
 from gcahng.models import BACKBONES
-from gcahng.models.backbones import image_settings
+from gcahng.models.backbones import timm_settings
 from gcahng.registry import Registry
 
 
@@ -99,7 +99,7 @@ def adopt_image_settings(config: ExperimentConfig) -> ExperimentConfig:
     with blame_setting("data.name"):
         DATASETS.check_name(config.data.name)
     with blame_setting("embedder.backbone.name"):
-        expected = image_settings(backbone.name)
+        expected = timm_settings(backbone.name)
     if expected is None:
         return config
     with blame_setting("data.name"):
@@ -110,9 +110,9 @@ def adopt_image_settings(config: ExperimentConfig) -> ExperimentConfig:
 
     defaults = {"size": IMAGENET_SIZE, "mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
     sizes = [args["size"] for args in (transform.test, transform.train) if "size" in args]
-    args = dict(backbone.args)
-    size = sizes[0] if sizes else _first(args.get("img_size", expected.size))
-    if sizes and expected.fixed and size != expected.size:
+    args, side = dict(backbone.args), expected.input_size[-1]
+    size = sizes[0] if sizes else _first(args.get("img_size", side))
+    if sizes and expected.fixed_input_size and size != side:
         args.setdefault("img_size", size)
     filled = {"size": size, "mean": list(expected.mean), "std": list(expected.std)}
     filled = {key: value for key, value in filled.items() if value != defaults[key]}

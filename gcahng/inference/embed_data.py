@@ -61,11 +61,7 @@ def embed_data(
 
 
 def prepared_for(model: TrainedEmbedder, dataset: ImageDataset) -> ImageDataset:
-    """View a data set as a model prepares pictures.
-
-    Raises:
-        ValueError: If the model does not take images of all sizes.
-    """
+    """View a data set as a model prepares pictures; a ValueError if it needs some of one size."""
     if model.run.spec.preparation.size is None and dataset.transform_name == "imagenet":
         raise ValueError(
             f"--data: the transform of '{model.run.path}' does not bring images to one size, so it "
@@ -77,15 +73,7 @@ def prepared_for(model: TrainedEmbedder, dataset: ImageDataset) -> ImageDataset:
 
 
 def check_data(model: str, data: str | None) -> None:
-    """Raise unless there is data to judge a model on, before its weights are fetched.
-
-    Args:
-        model: As for `load_embedder`.
-        data: The data set; None: that of the model's training.
-
-    Raises:
-        ValueError: If the model is a backbone and no data set is named.
-    """
+    """Raise a ValueError unless there is data to judge a model on, before weights are fetched."""
     if data is None and names_backbone(model):
         raise ValueError(
             f"--data: name the data set to judge '{model}' on, such as --data folder --root photos"
@@ -121,17 +109,9 @@ def embed_untrained(
 ) -> tuple[ImageDataset, Tensor] | None:
     """Embed the same images by the model's backbone before training, as its library prepares them.
 
-    Args:
-        found: The model and its data set.
-        progress: As for `embed`.
-
     Returns:
         The images and their features; None if the model is such a backbone itself, or its backbone
         was not pretrained, or is a class of yours.
-
-    Raises:
-        OSError: If its weights are missing or cannot be downloaded.
-        ValueError: If they do not fit.
     """
     config = found.run.config
     if found.run.spec.head == "none" or not is_public(config.embedder):

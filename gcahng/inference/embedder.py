@@ -182,18 +182,13 @@ def _open_backbone(name: str, weights: str | None) -> LoadedRun:
 
 
 class TrainedEmbedder:
-    """A network with the transform that its images need.
-
-    Args:
-        run: The network and its settings.
-        source: Where it comes from.
-        weights: Of a backbone: the file or package with its weights; None: those of its library.
+    """A network with the transform that its images need, as `load_embedder` opens it.
 
     Attributes:
-        run: As given.
+        run: The network and its settings.
         network: The `Embedder`, in evaluation mode.
-        source: As given.
-        weights: As given.
+        source: Where it comes from.
+        weights: Of a backbone: the file or package with its weights; None: those of its library.
     """
 
     def __init__(self, run: LoadedRun, source: str = "", weights: str | None = None) -> None:
@@ -206,11 +201,7 @@ class TrainedEmbedder:
 
     @property
     def config(self) -> "ExperimentConfig":
-        """The settings that it was trained with.
-
-        Raises:
-            ValueError: If it is a backbone that was not trained here.
-        """
+        """The settings that it was trained with; a ValueError if it is an untrained backbone."""
         return self.run.config
 
     @property
@@ -255,19 +246,7 @@ class TrainedEmbedder:
 
     @usual_torch_state()
     def transform(self, image: ImageLike) -> Tensor:
-        """Apply the model's test transform to one raw image.
-
-        Args:
-            image: A path, PIL image, array or tensor, as for `embed`.
-
-        Returns:
-            The network's input, [C, H, W].
-
-        Raises:
-            FileNotFoundError: If there is no such file.
-            TypeError: If it is not an image.
-            ValueError: If it cannot be read.
-        """
+        """Apply the model's test transform to one raw image, as for `embed`; return [C, H, W]."""
         return self.image_transform(image)
 
     @cached_property

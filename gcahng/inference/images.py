@@ -27,19 +27,10 @@ BATCH_DIMENSIONS = 4
 
 
 def one_by_one(images: ImageLike | Iterable[ImageLike]) -> Iterator[ImageLike]:
-    """Yield the single images of one image, of a sequence of them, or of a batch.
-
-    Args:
-        images: An image; an array [N, H, W, C] or a tensor [N, C, H, W] counts as N of them.
+    """Yield the single images of one image, of several, or of a batch of 4 dimensions.
 
     Raises:
         TypeError: If it is none of these.
-
-    Example:
-        >>> [image.shape for image in one_by_one(torch.zeros(2, 3, 8, 8))]
-        [torch.Size([3, 8, 8]), torch.Size([3, 8, 8])]
-        >>> len(list(one_by_one("photo.jpg")))
-        1
     """
     if isinstance(images, Tensor | np.ndarray) and images.ndim == BATCH_DIMENSIONS:
         yield from images
@@ -65,10 +56,6 @@ def rgb_image(image: ImageLike, shortest: int | None = None) -> Image.Image:
         IsADirectoryError: If it is a folder.
         TypeError: If it is none of these.
         ValueError: If the file cannot be read, or the shape or the numbers are others.
-
-    Example:
-        >>> rgb_image(torch.ones(3, 4, 6)).size
-        (6, 4)
     """
     if isinstance(image, str | os.PathLike):
         refuse_address(os.fspath(image))
@@ -97,13 +84,7 @@ def rgb_image(image: ImageLike, shortest: int | None = None) -> Image.Image:
 class FromAnyImage:
     """A test transform for images of every kind.
 
-    Attributes:
-        transform: Takes an RGB image, or a uint8 tensor if `channels` is set.
-        channels: Number of channels of that tensor, 1 or 3; None: the transform takes an image.
-
-    Example:
-        >>> FromAnyImage(Preparation(size=32), 1)(torch.rand(3, 40, 36)).shape
-        torch.Size([1, 32, 32])
+    It takes an RGB image, or a uint8 tensor of `channels` channels if that is set.
     """
 
     transform: Preparation
@@ -128,7 +109,7 @@ def _array(image: Tensor) -> NDArray[Any]:
         return (image.float() if small else image).detach().cpu().permute(1, 2, 0).numpy()
     except (RuntimeError, TypeError) as error:
         raise ValueError(
-            f"{EXPECTED}, got a tensor of {image.dtype} without plain numbers"
+            f"{EXPECTED}, got a tensor without plain numbers ({image.dtype})"
         ) from error
 
 

@@ -4,19 +4,18 @@ import copy
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from dataclasses import dataclass
 from importlib.util import find_spec
 from io import StringIO
 from itertools import cycle, islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
-from torch.nn import functional as F
 
 from gcahng.builders.images import open_plain
 from gcahng.files import atomic_write
@@ -40,8 +39,7 @@ BATCH_SIZES = (1, 3, COMPARED)
 EXAMPLE_BATCH = 2
 
 
-@dataclass(frozen=True)
-class ExportedModel:
+class ExportedModel(NamedTuple):
     """An exported model and how it was compared.
 
     Attributes:
@@ -93,8 +91,7 @@ def export_onnx(
         >>> exported.images, exported.difference < 1e-4
         ('test images of Digits', True)
     """
-    # A folder of that name in the current one has a spec too, but no origin.
-    if missing := [name for name in EXTRA if getattr(find_spec(name), "origin", None) is None]:
+    if missing := [name for name in EXTRA if find_spec(name) is None]:
         raise ImportError(f"an export to ONNX needs {', '.join(missing)}: {install_extra('onnx')}")
     steps = model.run.spec.preparation if with_preprocessing else None
     if steps is not None:
@@ -118,12 +115,7 @@ def export_onnx(
 
 
 def metadata(model: TrainedEmbedder, inputs: Tensor) -> dict[str, str]:
-    """What the file says about itself; values that are not text are JSON.
-
-    Args:
-        model: The model.
-        inputs: Transformed images [N, C, H, W].
-    """
+    """What the file says about itself; values that are not text are JSON."""
     channels, *size = inputs.shape[1:]
     steps = model.run.spec.preparation
     values = {
@@ -207,31 +199,31 @@ def _export(network: Embedder, inputs: Tensor, facts: dict[str, str], path: Path
 
 def _largest_difference(path: Path, network: Embedder, inputs: Tensor) -> float:
     """The largest relative difference of an embedding over all batch sizes; NaN if one is NaN."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    largest = [0.0]
+    run, largest = _session(path), [0.0]
     with torch.inference_mode():
         expected = torch.cat([network(batch) for batch in inputs.split(1)])
     for size in BATCH_SIZES:
-        parts = [session.run(None, {"images": batch.numpy()})[0] for batch in inputs.split(size)]
-        apart = (torch.from_numpy(np.concatenate(parts)) - expected).norm(dim=1)
+        found = [run(images=batch.numpy()) for batch in inputs.split(size)]
+        apart = (torch.cat(found) - expected).norm(dim=1)
         largest.append(float((apart / expected.norm(dim=1)).max()))
     return float(np.max(largest))
 
 
 def _prepared_difference(path: Path, model: TrainedEmbedder, images: Sequence[ImageLike]) -> float:
     """The largest difference of the unit vectors of pictures that the file prepares."""
+    run, apart = _session(path), []
+    for image in images:
+        pixels = np.asarray(rgb_image(image, model.run.spec.preparation.shortest_side))
+        expected = model.embed([image], normalize=True)
+        apart.append(float((run(pictures=pixels[None]) - expected).norm()))
+    return float(np.max(apart))
+
+
+def _session(path: Path) -> Callable[..., Tensor]:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    apart = []
-    for image in images:
-        pixels = np.asarray(rgb_image(image, model.run.spec.preparation.shortest_side))
-        (found,) = session.run(None, {"pictures": pixels[None]})
-        expected = F.normalize(model.embed([image]).float().cpu())
-        apart.append(float((torch.from_numpy(found) - expected).norm()))
-    return float(np.max(apart))
+    return lambda **inputs: torch.from_numpy(session.run(None, inputs)[0])
 
 
 @contextmanager

@@ -61,10 +61,6 @@ def prepend_preparation(path: Path, steps: Preparation) -> None:
 
     Pictures [N, H, W, 3] of RGB levels as uint8, H and W free, become unit vectors [N, D]. The
     resized levels differ from Pillow's by at most one, and hardly anywhere.
-
-    Args:
-        path: The file, from `images` [N, 3, h, w] to `embeddings` [N, D]; it is overwritten.
-        steps: The preparation, see `check_preparation`.
     """
     import onnx
 

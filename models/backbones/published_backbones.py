@@ -26,9 +26,7 @@ class ResNet50(nn.Module):
         `[N, 3, H, W]` to `[N, 2048]`.
 
     Raises:
-        ConnectionError: If the ImageNet weights cannot be downloaded.
-        FileNotFoundError: If the file is missing.
-        ValueError: If `pooling` is unknown, or the file does not contain a ResNet-50.
+        ValueError: If `pooling` is unknown, or as `build_backbone`.
 
     Source: He et al. (CVPR 2016); GCA-HNG (IJCV 2025), implementation details.
 
@@ -89,11 +87,6 @@ def googlenet(
     Shapes:
         `[N, 3, H, W]` to `[N, 1024]`.
 
-    Raises:
-        ConnectionError: If the ImageNet weights cannot be downloaded.
-        FileNotFoundError: If the file is missing.
-        ValueError: If the file does not contain a GoogLeNet.
-
     Source: Szegedy et al. (CVPR 2015); GCA-HNG (IJCV 2025), implementation details.
     """
 
@@ -122,11 +115,6 @@ def dino_vits16(pretrained: bool = True, weights: str | Path | None = None) -> n
 
     Shapes:
         `[N, 3, 224, 224]` to `[N, 384]`.
-
-    Raises:
-        ConnectionError: If the weights are neither cached nor downloadable.
-        FileNotFoundError: If the file is missing.
-        ValueError: If the file does not contain a ViT-S/16.
 
     Source: Caron et al. (ICCV 2021); GCA-HNG (IJCV 2025), implementation details.
     """

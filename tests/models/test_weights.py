@@ -9,23 +9,10 @@ import pytest
 import torch
 
 from gcahng.models import build_backbone
-from gcahng.models.weights import load_strictly, read_torch, read_weights, strip_prefixes
+from gcahng.models.weights import load_strictly, read_weights, strip_prefixes
 
 # As in experiments/digits.yaml.
 SMALL_CONV = {"channels": [32, 64, 64], "strides": [1, 2, 2]}
-
-
-@pytest.mark.parametrize("where", [0.2, 0.5, 0.8])
-def test_flipped_bytes_are_noticed(tmp_path: Path, where: float) -> None:
-    path = tmp_path / "x.pt"
-    torch.save({"weight": torch.randn(100, 100)}, path)
-    assert read_torch(path)["weight"].shape == (100, 100)
-    content = bytearray(path.read_bytes())
-    start = int(where * len(content))
-    content[start : start + 2000] = bytes(byte ^ 0xFF for byte in content[start : start + 2000])
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"x\.pt' cannot be read as a checkpoint: it is damaged"):
-        read_torch(path)
 
 
 WRAPPED = [
@@ -37,10 +24,8 @@ WRAPPED = [
 
 
 @pytest.mark.parametrize("wrap", WRAPPED)
-def test_what_wrappers_add_is_removed_and_said(
-    wrap: Callable[[dict[str, Any]], dict[str, Any]],
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+def test_what_wrappers_add_is_removed(
+    wrap: Callable[[dict[str, Any]], dict[str, Any]], tmp_path: Path
 ) -> None:
     torch.manual_seed(1)
     trained = build_backbone("timm/resnet18", untrained=True, in_chans=1)
@@ -48,7 +33,6 @@ def test_what_wrappers_add_is_removed_and_said(
     torch.manual_seed(2)
     loaded = build_backbone("timm/resnet18", in_chans=1, weights=tmp_path / "x.pt")
     assert torch.equal(loaded.conv1.weight, trained.conv1.weight)
-    assert "conv1.weight' is read as 'conv1.weight'" in caplog.text
 
 
 def test_our_own_checkpoints_are_a_start(digits_run: Path) -> None:
@@ -64,7 +48,6 @@ def test_our_own_checkpoints_are_a_start(digits_run: Path) -> None:
 FOREIGN = [
     (lambda path: torch.save(torch.nn.Linear(1, 1), path), r"holds more than weights, torch\.nn"),
     (lambda path: torch.save({"args": Namespace(a=1)}, path), r"argparse\.Namespace"),
-    (lambda path: path.write_text("<!doctype html><html></html>"), "is a web page, not weights"),
     (lambda path: path.write_bytes(b"nothing of the kind"), "cannot be read as a checkpoint"),
 ]
 

@@ -81,7 +81,7 @@ COMMANDS = [
     ("evaluate nothing", "no run in 'nothing'"),
     ("evaluate file.yaml", "'file.yaml' cannot be read as a checkpoint"),
     ("evaluate half.pt", "'half.pt' cannot be read as a checkpoint"),
-    ("evaluate run/report.html", "'run/report.html' is a web page, not weights"),
+    ("evaluate run/report.html", "'run/report.html' cannot be read"),
     ("evaluate https://x.org/a.pth", "'https://x.org/a.pth' is an address"),
     ("evaluate run --split nope", "--split: expected one of train, test, val, got 'nope'"),
     ("evaluate run --split val", "--split: data.validation is 0 in this run"),
