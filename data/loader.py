@@ -1,8 +1,10 @@
 """Load batches of images, in worker processes or not, with errors in one sentence."""
 
 import atexit
+import os
 import signal
 from collections.abc import Iterator, Sequence
+from multiprocessing.queues import Queue
 from typing import Any
 from weakref import WeakSet
 
@@ -36,8 +38,9 @@ class ImageLoader(DataLoader[Any]):
     """
 
     def __init__(self, dataset: Dataset[Any], *, num_workers: int = 0, **settings: Any) -> None:
-        ignore = _ignore_signals if num_workers else None
-        super().__init__(dataset, num_workers=num_workers, worker_init_fn=ignore, **settings)
+        if num_workers:
+            settings |= {"num_workers": num_workers, "worker_init_fn": _prepare_worker}
+        super().__init__(dataset, **settings)
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """Yield batches of images [B, …] and labels [B]."""
@@ -81,8 +84,11 @@ class _Workers(_MultiProcessingDataLoaderIter):
         _RUNNING.add(self)
 
 
-def _ignore_signals(worker: int) -> None:
+def _prepare_worker(worker: int) -> None:
     """Ignore signals to all processes of a training: its main process decides what they mean."""
+    # An error of the thread that sends a batch would leave the training waiting for it; torch says
+    # that a worker has ended, and with another status would say so at any place.
+    Queue._on_queue_feeder_error = lambda *_: os._exit(0)  # type: ignore[attr-defined]
     for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)

@@ -18,7 +18,7 @@ from torch_geometric.data import Data
 from gcahng.graph.visualize.batch import as_array, class_numbers, class_titles, describe
 from gcahng.graph.visualize.learned import edge_weights
 from gcahng.graph.visualize.projection import Projection, spread
-from gcahng.graph.visualize.style import CLASSES, SAME_CLASS, SEQUENTIAL, STYLE, ink, span
+from gcahng.graph.visualize.style import CLASSES, SAME_CLASS, SEQUENTIAL, STYLE, ink
 
 # Inches: side of a node, and shortest and longest side of the axes.
 SIDE, SHORTEST, LONGEST = 0.42, 5.4, 11.0
@@ -72,8 +72,7 @@ def draw_graph(
         axes.grid(False)
         xlabel, ylabel = projection.axis_labels()
         axes.set(xlabel=xlabel, ylabel=ylabel)
-        label = meaning + span(*lines.get_clim())
-        figure.colorbar(lines, ax=axes, label=label, shrink=0.6, aspect=25, pad=0.02)
+        figure.colorbar(lines, ax=axes, label=meaning, shrink=0.6, aspect=25, pad=0.02)
         how_many = "the strongest edge" if strongest == 1 else f"the {strongest} strongest edges"
         same = int((numbers[edges[0]] == numbers[edges[1]]).sum())
         figure.suptitle(
@@ -151,9 +150,13 @@ def _draw_nodes(axes: Axes, images: Tensor | None, places: np.ndarray, numbers: 
         axes.add_artist(AnnotationBbox(thumbnail, tuple(place), pad=0, bboxprops=frame, zorder=4))
         corner = 36 * (SIDE - 0.08)
         axes.annotate(
-            str(number + 1), tuple(place), (-corner, corner), textcoords="offset points", va="top",
+            str(number + 1),
+            tuple(place),
+            (-corner, corner),
+            textcoords="offset points",
+            va="top",
             **words,
-        )  # fmt: skip
+        )
 
 
 def _add_legends(figure: Figure, titles: list[str], directed: bool) -> None:

@@ -18,8 +18,6 @@ SAME_CLASS = "#E69F00"
 
 # Ordered in grey scale and for colour-blind readers; dark is large in all figures.
 SEQUENTIAL = "cividis_r"
-# Values that differ by less look different only because a scale is stretched over them.
-NARROW = 0.002
 # For characters that matplotlib's own font lacks, where one of these is installed.
 FALLBACKS = (
     *("Noto Sans CJK JP", "Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", "Malgun Gothic"),
@@ -61,15 +59,6 @@ def ink(colour: str) -> str:
     # WCAG's luminance, with its exponent rounded; black and white contrast equally at 0.179.
     luminance = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
     return "#ffffff" if luminance < 0.179 else "#000000"
-
-
-def span(low: float, high: float) -> str:
-    r"""What to say of a colour scale over so small a range that all values are nearly the same.
-
-    >>> span(0.0, 1.0), span(0.51, 0.5113)
-    ('', '\nthe whole scale spans only 0.0013')
-    """
-    return "" if high - low >= NARROW else f"\nthe whole scale spans only {high - low:.2g}"
 
 
 def shorten(name: str, limit: int = 44) -> str:
