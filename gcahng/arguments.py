@@ -45,11 +45,6 @@ def arguments_of(make: Callable[..., Any]) -> tuple[dict[str, Argument], bool]:
 
     `**settings` of a constructor are the keys of a TypedDict, if annotated as `Unpack[...]`, else
     the arguments of its base class.
-
-    Example:
-        >>> from gcahng.losses import NPairLoss
-        >>> arguments_of(NPairLoss)[0]["temperature"]
-        Argument(kind=<class 'float'>, default=1.0, positional=True)
     """
     found: dict[str, Argument] = {}
     takes_others, takes_more = False, True
@@ -138,13 +133,6 @@ def checked_arguments(
         positional: How many others it gets before them by their position.
         place: The setting that holds the arguments, such as `generator.args`; by default none.
         filled: Names of arguments that it gets otherwise.
-
-    Example:
-        >>> from gcahng.losses import NPairLoss
-        >>> checked_arguments("loss 'npair'", NPairLoss, {"temperature": "hot"}, place="loss.args")
-        Traceback (most recent call last):
-            ...
-        ValueError: loss.args.temperature: expected a number, got 'hot'
     """
     takes, takes_others = arguments_of(make)
     for name in [name for name, argument in takes.items() if argument.positional][:positional]:

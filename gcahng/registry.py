@@ -23,16 +23,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Library(Generic[T]):
-    """An external library that provides further components by name.
-
-    Attributes:
-        find: Name → component, or None if the library has no component of that name.
-        names: All names of the library, for suggestions in error messages.
-        described: What the library offers; completes "choose from: …, or …" in error messages.
-    """
+    """An external library that provides further components by name."""
 
     find: Callable[[str], T | None]
+    # For suggestions in error messages.
     names: Callable[[], Iterable[str]]
+    # Completes "choose from: …, or …" in error messages.
     described: str
 
 
@@ -46,17 +42,6 @@ class Registry(Mapping[str, T]):
             `module.path:ClassName`; None disables them.
         library: An external library to search for other names; None disables it.
         filled: Names of arguments that a component gets from its caller, not from the settings.
-
-    Example:
-        >>> from gcahng.models import BACKBONES
-        >>> BACKBONES.find("small_conv")
-        <class 'gcahng.models.backbones.small_conv.SmallConv'>
-        >>> BACKBONES.build("small_conv", channels=[8, 16], strides=[2, 2]).out_channels
-        16
-        >>> BACKBONES.find("small_conw")
-        Traceback (most recent call last):
-            ...
-        ValueError: unknown backbone 'small_conw' (did you mean 'small_conv'?); choose from: ...
     """
 
     def __init__(
@@ -140,11 +125,7 @@ def imported_on_use(package: str) -> Callable[[str], Any]:
     """Return the `__getattr__` of a package, which imports a name when it is asked for.
 
     The names are those that the package imports if `TYPE_CHECKING`, where type checkers see them
-    too, and `dir` lists them. None may be that of a module in the package.
-
-    Example:
-        >>> imported_on_use("gcahng.losses")("NPairLoss")
-        <class 'gcahng.losses.npair.NPairLoss'>
+    too. None may be that of a module in the package.
     """
 
     @cache
@@ -167,14 +148,7 @@ def imported_on_use(package: str) -> Callable[[str], Any]:
 
 
 def lookup(choices: Mapping[str, T], name: str, kind: str) -> T:
-    """Return the entry `name` of a plain mapping; `kind` is what error messages call an entry.
-
-    Example:
-        >>> lookup({"slow": 0.001, "fast": 0.1}, "fats", "learning rate")
-        Traceback (most recent call last):
-            ...
-        ValueError: unknown learning rate 'fats' (did you mean 'fast'?); choose from: fast, slow
-    """
+    """Return the entry `name` of a plain mapping; `kind` is what error messages call an entry."""
     if name in choices:
         return choices[name]
     raise ValueError(_unknown(kind, name, choices))
@@ -195,22 +169,13 @@ def _unknown(
 
 
 def names_class(name: str) -> bool:
-    """Whether a name has the form `module.path:ClassName` of a user's class, which is imported.
-
-    Example:
-        >>> names_class("shop.nets:Small"), names_class("small_conv"), names_class("hf-hub:a/b")
-        (True, False, False)
-    """
+    """Whether a name has the form `module.path:ClassName` of a user's class."""
     module_path, _, class_name = name.partition(":")
     return all(part.isidentifier() for part in (*module_path.split("."), class_name))
 
 
 def import_class(path: str, kind: str, base: type) -> type[Any]:
-    """Import `module.path:ClassName` from the current folder or an installed package.
-
-    A ValueError says if there is none, or it is no complete subclass of `base`; what the module
-    itself raises is passed on.
-    """
+    """Import `module.path:ClassName`, a subclass of `base`; what the module raises is passed on."""
     module_path, _, name = path.partition(":")
     module = _import_module(module_path, f"{kind} {path!r}")
     found = getattr(module, name, None)

@@ -21,14 +21,7 @@ from gcahng.registry import Registry
 
 
 def load_checked(path: str | Path, overrides: Iterable[str] = ()) -> ExperimentConfig:
-    """Read an experiment as `load_config`, and check the names in it.
-
-    Example:
-        >>> load_checked("digits", ["generator.args.alhpa=1"])
-        Traceback (most recent call last):
-            ...
-        ValueError: generator.args: generator 'gca_hng' takes no 'alhpa' (did you mean ...
-    """
+    """Read an experiment as `load_config`, and check the names in it."""
     config = load_config(path, overrides)
     check_component_names(config)
     return config
@@ -88,12 +81,6 @@ def adopt_image_settings(config: ExperimentConfig) -> ExperimentConfig:
     from the transform's defaults become arguments of `data.transform.train` and `test`; what the
     experiment sets takes precedence, a size for both. A model of another fixed size, such as a ViT,
     is built for it with `img_size`. Applying this again changes nothing.
-
-    Example:
-        >>> from gcahng.config import load_config
-        >>> config = load_config("photos", ["embedder.backbone.name=timm/vit_tiny_patch16_224"])
-        >>> adopt_image_settings(config).data.transform.test
-        {'mean': [0.5, 0.5, 0.5], 'std': [0.5, 0.5, 0.5], 'reduced_jpeg': True}
     """
     transform, backbone = config.data.transform, config.embedder.backbone
     with blame_setting("data.name"):

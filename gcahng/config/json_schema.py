@@ -77,10 +77,6 @@ def written_arguments(kind: str, name: str) -> dict[str, Any] | None:
     """Return the schema of each argument of a component, as `experiments/schema.json` has it.
 
     This imports no component. None: the file has no such component.
-
-    Example:
-        >>> written_arguments("losses", "npair")["temperature"]
-        {'type': 'number', 'default': 1.0}
     """
     for case in _written()["$defs"][SECTIONS[kind]].get("allOf", ()):
         if case["if"]["properties"]["name"]["const"] == name:

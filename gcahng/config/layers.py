@@ -34,13 +34,7 @@ Model = TypeVar("Model", bound=Section)
 
 @dataclass
 class Layers:
-    """The merged values of an experiment, and the file or override that set each of them.
-
-    Attributes:
-        source: The experiment's file.
-        values: The merged values.
-        origins: Path of a value → the file or override that set it last.
-    """
+    """The merged values of the file `source`, and what set each of them last, by its path."""
 
     source: str
     values: dict[str, Any] = field(default_factory=dict)

@@ -74,14 +74,6 @@ class Scalar(FixedMixing):
     Args:
         value: In [0, 1]; 0 moves a negative to the positive's distance, 1 leaves it unchanged.
         **settings: As `NegativeGenerator`.
-
-    Example:
-        Anchor (0, 0) has its positive at distance 1 and its negatives at distance 2:
-
-        >>> slots = torch.tensor([[[0.0, 0.0], [2.0, 0.0]], [[0.0, 1.0], [2.0, 0.0]]])
-        >>> made = Scalar(2, num_classes=2, value=0.5).make_negatives(slots, None, None)
-        >>> made.negatives[0, 0, 1].round(decimals=3)
-        tensor([1.5000, 0.0000])
     """
 
     def __init__(

@@ -52,12 +52,6 @@ class SymmetricalSynthesis(HardestPoint):
     of a class are paired. Arguments as `NegativeGenerator`.
 
     Source: Gu and Ko (AAAI 2020), equations 3 to 5.
-
-    Example:
-        >>> generator = SymmetricalSynthesis(2, num_classes=2)
-        >>> slots = torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[0.6, 0.8], [0.0, 1.0]]])
-        >>> generator.points(slots, None)[0, 0]  # (1, 0) reflected about (0.6, 0.8)
-        tensor([-0.2800,  0.9600])
     """
 
     def points(self, slots: Tensor, layout: BatchLayout) -> Tensor:
@@ -85,13 +79,6 @@ class EmbeddingExpansion(HardestPoint):
         **settings: As `NegativeGenerator`.
 
     Source: Ko and Gu (CVPR 2020), equations 6 to 8.
-
-    Example:
-        >>> generator = EmbeddingExpansion(2, num_classes=2, points_between=1)
-        >>> slots = torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [0.0, 3.0]]])
-        >>> generator.points(slots, None)  # midpoints, with the mean length of their endpoints
-        tensor([[[0.7071, 0.7071],
-                 [0.0000, 2.0000]]])
     """
 
     def __init__(

@@ -19,14 +19,6 @@ class LossMeans(nn.Module):
     which stay in float64 when the module is cast: in float32 a sum of many losses loses digits.
 
     Source: GCA-HNG (IJCV 2025), hardness from the running mean of the metric loss.
-
-    Example:
-        >>> means = LossMeans()
-        >>> means.record(torch.tensor(2.0), torch.tensor(5.0))
-        >>> means.record(torch.tensor(4.0), torch.tensor(5.0))
-        >>> means.end_epoch()
-        >>> means.metric, means.strength(alpha=3.0)
-        (tensor(3., dtype=torch.float64), tensor(0.3679, dtype=torch.float64))
     """
 
     metric: Tensor

@@ -50,11 +50,7 @@ STYLE: dict[Any, Any] = {
 
 
 def ink(colour: str) -> str:
-    """Colour of text on a colour: black or white, whichever is in stronger contrast.
-
-    >>> ink("#000000"), ink("#5AC3FF")
-    ('#ffffff', '#000000')
-    """
+    """Colour of text on a colour: black or white, whichever is in stronger contrast."""
     red, green, blue = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
     # WCAG's luminance, with its exponent rounded; black and white contrast equally at 0.179.
     luminance = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
@@ -62,11 +58,7 @@ def ink(colour: str) -> str:
 
 
 def shorten(name: str, limit: int = 44) -> str:
-    """Shorten a name to `limit` characters by cutting its middle.
-
-    >>> shorten("resnet50_cub_gca_hng_seed1", limit=13)
-    'resnet…_seed1'
-    """
+    """Shorten a name to `limit` characters by cutting its middle."""
     if len(name) <= limit:
         return name
     half = (limit - 1) // 2
