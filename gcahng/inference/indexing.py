@@ -19,6 +19,9 @@ from gcahng.models.backbones.libraries import PACKAGE
 from gcahng.pictures import FileState, PictureFile, file_state
 from gcahng.runs.folder import RunFolder
 
+# A store in more pieces than this is compacted, as each costs time in every search.
+MOST_FRAGMENTS = 16
+
 
 @dataclass
 class IndexChanges:
@@ -82,7 +85,7 @@ def index_folder(
     with exclusive_lock(Path(store)):
         opened = PictureStore.create(store, _about(model))
         changes = _update(opened, model, files, os.path.join(os.path.abspath(folder), ""), progress)
-        if opened.needs_compacting():
+        if opened.fragments() > MOST_FRAGMENTS or opened.indexed():
             opened.compact()
         if ann and len(opened):
             opened.build_index()

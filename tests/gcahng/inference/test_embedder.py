@@ -88,36 +88,11 @@ def test_images_of_several_sizes_without_a_crop(digits_run: Path) -> None:
     torch.testing.assert_close(together, each)
 
 
-def test_transform_is_the_networks_input(model: TrainedEmbedder) -> None:
-    assert model.transform(Image.new("L", (90, 50))).shape == (3, 24, 24)
-    assert model.channels == 3
-
-
 def test_run_checkpoint_and_shared_model_are_one(digits_run: Path) -> None:
     checkpoint = digits_run / "checkpoints" / "best.pt"
     sources = (digits_run, checkpoint, digits_run / "model.safetensors")
     assert len({load_embedder(source).fingerprint for source in sources}) == 1
     assert load_embedder(digits_run, last=True).run.epoch == 3
-
-
-def test_float64_networks_give_float32(digits_run: Path) -> None:
-    model = load_embedder(digits_run)
-    image = torch.rand(1, 8, 8)
-    single = model.embed(image)
-    model.network.double()
-    assert model.embed(image).dtype == torch.float32
-    torch.testing.assert_close(model.embed(image), single)
-
-
-@pytest.mark.parametrize("source", ["runs/nothing", "nothing.pt", "nothing"])
-def test_a_missing_model_is_named(
-    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # A folder `runs` is there, so this is a mistyped path and not a name on the Hub.
-    (tmp_path / "runs").mkdir()
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError, match=f"'{source}'"):
-        load_embedder(source)
 
 
 STRIDES = "embedder.backbone.args={in_channels: 3, channels: [8, 16], strides: %s}"

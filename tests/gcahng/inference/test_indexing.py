@@ -197,16 +197,6 @@ def test_classes_follow_the_folder(model: TrainedEmbedder, photos: Path, tmp_pat
     assert store.labels()["cup"] == 6
 
 
-def test_links_to_other_classes_are_those_of_a_training(
-    model: TrainedEmbedder, photos: Path, tmp_path: Path
-) -> None:
-    (photos / "bowl" / "more").symlink_to("../cup")
-    (photos / "all").symlink_to(".")
-    store, changes = index(model, photos, tmp_path / "store")
-    assert changes == "18 added, 0 replaced, 0 deleted, 0 unchanged"
-    assert store.labels() == {"bowl": 6, "cup": 6, "lamp": 6}
-
-
 def test_the_folder_around_decides(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
     draw(photos / "cup" / "deep" / "0.png", "black", 0)
     store, _ = index(model, photos / "cup", tmp_path / "store")

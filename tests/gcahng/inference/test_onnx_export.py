@@ -10,7 +10,6 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from gcahng import load_embedder
@@ -72,13 +71,6 @@ def test_export(
     }
     for place in (Path(onnx_export.__file__).parents[1], Path(torch.__file__).parent, Path.home()):
         assert str(place).encode() not in exported.path.read_bytes(), "about this machine"
-
-
-def test_images_that_cannot_be_compared(model: TrainedEmbedder, tmp_path: Path) -> None:
-    images = [Image.new("L", (8, 8), 77), Image.new("L", (9, 8))]
-    with pytest.raises(ValueError, match="must have one size, since this model does not resize"):
-        export_onnx(model, tmp_path / "b.onnx", images)
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -80,18 +80,6 @@ def test_the_card_tells_how_to_load(shared: Path, monkeypatch: pytest.MonkeyPatc
     assert space["embeddings"].shape == (2, 8)
 
 
-@pytest.mark.parametrize(
-    ("settings", "name"),
-    [
-        (["data.root=/home/me/cups"], "cups"),
-        (["data.name=huggingface", "data.args={hub: me/cups}"], "me/cups"),
-        ([], "folder"),
-    ],
-)
-def test_the_card_names_the_data_of_the_user(settings: list[str], name: str) -> None:
-    assert share.name_data(load_config("photos", settings)) == name
-
-
 def test_the_card_of_a_model_with_classes_of_the_user() -> None:
     spec = EmbedderSpec("mine", "nets:Mine", {}, "linear", 8, False, Preparation())
     text = model_card(spec, 8, load_config("digits"), None, "me/mine")
@@ -226,13 +214,6 @@ def test_figures_of_the_best_and_the_last_epoch(run: Path) -> None:
     assert last["metrics"]["map@r"] == results["last/map@r"]
     # The weights beside the results are those of the best epoch.
     assert figures_of(load_run(run / "model.safetensors")) == best
-
-
-def test_remarks_about_classes_trained_on(run: Path) -> None:
-    change_results(run, test_classes_trained_on=3)
-    figures = figures_of(load_run(run, last=True))
-    assert figures is not None
-    assert "Closed set: 3 of 5 test classes were trained on" in figures["selected"]
 
 
 def test_a_checkpoint_that_was_not_measured(run: Path) -> None:

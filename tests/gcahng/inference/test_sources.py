@@ -140,10 +140,3 @@ def test_code_is_not_imported_by_name(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(FileNotFoundError):
         load_embedder("evil:Network", trust=True)
     assert "evil" not in sys.modules
-
-
-def test_mistakes(tiny_weights: Path) -> None:
-    with pytest.raises(ValueError, match="'revision' applies to a model on the Hub"):
-        load_embedder(TINY, weights=tiny_weights, revision="main")
-    with pytest.raises(ValueError, match=r"^--weights: .* does not hold the weights of"):
-        load_embedder("timm/test_resnet", weights=tiny_weights)

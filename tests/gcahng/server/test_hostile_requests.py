@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from gcahng.inference.store import PictureStore, picture_id
+from gcahng.inference.store import PictureStore
 from gcahng.server.app import HOW
 from gcahng.server.finder import Limits
 from tests.gcahng.server.conftest import client_of, find_in
@@ -49,13 +49,6 @@ def test_only_the_assets_of_the_list(address: str, name: str) -> None:
     answer = _ask(address, f"GET /assets/{name} HTTP/1.1\nHost: localhost")
     assert answer.startswith(b"HTTP/1.1 404")
     assert b'{"error":"Not Found"}' in answer
-
-
-def test_wrong_addresses_and_methods(client: TestClient) -> None:
-    refused(client.get("/nothing"), 404, "Not Found")
-    refused(client.get("/search/"), 404, "Not Found")
-    refused(client.delete("/search"), 405, "Method Not Allowed")
-    refused(client.post("/health"), 405, "Method Not Allowed")
 
 
 @pytest.mark.parametrize("k", ["0", "-1", "201", "1e9", "9" * 5000, "five", "", "２", "1.5", "²"])
@@ -170,20 +163,6 @@ def test_bodies_that_are_no_files(client: TestClient) -> None:
     kind = {"content-type": "Multipart/Form-Data; boundary=x"}
     answer = client.post("/search", content=b"x", headers=kind)
     refused(answer, 415, f"a form cannot be read: {HOW}")
-
-
-@pytest.mark.parametrize(
-    ("ranges", "status"), [("bytes=9-2", 400), ("lines=1-2", 400), ("bytes=9999999-", 416)]
-)
-def test_ranges_that_cannot_be_sent(
-    client: TestClient, photos: Path, ranges: str, status: int
-) -> None:
-    key = picture_id(str(photos / "loose.jpg"))
-    answer = client.get(f"/picture/{key}", headers={"range": ranges})
-    assert answer.status_code == status
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert ("content-range" in answer.headers) == (status == 416)
-    assert client.get(f"/picture/{key}", headers={"range": "bytes=0-2"}).content == b"\xff\xd8\xff"
 
 
 def test_a_fault_of_the_server_is_told_from_a_store_that_is_gone(

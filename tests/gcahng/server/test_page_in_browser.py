@@ -265,27 +265,6 @@ def test_a_dragged_part_is_searched_with(visit: Any, tmp_path: Path) -> None:
     opened.wait_until("byId('shown').naturalWidth === 240")
 
 
-def test_a_part_by_keyboard(visit: Any, photos: Path) -> None:
-    opened = visit()
-    opened.open(f"#id={picture_id(str(photos / 'lamp' / '8 é.tif'))}")
-    press = opened.page.keyboard.press
-    opened.page.focus("#crop")
-    press("Enter")
-    assert opened.page.evaluate("document.activeElement.id") == "left"
-    press("Escape")
-    assert opened.page.is_hidden("#part")
-    press("Enter")
-    for number in ("10", "0", "70", "100"):
-        opened.page.keyboard.type(number)
-        press("Tab")
-    press("Enter")
-    opened.wait_for("Part of 8 é.tif", "#caption")
-    opened.wait_for("most similar")
-    assert opened.labels[0] == "lamp"
-    opened.wait_until("byId('shown').naturalWidth === 84")
-    assert opened.page.evaluate("byId('shown').naturalHeight") == 90
-
-
 def test_a_threshold_and_the_results_as_csv(visit: Any, photos: Path) -> None:
     opened = visit()
     assert opened.page.is_hidden("#filter")

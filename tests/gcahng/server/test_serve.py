@@ -79,14 +79,3 @@ def test_addresses() -> None:
         assert web_address("0.0.0.0", open_to_all) == (
             f"http://{name}:{open_to_all.getsockname()[1]}"
         )
-
-
-@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")
-def test_ipv6() -> None:
-    try:
-        opened = listen("::1", 0)
-    except OSError:
-        pytest.skip("no IPv6 on this machine")
-    with opened:
-        assert is_loopback(opened)
-        assert web_address("::1", opened) == f"http://[::1]:{opened.getsockname()[1]}"

