@@ -3,12 +3,9 @@
 import atexit
 import gc
 import io
-import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -114,7 +111,7 @@ def _run() -> None:
     # Leave without a search through all that is left for garbage.
     atexit.register(gc.freeze)
     try:
-        with heed_signals(), _each_warning_once():
+        with heed_signals():
             app()
     except Stopped as stopped:
         print(f"{stopped}; give the same command again", file=sys.stderr)
@@ -131,23 +128,6 @@ def _run() -> None:
         # A grid that started this process reads the sentence from a file.
         write_failure(sentence)
         sys.exit(1)
-
-
-@contextmanager
-def _each_warning_once() -> Iterator[None]:
-    """Log nothing twice within the block, such as what is said of weights that are read again."""
-    logger, seen = logging.getLogger("gcahng"), set[str]()
-
-    def is_new(record: logging.LogRecord) -> bool:
-        before = len(seen)
-        seen.add(record.getMessage())
-        return len(seen) > before
-
-    logger.addFilter(is_new)
-    try:
-        yield
-    finally:
-        logger.removeFilter(is_new)
 
 
 def _sentence(error: BaseException) -> str | None:

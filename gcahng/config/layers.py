@@ -213,18 +213,26 @@ def parse_overrides(overrides: Iterable[str], values: dict[str, Any]) -> dict[st
             raise ValueError(f"{OVERRIDE} {text!r}: expected key.path=value, as in train.epochs=5")
         if not value.strip():
             raise ValueError(f"{OVERRIDE} {text!r}: no value given; write {name}=null for none")
-        inner, current = mapping, values
-        for depth, key in enumerate(keys[:-1], start=1):
-            where = dotted(keys[:depth])
-            current = current.get(key, {}) if isinstance(current, dict) else {}
-            if inner.get(key, current) is None:
-                whole = f"set it as a whole, as in '{where}={{…}}'"
-                raise ValueError(f"{OVERRIDE} {text!r}: {where} is null; {whole}")
-            found = inner.get(key, {})
-            found = each_quirk(found) if where == "quirks" else found
-            if not isinstance(found, dict):
-                raise ValueError(f"{OVERRIDE} {text!r}: {where} was set to {show(found)} before it")
-            inner[key] = found
-            inner = found
-        inner[keys[-1]] = parse_yaml(value.strip(), f"{OVERRIDE} {text!r}")
+        source = f"{OVERRIDE} {text!r}"
+        put(mapping, keys, parse_yaml(value.strip(), source), values, source)
     return mapping
+
+
+def put(
+    mapping: dict[str, Any], keys: KeyPath, value: Any, below: dict[str, Any], source: str
+) -> None:
+    """Set a value in a mapping that is to be merged into `below`, where it is not below a null."""
+    inner, current = mapping, below
+    for depth, key in enumerate(keys[:-1], start=1):
+        where = dotted(keys[:depth])
+        current = current.get(key, {}) if isinstance(current, dict) else {}
+        if inner.get(key, current) is None:
+            whole = f"set it as a whole, as in '{where}={{…}}'"
+            raise ValueError(f"{source}: {where} is null; {whole}")
+        found = inner.get(key, {})
+        found = each_quirk(found) if where == "quirks" else found
+        if not isinstance(found, dict):
+            raise ValueError(f"{source}: {where} was set to {show(found)} before it")
+        inner[key] = found
+        inner = found
+    inner[keys[-1]] = value

@@ -123,7 +123,7 @@ class GridWork(Work[CellRun]):
         outcome = f"FAILED: {problem}"
         if state is State.FINISHED:
             record = item.record()
-            figures = figures_after(record, "last", self.grid.split)
+            figures = figures_after(record, "last", self.grid.file.split)
             shown = [f"{c.title} {c.show(figures)} %" for c in figure_columns(COMPARED)]
             outcome = f"{', '.join(shown)}, {record.results['seconds']:.1f} s"
         else:

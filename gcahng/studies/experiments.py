@@ -16,6 +16,7 @@ from gcahng.config.layers import (
     find_config,
     load_layers,
     parse_mapping,
+    put,
     read_text,
     validate,
 )
@@ -109,21 +110,8 @@ def nested(settings: Args, below: Args, place: str) -> Args:
     {'train': {'epochs': 2, 'warmup_epochs': 1}}
     """
     mapping: Args = {}
-    for dotted, value in settings.items():
-        *outer, last = dotted.split(".")
-        inner, there = mapping, below
-        for depth, key in enumerate(outer, start=1):
-            there = there.get(key, {}) if isinstance(there, dict) else {}
-            found = inner.setdefault(key, None if there is None else {})
-            if found is None:
-                null = ".".join(outer[:depth])
-                raise ValueError(f"{place}: {dotted}: {null} is null; give all of it as a mapping")
-            if not isinstance(found, dict):
-                raise ValueError(f"{place}: {dotted}: {'.'.join(outer[:depth])} is no mapping")
-            inner = found
-        if last in inner:
-            raise ValueError(f"{place}: {dotted} is given twice")
-        inner[last] = deepcopy(value)
+    for key, value in settings.items():
+        put(mapping, tuple(key.split(".")), deepcopy(value), below, f"{place}: {key}")
     return mapping
 
 

@@ -90,11 +90,6 @@ class Grid:
         return self.file.reference
 
     @property
-    def split(self) -> Split:
-        """Split whose figures are reported."""
-        return self.file.split
-
-    @property
     def folder(self) -> Path:
         """Where the runs go, and by default the results."""
         return Path(self.cells[self.reference].config.output) / "ablations" / self.name

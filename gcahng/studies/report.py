@@ -5,8 +5,6 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-import torch
-
 from gcahng.files import csv_text, write_text
 from gcahng.reports.tables import Column, figure_columns, markdown_table
 from gcahng.runs.record import figures_after, selection_note
@@ -47,8 +45,8 @@ TUNING = (
     "measure it once more, on the test split with other seeds."
 )
 COSTS = (
-    "Seconds: mean training time without warm start and evaluation; CPU seconds of the training "
-    "process on a CPU, wall-clock seconds on a GPU."
+    "Seconds: mean training time without warm start and evaluation; CPU seconds on a CPU, "
+    "wall-clock seconds on a GPU."
 )
 
 
@@ -98,7 +96,7 @@ def describe_grid(grid: Grid, summaries: Mapping[str, Summary]) -> list[str]:
     repeat = commands(["ablate", grid.source, "--seeds", str(len(grid.seeds))])
     return [
         " ".join([*below_features(summaries), lead]),
-        *heading(HEADINGS[grid.split], table),
+        *heading(HEADINGS[grid.file.split], table),
         *heading("Failed", bullets(failed)),
         *picture,
         *heading("What it shows", bullets(read_verdict(grid, summaries))),
@@ -110,7 +108,7 @@ def describe_grid(grid: Grid, summaries: Mapping[str, Summary]) -> list[str]:
 
 def read_verdict(grid: Grid, summaries: Mapping[str, Summary]) -> list[str]:
     """Sentences on which cells differ from the reference in MAP@R; none on classes to tune on."""
-    return [] if grid.split == "val" else verdict(summaries, grid.reference)
+    return [] if grid.file.split == "val" else verdict(summaries, grid.reference)
 
 
 def table_columns(grid: Grid, summaries: Mapping[str, Summary]) -> list[Column]:
@@ -157,7 +155,7 @@ def table_rows(grid: Grid, summaries: Mapping[str, Summary]) -> list[dict[str, A
 
 
 def _starts(grid: Grid, summaries: Mapping[str, Summary]) -> dict[str, Figures]:
-    return starts(summaries[grid.reference].records, COMPARED, grid.split)
+    return starts(summaries[grid.reference].records, COMPARED, grid.file.split)
 
 
 def _compared(figures: Figures, reference: Summary | None) -> dict[str, Any]:
@@ -182,15 +180,14 @@ def _difference(values: Mapping[int, float], reference: Mapping[int, float]) -> 
 def _notes(grid: Grid, summaries: Mapping[str, Summary]) -> list[str]:
     """How to read the table."""
     records = [record for summary in summaries.values() for record in summary.records.values()]
-    comparisons = len(COMPARED) * (len(grid.cells) - 1)
     notes = [f"Δ: difference to '{grid.reference}' in percentage points. One seed a cell."]
     if len(grid.seeds) > 1:
+        count = len(COMPARED) * (len(grid.cells) - 1)
         notes = [
-            "Mean ± sample standard deviation over the seeds. Δ: mean difference to "
-            f"'{grid.reference}' with the same seed, in percentage points, with its 95 % "
-            "confidence interval by Student's t over the n pairs. The intervals are not corrected "
-            f"for multiple comparisons: if no cell differed, about {0.05 * comparisons:.1f} of "
-            f"{comparisons} intervals would still exclude zero.",
+            f"Mean ± sample standard deviation. Δ: mean difference to '{grid.reference}' with the "
+            "same seed, in percentage points, with its 95 % confidence interval by Student's t, "
+            f"not corrected for {count} comparisons: if no cell differed, about {0.05 * count:.1f} "
+            "intervals would exclude zero.",
         ]
     notes += [GAIN] if _starts(grid, summaries) else []
     notes += [grid.file.note] if grid.file.note else []
@@ -203,8 +200,8 @@ def _notes(grid: Grid, summaries: Mapping[str, Summary]) -> list[str]:
         if cell.equal_time is not None
     ]
     notes.append(f"{selection_note(records)} Figures of the best epochs are in the CSV.")
-    notes += [TUNING] if grid.split == "val" else []
-    return [*notes, COSTS, f"Written with torch {torch.__version__.partition('+')[0]}."]
+    notes += [TUNING] if grid.file.split == "val" else []
+    return [*notes, COSTS]
 
 
 def _every_run(summaries: Mapping[str, Summary]) -> list[dict[str, Any]]:

@@ -68,7 +68,7 @@ def summarize(grid: Grid) -> dict[str, Summary]:
         elif problem:
             failures[run.cell.name][run.seed] = problem
     return {
-        name: Summary(cell, grid.seeds, grid.split, records[name], failures[name])
+        name: Summary(cell, grid.seeds, grid.file.split, records[name], failures[name])
         for name, cell in grid.cells.items()
     }
 

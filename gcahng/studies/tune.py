@@ -1,5 +1,6 @@
 """Work through a study: draw settings, train them, and write the report."""
 
+import json
 import math
 import shutil
 from dataclasses import dataclass
@@ -7,10 +8,12 @@ from pathlib import Path
 from statistics import mean
 
 import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 from rich.console import Console
 
-from gcahng.config import ExperimentConfig
+from gcahng.config import ExperimentConfig, changed_experiment, dump_config, parse_config
 from gcahng.jobs.claim import Claim, take_claim
 from gcahng.jobs.pool import Job, Pool
 from gcahng.reports.tables import results_table
@@ -18,7 +21,6 @@ from gcahng.runs.folder import RunFolder
 from gcahng.runs.record import figure_title, figures_after, read_history, read_record
 from gcahng.studies.run import make_job
 from gcahng.studies.schedule import Work, work_through
-from gcahng.studies.storage import open_storage, open_trials
 from gcahng.studies.study import Rival, Study
 from gcahng.studies.study_report import (
     REASON,
@@ -28,6 +30,9 @@ from gcahng.studies.study_report import (
     rival_rows,
     short,
 )
+
+# Seconds after which the lock of a process that died is freed; writing takes milliseconds.
+LOCK_PATIENCE = 30
 
 
 def tune(study: Study, console: Console) -> bool:
@@ -67,6 +72,50 @@ def show_study(study: Study, console: Console) -> None:
     title = figure_title(study.file.metric)
     lines.append(f"maximises {title} on validation classes, {seeds}; in {study.folder}")
     console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+
+
+def open_storage(study: Study) -> JournalStorage:
+    """Open the journal in a study's folder, or begin it."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study.folder.mkdir(parents=True, exist_ok=True)
+    file = str(study.folder / "journal.log")
+    # Optuna's other lock, a link to the journal, is never freed after its holder died if the path
+    # means nothing in the link's folder, or on another machine.
+    lock = JournalFileOpenLock(file, grace_period=LOCK_PATIENCE)
+    return JournalStorage(JournalFileBackend(file, lock_obj=lock))
+
+
+def open_trials(study: Study, rival: Rival, storage: JournalStorage) -> optuna.Study:
+    """Open the trials of a rival, or begin them."""
+    pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
+    if study.file.prune:
+        pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1)
+    trials = optuna.create_study(
+        storage=storage,
+        study_name=f"{study.name}/{rival.name}",
+        direction="maximize",
+        load_if_exists=True,
+        pruner=pruner,
+    )
+    experiment = rival.config({}, study.seeds[0])
+    settings = {
+        "search": [str(dimension) for dimension in rival.search],
+        "seeds": list(study.seeds),
+        "metric": study.file.metric,
+    }
+    text = trials.user_attrs.get("settings")
+    if text is None:
+        settings["experiment"] = dump_config(experiment)
+        trials.set_user_attr("settings", json.dumps(settings))
+        return trials
+    begun = json.loads(text)
+    changed = changed_experiment(parse_config(begun["experiment"], "experiment"), experiment)
+    if changed := [*changed, *(key for key, value in settings.items() if begun[key] != value)]:
+        raise ValueError(
+            f"{study.source}: the study was begun with another {' and '.join(changed)} of "
+            f"{rival.name!r}: give the file another name, or delete '{study.folder}'"
+        )
+    return trials
 
 
 @dataclass(eq=False)

@@ -118,8 +118,7 @@ MISTAKES = [
     (CELLS + "equal_time: {a: {of: npair, as: b}}", "equal_time.a.as: unknown cell 'b'"),
     (CELLS[:-2] + ", a: {train.epochs: 0}}\nequal_time: {l: {of: npair, as: a}}", "takes no time"),
     (HEAD + "cells: {npair: {train.epoch: 3}}", "unknown key 'train.epoch' (did you mean"),
-    (HEAD + "cells: {npair: {generator: null, generator.args.a: 3}}", "generator is null; give"),
-    (HEAD + "cells: {npair: {train: {epochs: 3}, train.epochs: 4}}", "train.epochs is given twice"),
+    (HEAD + "cells: {npair: {generator: null, generator.args.a: 3}}", "generator is null; set"),
     (HEAD + "cells: {npair: {seed: 3}}", "cells.npair.seed: each run is given its seed"),
     (HEAD + "cells: {npair: {loss.name: npiar}}", "loss.name: unknown metric loss 'npiar'"),
 ]

@@ -40,7 +40,7 @@ def test_markdown_has_means_paired_differences_and_failures(grid: Grid) -> None:
     for words in (
         "| bad | 0 of 2 | – | – | – | – | – | – |",
         "- bad, seed 1: training diverged | at once",
-        "about 0.2 of 4 intervals would still exclude zero.",
+        "about 0.2 intervals would exclude zero.",
         "MAP@R not significantly different from 'npair': full (+1.50).",
         "- npair: the reference\n",
         "- full: `generator.name='gca_hng'`, `generator.args.graph.layers=1`, `gen",
