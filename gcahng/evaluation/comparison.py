@@ -77,12 +77,7 @@ def gains(model: QueryScores, untrained: QueryScores) -> dict[str, float]:
 
 
 def changes(first: Tensor, second: Tensor, labels: Tensor, names: Sequence[str]) -> Changes:
-    """Find the queries `[Q]` and classes in which two embeddings differ, by whether they are right.
-
-    >>> first, second = torch.tensor([[True, False, True], [True, True, False]])
-    >>> changes(first, second, torch.tensor([0, 0, 1]), ["cup", "jug"]).gained
-    tensor([1])
-    """
+    """Find the queries `[Q]` and classes in which two embeddings differ."""
     sets = torch.ones_like(first), first, second, second & ~first, first & ~second
     counts = [labels[one].bincount(minlength=len(names)).tolist() for one in sets]
     rows: list[dict[str, Any]] = [

@@ -36,12 +36,7 @@ Search = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 
 
 def unit_rows(embeddings: Tensor) -> Tensor:
-    """L2-normalise rows `[N, D]` and round to multiples of 2⁻²⁴, which float32 represents exactly.
-
-    >>> unit_rows(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
-    tensor([[0.6000, 0.8000],
-            [0.0000, 0.0000]])
-    """
+    """L2-normalise rows `[N, D]` and round them to multiples of 2⁻²⁴, exact in float32."""
     units = embeddings.new_empty(embeddings.shape, dtype=torch.float32)
     for block, out in zip(embeddings.split(UNIT_BLOCK), units.split(UNIT_BLOCK), strict=True):
         # Divide by the largest component first, so that squares neither overflow nor underflow.
@@ -177,10 +172,6 @@ def faiss_search(gallery: Tensor) -> Search:
 
 
 def ranked_by(engine: str, device: torch.device) -> str:
-    """Describe what ranks embeddings that are on a device.
-
-    >>> ranked_by("torch", torch.device("cpu"))
-    'torch on the CPU'
-    """
+    """Describe what ranks embeddings that are on a device."""
     on_gpu = engine == "torch" and device.type == "cuda"
     return f"{engine} on {'the GPU' if on_gpu else 'the CPU'}"

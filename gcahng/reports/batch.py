@@ -32,14 +32,7 @@ def choose_batch(
     classes: int | None = None,
     samples: int | None = None,
 ) -> list[int]:
-    """Choose a class-balanced batch in which no image is repeated, as rows `[P·S]`.
-
-    The sizes are by default as configured, or as many as there are: all classes that have P
-    images, and as many images as two classes have.
-
-    Raises:
-        ValueError: If the split has too few classes or images, or no such batch.
-    """
+    """Choose a class-balanced batch in which no image is repeated, as rows `[P·S]`."""
     counts = dataset.labels.bincount()
     # The most images that at least two classes have.
     enough = int(counts.sort(descending=True).values[1])
@@ -98,11 +91,7 @@ def learned_batch(
 
 
 def thumbnail(image: Image.Image | Tensor) -> Tensor:
-    """Fit an image of any size into the middle of a white square, [3, 64, 64] uint8.
-
-    >>> thumbnail(torch.zeros(1, 8, 16)).shape
-    torch.Size([3, 64, 64])
-    """
+    """Fit an image of any size into the middle of a white square, [3, 64, 64] uint8."""
     small = picture(image).convert("RGB")
     small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
     square = Image.new("RGB", (THUMBNAIL, THUMBNAIL), "white")

@@ -65,11 +65,7 @@ def draw_batch(
     folder: RunFolder | None,
     dataset: ImageDataset | None = None,
 ) -> Pictures:
-    """Draw every picture that the run has data for; its folder has the hardness of the training.
-
-    Raises:
-        ValueError: If the split, the batch, the layer or the head does not exist.
-    """
+    """Draw every picture that the run has data for; its folder has the hardness of the training."""
     generator = load_generator(run)
     dataset = dataset or open_plain(run.config, selection.split)
     rows = choose_batch(run.config, dataset, selection.batch, selection.classes, selection.samples)

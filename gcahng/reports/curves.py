@@ -20,10 +20,7 @@ GENERATOR_LOSSES = ("generator", "generator_ce", "similarity", "diversity")
 
 
 def retrieval_panels(histories: Mapping[str, History]) -> dict[str, str]:
-    """Draw retrieval figures in percent by epoch: `data:` URIs by title; none without values.
-
-    The histories have one mapping per epoch, with keys such as `val/recall@1`, by their names.
-    """
+    """Draw retrieval figures in percent by epoch: `data:` URIs by title; none without values."""
     return {
         title: picture
         for split, word in SPLITS.items()
@@ -57,11 +54,7 @@ def loss_panels(history: History) -> dict[str, str]:
 
 
 def points(history: History, key: str, scale: float = 1.0) -> tuple[list[float], list[float]]:
-    """Collect the epochs that have a finite value, and the scaled values.
-
-    >>> points([{"epoch": 1.0}, {"epoch": 2.0, "val/map@r": 0.5}], "val/map@r", 100)
-    ([2.0], [50.0])
-    """
+    """Collect the epochs that have a finite value, and the scaled values."""
     pairs = [(row.get("epoch", math.nan), scale * row.get(key, math.nan)) for row in history]
     kept = [(epoch, value) for epoch, value in pairs if math.isfinite(epoch + value)]
     return [epoch for epoch, _ in kept], [value for _, value in kept]

@@ -65,13 +65,7 @@ def retrieval_gallery(
 
 
 def picture(image: Image.Image | Tensor) -> Image.Image:
-    """Turn an image into a PIL image, L or RGB, of about the size it is shown at.
-
-    A tiny one is enlarged by a whole factor, so that pixels stay square.
-
-    >>> picture(torch.zeros(1, 2, 3)).size
-    (96, 64)
-    """
+    """Turn an image into a PIL image, L or RGB, of about the size it is shown at."""
     if isinstance(image, Tensor):
         whole = (255 * image).round().clamp(0, 255) if image.is_floating_point() else image
         return picture(to_pil_image(whole.to(torch.uint8)))

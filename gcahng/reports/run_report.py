@@ -43,15 +43,7 @@ class BatchPictures:
 
 
 def report_run(folder: RunFolder, evaluated: EvaluatedRun) -> None:
-    """Write a finished run's report into its folder.
-
-    Args:
-        folder: The run.
-        evaluated: Its best epoch with the embedded test split.
-
-    Raises:
-        FileNotFoundError: If the run has not finished.
-    """
+    """Write a finished run's report into its folder."""
     record = read_record(folder, folder.path.name)
     write_report(
         folder.report,
@@ -91,10 +83,7 @@ def write_report(
 
 
 def _with_start(run: RunRecord) -> dict[str, Sequence[Mapping[str, float]]]:
-    """The history of a run from before training on, and a level line for its backbone's features.
-
-    These are of the split that chooses the best epoch, as the history is.
-    """
+    """The history of a run from its start on, and a level line for its backbone's features."""
     last = max([row.get("epoch", 0.0) for row in run.history], default=0.0)
     level: dict[str, float] = {}
     start: dict[str, float] = {}
@@ -152,16 +141,7 @@ def write_evaluation(
     gained: Mapping[str, float],
     notes: Sequence[str] = (),
 ) -> None:
-    """Write `figures.json`, `classes.csv`, `pairs.csv` and `evaluation.html` into a folder.
-
-    Args:
-        folder: Created if missing; earlier files of these names are replaced.
-        evaluated: The model and the embedded data set.
-        title: Which model on which data.
-        figures: Figures by name, as fractions.
-        gained: Gains over the untrained backbone, for the file alone.
-        notes: Sentences below the heading.
-    """
+    """Write `figures.json`, `classes.csv`, `pairs.csv` and `evaluation.html` into a folder."""
     dataset, tables = evaluated.dataset, tables_of(evaluated)
     facts = {
         "model": str(evaluated.run.path),

@@ -60,15 +60,7 @@ PAIR_COLUMNS = (
 def results_table(
     rows: Sequence[Row], columns: Sequence[Column], title: str | None = None
 ) -> Table:
-    """Make a table for the terminal, text aligned left and numbers right.
-
-    >>> from rich.console import Console
-    >>> columns = [Column("run", "run"), Column("map@r", "MAP@R", ".2%")]
-    >>> Console().print(results_table([{"run": "a", "map@r": 0.5}], columns))
-    run MAP@R
-    ─────────
-    a   50.00
-    """
+    """Make a table for the terminal, text aligned left and numbers right."""
     # Light lines and narrow gaps, so that a table of results fits 80 columns.
     table = Table(title=title and Text(title), box=box.SIMPLE_HEAD, show_edge=False, padding=0)
     for column in columns:
@@ -81,14 +73,7 @@ def results_table(
 
 
 def markdown_table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
-    """Make the same table in Markdown, ending in a newline.
-
-    >>> columns = [Column("run", "run"), Column("map@r", "MAP@R", ".2%")]
-    >>> print(markdown_table([{"run": "a", "map@r": 0.5}], columns), end="")
-    | run | MAP@R |
-    | --- | ---: |
-    | a | 50.00 |
-    """
+    """Make the same table in Markdown, ending in a newline."""
     lines = [
         [column.title for column in columns],
         ["---:" if column.format else "---" for column in columns],
@@ -136,13 +121,7 @@ def result_rows(record: RunRecord) -> list[dict[str, Any]]:
 
 
 def start_names(results: Mapping[str, float]) -> dict[str, str]:
-    """What was measured before a training, by the prefix of its figures: what to call it.
-
-    Without an epoch, the last layer is part of what the run ends with.
-
-    >>> list(start_names({"epochs": 0, "untrained_px": 224}).values())
-    ['untrained, 224 px', '0, features']
-    """
+    """What was measured before a training, by the prefix of its figures: what to call it."""
     pixels = results.get("untrained_px")
     untrained = "untrained" if pixels is None else f"untrained, {pixels:.0f} px"
     names = {"zero_shot/untrained": untrained, "zero_shot/features": "0, features"}

@@ -104,11 +104,7 @@ def complete(config: ExperimentConfig) -> ExperimentConfig:
 
 
 def nested(settings: Args, below: Args, place: str) -> Args:
-    """Turn dotted keys into nested mappings.
-
-    >>> nested({"train.epochs": 2, "train.warmup_epochs": 1}, {}, "here")
-    {'train': {'epochs': 2, 'warmup_epochs': 1}}
-    """
+    """Turn dotted keys into nested mappings."""
     mapping: Args = {}
     for key, value in settings.items():
         put(mapping, tuple(key.split(".")), deepcopy(value), below, f"{place}: {key}")
@@ -125,13 +121,7 @@ def named_errors(name: str) -> Iterator[None]:
 
 
 def changed_settings(config: ExperimentConfig, reference: ExperimentConfig) -> list[str]:
-    """List the settings that differ from the reference's, as `key=value`.
-
-    >>> from gcahng.config import load_config
-    >>> alone = load_config("digits", ["generator=null"])
-    >>> changed_settings(load_config("digits", ["generator.name=unmoved"]), alone)
-    ["generator.name='unmoved'"]
-    """
+    """List the settings that differ from the reference's, as `key=value`."""
     ours, theirs = (dict(flat_settings(it.model_dump())) for it in (config, reference))
     missing = object()
     return [f"{key}={show(v)}" for key, v in ours.items() if v != theirs.get(key, missing)]

@@ -24,12 +24,7 @@ NAME = 34
 def draw_bars(
     summaries: Mapping[str, Summary], reference: str, metrics: Sequence[str], title: str
 ) -> Figure:
-    """Draw one panel for each metric, with one row for each cell.
-
-    A bar starts at the reference's mean, so its length is the difference. Whiskers are the
-    confidence interval of the paired difference: where one crosses the line, the difference may be
-    chance.
-    """
+    """Draw one panel for each metric, with one row for each cell."""
     names, title = [shorten(name, NAME) for name in summaries], fill(title, 66)
     width = PANEL * len(metrics) + LETTER * max(map(len, names))
     height = AROUND + ROW * len(names) + 0.2 * len(title.splitlines())

@@ -115,11 +115,7 @@ class Schedule(Generic[Item]):
 def work_through(
     work: Work[Item], pool: Pool, say: Callable[[str], None], report: Callable[[], Path]
 ) -> Path:
-    """Train until nothing is left, here or elsewhere; report in between and at last.
-
-    Raises:
-        SystemExit: If a signal stops it.
-    """
+    """Train until nothing is left, here or elsewhere; report in between and at last."""
     reported, shown = time.monotonic(), 0
     try:
         with heed_signals():

@@ -81,11 +81,7 @@ class Dimension:
 
 
 def read_dimension(key: str, value: Any, place: str) -> Dimension:
-    """Read a list of choices, or a mapping with `low`, `high` and maybe `log`.
-
-    >>> str(read_dimension("optim.embedder.lr", {"low": 1e-4, "high": 0.01, "log": True}, "here"))
-    'optim.embedder.lr: 0.0001 to 0.01, by orders of magnitude'
-    """
+    """Read a list of choices, or a mapping with `low`, `high` and maybe `log`."""
     try:
         if isinstance(value, dict):
             ends = value["low"], value["high"]

@@ -31,11 +31,7 @@ Trials = Mapping[str, optuna.Study]
 
 
 def short(value: object) -> str:
-    """A value of a setting in few characters.
-
-    >>> short(0.00044123), short(None)
-    ('0.000441', 'null')
-    """
+    """A value of a setting in few characters."""
     if isinstance(value, float) and math.isfinite(value):
         return f"{value:.3g}"
     return "null" if value is None else str(value)
@@ -77,12 +73,7 @@ def rival_rows(study: Study, trials: Trials) -> list[dict[str, Any]]:
 
 
 def report_study(study: Study, trials: Trials) -> Path:
-    """Write the report of a study, finished or not.
-
-    Returns:
-        The Markdown file. Beside it are a page, a CSV table of all trials and, for each rival, the
-        experiment with its best setting.
-    """
+    """Write the report of a study, finished or not."""
     several = len(study.seeds) > 1
     each = f"each the mean of {len(study.seeds)} seeds" if several else "each with one seed"
     rivals = " for each rival" if study.file.rivals else ""

@@ -76,11 +76,7 @@ def summarize(grid: Grid) -> dict[str, Summary]:
 def percentages(
     records: Mapping[int, RunRecord], name: str, epoch: str, split: Split
 ) -> dict[int, float]:
-    """One figure of some runs in percent, by seed; runs that lack it are left out.
-
-    >>> percentages({3: RunRecord("a", [], {"last/map@r": 0.25}, "")}, "map@r", "last", "test")
-    {3: 25.0}
-    """
+    """One figure of some runs in percent, by seed; runs that lack it are left out."""
     measured = {s: figures_after(record, epoch, split).get(name) for s, record in records.items()}
     return {
         s: 100 * value for s, value in measured.items() if value is not None and isfinite(value)
@@ -90,12 +86,7 @@ def percentages(
 def starts(
     records: Mapping[int, RunRecord], metrics: Sequence[str], split: Split
 ) -> dict[str, Figures]:
-    """Figures of the network before training, where measured: what a run should improve on.
-
-    >>> before = RunRecord("a", [], {"zero_shot/features/map@r": 0.5}, "")
-    >>> starts({0: before}, ["map@r"], "test")
-    {'features before training': {'map@r': {0: 50.0}}}
-    """
+    """Figures of the network before training, where measured: what a run should improve on."""
     found = {
         f"{source} before training": {m: percentages(records, m, source, split) for m in metrics}
         for source in ("features", "head")
@@ -106,11 +97,7 @@ def starts(
 def paired_difference(
     values: Mapping[int, float], reference: Mapping[int, float]
 ) -> Difference | None:
-    """Compare two cells over the seeds that both have; None where they have none in common.
-
-    >>> paired_difference({0: 2.0, 1: 4.0, 2: 6.0}, {0: 1.0, 1: 2.0, 2: 3.0})
-    Difference(mean=2.0, interval=(-0.48..., 4.48...), pairs=3, p=0.074...)
-    """
+    """Compare two cells over the seeds that both have; None where they have none in common."""
     seeds = [seed for seed in values if seed in reference]
     if not seeds:
         return None
@@ -162,11 +149,7 @@ def verdict(summaries: Mapping[str, Summary], reference: str) -> list[str]:
 
 
 def holm(p: Mapping[str, float]) -> set[str]:
-    """Names whose null hypothesis Holm's step-down procedure rejects, at 5 % for all together.
-
-    >>> sorted(holm({"a": 0.001, "b": 0.03, "c": 0.04, "d": 0.016}))
-    ['a', 'd']
-    """
+    """Names whose null hypothesis Holm's step-down procedure rejects, at 5 % for all together."""
     rejected: set[str] = set()
     for name in sorted(p, key=lambda name: p[name]):
         if p[name] > LEVEL / (len(p) - len(rejected)):
@@ -176,11 +159,7 @@ def holm(p: Mapping[str, float]) -> set[str]:
 
 
 def spread(values: Iterable[float]) -> str:
-    """Mean ± sample standard deviation; the mean alone for a single value.
-
-    >>> spread([50.0, 60.0])
-    '55.00 ± 7.07'
-    """
+    """Mean ± sample standard deviation; the mean alone for a single value."""
     values = list(values)
     return f"{mean(values):.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
 

@@ -36,18 +36,7 @@ LOCK_PATIENCE = 30
 
 
 def tune(study: Study, console: Console) -> bool:
-    """Try settings until every rival has had all its trials; write the report, print its table.
-
-    Several processes, also on several machines that share the study's folder, may do so at the
-    same time. What a process that died has begun is finished.
-
-    Returns:
-        Whether every rival has a trial that finished.
-
-    Raises:
-        ValueError: If the study was begun with other settings.
-        SystemExit: If a signal stops it.
-    """
+    """Try settings until every rival has had all its trials; write the report, print its table."""
 
     def say(line: str) -> None:
         console.print(line, soft_wrap=True, highlight=False, markup=False)

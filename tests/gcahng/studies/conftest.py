@@ -1,10 +1,13 @@
-"""Grids of digits, and runs that finish without training."""
+"""Grids and studies of digits, and trainings that end at once."""
 
 import json
+import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -28,6 +31,7 @@ settings: {train.epochs: 2, batch.samples: 3, embedder.dim: 8}
 TWO_CELLS = HEAD + "seeds: 2\ncells: {npair: {generator: null}, full: {}}\n"
 
 WriteGrid = Callable[..., Grid]
+WriteStudy = Callable[..., Any]
 
 # Stands in for `gcahng train`. The learning rate tells it what to do.
 FAKE_TRAIN = """
@@ -66,6 +70,74 @@ results |= {"from": start, "to": time.time()}
 """
 
 
+STUDY = """\
+base: digits
+trials: 6
+settings:
+  train.epochs: 2
+  generator: null
+  data.validation: 0.4
+  batch: {classes: 3, samples: 3}
+  embedder.dim: 8
+search:
+  optim.embedder.lr: {low: 1e-4, high: 1e-2, log: true}
+"""
+
+# Stands in for the training of a trial: the learning rate 1e-3 is best. It fails above `fail_above`
+# and leaves with a status of `leave` while there is one. From trial `behind` on, its figures
+# are low and it does not end by itself.
+FAKE_TRIAL = """
+import json, math, os, pathlib, re, sys, time
+settings = pathlib.Path(sys.argv[1])
+folder = pathlib.Path(sys.argv[-1])
+text = settings.read_text()
+with open("trained", "a") as file:
+    print(folder, file=file)
+rate = float(re.search("embedder:\\n    lr: (.*)", text)[1])
+if rate > float(pathlib.Path("fail_above").read_text()):
+    pathlib.Path(os.environ["GCAHNG_FAILURE_FILE"]).write_text("training diverged")
+    sys.exit(1)
+(folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+(folder / "checkpoints" / "last.pt").touch()
+first, *others = pathlib.Path("leave").read_text().split() or ["0"]
+pathlib.Path("leave").write_text(" ".join(others))
+if int(first):
+    sys.exit(int(first))
+(folder / "model.safetensors").touch()
+pause = float(pathlib.Path("pause").read_text())
+value = 1 - abs(math.log10(rate) + 3) / 4
+behind = int(folder.parent.name[-4:]) >= int(pathlib.Path("behind").read_text())
+value = 0.1 if behind else value
+for epoch in (1, 2, 3):
+    rows = [f"{e},{value * e / 3}" for e in range(1, epoch + 1)]
+    (folder / "metrics.csv").write_text("\\n".join(["epoch,val/map@r", *rows, ""]))
+    time.sleep(pause)
+while behind:
+    time.sleep(1)
+(folder / "config.yaml").touch()
+start = {"zero_shot/val/features/map@r": 0.25, "zero_shot/val/head/map@r": 0.125}
+(folder / "results.json").write_text(json.dumps({"best_epoch": 3, "epochs": 3, **start}))
+"""
+
+# A second process on the same work, as the fixtures set up the first one.
+SECOND = """
+import sys
+from rich.console import Console
+from gcahng.jobs import pool
+from gcahng.studies import ablate, read_grid, schedule
+from tests.gcahng.studies.conftest import report_without_pictures
+pool.COMMAND = (sys.executable, "-S", "-E", "fake_train.py")
+schedule.POLL, schedule.LOOK = 0.01, 0.1
+ablate.report_grid = report_without_pictures
+print("ready", flush=True)
+if len(sys.argv) == 1:
+    sys.exit(not ablate.run_grid(read_grid("grid.yaml"), Console(width=110), jobs=1))
+from gcahng.studies.study import read_study
+from gcahng.studies.tune import tune
+sys.exit(not tune(read_study("study.yaml"), Console(width=110)))
+"""
+
+
 @pytest.fixture
 def write_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteGrid:
     """Write a grid into a fresh current folder, so that error sentences have short paths."""
@@ -79,6 +151,20 @@ def write_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteGrid:
 
 
 @pytest.fixture
+def write_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteStudy:
+    """Write a study, as `write_grid`."""
+    from gcahng.studies.study import read_study
+
+    monkeypatch.chdir(tmp_path)
+
+    def _write(text: str = STUDY, trials: int | None = None) -> Any:
+        Path("study.yaml").write_text(text, encoding="utf-8")
+        return read_study("study.yaml", trials)
+
+    return _write
+
+
+@pytest.fixture
 def fake_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_grid: WriteGrid) -> None:
     """Processes that finish at once, checked often, and reports without pictures."""
     (tmp_path / "fake_train.py").write_text(FAKE_TRAIN)
@@ -87,7 +173,16 @@ def fake_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_grid: Writ
     # Without its site, Python starts faster.
     monkeypatch.setattr(pool, "COMMAND", (sys.executable, "-S", "-E", "fake_train.py"))
     monkeypatch.setattr(schedule, "POLL", 0.01)
+    monkeypatch.setattr(schedule, "LOOK", 0.1)
     monkeypatch.setattr(ablate, "report_grid", report_without_pictures)
+
+
+@pytest.fixture
+def fake_trial(fake_train: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("fake_train.py").write_text(FAKE_TRIAL)
+    for name, text in {"fail_above": "inf", "pause": "0", "leave": "", "behind": "9999"}.items():
+        Path(name).write_text(text)
+    monkeypatch.setattr(pool, "PATIENCE", 0.1)
 
 
 def report_without_pictures(grid: Grid, out: Path | None = None) -> Path:
@@ -108,6 +203,23 @@ def heeds_interrupts() -> Iterator[None]:
 @pytest.fixture
 def console() -> Console:
     return Console(width=110)
+
+
+def start_second(*arguments: str) -> subprocess.Popen[str]:
+    """Start a second process, in a session of its own, and wait until it starts its work."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SECOND, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])},
+        # A process that a shell put in the background ignores Ctrl-C, and so would this one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
 
 
 def finish(

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,44 +11,10 @@ from rich.console import Console
 from gcahng.studies.ablate import run_grid
 from gcahng.studies.run import CellRun, grid_runs
 from gcahng.studies.schedule import Schedule
-from tests.gcahng.studies.conftest import HEAD, TWO_CELLS, WriteGrid
+from tests.gcahng.studies.conftest import HEAD, TWO_CELLS, WriteGrid, start_second
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).resolve().parents[3]
-# A second process on the same grid, as the fixtures set up the first one.
-SECOND = """
-import sys
-from rich.console import Console
-from gcahng.jobs import pool
-from gcahng.studies import ablate, read_grid, schedule
-from tests.gcahng.studies.conftest import report_without_pictures
-pool.COMMAND = (sys.executable, "-S", "-E", "fake_train.py")
-schedule.POLL, schedule.LOOK = 0.01, 0.1
-ablate.report_grid = report_without_pictures
-print("ready", flush=True)
-sys.exit(not ablate.run_grid(read_grid("grid.yaml"), Console(width=110), jobs=1))
-"""
 SLOWER = TWO_CELLS.replace("embedder.dim: 8", "embedder.dim: 8, optim.embedder.lr: 3.0")
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gcahng.studies.schedule.LOOK", 0.1)
-
-
-def _second() -> subprocess.Popen[str]:
-    """Start a second process, in a session of its own, and wait until it starts its work."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", SECOND],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
 
 
 @pytest.mark.usefixtures("fake_train")
@@ -58,7 +22,7 @@ def test_two_processes_share_a_grid(
     write_grid: WriteGrid, console: Console, capsys: pytest.CaptureFixture[str]
 ) -> None:
     grid = write_grid(SLOWER.replace("full: {}", "full: {}, bad: {optim.embedder.lr: 1e30}"), 2)
-    with _second() as other:
+    with start_second() as other:
         assert not run_grid(grid, console, jobs=1)
         theirs, _ = other.communicate(timeout=60)
     assert other.returncode == 1, theirs
@@ -90,7 +54,7 @@ def test_what_a_killed_process_leaves_is_taken_over(
     text = HEAD + "seeds: 1\ncells: {npair: {optim.embedder.lr: 5.0}, full: {}}"
     grid = write_grid(text)
     npair, full = grid_runs(grid)
-    with _second() as other:
+    with start_second() as other:
         while not npair.folder.last.exists():
             time.sleep(0.02)
         os.killpg(other.pid, signal.SIGKILL)

@@ -13,7 +13,7 @@ from rich.console import Console
 from gcahng.config import load_config
 from gcahng.studies.study import Study
 from gcahng.studies.tune import tune
-from tests.gcahng.studies.tuning.conftest import STUDY, WriteStudy, start_second
+from tests.gcahng.studies.conftest import STUDY, WriteStudy, start_second
 
 pytestmark = pytest.mark.slow
 FOLDER = Path("runs/studies/study")
@@ -24,7 +24,7 @@ def _rows() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.usefixtures("fake_train")
+@pytest.mark.usefixtures("fake_trial", "heeds_interrupts")
 def test_a_study_ends_with_a_table_a_page_and_an_experiment(
     write_study: WriteStudy, console: Console, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -51,7 +51,7 @@ def test_a_study_ends_with_a_table_a_page_and_an_experiment(
     assert not list(FOLDER.glob("trials/*/seed*/*.safetensors"))
 
 
-@pytest.mark.usefixtures("fake_train")
+@pytest.mark.usefixtures("fake_trial", "heeds_interrupts")
 def test_a_study_goes_on_where_it_stopped(write_study: WriteStudy, console: Console) -> None:
     assert tune(write_study(trials=3), console)
     first = _rows()
@@ -66,7 +66,7 @@ def test_a_study_goes_on_where_it_stopped(write_study: WriteStudy, console: Cons
     assert [row["optim.embedder.lr"] for row in _rows()] == drawn
 
 
-@pytest.mark.usefixtures("fake_train")
+@pytest.mark.usefixtures("fake_trial", "heeds_interrupts")
 def test_a_failed_trial_takes_nothing_along(
     write_study: WriteStudy, console: Console, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,7 +80,7 @@ def test_a_failed_trial_takes_nothing_along(
     assert f"- trial {number}: training diverged\n" in (FOLDER / "study.md").read_text()
 
 
-@pytest.mark.usefixtures("fake_train")
+@pytest.mark.usefixtures("fake_trial", "heeds_interrupts")
 def test_what_falls_behind_is_stopped(write_study: WriteStudy, console: Console) -> None:
     Path("behind").write_text("4")
     assert tune(write_study(), console)
@@ -89,7 +89,7 @@ def test_what_falls_behind_is_stopped(write_study: WriteStudy, console: Console)
     assert sorted(ended) == [f"study-{number:04d}" for number in range(4)]
 
 
-@pytest.mark.usefixtures("fake_train")
+@pytest.mark.usefixtures("fake_trial", "heeds_interrupts")
 def test_a_trial_that_a_signal_stops_is_continued(
     write_study: WriteStudy, console: Console, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,7 +101,7 @@ def test_a_trial_that_a_signal_stops_is_continued(
     assert trained == ["study-0000"] * 3 + ["study-0001"]
 
 
-@pytest.mark.usefixtures("fake_train")
+@pytest.mark.usefixtures("fake_trial", "heeds_interrupts")
 def test_a_study_goes_on_elsewhere_but_not_with_another_experiment(
     write_study: WriteStudy, console: Console
 ) -> None:
@@ -116,11 +116,11 @@ def test_a_study_goes_on_elsewhere_but_not_with_another_experiment(
     assert "root: elsewhere" in (FOLDER / "trials/study-0001/seed0.yaml").read_text()
 
 
-@pytest.mark.usefixtures("fake_train")
+@pytest.mark.usefixtures("fake_trial", "heeds_interrupts")
 def test_two_processes_share_a_journal(write_study: WriteStudy, console: Console) -> None:
     Path("pause").write_text("0.1")
     study = write_study(STUDY.replace("trials", "prune: false\ntrials"))
-    with start_second() as other:
+    with start_second("study") as other:
         assert tune(study, console)
         theirs, _ = other.communicate(timeout=60)
     assert other.returncode == 0, theirs
@@ -130,11 +130,11 @@ def test_two_processes_share_a_journal(write_study: WriteStudy, console: Console
     assert "MAP@R" in theirs
 
 
-@pytest.mark.usefixtures("fake_train")
+@pytest.mark.usefixtures("fake_trial", "heeds_interrupts")
 def test_an_interrupted_study_says_how_to_go_on(write_study: WriteStudy, console: Console) -> None:
     Path("pause").write_text("30")
     write_study(trials=1)
-    with start_second() as other:
+    with start_second("study") as other:
         while other.poll() is None and not Path("trained").exists():
             time.sleep(0.02)
         other.send_signal(signal.SIGINT)
@@ -146,13 +146,13 @@ def test_an_interrupted_study_says_how_to_go_on(write_study: WriteStudy, console
     assert [row["state"] for row in _rows()] == ["complete"]
 
 
-@pytest.mark.usefixtures("fake_train")
+@pytest.mark.usefixtures("fake_trial", "heeds_interrupts")
 def test_what_a_killed_process_leaves_is_finished(
     write_study: WriteStudy, console: Console
 ) -> None:
     Path("pause").write_text("30")
     study = write_study(trials=2)
-    with start_second() as other:
+    with start_second("study") as other:
         while other.poll() is None and not Path("trained").exists():
             time.sleep(0.02)
         os.killpg(other.pid, signal.SIGKILL)
