@@ -3,7 +3,6 @@
 import os
 import platform
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -47,7 +46,6 @@ def benchmark(
     ] = None,
     gpu: Annotated[bool, typer.Option("--gpu", help="Measure on a GPU.")] = False,
     repetitions: Annotated[int, typer.Option(min=1, help="Timed steps.")] = 7,
-    out: Annotated[Path | None, typer.Option(help="Folder for step_cost.md and .csv.")] = None,
 ) -> None:
     """Time a training step of some experiments, under one or several settings.
 
@@ -55,15 +53,12 @@ def benchmark(
 
     Example: gcahng benchmark --experiment photos --compare fabric.precision=bf16-mixed --gpu
     """
-    from gcahng.files import check_folder, csv_text, write_text
-
-    check_folder(out, "--out")
     # Torch reads these when it is imported; the profiler that counts memory logs a lot.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     import torch
 
-    from gcahng.reports.tables import Column, markdown_table, results_table
+    from gcahng.reports.tables import Column, results_table
 
     if gpu and not torch.cuda.is_available():
         raise ValueError("--gpu: torch finds no CUDA device on this machine")
@@ -81,10 +76,6 @@ def benchmark(
     columns = [Column(*column) for column in COLUMNS]
     console.print(results_table(rows, columns, "One training step"))
     console.print("\n".join(notes))
-    if out is not None:
-        table = ["# One training step\n", markdown_table(rows, columns)]
-        write_text(out / "step_cost.md", "\n".join([*table, *(f"{note}\n" for note in notes)]))
-        write_text(out / "step_cost.csv", csv_text(rows))
 
 
 def _measure(

@@ -1,6 +1,5 @@
 """`gcahng visualize`: pictures and an interactive page of one batch of a trained run."""
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,7 @@ from gcahng.commands.options import Last, Root, Source, Trust
 from gcahng.commands.terminal import console, loading
 
 if TYPE_CHECKING:
-    from gcahng.reports.batch_pictures import Pictures, Selection
+    from gcahng.reports.batch_pictures import Pictures
     from gcahng.runs.folder import RunFolder
 
 # Dots per inch of the files.
@@ -45,35 +44,43 @@ def visualize(
 
     Example: gcahng visualize runs/quickstart-seed0 --classes 27 --samples 3
     """
+    from gcahng.files import check_folder
+    from gcahng.runs.folder import RunFolder
+
+    if head is not None and layer is None:
+        raise ValueError("--head: also give --layer, the layer that the head belongs to")
+    check_folder(out, "--out")
+    within = RunFolder(source.parent.parent)
+    folder: RunFolder | None = RunFolder(source)
+    if source.parent == within.last.parent and within.config.is_file():
+        folder = within
+    elif source.is_file():
+        folder = None
+    if folder is None and out is None:
+        raise ValueError(
+            f"'{source}' is not in a run folder: choose a folder for the pictures with --out"
+        )
     with loading():
         from gcahng.config import dump_config, with_data_root
         from gcahng.reports.batch_pictures import Selection, draw_batch
-        from gcahng.runs.folder import RunFolder
         from gcahng.runs.loading import load_run
 
-    start = time.perf_counter()
     selection = Selection(split, batch, classes, samples, layer, head, strongest)
-    folder = _check_options(source, selection, out)
     run = load_run(source, last=last, trust=trust, finished=False)
     if root is not None:
         run = replace(run, settings=dump_config(with_data_root(run.config, root)))
     pictures = draw_batch(run, selection, folder)
-    target = out or (RunFolder(source) if folder is None else folder).visualize
-    _write_pictures(pictures, target, None if out is not None else folder)
-    _print_summary(pictures, target, time.perf_counter() - start)
+    if out is not None:
+        _write(pictures, out, None)
+    elif folder is not None:
+        _write(pictures, folder.visualize, folder)
 
 
-def _write_pictures(pictures: "Pictures", target: Path, folder: "RunFolder | None") -> None:
-    """Write the pictures and the interactive page.
-
-    Args:
-        pictures: What to write.
-        target: Folder to write into.
-        folder: The run, if `target` belongs to it: the page links its report, and pictures of an
-            earlier call that are missing now are deleted. Otherwise None.
-    """
+def _write(pictures: "Pictures", target: Path, folder: "RunFolder | None") -> None:
+    """Write the pictures and the interactive page, in a run's folder with a link to its report."""
     from gcahng.files import atomic_write, write_text
     from gcahng.graph.visualize import graph_page
+    from gcahng.graph.visualize.learned import saturation
     from gcahng.reports.batch_pictures import TITLES
 
     links = {TITLES[name]: f"{name}.png" for name in pictures.figures}
@@ -89,40 +96,10 @@ def _write_pictures(pictures: "Pictures", target: Path, folder: "RunFolder | Non
         for name in pictures.missing:
             (target / f"{name}.png").unlink(missing_ok=True)
     write_text(target / "graph.html", page)
-
-
-def _check_options(source: Path, selection: "Selection", out: Path | None) -> "RunFolder | None":
-    """Raise where options contradict each other; return the run that `source` belongs to, if any.
-
-    A source that does not exist is left to the code that opens it.
-    """
-    from gcahng.files import check_folder
-    from gcahng.runs.folder import RunFolder
-
-    if selection.head is not None and selection.layer is None:
-        raise ValueError("--head: also give --layer, the layer that the head belongs to")
-    check_folder(out, "--out")
-    within = RunFolder(source.parent.parent)
-    of_run = source.parent == within.last.parent and within.config.is_file()
-    if source.is_dir() or not source.exists() or of_run:
-        return within if of_run else RunFolder(source)
-    if out is None:
-        raise ValueError(
-            f"'{source}' is not in a run folder: choose a folder for the pictures with --out"
-        )
-    return None
-
-
-def _print_summary(pictures: "Pictures", target: Path, seconds: float) -> None:
-    """Print which files were written, and which pictures were left out and why."""
-    from gcahng.graph.visualize.learned import saturation
-    from gcahng.reports.batch_pictures import TITLES
-
     lines = [pictures.title]
     if pictures.graph.get("coefficients") is not None:
         lines += filter(None, [saturation(pictures.graph)])
     lines += [f"  {target / name}.png: {TITLES[name]}" for name in pictures.figures]
     lines += [f"  left out {name}.png: {reason}" for name, reason in pictures.missing.items()]
     lines.append(f"  {target / 'graph.html'}: the batch graph as an interactive page")
-    lines.append(f"{pictures.graph.x.size(0)} nodes, {seconds:.1f} s")
     console.print("\n".join(lines), soft_wrap=True)
