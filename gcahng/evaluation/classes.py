@@ -41,14 +41,6 @@ def class_figures(
 
     The mean of the recalls, weighted by the queries, is the Recall@1 of `retrieval_metrics`, which
     explains the arguments; `names` are of the classes, by label.
-
-    >>> import torch
-    >>> embeddings = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.7, 0.7]])
-    >>> figures = class_figures(embeddings, torch.tensor([0, 0, 1, 1]))
-    >>> [(row["class"], row["recall@1"]) for row in figures.classes]
-    [(1, 0.5), (0, 1.0)]
-    >>> figures.pairs[0]["second_as_first"], figures.pairs[0]["share"]
-    (1, 0.25)
     """
     asked, found = _classes(embeddings, labels, is_query, engine, exclude)
     queries = Counter(asked.tolist())
@@ -90,11 +82,6 @@ def clustering_figures(
 
     Raises:
         ValueError: If there are fewer than two classes, or no query can find its class.
-
-    >>> import torch
-    >>> embeddings = torch.eye(2).repeat_interleave(3, dim=0)
-    >>> clustering_figures(embeddings, torch.tensor([0, 0, 0, 1, 1, 1]))
-    {'nmi': 1.0, 'ami': 1.0, 'precision@1': 1.0}
     """
     from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 

@@ -44,13 +44,6 @@ def paired_difference(
     the 2.5 and the 97.5 % quantile.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
-
-    Example:
-        >>> scores = torch.tensor([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
-        >>> first = QueryScores(torch.tensor([0, 1]), (1,), scores, torch.tensor([1, 1]))
-        >>> second = QueryScores(torch.tensor([0, 1]), (1,), 0 * scores, torch.tensor([1, 1]))
-        >>> paired_difference(first, second, "map@r")
-        Difference(value=0.5, low=0.0, high=1.0)
     """
     sums, counts = _by_class(first, second, metric)
     generator = torch.Generator().manual_seed(seed)

@@ -53,13 +53,7 @@ def rankable(embeddings: Tensor) -> Tensor:
 
 
 class Ranking:
-    """Rank a gallery `[G, D]` of `unit_rows` by cosine similarity to queries, ties by lower index.
-
-    >>> units = unit_rows(torch.tensor([[1.0, 0.0], [0.8, 0.6], [1.0, 0.0]]))
-    >>> Ranking(units).nearest(units[:2], 2)
-    tensor([[0, 2],
-            [1, 0]])
-    """
+    """Rank a gallery `[G, D]` of `unit_rows` by cosine similarity, ties by lower index."""
 
     def __init__(self, units: Tensor, engine: str = "torch") -> None:
         if engine not in ENGINES:

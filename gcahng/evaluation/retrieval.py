@@ -142,10 +142,6 @@ def nearest_neighbours(
     Returns:
         Cosine similarities `[Q, k]` (float32, in [-1, 1]) and row indices into `embeddings`
         `[Q, k]`.
-
-    >>> embeddings = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
-    >>> nearest_neighbours(embeddings, k=1)[1].flatten().tolist()
-    [1, 0, 1]
     """
     search = _Search(embeddings, is_query, engine, exclude)
     if not is_integer(k, 1) or k > search.reach:

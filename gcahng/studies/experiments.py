@@ -103,6 +103,15 @@ def complete(config: ExperimentConfig) -> ExperimentConfig:
     return adopt_image_settings(config)
 
 
+def check_held_out(config: ExperimentConfig, what: str) -> None:
+    """Raise unless validation classes choose the best epoch."""
+    if config.selects_on_test:
+        raise ValueError(
+            f"{what} needs classes held out: data.validation above 0 and quirks.select as "
+            "'corrected'"
+        )
+
+
 def nested(settings: Args, below: Args, place: str) -> Args:
     """Turn dotted keys into nested mappings."""
     mapping: Args = {}

@@ -16,6 +16,7 @@ from gcahng.runs.record import Split
 from gcahng.studies.experiments import (
     SharedKeys,
     changed_settings,
+    check_held_out,
     complete,
     find_base,
     merge_settings,
@@ -128,11 +129,8 @@ def read_grid(path: str | Path, seeds: int | None = None) -> Grid:
             config = merge_settings(
                 find_base(base, found, source), parts, name, file.first_seed, source
             )
-            if file.split == "val" and config.selects_on_test:
-                raise ValueError(
-                    f"{source}: split: 'val' needs classes held out: data.validation above 0 and "
-                    "quirks.select as 'corrected'"
-                )
+            if file.split == "val":
+                check_held_out(config, f"{source}: split: 'val'")
             cells[name] = Cell(name, config, equal_time)
             for other in cells[name].waits_for:
                 if not cells[other].config.train.epochs:

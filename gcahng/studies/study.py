@@ -22,6 +22,7 @@ from gcahng.errors import show
 from gcahng.files import file_name
 from gcahng.studies.experiments import (
     SharedKeys,
+    check_held_out,
     complete,
     find_base,
     merge_settings,
@@ -115,27 +116,16 @@ class Rival:
 
     def config(self, drawn: Mapping[str, Any], seed: int) -> ExperimentConfig:
         """Return the experiment with drawn values, by dotted path."""
-        return complete(self._merge(drawn, seed))
-
-    def _merge(self, drawn: Mapping[str, Any], seed: int) -> ExperimentConfig:
         values = {d.key: d.value(drawn[d.key]) for d in self.search if d.key in drawn}
         parts = (*self.parts, ("search", values))
-        return merge_settings(self.base, parts, self.name, seed, self.source)
+        return complete(merge_settings(self.base, parts, self.name, seed, self.source))
 
-    def ends(self) -> list[ExperimentConfig]:
-        """Merge each end of a range and each choice with the first ones of all others."""
+    def check(self) -> None:
+        """Try each end of a range and each choice with the first ones of all others."""
         start = {d.key: next(iter(d.values)) for d in self.search}
-        configs = [
-            self._merge({**start, dimension.key: drawn}, 0)
-            for dimension in self.search
-            for drawn in dimension.values
-        ]
-        if configs[-1].selects_on_test:
-            raise ValueError(
-                "a study needs classes held out: data.validation above 0 and quirks.select as "
-                "'corrected'"
-            )
-        return configs
+        for dimension in self.search:
+            for drawn in dimension.values:
+                check_held_out(self.config({**start, dimension.key: drawn}, 0), "a study")
 
 
 @dataclass(frozen=True)
@@ -173,17 +163,12 @@ def read_study(path: str | Path, trials: int | None = None) -> Study:
     """
     found, source, file = read_file(path, STUDIES, "study", StudyFile)
     rivals: dict[str, Rival] = {}
-    ends = {}
     for name, settings in (file.rivals or {found.stem: RivalSettings()}).items():
         if file_name(name) in map(file_name, rivals):
             raise ValueError(f"{source}: two rivals are called {name!r} in files: rename one")
         with named_errors(f"rival {name!r}") if file.rivals else nullcontext():
             rivals[name] = _rival(name, settings, file, found, source)
-            ends[name] = rivals[name].ends()
-    for name, configs in ends.items():
-        with named_errors(f"rival {name!r}"):
-            for config in configs:
-                complete(config)
+            rivals[name].check()
     output = next(iter(rivals.values())).config({}, 0).output
     folder = Path(output) / STUDIES / found.stem
     return Study(source, found.stem, file, trials or file.trials, rivals, folder)
