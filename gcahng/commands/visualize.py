@@ -51,11 +51,8 @@ def visualize(
         raise ValueError("--head: also give --layer, the layer that the head belongs to")
     check_folder(out, "--out")
     within = RunFolder(source.parent.parent)
-    folder: RunFolder | None = RunFolder(source)
-    if source.parent == within.last.parent and within.config.is_file():
-        folder = within
-    elif source.is_file():
-        folder = None
+    of_run = source.parent == within.last.parent and within.config.is_file()
+    folder = within if of_run else None if source.is_file() else RunFolder(source)
     if folder is None and out is None:
         raise ValueError(
             f"'{source}' is not in a run folder: choose a folder for the pictures with --out"
