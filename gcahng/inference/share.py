@@ -47,10 +47,13 @@ def save_model(run: LoadedRun, folder: Path, license: str | None = None) -> None
     if folder.is_dir() and any(folder.iterdir()):
         raise FileExistsError(f"'{folder}' is not empty: choose a new or an empty folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
+    # As the reader of the card names it here; folders around the working one are nobody's business.
+    here = Path.cwd()
+    source = folder.relative_to(here) if folder.is_relative_to(here) else Path(folder.name)
     # Beside the target, so that renaming is enough to put everything in place.
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
         made = Path(temporary) / "share"
-        _write(run, made, folder.name, license)
+        _write(run, made, source.as_posix(), license)
         os.replace(made, folder)
 
 

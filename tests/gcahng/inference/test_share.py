@@ -80,6 +80,14 @@ def test_the_card_tells_how_to_load(shared: Path, monkeypatch: pytest.MonkeyPatc
     assert space["embeddings"].shape == (2, 8)
 
 
+def test_the_card_names_the_folder_from_where_it_was_shared(
+    digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    load_embedder(digits_run).save_pretrained("shared/digits")
+    assert 'load_embedder("shared/digits")' in Path("shared/digits/README.md").read_text()
+
+
 def test_the_card_of_a_model_with_classes_of_the_user() -> None:
     spec = EmbedderSpec("mine", "nets:Mine", {}, "linear", 8, False, Preparation())
     text = model_card(spec, 8, load_config("digits"), None, "me/mine")
