@@ -21,10 +21,7 @@ if TYPE_CHECKING:
     from gcahng.data.datasets.files import FileDataset, Listing
     from gcahng.data.datasets.huggingface import HuggingFace
     from gcahng.data.datasets.inshop import InShop
-    from gcahng.data.datasets.published_dataset import (
-        PublishedDataset,
-        Size,
-    )
+    from gcahng.data.datasets.published_dataset import PublishedDataset, Size
     from gcahng.data.datasets.sop import SOP
     from gcahng.data.embedded.digits import Digits
     from gcahng.data.embedded.glyphs import Glyphs

@@ -43,14 +43,12 @@ class Verification:
     Attributes:
         name: The data set's name.
         parts: The sizes of its parts.
-        unreadable: Why a file cannot be read, by path.
         problems: One sentence per error; empty if the data set is valid.
         notes: One sentence per remark that is not an error.
     """
 
     name: str
     parts: list[Part] = field(default_factory=list)
-    unreadable: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -161,10 +159,11 @@ def _check_files(
     """Report unreadable files, and files of the same content with another split or label."""
     total = len(paths := list(dict.fromkeys(path for split in splits for path in split.paths)))
     contents: dict[str, object] = {}
+    wrong = []
     for done, file in enumerate(examine_all(paths), 1):
         contents[file.path] = file.digest or file.path
         if file.problem:
-            found.unreadable[file.path] = file.problem
+            wrong.append(f"{file.path} ({file.problem})")
         if progress is not None:
             progress(done, total)
     places: dict[object, list[tuple[str, str, str]]] = defaultdict(list)
@@ -179,7 +178,6 @@ def _check_files(
                 across.append(pair)
             elif other[1] != first[1]:
                 within.append(pair)
-    wrong = [f"{path} ({why})" for path, why in found.unreadable.items()]
     found.problems.extend(_list("Missing or unreadable files", wrong))
     # Nobody can correct a published data set.
     leaks = found.notes if any(part.expected for part in found.parts) else found.problems

@@ -7,12 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from gcahng.data.datasets.files import Listing
-from gcahng.data.datasets.published_dataset import (
-    CONVERTED,
-    DiskLayout,
-    PublishedDataset,
-    Size,
-)
+from gcahng.data.datasets.published_dataset import CONVERTED, DiskLayout, PublishedDataset, Size
 
 LAST_TRAIN_CLASS = 98
 # Explains where to find copies; the original homepage no longer serves the data.

@@ -4,12 +4,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from gcahng.data.datasets.files import Listing
-from gcahng.data.datasets.published_dataset import (
-    DiskLayout,
-    PublishedDataset,
-    Size,
-    read_rows,
-)
+from gcahng.data.datasets.published_dataset import DiskLayout, PublishedDataset, Size, read_rows
 
 PARTITION = "list_eval_partition.txt"
 HOMEPAGE = "https://mmlab.ie.cuhk.edu.hk/projects/DeepFashion/InShopRetrieval.html"
@@ -18,7 +13,8 @@ HOMEPAGE = "https://mmlab.ie.cuhk.edu.hk/projects/DeepFashion/InShopRetrieval.ht
 def _read(home: Path, split: str) -> Listing:
     """List a partition file: the number of rows, a header, then rows of path, item and status."""
     partition = next(p for p in (home / PARTITION, home / "Eval" / PARTITION) if p.is_file())
-    images = _image_folder(home)
+    # Check Img/ first: on a case-insensitive file system, `home / "img"` is also Img/.
+    images = home / "Img" if (home / "Img" / "img").is_dir() else home
     paths, names, is_query = [], [], []
     for path, item, status in read_rows(partition, 3, skip=2):
         if (status == "train") == (split == "train"):
@@ -26,17 +22,6 @@ def _read(home: Path, split: str) -> Listing:
             names.append(item)
             is_query.append(status == "query")
     return Listing(paths, names, is_query if split == "test" else None)
-
-
-def _image_folder(home: Path) -> Path:
-    """Return the parent of `img/`, to which the paths of the partition file are relative."""
-    # Check Img/ first: on a case-insensitive file system, `home / "img"` is also Img/.
-    for folder in (home / "Img", home):
-        if (folder / "img").is_dir():
-            return folder
-    raise FileNotFoundError(
-        f"'{home}' has {PARTITION} but neither img/ nor Img/img/: unpack img.zip there."
-    )
 
 
 class InShop(PublishedDataset):

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import TypedDict, Unpack
 
-from gcahng.arguments import check_weights
+from gcahng.arguments import check_names, check_weights
 from gcahng.generators.base import (
     GeneratorArguments,
     HardNegatives,
@@ -145,9 +145,9 @@ class HardNegativeGenerator(NegativeGenerator):
         **settings: Unpack[GeneratorArguments],
     ) -> None:
         super().__init__(embedding_dim, num_classes, **settings)
-        _check_keys("graph", graph, GRAPH)
-        _check_keys("weights", weights, WEIGHTS)
-        _check_keys("quirks", quirks, get_args(Quirk))
+        check_names("graph", graph, GRAPH)
+        check_names("weights", weights, WEIGHTS)
+        check_names("quirks", quirks, get_args(Quirk))
         self.weights: GeneratorWeights = {**WEIGHTS, **weights}
         check_weights(alpha=alpha, beta=beta or 0.0, **self.weights)
         chosen: dict[str, Any] = {**GRAPH, **graph}
@@ -279,9 +279,3 @@ class HardNegativeGenerator(NegativeGenerator):
         # Slots are already detached in the generator step, where pairs are faster.
         draws, detach = draw_fold_scalars(slots, draws), self.detach_anchor and slots.requires_grad
         return synthetic_negatives(slots, coefficients, strength, draws, pairs, detach)
-
-
-def _check_keys(name: str, given: Collection[str], known: Collection[str]) -> None:
-    for key in given:
-        if key not in known:
-            raise ValueError(f"Expected {name!r} of {', '.join(known)} (got {key!r})")

@@ -48,10 +48,7 @@ class EdgeInputs(NamedTuple):
 
 
 def update_edges(
-    inputs: EdgeInputs,
-    pairs: Pairs,
-    dropout_mask: Tensor | None = None,
-    memory: Memory = "auto",
+    inputs: EdgeInputs, pairs: Pairs, dropout_mask: Tensor | None = None, memory: Memory = "auto"
 ) -> Tensor:
     r"""Attend to the two endpoints, then feed forward, each with residual and norm.
 

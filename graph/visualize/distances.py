@@ -76,7 +76,7 @@ def draw_distances(graph: Data) -> Figure:
         figure.legend(loc="outside lower center")
         figure.suptitle(
             f"{describe(graph)}: {found.harder:.0%} of the synthetic negatives are harder, nearer\n"
-            "to their anchor, than the nearest real image of their class",
+            "to their anchor, than the nearest real image of their class"
         )
     return figure
 

@@ -60,7 +60,7 @@ def draw_negatives(graph: Data) -> Figure:
         figure.legend(handles, labels, loc="outside lower center", ncols=3)
         figure.suptitle(
             f"{describe(graph)}: the synthetic negatives of some anchors,\n"
-            "one of each other class; numbers are classes, at their centres",
+            "one of each other class; numbers are classes, at their centres"
         )
     return figure
 

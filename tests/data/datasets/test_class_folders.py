@@ -5,11 +5,7 @@ import pytest
 from torchvision.datasets import ImageFolder
 
 from gcahng.data import Folder
-from gcahng.data.datasets.class_folders import (
-    class_folders,
-    labelled_pictures,
-    picture_files,
-)
+from gcahng.data.datasets.class_folders import class_folders, labelled_pictures, picture_files
 from tests.data.trees import folder_tree, photo
 
 

@@ -40,10 +40,3 @@ def test_items_sort_by_their_number(tmp_path: Path) -> None:
     write(home, "3", HEADER, *rows)
     assert InShop(tmp_path).classes == ["id_9", "id_10", "id_100"]
     assert InShop(tmp_path).labels.tolist() == [1, 0, 2]
-
-
-def test_a_list_without_images_says_so(tmp_path: Path) -> None:
-    home = inshop_tree(tmp_path)
-    (home / "img").rename(home / "pictures")
-    with pytest.raises(FileNotFoundError, match=r"neither img/ nor Img/img/: unpack img.zip"):
-        InShop(tmp_path)

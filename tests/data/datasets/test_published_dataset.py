@@ -6,22 +6,9 @@ from pathlib import Path
 import pytest
 from torchvision.datasets import ImageFolder
 
-from gcahng.data import (
-    CUB,
-    SOP,
-    Cars,
-    InShop,
-    PublishedDataset,
-    Size,
-)
+from gcahng.data import CUB, SOP, Cars, InShop, PublishedDataset, Size
 from gcahng.data.datasets.published_dataset import read_rows
-from tests.data.trees import (
-    cars_split_tree,
-    cars_tree,
-    cub_tree,
-    inshop_tree,
-    sop_tree,
-)
+from tests.data.trees import cars_split_tree, cars_tree, cub_tree, inshop_tree, sop_tree
 
 TREES = [(CUB, cub_tree), (Cars, cars_tree), (Cars, cars_split_tree), (SOP, sop_tree)]
 ALL = [*TREES, (InShop, inshop_tree)]

@@ -8,13 +8,7 @@ from torch import Tensor
 
 from gcahng.graph import synthetic_negatives
 from tests.gcahng import oracle
-from tests.gcahng.generators.test_all_generators import (
-    CHANNELS,
-    SAMPLED,
-    SAMPLES,
-    batch,
-    make,
-)
+from tests.gcahng.generators.test_all_generators import CHANNELS, SAMPLED, SAMPLES, batch, make
 from tests.graph.oracle import assert_near
 
 

@@ -5,15 +5,7 @@ import torch
 from torch import nn
 
 from gcahng.graph import CONVS, CorrelationNetwork, batch_graph, build_conv
-from tests.graph.convs.samples import (
-    CHANNELS,
-    EDGE_DIM,
-    LABELS,
-    NODES,
-    complete,
-    moved,
-    sparse,
-)
+from tests.graph.convs.samples import CHANNELS, EDGE_DIM, LABELS, NODES, complete, moved, sparse
 from tests.graph.oracle import assert_near
 from tests.graph.paths import CHANNELS as WIDTH
 from tests.graph.paths import assert_paths_agree

@@ -7,14 +7,7 @@ from gcahng.graph.convs.parts import feed_forward
 from gcahng.graph.convs.pyg_conv import PyGConv, operator_arguments
 from gcahng.graph.convs.pyg_operators import OPERATORS
 from tests.graph import oracle
-from tests.graph.convs.samples import (
-    CHANNELS,
-    EDGE_DIM,
-    LABELS,
-    complete,
-    moved,
-    sparse,
-)
+from tests.graph.convs.samples import CHANNELS, EDGE_DIM, LABELS, complete, moved, sparse
 
 BY_HAND = {
     "cg": lambda: pyg.CGConv(4, 6),

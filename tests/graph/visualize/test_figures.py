@@ -8,12 +8,7 @@ from matplotlib.figure import Figure
 from torch_geometric.data import Data
 
 from gcahng.graph import batch_graph
-from gcahng.graph.visualize import (
-    draw_coefficients,
-    draw_distances,
-    draw_graph,
-    draw_negatives,
-)
+from gcahng.graph.visualize import draw_coefficients, draw_distances, draw_graph, draw_negatives
 from tests.graph.visualize.conftest import make_graph
 from tests.graph.visualize.drawing import assert_legible
 
