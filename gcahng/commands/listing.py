@@ -2,7 +2,6 @@
 
 import ast
 import importlib
-import inspect
 import re
 from importlib.util import find_spec
 from itertools import takewhile
@@ -27,8 +26,6 @@ REGISTRIES = {
 KINDS = (*FILES, *REGISTRIES)
 # The end of a sentence, or of a line that introduces a list.
 _END = re.compile(r"[.;:?](\n|$)|[.?](?= )")
-# The title of a paper in PyG's docstrings.
-_TITLE = re.compile(r'"([^"]+)"')
 
 
 def list_components(
@@ -93,38 +90,20 @@ def _aligned(texts: dict[str, str]) -> list[str]:
     return lines
 
 
-def _about(name: str, entry: Any) -> str:
-    """Return what is said about a component; of an operator of PyG its name and its paper."""
-    if isinstance(entry, str):
-        module, _, definition = entry.partition(":")
-        spec = find_spec(module)
-        assert spec is not None
-        assert spec.origin is not None
-        return _docstring(Path(spec.origin), definition)
-    if not isinstance(entry, tuple):
-        return inspect.getdoc(entry) or ""
-    from gcahng.graph.convs.pyg_operators import OPERATORS
+def _about(name: str, entry: str | tuple[str, str]) -> str:
+    """Return the docstring of a component, which is not imported; an operator of PyG has a name."""
+    if not isinstance(entry, str):
+        from gcahng.graph.convs.pyg_operators import OPERATORS
 
-    operator, spec = OPERATORS[name], find_spec("torch_geometric")
+        return f"PyTorch Geometric's {OPERATORS[name]}."
+    module, _, definition = entry.partition(":")
+    spec = find_spec(module)
     assert spec is not None
-    assert spec.submodule_search_locations is not None
-    files = Path(spec.submodule_search_locations[0], "nn", "conv").glob("*.py")
-    text = next(filter(None, (_docstring(file, operator) for file in files)), "")
-    title = _TITLE.search(" ".join(text.split()))
-    return f"PyTorch Geometric's {operator}" + (f", {title[0]}." if title else ".")
-
-
-def _docstring(file: Path, definition: str) -> str:
-    """Return the docstring of a class or function in a file, without importing it."""
-    text = file.read_text(encoding="utf-8")
-    if not re.search(rf"^(class|def) {definition}\b", text, re.MULTILINE):
-        return ""
-    found = (node for node in ast.parse(text).body if getattr(node, "name", "") == definition)
-    return "".join(
-        ast.get_docstring(node) or ""
-        for node in found
-        if isinstance(node, ast.ClassDef | ast.FunctionDef)
-    )
+    assert spec.origin is not None
+    nodes = ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
+    found = next(node for node in nodes if getattr(node, "name", "") == definition)
+    assert isinstance(found, ast.ClassDef | ast.FunctionDef)
+    return ast.get_docstring(found) or ""
 
 
 def _comment(text: str) -> str:

@@ -35,14 +35,6 @@ def test_train_writes_a_report(run: Path) -> None:
 
 
 @pytest.mark.slow
-def test_train_shows_figures(run: Path, call: Call) -> None:
-    shown = call("train", "--resume", run).out
-    results = json.loads((run / "results.json").read_text())
-    assert f"{100 * results['last/recall@1']:.2f}" in shown
-    assert "report.html" in shown
-
-
-@pytest.mark.slow
 def test_a_report_can_wait(call: Call, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     begin = ["train", "digits", *SMALL, "--no-report", "--run", folder]
@@ -180,9 +172,7 @@ def test_what_the_system_refuses_is_one_sentence(
     assert said.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    "error", [RuntimeError("sizes differ"), AssertionError(), KeyError("x"), ZeroDivisionError()]
-)
+@pytest.mark.parametrize("error", [RuntimeError("sizes differ"), KeyError("x")])
 def test_a_bug_shows_its_traceback_and_asks_for_a_report(
     error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

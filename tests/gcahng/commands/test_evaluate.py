@@ -150,17 +150,3 @@ def test_shared_and_published_models_are_judged(
     said = call("evaluate", published, "--data", "folder", "--root", photos)
     assert said.status == 0, said.err
     assert f"{published}; test split of {photos.name}, 4 classes, 12 images, %" in said.out
-
-
-def test_weights_that_cannot_be_fetched_are_named(
-    call: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def offline(*_: object, **__: object) -> None:
-        raise OSError("no network")
-
-    monkeypatch.setattr("socket.create_connection", offline)
-    said = call("evaluate", "timm/resnet18", "--data", "digits")
-    assert said.status == 1
-    assert "weights of 'resnet18' could not be downloaded" in said.err
-    assert "--weights PATH" in said.err
-    assert said.err.count("\n") == 1

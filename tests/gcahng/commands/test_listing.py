@@ -44,7 +44,7 @@ def test_all_kinds_are_listed_without_an_argument(call: Call) -> None:
     status, out, _ = call("list")
     assert status == 0
     assert [line[:-1] for line in out.splitlines() if line.endswith(":")] == list(KINDS)
-    assert "\n  gatv2          PyTorch Geometric's GATv2Conv, \"How Attentive are Graph" in out
+    assert "\n  gatv2          PyTorch Geometric's GATv2Conv.\n" in out
     assert "\n  or a class of your own as module.path:ClassName\n" in out
 
 
