@@ -25,7 +25,7 @@ from gcahng.commands.index import index
 from gcahng.commands.listing import list_components
 from gcahng.commands.search import search
 from gcahng.commands.serve import serve
-from gcahng.commands.share import export, import_checkpoint, share
+from gcahng.commands.share import export, share
 from gcahng.commands.train import train
 from gcahng.commands.tune import tune
 from gcahng.commands.visualize import visualize
@@ -79,7 +79,6 @@ for command in (
 ):
     app.command()(command)
 app.command("list")(list_components)
-app.command("import-checkpoint")(import_checkpoint)
 
 data = typer.Typer(help="Check data sets.", no_args_is_help=True, rich_markup_mode=None)
 data.command()(verify)

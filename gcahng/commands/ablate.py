@@ -1,7 +1,7 @@
 """`gcahng ablate`: a grid of experiments over seeds."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -23,13 +23,6 @@ def ablate(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results; default the runs' own.")
     ] = None,
-    launcher: Annotated[
-        Literal["here", "submitit"], typer.Option(help="Train on this machine, or as SLURM jobs.")
-    ] = "here",
-    slurm: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="partition, gpus, cpus, minutes …; repeatable."),
-    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells, train none.")] = False,
 ) -> None:
     """Train a grid of experiments over seeds; compare them in a table and a plot.
@@ -43,26 +36,10 @@ def ablate(
     from gcahng.studies import read_grid
 
     check_folder(out, "--out")
-    jobs_options = _slurm_options(launcher, slurm or [])
     with loading():
         read = read_grid(grid, seeds)
         from gcahng.studies import run_grid, show_grid
     if dry_run:
         show_grid(read, console, only or [])
-    elif not run_grid(read, console, only or [], jobs, out, jobs_options):
+    elif not run_grid(read, console, only or [], jobs, out):
         raise typer.Exit(1)
-
-
-def _slurm_options(launcher: str, given: list[str]) -> dict[str, str] | None:
-    """The options of the jobs by name; None without the launcher."""
-    if launcher == "here":
-        if given:
-            raise ValueError("--slurm goes with --launcher submitit")
-        return None
-    options: dict[str, str] = {}
-    for word in given:
-        key, equals, value = word.partition("=")
-        if not (key and equals and value):
-            raise ValueError(f"--slurm: expected KEY=VALUE such as minutes=90, got {word!r}")
-        options[key] = value
-    return options

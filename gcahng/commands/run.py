@@ -69,7 +69,6 @@ def start_or_resume_run(config: ExperimentConfig, folder: RunFolder, report: boo
         )
     last_file = folder.report if report else folder.model
     if not last_file.is_file():
-        folder.check_trained_here()
         _run(with_runtime_settings(there, config), folder, new=False, report=report)
     elif is_first(config.fabric.num_nodes):
         _show(config, folder)
@@ -95,7 +94,7 @@ def resume_run(
 
     Raises:
         FileNotFoundError: If there is no run in the folder.
-        ValueError: If the run holds an imported model, or a change is of the experiment itself.
+        ValueError: If a change is of the experiment itself.
     """
     config = _read_settings(folder, trust)
     if changes:
@@ -136,7 +135,6 @@ def _read_settings(folder: RunFolder, trust: bool) -> ExperimentConfig:
     """Read the settings of a run that was trained in its folder."""
     if not folder.config.is_file():
         raise FileNotFoundError(f"no run in '{folder.path}': it has no config.yaml")
-    folder.check_trained_here()
     config = folder.read_config()
     if not trust:
         refuse_user_classes(folder.config, config)

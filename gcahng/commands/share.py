@@ -1,11 +1,11 @@
-"""`gcahng share`, `export`, `import-checkpoint`: models for others, and of others."""
+"""`gcahng share` and `export`: models for others."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gcahng.commands.options import Last, Model, Overrides, Trust, Weights
+from gcahng.commands.options import Last, Model, Trust, Weights
 from gcahng.commands.terminal import console, loading
 
 
@@ -84,32 +84,5 @@ def export(
         f"wrote {exported.path}: {exported.size / 2**20:.1f} MiB\n"
         f"compared on {exported.images} in batches of {sizes}: embeddings differ by at most "
         f"{exported.difference:.1e} of their norm (allowed: {exported.allowed:.0e})",
-        soft_wrap=True,
-    )
-
-
-def import_checkpoint(
-    checkpoint: Annotated[Path, typer.Argument(help="A published .pth file.")],
-    overrides: Overrides = None,
-    config: Annotated[
-        str | None,
-        typer.Option(help="Its experiment; default: the published set-up that it fits."),
-    ] = None,
-    run: Annotated[
-        Path | None, typer.Option(help="Run folder; default OUTPUT/NAME-published.")
-    ] = None,
-) -> None:
-    """Make a run of a checkpoint that the method's authors published.
-
-    Example: gcahng import-checkpoint bestR_1.pth data.root=/data
-    """
-    with loading():
-        from gcahng.runs.published import import_checkpoint as make_run
-
-    settings, folder = make_run(checkpoint, run, config, overrides or [])
-    whole = settings.generator is not None and settings.generator.name == "gca_hng"
-    parts = "embedder, graph and classifier" if whole else "embedder alone"
-    console.print(
-        f"{folder.path}: {settings.name}, {parts}\nmeasure it with: gcahng evaluate {folder.path}",
         soft_wrap=True,
     )

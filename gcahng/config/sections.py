@@ -252,15 +252,11 @@ class FabricConfig(Section):
     of their own."""
 
 
-LoggerName = Literal["tensorboard", "csv", "wandb", "mlflow"]
+LoggerName = Literal["tensorboard", "csv", "wandb"]
 
 
 class LoggerConfig(Section):
-    """A logger and its arguments.
-
-    `wandb` takes those of `wandb.init`, such as `project`; `mlflow` takes `experiment`,
-    `tracking_uri`, `run_name` and `tags`.
-    """
+    """A logger and its arguments: `wandb` takes those of `wandb.init`, such as `project`."""
 
     name: LoggerName
     args: Args = Field(default={})
@@ -286,7 +282,7 @@ class TrainConfig(Section):
     evaluated and saved in place of the weights as trained; null: no average."""
     loggers: list[LoggerName | LoggerConfig] = Field(default=["tensorboard"])
     """Where figures go beside `metrics.csv` (`csv`), which every run has: each a name or
-    {name, args}; `wandb` and `mlflow` are extras."""
+    {name, args}; `wandb` is an extra."""
 
     @model_validator(mode="after")
     def _check_settings_agree(self) -> "TrainConfig":

@@ -12,7 +12,6 @@ from gcahng.data import ImageDataset, ImageLoader
 from gcahng.evaluation.classes import ClassFigures, class_figures, clustering_figures
 from gcahng.evaluation.ranking import rankable
 from gcahng.evaluation.retrieval import QueryScores, nearest_neighbours, query_scores
-from gcahng.models.torch_state import usual_torch_state
 from gcahng.processes import Group, gather_rows, own_part, world_size
 
 BATCH_SIZE = 256
@@ -32,7 +31,6 @@ class Nearest(NamedTuple):
         return labels[self.indices[:, 0]] == labels[self.queries]
 
 
-@usual_torch_state()
 @torch.inference_mode()
 def embed(
     embedder: nn.Module,

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from gcahng.arguments import is_integer
 from gcahng.evaluation.ranking import Ranking, unit_rows
-from gcahng.models.torch_state import usual_torch_state
 
 EXCLUSIONS = ("self", "first")
 
@@ -89,7 +88,6 @@ def retrieval_metrics(
     return scores.means()
 
 
-@usual_torch_state()
 @torch.no_grad()
 def query_scores(
     embeddings: Tensor,
@@ -125,7 +123,6 @@ def query_scores(
     return QueryScores(labels.cpu()[search.queries.cpu()], tuple(ks), scores, relevant.cpu())
 
 
-@usual_torch_state()
 @torch.no_grad()
 def nearest_neighbours(
     embeddings: Tensor,

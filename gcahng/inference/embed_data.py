@@ -16,13 +16,11 @@ from gcahng.data import DATASETS, ImageDataset, check_findable
 from gcahng.errors import blame_setting
 from gcahng.evaluation.evaluate import Progress, embed
 from gcahng.inference.embedder import TrainedEmbedder, names_backbone
-from gcahng.models.torch_state import usual_torch_state
 from gcahng.runs.embedding import EvaluatedRun
 from gcahng.runs.loading import refuse_user_classes
 from gcahng.runs.verdict import is_public
 
 
-@usual_torch_state()
 def embed_data(
     model: TrainedEmbedder,
     data: str | None = None,
@@ -103,7 +101,6 @@ def _settings(model: TrainedEmbedder, data: str | None) -> ExperimentConfig:
     return model.config.model_copy(update={"data": other})
 
 
-@usual_torch_state()
 def embed_untrained(
     found: EvaluatedRun, *, progress: Progress | None = None
 ) -> tuple[ImageDataset, Tensor] | None:

@@ -27,7 +27,6 @@ from gcahng.models.backbones import (
     own_transform,
 )
 from gcahng.models.embedder import Embedder
-from gcahng.models.torch_state import usual_torch_state
 from gcahng.preparation import PHOTO
 from gcahng.reasons import first_line
 from gcahng.registry import names_class
@@ -163,7 +162,6 @@ def names_repository(name: str) -> bool:
     return not there and REPOSITORY.fullmatch(name) is not None
 
 
-@usual_torch_state()
 def _open_backbone(name: str, weights: str | None) -> LoadedRun:
     """Open a pretrained backbone, whose features are the embeddings."""
     if weights is None and not has_pretrained_weights(name):
@@ -244,7 +242,6 @@ class TrainedEmbedder:
         first = next((layer for layer in layers if isinstance(layer, nn.Conv2d)), None)
         return 3 if first is None else first.in_channels
 
-    @usual_torch_state()
     def transform(self, image: ImageLike) -> Tensor:
         """Apply the model's test transform to one raw image, as for `embed`; return [C, H, W]."""
         return self.image_transform(image)
@@ -255,7 +252,6 @@ class TrainedEmbedder:
         preparation = self.run.spec.preparation
         return FromAnyImage(preparation, None if preparation.rgb else self.channels)
 
-    @usual_torch_state()
     @torch.inference_mode()
     def embed_each(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """Embed transformed images [C, H, W]: one vector [D] each, in float32 on the CPU.
@@ -269,7 +265,6 @@ class TrainedEmbedder:
             found += self.network(batch).float().cpu()
         return found
 
-    @usual_torch_state()
     def embed(
         self,
         images: ImageLike | Iterable[ImageLike],

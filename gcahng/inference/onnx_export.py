@@ -24,7 +24,6 @@ from gcahng.inference.images import ImageLike, rgb_image
 from gcahng.inference.onnx_preparation import check_preparation, prepend_preparation
 from gcahng.models import Embedder
 from gcahng.models.artifact import library_version
-from gcahng.models.torch_state import usual_torch_state
 from gcahng.reasons import first_line, install_extra
 
 EXTRA = ("onnx", "onnxscript", "onnxruntime")
@@ -59,7 +58,6 @@ class ExportedModel(NamedTuple):
     batch_sizes: tuple[int, ...]
 
 
-@usual_torch_state()
 def export_onnx(
     model: TrainedEmbedder,
     path: str | Path,

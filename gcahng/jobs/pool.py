@@ -1,6 +1,6 @@
 """Jobs in processes of their own, so that a crash of one leaves the others alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,6 @@ from gcahng.jobs.process import (
     FAILURE_FILE,
     GCAHNG,
     GPUS,
-    Launcher,
     Started,
     choose_gpus,
     cores,
@@ -91,11 +90,10 @@ class Pool:
 
     Args:
         size: The largest number of processes.
-        launch: What starts a process; default on this machine.
     """
 
-    def __init__(self, size: int, launch: Launcher = start_process) -> None:
-        self.size, self.launch = size, launch
+    def __init__(self, size: int) -> None:
+        self.size = size
         self.running: dict[Job, Started] = {}
         self.claims: dict[Job, Claim] = {}
         # The GPUs of each process that got some of its own.
@@ -111,9 +109,7 @@ class Pool:
         self.claims[job] = claim
         job.failure.unlink(missing_ok=True)
         write_text(job.settings, settings)
-        self.running[job] = self.launch(
-            job.name, job.command, self._environment(job, claim), job.log
-        )
+        self.running[job] = start_process(job.command, self._environment(job, claim), job.log)
 
     def collect(self) -> list[Job]:
         """Return the jobs that have ended since the last call, marking failed ones.
@@ -145,13 +141,13 @@ class Pool:
         job on this machine without a setting gets an equal share of the cores.
         """
         added = {FAILURE_FILE: str(job.failure), CLAIM_FILE: str(claim.file)}
-        here, threads = self.launch is start_process, job.threads
-        if threads is None and self.size > 1 and here:
+        threads = job.threads
+        if threads is None and self.size > 1:
             threads = max(1, cores() // self.size)
         if threads is not None:
             added["OMP_NUM_THREADS"] = str(threads)
-        if here and job.gpus:
-            taken: Sequence[str] = [name for names in self.gpus.values() for name in names]
+        if job.gpus:
+            taken = [name for names in self.gpus.values() for name in names]
             chosen = choose_gpus(job.gpus, taken, self.size)
             self.gpus[job] = chosen.get(GPUS, "").split(",")
             added |= chosen

@@ -159,7 +159,7 @@ def cores() -> int:
 
 
 class Started(Protocol):
-    """A process that was started: a `subprocess.Popen`, or a job of a cluster."""
+    """A process that was started: a `subprocess.Popen` or a `WarmProcess`."""
 
     def poll(self) -> int | None:
         """Return its exit status; None while it works."""
@@ -168,13 +168,7 @@ class Started(Protocol):
         """Send it a signal."""
 
 
-#: Takes a name, a command, what to add to its environment, and the file of its output.
-Launcher = Callable[[str, Sequence[str], Mapping[str, str], Path], Started]
-
-
-def start_process(
-    name: str, command: Sequence[str], environment: Mapping[str, str], log: Path
-) -> Started:
+def start_process(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Started:
     """Start a process on this machine; a training on a CPU, from one that has imported all."""
     if tuple(command[: len(GCAHNG)]) == GCAHNG and can_warm():
         with suppress(OSError, EOFError):

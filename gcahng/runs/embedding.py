@@ -12,7 +12,6 @@ from gcahng.data import ImageDataset
 from gcahng.evaluation.evaluate import Progress, embed
 from gcahng.generators import NegativeGenerator
 from gcahng.models.artifact import fill_module, write_artifact
-from gcahng.models.torch_state import usual_torch_state
 from gcahng.runs.loading import LoadedRun, refuse_user_classes
 
 
@@ -31,7 +30,6 @@ class EvaluatedRun:
     embeddings: Tensor
 
 
-@usual_torch_state()
 def embed_split(
     run: LoadedRun, split: str = "test", *, progress: Progress | None = None
 ) -> EvaluatedRun:
@@ -55,7 +53,6 @@ def embed_split(
     )
 
 
-@usual_torch_state()
 def load_generator(run: LoadedRun) -> NegativeGenerator | None:
     """Build the negative generator that a run was trained with, in evaluation mode.
 

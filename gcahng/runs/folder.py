@@ -39,7 +39,7 @@ class RunFolder:
         report: Curves, tables and a retrieval gallery in one page.
         visualize: Pictures of a batch.
         tensorboard: Events for TensorBoard.
-        trackers: The numbers by which services such as MLflow know the run.
+        tracker: The number by which Weights & Biases knows the run.
         model: The best embedder's weights, to share; its settings are in `config.json` beside it.
     """
 
@@ -48,7 +48,7 @@ class RunFolder:
         self.path = path
         self.config, self.environment = path / "config.yaml", path / "environment.json"
         self.metrics, self.results = path / "metrics.csv", path / "results.json"
-        self.hardness, self.trackers = path / "hardness.json", path / "trackers.json"
+        self.hardness, self.tracker = path / "hardness.json", path / "trackers.json"
         checkpoints = path / "checkpoints"
         self.last, self.best = checkpoints / "last.pt", checkpoints / "best.pt"
         self.partial = checkpoints / "partial.pt"
@@ -91,20 +91,11 @@ class RunFolder:
                 "empty folder with --run"
             )
 
-    def create(self, config: "ExperimentConfig", imported: str | None = None) -> None:
-        """Create the folder of a new run.
-
-        Args:
-            config: Its resolved settings.
-            imported: Path of the published checkpoint that it is made from, if any.
-
-        Raises:
-            FileExistsError: As `check_free`.
-        """
+    def create(self, config: "ExperimentConfig") -> None:
+        """Create the folder of a new run with its resolved settings."""
         self.check_free()
-        facts = environment() | ({} if imported is None else {"imported": imported})
         # First, as `check_free` tells by it what is left of a start that was stopped.
-        write_text(self.environment, json.dumps(facts, indent=2) + "\n")
+        write_text(self.environment, json.dumps(environment(), indent=2) + "\n")
         self.write_config(config)
 
     def read_config(self) -> "ExperimentConfig":
@@ -128,19 +119,6 @@ class RunFolder:
         from gcahng.config import dump_config
 
         write_text(self.config, dump_config(config))
-
-    def check_trained_here(self) -> None:
-        """Raise unless the run can be continued.
-
-        Raises:
-            ValueError: If it was imported: a published checkpoint has no optimizer states.
-        """
-        facts = self.environment.read_text(encoding="utf-8") if self.environment.is_file() else "{}"
-        if "imported" in json.loads(facts):
-            raise ValueError(
-                f"'{self.path}' holds an imported model without optimizer states, so it cannot be "
-                "continued: evaluate it, or train a new run"
-            )
 
     def write_metrics(self, history: Sequence[Mapping[str, float]]) -> None:
         """Write a row for each epoch so far; a column that an epoch lacks stays empty."""

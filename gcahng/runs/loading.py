@@ -14,7 +14,6 @@ from torch import Tensor
 from gcahng.models.artifact import WEIGHTS, EmbedderSpec, read_artifact
 from gcahng.models.embedder import Embedder
 from gcahng.models.heads import WhiteningHead
-from gcahng.models.torch_state import usual_torch_state
 from gcahng.registry import names_class
 from gcahng.runs.checkpoint import load_checkpoint
 from gcahng.runs.folder import RunFolder
@@ -69,7 +68,6 @@ class LoadedRun:
         return found
 
 
-@usual_torch_state()
 def load_run(
     path: str | Path, *, last: bool = False, trust: bool = False, finished: bool = True
 ) -> LoadedRun:

@@ -1,6 +1,6 @@
 """Train the unfinished runs of a grid, and write its report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -8,8 +8,7 @@ from rich.console import Console
 from gcahng.config import ExperimentConfig
 from gcahng.jobs.claim import Claim, take_claim
 from gcahng.jobs.pool import Job, Pool
-from gcahng.jobs.process import cores, start_process
-from gcahng.jobs.slurm import submitit_launcher
+from gcahng.jobs.process import cores
 from gcahng.registry import lookup
 from gcahng.reports.tables import Column, figure_columns, results_table
 from gcahng.runs.loading import run_device
@@ -30,7 +29,6 @@ def run_grid(
     only: Sequence[str] = (),
     jobs: int | None = None,
     out: str | Path | None = None,
-    slurm: Mapping[str, str] | None = None,
 ) -> bool:
     """Train every run that has not finished, write the report and print its table.
 
@@ -43,8 +41,6 @@ def run_grid(
         only: Names of the cells to train, with the cells that they depend on; default all.
         jobs: How many runs to train at a time; default as many as fill the cores.
         out: Folder of the report; default the folder of the runs.
-        slurm: Train each run as a job of SLURM with these options, see `submitit_launcher`; None
-            trains on this machine.
 
     Returns:
         Whether all runs have finished; a run that fails does not stop the others.
@@ -58,14 +54,11 @@ def run_grid(
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     runs = _selected(grid, only)
-    launch = start_process if slurm is None else submitit_launcher(grid.folder / "slurm", slurm)
-    # A cluster has its own queue.
-    at_a_time = jobs or (default_jobs(grid) if slurm is None else len(runs))
     _refuse_changed(runs)
     work = GridWork(grid, runs)
     if finished := len(runs) - len(work.unfinished):
         say(f"{finished} of {len(runs)} runs finished before; in {grid.folder}")
-    pool = Pool(at_a_time, launch)
+    pool = Pool(jobs or default_jobs(grid))
     written = work_through(work, pool, say, lambda: report_grid(grid, out))
     summaries = summarize(grid)
     columns = [column for column in table_columns(grid, summaries) if column.key in SHOWN]

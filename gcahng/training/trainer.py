@@ -23,7 +23,7 @@ from gcahng.training.experiment import Experiment, build_experiment, build_step
 from gcahng.training.fabric import build_fabric, group_of
 from gcahng.training.features import HeadOfEmbedder, embed_once
 from gcahng.training.lightning import Fabric, seed_everything
-from gcahng.training.loggers import trackers
+from gcahng.training.loggers import WandbLogger
 from gcahng.training.measurements import LossLog, Measurement, Measurements, summarize_hardness
 from gcahng.training.optimizers import learning_rates
 from gcahng.training.progress import Display, TrainingProgress
@@ -54,6 +54,7 @@ class Trainer:
         self.progress = TrainingProgress(WorkClock(fabric.device))
         self.measured = Measurements(experiment, display.evaluation)
         self.loader = experiment.loader
+        self.trackers = [one for one in fabric.loggers if isinstance(one, WandbLogger)]
         # Before the warm-up, which freezes the backbone.
         self.parameters = experiment.count_parameters()
 
@@ -100,7 +101,7 @@ class Trainer:
         """
         finished = False
         try:
-            for tracker in trackers(self.fabric.loggers):
+            for tracker in self.trackers:
                 tracker.start()
             if self.progress.epoch == 0 and self.progress.best is None:
                 self.begin()
@@ -250,7 +251,7 @@ class Trainer:
         }
         if rank(self.group) == 0:
             self.folder.write_results(results)
-            for tracker in trackers(self.fabric.loggers):
+            for tracker in self.trackers:
                 tracker.log_results(results)
         if self.config.embedder.finish:
             self._replace_head()

@@ -124,8 +124,6 @@ COMMANDS = [
     ("ablate ablations/quickstart --only nope --dry-run", "unknown cell 'nope'"),
     ("benchmark --gpu", "--gpu: torch finds no CUDA device"),
     ("benchmark --experiment digits nope=1", "unknown key 'nope'"),
-    ("import-checkpoint nowhere", "no checkpoint at 'nowhere'"),
-    ("import-checkpoint run/checkpoints/last.pt", "is not a published GCA-HNG checkpoint"),
     ("share nowhere --to ./x", "no file or folder 'nowhere', and unknown backbone"),
     ("share run --to run", "is not empty: choose a new"),
     ("share run --to ./x --private", "--private applies to the Hub, and './x' is a folder"),

@@ -139,7 +139,7 @@ def test_nothing_about_this_machine(digits_run: Path, tmp_path: Path) -> None:
     settings["data"]["root"] = str(secret / "data")
     settings["output"] = str(secret / "runs")
     settings["embedder"]["backbone"]["args"]["weights"] = f"{secret}/start.pth"
-    settings["train"]["loggers"] = [{"name": "mlflow", "args": {"tracking_uri": "alice@host"}}]
+    settings["train"]["loggers"] = [{"name": "wandb", "args": {"entity": "alice@host"}}]
     args = {**model.run.spec.args, "weights": f"{secret}/start.pth"}
     run = replace(model.run, settings=json.dumps(settings), spec=replace(model.run.spec, args=args))
     share.save_model(run, tmp_path / "shared")

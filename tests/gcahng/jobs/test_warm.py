@@ -35,7 +35,7 @@ def _figures(run: Path) -> list[dict[str, str]]:
 
 
 def test_a_forked_training_is_that_of_a_new_process(tmp_path: Path) -> None:
-    process = start_process("forked", [*TRAIN, str(tmp_path / "a")], {}, tmp_path / "log")
+    process = start_process([*TRAIN, str(tmp_path / "a")], {}, tmp_path / "log")
     assert isinstance(process, WarmProcess)
     command = [*TRAIN, str(tmp_path / "b")]
     subprocess.run(command, env=child_environment(), check=True, capture_output=True)
@@ -51,7 +51,7 @@ from gcahng.jobs.process import GCAHNG, start_process
 print("once")
 os.chdir(sys.argv[1])
 command = [*GCAHNG, "train", "digits", "loss.name=own:Mine", "train.epochs=0", "--no-report"]
-process = start_process("own", [*command, "--run", "run"], {}, Path("log"))
+process = start_process([*command, "--run", "run"], {}, Path("log"))
 while (status := process.poll()) is None:
     time.sleep(0.05)
 sys.exit(status)
@@ -91,7 +91,7 @@ def test_a_new_process_where_none_can_be_forked(
         raise error
 
     monkeypatch.setattr(forkserver, "ensure_running", refuse)
-    process = start_process("new", [*GCAHNG, "--version"], {}, tmp_path / "log")
+    process = start_process([*GCAHNG, "--version"], {}, tmp_path / "log")
     assert isinstance(process, subprocess.Popen)
     assert _status(process) == 0
     assert "gcahng" in (tmp_path / "log").read_text()
@@ -101,13 +101,13 @@ def test_ends_of_forked_trainings(tmp_path: Path) -> None:
     """A mistake, a signal and a crash take only the process that they reach."""
     log, failure = tmp_path / "log", tmp_path / "failed"
     wrong = [*GCAHNG, "train", "digits", "optim.lrr=1"]
-    assert _status(start_process("wrong", wrong, {FAILURE_FILE: str(failure)}, log)) == 1
+    assert _status(start_process(wrong, {FAILURE_FILE: str(failure)}, log)) == 1
     assert "optim.lrr" in failure.read_text()
     assert failure.read_text().strip() in log.read_text()
     long = ["train.epochs=500", "--no-report", "--run"]
     command = [*GCAHNG, "train", "digits", *long]
     killed, stopped = (
-        start_process(name, [*command, str(tmp_path / name)], {}, tmp_path / f"{name}.log")
+        start_process([*command, str(tmp_path / name)], {}, tmp_path / f"{name}.log")
         for name in ("killed", "stopped")
     )
     while not (tmp_path / "stopped/metrics.csv").exists():

@@ -69,12 +69,11 @@ def test_every_run_has_a_gpu_of_its_own(
     monkeypatch.setattr(run, "run_device", lambda config: torch.device("cuda"))
     given, start = [], pool.start_process
 
-    def note(name: str, command: list[str], added: dict[str, str], log: Path) -> Started:
+    def note(command: list[str], added: dict[str, str], log: Path) -> Started:
         given.append(added.get(GPUS))
-        return start(name, command, added, log)
+        return start(command, added, log)
 
     monkeypatch.setattr(pool, "start_process", note)
-    monkeypatch.setattr(ablate, "start_process", note)
     grid = write_grid()
     assert run_grid(grid, console, jobs=2)
     # The second two take what the first two have left.

@@ -208,7 +208,7 @@ def test_a_process_sees_the_gpus_that_it_was_given(
         monkeypatch.setenv(GPUS, visible)
     given = choose_gpus(1, taken=["0"])
     code = "import os, torch; print(os.environ.get('CUDA_VISIBLE_DEVICES'), torch.zeros(1).cuda())"
-    process = start_process("name", [sys.executable, "-c", code], given, tmp_path / "log")
+    process = start_process([sys.executable, "-c", code], given, tmp_path / "log")
     while process.poll() is None:
         time.sleep(0.1)
     assert process.poll() == 0
