@@ -43,7 +43,7 @@ def bounds(total: int, parts: int) -> list[int]:
     """Split `total` rows into contiguous parts whose sizes differ by at most 1.
 
     Example:
-        >>> bounds(81, parts=2)
+    >>> bounds(81, parts=2)
         [0, 41, 81]
     """
     small, larger = divmod(total, parts)
@@ -54,7 +54,7 @@ def own_part(total: int, group: Group) -> slice:
     """The rows of `total` that belong to this process.
 
     Example:
-        >>> own_part(81, group=None)
+    >>> own_part(81, group=None)
         slice(0, 81, None)
     """
     edges = bounds(total, world_size(group))
@@ -67,10 +67,7 @@ def sum_over_processes(value: Tensor, group: Group) -> Tensor:
 
 
 def gather_rows(rows: Tensor, total: int, group: Group) -> Tensor:
-    """Collect the parts `own_part(total)` of all processes, in order, with gradient.
-
-    Shapes: [n, …] → [total, …].
-    """
+    """Collect the parts [n, …] of all processes to [total, …], in order, with gradient."""
     return rows if group is None else _Gather.apply(rows, total, group)
 
 
@@ -93,10 +90,7 @@ def exchange_rows(
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter], group: Group) -> None:
-    """Replace every gradient by its sum over the processes.
-
-    A parameter without a gradient on all processes keeps none, so that optimizers skip it.
-    """
+    """Replace every gradient by its sum over the processes; one that is None on all stays None."""
     if group is None:
         return
     wanted = [parameter for parameter in parameters if parameter.requires_grad]

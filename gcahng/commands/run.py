@@ -40,24 +40,14 @@ from gcahng.training.trainer import Trainer
 
 
 def start_run(config: ExperimentConfig, folder: RunFolder, report: bool = True) -> None:
-    """Train a configuration in a new run folder.
-
-    Raises:
-        FileExistsError: If the folder holds a run already.
-        ValueError: If the settings do not fit the data or the machine.
-    """
+    """Train a configuration in a new run folder."""
     if is_first(config.fabric.num_nodes):
         folder.check_free()
     _run(adopt_image_settings(config), folder, new=True, report=report)
 
 
 def start_or_resume_run(config: ExperimentConfig, folder: RunFolder, report: bool = True) -> None:
-    """Start a run, continue it, or show its figures if it has finished: for requeued jobs.
-
-    Raises:
-        FileExistsError: If the folder holds something else.
-        ValueError: If the run in the folder has other settings, see `changed_experiment`.
-    """
+    """Start a run, continue it, or show its figures if it has finished: for requeued jobs."""
     if not (folder.begun or folder.best.exists()):
         start_run(config, folder, report)
         return
@@ -82,20 +72,7 @@ def resume_run(
     trust: bool = False,
     report: bool = True,
 ) -> None:
-    """Continue a run after the last state that it saved.
-
-    Args:
-        folder: The run.
-        root: The folder of all data sets, if it is not that of the settings any more.
-        changes: `key.path=value` settings that do not change what the training computes, such as
-            the device, or when it ends early.
-        trust: Whether classes that its settings name as `module.path:ClassName` may be imported.
-        report: Whether to write the run's report; one that has finished gets it now.
-
-    Raises:
-        FileNotFoundError: If there is no run in the folder.
-        ValueError: If a change is of the experiment itself.
-    """
+    """Continue a run after the last state that it saved."""
     config = _read_settings(folder, trust)
     if changes:
         given = load_config(folder.config, changes)
@@ -110,14 +87,7 @@ def resume_run(
 
 
 def finish_run(folder: RunFolder, root: Path | None = None, *, trust: bool = False) -> None:
-    """Replace the last layer of a finished run by one in closed form, measure and report it.
-
-    Arguments as of `resume_run`.
-
-    Raises:
-        FileNotFoundError: If there is no run in the folder.
-        ValueError: If it has not finished, has such a last layer, or trains no backbone.
-    """
+    """Replace the last layer of a finished run by one in closed form, measure and report it."""
     config = _read_settings(folder, trust)
     again = _continue_command(config, folder)
     if not folder.results.is_file():

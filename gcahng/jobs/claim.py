@@ -33,16 +33,7 @@ TAKEN_OVER = "error: another process has taken this run over"
 def exclusive_lock(folder: Path, name: Path | None = None) -> Iterator[None]:
     """Lock a folder for the duration of the block, or for as long as this process lives.
 
-    The file of the lock is removed at the end. A folder that got no other file is removed too, and
-    so are the folders around it that were created with it.
-
-    Args:
-        folder: Created if missing.
-        name: What the user knows it by; default: the folder.
-
-    Raises:
-        ValueError: If another process holds the lock.
-        OSError: On Windows, which has no such lock.
+    A folder that got no file in it is removed, as are folders around it that were created with it.
     """
     made = [one for one in folder.parents if not one.exists()]
     with ExitStack() as stack:
@@ -65,16 +56,7 @@ def exclusive_lock(folder: Path, name: Path | None = None) -> Iterator[None]:
 
 @contextmanager
 def file_lock(path: Path, *, wait: bool = False) -> Iterator[None]:
-    """Lock a file, created if missing, for the duration of the block.
-
-    Args:
-        path: The file.
-        wait: Wait until the lock is free.
-
-    Raises:
-        BlockingIOError: If another process holds the lock and `wait` is False.
-        OSError: On Windows, which has no such lock.
-    """
+    """Lock a file, created if missing, for the duration of the block."""
     try:
         import fcntl
     except ImportError:
@@ -97,10 +79,8 @@ def file_lock(path: Path, *, wait: bool = False) -> Iterator[None]:
 class Claim:
     """A claim that this process holds or keeps alive, until it is released or the process ends.
 
-    Args:
-        file: The numbered file.
-        end_if_lost: End this process if another one has taken the claim over, which happens
-            after this one was suspended for longer than the patience of the others.
+    With `end_if_lost`, this process ends if another one has taken the claim over, as after it was
+    suspended for longer than the patience of the others.
     """
 
     def __init__(self, file: Path, end_if_lost: bool = False) -> None:
@@ -142,9 +122,7 @@ class Claim:
 def take_claim(path: Path) -> Claim | None:
     """Claim a piece of work, unless a living process holds it.
 
-    Returns:
-        None if another process holds it. Look at the work again after claiming it: it may have
-        been done by the last holder.
+    Look at the work again after claiming it: the last holder may have done it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     newest = _newest(path)
@@ -168,10 +146,7 @@ def claim_holder(path: Path) -> str | None:
 
 @contextmanager
 def keep_claim() -> Iterator[None]:
-    """Keep the claim that the environment names alive within the block; nothing without one.
-
-    So a run stays claimed for as long as it is trained, also if the process that started it dies.
-    """
+    """Keep the claim that the environment names alive within the block; nothing without one."""
     name = os.environ.get(CLAIM_FILE)
     if name is None:
         yield

@@ -7,13 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Place:
-    """The place of this process among those that a launcher has started.
-
-    Attributes:
-        number: From 0; process 0 writes files and reports.
-        size: Number of processes on all machines.
-        local_size: Number of processes on this machine.
-    """
+    """The place of this process among those that a launcher has started."""
 
     number: int
     size: int
@@ -28,11 +22,8 @@ class Place:
 def place(environment: Mapping[str, str] | None = None) -> Place | None:
     """Return the place of this process, or None if nothing has launched several.
 
-    Read from the variables of torchrun (also set by `train_together`), else from those of a step
-    of `srun` with several tasks.
-
     Example:
-        >>> place({"RANK": "3", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"})
+    >>> place({"RANK": "3", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"})
         Place(number=3, size=8, local_size=4)
         >>> place({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"}) is None
         True

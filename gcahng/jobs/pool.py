@@ -27,14 +27,9 @@ PATIENCE = 3.0
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A training for a process of its own.
+    """A training for a process of its own; output and reason of a failure are beside `settings`.
 
-    Attributes:
-        name: Of the process, where a cluster lists it.
-        settings: The experiment as YAML; its output and the reason of a failure are beside it.
-        folder: Of the run.
-        threads: How many it uses; None: its share of the machine's.
-        gpus: How many of its own it needs; 0: none, or those that its settings name.
+    Without `threads` it uses its share of the machine's; `gpus` is 0 if its settings name them.
     """
 
     name: str
@@ -86,11 +81,7 @@ class Job:
 
 
 class Pool:
-    """Processes that work, several at a time; close it to stop those still running.
-
-    Args:
-        size: The largest number of processes.
-    """
+    """Processes that work, several at a time; close it to stop those still running."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -112,10 +103,7 @@ class Pool:
         self.running[job] = start_process(job.command, self._environment(job, claim), job.log)
 
     def collect(self) -> list[Job]:
-        """Return the jobs that have ended since the last call, marking failed ones.
-
-        One that a signal has stopped, or that another process has taken over, is not marked.
-        """
+        """Return the jobs that have ended since the last call, marking failed ones."""
         ended = [job for job, process in self.running.items() if process.poll() is not None]
         for job in ended:
             status, claim = self.running.pop(job).poll(), self.claims.pop(job)
@@ -135,11 +123,8 @@ class Pool:
         stop_processes(list(self.running.values()), PATIENCE)
 
     def _environment(self, job: Job, claim: Claim) -> Mapping[str, str]:
-        """Return what to add to a job's environment: its claim, its threads and its GPUs.
-
-        Libraries beside torch count the cores too, so the number of threads goes there as well; a
-        job on this machine without a setting gets an equal share of the cores.
-        """
+        """Return what to add to a job's environment: its claim, its threads and its GPUs."""
+        # Libraries beside torch count the cores too, so the number of threads goes here as well.
         added = {FAILURE_FILE: str(job.failure), CLAIM_FILE: str(claim.file)}
         threads = job.threads
         if threads is None and self.size > 1:

@@ -41,14 +41,7 @@ Receive = Callable[[int], None]
 
 
 class Stopped(BaseException):
-    """A signal has asked this command to stop.
-
-    Like KeyboardInterrupt no `Exception`, so that nothing that handles errors swallows it.
-
-    Args:
-        status: The exit status to leave with.
-        where: What was done by then, such as "after epoch 3".
-    """
+    """A signal has asked this command to stop; no `Exception`, so that no handler swallows it."""
 
     def __init__(self, status: int, where: str = "") -> None:
         what = "interrupted" if status == INTERRUPTED else "stopped by a signal"
@@ -58,10 +51,7 @@ class Stopped(BaseException):
 
 @contextmanager
 def heed_signals(receive: Receive | None = None) -> Iterator[None]:
-    """Handle SIGINT, SIGTERM and SIGUSR1 within the block, unless they are ignored.
-
-    Python handles signals in the main thread only; in others, this does nothing.
-    """
+    """Handle SIGINT, SIGTERM and SIGUSR1 within the block, unless they are ignored."""
     stopping = False
 
     def stop(status: int) -> None:
@@ -91,10 +81,8 @@ def was_stopped(status: int | None) -> bool:
 
 
 def end_now(error: BaseException) -> NoReturn:
-    """End this process as Python would after an error, but without tearing the interpreter down.
-
-    Threads of gloo, which still let go of tensors then, would abort the process (torch 2.14).
-    """
+    """End this process as Python would after an error, but without tearing the interpreter down."""
+    # Threads of gloo, which still let go of tensors then, would abort the process (torch 2.14).
     status = error.code if isinstance(error, SystemExit) else 1
     if not isinstance(error, SystemExit):
         traceback.print_exception(error)
@@ -113,10 +101,8 @@ def launcher_variables() -> list[str]:
 def child_environment(added: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of a process to start: this one's, without a launcher's variables.
 
-    A process that found them would take itself for one of several and join their training.
-
     Example:
-        >>> from unittest import mock
+    >>> from unittest import mock
         >>> with mock.patch.dict(os.environ, {"RANK": "1", "HOME": "/home"}, clear=True):
         ...     child_environment({"OMP_NUM_THREADS": "2"})
         {'HOME': '/home', 'OMP_NUM_THREADS': '2'}
@@ -129,14 +115,8 @@ def child_environment(added: Mapping[str, str] | None = None) -> dict[str, str]:
 def choose_gpus(count: int, taken: Iterable[str] = (), jobs: int = 1) -> dict[str, str]:
     """Choose GPUs for a process to start: those that the fewest others have.
 
-    Args:
-        count: How many it needs.
-        taken: The GPUs of the processes that run, one entry for each process and GPU.
-        jobs: How many processes each of several launched processes starts at a time; those on
-            one machine begin with different GPUs.
-
-    Returns:
-        What to add to its environment; nothing on a machine without a choice.
+    Each of several launched processes starts `jobs` of them at a time; those on one machine begin
+    with different GPUs. Returns what to add to the environment.
     """
     import torch  # here, since not every process that starts others needs it
 

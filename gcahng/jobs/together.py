@@ -29,20 +29,9 @@ LOOK, PASS_ON, GRACE = 0.1, 2.0, 5.0
 
 
 def train_together(local: int, nodes: int) -> int | None:
-    """Run the command of this process in several, and wait for their end.
+    """Run the command of this process in several on each machine, and return the exit status.
 
-    With several machines, run the command on every one, with MASTER_ADDR, MASTER_PORT and
-    NODE_RANK set.
-
-    Args:
-        local: Number of processes on this machine.
-        nodes: Number of machines.
-
-    Returns:
-        The exit status; None if this is one of the processes, or the only one.
-
-    Raises:
-        ValueError: If the variables are not set, or a process was killed.
+    None if this is one of the processes, or the only one.
     """
     if parent := os.environ.get(PARENT):
         threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()

@@ -16,19 +16,7 @@ STREAMS = (1, 2)
 
 
 class WarmProcess:
-    """A process of a training, forked from one that has imported everything: a `Started`.
-
-    A crash takes only this process. Its exit status is that of a process started anew.
-
-    Args:
-        words: What follows `gcahng` on its command line.
-        environment: Its whole environment.
-        log: The file of its output.
-
-    Raises:
-        OSError: If none can be forked, such as where the path of temporary files is too long.
-        EOFError: If the process that is forked has ended at its start.
-    """
+    """A process of a training, forked from one that has imported everything: a `Started`."""
 
     def __init__(self, words: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         from multiprocessing import forkserver  # which Windows lacks
@@ -76,11 +64,7 @@ def _threads(count: str | None) -> Iterator[None]:
 
 @contextmanager
 def _output_to(log: Path) -> Iterator[None]:
-    """Let what is started within the block write to a file.
-
-    The process that is forked may outlive this one, whose output could then not end; and Ctrl-C
-    during its imports would print a traceback.
-    """
+    """Let what is started within the block write to a file."""
     before = [os.dup(stream) for stream in STREAMS]
     try:
         _redirect(log)

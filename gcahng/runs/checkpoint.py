@@ -13,12 +13,7 @@ from gcahng.models.weights import read_torch
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` atomically.
-
-    Raises:
-        OSError: If it cannot be written, for instance because the disk is full; an earlier file of
-            that name is kept.
-    """
+    """Write `state` atomically."""
     try:
         with atomic_write(path) as temporary:
             torch.save({"layout": LAYOUT, **state}, temporary)
@@ -27,12 +22,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of this project, with its tensors on the CPU.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged, or from another program or version.
-    """
+    """Read a checkpoint of this project, with its tensors on the CPU."""
     state = read_torch(path)
     if not (isinstance(state, dict) and {"config", "embedder", "epoch"} <= state.keys()):
         raise ValueError(

@@ -17,13 +17,7 @@ from gcahng.runs.loading import LoadedRun, refuse_user_classes
 
 @dataclass(frozen=True)
 class EvaluatedRun:
-    """A trained embedder with a data set that it has embedded.
-
-    Attributes:
-        run: The embedder.
-        dataset: The images.
-        embeddings: [N, D], one row per image, on the embedder's device.
-    """
+    """A trained embedder with a data set that it has embedded."""
 
     run: LoadedRun
     dataset: ImageDataset
@@ -33,17 +27,7 @@ class EvaluatedRun:
 def embed_split(
     run: LoadedRun, split: str = "test", *, progress: Progress | None = None
 ) -> EvaluatedRun:
-    """Embed one split of a run's data, without augmentation.
-
-    Args:
-        run: The embedder and its settings.
-        split: `train`, `val`, `test` or another split of the data set.
-        progress: Called with the number of images embedded, and of all images.
-
-    Raises:
-        ValueError: If there is no such split, or the data set is a class to import and the run is
-            not trusted.
-    """
+    """Embed one split of a run's data, without augmentation."""
     if not run.trust:
         refuse_user_classes(run.path, run.config, ("data",))
     dataset = open_plain(run.config, split)
@@ -54,15 +38,7 @@ def embed_split(
 
 
 def load_generator(run: LoadedRun) -> NegativeGenerator | None:
-    """Build the negative generator that a run was trained with, in evaluation mode.
-
-    Returns:
-        None for a run without one.
-
-    Raises:
-        ValueError: If the run is a shared model, which is the embedder alone, the weights do not
-            fit, or the settings name a class to import and the run is not trusted.
-    """
+    """Build the negative generator that a run was trained with, in evaluation mode."""
     if run.config.generator is None:
         return None
     if run.generator_state is None or run.num_classes is None:

@@ -24,24 +24,7 @@ LIBRARIES = ("gcahng", "torch", "torch-geometric", "torchvision", "timm", "numpy
 
 
 class RunFolder:
-    """Paths of a run; every file in it appears whole or not at all.
-
-    Attributes:
-        path: The folder.
-        config: The resolved configuration.
-        environment: Versions, machine and command.
-        metrics: A row per epoch: losses, learning rates, retrieval figures.
-        results: Figures on the test split, of the last and of the best epoch.
-        hardness: A row per epoch: how hard the negatives of its last batch were.
-        last: Everything that continuing needs, after the last whole epoch.
-        partial: The same, within the epoch after that; there while such an epoch goes on.
-        best: The same, after the epoch that was best on the split for selection.
-        report: Curves, tables and a retrieval gallery in one page.
-        visualize: Pictures of a batch.
-        tensorboard: Events for TensorBoard.
-        tracker: The number by which Weights & Biases knows the run.
-        model: The best embedder's weights, to share; its settings are in `config.json` beside it.
-    """
+    """Paths of a run; every file in it appears whole or not at all."""
 
     def __init__(self, path: Path) -> None:
         refuse_address(path)
@@ -50,6 +33,7 @@ class RunFolder:
         self.metrics, self.results = path / "metrics.csv", path / "results.json"
         self.hardness, self.tracker = path / "hardness.json", path / "trackers.json"
         checkpoints = path / "checkpoints"
+        # All that continuing needs: after the last epoch, after the best, and within an epoch.
         self.last, self.best = checkpoints / "last.pt", checkpoints / "best.pt"
         self.partial = checkpoints / "partial.pt"
         self.report, self.model = path / "report.html", path / "model.safetensors"
@@ -61,12 +45,7 @@ class RunFolder:
         return self.last.exists() or self.partial.exists()
 
     def check_free(self) -> None:
-        """Raise unless the folder is free for a new run: absent, empty, or left in a first epoch.
-
-        Raises:
-            FileExistsError: If the folder holds something that would be lost.
-            ValueError: If its name is not UTF-8.
-        """
+        """Raise unless the folder is absent, empty, or left in a first epoch."""
         if printable(str(self.path)) != str(self.path):
             raise ValueError(
                 f"'{printable(str(self.path))}' is not in UTF-8, which TensorBoard's files need: "
@@ -99,11 +78,7 @@ class RunFolder:
         self.write_config(config)
 
     def read_config(self) -> "ExperimentConfig":
-        """Read the resolved settings.
-
-        Raises:
-            ValueError: If this version does not know them.
-        """
+        """Read the resolved settings."""
         from gcahng.config import read_config
 
         try:

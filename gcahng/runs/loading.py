@@ -53,11 +53,7 @@ class LoadedRun:
 
     @cached_property
     def config(self) -> "ExperimentConfig":
-        """The settings of the training, with the last layer that the embedder has.
-
-        Raises:
-            ValueError: If it is a backbone that was not trained here, or the settings are wrong.
-        """
+        """The settings of the training, with the last layer that the embedder has."""
         from gcahng.config import parse_config, whitened
 
         if not self.settings:
@@ -133,13 +129,7 @@ def _fill(spec: EmbedderSpec, weights: Mapping[str, Tensor], path: Path, trust: 
 
 
 def checkpoint_path(path: str | Path, *, last: bool = False) -> Path:
-    """Return the checkpoint of a run folder, its best or its last, or the file itself.
-
-    Of a folder with a shared model and no checkpoints, its weights.
-
-    Raises:
-        FileNotFoundError: If a folder holds no such checkpoint.
-    """
+    """Return a run folder's best or last checkpoint, else its shared model; or the file itself."""
     path = Path(path)
     if not path.is_dir():
         return path
@@ -157,16 +147,7 @@ def checkpoint_path(path: str | Path, *, last: bool = False) -> Path:
 def refuse_user_classes(
     path: Path, config: "ExperimentConfig", sections: Collection[str] = SECTIONS
 ) -> None:
-    """Raise if the settings in a file name classes as `module.path:ClassName`.
-
-    Args:
-        path: The file.
-        config: Its settings.
-        sections: Which of `SECTIONS` are to be used.
-
-    Raises:
-        ValueError: With the names, and how to allow their import.
-    """
+    """Raise if the settings in a file name classes as `module.path:ClassName`."""
     if named := user_classes(config, sections):
         refuse_names(path, named)
 
@@ -184,7 +165,7 @@ def user_classes(config: "ExperimentConfig", sections: Collection[str] = SECTION
     """Return the classes that some sections name as `module.path:ClassName`.
 
     Example:
-        >>> from gcahng.config import load_config
+    >>> from gcahng.config import load_config
         >>> user_classes(load_config("digits", ["data.name=mine:Photos", "loss.name=mine:Loss"]))
         ['mine:Photos', 'mine:Loss']
     """
@@ -209,11 +190,7 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def run_device(config: "ExperimentConfig") -> torch.device:
-    """The configured device, of several the first, or what this machine has instead.
-
-    Where the device is missing, such as `devices: [1]` on a machine with one GPU: the first of the
-    same kind, else the CPU.
-    """
+    """The configured device, of several the first, or one of its kind, else the CPU."""
     if config.fabric.accelerator == "cpu" or not torch.accelerator.is_available():
         return torch.device("cpu")
     # Its import takes as long as that of torch.

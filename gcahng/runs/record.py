@@ -36,15 +36,7 @@ class RunRecord:
 
 
 def read_record(folder: RunFolder, name: str) -> RunRecord:
-    """Read a finished run.
-
-    Args:
-        folder: The run.
-        name: What to call it in tables.
-
-    Raises:
-        FileNotFoundError: If the run has not finished.
-    """
+    """Read a finished run."""
     if not folder.results.is_file():
         raise FileNotFoundError(
             f"'{folder.path}' holds no finished run; continue it with --resume {folder.path}"
@@ -66,12 +58,9 @@ def read_history(folder: RunFolder) -> list[dict[str, float]]:
 
 
 def figures_after(record: RunRecord, epoch: str, split: Split = "test") -> dict[str, float]:
-    """Retrieval figures after the `last` or the `best` epoch, by name; in fractions.
+    """Retrieval figures by name, in fractions, after the `last` or `best` epoch.
 
-    Args:
-        record: The run.
-        epoch: `last` or `best`; `features` or `head`: before training.
-        split: `test`, or `val`: the held-out training classes, to tune on.
+    `features` and `head` are before training; `val` are the held-out training classes.
 
     >>> figures_after(RunRecord("a", [], {"last/map@r": 0.25, "best/map@r": 0.5}, ""), "best")
     {'map@r': 0.5}
@@ -104,10 +93,7 @@ def figure_title(name: str) -> str:
 
 
 def selection_note(records: Sequence[RunRecord]) -> str:
-    """Say what the figures depend on, and what ranked them.
-
-    All of `selection_notes`, `early_stop_note` and `kept_note`.
-    """
+    """Say what the figures depend on, and what ranked them."""
     engines = sorted({str(r.results["ranked_by"]) for r in records if "ranked_by" in r.results})
     ranked = [f"Ranked by {', '.join(engines)}."] if engines else []
     of_each = (early_stop_note, kept_note)
@@ -116,10 +102,7 @@ def selection_note(records: Sequence[RunRecord]) -> str:
 
 
 def selection_notes(records: Sequence[RunRecord]) -> list[str]:
-    """Say how the best epochs were chosen.
-
-    Warns of best epochs chosen on the test split, and of test classes that are trained on.
-    """
+    """Say how the best epochs were chosen."""
     selections = {
         (
             r.results["selected_on"],
@@ -198,17 +181,7 @@ def closed_set_note(trained_on: float, test_classes: float) -> str:
 
 
 def epochs_for(target: RunRecord, measured: RunRecord) -> int:
-    """How many epochs of `measured` take as much work as all epochs of `target` did.
-
-    This compares their median epochs, because some slow epochs on a busy machine hardly change
-    the median.
-
-    Args:
-        target: The run whose training time the epochs match.
-        measured: A run of the experiment that will be trained for that long.
-
-    Returns:
-        At least 1.
+    """How many epochs of `measured` take as much work as all of `target`, by their median epochs.
 
     >>> slow = RunRecord("slow", [{"seconds": 3.0}, {"seconds": 6.0}], {"epochs": 2}, "")
     >>> fast = RunRecord("fast", [{"seconds": 1.0}, {"seconds": 2.0}], {"epochs": 2}, "")

@@ -13,14 +13,7 @@ INTERVALS = "95 % intervals by a bootstrap over classes"
 
 
 def verdict(record: RunRecord) -> str | None:
-    """Say whether a finished run is better than its untrained backbone, and what to do if not.
-
-    Args:
-        record: Its results have the `gain/…` figures of `gcahng.evaluation.comparison.gains`.
-
-    Returns:
-        Sentences; None if the network before training was not measured.
-    """
+    """Say whether a finished run is better than its untrained backbone, and what to do if not."""
     config = parse_config(record.config, record.name)
     sentence = comparison(record.results, config, record.results.get("untrained_px"))
     if sentence is None or record.results["gain/map@r/low"] > 0:
@@ -33,13 +26,8 @@ def comparison(
 ) -> str | None:
     """Compare a model in words with its untrained backbone; None without `gain/…` figures.
 
-    Args:
-        figures: As from `gains`, and others.
-        config: The settings of the model.
-        pixels: Width of the pictures that the untrained backbone got, if the model got others.
-
     Example:
-        >>> from gcahng.config import load_config
+    >>> from gcahng.config import load_config
         >>> gain = {"gain/map@r": 0.1, "gain/map@r/low": 0.05, "gain/map@r/high": 0.14}
         >>> print(comparison(gain, load_config("paper/cub_resnet50"), 224))
         Better than the untrained resnet50 at 224 px: MAP@R +10.00 [+5.00, +14.00], in percent...
@@ -59,7 +47,7 @@ def gains_in_words(figures: Mapping[str, float]) -> str:
     """List the `gain/…` figures of a comparison with their intervals.
 
     Example:
-        >>> gain = {"gain/map@r": 0.1, "gain/map@r/low": 0.05, "gain/map@r/high": 0.14}
+    >>> gain = {"gain/map@r": 0.1, "gain/map@r/low": 0.05, "gain/map@r/high": 0.14}
         >>> print(gains_in_words(gain))
         MAP@R +10.00 [+5.00, +14.00], in percentage points (95 % intervals by a bootstrap ...).
     """

@@ -23,23 +23,13 @@ from gcahng.training.progress import TrainingProgress
 
 
 class Checkpoints:
-    """Write and restore the state of one run.
-
-    Args:
-        experiment: Networks, optimizers and schedules.
-        folder: Where the checkpoints are kept.
-    """
+    """Write and restore the state of one run."""
 
     def __init__(self, experiment: Experiment, folder: RunFolder) -> None:
         self.experiment, self.folder = experiment, folder
 
     def save(self, progress: TrainingProgress, improved: bool) -> None:
-        """Write the checkpoints that an epoch leaves; with no epochs at all, the best alone.
-
-        Args:
-            progress: After the epoch.
-            improved: Whether it is the best so far.
-        """
+        """Write the checkpoints that an epoch leaves; with no epochs at all, the best alone."""
         state = self._state(progress)
         if improved:
             save_checkpoint(self.folder.best, state)
@@ -61,11 +51,7 @@ class Checkpoints:
         save_checkpoint(self.folder.best, state | {"finish": head.state_dict()})
 
     def restore_last(self, device: torch.device) -> TrainingProgress:
-        """Restore the last state that was saved; training continues from there exactly.
-
-        Raises:
-            ValueError: If the settings are not those that the run was trained with.
-        """
+        """Restore the last state that was saved; training continues from there exactly."""
         path, state = self._last_state()
         config = parse_config(state["config"], str(path))
         changed = changed_experiment(self.experiment.config, config, ignore_limits=True)
@@ -136,15 +122,7 @@ class Request(NamedTuple):
 class Interruption:
     """When to save within an epoch and whether to stop, decided by all processes together.
 
-    Signals that `receive` gets do not end the training, but `poll` reports them; a second Ctrl-C
-    ends it at once.
-
-    Args:
-        save_minutes: Minutes between two checkpoints within an epoch; None: none.
-        group: The processes that train together; None: this one alone.
-
-    Attributes:
-        status: The exit status that the signals ask for, as far as `poll` has reported them.
+    `poll` reports the signals that `receive` gets; a second Ctrl-C ends the training at once.
     """
 
     def __init__(self, save_minutes: float | None, group: Group = None) -> None:

@@ -30,12 +30,7 @@ SHRINKAGES = (None, 0.1, 0.5)
 
 
 class Candidate(NamedTuple):
-    """A last layer to try.
-
-    Attributes:
-        dim: Embedding dimension.
-        shrinkage: As of `WhiteningHead.fit`.
-    """
+    """A last layer to try."""
 
     dim: int
     shrinkage: float | None
@@ -44,19 +39,8 @@ class Candidate(NamedTuple):
 class ClosedForm:
     """Fit a `WhiteningHead` to the features of an experiment's training images.
 
-    Args:
-        experiment: Its images and its settings.
-        features_of: Returns the features [N, width] of a data set, by the backbone as it is.
-        dim: Embedding dimension; None: chosen on the validation classes. The shrinkage is chosen
-            there as well. Without validation classes: the width of the features, and the shrinkage
-            by its formula.
-
-    Attributes:
-        chosen: What was chosen, by the first of several processes.
-        head: Fitted to the classes that are trained on.
-
-    Raises:
-        ValueError: If it cannot be computed; the message starts with the setting.
+    The shrinkage, and the dimension if `dim` is None, are chosen on the validation classes; without
+    them, the shrinkage is by its formula, and the dimension the width of the features.
     """
 
     def __init__(
@@ -118,15 +102,7 @@ class ClosedForm:
 
 
 def fit_head(experiment: Experiment, progress: Progress | None = None) -> None:
-    """Fit a residual head to the features of the training images; other heads need nothing.
-
-    Args:
-        experiment: Its backbone must have its final weights.
-        progress: Called with the number of images that are done, and of all images.
-
-    Raises:
-        ValueError: If features are not finite; the message starts with the setting.
-    """
+    """Fit a residual head to the features of the training images; other heads need nothing."""
     head = experiment.embedder.fc
     if not isinstance(head, ResidualHead):
         return
@@ -138,14 +114,7 @@ def fit_head(experiment: Experiment, progress: Progress | None = None) -> None:
 
 
 def whiten(experiment: Experiment, progress: Progress | None = None) -> ClosedForm | None:
-    """Fit a whitening head, with its dimension if that is left open; arguments as of `fit_head`.
-
-    Returns:
-        What fits it to all training classes in the end; None for other heads.
-
-    Raises:
-        ValueError: If it cannot be computed; the message starts with the setting.
-    """
+    """Fit a whitening head; return what fits it to all classes in the end, None for other heads."""
     embedder, splits = experiment.embedder, experiment.splits
     if not isinstance(embedder.fc, WhiteningHead):
         return None

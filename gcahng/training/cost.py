@@ -20,12 +20,7 @@ MIB = 2**20
 
 
 def measure_time(run: Callable[[], T], device: torch.device) -> tuple[float, T]:
-    """Wall seconds that a function takes, a device's part included, and its result.
-
-    Example:
-        >>> measure_time(lambda: 3, torch.device("cpu"))[1]
-        3
-    """
+    """Wall seconds that a function takes, a device's part included, and its result."""
     _synchronize(device)
     start = time.perf_counter()
     result = run()
@@ -39,16 +34,7 @@ def _synchronize(device: torch.device) -> None:
 
 
 class WorkClock:
-    """Measure the work of training.
-
-    On a CPU, work is the CPU time of this process over all its threads. Other programs on the
-    machine prolong the wall time much more than the CPU time, so trainings are compared by their
-    work. On a GPU work is the wall time: the CPU time would not include the GPU.
-
-    Args:
-        device: Where the training runs.
-        seconds: Seconds so far.
-    """
+    """Sum the seconds of training: CPU time of all threads on a CPU, else wall time."""
 
     def __init__(self, device: torch.device, seconds: float = 0.0) -> None:
         self._now = time.process_time if device.type == "cpu" else time.perf_counter
@@ -59,7 +45,7 @@ class WorkClock:
         self._began = self._now()
 
     def stop(self) -> None:
-        """Add the time since `start` to the sum."""
+        """Add the time since `start`."""
         self.seconds += self._now() - self._began
 
     def copy_from_process_zero(self, group: Group) -> None:
@@ -92,10 +78,7 @@ def peak_memory_mib(device: torch.device) -> float:
 
 
 def tensor_peak_mib(run: Callable[[], object], device: torch.device) -> float:
-    """Largest memory of tensors in MiB that a function allocates beyond what was allocated before.
-
-    Run the function once before, so that memory that it keeps, such as gradients, exists already.
-    """
+    """Most MiB of tensors that a function allocates at a time; run it once before."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         before = torch.cuda.memory_allocated(device)

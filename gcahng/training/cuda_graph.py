@@ -22,11 +22,7 @@ WARM_UP = 3
 def check_replay(
     generator: NegativeGenerator | None, device: torch.device, group: Group = None
 ) -> None:
-    """Raise if a training cannot replay its generator's passes.
-
-    Raises:
-        ValueError: The message starts with the setting.
-    """
+    """Raise if a training cannot replay its generator's passes."""
     if not isinstance(generator, HardNegativeGenerator):
         raise ValueError("fabric.cuda_graphs has no effect: only gca_hng has passes to replay")
     dense = generator.path == "dense" and generator.graph.runs_on_pairs
@@ -69,11 +65,7 @@ class ReplayedPass:
         layout: BatchLayout,
         draws: Tensor | None = None,
     ) -> HardNegatives:
-        """As `NegativeGenerator.forward`.
-
-        Raises:
-            ValueError: If folding scalars are given: the recording draws its own.
-        """
+        """As `NegativeGenerator.forward`."""
         if draws is not None:
             raise ValueError("Expected no 'draws': a recorded pass draws its own")
         arguments = (embeddings, layout.order, layout.classes)
@@ -90,16 +82,7 @@ class ReplayedPass:
 
 
 class _Recording:
-    """A CUDA graph of one pass, forward and backward, with the memory that it reads and writes.
-
-    Attributes:
-        parameters: The trained parameters of the generator.
-        total: The pass's loss.
-        kept: Its other results.
-        gradients: Of `total`, for the embeddings and the parameters; None where there is none.
-        names: Of the losses, the last of `kept`.
-        pairs: The pairs of the batch graph.
-    """
+    """A CUDA graph of one pass, forward and backward, with the memory that it reads and writes."""
 
     def __init__(
         self, tensors: "_Tensors", arguments: tuple[Tensor, ...], autocast: Autocast

@@ -78,10 +78,8 @@ def chunk_note(embedder: Embedder, chunk: int | None) -> str | None:
 def _number_of_chunks(total: int, chunk: int, processes: int) -> int:
     """The same on every process, since layers may exchange statistics in each chunk.
 
-    No more than the process with the fewest images can fill: backbones may fail without any.
-
     Example:
-        >>> _number_of_chunks(12, chunk=4, processes=2), _number_of_chunks(5, chunk=1, processes=2)
+    >>> _number_of_chunks(12, chunk=4, processes=2), _number_of_chunks(5, chunk=1, processes=2)
         (2, 2)
     """
     return min(ceil(ceil(total / processes) / chunk), total // processes)

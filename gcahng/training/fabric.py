@@ -24,12 +24,7 @@ OF_A_MACHINE = {"output", "data.root", "data.workers", "fabric.devices", "fabric
 
 
 def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:
-    """Set up device, precision and logger as configured, and join the other processes.
-
-    Raises:
-        ValueError: If the machine does not have what is asked for, or the number of processes that
-            were started is not what is asked for.
-    """
+    """Set up device, precision and logger as configured, and join the other processes."""
     section = config.fabric
     if section.deterministic:
         # cuBLAS reads this when the first GPU context is made.
@@ -60,11 +55,7 @@ def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:
 
 
 def number_of_devices(section: FabricConfig) -> int:
-    """How many processes the settings ask this one to start on this machine; 1: none.
-
-    Raises:
-        ValueError: If the machine does not have what is asked for.
-    """
+    """How many processes the settings ask this one to start on this machine; 1: none."""
     if section.devices == 1 or place() is not None:
         return 1
     fabric = make_fabric(section, section.devices, 1)
@@ -101,17 +92,7 @@ def precision_note(precision: str, device: torch.device) -> str | None:
 def check_same_training(
     config: ExperimentConfig, folder: RunFolder, continues: bool, group: Group
 ) -> None:
-    """Check that all processes were started for the same training; all raise, or none.
-
-    Args:
-        config: The settings of this process.
-        folder: Its run.
-        continues: Whether it goes on from a checkpoint.
-        group: The processes.
-
-    Raises:
-        ValueError: If the settings, the run folders or the checkpoints differ.
-    """
+    """Check that all processes were started for the same training; all raise, or none."""
     (first, *facts), *others = from_all((config, str(folder.path), continues), group)
     changed = {key for other, *_ in others for key in differing_keys(first, other)} - OF_A_MACHINE
     for index, name in enumerate(("--run", "--resume")):
@@ -130,11 +111,7 @@ def make_fabric(
     nodes: int,
     loggers: Sequence[Logger] = (),
 ) -> Fabric:
-    """Create the Fabric of the settings for some devices.
-
-    Raises:
-        ValueError: If the machine does not have them.
-    """
+    """Create the Fabric of the settings for some devices."""
     settings: dict[str, Any] = {
         "accelerator": section.accelerator,
         "devices": devices,

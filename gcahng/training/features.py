@@ -38,10 +38,7 @@ READ = 8
 
 
 def compute_once(path: Path, compute: Callable[[], Tensors]) -> Tensors:
-    """Read the tensors of a file, or compute and write them; other processes wait for this one.
-
-    A damaged file and a folder that cannot be written cost a warning and the time to compute.
-    """
+    """Read the tensors of a file, or compute and write them; other processes wait for this one."""
     with ExitStack() as stack:
         # Without a lock two processes compute the same.
         with suppress(OSError):
@@ -79,11 +76,7 @@ def digest_network(network: nn.Module, *settings: Any) -> "hashlib._Hash":
 
 
 def digest_images(digest: "hashlib._Hash", dataset: ImageDataset) -> None:
-    """Add the images of a data set to a hash: path, size and time of a file, else the content.
-
-    Of about `READ` files the content too: all data sets share a folder, and in bitmaps from
-    archives that keep no times, those of another one may have the same paths, sizes and times.
-    """
+    """Add the images of a data set to a hash: path, size and time of a file, else the content."""
     digest.update(repr(dataset.transform).encode())
     chosen, shortest = np.arange(len(dataset)), shortest_side(dataset.transform)
     while isinstance(dataset, ClassSubset):
@@ -122,20 +115,7 @@ def backbone_settings(config: ExperimentConfig) -> tuple[Any, ...]:
 
 
 class FeatureCache:
-    """Compute features, or read those that an earlier run kept in a folder.
-
-    A file holds the features of `PART` images of a data set, as they are or in one augmented view,
-    so a computation that is stopped goes on after the last one. Its name depends on everything that
-    decides the features, so what has changed is computed again.
-
-    Args:
-        backbone: Maps images to features; used in eval mode.
-        folder: Where the files are kept.
-        settings: Further settings that features depend on.
-        workers: Data loading processes.
-        progress: Called with the number of images that are done, and of all images.
-        images: Number of all images, for `progress`.
-    """
+    """Compute features, or read those that an earlier run kept in a folder."""
 
     def __init__(
         self,
@@ -216,16 +196,7 @@ class HeadOfEmbedder(nn.Module):
 def embed_once(
     experiment: Experiment, progress: Progress | None = None
 ) -> tuple[FeatureLoader, Tensors]:
-    """Compute or read all features of an experiment with a frozen backbone.
-
-    Args:
-        experiment: Its backbone must have its final weights.
-        progress: Called with the number of images that are done, and of all images.
-
-    Returns:
-        Class-balanced batches of features, and the features of the validation and the test images
-        by the name of the split.
-    """
+    """Compute or read all features of an experiment with a frozen backbone."""
     config, splits = experiment.config, experiment.splits
     plain: dict[str, ImageDataset] = {"test": splits.test}
     if splits.validation is not None:

@@ -32,27 +32,15 @@ Work = Callable[[], object]
 
 
 class Times(NamedTuple):
-    """Time of a run of a function, or the medians of several runs, in seconds."""
+    """Seconds of a function: by the wall clock, and CPU time over all threads."""
 
     seconds: float
-    """By the wall clock."""
     cpu: float
-    """CPU time of this process over all its threads; waiting for a GPU counts too."""
 
 
 @dataclass(frozen=True)
 class StepCost:
-    """What a training step costs.
-
-    Attributes:
-        batch: Shape of the images.
-        losses: Of the first step.
-        data_seconds: To load one batch in this process.
-        step: Times of the step, one for each round.
-        negatives: Times of both generator passes alone, forward and backward; empty without them.
-        peak_mib: Peak memory of the first step: of the process, or allocated on a GPU.
-        step_mib: Memory of tensors that a step allocates, in MiB; None if not measured.
-    """
+    """What a training step costs."""
 
     batch: tuple[int, ...]
     losses: dict[str, float]
@@ -64,16 +52,7 @@ class StepCost:
 
 
 def measure_step(experiment: Experiment, *, repetitions: int = 5, limit: float = 10.0) -> StepCost:
-    """Train for a few steps on one batch and measure them.
-
-    Args:
-        experiment: What is trained.
-        repetitions: Timed steps after the first one, which is slower.
-        limit: Seconds after which no further round begins.
-
-    Raises:
-        NonFiniteLossError: If a loss of the first step is not finite.
-    """
+    """Train for a few steps on one batch and measure all but the first, up to `limit` seconds."""
     return measure_steps({"": experiment}, repetitions, limit=limit, memory=False)[""]
 
 
@@ -84,14 +63,7 @@ def measure_steps(
     limit: float = math.inf,
     memory: bool = True,
 ) -> dict[str, StepCost]:
-    """Measure the steps of several experiments in turn; arguments as of `measure_step`.
-
-    With `memory`, another step each measures the memory of tensors.
-
-    Returns:
-        By the names of the experiments. The i-th times of all of them are of the same round, so
-        that their ratios depend little on the load of the machine.
-    """
+    """Measure the steps of several experiments in turn, and the memory of one more step each."""
     batches = {name: _OneBatch(experiment) for name, experiment in experiments.items()}
     work = {(name, part): run for name, one in batches.items() for part, run in one.work.items()}
     device = next(iter(experiments.values())).device
@@ -178,15 +150,7 @@ def time_in_turn(
     limit: float = math.inf,
     warm_up: bool = True,
 ) -> dict[Any, list[Times]]:
-    """Time several functions, round after round, so that a slower machine slows all of them.
-
-    Args:
-        work: Functions by name.
-        repetitions: Rounds.
-        device: Device to synchronize with.
-        limit: Seconds after which no further round begins.
-        warm_up: Whether to run each once before.
-    """
+    """Time several functions, round after round, so that a slower machine slows all of them."""
     if warm_up:
         for run in work.values():
             run()
@@ -203,37 +167,18 @@ def time_in_turn(
 
 
 def median_times(times: Sequence[Times]) -> Times:
-    """Median of the seconds, and of the CPU seconds.
-
-    Example:
-        >>> median_times([Times(1, 1), Times(2, 4), Times(9, 3)])
-        Times(seconds=2, cpu=3)
-    """
+    """Median of the seconds, and of the CPU seconds."""
     return Times(*(median(values) for values in zip(*times, strict=True)))
 
 
 def median_ratio(above: Sequence[Times], below: Sequence[Times], device: torch.device) -> float:
-    """Median over the rounds of `time_in_turn` of the ratio of two functions.
-
-    It is of CPU seconds with one thread on a CPU, which other programs change less, else of
-    seconds.
-
-    Example:
-        >>> times = [Times(4, 4), Times(6, 6)]
-        >>> median_ratio(times, [Times(2, 2), Times(2, 2)], torch.device("cpu"))
-        2.5
-    """
+    """Median over the rounds of the ratio of two functions' times."""
     cpu = device.type == "cpu" and torch.get_num_threads() == 1
     return median(a[cpu] / b[cpu] for a, b in zip(above, below, strict=True))
 
 
 class DrawnPhotos(ImageDataset):
-    """JPEG files with the size and texture of photographs, where the data set is not here.
-
-    Args:
-        classes: How many classes.
-        samples: How many pictures per class; all classes share the same files.
-    """
+    """JPEG files with the size and texture of photographs; all classes share the same ones."""
 
     transform_name = "imagenet"
 
@@ -245,11 +190,11 @@ class DrawnPhotos(ImageDataset):
         self.files = [_jpeg(rng) for _ in range(8)]
 
     def load(self, index: int) -> Image.Image:
-        """Decode a JPEG file."""
+        """Decode a file."""
         return decode_image(self.files[index % len(self.files)])
 
     def load_reduced(self, index: int, shortest: int) -> Image.Image:
-        """Decode a JPEG file, at a reduced size if it is large."""
+        """Decode a file, at a reduced size if it is large."""
         return decode_image(self.files[index % len(self.files)], shortest=shortest)
 
 

@@ -29,12 +29,7 @@ class NonFiniteLossError(ValueError):
 
 
 class LossLog:
-    """Collect the scalar losses of each step without waiting for the device.
-
-    Args:
-        epoch: Number of the epoch, for messages.
-        state: The `state` of an interrupted epoch, to go on from; empty: none.
-    """
+    """Collect the scalar losses of each step without waiting for the device."""
 
     def __init__(self, epoch: int, state: Mapping[str, Any] | None = None) -> None:
         self.epoch = epoch
@@ -44,11 +39,7 @@ class LossLog:
         self._new: list[Tensor] = []
 
     def add(self, losses: dict[str, Tensor]) -> None:
-        """Record one step; every step of an epoch has the same losses.
-
-        Raises:
-            NonFiniteLossError: On the CPU at once, on other devices in `means`.
-        """
+        """Record one step; every step of an epoch has the same losses."""
         self.names = list(losses)
         row = torch.stack([value.detach().double() for value in losses.values()])
         self._new.append(row)
@@ -61,11 +52,7 @@ class LossLog:
         return {"names": self.names, "rows": torch.stack(self._rows)}
 
     def means(self) -> dict[str, float]:
-        """Return the means over the steps so far; waits for the device.
-
-        Raises:
-            NonFiniteLossError: If any recorded value is NaN or infinite.
-        """
+        """Return the means over the steps so far; waits for the device."""
         self._fetch()
         means = torch.stack(self._rows).mean(0).tolist() if self._rows else []
         return dict(zip(self.names, means, strict=True))
@@ -94,18 +81,7 @@ class LossLog:
 
 @torch.no_grad()
 def summarize_hardness(made: HardNegatives, negatives: Tensor | None = None) -> dict[str, Any]:
-    r"""Summarize the distances to the anchors of one batch as histograms.
-
-    Args:
-        made: Negatives of the batch.
-        negatives: `made.all_negatives()`, if known already.
-
-    Returns:
-        `upper`, the largest distance; counts in `BINS` equal bins of [0, upper] as `positive` and
-        `negative`. With synthetic negatives also `synthetic`, and `harder`, the share of them
-        nearer than their class's nearest real sample. With coefficients also `diversity`, the
-        spread :math:`1 - J_{div}` of a node's coefficients over its partners.
-    """
+    r"""Summarize the distances to the anchors of one batch as histograms."""
     negatives = made.all_negatives() if negatives is None else negatives
     distances = batch_distances(made.slots, negatives)
     values = {
@@ -127,10 +103,7 @@ def summarize_hardness(made: HardNegatives, negatives: Tensor | None = None) -> 
 
 
 class Measurement(NamedTuple):
-    """Retrieval figures, as fractions, of embeddings [N, D] on the CPU, and scores of the queries.
-
-    Other processes than the first have no scores.
-    """
+    """Retrieval figures, as fractions; the embeddings [N, D] on the CPU; scores of the queries."""
 
     figures: dict[str, float]
     embeddings: Tensor
@@ -138,17 +111,7 @@ class Measurement(NamedTuple):
 
 
 class Start(NamedTuple):
-    """What was measured before training.
-
-    Attributes:
-        figures: `features/…`, of the backbone's features, and `head/…`, of the embeddings by the
-            last layer as it begins, of the test split; `val/features/…` and `val/head/…`. And
-            `untrained/…`, of the features of pictures as the backbone's library prepares them, if
-            the training prepares them in another way.
-        selection: Of the embeddings, on the split that chooses the epoch to keep.
-        untrained: Scores of the queries of the test split with the untrained network: of
-            `untrained/…`, else of `features/…`.
-    """
+    """What was measured before training."""
 
     figures: dict[str, float]
     selection: Measurement
@@ -156,17 +119,7 @@ class Start(NamedTuple):
 
 
 class Measurements:
-    """Evaluate an experiment, and remember what was measured on the test split in which epoch.
-
-    Args:
-        experiment: What it evaluates, the embedder or its average, is taken in its present state.
-        progress: Called with the number of images embedded, and of all images.
-
-    Attributes:
-        features: By split, the features of its images where they are known already.
-        as_untrained: The test split as the backbone's library prepares pictures; None if the
-            training prepares them in the same way.
-    """
+    """Evaluate an experiment, and remember what was measured on the test split in which epoch."""
 
     def __init__(self, experiment: Experiment, progress: Progress) -> None:
         self.experiment, self.progress = experiment, progress
@@ -240,10 +193,7 @@ class Measurements:
         return self._score(embeddings, split)
 
     def _apply_closed_form(self, features: Tensor, split: str, epoch: int) -> Tensor:
-        """Embed features by the last layer in closed form.
-
-        The validation classes are measured by what was learned from the others.
-        """
+        """Embed features by the last layer in closed form."""
         form = self._fit_closed_form(epoch)
         head = form.head if split == "validation" else form.fit_to_all()
         with torch.inference_mode():

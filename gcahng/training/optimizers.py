@@ -15,13 +15,7 @@ from gcahng.models import Embedder
 
 @dataclass(frozen=True)
 class Optimizers:
-    """The three optimizers; None for a part without trainable parameters.
-
-    Attributes:
-        embedder: Backbone, fc and the metric loss's own parameters (proxies).
-        graph: The correlation network.
-        classifier: The linear classifier on embeddings.
-    """
+    """The three optimizers; None for a part without trainable parameters."""
 
     embedder: Optimizer
     graph: Optimizer | None = None
@@ -38,12 +32,7 @@ def build_optimizers(
     loss: nn.Module,
     generator: NegativeGenerator | None,
 ) -> Optimizers:
-    """Build up to three AdamW optimizers.
-
-    The first has up to three groups: backbone, unless it is frozen, last layer, and parameters of
-    the loss, if any. The generator is trained by the second and, if it has losses of its own, its
-    classifier by the third.
-    """
+    """Build up to three AdamW optimizers."""
     section = config.optim
     lr = section.embedder.lr
     groups = [{"params": list(embedder.fc.parameters()), "lr": lr * section.embedder.fc_lr_ratio}]

@@ -16,22 +16,7 @@ SCORES = ("best_scores", "untrained")
 
 @dataclass
 class TrainingProgress:
-    """Epochs, times and figures so far.
-
-    Attributes:
-        clock: Seconds of training.
-        epoch: Number of the present epoch, from 1; 0 before the first.
-        peak_memory_mib: Largest memory so far.
-        history: A row of figures for each whole epoch.
-        hardness: A row for each epoch: how hard the negatives of its last batch were.
-        best: Number and value of the epoch that is kept; None before there is one.
-        best_scores: Its scores of the single queries; None if they are not known.
-        highest: Number and value of the epoch with the highest value.
-        step: Steps of the present epoch, if the training goes on within it; else 0.
-        losses: Their losses, as `LossLog.state`.
-        zero_shot: Figures before training, as `Start.figures`; empty if not measured.
-        untrained: Scores of the test queries with the untrained network, as `Start.untrained`.
-    """
+    """Epochs, times and figures so far."""
 
     clock: WorkClock
     epoch: int = 0
@@ -57,12 +42,7 @@ class TrainingProgress:
         return None if self.best is None else self.best["value"]
 
     def reached_limit(self, limits: TrainConfig, figure: str) -> str | None:
-        """Which of the limits ends the training after the present epoch; None if it continues.
-
-        Args:
-            limits: The settings of `train`.
-            figure: Key, in the rows of the history, of the figure that chooses the best epoch.
-        """
+        """Which of the limits ends the training after the present epoch; None if it continues."""
         if self.step:  # an epoch was interrupted
             return None
         highest = 0 if self.highest is None else self.highest["epoch"]
@@ -75,10 +55,7 @@ class TrainingProgress:
         return None
 
     def noise(self, scores: QueryScores | None, metric: str) -> float:
-        """One standard error, over classes, of the difference of the present epoch to the kept one.
-
-        0 where the scores of either are not known.
-        """
+        """One standard error, over classes, of the difference to the kept epoch; 0 if unknown."""
         if scores is None or self.best_scores is None:
             return 0.0
         return standard_error(scores, self.best_scores, metric)
@@ -86,11 +63,7 @@ class TrainingProgress:
     def keep_if_better(
         self, value: float, noise: float = 0.0, scores: QueryScores | None = None
     ) -> bool:
-        """Keep the present epoch if its value is better than that kept by more than the noise.
-
-        Returns:
-            Whether it is.
-        """
+        """Keep the present epoch if its value is better than that kept by more than the noise."""
         if self.highest is None or value > self.highest["value"]:
             self.highest = {"epoch": self.epoch, "value": value}
         if self.best is not None and not value > self.best["value"] + noise:

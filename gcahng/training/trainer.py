@@ -19,6 +19,7 @@ from gcahng.runs.loading import LoadedRun
 from gcahng.training.checkpoints import Checkpoints, Interruption
 from gcahng.training.closed_form import fit_head, whiten
 from gcahng.training.cost import WorkClock, peak_memory_mib, reset_peak_memory
+from gcahng.training.dry_run import rehearse
 from gcahng.training.experiment import Experiment, build_experiment, build_step
 from gcahng.training.fabric import build_fabric, group_of
 from gcahng.training.features import HeadOfEmbedder, embed_once
@@ -27,7 +28,6 @@ from gcahng.training.loggers import WandbLogger
 from gcahng.training.measurements import LossLog, Measurement, Measurements, summarize_hardness
 from gcahng.training.optimizers import learning_rates
 from gcahng.training.progress import Display, TrainingProgress
-from gcahng.training.rehearsal import rehearse
 from gcahng.training.warm_start import warm_start_embedder
 
 # Seconds between two reports of the losses. On a GPU each report waits for the device.
@@ -212,20 +212,14 @@ class Trainer:
         self.display.epoch(row, self.progress.best_value)
 
     def _keep_if_better(self, measured: Measurement) -> bool:
-        """Keep the present epoch if it is better than the one kept, by more than the noise.
-
-        As published, any gain counts.
-        """
+        """Keep the present epoch if it is better than the one kept, by more than the noise."""
         metric, noise = self.config.eval.select, 0.0
         if self.config.quirks.select == "corrected":
             noise = from_first(self.progress.noise(measured.scores, metric), self.group)
         return self.progress.keep_if_better(measured.figures[metric], noise, measured.scores)
 
     def finish(self) -> dict[str, Any]:
-        """Measure the last and the best epoch on the test split, write results and model.
-
-        Leaves embedder and generator as they were after the best epoch.
-        """
+        """Measure the last and the best epoch on the test split, write results and model."""
         last = self.measured.test(self.progress.epoch)
         if self.progress.best_epoch != self.progress.epoch:
             self.checkpoints.restore_best()
@@ -296,11 +290,7 @@ class Trainer:
         return EvaluatedRun(run, experiment.splits.test, embeddings)
 
     def resume(self) -> None:
-        """Go back to the last state that was saved; the run continues from there exactly.
-
-        Raises:
-            ValueError: If the run's config.yaml is not the one it was trained by.
-        """
+        """Go back to the last state that was saved; the run continues from there exactly."""
         self.progress = self.checkpoints.restore_last(self.fabric.device)
 
     @property

@@ -23,12 +23,7 @@ Report = Callable[[int, int, float], None]
 
 
 def warm_start_embedder(experiment: Experiment, report: Report | None = None) -> None:
-    """Train an experiment's backbone as a classifier of classes set aside, where configured.
-
-    Args:
-        experiment: Its embedder is trained in place; weights are kept in the cache.
-        report: As for `warm_start`.
-    """
+    """Train an experiment's backbone as a classifier of classes set aside, where configured."""
     config, dataset = experiment.config, experiment.warm_start_split
     section, embedder = config.embedder.warm_start, experiment.embedder
     if section is None or dataset is None:
@@ -59,21 +54,7 @@ def warm_start(
     settings: Any = (),
     report: Report | None = None,
 ) -> None:
-    """Train a backbone in place to classify `dataset`, with a linear head that is discarded.
-
-    Torch's global random state is restored afterwards, so the training that follows is the same
-    whether the weights were trained now or read from a file.
-
-    Args:
-        backbone: Maps images to `[N, out_channels]`.
-        dataset: Images of classes that are in no other split, with a transform.
-        folder: Where trained weights are kept. A file there is for all that decides the weights:
-            the initial ones, the arguments, the images, and the code of backbone and data set.
-        seed: Seeds the order of images, their augmentation and the head.
-        steps: Optimizer steps.
-        settings: Further settings that they depend on.
-        report: Called after each step with the step (from 1), `steps` and the loss.
-    """
+    """Train a backbone in place to classify `dataset`, with a linear head that is discarded."""
 
     def train() -> dict[str, Tensor]:
         with _seed(seed, backbone):

@@ -8,7 +8,7 @@ import torch
 
 from gcahng import cli
 from gcahng.config import load_config
-from gcahng.training.dry_run import _embedding_costs, dry_run
+from gcahng.training.dry_run import dry_run, embedded_images
 from gcahng.training.experiment import build_experiment
 from gcahng.training.measure_step import median_times
 from gcahng.training.step import TrainingStep
@@ -27,12 +27,6 @@ def test_sizes_are_those_of_the_experiment() -> None:
         "validation": (2, len(splits.validation)),
         "test": (5, 896),
     }
-    assert experiment.generator is not None
-    sizes = {name: count for name, (count, _) in found.parameters.items()}
-    networks = (experiment.embedder, experiment.loss, experiment.generator)
-    assert sum(sizes.values()) == sum(p.numel() for net in networks for p in net.parameters())
-    assert sizes["classifier"] == 3 * 9, "3 classes, 8 channels and a bias"
-    assert found.parameters["backbone"] == (sizes["backbone"], sizes["backbone"])
     assert found.step is not None
     assert (found.step.batch, found.steps) == ((9, 1, 8, 8), len(experiment.loader))
     assert found.step.losses["metric"] > 0
@@ -42,10 +36,8 @@ def test_sizes_are_those_of_the_experiment() -> None:
     assert found.step.peak_mib > 0
 
 
-def test_a_frozen_backbone_is_not_trained_and_embeds_every_image_once() -> None:
+def test_a_frozen_backbone_embeds_every_image_once() -> None:
     found = dry_run(load_config("digits", [*SMALL, "embedder.freeze=[backbone]"]))
-    assert found.parameters["backbone"][0] > 0
-    assert found.parameters["backbone"][1] == 0
     assert list(found.costs) == ["features", "training"]
     assert found.step is not None
     seconds = median_times(found.step.step).seconds
@@ -75,9 +67,9 @@ COUNTS = {"train": 100, "validation": 10, "test": 1000}
     ],
 )
 def test_which_images_are_embedded_how_often(
-    overrides: list[str], expected: dict[str, float]
+    overrides: list[str], expected: dict[str, int]
 ) -> None:
-    assert _embedding_costs(load_config("digits", overrides), COUNTS, 1.0) == expected
+    assert embedded_images(load_config("digits", overrides), COUNTS) == expected
 
 
 def _run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:

@@ -12,8 +12,8 @@ from gcahng.models import BACKBONES
 from gcahng.runs.checkpoint import random_states
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import load_run
+from gcahng.training.dry_run import rehearse
 from gcahng.training.experiment import build_experiment
-from gcahng.training.rehearsal import rehearse
 from tests.conftest import SMALL
 from tests.data.trees import folder_tree
 from tests.gcahng.training.test_trainer import _trainer
@@ -47,22 +47,16 @@ def test_images_of_different_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         experiment.splits.train, "transform", lambda image: torch.zeros(1, 8, next(sizes))
     )
-    with pytest.raises(ValueError, match=r"data\.transform: .*\[1, 8, 8\], \[1, 8, 9\]"):
+    with pytest.raises(ValueError, match=r"^data\.transform: the images of the train split"):
         rehearse(experiment)
 
 
-@pytest.mark.parametrize(
-    ("transform", "words"),
-    [
-        ("digits", r"^data\.transform: .* no tensors but of type Image"),
-        ("glyphs", r"^data\.transform: the images of the train split cannot be made \(.*mean"),
-    ],
-)
-def test_a_transform_for_other_images(transform: str, words: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("transform", ["digits", "glyphs"])
+def test_a_transform_for_other_images(transform: str, tmp_path: Path) -> None:
     folder_tree(tmp_path, classes="abcdefghijkl", images=4)
     settings = [f"data.root={tmp_path}", f"data.transform.name={transform}", "data.workers=0"]
     settings += ["embedder.backbone={name: small_conv}", "embedder.freeze=[]"]
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=r"^data\.transform: the images of the train split"):
         rehearse(build_experiment(load_config("photos", settings)))
 
 
