@@ -34,14 +34,13 @@ from gcahng.training.fabric import (
     check_same_training,
     group_of,
     number_of_devices,
-    precision_note,
 )
 from gcahng.training.trainer import Trainer
 
 
 def start_run(config: ExperimentConfig, folder: RunFolder, report: bool = True) -> None:
     """Train a configuration in a new run folder."""
-    if is_first(config.fabric.num_nodes):
+    if is_first():
         folder.check_free()
     _run(adopt_image_settings(config), folder, new=True, report=report)
 
@@ -60,7 +59,7 @@ def start_or_resume_run(config: ExperimentConfig, folder: RunFolder, report: boo
     last_file = folder.report if report else folder.model
     if not last_file.is_file():
         _run(with_runtime_settings(there, config), folder, new=False, report=report)
-    elif is_first(config.fabric.num_nodes):
+    elif is_first():
         _show(config, folder)
 
 
@@ -113,10 +112,10 @@ def _read_settings(folder: RunFolder, trust: bool) -> ExperimentConfig:
 
 def _run(config: ExperimentConfig, folder: RunFolder, new: bool, report: bool) -> None:
     """Train and report, by one process or several; if a signal stops it, say how to continue."""
-    first = is_first(config.fabric.num_nodes)
+    first = is_first()
     try:
         with heed_signals():
-            status = train_together(number_of_devices(config.fabric), config.fabric.num_nodes)
+            status = train_together(number_of_devices(config.fabric))
             if status is None:
                 _train(config, folder, new, report, first)
                 if first:
@@ -176,9 +175,8 @@ def _print_notes(trainer: Trainer) -> None:
     shared = len(splits.shared_classes)
     closed_set = closed_set_note(shared, splits.test.num_classes) if shared else None
     chunks = chunk_note(trainer.experiment.embedder, trainer.config.batch.chunk)
-    precision = precision_note(trainer.config.fabric.precision, trainer.fabric.device)
     figures = _explain_lines(trainer) if trainer.config.train.epochs else None
-    for note in filter(None, (closed_set, splits.validation_note, chunks, precision, figures)):
+    for note in filter(None, (closed_set, splits.validation_note, chunks, figures)):
         console.print(f"note: {note}", soft_wrap=True)
 
 

@@ -120,7 +120,6 @@ RUNTIME_SETTINGS = (
     "eval.engine",
     "fabric.accelerator",
     "fabric.devices",
-    "fabric.num_nodes",
     "fabric.threads",
     "fabric.deterministic",
     "fabric.compile",

@@ -237,7 +237,6 @@ class FabricConfig(Section):
 
     accelerator: str = "auto"
     devices: int | str | list[int] = 1
-    num_nodes: AtLeast1 = 1
     precision: Precision = "32-true"
     """With bf16-mixed, losses, norms and distances are still computed in float32."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None

@@ -45,9 +45,7 @@ def launched_elsewhere() -> bool:
     return place() is not None and (by_torchrun or "RANK" not in os.environ)
 
 
-def is_first(num_nodes: int = 1) -> bool:
+def is_first() -> bool:
     """Whether this process writes files and reports: the only one, or the first of several."""
     found = place()
-    if found is None:
-        return num_nodes == 1 or os.environ.get("NODE_RANK", "0") == "0"
-    return found.number == 0
+    return found is None or found.number == 0

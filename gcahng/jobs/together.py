@@ -28,57 +28,42 @@ PARENT = "GCAHNG_PARENT"
 LOOK, PASS_ON, GRACE = 0.1, 2.0, 5.0
 
 
-def train_together(local: int, nodes: int) -> int | None:
-    """Run the command of this process in several on each machine, and return the exit status.
+def train_together(size: int) -> int | None:
+    """Run the command of this process in so many, and return the exit status.
 
     None if this is one of the processes, or the only one.
     """
     if parent := os.environ.get(PARENT):
         threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
-    if place() is not None or local * nodes == 1:
+    if place() is not None or size == 1:
         return None
-    needed = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")
-    if nodes > 1 and (missing := [name for name in needed if name not in os.environ]):
-        raise ValueError(
-            f"fabric.num_nodes: {nodes} machines were asked for, but {', '.join(missing)} is not "
-            "set: start the training with torchrun or srun, or set "
-            f"{', '.join(needed)} on each of them"
-        )
-    # On one machine, such variables can only be left over from something else.
-    address, port, node = ("127.0.0.1", "0", "0")
-    if nodes > 1:
-        address, port, node = (os.environ[name] for name in needed)
     # Kept here rather than by process 0, on a port that nothing else can take in between.
-    store = None
-    if node == "0":
-        store = dist.TCPStore(address, int(port), is_master=True, wait_for_workers=False)
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     shared = {
-        "MASTER_ADDR": address,
-        "MASTER_PORT": port if store is None else str(store.port),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(store.port),
         "TORCHELASTIC_USE_AGENT_STORE": "True",
         "TORCHELASTIC_RESTART_COUNT": "0",
-        "NODE_RANK": node,
-        "WORLD_SIZE": str(local * nodes),
-        "LOCAL_WORLD_SIZE": str(local),
+        "NODE_RANK": "0",
+        "WORLD_SIZE": str(size),
+        "LOCAL_WORLD_SIZE": str(size),
         PARENT: str(os.getpid()),
     }
     processes: list[subprocess.Popen[bytes]] = []
     received: dict[int, float] = {}
     try:
         with heed_signals(lambda status: received.update({status: time.monotonic()})):
-            for number in range(local):
-                own = {"RANK": str(int(node) * local + number), "LOCAL_RANK": str(number)}
+            for number in range(size):
+                own = {"RANK": str(number), "LOCAL_RANK": str(number)}
                 words = [*_program(), *sys.argv[1:]]
                 processes.append(subprocess.Popen(words, env=child_environment(shared | own)))
-            return _watch(processes, int(node) * local, local * nodes, received)
+            return _watch(processes, received)
     finally:
         for process in processes:
             process.kill()
 
 
-def _watch(
-    processes: list[subprocess.Popen[bytes]], first: int, size: int, received: Mapping[int, float]
-) -> int:
+def _watch(processes: list[subprocess.Popen[bytes]], received: Mapping[int, float]) -> int:
     """Wait until all have ended, or a while after one has failed; return the exit status."""
     failed: dict[int, int] = {}
     deadline, passed_on = float("inf"), False
@@ -87,18 +72,18 @@ def _watch(
             passed_on = True
             for process in processes:
                 process.send_signal(signal.SIGTERM)
-        for number, process in enumerate(processes, start=first):
+        for number, process in enumerate(processes):
             if process.poll() and number not in failed:
                 failed[number] = process.returncode
                 deadline = min(deadline, time.monotonic() + GRACE)
         time.sleep(LOOK)
-    for number, process in enumerate(processes, start=first):
+    for number, process in enumerate(processes):
         if process.poll():
             failed.setdefault(number, process.returncode)
     number, status = next(iter(failed.items()), (0, 0))
     if status < 0 and not was_stopped(status):
         raise ValueError(
-            f"process {number} of {size} was ended by signal {-status} "
+            f"process {number} of {len(processes)} was ended by signal {-status} "
             f"({signal.strsignal(-status)}), so the training was stopped; continue with --resume"
         )
     if was_stopped(status):

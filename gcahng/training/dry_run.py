@@ -111,9 +111,9 @@ class DryRun:
 
 def dry_run(config: ExperimentConfig) -> DryRun:
     """Build an experiment, take a few steps, and estimate the cost of a run; writes no run."""
-    processes = number_of_devices(config.fabric) * config.fabric.num_nodes
+    processes = number_of_devices(config.fabric)
     devices = config.fabric.devices
-    fabric = make_fabric(config.fabric, devices[:1] if isinstance(devices, list) else 1, 1)
+    fabric = make_fabric(config.fabric, devices[:1] if isinstance(devices, list) else 1)
     use_device(fabric.device)
     if config.fabric.threads is not None:
         torch.set_num_threads(config.fabric.threads)

@@ -34,18 +34,15 @@ def build_fabric(config: ExperimentConfig, folder: RunFolder) -> Fabric:
         torch.backends.cudnn.benchmark = False
     loggers = build_loggers(config, folder)
     found = place()
-    devices, nodes = section.devices, section.num_nodes
-    if found is not None:
-        nodes = found.nodes
-        if not (isinstance(devices, list) and len(devices) == found.local_size):
-            devices = found.local_size
+    devices, nodes = section.devices, 1 if found is None else found.nodes
+    if found is not None and not (isinstance(devices, list) and len(devices) == found.local_size):
+        devices = found.local_size
     fabric = make_fabric(section, devices, nodes, loggers)
     started = 1 if found is None else found.size
     if fabric.world_size != started:
         raise ValueError(
-            f"fabric.devices and fabric.num_nodes ask for {fabric.world_size} processes, but "
-            f"{started} {'was' if started == 1 else 'were'} started: start the training with "
-            "`gcahng train`, torchrun or srun, and leave the two settings out with the latter"
+            f"fabric.devices: {fabric.world_size} processes were asked for, and {started} started: "
+            "start the training with `gcahng train`, or with torchrun or srun without this setting"
         )
     if started > 1:
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
@@ -58,14 +55,7 @@ def number_of_devices(section: FabricConfig) -> int:
     """How many processes the settings ask this one to start on this machine; 1: none."""
     if section.devices == 1 or place() is not None:
         return 1
-    fabric = make_fabric(section, section.devices, 1)
-    cores = os.cpu_count() or 1
-    if fabric.device.type == "cpu" and fabric.world_size > cores:
-        raise ValueError(
-            f"fabric.devices: {fabric.world_size} processes were asked for, but this machine has "
-            f"{cores} cores"
-        )
-    return fabric.world_size
+    return int(make_fabric(section, section.devices).world_size)
 
 
 def group_of(fabric: Fabric) -> Group:
@@ -77,16 +67,6 @@ def use_device(device: torch.device) -> None:
     """Make a GPU the current one, which libraries use where none is named."""
     if device.type == "cuda":
         torch.cuda.set_device(device)
-
-
-def precision_note(precision: str, device: torch.device) -> str | None:
-    """Say that bfloat16 may be slow on a CPU; None for other settings."""
-    if precision != "bf16-mixed" or device.type != "cpu":
-        return None
-    return (
-        "fabric.precision=bf16-mixed: on a processor without bfloat16 units (avx512_bf16 or "
-        "amx_bf16), a step takes 14 to 16 times as long as in float32"
-    )
 
 
 def check_same_training(
@@ -108,7 +88,7 @@ def check_same_training(
 def make_fabric(
     section: FabricConfig,
     devices: int | str | list[int],
-    nodes: int,
+    nodes: int = 1,
     loggers: Sequence[Logger] = (),
 ) -> Fabric:
     """Create the Fabric of the settings for some devices."""

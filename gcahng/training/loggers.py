@@ -95,7 +95,7 @@ def build_loggers(config: ExperimentConfig, folder: RunFolder) -> list[Logger]:
         one = given if isinstance(given, LoggerConfig) else LoggerConfig(name=given)
         if one.name != "wandb":
             check_names(f"train.loggers: {one.name}", one.args, [])
-        elif is_first(config.fabric.num_nodes):  # other processes log nothing
+        elif is_first():  # other processes log nothing
             loggers.append(WandbLogger(config, folder, one.args))
         if one.name == "tensorboard":
             path = folder.tensorboard

@@ -3,7 +3,7 @@
 import pytest
 
 from gcahng.jobs import together
-from gcahng.jobs.place import Place, is_first, place
+from gcahng.jobs.place import Place, place
 from gcahng.jobs.together import train_together
 
 
@@ -28,13 +28,6 @@ def test_place_of_a_launched_process(environment: dict[str, str], expected: Plac
     assert found is None or found.nodes * found.local_size == found.size
 
 
-@pytest.mark.parametrize("number", ["0", "1"])
-def test_a_machine_alone_is_the_first(number: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NODE_RANK", number)
-    assert is_first()
-    assert is_first(num_nodes=2) == (number == "0")
-
-
 def test_variables_that_are_left_over_do_not_reach_the_processes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -55,7 +48,7 @@ def test_variables_that_are_left_over_do_not_reach_the_processes(
         def kill(self) -> None: ...
 
     monkeypatch.setattr(together.subprocess, "Popen", Process)
-    assert train_together(2, nodes=1) == 0
+    assert train_together(2) == 0
     for number, environment in enumerate(started):
         assert environment["RANK"] == environment["LOCAL_RANK"] == str(number)
         assert environment["WORLD_SIZE"] == "2"
@@ -65,10 +58,4 @@ def test_variables_that_are_left_over_do_not_reach_the_processes(
 
 
 def test_one_process_is_not_started() -> None:
-    assert train_together(1, nodes=1) is None
-
-
-def test_several_machines_need_to_know_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MASTER_ADDR", "10.0.0.1")
-    with pytest.raises(ValueError, match=r"^fabric\.num_nodes: .* MASTER_PORT, NODE_RANK is not"):
-        train_together(1, nodes=2)
+    assert train_together(1) is None
