@@ -32,7 +32,6 @@ class Job:
     Without `threads` it uses its share of the machine's; `gpus` is 0 if its settings name them.
     """
 
-    name: str
     settings: Path
     folder: Path
     threads: int | None = None
@@ -133,7 +132,7 @@ class Pool:
             added["OMP_NUM_THREADS"] = str(threads)
         if job.gpus:
             taken = [name for names in self.gpus.values() for name in names]
-            chosen = choose_gpus(job.gpus, taken, self.size)
+            chosen = choose_gpus(job.gpus, taken)
             self.gpus[job] = chosen.get(GPUS, "").split(",")
             added |= chosen
         return added

@@ -112,12 +112,8 @@ def child_environment(added: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, **(added or {})}
 
 
-def choose_gpus(count: int, taken: Iterable[str] = (), jobs: int = 1) -> dict[str, str]:
-    """Choose GPUs for a process to start: those that the fewest others have.
-
-    Each of several launched processes starts `jobs` of them at a time; those on one machine begin
-    with different GPUs. Returns what to add to the environment.
-    """
+def choose_gpus(count: int, taken: Iterable[str] = ()) -> dict[str, str]:
+    """Choose GPUs for a process to start: those that the fewest others have."""
     import torch  # here, since not every process that starts others needs it
 
     there, given = torch.cuda.device_count(), os.environ.get(GPUS)
@@ -125,10 +121,7 @@ def choose_gpus(count: int, taken: Iterable[str] = (), jobs: int = 1) -> dict[st
     names, used = [name.strip() for name in names[:there]], Counter(taken)
     if len(names) <= count:
         return {}
-    local = os.environ.get("SLURM_LOCALID") or os.environ.get("LOCAL_RANK") or "0"
-    start = int(local) * jobs * count % len(names)
-    in_turn = sorted(names[start:] + names[:start], key=used.__getitem__)
-    return {GPUS: ",".join(in_turn[:count])}
+    return {GPUS: ",".join(sorted(names, key=used.__getitem__)[:count])}
 
 
 def cores() -> int:

@@ -1,7 +1,6 @@
 """Open a trained run."""
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from json import dumps
@@ -190,13 +189,8 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def run_device(config: "ExperimentConfig") -> torch.device:
-    """The configured device, of several the first, or one of its kind, else the CPU."""
-    if config.fabric.accelerator == "cpu" or not torch.accelerator.is_available():
+    """The device of a run: the CPU if it is configured or there is nothing else."""
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    if found is None or config.fabric.accelerator == "cpu":
         return torch.device("cpu")
-    # Its import takes as long as that of torch.
-    from lightning_fabric import Fabric
-
-    for devices in (config.fabric.devices, 1):
-        with suppress(RuntimeError, TypeError, ValueError):
-            return Fabric(accelerator=config.fabric.accelerator, devices=devices).device
-    return torch.device("cpu")
+    return found

@@ -74,11 +74,3 @@ def test_gpus_in_turn(
     there = 3 if given is None else len([name for name in given.split(",") if name])
     monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
     assert choose_gpus(count, taken) == ({} if expected is None else {GPUS: expected})
-
-
-def test_launched_processes_begin_with_different_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    monkeypatch.setenv("SLURM_LOCALID", "1")
-    assert choose_gpus(1) == {GPUS: "1"}
-    assert choose_gpus(1, jobs=2) == {GPUS: "2"}
-    assert choose_gpus(1, ["2"], jobs=2) == {GPUS: "3"}

@@ -12,7 +12,6 @@ import yaml
 
 from gcahng import load_run
 from gcahng.commands.run import resume_run
-from gcahng.config import load_config
 from gcahng.runs.checkpoint import (
     load_checkpoint,
     random_states,
@@ -21,7 +20,7 @@ from gcahng.runs.checkpoint import (
 )
 from gcahng.runs.embedding import embed_split, load_generator
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.loading import LoadedRun, run_device
+from gcahng.runs.loading import LoadedRun
 from tests import limits
 
 
@@ -159,26 +158,3 @@ def test_a_disk_that_takes_nothing_is_one_sentence(tmp_path: Path) -> None:
         save_checkpoint(path, {"weight": torch.zeros(1_000_000)})
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
-
-
-@pytest.mark.parametrize(
-    ("devices", "there", "expected"),
-    [([1], 2, "cuda:1"), ([1], 1, "cuda:0"), (1, 2, "cuda:0"), ([1], 0, "cpu")],
-)
-def test_a_run_is_opened_on_its_configured_device(
-    monkeypatch: pytest.MonkeyPatch, devices: list[int] | int, there: int, expected: str
-) -> None:
-    class Machine:
-        """Lightning Fabric on a machine with some GPUs."""
-
-        def __init__(self, accelerator: str, devices: list[int] | int) -> None:
-            chosen = devices if isinstance(devices, list) else list(range(devices))
-            if any(number >= there for number in chosen):
-                raise ValueError("no such device")
-            self.device = torch.device("cuda", chosen[0])
-
-    monkeypatch.setattr("lightning_fabric.Fabric", Machine)
-    monkeypatch.setattr("torch.accelerator.is_available", lambda: there > 0)
-    config = load_config("digits", [f"fabric.devices={devices}"])
-    assert run_device(config) == torch.device(expected)
-    assert run_device(load_config("digits", ["fabric.accelerator=cpu"])) == torch.device("cpu")

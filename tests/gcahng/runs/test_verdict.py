@@ -46,20 +46,6 @@ def test_without_a_gain_the_untrained_network_is_the_next_command(
 
 
 @pytest.mark.parametrize(
-    ("highest", "advice"),
-    [
-        (8, "more epochs: of those trained, the last had the highest figure."),
-        (3, "fewer epochs, a smaller learning rate or fewer trained layers."),
-        (6, "another learning rate."),
-    ],
-)
-def test_the_curve_gives_the_advice(highest: int, advice: str) -> None:
-    said = verdict(record(-0.03, -0.01, epochs=8, highest_epoch=highest))
-    assert said is not None
-    assert f"To train better, try {advice} To search with the untrained network: gcahng " in said
-
-
-@pytest.mark.parametrize(
     "setting",
     [
         "embedder.backbone.args.pretrained=false",
