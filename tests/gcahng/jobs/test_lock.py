@@ -40,31 +40,6 @@ def test_the_lock_ends_with_its_process_and_whoever_waits_gets_it(tmp_path: Path
             assert process.wait() < 0
 
 
-def test_whoever_waits_does_not_get_a_lock_that_was_removed(tmp_path: Path) -> None:
-    folder, holds, end = tmp_path / "run", threading.Event(), threading.Event()
-
-    def wait() -> None:
-        with file_lock(folder / LOCK, wait=True):
-            holds.set()
-            end.wait()
-
-    waiting = threading.Thread(target=wait, daemon=True)
-    opened = Path.open
-    with pytest.MonkeyPatch.context() as patch, exclusive_lock(folder):
-        asked = threading.Event()
-        patch.setattr(Path, "open", lambda *a, **k: (opened(*a, **k), asked.set())[0])
-        waiting.start()
-        assert asked.wait(30)
-    # The holder has removed the file, with its folder, that the other one has opened.
-    assert holds.wait(30)
-    try:
-        with pytest.raises(BlockingIOError), file_lock(folder / LOCK):
-            pass
-    finally:
-        end.set()
-        waiting.join()
-
-
 @pytest.mark.parametrize("resume", [False, True])
 def test_two_trainings_in_one_folder(
     resume: bool,
@@ -85,12 +60,6 @@ def test_two_trainings_in_one_folder(
     assert info.value.code == 1
     assert f"error: '{folder.path}' is in use by another process" in capsys.readouterr().err
     assert not folder.last.exists()
-
-
-def test_windows_has_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "fcntl", None)
-    with pytest.raises(OSError, match="cannot be locked on Windows"), exclusive_lock(tmp_path):
-        pass
 
 
 def test_folders_made_for_the_lock_alone_are_removed(tmp_path: Path) -> None:

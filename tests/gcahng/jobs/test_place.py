@@ -2,7 +2,6 @@
 
 import pytest
 
-from gcahng.jobs import together
 from gcahng.jobs.place import Place, place
 from gcahng.jobs.together import train_together
 
@@ -26,35 +25,6 @@ def test_place_of_a_launched_process(environment: dict[str, str], expected: Plac
     found = place(environment)
     assert found == expected
     assert found is None or found.nodes * found.local_size == found.size
-
-
-def test_variables_that_are_left_over_do_not_reach_the_processes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    left = {"MASTER_PORT": "1", "NODE_RANK": "1", "TORCHELASTIC_RUN_ID": "x", "SLURM_PROCID": "1"}
-    for name, value in left.items():
-        monkeypatch.setenv(name, value)
-    started: list[dict[str, str]] = []
-
-    class Process:
-        returncode = 0
-
-        def __init__(self, command: list[str], env: dict[str, str]) -> None:
-            started.append(env)
-
-        def poll(self) -> int:
-            return 0
-
-        def kill(self) -> None: ...
-
-    monkeypatch.setattr(together.subprocess, "Popen", Process)
-    assert train_together(2) == 0
-    for number, environment in enumerate(started):
-        assert environment["RANK"] == environment["LOCAL_RANK"] == str(number)
-        assert environment["WORLD_SIZE"] == "2"
-        assert environment["NODE_RANK"] == "0"
-        assert environment["MASTER_PORT"] == started[0]["MASTER_PORT"] != "1"
-        assert not {"TORCHELASTIC_RUN_ID", "SLURM_PROCID"} & environment.keys()
 
 
 def test_one_process_is_not_started() -> None:

@@ -85,22 +85,6 @@ def test_random_states_are_restored(tmp_path: Path) -> None:
     assert (random.random(), np.random.rand(), float(torch.rand(()))) == expected
 
 
-def test_the_random_state_is_that_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    # As on a machine with two GPUs.
-    states = {0: torch.tensor([7]), 1: torch.tensor([8])}
-    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: states[device.index])
-    monkeypatch.setattr(
-        torch.cuda, "set_rng_state", lambda state, device: states.update({device.index: state})
-    )
-    second = torch.device("cuda", 1)
-    saved = random_states(second)
-    states[1] = torch.tensor([9])
-    restore_random_states(saved, torch.device("cpu"))
-    assert states == {0: 7, 1: 9}
-    restore_random_states(saved, second)
-    assert states == {0: 7, 1: 8}
-
-
 EVIL = "evil:Thing"
 # What a stranger's files may name, in the settings of the run or of its embedder, and who reads it.
 STRANGERS: dict[str, tuple[dict[str, Any], Callable[[LoadedRun], object]]] = {

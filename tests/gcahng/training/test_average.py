@@ -70,15 +70,3 @@ def test_it_is_what_is_evaluated_and_saved(averaged: Trainer) -> None:
     found = embed_split(run)
     figures = retrieval_figures(found.embeddings, found.dataset, averaged.config)
     assert figures["recall@1"] == results_of(averaged)["best/recall@1"]
-
-
-@pytest.mark.slow
-def test_the_head_of_a_frozen_backbone_is_averaged(tmp_path: Path) -> None:
-    frozen = ["embedder.freeze=[backbone]", f"data.root={tmp_path}", "data.views=1"]
-    trainer = _trainer(tmp_path / "run", EMA, *frozen, "embedder.head=residual", "train.epochs=1")
-    results = trainer.fit()
-    state = load_checkpoint(trainer.folder.last)
-    pairs = {name: (v, state["trained_embedder"][name]) for name, v in state["embedder"].items()}
-    assert all(torch.equal(*pairs[name]) for name in pairs if name.startswith("backbone."))
-    assert any(not torch.equal(*pairs[name]) for name in pairs if name.startswith("fc."))
-    assert results["last/recall@1"] > 0.5

@@ -8,7 +8,6 @@ import torch
 
 from gcahng import load_embedder
 from gcahng.commands.run import finish_run, start_or_resume_run
-from gcahng.config import load_config
 from gcahng.evaluation.evaluate import retrieval_figures
 from gcahng.models import ClassStatistics, WhiteningHead
 from gcahng.reports.run_report import report_run
@@ -143,19 +142,6 @@ def test_without_validation_classes_nothing_is_chosen(tmp_path: Path) -> None:
     trainer = whitened(tmp_path / "run", "data.validation=0")
     assert trainer.fit()["selected_on"] == "test"
     assert trainer.experiment.embedder.embedding_dim == 80
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        (["embedder.dim=null"], "embedder.dim: expected a number, since only"),
-        ([*WHITENED, "embedder.head=linear"], "embedder.dim: expected a number, since only"),
-        ([*WHITENED, "train.ema=0.9"], "train.ema: expected null"),
-    ],
-)
-def test_settings_that_contradict_each_other(settings: list[str], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        load_config("digits", settings)
 
 
 @pytest.mark.parametrize(("dim", "most"), [(81, "80"), (70, "2 with 3")])

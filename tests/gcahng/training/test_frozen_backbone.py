@@ -153,28 +153,6 @@ def test_a_residual_head_starts_at_the_features_and_needs_no_data_later(whole: T
         assert torch.equal(shared.network(images), expected)
 
 
-def test_a_residual_head_on_a_backbone_that_is_trained(tmp_path: Path, features: Path) -> None:
-    settings = (*RESIDUAL, "embedder.freeze=[]", "eval.zero_shot=false")
-    mixed = ("fabric.precision=bf16-mixed", "fabric.channels_last=true")
-    trainer = frozen(tmp_path / "run", *settings, *mixed)
-    before = weights(trainer)
-    trainer.begin()
-    assert trainer.train_epoch()["loss/metric"] > 0
-    after = weights(trainer)
-    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
-    assert changed >= {"fc.projection", "fc.mean", "fc.scale", "fc.linear.weight"}
-    assert any(name.startswith("backbone.") for name in changed)
-    assert len(list(features.glob("*.safetensors"))) == 1
-
-
-def test_the_optimizer_knows_no_backbone_to_train(tmp_path: Path) -> None:
-    trainer = frozen(tmp_path / "run", "optim.embedder.fc_lr_ratio=2.0")
-    (group,) = trainer.experiment.optimizers.embedder.param_groups
-    head = trainer.experiment.embedder.fc.parameters()
-    assert {id(p) for p in group["params"]} == {id(p) for p in head}
-    assert group["lr"] == pytest.approx(2 * trainer.config.optim.embedder.lr)
-
-
 def test_the_warm_start_trains_a_backbone_that_is_frozen_afterwards(tmp_path: Path) -> None:
     glyphs = [f"data.root={tmp_path}", "embedder.warm_start.steps=2", "embedder.freeze=[backbone]"]
     config = load_config("quickstart", glyphs)

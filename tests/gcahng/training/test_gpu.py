@@ -1,7 +1,5 @@
 """The same training on a GPU: steps, precision, resuming and evaluation. Skipped without one."""
 
-import sys
-import time
 from contextlib import nullcontext
 from copy import deepcopy
 from functools import partial
@@ -12,14 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from gcahng import load_run
-from gcahng.evaluation.evaluate import retrieval_figures
 from gcahng.evaluation.ranking import Ranking, unit_rows
 from gcahng.generators import GENERATORS
-from gcahng.jobs.process import GPUS, choose_gpus, start_process
 from gcahng.losses import NPairLoss
 from gcahng.runs.checkpoint import load_checkpoint
-from gcahng.runs.embedding import embed_split
 from gcahng.training.optimizers import Optimizers
 from gcahng.training.step import TrainingStep
 from tests.gcahng.training import steps
@@ -198,33 +192,6 @@ def test_the_second_gpu_is_the_current_one_and_its_random_state_goes_on(
     finally:
         torch.cuda.set_rng_state(untouched, 0)
         torch.cuda.set_device(0)
-
-
-@pytest.mark.parametrize("visible", [None, "0"])
-def test_a_process_sees_the_gpus_that_it_was_given(
-    tmp_path: Path, visible: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if visible is not None:
-        monkeypatch.setenv(GPUS, visible)
-    given = choose_gpus(1, taken=["0"])
-    code = "import os, torch; print(os.environ.get('CUDA_VISIBLE_DEVICES'), torch.zeros(1).cuda())"
-    process = start_process([sys.executable, "-c", code], given, tmp_path / "log")
-    while process.poll() is None:
-        time.sleep(0.1)
-    assert process.poll() == 0
-    there = torch.cuda.device_count()
-    expected = visible if visible or there == 1 else "1"
-    assert (tmp_path / "log").read_text().startswith(f"{expected} tensor(")
-
-
-def test_a_run_is_evaluated_where_it_was_trained(tmp_path: Path) -> None:
-    results = _trainer(tmp_path, ON_DEVICE, "train.epochs=1").fit()
-    assert results["ranked_by"] == "torch on the GPU"
-    found = embed_split(load_run(tmp_path))
-    assert found.embeddings.device.type == DEVICE
-    for embeddings in (found.embeddings, found.embeddings.cpu()):
-        figures = retrieval_figures(embeddings, found.dataset, found.run.config)
-        assert {name: results[f"best/{name}"] for name in figures} == pytest.approx(figures)
 
 
 def test_ranking_is_that_of_the_cpu() -> None:

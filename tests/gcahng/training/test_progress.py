@@ -7,19 +7,14 @@ from typing import Any
 import pytest
 import torch
 
-from gcahng.commands.run import resume_run
 from gcahng.config.sections import TrainConfig
 from gcahng.evaluation.comparison import standard_error
 from gcahng.evaluation.retrieval import QueryScores
 from gcahng.runs.checkpoint import load_checkpoint
-from gcahng.runs.folder import RunFolder
-from gcahng.runs.record import read_record, selection_note
 from gcahng.training.cost import WorkClock
 from gcahng.training.measurements import Measurement, Measurements, NonFiniteLossError
 from gcahng.training.progress import TrainingProgress
-from tests import limits
-from tests.gcahng.training.test_checkpoints import QUICK
-from tests.gcahng.training.test_trainer import _trainer, results_of
+from tests.gcahng.training.test_trainer import _trainer
 
 
 def scores(*hits: float) -> QueryScores:
@@ -46,13 +41,6 @@ def test_a_gain_within_the_noise_is_not_kept() -> None:
     assert offer(progress, 3, steady)
     assert (progress.best_epoch, progress.best_value) == (3, pytest.approx(0.5475))
     assert progress.highest == {"epoch": 2, "value": pytest.approx(0.55)}
-
-
-def test_without_scores_any_gain_counts() -> None:
-    progress = TrainingProgress(WorkClock(torch.device("cpu")))
-    assert progress.keep_if_better(0.5)
-    assert not progress.keep_if_better(0.5)
-    assert progress.keep_if_better(0.5001)
 
 
 def test_epoch_0_has_a_checkpoint_and_is_kept_if_no_other_is_better(
@@ -82,22 +70,6 @@ def test_divergence_stops_with_the_terms_and_keeps_the_checkpoint(tmp_path: Path
     with pytest.raises(NonFiniteLossError, match=r"step 1 of epoch 2 \(metric = nan.*optim\.clip"):
         trainer.fit()
     assert trainer.folder.last.read_bytes() == saved
-
-
-@pytest.mark.slow
-def test_a_full_disk_names_the_file_and_the_training_goes_on(tmp_path: Path) -> None:
-    trainer = _trainer(tmp_path, *QUICK)
-    trainer.end_epoch(trainer.train_epoch())
-    saved = trainer.folder.last.read_bytes()
-    with (
-        limits.file_size(20_000),
-        pytest.raises(OSError, match=r"cannot write '.*\.pt': .*--resume"),
-    ):
-        trainer.fit()
-    assert trainer.folder.last.read_bytes() == saved
-    again = _trainer(tmp_path, *QUICK)
-    again.resume()
-    assert again.progress.epoch == 1
 
 
 def test_a_training_that_is_out_of_time_is_measured_and_leaves_no_thread(tmp_path: Path) -> None:
@@ -139,27 +111,3 @@ def test_a_training_ends_after_so_many_evaluations_in_vain(
             progress.keep_if_better(row["val/x"])
         progress.history.append(row)
     assert (progress.epoch, progress.best_epoch, found) == (epochs, best, reached)
-
-
-@pytest.mark.slow
-def test_a_resumed_training_ends_after_the_same_epoch_or_goes_on_with_more_patience(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def selection(measured: Measurements, epoch: int) -> Measurement:
-        return Measurement({"map@r": FIGURES[epoch - 1]}, measured.test(epoch).embeddings, None)
-
-    monkeypatch.setattr(Measurements, "selection", selection)
-    settings = ("train.epochs=6", *QUICK, "eval.zero_shot=false", "train.patience=2")
-    first = _trainer(tmp_path, *settings)
-    for _ in range(4):
-        first.end_epoch(first.train_epoch())
-    resumed = _trainer(tmp_path, *settings)
-    resumed.resume()
-    assert not resumed.is_over
-    results = resumed.fit()
-    assert (results["epochs"], results["ended_by"]) == (5, "patience")
-    run = RunFolder(tmp_path)
-    assert "stopped early, after epoch 5" in selection_note([read_record(run, "a")])
-    resume_run(run, changes=["train.patience=3"])
-    results = results_of(run)
-    assert (results["epochs"], results["best_epoch"], results["ended_by"]) == (6, 6, "epochs")

@@ -1,22 +1,16 @@
 """What does not fit is said before a run folder is made or an epoch is trained."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from gcahng.config import load_config
-from gcahng.models import BACKBONES
 from gcahng.runs.checkpoint import random_states
-from gcahng.runs.folder import RunFolder
-from gcahng.runs.loading import load_run
 from gcahng.training.dry_run import rehearse
 from gcahng.training.experiment import build_experiment
 from tests.conftest import SMALL
 from tests.data.trees import folder_tree
-from tests.gcahng.training.test_trainer import _trainer
 
 UNFIT = [
     (["embedder.backbone.args.in_channels=3"], r"'small_conv' cannot embed .*\[1, 8, 8\]"),
@@ -71,31 +65,3 @@ def test_nothing_is_disturbed() -> None:
     assert before["python"] == after["python"]
     assert all(torch.equal(v, weights[k]) for k, v in experiment.embedder.state_dict().items())
     assert experiment.embedder.training
-
-
-class Tied(nn.Module):
-    """A backbone whose two layers share their weights."""
-
-    out_channels = 16
-
-    def __init__(self, **_: Any) -> None:
-        super().__init__()
-        self.first, self.second = nn.Linear(64, 64), nn.Linear(64, 64)
-        self.second.weight = self.first.weight
-        self.last = nn.Linear(64, 16)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.last(self.second(self.first(images.flatten(1)).relu()).relu())
-
-
-def test_tied_weights_are_trained_and_shared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(BACKBONES.entries, "tied", Tied)
-    trainer = _trainer(tmp_path, "embedder.backbone={name: tied}", "train.epochs=1")
-    trainer.fit()
-    shared = load_run(RunFolder(tmp_path).model).embedder
-    images = torch.rand(2, 1, 8, 8)
-    expected = trainer.experiment.embedder.eval()(images)
-    assert torch.equal(shared(images), expected)
-    assert shared.backbone.first.weight is shared.backbone.second.weight

@@ -145,25 +145,6 @@ def test_warmup_trains_only_fc(tmp_path: Path) -> None:
     assert not torch.equal(backbone[0], next(embedder.backbone.parameters()))
 
 
-def test_proxies_have_their_own_group_and_are_resumed(tmp_path: Path) -> None:
-    overrides = ["loss.name=proxy_anchor", "loss.lr=0.05", "train.epochs=2"]
-    trainer = _trainer(tmp_path, *overrides)
-    group = trainer.experiment.optimizers.embedder.param_groups[-1]
-    assert group["lr"] == 0.05
-    assert group["params"][0] is trainer.experiment.loss.proxies
-    before = trainer.experiment.loss.proxies.detach().clone()
-    row = trainer.train_epoch()
-    assert row["loss/synthetic"] > 0, "the synthetic N-pair term enters beside Proxy-Anchor"
-    assert not torch.equal(before, trainer.experiment.loss.proxies)
-    trainer.end_epoch(row)
-    resumed = _trainer(tmp_path, *overrides)
-    resumed.resume()
-    one, other = ((it.loss.proxies, it) for it in (resumed.experiment, trainer.experiment))
-    assert torch.equal(one[0], other[0])
-    means = [it.optimizers.embedder.state[proxies]["exp_avg"] for proxies, it in (one, other)]
-    assert torch.equal(*means)
-
-
 def test_only_measured_epochs_can_be_best(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path, "eval.every=2", "train.epochs=3", "generator=null")
     trainer.end_epoch(trainer.train_epoch())

@@ -93,10 +93,3 @@ def test_two_at_once_train_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         networks = [backbone(), backbone()]
         list(pool.map(lambda one: warm_start(one, digits(), tmp_path, seed=0, steps=3), networks))
     assert len(trained) == 1
-
-
-def test_in_double_precision(tmp_path: Path) -> None:
-    double = backbone().double()
-    warm_start(double, digits(), tmp_path, seed=0, steps=3)
-    weights = list(double.parameters())
-    assert all(w.dtype == torch.float64 and w.isfinite().all() for w in weights)
