@@ -43,7 +43,7 @@ def bounds(total: int, parts: int) -> list[int]:
     """Split `total` rows into contiguous parts whose sizes differ by at most 1.
 
     Example:
-    >>> bounds(81, parts=2)
+        >>> bounds(81, parts=2)
         [0, 41, 81]
     """
     small, larger = divmod(total, parts)
@@ -54,7 +54,7 @@ def own_part(total: int, group: Group) -> slice:
     """The rows of `total` that belong to this process.
 
     Example:
-    >>> own_part(81, group=None)
+        >>> own_part(81, group=None)
         slice(0, 81, None)
     """
     edges = bounds(total, world_size(group))

@@ -23,7 +23,7 @@ def place(environment: Mapping[str, str] | None = None) -> Place | None:
     """Return the place of this process, or None if nothing has launched several.
 
     Example:
-    >>> place({"RANK": "3", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"})
+        >>> place({"RANK": "3", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"})
         Place(number=3, size=8, local_size=4)
         >>> place({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"}) is None
         True

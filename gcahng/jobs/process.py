@@ -102,7 +102,7 @@ def child_environment(added: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of a process to start: this one's, without a launcher's variables.
 
     Example:
-    >>> from unittest import mock
+        >>> from unittest import mock
         >>> with mock.patch.dict(os.environ, {"RANK": "1", "HOME": "/home"}, clear=True):
         ...     child_environment({"OMP_NUM_THREADS": "2"})
         {'HOME': '/home', 'OMP_NUM_THREADS': '2'}

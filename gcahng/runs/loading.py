@@ -164,7 +164,7 @@ def user_classes(config: "ExperimentConfig", sections: Collection[str] = SECTION
     """Return the classes that some sections name as `module.path:ClassName`.
 
     Example:
-    >>> from gcahng.config import load_config
+        >>> from gcahng.config import load_config
         >>> user_classes(load_config("digits", ["data.name=mine:Photos", "loss.name=mine:Loss"]))
         ['mine:Photos', 'mine:Loss']
     """

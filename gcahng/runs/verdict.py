@@ -27,7 +27,7 @@ def comparison(
     """Compare a model in words with its untrained backbone; None without `gain/…` figures.
 
     Example:
-    >>> from gcahng.config import load_config
+        >>> from gcahng.config import load_config
         >>> gain = {"gain/map@r": 0.1, "gain/map@r/low": 0.05, "gain/map@r/high": 0.14}
         >>> print(comparison(gain, load_config("paper/cub_resnet50"), 224))
         Better than the untrained resnet50 at 224 px: MAP@R +10.00 [+5.00, +14.00], in percent...
@@ -47,7 +47,7 @@ def gains_in_words(figures: Mapping[str, float]) -> str:
     """List the `gain/…` figures of a comparison with their intervals.
 
     Example:
-    >>> gain = {"gain/map@r": 0.1, "gain/map@r/low": 0.05, "gain/map@r/high": 0.14}
+        >>> gain = {"gain/map@r": 0.1, "gain/map@r/low": 0.05, "gain/map@r/high": 0.14}
         >>> print(gains_in_words(gain))
         MAP@R +10.00 [+5.00, +14.00], in percentage points (95 % intervals by a bootstrap ...).
     """

@@ -79,7 +79,7 @@ def _number_of_chunks(total: int, chunk: int, processes: int) -> int:
     """The same on every process, since layers may exchange statistics in each chunk.
 
     Example:
-    >>> _number_of_chunks(12, chunk=4, processes=2), _number_of_chunks(5, chunk=1, processes=2)
+        >>> _number_of_chunks(12, chunk=4, processes=2), _number_of_chunks(5, chunk=1, processes=2)
         (2, 2)
     """
     return min(ceil(ceil(total / processes) / chunk), total // processes)
