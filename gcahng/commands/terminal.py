@@ -34,24 +34,15 @@ class TerminalDisplay:
         self.best = ""
         self.task = progress.add_task("starting", total=epochs, title=title)
 
-    def warm_start(self, step: int, steps: int, loss: float) -> None:
-        """Show how far the warm start is."""
-        text = f"warm start step {step}/{steps}  cross entropy {loss:.3f}"
+    def work(self, title: str, done: int, total: int) -> None:
+        """Show how far some work beside the steps is."""
+        text = f"{title} {done}/{total}{self.best}"
         self.progress.update(self.task, description=text)
-
-    def features(self, done: int, images: int) -> None:
-        """Show how many of the features that are computed once there are."""
-        self.progress.update(self.task, description=f"features of image {done}/{images}")
 
     def step(self, epoch: int, step: int, steps: int, losses: dict[str, float]) -> None:
         """Advance the bar within an epoch."""
         text = f"{epoch}/{self.epochs} {_losses(losses)}{self.best}"
         self.progress.update(self.task, completed=epoch - 1 + step / steps, description=text)
-
-    def evaluation(self, done: int, images: int) -> None:
-        """Show how many images have been evaluated."""
-        text = f"evaluating image {done}/{images}{self.best}"
-        self.progress.update(self.task, description=text)
 
     def epoch(self, row: dict[str, float], best: float | None) -> None:
         """Advance the bar to the end of an epoch; without a terminal, print a line."""

@@ -1,6 +1,7 @@
 """Train one experiment: set up, epochs of steps, evaluation, checkpoints, results."""
 
 import time
+from functools import partial
 from typing import Any
 
 import torch
@@ -52,7 +53,8 @@ class Trainer:
         self.step = build_step(experiment, backward=fabric.backward, autocast=fabric.autocast)
         self.checkpoints = Checkpoints(experiment, folder)
         self.progress = TrainingProgress(WorkClock(fabric.device))
-        self.measured = Measurements(experiment, display.evaluation)
+        self.measured = Measurements(experiment, partial(display.work, "evaluation"))
+        self.of_features = partial(display.work, "features")
         self.loader = experiment.loader
         self.trackers = [one for one in fabric.loggers if isinstance(one, WandbLogger)]
         # Before the warm-up, which freezes the backbone.
@@ -127,9 +129,9 @@ class Trainer:
     def begin(self) -> None:
         """Set up the start of the training, epoch 0: warm-up, last layer, figures, checkpoint."""
         experiment = self.experiment
-        warm_start_embedder(experiment, self.display.warm_start)
-        fit_head(experiment, self.display.features)
-        closed_form = whiten(experiment, self.display.features)
+        warm_start_embedder(experiment, partial(self.display.work, "warm start"))
+        fit_head(experiment, self.of_features)
+        closed_form = whiten(experiment, self.of_features)
         self.embed_once()
         if experiment.average is not None:
             experiment.evaluated.load_state_dict(experiment.embedder.state_dict())
@@ -152,7 +154,7 @@ class Trainer:
     def embed_once(self) -> None:
         """Go on with features in place of images, if the backbone is frozen."""
         if "backbone" in self.config.embedder.freeze:
-            found = embed_once(self.experiment, self.display.features)
+            found = embed_once(self.experiment, self.of_features)
             self.loader, self.measured.features = found
             self.step.embedder = HeadOfEmbedder(self.experiment.embedder)
 

@@ -1,6 +1,6 @@
 """Pretrain a small backbone by classifying classes that are set aside for it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import RandomSampler
 
 from gcahng.data import ImageDataset, ImageLoader
+from gcahng.evaluation.evaluate import Progress
 from gcahng.files import cache_folder
 from gcahng.processes import copy_from_first
 from gcahng.training.experiment import Experiment
@@ -19,10 +20,8 @@ from gcahng.training.features import backbone_settings, compute_once, digest_ima
 LR, WEIGHT_DECAY = 4e-3, 1e-4
 BATCH_SIZE = 64
 
-Report = Callable[[int, int, float], None]
 
-
-def warm_start_embedder(experiment: Experiment, report: Report | None = None) -> None:
+def warm_start_embedder(experiment: Experiment, progress: Progress | None = None) -> None:
     """Train an experiment's backbone as a classifier of classes set aside, where configured."""
     config, dataset = experiment.config, experiment.warm_start_split
     section, embedder = config.embedder.warm_start, experiment.embedder
@@ -38,7 +37,7 @@ def warm_start_embedder(experiment: Experiment, report: Report | None = None) ->
         seed=config.seed,
         steps=section.steps,
         settings=backbone_settings(config),
-        report=report,
+        progress=progress,
     )
     copy_from_first([embedder.backbone], experiment.group)
     embedder.train_backbone(True)
@@ -52,13 +51,13 @@ def warm_start(
     seed: int,
     steps: int = 500,
     settings: Any = (),
-    report: Report | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Train a backbone in place to classify `dataset`, with a linear head that is discarded."""
 
     def train() -> dict[str, Tensor]:
         with _seed(seed, backbone):
-            _train(backbone, dataset, steps, report)
+            _train(backbone, dataset, steps, progress)
         weights = backbone.state_dict().items()
         return {name: value.detach().cpu().contiguous() for name, value in weights}
 
@@ -80,7 +79,9 @@ def _seed(seed: int, backbone: nn.Module) -> Iterator[None]:
     backbone.train(was_training)
 
 
-def _train(backbone: nn.Module, dataset: ImageDataset, steps: int, report: Report | None) -> None:
+def _train(
+    backbone: nn.Module, dataset: ImageDataset, steps: int, progress: Progress | None
+) -> None:
     """Minimise the cross entropy over so many batches, each pass over the data in a new order."""
     order = RandomSampler(dataset, num_samples=steps * BATCH_SIZE)
     loader = ImageLoader(dataset, batch_size=BATCH_SIZE, sampler=order)
@@ -95,6 +96,6 @@ def _train(backbone: nn.Module, dataset: ImageDataset, steps: int, report: Repor
         loss.backward()
         optimizer.step()
         schedule.step()
-        if report is not None:
-            report(step, steps, loss.item())
+        if progress is not None:
+            progress(step, steps)
     optimizer.zero_grad()

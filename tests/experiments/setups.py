@@ -23,10 +23,10 @@ SETUPS = [name for name in packaged_experiments() if name.startswith("paper/")]
 class Quiet:
     """A progress display without output."""
 
-    def warm_start(self, *_: Any) -> None:
+    def work(self, *_: Any) -> None:
         """Print nothing."""
 
-    step = evaluation = epoch = warm_start
+    step = epoch = work
 
 
 def make_trees(root: Path, images: int = 6) -> Path:

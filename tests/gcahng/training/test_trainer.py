@@ -27,20 +27,12 @@ class Quiet:
 
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
-        self.evaluated = 0
-
-    def warm_start(self, step: int, steps: int, loss: float) -> None:
-        assert 0 < step <= steps
 
     def step(self, epoch: int, step: int, steps: int, losses: dict[str, float]) -> None:
         assert 0 < step <= steps
 
-    def features(self, done: int, images: int) -> None:
-        assert 0 < done <= images
-
-    def evaluation(self, done: int, images: int) -> None:
-        assert 0 < done <= images
-        self.evaluated = done
+    def work(self, title: str, done: int, total: int) -> None:
+        assert 0 < done <= total
 
     def epoch(self, row: dict[str, float], best: float | None) -> None:
         self.rows.append(row)
