@@ -115,7 +115,6 @@ RUNTIME_SETTINGS = (
     "batch.chunk",
     "generator.args.graph.memory",
     "train.loggers",
-    "train.keep_every",
     "train.save_minutes",
     "eval.engine",
     "fabric.accelerator",

@@ -270,15 +270,10 @@ class TrainConfig(Section):
     """Number of initial epochs with a frozen backbone."""
     max_seconds: Positive | None = None
     """Stop after the epoch in which training has taken this long: CPU time on a CPU."""
-    keep_every: AtLeast1 | None = None
-    """Also keep the checkpoint of every n-th epoch."""
     save_minutes: Positive | None = 10.0
     """Save within an epoch as well, after so many minutes; null: after whole epochs only."""
     patience: AtLeast1 | None = None
     """Stop after so many evaluations in a row without a better value of `eval.select`."""
-    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Decay, per step, of an exponential moving average of the embedder's weights, which is
-    evaluated and saved in place of the weights as trained; null: no average."""
     loggers: list[LoggerName | LoggerConfig] = Field(default=["tensorboard"])
     """Where figures go beside `metrics.csv` (`csv`), which every run has: each a name or
     {name, args}; `wandb` is an extra."""
@@ -288,8 +283,6 @@ class TrainConfig(Section):
         names = [one if isinstance(one, str) else one.name for one in self.loggers]
         if len(set(names)) < len(names):
             broken_rule(("loggers",), "each logger once", names)
-        if self.ema is not None and self.epochs == 0:
-            broken_rule(("ema",), "null, since no step is trained (train.epochs 0)", self.ema)
         if self.warmup_epochs >= max(self.epochs, 1):
             expected = f"fewer than train.epochs ({self.epochs})"
             broken_rule(("warmup_epochs",), expected, self.warmup_epochs)

@@ -35,9 +35,6 @@ class Checkpoints:
             save_checkpoint(self.folder.best, state)
         if self.experiment.config.train.epochs == 0:
             return
-        every = self.experiment.config.train.keep_every
-        if progress.epoch and every is not None and progress.epoch % every == 0:
-            save_checkpoint(self.folder.last.with_name(f"epoch{progress.epoch:04d}.pt"), state)
         save_checkpoint(self.folder.last, state)
         self.folder.partial.unlink(missing_ok=True)
 
@@ -72,7 +69,7 @@ class Checkpoints:
     def restore_best(self) -> None:
         """Load embedder and generator as they were after the best epoch."""
         state = load_checkpoint(self.folder.best)
-        self.experiment.evaluated.load_state_dict(state["embedder"])
+        self.experiment.embedder.load_state_dict(state["embedder"])
         if self.experiment.generator is not None:
             self.experiment.generator.load_state_dict(state["generator"])
 
@@ -86,8 +83,6 @@ class Checkpoints:
         experiment = self.experiment
         for name, module in experiment.modules.items():
             module.load_state_dict(state[name])
-        if experiment.average is not None:
-            experiment.average.n_averaged.fill_(state["averaged_steps"])
         for optimizer, saved in zip(experiment.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         for schedule, saved in zip(experiment.schedules, state["schedules"], strict=True):
@@ -95,13 +90,12 @@ class Checkpoints:
         restore_random_states(state["random"], experiment.device)
 
     def _state(self, progress: TrainingProgress) -> dict[str, Any]:
-        experiment, average = self.experiment, self.experiment.average
+        experiment = self.experiment
         # A training that goes on is compared with its settings.
         untrained = experiment.config.train.epochs == 0
         config = experiment.saved_config if untrained else experiment.config
         return {
             **{name: module.state_dict() for name, module in experiment.modules.items()},
-            **({} if average is None else {"averaged_steps": int(average.n_averaged)}),
             "optimizers": [optimizer.state_dict() for optimizer in experiment.optimizers],
             "schedules": [schedule.state_dict() for schedule in experiment.schedules],
             "random": random_states(experiment.device),

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gcahng.builders.images import (
     Splits,
@@ -42,7 +41,6 @@ class Experiment:
         generator: The source of hard negatives, or None.
         optimizers: Of these three.
         schedules: One learning-rate schedule for each optimizer, in the same order.
-        average: The moving average of the embedder with `train.ema`, or None.
         group: The processes that train together, or None.
     """
 
@@ -57,30 +55,21 @@ class Experiment:
     generator: NegativeGenerator | None
     optimizers: Optimizers
     schedules: list[LRScheduler]
-    average: AveragedModel | None = None
     group: Group = None
-
-    @property
-    def evaluated(self) -> Embedder:
-        """The embedder that is evaluated and saved: the average, if there is one."""
-        if self.average is None:
-            return self.embedder
-        averaged: Any = self.average.module
-        return averaged
 
     @property
     def modules(self) -> dict[str, nn.Module]:
         """The networks by the names that they have in a checkpoint."""
-        modules: dict[str, nn.Module] = {"embedder": self.evaluated, "loss": self.loss}
+        modules: dict[str, nn.Module] = {"embedder": self.embedder, "loss": self.loss}
         if self.generator is not None:
             modules["generator"] = self.generator
-        return modules if self.average is None else {**modules, "trained_embedder": self.embedder}
+        return modules
 
     @property
     def saved_config(self) -> ExperimentConfig:
         """The settings of the model that is saved, with the last layer that it has."""
-        if isinstance(self.evaluated.fc, WhiteningHead):
-            return whitened(self.config, self.evaluated.embedding_dim)
+        if isinstance(self.embedder.fc, WhiteningHead):
+            return whitened(self.config, self.embedder.embedding_dim)
         return self.config
 
     def count_parameters(self) -> dict[str, int]:
@@ -95,11 +84,6 @@ class Experiment:
             "embedder_parameters": sum(p.numel() for p in trained),
             "generator_parameters": sum(p.numel() for p in generator),
         }
-
-    def update_average(self) -> None:
-        """Update the average of the embedder, if there is one, after a step of the training."""
-        if self.average is not None:
-            self.average.update_parameters(self.embedder)
 
     def to_device(self, images: Tensor) -> Tensor:
         """Bring images [B, C, H, W] or features to the networks' device and number format."""
@@ -170,7 +154,6 @@ def build_experiment(
         generator,
         optimizers,
         build_schedules(config, optimizers),
-        _average(config.train.ema, embedder),
         group,
     )
 
@@ -199,14 +182,6 @@ def build_step(
         cuda_graphs=config.fabric.cuda_graphs,
         group=experiment.group,
     )
-
-
-def _average(decay: float | None, embedder: Embedder) -> AveragedModel | None:
-    """The average of the embedder's weights and BatchNorm statistics, from the first step on."""
-    if decay is None:
-        return None
-    update = get_ema_multi_avg_fn(decay)
-    return AveragedModel(embedder, multi_avg_fn=update, use_buffers=True).eval()
 
 
 def _dtype(config: ExperimentConfig) -> torch.dtype:

@@ -182,14 +182,14 @@ class Measurements:
         return self._score(self._embed(backbone, images), "test")
 
     def _measure(self, split: str, epoch: int) -> Measurement:
-        evaluated, features = self.experiment.evaluated, self.features.get(split)
+        embedder, features = self.experiment.embedder, self.features.get(split)
         if self.experiment.config.embedder.finish:
-            features = self._embed(evaluated.backbone, self._images(split))
+            features = self._embed(embedder.backbone, self._images(split))
             embeddings = self._apply_closed_form(features, split, epoch)
         elif features is None:
-            embeddings = self._embed(evaluated, self._images(split))
+            embeddings = self._embed(embedder, self._images(split))
         else:
-            embeddings = self._apply_head(evaluated, features)
+            embeddings = self._apply_head(embedder, features)
         return self._score(embeddings, split)
 
     def _apply_closed_form(self, features: Tensor, split: str, epoch: int) -> Tensor:
@@ -203,7 +203,7 @@ class Measurements:
     def _fit_closed_form(self, epoch: int) -> ClosedForm:
         """Fit the last layer to the network as it is, once in an epoch."""
         if self._closed_form is None or self._closed_form[0] != epoch:
-            backbone = self.experiment.evaluated.backbone
+            backbone = self.experiment.embedder.backbone
             form = ClosedForm(
                 self.experiment, lambda images: self._embed(backbone, images).cpu(), dim=None
             )

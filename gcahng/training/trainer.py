@@ -133,8 +133,6 @@ class Trainer:
         fit_head(experiment, self.of_features)
         closed_form = whiten(experiment, self.of_features)
         self.embed_once()
-        if experiment.average is not None:
-            experiment.evaluated.load_state_dict(experiment.embedder.state_dict())
         untrained = self.config.train.epochs == 0
         if not (self.config.eval.zero_shot or untrained):
             return
@@ -175,7 +173,6 @@ class Trainer:
         for number, (images, labels) in enumerate(loader, start=loader.first + 1):
             observe = self._keep_hardness if number == len(loader) else None
             log.add(self.step(experiment.to_device(images), labels, observe=observe))
-            experiment.update_average()
             if time.perf_counter() - shown > REFRESH:
                 shown = time.perf_counter()
                 self.display.step(self.progress.epoch, number, len(loader), log.means())
@@ -253,7 +250,7 @@ class Trainer:
             self._replace_head()
         if rank(self.group) == 0:
             write_shared_model(
-                self.folder.path, self.experiment.evaluated, self.experiment.saved_config
+                self.folder.path, self.experiment.embedder, self.experiment.saved_config
             )
         return results
 
@@ -268,12 +265,12 @@ class Trainer:
 
     def _replace_head(self) -> None:
         """Replace the trained last layer of the best epoch by the one in closed form."""
-        evaluated = self.experiment.evaluated
+        embedder = self.experiment.embedder
         head = self.measured.finish(self.progress.best_epoch)
         if rank(self.group) == 0:
             self.checkpoints.save_finish(head)
-        evaluated.take_head(head)
-        copy_from_first([evaluated.fc], self.group)
+        embedder.take_head(head)
+        copy_from_first([embedder.fc], self.group)
 
     def evaluated_run(self) -> EvaluatedRun:
         """The finished run as a report needs it: best model, test images and their embeddings."""
@@ -281,7 +278,7 @@ class Trainer:
         run = LoadedRun(
             self.folder.best,
             describe_embedder(experiment.saved_config),
-            experiment.evaluated.eval(),
+            experiment.embedder.eval(),
             dump_config(experiment.saved_config),
             self.progress.best_epoch,
             num_classes=experiment.splits.train.num_classes,

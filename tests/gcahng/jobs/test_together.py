@@ -21,7 +21,7 @@ EPOCHS = 2
 SETTINGS = [
     *(f"train.epochs={EPOCHS}", "batch.samples=20", "batch.classes=5", "embedder.dim=8"),
     *("data.validation=0", "fabric.accelerator=cpu", "fabric.precision=64-true"),
-    *("generator.args.graph.layers=1", "train.ema=0.5"),
+    "generator.args.graph.layers=1",
 ]
 GCAHNG = [sys.executable, "-m", "gcahng"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "gcahng"]
