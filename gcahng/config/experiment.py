@@ -121,7 +121,6 @@ RUNTIME_SETTINGS = (
     "fabric.devices",
     "fabric.threads",
     "fabric.deterministic",
-    "fabric.compile",
     "fabric.channels_last",
     "fabric.cuda_graphs",
 )

@@ -169,9 +169,9 @@ def each_quirk(value: Any) -> Any:
 
 
 class ScheduleConfig(Section):
-    """Learning rate schedule over epochs; step uses `gamma` and `every`, exponential `gamma`."""
+    """Learning rate schedule over epochs; step uses `gamma` and `every`."""
 
-    name: Literal["constant", "step", "cosine", "exponential"] = "constant"
+    name: Literal["constant", "step", "cosine"] = "constant"
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.5
     every: AtLeast1 = 20
 
@@ -244,7 +244,6 @@ class FabricConfig(Section):
     deterministic: bool = False
     """Deterministic algorithms on a GPU, slower: the same seed, or a resumed run, then gives
     exactly the same result there. On a CPU it always does."""
-    compile: bool = False
     channels_last: bool = False
     cuda_graphs: bool = False
     """Replay the passes of gca_hng as CUDA graphs: faster, since many small kernels need no launch

@@ -135,11 +135,6 @@ def build_experiment(
     copy_from_first((module for module in (embedder, loss, generator) if module is not None), group)
     if config.fabric.channels_last:
         embedder.to(memory_format=torch.channels_last)
-    if config.fabric.compile:
-        # Chunks, several processes and cached features call backbone and head one by one.
-        one_by_one = config.batch.chunk is not None or "backbone" in config.embedder.freeze
-        whole = group is None and not one_by_one
-        (embedder if whole else embedder.backbone).compile()
     # After the networks have reached their device: optimizers hold on to the parameters.
     optimizers = build_optimizers(config, embedder, loss, generator)
     return Experiment(

@@ -80,7 +80,5 @@ def _schedule(
             return lr_scheduler.StepLR(optimizer, schedule.every, schedule.gamma)
         case "cosine":
             return lr_scheduler.CosineAnnealingLR(optimizer, max(epochs, 1))
-        case "exponential":
-            return lr_scheduler.ExponentialLR(optimizer, schedule.gamma)
         case _:
             return lr_scheduler.ConstantLR(optimizer, factor=1.0)
