@@ -32,6 +32,7 @@ class Job:
     Without `threads` it uses its share of the machine's; `gpus` is 0 if its settings name them.
     """
 
+    name: str
     settings: Path
     folder: Path
     threads: int | None = None

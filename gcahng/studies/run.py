@@ -23,12 +23,12 @@ class State(Enum):
     CHANGED = auto()
 
 
-def make_job(settings: Path, folder: Path, config: ExperimentConfig) -> Job:
+def make_job(name: str, settings: Path, folder: Path, config: ExperimentConfig) -> Job:
     """Describe the process of a training; on a machine with GPUs, it needs some of its own."""
     count = config.fabric.devices
     own = isinstance(count, int) and count > 0 and run_device(config).type == "cuda"
     gpus = count if own and isinstance(count, int) else 0
-    return Job(settings, folder, config.fabric.threads, gpus)
+    return Job(name, settings, folder, config.fabric.threads, gpus)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class CellRun:
     def job(self) -> Job:
         """Its process, with settings and output in `started/`."""
         settings = self.home / "started" / f"{self.name}.yaml"
-        return make_job(settings, self.folder.path, self.cell.config)
+        return make_job(self.name, settings, self.folder.path, self.cell.config)
 
     def config(self) -> ExperimentConfig | None:
         """The experiment; None while its number of epochs depends on unfinished runs."""

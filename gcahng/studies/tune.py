@@ -169,7 +169,7 @@ class StudyWork(Work[Attempt]):
             item.run = RunFolder(item.folder / f"seed{seed}")
             if not item.run.results.is_file():
                 settings = item.run.path.with_suffix(".yaml")
-                item.job = make_job(settings, item.run.path, config)
+                item.job = make_job(item.folder.name, settings, item.run.path, config)
                 return item.job, config
             self.falls_behind(item)
             item.before += config.train.epochs
