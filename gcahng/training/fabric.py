@@ -55,7 +55,13 @@ def number_of_devices(section: FabricConfig) -> int:
     """How many processes the settings ask this one to start on this machine; 1: none."""
     if section.devices == 1 or place() is not None:
         return 1
-    return int(make_fabric(section, section.devices).world_size)
+    fabric = make_fabric(section, section.devices)
+    if fabric.device.type == "cpu" and fabric.world_size > (os.cpu_count() or 1):
+        raise ValueError(
+            f"fabric.devices: {fabric.world_size} processes were asked for, but this machine has "
+            f"{os.cpu_count()} cores"
+        )
+    return int(fabric.world_size)
 
 
 def group_of(fabric: Fabric) -> Group:
