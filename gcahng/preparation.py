@@ -56,23 +56,18 @@ class Preparation:
         if self.size is not None:
             image = _centre(image, *[*_sides(self.size), *_sides(self.size)][:2])
         pixels = image if isinstance(image, Tensor) else _pixels(image)
-        if not self.rgb:
-            return (
-                pixels.to(torch.float32).mul_(1 / 255)
-                if pixels.dtype == torch.uint8
-                else (_torchvision().to_dtype(pixels, torch.float32, scale=True))
-            )
-        # Above it is the reciprocal, as in torchvision, which differs in the last bit.
-        scaled = pixels.to(torch.float32).div_(255)
-        if not self.mean:
+        if not self.rgb and pixels.dtype != torch.uint8:
+            scaled: Tensor = _torchvision().to_dtype(pixels, torch.float32, scale=True)
             return scaled
-        mean, std = (
-            torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)
-            for values in (self.mean, self.std)
-        )
+        pixels = pixels.to(torch.float32)
+        # The latter as torchvision does, which differs in the last bit.
+        pixels = pixels.div_(255) if self.rgb else pixels.mul_(1 / 255)
+        if not (self.rgb and self.mean):
+            return pixels
+        mean, std = (torch.tensor(one, dtype=torch.float32) for one in (self.mean, self.std))
         if not std.all():
             raise ValueError(f"Expected 'std' without zeros (got {list(self.std)})")
-        return scaled.sub(mean).div_(std)
+        return pixels.sub(mean.view(-1, 1, 1)).div_(std.view(-1, 1, 1))
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the steps for a file in JSON."""
@@ -81,10 +76,8 @@ class Preparation:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Preparation":
         """Read what `to_dict` described; a TypeError if a key is unknown."""
-        found: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
-        }
-        return cls(**found)
+        tuples: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**tuples)
 
 
 #: How this project's networks for photos are evaluated.
@@ -93,9 +86,9 @@ PHOTO = Preparation(True, 256, IMAGENET_SIZE, IMAGENET_MEAN, IMAGENET_STD)
 
 def _rgb(image: Image.Image | Tensor) -> Image.Image | Tensor:
     """Convert to RGB as torchvision does, but do not copy an image that is RGB already."""
-    if isinstance(image, Image.Image):
-        return image if image.mode == "RGB" else image.convert("RGB")
-    return _torchvision().grayscale_to_rgb(image)
+    if isinstance(image, Tensor):
+        return _torchvision().grayscale_to_rgb(image)
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _torchvision() -> Any:

@@ -80,7 +80,7 @@ def googlenet(
 
     Args:
         pretrained: Load torchvision's ImageNet weights (IMAGENET1K_V1).
-        weights: Load this file instead, with torchvision's parameter names.
+        weights: Load this file instead.
         renormalize: Convert ImageNet-normalised inputs to (x - 0.5) / 0.5, the normalisation that
             the ImageNet weights were trained with; true in the published code.
 
@@ -109,9 +109,7 @@ def googlenet(
 def dino_vits16(pretrained: bool = True, weights: str | Path | None = None) -> nn.Module:
     """ViT-S/16 pretrained with DINO; the features are the class token after the final norm.
 
-    Args:
-        pretrained: Load DINO's weights through timm.
-        weights: Load this file instead, with the parameter names of DINO or timm (they agree).
+    A file `weights` has the parameter names of DINO or timm (they agree).
 
     Shapes:
         `[N, 3, 224, 224]` to `[N, 384]`.
