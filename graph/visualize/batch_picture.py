@@ -59,7 +59,7 @@ def draw_graph(
     points = as_array(projection(graph.x))
     inches = float(np.clip(0.75 * len(points) ** 0.5, SHORTEST, LONGEST))
     side = SIDE / inches * (float(np.ptp(points, axis=0).max()) or 1.0)
-    places = spread(points, (side, side))
+    places = spread(points, side)
     numbers, titles = class_numbers(graph), class_titles(graph, 28)
     with rc_context(STYLE):
         figure = Figure((inches + 4, max(inches + 1.5, 0.2 * len(titles[: NAMED + 1]))))

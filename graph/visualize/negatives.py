@@ -8,12 +8,11 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 from torch import Tensor
 from torch_geometric.data import Data
 
 from gcahng.graph.visualize.batch import as_array, class_slots, class_titles, describe, require
-from gcahng.graph.visualize.projection import Projection, spread
+from gcahng.graph.visualize.projection import Projection
 from gcahng.graph.visualize.style import COLOURS, STYLE
 
 ANCHORS, PANEL = 3, 4.6
@@ -26,7 +25,7 @@ def draw_negatives(graph: Data) -> Figure:
     The anchors are spread along the first principal component of the real embeddings, in whose
     principal plane all is drawn. A line goes from the anchor to each synthetic negative, one per
     other class, and on to the nearest real image of that class; a short first segment is a hard
-    negative. Numbers are classes, at their centres.
+    negative. Grey rays join the images of a class.
 
     Args:
         graph: With slot-major nodes and `negatives` [P, S, S, D].
@@ -37,7 +36,7 @@ def draw_negatives(graph: Data) -> Figure:
         >>> anchors, others = graph.x.view(2, 2, 1, 8), graph.x.view(2, 1, 2, 8)
         >>> graph.negatives = (anchors + others) / 2
         >>> draw_negatives(graph).axes[0].get_title()
-        'anchor #... (class ..., drawn as ...)'
+        'anchor #... (class ...)'
     """
     negatives = require(graph, "negatives").detach()
     slots = class_slots(graph)
@@ -51,16 +50,14 @@ def draw_negatives(graph: Data) -> Figure:
         panels = figure.subplots(1, len(chosen), squeeze=False, sharex=True, sharey=True)[0]
         for axes, anchor in zip(panels, chosen, strict=True):
             _draw_panel(axes, projection, slots, negatives, anchor)
-            number = anchor % slots.size(1)
-            name = f"anchor #{anchor} ({titles[number]}, drawn as {number + 1})"
-            axes.set_title(name, fontsize=10)
+            axes.set_title(f"anchor #{anchor} ({titles[anchor % slots.size(1)]})", fontsize=10)
             axes.set_xlabel(xlabel)
         panels[0].set_ylabel(ylabel)
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3)
         figure.suptitle(
             f"{describe(graph)}: the synthetic negatives of some anchors,\n"
-            "one of each other class; numbers are classes, at their centres"
+            "one of each other class; grey rays join the images of a class"
         )
     return figure
 
@@ -85,7 +82,11 @@ def _draw_panel(
     reals = as_array(projection(reals))[others]
     points = as_array(projection(slots))
     start, positive = points[slot, own], points[(slot + 1) % samples, own]
-    _draw_classes(axes, points)
+    # Rays from the images of each class to its centre.
+    rays = np.stack([points, np.broadcast_to(points.mean(0), points.shape)], axis=2)
+    axes.add_collection(
+        LineCollection(list(rays.reshape(-1, 2, 2)), colors="#bbbbbb", linewidths=0.7, zorder=1)
+    )
     ways = {
         ("-", "from anchor to synthetic negative"): [(start, end) for end in ends],
         (":", "on to the nearest real image of that class"): list(zip(ends, reals, strict=True)),
@@ -108,16 +109,3 @@ def _draw_panel(
         x, y = at.reshape(-1, 2).T
         axes.plot(x, y, linestyle="", markersize=size, mew=0, label=label, zorder=zorder, **look)
     axes.set_aspect("equal")
-
-
-def _draw_classes(axes: Axes, points: np.ndarray) -> None:
-    """Connect the images [P, S, 2] of each class to their centre, and number the centre."""
-    centres = points.mean(axis=0)
-    rays = np.stack([points, np.broadcast_to(centres, points.shape)], axis=2).reshape(-1, 2, 2)
-    axes.add_collection(LineCollection(list(rays), colors="#bbbbbb", linewidths=0.7, zorder=1))
-    # Boxes of the size of two digits, so that numbers do not overlap.
-    extent = float(np.ptp(points.reshape(-1, 2), axis=0).max()) or 1.0
-    places = spread(centres, (0.05 * extent, 0.035 * extent))
-    for number, (x, y) in enumerate(places, start=1):
-        text = axes.text(x, y, str(number), fontsize=8, ha="center", va="center", zorder=8)
-        text.set_path_effects([withStroke(linewidth=2, foreground="white")])

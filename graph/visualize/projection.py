@@ -71,13 +71,12 @@ class Projection:
         return first, second
 
 
-def spread(points: np.ndarray, size: tuple[float, float]) -> np.ndarray:
-    """Move equal boxes with centres [N, 2] apart until no two overlap; others stay in place."""
-    scale = np.asarray(size)
+def spread(points: np.ndarray, side: float) -> np.ndarray:
+    """Move equal squares with centres [N, 2] apart until no two overlap; others stay in place."""
     # Coinciding points have no direction to move in; a sunflower pattern gives each its own.
     turn = np.pi * (3 - np.sqrt(5)) * np.arange(len(points))
     seed = 0.01 * np.sqrt(np.arange(len(points)) / len(points))
-    boxes = points / scale + seed[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    boxes = points / side + seed[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1)
     for _ in range(ROUNDS):
         pairs = cKDTree(boxes).query_pairs(1 - TOLERANCE, p=np.inf, output_type="ndarray")
         if len(pairs) == 0:
@@ -92,4 +91,4 @@ def spread(points: np.ndarray, size: tuple[float, float]) -> np.ndarray:
         np.add.at(move, pairs.T, np.stack([push, -push]))
         # Between the sum of all pushes, which overshoots in crowds, and the mean, which is slow.
         boxes = boxes + STEP * move / np.sqrt(np.maximum(hits, 1))[:, None]
-    return boxes * scale
+    return boxes * side
