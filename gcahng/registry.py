@@ -7,10 +7,12 @@ torch, torchvision and PyTorch Geometric take seconds.
 import ast
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -92,7 +94,9 @@ class Registry(Mapping[str, T]):
         """Raise for a wrong name as `find` does, as far as it shows without an import."""
         if not isinstance(name, str):
             raise ValueError(f"Expected the name of a {self.kind} as text (got {name!r})")
-        if name not in self.entries and self.library is None and not self._names_class(name):
+        if self._names_class(name):
+            _check_class_is_there(name, self.kind)
+        elif name not in self.entries and self.library is None:
             raise ValueError(self._unknown(name, []))
 
     def _names_class(self, name: object) -> bool:
@@ -195,6 +199,31 @@ def import_class(path: str, kind: str, base: type) -> type[Any]:
     return found
 
 
+def _check_class_is_there(path: str, kind: str) -> None:
+    """Raise if there is no such module, or its file here never says the name of the class."""
+    module_path, _, name = path.partition(":")
+    if module_path in sys.modules:  # such as `__main__`, a script or a notebook
+        return
+    stem = Path(*module_path.split("."))
+    # Of a package and a module of one name, Python imports the package.
+    file = next(filter(Path.is_file, (stem / "__init__.py", stem.with_suffix(".py"))), None)
+    if file is None:
+        package = module_path.partition(".")[0]
+        if not Path(package).exists() and find_spec(package) is None:
+            raise ValueError(_no_module(module_path, f"{kind} {path!r}"))
+        return
+    text = file.read_text(encoding="utf-8", errors="replace")
+    if not re.search(rf"\b{name}\b|import \*|__getattr__|globals", text):
+        classes = re.findall(r"^class (\w+)", text, re.MULTILINE)
+        raise ValueError(
+            f"{kind} {path!r}: '{file}' has no class {name!r}{did_you_mean(name, classes)}"
+        )
+
+
+def _no_module(module_path: str, what: str) -> str:
+    return f"{what}: there is no module {module_path!r} in {os.getcwd()} or on the import path"
+
+
 def _import_module(module_path: str, what: str) -> ModuleType:
     # Put the current folder first on the import path during the import, as `python -m` does, and
     # last afterwards, for later imports inside the module.
@@ -206,9 +235,7 @@ def _import_module(module_path: str, what: str) -> ModuleType:
         # Any other name belongs to a missing dependency of the user's module.
         if error.name is None or not f"{module_path}.".startswith(f"{error.name}."):
             raise
-        raise ValueError(
-            f"{what}: there is no module {module_path!r} in {folder} or on the import path"
-        ) from error
+        raise ValueError(_no_module(module_path, what)) from error
     finally:
         sys.path.remove(folder)
         if folder not in sys.path:

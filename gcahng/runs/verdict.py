@@ -18,7 +18,7 @@ def verdict(record: RunRecord) -> str | None:
     sentence = comparison(record.results, config, record.results.get("untrained_px"))
     if sentence is None or record.results["gain/map@r/low"] > 0:
         return sentence
-    return " ".join([sentence, *_instead(config.embedder)])
+    return " ".join([sentence, *_advice(record.results), *_instead(config.embedder)])
 
 
 def comparison(
@@ -77,3 +77,16 @@ def _instead(embedder: EmbedderConfig) -> list[str]:
     if weights := embedder.backbone.args.get("weights"):
         words += ["--weights", str(weights)]
     return [f"To search with the untrained network: {shlex.join(words)}"]
+
+
+def _advice(results: Mapping[str, float]) -> list[str]:
+    """What to try, by where the curve of the figure that chooses an epoch is highest."""
+    epochs, highest = results.get("epochs", 0), results.get("highest_epoch", 0)
+    if not epochs:
+        return []
+    advice = "another learning rate"
+    if highest == epochs:
+        advice = "more epochs: of those trained, the last had the highest figure"
+    elif highest <= epochs / 2:
+        advice = "fewer epochs, a smaller learning rate or fewer trained layers"
+    return [f"To train better, try {advice}."]

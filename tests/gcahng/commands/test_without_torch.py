@@ -26,6 +26,8 @@ COMMANDS = {
     "train digits generator.args.graph.conv=gta": "unknown layer 'gta' (did you mean 'gca'?)",
     "train digits optim.lrr=1": "unknown key 'optim.lrr'",
     "train digits data.name=digts": "unknown data set 'digts' (did you mean 'digits'?)",
+    "train digits generator.name=own:Mien": "'own.py' has no class 'Mien' (did you mean 'Mine'?)",
+    "train digits generator.name=nobody:Mine": "there is no module 'nobody'",
     "compare run": "name two models or more to compare (got 'run' alone)",
     "ablate wrong.yaml": "unknown key 'refrence' (did you mean 'reference'?)",
     "tune wrong.yaml": "unknown key 'trails' (did you mean 'trials'?)",
@@ -34,6 +36,7 @@ COMMANDS = {
 
 def test_names_and_settings_are_checked_first(tmp_path: Path) -> None:
     (tmp_path / "commands.txt").write_text("\n".join(COMMANDS))
+    (tmp_path / "own.py").write_text("import torch\n\nclass Mine: ...\n")
     (tmp_path / "wrong.yaml").write_text("base: digits\ntrails: 5\nrefrence: a\n")
     command = [sys.executable, "-c", PROGRAM]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)

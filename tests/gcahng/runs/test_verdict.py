@@ -45,6 +45,13 @@ def test_without_a_gain_the_untrained_network_is_the_next_command(
     )
 
 
+@pytest.mark.parametrize(("highest", "advice"), [(8, "more epochs"), (3, "fewer"), (6, "another")])
+def test_the_curve_gives_the_advice(highest: int, advice: str) -> None:
+    said = verdict(record(-0.03, -0.01, epochs=8, highest_epoch=highest))
+    assert said is not None
+    assert f"To train better, try {advice}" in said
+
+
 @pytest.mark.parametrize(
     "setting",
     [
