@@ -141,12 +141,7 @@ class Artifact(NamedTuple):
 
 
 def read_artifact(path: Path) -> Artifact:
-    """Read a shared embedder, `model.safetensors` with `config.json` beside it.
-
-    Raises:
-        FileNotFoundError: If one of the two files is missing.
-        ValueError: If a file is damaged, or of another program or version.
-    """
+    """Read a shared embedder, `model.safetensors` with `config.json` beside it."""
     settings = path.with_name(SETTINGS)
     for file in (path, settings):
         if not file.is_file():

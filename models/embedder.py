@@ -31,9 +31,7 @@ class Embedder(nn.Module):
         `[N, C, H, W]` to `[N, D]`.
 
     Raises:
-        ValueError: If the backbone has no integer `out_channels` or no layer for an entry of
-            `freeze`, `embedding_dim` is below 1 or too large for the head, or `init` or `head` is
-            unknown.
+        ValueError: If an argument does not fit the backbone.
 
     Example:
         >>> import torch

@@ -167,10 +167,6 @@ def oas_shrinkage(covariance: Tensor, samples: int) -> float:
 
     Source: Chen, Wiesel, Eldar and Hero, "Shrinkage Algorithms for MMSE Covariance Estimation",
     IEEE Transactions on Signal Processing 58 (2010).
-
-    Example:
-        >>> oas_shrinkage(torch.diag(torch.tensor([3.0, 1.0])), samples=19)
-        0.65
     """
     width = len(covariance)
     squares = covariance.square().mean().item()

@@ -38,14 +38,7 @@ BACKBONE_NAMES = {"Googlenet": "googlenet", "Resnet50": "resnet50", "DINO": "din
 
 @dataclass(frozen=True)
 class PublishedState:
-    """A published state dict, split by module and renamed.
-
-    Attributes:
-        embedder: State of an `Embedder` (names below `backbone` and `fc` are unchanged).
-        graph: State of a `CorrelationNetwork`.
-        classifier: State of the linear classifier on embeddings.
-        unused: Keys that the published code does not use.
-    """
+    """A published state dict, split by module and renamed; `unused` are keys that nobody reads."""
 
     embedder: dict[str, Tensor]
     graph: dict[str, Tensor]

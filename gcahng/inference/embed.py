@@ -95,16 +95,7 @@ def embed_in_parts(
     thumbnails: bool = False,
     progress: Progress | None = None,
 ) -> Iterator[list[EmbeddedPicture]]:
-    """Embed picture files in order, and collect them in parts of at least `PART`.
-
-    Args:
-        model: The model.
-        files: What to embed.
-        unreadable: Files that cannot be read are added to it.
-        normalize: Scale embeddings to L2 norm 1.
-        thumbnails: Whether to make them.
-        progress: Called with the number of files done, and of all.
-    """
+    """Embed picture files in order, in parts of at least `PART`; list those that cannot be read."""
     part: list[EmbeddedPicture] = []
     done = 0
     for batch in read_pictures(files, model.image_transform, thumbnails):
@@ -169,21 +160,10 @@ def write_embeddings(
     normalize: bool = False,
     progress: Progress | None = None,
 ) -> list[Unreadable]:
-    """Embed picture files and write the embeddings into a file.
-
-    Args:
-        model: The model.
-        files: The pictures.
-        out: Ends in `.npy`: an array [N, D] in float32. A `.csv` beside it has the columns path,
-            label and split of each row.
-        normalize: Scale embeddings to L2 norm 1.
-        progress: Called with the number of pictures done, and of all.
+    """Embed picture files into `.npy`, [N, D] in float32, and a `.csv` with path, label and split.
 
     Returns:
         The files that were left out because they cannot be read.
-
-    Raises:
-        ValueError: If the ending is another, or there is no picture.
     """
     check_output(out)
     if not files:

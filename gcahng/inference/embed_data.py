@@ -33,13 +33,6 @@ def embed_data(
 
     The images get the model's own test transform. The result has the settings that were used.
 
-    Args:
-        model: The model.
-        data: The data set; None: that of the training, which a backbone by name does not have.
-        root: Folder of all data sets; None: as in training, and for other data the default.
-        split: Which split.
-        progress: As for `embed`.
-
     Raises:
         FileNotFoundError: If the data set's files are missing.
         ValueError: If there is no such data set or split, no query can find its class, or the

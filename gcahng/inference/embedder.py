@@ -123,17 +123,10 @@ def _download(name: str, revision: str | None) -> Path:
 
 
 def names_backbone(source: str) -> bool:
-    """Tell whether this is the name of a backbone: there is no such path.
+    """Tell whether this names a backbone: there is no such path; a FileNotFoundError if it cannot.
 
     Names with timm/ and torchvision/ are those of the libraries, never of the Hub. Classes of a
     user, `module.path:ClassName`, are not opened by name, since stores of strangers hold names.
-
-    Raises:
-        FileNotFoundError: If it can only be a backbone, and there is none of this name.
-
-    Example:
-        >>> [names_backbone(name) for name in ("timm/resnet18", "resnet18", "runs/a", "a.pth")]
-        [True, True, False, False]
     """
     if Path(source).expanduser().exists() or names_class(source):
         return False
@@ -149,14 +142,7 @@ def names_backbone(source: str) -> bool:
 
 
 def names_repository(name: str) -> bool:
-    """Tell whether this means `user/repo` on the Hub: there is no such path, nor a folder `user`.
-
-    In a folder that exists, a missing file or folder is a mistyped or a new one.
-
-    Example:
-        >>> names_repository("someone/photos"), names_repository("./photos")
-        (True, False)
-    """
+    """Tell whether this means `user/repo` on the Hub: no such path, nor a folder `user`."""
     path = Path(name).expanduser()
     there = path.exists() or path.parent.is_dir()
     return not there and REPOSITORY.fullmatch(name) is not None

@@ -27,11 +27,7 @@ BATCH_DIMENSIONS = 4
 
 
 def one_by_one(images: ImageLike | Iterable[ImageLike]) -> Iterator[ImageLike]:
-    """Yield the single images of one image, of several, or of a batch of 4 dimensions.
-
-    Raises:
-        TypeError: If it is none of these.
-    """
+    """Yield the single images of one image, of several, or of a batch of 4 dimensions."""
     if isinstance(images, Tensor | np.ndarray) and images.ndim == BATCH_DIMENSIONS:
         yield from images
     elif isinstance(images, SINGLE):
@@ -50,12 +46,6 @@ def rgb_image(image: ImageLike, shortest: int | None = None) -> Image.Image:
             as a file is; an array [H, W], [H, W, 1] or [H, W, 3]; a tensor [1, H, W] or [3, H, W].
             Numbers are uint8, or floats in [0, 1].
         shortest: As for `read_image`.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        IsADirectoryError: If it is a folder.
-        TypeError: If it is none of these.
-        ValueError: If the file cannot be read, or the shape or the numbers are others.
     """
     if isinstance(image, str | os.PathLike):
         refuse_address(os.fspath(image))

@@ -37,11 +37,7 @@ T = TypeVar("T")
 
 
 class Pages:
-    """Answers requests.
-
-    Args:
-        finder: Knows the store.
-    """
+    """Answers requests about a store."""
 
     def __init__(self, finder: Finder) -> None:
         self._finder = finder

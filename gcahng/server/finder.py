@@ -32,13 +32,7 @@ class Limits:
 
 
 class Finder:
-    """Searches a store; its methods may be called from several threads.
-
-    Args:
-        store: The pictures.
-        model: The model that made the store's vectors.
-        limits: What one request may cost.
-    """
+    """Searches a store with the model that made it; to be called from several threads."""
 
     def __init__(
         self, store: PictureStore, model: TrainedEmbedder, limits: Limits | None = None

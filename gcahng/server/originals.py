@@ -26,13 +26,7 @@ CACHE = {"cache-control": "no-cache"}
 
 
 def original(file: PictureFile, state: FileState, most_pixels: int) -> Response:
-    """Answer with the file of a picture, if it is still the one that was indexed.
-
-    Args:
-        file: Where it is.
-        state: Its state when it was indexed.
-        most_pixels: Convert no larger pictures.
-    """
+    """Answer with the file of a picture, if it is still the one that was indexed."""
     name = printable(os.path.basename(file.path))
     try:
         same = file_state(file.path) == state

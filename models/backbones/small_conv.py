@@ -18,9 +18,6 @@ class SmallConv(nn.Module):
     Shapes:
         `[N, in_channels, H, W]` to `[N, out_channels]`.
 
-    Raises:
-        ValueError: If `channels` and `strides` differ in length or are empty.
-
     Example:
         >>> import torch
         >>> backbone = SmallConv(channels=[8, 16], strides=[2, 2])
