@@ -16,7 +16,7 @@ from gcahng.runs.record import figures_after
 from gcahng.studies.grid import Grid
 from gcahng.studies.report import read_verdict, report_grid, table_columns, table_rows
 from gcahng.studies.run import CellRun, State, grid_runs
-from gcahng.studies.schedule import Work, work_through
+from gcahng.studies.schedule import Work, say, work_through
 from gcahng.studies.summary import COMPARED, below_features, summarize
 
 # Columns that fit a terminal.
@@ -49,28 +49,24 @@ def run_grid(
         ValueError: If a cell is unknown, or a run was trained with other settings.
         SystemExit: If a signal stops it.
     """
-
-    def say(line: str) -> None:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-
     runs = _selected(grid, only)
     _refuse_changed(runs)
     work = GridWork(grid, runs)
     if finished := len(runs) - len(work.unfinished):
-        say(f"{finished} of {len(runs)} runs finished before; in {grid.folder}")
+        say(console, f"{finished} of {len(runs)} runs finished before; in {grid.folder}")
     pool = Pool(jobs or default_jobs(grid))
-    written = work_through(work, pool, say, lambda: report_grid(grid, out))
+    written = work_through(work, pool, console, lambda: report_grid(grid, out))
     summaries = summarize(grid)
     columns = [column for column in table_columns(grid, summaries) if column.key in SHOWN]
     for line in below_features(summaries):
-        say(line)
+        say(console, line)
     console.print(results_table(table_rows(grid, summaries), columns, grid.title))
     failed = [run.name for run in runs if not run.finished]
     lines = read_verdict(grid, summaries)
     if failed:
         lines.append(f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}")
     for line in (*lines, f"report: {written}", f"page: {written.with_suffix('.html')}"):
-        say(line)
+        say(console, line)
     return not failed
 
 
@@ -148,7 +144,7 @@ def show_grid(grid: Grid, console: Console, only: Sequence[str] = ()) -> None:
     finished = sum(run.finished for run in runs)
     seeds = f"seeds {grid.seeds[0]} to {grid.seeds[-1]}"
     line = f"{len(runs)} runs, {seeds}, {finished} of them finished; in {grid.folder}"
-    console.print(line, soft_wrap=True, highlight=False, markup=False)
+    say(console, line)
 
 
 def default_jobs(grid: Grid) -> int:

@@ -7,6 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from rich.console import Console
+
 from gcahng.config import ExperimentConfig, dump_config
 from gcahng.jobs.claim import Claim, claim_holder
 from gcahng.jobs.pool import Job, Pool
@@ -16,6 +18,11 @@ from gcahng.jobs.process import Stopped, heed_signals
 # the least between two interim reports.
 POLL, LOOK, REPORT = 0.2, 2.0, 60.0
 Item = TypeVar("Item")
+
+
+def say(console: Console, line: str) -> None:
+    """Print a line as it is."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 class Work(ABC, Generic[Item]):
@@ -48,8 +55,8 @@ class Work(ABC, Generic[Item]):
 class Schedule(Generic[Item]):
     """The trainings of this process; close it to stop them."""
 
-    def __init__(self, work: Work[Item], pool: Pool, say: Callable[[str], None]) -> None:
-        self.work, self.pool, self.say = work, pool, say
+    def __init__(self, work: Work[Item], pool: Pool, console: Console) -> None:
+        self.work, self.pool, self.console = work, pool, console
         self.training: dict[Job, tuple[Item, Claim]] = {}
         self.ended, self.look_at, self.told = 0, 0.0, False
 
@@ -73,7 +80,7 @@ class Schedule(Generic[Item]):
                 # Stopped by a signal, or taken over by another process.
                 claim.release()
                 self.work.put_back(item)
-                self.say(f"{job.name}: stopped, to be continued; see '{job.log}'")
+                say(self.console, f"{job.name}: stopped, to be continued; see '{job.log}'")
         if time.monotonic() >= self.look_at:
             while not self.pool.full and (found := self.work.take()):
                 self._go_on(*found)
@@ -95,7 +102,7 @@ class Schedule(Generic[Item]):
         found = self.work.next_job(item)
         if found is None:
             self.ended += 1
-            self.say(self.work.end(item))
+            say(self.console, self.work.end(item))
             if claim is not None:
                 claim.release()
         else:
@@ -109,17 +116,17 @@ class Schedule(Generic[Item]):
         held = [f"{name} ({holder})" for name, holder in holders.items() if holder]
         if held:
             self.told = True
-            self.say(f"waiting for what others train: {', '.join(held)}")
+            say(self.console, f"waiting for what others train: {', '.join(held)}")
 
 
 def work_through(
-    work: Work[Item], pool: Pool, say: Callable[[str], None], report: Callable[[], Path]
+    work: Work[Item], pool: Pool, console: Console, report: Callable[[], Path]
 ) -> Path:
     """Train until nothing is left, here or elsewhere; report in between and at last."""
     reported, shown = time.monotonic(), 0
     try:
         with heed_signals():
-            with closing(Schedule(work, pool, say)) as schedule:
+            with closing(Schedule(work, pool, console)) as schedule:
                 while schedule.advance() or schedule.busy:
                     if schedule.ended > shown and time.monotonic() - reported > REPORT:
                         report()
@@ -127,5 +134,5 @@ def work_through(
                     time.sleep(POLL)
             return report()
     except Stopped as stopped:
-        say(f"{stopped}; report so far: {report()}; the same command continues it")
+        say(console, f"{stopped}; report so far: {report()}; the same command continues it")
         raise SystemExit(stopped.status) from None

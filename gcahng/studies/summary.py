@@ -8,7 +8,7 @@ from statistics import mean, stdev
 from scipy import stats
 
 from gcahng.runs.record import RunRecord, Split, figures_after
-from gcahng.studies.grid import Cell, Grid
+from gcahng.studies.grid import Grid
 from gcahng.studies.run import State, grid_runs
 
 #: Figures that cells are compared by, and the one that verdicts are about.
@@ -46,7 +46,6 @@ class Difference:
 class Summary:
     """One cell over its seeds: records of finished runs, and why others failed, by seed."""
 
-    cell: Cell
     seeds: range
     split: Split
     records: Mapping[int, RunRecord]
@@ -68,8 +67,8 @@ def summarize(grid: Grid) -> dict[str, Summary]:
         elif problem:
             failures[run.cell.name][run.seed] = problem
     return {
-        name: Summary(cell, grid.seeds, grid.file.split, records[name], failures[name])
-        for name, cell in grid.cells.items()
+        name: Summary(grid.seeds, grid.file.split, records[name], failures[name])
+        for name in grid.cells
     }
 
 

@@ -20,7 +20,7 @@ from gcahng.reports.tables import results_table
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.record import figure_title, figures_after, read_history, read_record
 from gcahng.studies.run import make_job
-from gcahng.studies.schedule import Work, work_through
+from gcahng.studies.schedule import Work, say, work_through
 from gcahng.studies.study import Rival, Study
 from gcahng.studies.study_report import (
     REASON,
@@ -37,18 +37,14 @@ LOCK_PATIENCE = 30
 
 def tune(study: Study, console: Console) -> bool:
     """Try settings until every rival has had all its trials; write the report, print its table."""
-
-    def say(line: str) -> None:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
-
     opened = open_storage(study)
     trials = {name: open_trials(study, r, opened) for name, r in study.rivals.items()}
     work = StudyWork(study, trials)
-    written = work_through(work, Pool(1), say, lambda: report_study(study, trials))
+    written = work_through(work, Pool(1), console, lambda: report_study(study, trials))
     rows = rival_rows(study, trials)
     console.print(results_table(rows, rival_columns(study), study.title))
-    say(f"report: {written}")
-    say(f"page: {written.with_suffix('.html')}")
+    say(console, f"report: {written}")
+    say(console, f"page: {written.with_suffix('.html')}")
     return all("best" in row for row in rows)
 
 
@@ -60,7 +56,7 @@ def show_study(study: Study, console: Console) -> None:
     seeds = f"seeds {study.seeds[0]} to {study.seeds[-1]}"
     title = figure_title(study.file.metric)
     lines.append(f"maximises {title} on validation classes, {seeds}; in {study.folder}")
-    console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+    say(console, "\n".join(lines))
 
 
 def open_storage(study: Study) -> JournalStorage:

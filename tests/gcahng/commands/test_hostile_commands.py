@@ -20,10 +20,6 @@ FILES = {
     "list": "- 1\n",
     "unmoved": "base: digits\ngenerator: {name: unmoved, args: {alpha: 9.0}}\n",
     "grid_key": "base: digits\nreference: a\ncells: {a: {nope: 1}}\n",
-    "grid_vain": (
-        "base: digits\nreference: a\n"
-        "cells: {a: {}, b: {generator: {name: unmoved, args: {alpha: 9.0}}}}\n"
-    ),
 }
 
 
@@ -34,7 +30,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory, digits_run: Path) -> Path:
     (folder / "run").symlink_to(digits_run)
     for name, text in FILES.items():
         (folder / f"{name}.yaml").write_text(text)
-    (folder / "binary.yaml").write_bytes(b"\xff\xfe\0")
     (folder / "nothing").mkdir()
     (folder / "garbage.pt").write_bytes(b"garbage" * 100)
     checkpoint = digits_run / "checkpoints" / "last.pt"
@@ -57,9 +52,7 @@ COMMANDS = [
     ("nope", "No such command 'nope'"),
     ("train", "name a config to train, or a run to continue with --resume"),
     ("train seed=1", "'seed=1' is a setting"),
-    ("train paper/_cub", "'paper/_cub' is a part of experiments"),
     ("train file.yaml", "file.yaml: expected 'key: value' lines"),
-    ("train binary.yaml", "binary.yaml: not a text file in UTF-8"),
     ("train unmoved.yaml", "generator.args: generator 'unmoved' takes no 'alpha'"),
     ("train digits --run file.yaml", "'file.yaml' is a file"),
     ("train digits --run run", "'run' already holds a run"),
@@ -73,17 +66,14 @@ COMMANDS = [
     ("list layer", "unknown kind 'layer' (did you mean 'layers'?)"),
     ("finish nowhere", "no run in 'nowhere'"),
     ("evaluate nowhere", "there is no file or folder 'nowhere', and unknown backbone"),
-    ("evaluate timm/resnet19 --data digits", "no file or folder 'timm/resnet19', and unknown"),
     ("evaluate small_conv --data digits", "'small_conv' has no pretrained weights"),
     ("evaluate half.pt", "'half.pt' cannot be read as a checkpoint"),
-    ("evaluate run/report.html", "'run/report.html' cannot be read"),
     ("evaluate https://x.org/a.pth", "'https://x.org/a.pth' is an address"),
     ("evaluate run --split nope", "--split: expected one of train, test, val, got 'nope'"),
     ("evaluate run --split val", "--split: data.validation is 0 in this run"),
     ("evaluate run --out file.yaml", "--out: 'file.yaml' is a file"),
     ("evaluate run --weights a.pth", "--weights: 'run' has weights of its own"),
     ("evaluate run --data folders", "--data: unknown data set 'folders' (did you mean 'folder'"),
-    ("evaluate run --data cub --root .", "There is no CUB in "),
     ("evaluate run --data folder --root pairs", "--data: the transform of "),
     (f"evaluate {LITE}", f"--data: name the data set to judge '{LITE}' on"),
     (f"evaluate {LITE} --data digits --last", f"--last: '{LITE}' is a backbone"),
@@ -94,7 +84,6 @@ COMMANDS = [
     ("embed run file.yaml --out x.npy", "none of the 1 files can be read"),
     ("embed run nothing --out x.txt", "--out: expected a file ending in .npy"),
     ("embed run nothing --out x.npy --device tpu", "--device tpu cannot be used: "),
-    ("index run nowhere --store x", "no folder 'nowhere'"),
     ("index run nothing --store x", "'nothing' has no pictures; the store is left as it is"),
     ("search nowhere file.yaml", "no store at 'nowhere': make one with gcahng index"),
     ("search nothing file.yaml --html few/a/1.png", "--html: expected a file ending in"),
@@ -103,7 +92,6 @@ COMMANDS = [
     ("visualize run --split nope", "--split: expected one of"),
     ("visualize run --batch 1000000", "--batch: expected 0 to"),
     ("visualize run --classes 1000", "--classes: expected at most the 5 that have"),
-    ("visualize run --samples 100000", "--samples: expected at most"),
     ("visualize run --layer 9", "--layer: expected 1 to 1, got 9"),
     ("visualize run --layer 1 --head 9", "--head: expected 1 to 4, got 9"),
     ("visualize run --head 1", "--head: also give --layer"),
@@ -114,20 +102,15 @@ COMMANDS = [
     ("visualize evil.pt --out x", "'evil.pt' asks to import 'evil:X'"),
     ("data verify cup", "unknown data set 'cup' (did you mean 'cub'?)"),
     ("data verify cub root=x", "data set 'cub' takes no 'root'"),
-    ("data verify cub --root nothing", "There is no CUB in 'nothing'"),
     ("data verify folder path=2021", "path: expected text, got 2021"),
-    ("data verify digits name=x", "data set 'digits' takes no 'name'; it takes no arguments"),
     ("ablate nope", "no grid file 'nope'"),
     ("ablate digits", "digits is not a grid: give it to gcahng train"),
     ("ablate grid_key.yaml", "cell 'a': grid_key.yaml: unknown key 'nope'"),
-    ("ablate grid_vain.yaml", "cell 'b': generator.args: generator 'unmoved' takes no"),
     ("ablate ablations/quickstart --only nope --dry-run", "unknown cell 'nope'"),
     ("benchmark --gpu", "--gpu: torch finds no CUDA device"),
     ("benchmark --experiment digits nope=1", "unknown key 'nope'"),
-    ("share nowhere --to ./x", "no file or folder 'nowhere', and unknown backbone"),
     ("share run --to run", "is not empty: choose a new"),
     ("share run --to ./x --private", "--private applies to the Hub, and './x' is a folder"),
-    ("export nowhere --onnx x.onnx", "no file or folder 'nowhere', and unknown backbone"),
     ("export run --onnx few/a/1.png", "--onnx: expected a file ending in .onnx"),
     ("export run --onnx x.onnx --images file.yaml", "file.yaml' (not an image in"),
     ("export run --onnx x.onnx --images nothing", "--images: there are no pictures at these paths"),
@@ -141,22 +124,17 @@ SETTINGS = [
     ("embedder.dim=10", "generator.args: Expected 'in_channels' divisible by 4 heads (got 10)"),
     ("batch.classes=9", "batch.classes: expected at most the 5 training classes, got 9"),
     ("seed=1180591620717411303424", "seed: "),
-    ("fabric.devices=-5", "fabric: accelerator 'auto' with devices -5"),
     ("fabric.devices=100 fabric.accelerator=cpu", "fabric.devices: 100 processes were asked for"),
     ("fabric.accelerator=tpu", "fabric: accelerator 'tpu'"),
-    ("data.name=digit", "data.name: unknown data set 'digit' (did you mean"),
     ("data.args.foo=1", "data.args: data set 'digits' takes no 'foo'; it"),
     ("data.args.root=photos", "takes no 'root'"),
     ("data.validation=0.2", "data.validation: A validation share of 0.2"),
-    ("data.transform.name=nope", "data.transform.name: unknown transform"),
     ("embedder.backbone.name=timm/hf-hub:timm/x", "embedder.backbone.name: unknown backbone"),
     (TIMM.format("act_layer: nope"), f"{BACKBONE}: 'resnet18' cannot be built"),
     ("embedder.freeze=[patch]", "embedder.freeze: The backbone SmallConv"),
     ("'embedder.warm_start={steps: 9}'", "has no split 'warm_start'"),
     ("loss.name=npiar", "loss.name: unknown metric loss 'npiar' (did you"),
-    ("loss.name=os:path", "loss.name: Expected metric loss 'os:path' to be a torch.nn."),
     ("loss.args.margin=1", "loss.args: metric loss 'npair' takes no 'margin'"),
-    ("loss.args.temperature=0", "loss.args: Expected 'temperature' > 0"),
     ("generator.name=json:JSONDecoder", "generator.name: Expected generator 'json:JSONDecoder'"),
     ("generator.args.graph.conv=gcm", "generator.args: unknown layer 'gcm'"),
     ("'generator.args.graph.conv={name: gca, args: {heads: 0}}'", "(got 0)"),
