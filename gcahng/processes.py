@@ -160,7 +160,6 @@ def leave() -> None:
         dist.destroy_process_group()
 
 
-@torch.compiler.disable
 def _all_reduce(value: Tensor, group: Group) -> Tensor:
     """Sum a contiguous tensor in place."""
     dist.all_reduce(value, group=group)
@@ -215,7 +214,6 @@ class _Exchange(torch.autograd.Function):
         return result.index_add_(0, chosen, back), None, None, None, None
 
 
-@torch.compiler.disable
 def _all_to_all(rows: Tensor, sent: list[int], received: list[int], group: Group) -> Tensor:
     result = rows.new_empty(sum(received), *rows.shape[1:])
     dist.all_to_all_single(result, rows, received, sent, group=group)
