@@ -28,7 +28,7 @@ UNIT_BLOCK = 256
 BUDGET = 2**23
 # Entries compared at a time on a CPU, which its cache holds.
 CACHED = 2**17
-# The most neighbours that are proposed in float32.
+# The most neighbours that are proposed in float32; a faiss index on a GPU returns no more.
 MOST_PROPOSED = 2048
 
 # Maps queries [Q, D] and a count to similarities in descending order and indices, both [Q, count].
@@ -147,14 +147,17 @@ def torch_search(gallery: Tensor) -> Search:
 
 
 def faiss_search(gallery: Tensor) -> Search:
-    """Search a flat inner-product index in float32, on the CPU."""
+    """Search a flat inner-product index in float32, on the GPUs that faiss can use."""
     try:
         import faiss
     except ImportError as error:
         raise ImportError(
-            "engine='faiss' needs the package 'faiss-cpu': install it or use engine='torch'"
+            "engine='faiss' needs the package 'faiss-cpu' or 'faiss-gpu': install it or use "
+            "engine='torch'"
         ) from error
     index: Any = faiss.IndexFlatIP(gallery.shape[1])
+    if _faiss_gpus():
+        index = faiss.index_cpu_to_all_gpus(index)
     index.add(gallery.cpu().numpy())
 
     def search(queries: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -165,7 +168,14 @@ def faiss_search(gallery: Tensor) -> Search:
     return search
 
 
+def _faiss_gpus() -> int:
+    """Count the GPUs that this build of faiss can use: 0 for faiss-cpu."""
+    import faiss
+
+    return faiss.get_num_gpus() if hasattr(faiss, "get_num_gpus") else 0
+
+
 def ranked_by(engine: str, device: torch.device) -> str:
     """Describe what ranks embeddings that are on a device."""
-    on_gpu = engine == "torch" and device.type == "cuda"
+    on_gpu = _faiss_gpus() > 0 if engine == "faiss" else device.type == "cuda"
     return f"{engine} on {'the GPU' if on_gpu else 'the CPU'}"

@@ -68,7 +68,7 @@ def retrieval_metrics(
         labels: `[N]`, integers.
         ks: The K of Recall@K; a K beyond the gallery size counts the whole gallery.
         is_query: Bool `[N]`: rank these against the rest, the gallery. None: all against all.
-        engine: `torch` (on the embeddings' device) or `faiss` (on the CPU), with equal results.
+        engine: `torch` (on the embeddings' device) or `faiss`, with equal results.
         exclude: Without `is_query`, what to remove from a query's ranking: `self`, the query; or
             `first`, the first item, as published, even if a duplicate ranks above the query.
 

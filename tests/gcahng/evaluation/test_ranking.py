@@ -1,7 +1,8 @@
+import faiss
 import pytest
 import torch
 
-from gcahng.evaluation.ranking import ENGINES, GRID, Ranking, unit_rows
+from gcahng.evaluation.ranking import ENGINES, GRID, Ranking, ranked_by, unit_rows
 
 
 def clusters(count=120, classes=12, width=16, noise=0.8, seed=0):
@@ -97,3 +98,15 @@ def test_reduced_precision_and_autocast_do_not_change_the_ranking():
     finally:
         torch.set_float32_matmul_precision(before)
     assert torch.equal(found, order[:, :3])
+
+
+def test_faiss_searches_on_gpus_where_it_has_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = []
+    assert ranked_by("faiss", torch.device("cpu")) == "faiss on the CPU"
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 2, raising=False)
+    monkeypatch.setattr(
+        faiss, "index_cpu_to_all_gpus", lambda index: moved.append(index) or index, raising=False
+    )
+    assert ranked_by("faiss", torch.device("cpu")) == "faiss on the GPU"
+    Ranking(unit_rows(torch.eye(4)), "faiss")
+    assert len(moved) == 1
