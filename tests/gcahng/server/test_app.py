@@ -1,5 +1,6 @@
 """What each address answers."""
 
+import io
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 import torch
+from PIL import Image
 from starlette.testclient import TestClient
 
 from gcahng.inference.embedder import load_embedder
@@ -102,6 +104,12 @@ def test_some_pictures_are_drawn_at_random(client: TestClient) -> None:
     assert set(draws[0][0]) == {"id", "path", "label", "split"}
     everything = client.get("/pictures?k=200").json()["pictures"]
     assert len({one["id"] for one in everything}) == MADE
+
+
+def test_thumbnails_are_small(client: TestClient, photos: Path) -> None:
+    answer = client.get(f"/thumbnail/{_id(photos, 'lamp/2 é.tif')}")
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert Image.open(io.BytesIO(answer.content)).size == (120, 90)
 
 
 def test_head_answers_without_a_body(address: str, photos: Path) -> None:
