@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from gcahng.config import ExperimentConfig, data_root
+from gcahng.config import ExperimentConfig
+from gcahng.config.experiment import data_root
 from gcahng.data import (
     DATASETS,
     TRANSFORMS,

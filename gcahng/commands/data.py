@@ -30,7 +30,8 @@ def verify(
 
     Example: gcahng data verify folder --root photos test_share=0.3
     """
-    from gcahng.config import default_root, parse_settings
+    from gcahng.config.experiment import default_root
+    from gcahng.config.layers import parse_settings
     from gcahng.files import refuse_address
 
     with loading():

@@ -10,14 +10,8 @@ from rich.console import Console
 
 from gcahng.builders.settings import adopt_image_settings
 from gcahng.commands.terminal import LOSSES, console, training_display
-from gcahng.config import (
-    ExperimentConfig,
-    changed_experiment,
-    dump_config,
-    load_config,
-    with_data_root,
-    with_runtime_settings,
-)
+from gcahng.config import ExperimentConfig, dump_config, load_config
+from gcahng.config.experiment import changed_experiment, with_data_root, with_runtime_settings
 from gcahng.jobs.claim import exclusive_lock, keep_claim
 from gcahng.jobs.place import is_first
 from gcahng.jobs.process import Stopped, heed_signals

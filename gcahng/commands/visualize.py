@@ -58,7 +58,8 @@ def visualize(
             f"'{source}' is not in a run folder: choose a folder for the pictures with --out"
         )
     with loading():
-        from gcahng.config import dump_config, with_data_root
+        from gcahng.config import dump_config
+        from gcahng.config.experiment import with_data_root
         from gcahng.reports.batch_pictures import Selection, draw_batch
         from gcahng.runs.loading import load_run
 

@@ -11,14 +11,14 @@ in float64, and a query whose last neighbour is too close to those left out is c
 whole gallery.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from gcahng.graph.precision import autocast
-from gcahng.models.torch_state import float32_products
 
 ENGINES = ("torch", "faiss")
 GRID = 2.0**24
@@ -129,6 +129,22 @@ def _break_ties(near: Tensor, indices: Tensor) -> Tensor:
     return indices
 
 
+@contextmanager
+def _float32_products() -> Iterator[None]:
+    """Compute products of float32 matrices in float32: no TF32 or bfloat16."""
+    backends = (torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul", None))
+    # Before torch 2.9 they are as the program has set them.
+    kinds: list[Any] = [kind for kind in backends if hasattr(kind, "fp32_precision")]
+    before = [kind.fp32_precision for kind in kinds]
+    try:
+        for kind in kinds:
+            kind.fp32_precision = "ieee"
+        yield
+    finally:
+        for kind, precision in zip(kinds, before, strict=True):
+            kind.fp32_precision = precision
+
+
 def torch_search(gallery: Tensor) -> Search:
     """Search by float32 matrix products."""
     # New memory for every product would take longer than half the product.
@@ -136,7 +152,7 @@ def torch_search(gallery: Tensor) -> Search:
 
     def search(queries: Tensor, count: int) -> tuple[Tensor, Tensor]:
         found = []
-        with autocast(gallery.device.type, enabled=False), float32_products():
+        with autocast(gallery.device.type, enabled=False), _float32_products():
             for part in queries.split(len(scores)):
                 products = torch.mm(part, gallery.T, out=scores[: len(part)])
                 found.append(products.topk(count))

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from gcahng.builders.images import as_untrained, open_plain
 from gcahng.builders.networks import build_untrained
-from gcahng.config import ExperimentConfig, dump_config, load_config, with_data_root
+from gcahng.config import ExperimentConfig, dump_config, load_config
+from gcahng.config.experiment import with_data_root
 from gcahng.config.layers import EXPERIMENTS
 from gcahng.config.sections import TransformConfig
 from gcahng.data import DATASETS, ImageDataset, check_findable

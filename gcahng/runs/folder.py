@@ -79,7 +79,7 @@ class RunFolder:
 
     def read_config(self) -> "ExperimentConfig":
         """Read the resolved settings."""
-        from gcahng.config import read_config
+        from gcahng.config.experiment import read_config
 
         try:
             return read_config(self.config)

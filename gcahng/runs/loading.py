@@ -53,7 +53,7 @@ class LoadedRun:
     @cached_property
     def config(self) -> "ExperimentConfig":
         """The settings of the training, with the last layer that the embedder has."""
-        from gcahng.config import parse_config, whitened
+        from gcahng.config.experiment import parse_config, whitened
 
         if not self.settings:
             raise ValueError(f"'{self.path}' was not trained here, so it has no settings")

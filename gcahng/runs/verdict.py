@@ -3,7 +3,8 @@
 import shlex
 from collections.abc import Mapping
 
-from gcahng.config import ExperimentConfig, parse_config
+from gcahng.config import ExperimentConfig
+from gcahng.config.experiment import parse_config
 from gcahng.config.sections import EmbedderConfig
 from gcahng.models.backbones import starts_pretrained
 from gcahng.registry import names_class

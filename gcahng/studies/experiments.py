@@ -9,7 +9,8 @@ from typing import TypeVar
 from pydantic import Field
 
 from gcahng.builders.settings import adopt_image_settings, check_component_names
-from gcahng.config import ExperimentConfig, flat_settings
+from gcahng.config import ExperimentConfig
+from gcahng.config.experiment import flat_settings
 from gcahng.config.layers import (
     EXPERIMENTS,
     Layers,

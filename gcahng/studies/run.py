@@ -5,7 +5,8 @@ from enum import Enum, auto
 from functools import cached_property
 from pathlib import Path
 
-from gcahng.config import ExperimentConfig, changed_experiment
+from gcahng.config import ExperimentConfig
+from gcahng.config.experiment import changed_experiment
 from gcahng.files import file_name
 from gcahng.jobs.pool import Job
 from gcahng.runs.folder import RunFolder

@@ -13,7 +13,8 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 from rich.console import Console
 
-from gcahng.config import ExperimentConfig, changed_experiment, dump_config, parse_config
+from gcahng.config import ExperimentConfig, dump_config
+from gcahng.config.experiment import changed_experiment, parse_config
 from gcahng.jobs.claim import Claim, take_claim
 from gcahng.jobs.pool import Job, Pool
 from gcahng.reports.tables import results_table

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import torch
 
 from gcahng.builders.networks import describe_embedder
-from gcahng.config import changed_experiment, dump_config, parse_config
+from gcahng.config import dump_config
+from gcahng.config.experiment import changed_experiment, parse_config
 from gcahng.jobs.process import CONTINUE, INTERRUPTED, Stopped
 from gcahng.models import WhiteningHead
 from gcahng.processes import Group, any_process

@@ -15,7 +15,8 @@ from gcahng.builders.images import (
     build_warm_start_split,
 )
 from gcahng.builders.networks import build_embedder, build_generator, build_loss
-from gcahng.config import ExperimentConfig, whitened
+from gcahng.config import ExperimentConfig
+from gcahng.config.experiment import whitened
 from gcahng.data import ClassBalancedBatchSampler, ImageDataset, TrainLoader
 from gcahng.generators import NegativeGenerator
 from gcahng.models import Embedder, WhiteningHead

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from gcahng.config import ExperimentConfig, differing_keys
+from gcahng.config import ExperimentConfig
+from gcahng.config.experiment import differing_keys
 from gcahng.config.sections import FabricConfig
 from gcahng.jobs.place import launched_elsewhere, place
 from gcahng.processes import Group, all_processes, from_all

@@ -17,7 +17,8 @@ from gcahng.builders.images import (
     open_plain,
 )
 from gcahng.builders.settings import adopt_image_settings
-from gcahng.config import dump_config, load_config, parse_config
+from gcahng.config import dump_config, load_config
+from gcahng.config.experiment import parse_config
 from gcahng.data import ClassBalancedBatchSampler, PublishedBatchSampler
 from tests.data.trees import folder_tree
 

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from gcahng.config import changed_experiment, data_root, load_config, with_runtime_settings
+from gcahng.config import load_config
+from gcahng.config.experiment import changed_experiment, data_root, with_runtime_settings
 from gcahng.config.sections import QuirksConfig
 from tests.gcahng.config.conftest import MINIMAL, Write
 

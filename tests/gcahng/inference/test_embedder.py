@@ -28,7 +28,8 @@ def test_embeds_exactly_as_the_evaluation_does(digits_run: Path) -> None:
 def test_embeds_files_exactly_as_the_evaluation_does(model_folder: Path, photos: Path) -> None:
     from dataclasses import replace
 
-    from gcahng.config import dump_config, with_data_root
+    from gcahng.config import dump_config
+    from gcahng.config.experiment import with_data_root
 
     run = load_run(model_folder)
     run = replace(run, settings=dump_config(with_data_root(run.config, photos)))
