@@ -1,12 +1,15 @@
 """Image classifiers of torchvision and timm without their heads, and where weights come from."""
 
 import math
+import os
 import re
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.request import getproxies
 
 import torchvision
 from torch import Tensor, nn
@@ -17,6 +20,7 @@ from gcahng.reasons import first_line
 
 TORCHVISION_HOST = "download.pytorch.org"
 TIMM_HOST = "huggingface.co"
+TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
 # Before the name of an installed package that brings one file of weights.
 PACKAGE = "package:"
 SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
@@ -154,11 +158,29 @@ def timm_backbone(
 
     def make(from_hub: bool) -> nn.Module:
         with fetching(model, TIMM_HOST):
+            if from_hub:
+                _connect(model)
             network = timm.create_model(model, pretrained=from_hub, num_classes=0, **args)
         network.out_channels = getattr(network, "head_hidden_size", None) or network.num_features
         return network
 
     return build_with_weights(make, model, pretrained, weights)
+
+
+def _connect(model: str) -> None:
+    """Raise an OSError if timm's weights need a connection and there is none.
+
+    Their library would try for a minute. Through a proxy or a mirror, it is left to try.
+    """
+    import timm
+    from huggingface_hub import try_to_load_from_cache
+
+    settings = timm.get_pretrained_cfg(model)
+    hub = None if settings is None else settings.hf_hub_id
+    if not hub or getproxies() or "HF_ENDPOINT" in os.environ:
+        return
+    if not any(isinstance(try_to_load_from_cache(hub, file), str) for file in TIMM_FILES):
+        socket.create_connection((TIMM_HOST, 443), timeout=5).close()
 
 
 @contextmanager
