@@ -52,7 +52,8 @@ def report_run(folder: RunFolder, evaluated: EvaluatedRun) -> None:
         gallery=gallery_of(evaluated),
         classes=tables_of(evaluated),
         notes=list(filter(None, (verdict(record), selection_note([record])))),
-        pictures=pictures_of(evaluated, folder),
+        # Without steps there are no batches.
+        pictures=pictures_of(evaluated, folder) if record.results["epochs"] else None,
     )
 
 

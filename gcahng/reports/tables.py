@@ -124,5 +124,5 @@ def start_names(results: Mapping[str, float]) -> dict[str, str]:
     """What was measured before a training, by the prefix of its figures: what to call it."""
     pixels = results.get("untrained_px")
     untrained = "untrained" if pixels is None else f"untrained, {pixels:.0f} px"
-    names = {"zero_shot/untrained": untrained, "zero_shot/features": "0, features"}
-    return names | ({"zero_shot/head": "0, head"} if results.get("epochs") else {})
+    names = {"zero_shot/untrained": untrained, "zero_shot/features": "features before training"}
+    return names | ({"zero_shot/head": "head before training"} if results.get("epochs") else {})
