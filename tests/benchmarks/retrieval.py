@@ -1,14 +1,10 @@
-"""Time of the retrieval metrics, and of a store of pictures.
+"""Time of the retrieval metrics.
 
-python -m tests.benchmarks.retrieval metrics  # docs/results/retrieval.md and .csv
-python -m tests.benchmarks.retrieval store    # docs/results/search.md and .csv
+python -m tests.benchmarks.retrieval  # docs/results/retrieval.md and .csv
 """
 
-import tempfile
 from functools import partial
 from pathlib import Path
-from statistics import mean, median
-from time import perf_counter
 from typing import Any
 
 import faiss
@@ -18,13 +14,9 @@ from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from torch import Tensor
 
 from gcahng.evaluation.retrieval import retrieval_metrics
-from gcahng.inference.store import EmbeddedPicture, PictureStore, StoreModel
-from gcahng.pictures import FileState, PictureFile
-from gcahng.training.cost import measure_time, peak_memory_mib, reset_peak_memory
 from gcahng.training.measure_step import median_ratio, median_times, time_in_turn
-from tests.benchmarks.common import CLASS_SIZE, CPU, MIB, Out, Rows, draw_vectors, report
+from tests.benchmarks.common import CLASS_SIZE, CPU, Out, Rows, draw_vectors, report
 
-app = typer.Typer(add_completion=False)
 KS = (1, 2, 4, 8)
 # Classes overlap, so that the metrics are far from 1.
 SPREAD = 2.5
@@ -33,8 +25,7 @@ MANY = 20_000
 LOOP, PRODUCTS = "per-query loop", "float32 products alone"
 
 
-@app.command()
-def metrics(
+def main(
     counts: str = "10000,60000",
     dim: int = 512,
     repetitions: int = 5,
@@ -109,51 +100,5 @@ METHODS: dict[str, Any] = {
 }
 
 
-@app.command()
-def store(counts: str = "10000,100000", dim: int = 512, threads: int = 1, out: Path = Out) -> None:
-    """Fill a store with drawn vectors, search it exactly, build an index and search with it."""
-    torch.set_num_threads(threads)
-    rows: Rows = []
-    for count in map(int, counts.split(",")):
-        pictures, size = _pictures(draw_vectors(count, dim)), 512
-        with tempfile.TemporaryDirectory() as folder:
-            made = PictureStore.create(folder, StoreModel("drawn", "drawn", dim))
-            reset_peak_memory(CPU)
-            before, row = peak_memory_mib(CPU), {"vectors": count}
-            parts = [pictures[start : start + size] for start in range(0, count, size)]
-            row["write_s"] = measure_time(lambda: [made.write(part) for part in parts], CPU)[0]  # noqa: B023
-            row["compact_s"] = measure_time(made.compact, CPU)[0]
-            row["mib"] = peak_memory_mib(CPU) - before
-            row["index_s"] = measure_time(made.build_index, CPU)[0]
-            recall, row["exact_ms"], row["ann_ms"] = _recall(
-                made, pictures[:: max(1, count // 200)]
-            )
-            files = (path for path in Path(folder).rglob("*") if path.is_file())
-            row |= {"disk_mib": sum(path.stat().st_size for path in files) / MIB}
-            rows.append({**row, "recall": recall})
-    report("search", rows, out)
-
-
-def _recall(store: PictureStore, queries: list[EmbeddedPicture]) -> tuple[float, float, float]:
-    """Share of the 10 nearest that the index finds, and median times of both searches in ms."""
-    shares, times = [], {True: [], False: []}
-    for query in queries:
-        found = {}
-        for exact, taken in times.items():
-            start = perf_counter()
-            found[exact] = {near.id for near in store.search(query.vector, exact=exact)}
-            taken.append(1000 * (perf_counter() - start))
-        shares.append(len(found[True] & found[False]) / len(found[True]))
-    return mean(shares), median(times[True]), median(times[False])
-
-
-def _pictures(vectors: Tensor) -> list[EmbeddedPicture]:
-    state, thumbnail = FileState(0, 0), bytes(6000)
-    return [
-        EmbeddedPicture(PictureFile(f"/drawn/{i:08d}.jpg", "drawn"), state, vector, thumbnail)
-        for i, vector in enumerate(vectors)
-    ]
-
-
 if __name__ == "__main__":
-    app()
+    typer.run(main)

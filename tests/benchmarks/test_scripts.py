@@ -24,11 +24,9 @@ def test_tables_of_the_graph(tmp_path: Path) -> None:
 
 
 def test_tables_of_retrieval(tmp_path: Path) -> None:
-    retrieval.metrics("200", 16, 1, 1, tmp_path)
-    retrieval.store("300", 16, 1, tmp_path)
-    for name in ("retrieval", "search"):
-        published = Path("docs/results", f"{name}.csv")
-        assert set(_columns(tmp_path / f"{name}.csv")) == set(_columns(published))
+    retrieval.main("200", 16, 1, 1, tmp_path)
+    published = Path("docs/results/retrieval.csv")
+    assert set(_columns(tmp_path / "retrieval.csv")) == set(_columns(published))
 
 
 def test_a_row_of_the_gpu_table() -> None:
