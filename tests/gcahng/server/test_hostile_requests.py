@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from gcahng.inference.store import PictureStore
 from gcahng.server.app import HOW
 from gcahng.server.finder import Limits
 from tests.gcahng.server.conftest import client_of, find_in
@@ -163,14 +162,3 @@ def test_bodies_that_are_no_files(client: TestClient) -> None:
     kind = {"content-type": "Multipart/Form-Data; boundary=x"}
     answer = client.post("/search", content=b"x", headers=kind)
     refused(answer, 415, f"a form cannot be read: {HOW}")
-
-
-def test_a_fault_of_the_server_is_told_from_a_store_that_is_gone(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(self: PictureStore, *args: Any, **more: Any) -> None:
-        raise RuntimeError("a fault of the program")
-
-    monkeypatch.setattr(PictureStore, "search", fail)
-    answer = client.post("/search", content=_jpeg())
-    refused(answer, 500, "the server failed: its terminal says why")
