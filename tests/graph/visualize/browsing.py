@@ -72,20 +72,19 @@ class Opened:
             [name, value],
         )
 
-    def point_at_edge(self, among: str = "state.edges") -> tuple[int, int]:
+    def point_at_edge(self) -> tuple[int, int]:
         """Move the mouse to where an edge is free of nodes and of other edges; the edge."""
         x, y, a, b = self.page.evaluate(
-            """(among) => {
+            """() => {
               const box = byId('edges').getBoundingClientRect();
-              for (const edge of eval(among)) for (const share of [.5, .4, .6, .3, .7]) {
+              for (const edge of state.edges) for (const share of [.5, .4, .6, .3, .7]) {
                 const {x, y} = along(edge, share);
                 const hit = edgeAt(x, y, 1);
                 if (document.elementFromPoint(box.left + x, box.top + y) === byId('edges')
                     && hit && hit.a === edge.a && hit.b === edge.b)
                   return [box.left + x, box.top + y, edge.a, edge.b];
               }
-            }""",
-            among,
+            }"""
         )
         self.page.mouse.move(x, y)
         return a, b

@@ -89,19 +89,6 @@ def test_curves_show_the_rows() -> None:
     assert "26% in epoch 1, 90% in epoch 5" in figure._suptitle.get_text()
 
 
-@pytest.mark.parametrize("zero", [True, False])
-def test_without_synthetic_negatives(zero: bool) -> None:
-    rows = _rows(3)
-    for row in rows:
-        del row["harder"], row["diversity"], row["synthetic"]
-        if zero:
-            row |= {"synthetic": [0] * 40, "harder": float("nan")}
-    figure = draw_hardness(rows)
-    assert [len(axes.lines) for axes in figure.axes] == [2]
-    assert figure._suptitle.get_text() == "Distances to the anchor through training"
-    assert_legible(figure)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("epochs", [1, 2, 200])
 def test_legible(epochs: int) -> None:

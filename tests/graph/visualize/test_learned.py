@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
-from torch_geometric.explain import AttentionExplainer, Explainer, ModelConfig
 from torch_geometric.nn import GATConv
 
 from gcahng.graph import CorrelationNetwork, batch_graph
@@ -119,30 +118,3 @@ def test_mistakes(graph: Data) -> None:
         edge_weights(graph, head=2)
     with pytest.raises(ValueError, match="'edge_index'"):
         learned_graph(network("gca"), Data(x=torch.zeros(2, 8), y=torch.tensor([0, 1])))
-
-
-class NodeScores(nn.Module):
-    """The network in the form that PyG's explainers call."""
-
-    def __init__(self, net: CorrelationNetwork) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, x: Tensor, edge_index: Tensor, **rest: Any) -> Tensor:
-        return self.net(Data(x=x, edge_index=edge_index, **rest)).node_logits
-
-
-def test_pygs_attention_explainer_reads_the_same_attention() -> None:
-    net, graph = network("gca", "gatv2").eval(), batch()
-    explainer = Explainer(
-        NodeScores(net),
-        AttentionExplainer(),
-        explanation_type="model",
-        edge_mask_type="object",
-        model_config=ModelConfig("multiclass_classification", "node", return_type="raw"),
-    )
-    found = explainer(graph.x, graph.edge_index, edge_attr=graph.edge_attr, y=graph.y)
-    learned = learned_graph(net, graph)
-    # It reduces heads and layers by the largest.
-    expected = torch.stack([weights.amax(-1) for weights in learned.attention]).amax(0)
-    torch.testing.assert_close(found.edge_mask, expected)

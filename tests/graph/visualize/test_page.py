@@ -103,14 +103,3 @@ def test_links_and_title_are_escaped(graph: Data) -> None:
     page = graph_page(graph, title="<i>T", links={"A & B": 'x".html'})
     assert "<i>" not in page
     assert '<a href="x&#34;.html">A &amp; B</a>' in page
-
-
-def test_coefficients_of_two_directions_are_averaged(graph: Data) -> None:
-    size = graph.x.size(0)
-    graph.coefficients = graph.coefficients.clone()
-    square = graph.coefficients.view(size, size, -1)
-    # Binary fractions, whose mean is exact on every processor.
-    square[1, 4], square[4, 1] = 0.75, 0.25
-    page = graph_page(graph)
-    square[1, 4] = square[4, 1] = 0.5
-    assert graph_page(graph) == page
