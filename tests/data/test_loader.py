@@ -1,13 +1,11 @@
 """Batches from worker processes: the same as without, and errors as their own sentence."""
 
-import errno
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
-from multiprocessing.process import BaseProcess
 from types import SimpleNamespace
 from typing import Any
 
@@ -73,23 +71,6 @@ def test_a_hung_worker_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     del batches
     worker.join(30)
     assert worker.exitcode == -signal.SIGKILL
-
-
-def test_all_workers_start_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = BaseProcess.start
-    started: list[BaseProcess] = []
-
-    def start_one(process: BaseProcess) -> None:
-        if started:
-            raise OSError(errno.EAGAIN, "no more")
-        start(process)
-        started.append(process)
-
-    monkeypatch.setattr(BaseProcess, "start", start_one)
-    with pytest.raises(OSError, match="no more"):
-        next(iter(ImageLoader(Broken(), num_workers=2)))
-    started[0].join(30)
-    assert started[0].exitcode == -signal.SIGKILL
 
 
 @pytest.mark.slow

@@ -65,13 +65,6 @@ def test_a_forgotten_root_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(FileNotFoundError, match=rf"{said}$"):
         build_splits(load_config("photos", [f"data.root={tmp_path / 'x'}"]))
 
-    def from_the_hub(*_: object, **__: object) -> None:
-        raise FileNotFoundError("The data set 'user/repo' cannot be loaded.")
-
-    monkeypatch.setattr("gcahng.builders.images.build_dataset", from_the_hub)
-    with pytest.raises(FileNotFoundError, match=r"^The data set 'user/repo' cannot be loaded\.$"):
-        build_splits(load_config("photos"))
-
 
 def photos_with_validation(folder: Path) -> list[str]:
     """Make train/, valid/ and test/, and return the arguments of a training."""
@@ -103,16 +96,6 @@ def test_the_users_validation_folder_chooses_the_best_epoch(
     assert sentence in out.out
     assert sentence in html.unescape((run / "report.html").read_text(encoding="utf-8"))
     assert "val/recall@1" in (run / "metrics.csv").read_text()
-
-
-def test_a_validation_folder_that_is_not_used_is_mentioned(tmp_path: Path) -> None:
-    overrides = [*photos_with_validation(tmp_path), "data.validation=0"]
-    splits = build_splits(load_config("photos", overrides))
-    assert splits.validation is None
-    assert splits.validation_note == (
-        "The data set's validation split is not used, because data.validation is 0."
-    )
-    assert build_splits(load_config("digits")).validation_note is None
 
 
 def test_too_few_classes_to_hold_any_out_say_the_remedy(tmp_path: Path) -> None:

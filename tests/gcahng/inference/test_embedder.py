@@ -120,18 +120,3 @@ def test_settings(model: TrainedEmbedder, tmp_path: Path, setting: str, differs:
     other = load_embedder(tmp_path)
     assert same_weights(model, other)
     assert (other.fingerprint != model.fingerprint) is differs
-
-
-def test_where_weights_come_from_does_not_count(tmp_path: Path) -> None:
-    resnet = ["embedder.backbone.name=resnet50"]
-    argument = "embedder.backbone.args={%s}"
-    made = {}
-    for name, args in {
-        "a": "pretrained: false",
-        "b": "weights: /home/me/resnet50.pth",
-        "c": "pretrained: false, pooling: avg",
-    }.items():
-        write_model(tmp_path / name, 0, *resnet, argument % args)
-        made[name] = load_embedder(tmp_path / name)
-    assert same_weights(made["a"], made["c"])
-    assert made["a"].fingerprint == made["b"].fingerprint != made["c"].fingerprint

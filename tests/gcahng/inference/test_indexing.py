@@ -166,16 +166,6 @@ def test_names_that_are_not_utf8(model: TrainedEmbedder, photos: Path, tmp_path:
     assert changes == "0 added, 0 replaced, 2 deleted, 18 unchanged"
 
 
-def test_a_store_that_was_never_completed_is_made(
-    model: TrainedEmbedder, photos: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "store" / "pictures.lance" / "data").mkdir(parents=True)
-    (tmp_path / "store" / ".DS_Store").touch()
-    with pytest.raises(FileNotFoundError, match="make one with gcahng index"):
-        PictureStore(tmp_path / "store")
-    assert len(index(model, photos, tmp_path / "store")[0]) == ALL
-
-
 def test_classes_follow_the_folder(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
     (photos / "train").mkdir()
     for name in ("bowl", "cup", "lamp"):
@@ -195,12 +185,3 @@ def test_classes_follow_the_folder(model: TrainedEmbedder, photos: Path, tmp_pat
     store, changes = index(model, photos / "train" / "cup", tmp_path / "store")
     assert changes == "0 added, 1 replaced, 0 deleted, 5 unchanged"
     assert store.labels()["cup"] == 6
-
-
-def test_the_folder_around_decides(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
-    draw(photos / "cup" / "deep" / "0.png", "black", 0)
-    store, _ = index(model, photos / "cup", tmp_path / "store")
-    assert store.labels() == {"deep": 1}
-    store, changes = index(model, photos, tmp_path / "store")
-    assert changes == "12 added, 7 replaced, 0 deleted, 0 unchanged"
-    assert store.labels() == {"bowl": 6, "cup": 7, "lamp": 6}

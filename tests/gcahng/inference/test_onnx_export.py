@@ -1,7 +1,6 @@
 """An ONNX file gives the embeddings of the model, on images, in batches of any size."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.onnx_export import drawn_pictures, export_onnx
 from gcahng.inference.onnx_preparation import check_preparation, preparation_graph
 from gcahng.preparation import Preparation
-from gcahng.reasons import install_extra
 from tests.models.published_weights import synthetic_state
 
 
@@ -159,13 +157,3 @@ def test_a_network_that_torch_cannot_export(
     assert "\n" not in str(info.value)
     assert capfd.readouterr() == ("", ""), "torch prints the whole network"
     assert list(tmp_path.iterdir()) == []
-
-
-def test_missing_packages(
-    model: TrainedEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(ImportError) as info:
-        export_onnx(model, tmp_path / "model.onnx")
-    wanted = f"an export to ONNX needs onnxscript: {install_extra('onnx')}"
-    assert str(info.value) == wanted

@@ -14,11 +14,8 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from gcahng import load_embedder, load_run
-from gcahng.config import load_config
 from gcahng.inference import share
-from gcahng.inference.share import figures_of, model_card, save_model
-from gcahng.models.artifact import EmbedderSpec
-from gcahng.preparation import Preparation
+from gcahng.inference.share import figures_of, save_model
 from gcahng.runs.checkpoint import load_checkpoint, save_checkpoint
 from tests.models.published_weights import synthetic_state
 
@@ -80,32 +77,6 @@ def test_the_card_tells_how_to_load(shared: Path, monkeypatch: pytest.MonkeyPatc
     assert space["embeddings"].shape == (2, 8)
 
 
-def test_the_card_names_the_folder_from_where_it_was_shared(
-    digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    load_embedder(digits_run).save_pretrained("shared/digits")
-    assert 'load_embedder("shared/digits")' in Path("shared/digits/README.md").read_text()
-
-
-def test_the_card_of_a_model_with_classes_of_the_user() -> None:
-    spec = EmbedderSpec("mine", "nets:Mine", {}, "linear", 8, False, Preparation())
-    text = model_card(spec, 8, load_config("digits"), None, "me/mine")
-    assert 'gcahng.load_embedder("me/mine", trust=True)' in text
-    assert (
-        " It needs nets:Mine, code which is not part of it: `trust=True` allows the import.\n"
-        in text
-    )
-
-
-def test_license(digits_run: Path, tmp_path: Path) -> None:
-    model = load_embedder(digits_run)
-    model.save_pretrained(tmp_path / "mine", license="mit")
-    text = (tmp_path / "mine" / "README.md").read_text()
-    assert text.startswith("---\nlibrary_name: gcahng\nlicense: mit\n")
-    assert text.endswith("## License\n\nmit\n")
-
-
 def test_share_what_was_shared(shared: Path, tmp_path: Path) -> None:
     model = load_embedder(shared)
     (tmp_path / "copy").mkdir()
@@ -162,19 +133,6 @@ def test_folder_of_something_else(digits_run: Path, tmp_path: Path) -> None:
         with pytest.raises(FileExistsError, match="is not empty"):
             model.save_pretrained(folder)
         assert before == {f: f.read_bytes() for f in folder.rglob("*") if f.is_file()}
-
-
-def test_an_error_leaves_nothing(
-    digits_run: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*args: object) -> str:
-        raise OSError("disk full")
-
-    model = load_embedder(digits_run)
-    monkeypatch.setattr(share, "model_card", fail)
-    with pytest.raises(OSError, match="disk full"):
-        model.save_pretrained(shared.parent / "new")
-    assert names(shared.parent) == ["shared"]
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -48,28 +46,3 @@ def test_a_stopped_process_has_not_failed(status: int) -> None:
 @pytest.mark.parametrize("status", [None, 0, 1, -signal.SIGKILL, -signal.SIGSEGV])
 def test_others_have(status: int | None) -> None:
     assert not was_stopped(status)
-
-
-@pytest.mark.parametrize(("raised", "status"), [("SystemExit(75)", 75), ("ZeroDivisionError", 1)])
-def test_one_of_several_processes_leaves_without_the_interpreters_end(
-    raised: str, status: int
-) -> None:
-    """In it, threads of gloo would abort."""
-    code = f"""
-import atexit
-from gcahng import cli
-def fail(): raise {raised}
-class Last:
-    def __del__(self): print("torn down")
-last, cli.app = Last(), fail
-atexit.register(print, "registered")
-cli.main()
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "RANK": "0", "WORLD_SIZE": "2"},
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode, done.stdout) == (status, "registered\n")
-    assert ("ZeroDivisionError" in done.stderr) == (status == 1)

@@ -206,24 +206,3 @@ def test_a_signal_saves_and_another_number_of_processes_goes_on(
     assert "epoch 1/" not in text
     assert not run.partial.exists()
     assert_same_run(run, by_one)
-
-
-# `gcahng` with a signal to process 1 before its first epoch.
-UNPREPARED = """
-import os, signal, time
-from gcahng import cli
-from gcahng.training.trainer import Trainer
-def begin(self):
-    if os.environ["RANK"] == "1":
-        os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(300)
-Trainer.begin = begin
-cli.main()
-"""
-
-
-def test_a_signal_to_one_process_in_the_set_up_ends_all(tmp_path: Path) -> None:
-    folder, program = tmp_path / "stopped", tmp_path / "stopped.py"
-    program.write_text(UNPREPARED)
-    finished(train(folder, TWO, program=[sys.executable, str(program)]), status=75)
-    assert processes_of(folder) == []

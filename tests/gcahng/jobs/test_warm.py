@@ -3,7 +3,6 @@ import signal
 import subprocess
 import sys
 import time
-from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -81,20 +80,6 @@ def test_a_script_that_starts_a_training_is_run_once(tmp_path: Path) -> None:
     assert (run.stdout, run.stderr) == ("once\n", "")
     assert (folder / "run/results.json").exists()
     assert (folder / "ended").exists()
-
-
-@pytest.mark.parametrize("error", [OSError("AF_UNIX path too long"), EOFError()])
-def test_a_new_process_where_none_can_be_forked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    def refuse(*_: object) -> None:
-        raise error
-
-    monkeypatch.setattr(forkserver, "ensure_running", refuse)
-    process = start_process([*GCAHNG, "--version"], {}, tmp_path / "log")
-    assert isinstance(process, subprocess.Popen)
-    assert _status(process) == 0
-    assert "gcahng" in (tmp_path / "log").read_text()
 
 
 def test_ends_of_forked_trainings(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from xml.etree import ElementTree
 
 import pytest
 
-from gcahng.reports.curves import loss_panels, retrieval_panels
 from gcahng.reports.gallery import GalleryEntry
 from gcahng.reports.run_report import write_report
 from gcahng.runs.record import RunRecord
@@ -132,12 +131,3 @@ def test_missing_and_broken_figures_do_not_crash(tmp_path, rows):
     run = RunRecord("_odd", rows, RESULTS, "")
     write_report(tmp_path / "r.html", "odd", run)
     assert "_odd" in Page((tmp_path / "r.html").read_text(encoding="utf-8")).cells()
-
-
-def test_panels_have_titles_and_only_what_there_is():
-    assert list(retrieval_panels({"a": history(), "b": [{"epoch": 1.0}]})) == [
-        "R@1, validation split [%]",
-        "MAP@R, validation split [%]",
-    ]
-    assert list(loss_panels([{"epoch": 1.0, "loss/diversity": 0.1}])) == ["Losses of the generator"]
-    assert loss_panels(history()) == loss_panels(history())  # the same bytes

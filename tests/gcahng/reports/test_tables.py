@@ -2,7 +2,6 @@ import io
 import math
 import re
 
-import pytest
 from rich.console import Console
 
 from gcahng.reports.tables import Column, markdown_table, results_table
@@ -41,19 +40,3 @@ def test_terminal_table_shows_the_same_cells_and_no_markup():
         ["[b]plain[/b]", "–", "–", "–"],
         ["paper", "72.3 ± 0.3", "–", "–"],
     ]
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "expected"),
-    [
-        ("", "a", "a"),
-        (".0f", 12.0, "12"),
-        (".4g", 0.000123456, "0.0001235"),
-        (".2%", 1, "100.00"),
-        (".1f", 0, "0.0"),
-        (".0f", 1023.6, "1024"),
-        (".4g", math.inf, "inf"),
-    ],
-)
-def test_formats(name, value, expected):
-    assert Column("x", "X", name).show({"x": value}) == expected

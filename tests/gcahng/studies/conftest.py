@@ -83,9 +83,8 @@ search:
   optim.embedder.lr: {low: 1e-4, high: 1e-2, log: true}
 """
 
-# Stands in for the training of a trial: the learning rate 1e-3 is best. It fails above `fail_above`
-# and leaves with a status of `leave` while there is one. From trial `behind` on, its figures
-# are low and it does not end by itself.
+# Stands in for the training of a trial: the learning rate 1e-3 is best. It fails above
+# `fail_above`. From trial `behind` on, its figures are low and it does not end by itself.
 FAKE_TRIAL = """
 import json, math, os, pathlib, re, sys, time
 settings = pathlib.Path(sys.argv[1])
@@ -99,10 +98,6 @@ if rate > float(pathlib.Path("fail_above").read_text()):
     sys.exit(1)
 (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
 (folder / "checkpoints" / "last.pt").touch()
-first, *others = pathlib.Path("leave").read_text().split() or ["0"]
-pathlib.Path("leave").write_text(" ".join(others))
-if int(first):
-    sys.exit(int(first))
 (folder / "model.safetensors").touch()
 pause = float(pathlib.Path("pause").read_text())
 value = 1 - abs(math.log10(rate) + 3) / 4
@@ -180,7 +175,7 @@ def fake_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_grid: Writ
 @pytest.fixture
 def fake_trial(fake_train: None, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("fake_train.py").write_text(FAKE_TRIAL)
-    for name, text in {"fail_above": "inf", "pause": "0", "leave": "", "behind": "9999"}.items():
+    for name, text in {"fail_above": "inf", "pause": "0", "behind": "9999"}.items():
         Path(name).write_text(text)
     monkeypatch.setattr(pool, "PATIENCE", 0.1)
 

@@ -5,18 +5,16 @@ import signal
 from pathlib import Path
 
 import pytest
-import torch
 from rich.console import Console
 
 from gcahng.jobs import pool
 from gcahng.jobs.claim import Claim, claim_holder, take_claim
 from gcahng.jobs.pool import Job, Pool
-from gcahng.jobs.process import GPUS, Started
-from gcahng.studies import ablate, run
+from gcahng.studies import ablate
 from gcahng.studies.ablate import default_jobs, run_grid
 from gcahng.studies.run import CellRun, grid_runs
 from gcahng.studies.schedule import Schedule
-from tests.gcahng.studies.conftest import HEAD, TWO_CELLS, WriteGrid
+from tests.gcahng.studies.conftest import HEAD, WriteGrid
 
 pytestmark = pytest.mark.slow
 
@@ -58,30 +56,6 @@ def test_a_run_that_a_signal_stops_is_continued(
     assert "FAILED" not in shown
     assert all(_told(one).startswith("continued") for one in grid_runs(grid))
     assert Path("trained").read_text().split().count("npair-seed0") == 2
-
-
-@pytest.mark.usefixtures("fake_train")
-def test_every_run_has_a_gpu_of_its_own(
-    write_grid: WriteGrid, console: Console, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv(GPUS, raising=False)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(run, "run_device", lambda config: torch.device("cuda"))
-    given, start = [], pool.start_process
-
-    def note(command: list[str], added: dict[str, str], log: Path) -> Started:
-        given.append(added.get(GPUS))
-        return start(command, added, log)
-
-    monkeypatch.setattr(pool, "start_process", note)
-    grid = write_grid()
-    assert run_grid(grid, console, jobs=2)
-    # The second two take what the first two have left.
-    assert given[:2] == ["0", "1"]
-    assert set(given[2:]) <= {"0", "1"}
-    several = TWO_CELLS.replace("full: {}", "full: {}, both: {fabric.devices: 2}")
-    assert run_grid(write_grid(several, seeds=1), console, only=["both"])
-    assert given[-1] is None, "it needs all that there are"
 
 
 @pytest.mark.usefixtures("fake_train", "heeds_interrupts")

@@ -97,17 +97,6 @@ def test_figures_of_the_validation_classes(write_grid: WriteGrid) -> None:
     assert (first["cell"], first["recall@1"]) == ("npair", "0.400000")
 
 
-def test_cells_of_equal_time_are_said(write_grid: WriteGrid) -> None:
-    grid = write_grid(TWO_CELLS + "equal_time: {long: {of: npair, as: full}}")
-    text = report_grid(grid).read_text(encoding="utf-8")
-    assert "'long' is 'npair' trained for as long as 'full' took" not in text, "nothing is trained"
-    for run in grid_runs(grid):
-        finish(run, 0.5)
-    text = report_grid(grid).read_text(encoding="utf-8")
-    assert "'long' is 'npair' trained for as long as 'full' took with the same seed" in text
-    assert "| long | 2 | 50.00 ± 0.00 | 25.00 ± 0.00 | +0.00 | +0.00 | 10.0 | 1 |" in text
-
-
 def test_one_seed_has_no_intervals(write_grid: WriteGrid) -> None:
     grid = write_grid(TWO_CELLS + "note: Read <this> first.\n", seeds=1)
     for run in grid_runs(grid):

@@ -1,7 +1,6 @@
 """Studies from their first trial to their report; alone, interrupted, and by two processes."""
 
 import csv
-import os
 import shutil
 import signal
 import time
@@ -11,7 +10,6 @@ import pytest
 from rich.console import Console
 
 from gcahng.config import load_config
-from gcahng.studies.study import Study
 from gcahng.studies.tune import tune
 from tests.gcahng.studies.conftest import STUDY, WriteStudy, start_second
 
@@ -90,33 +88,6 @@ def test_what_falls_behind_is_stopped(write_study: WriteStudy, console: Console)
 
 
 @pytest.mark.usefixtures("fake_trial", "heeds_interrupts")
-def test_a_trial_that_a_signal_stops_is_continued(
-    write_study: WriteStudy, console: Console, capsys: pytest.CaptureFixture[str]
-) -> None:
-    Path("leave").write_text("75 130 0")
-    assert tune(write_study(trials=2), console)
-    assert [row["state"] for row in _rows()] == ["complete"] * 2
-    assert capsys.readouterr().out.count("study-0000: stopped, to be continued") == 2
-    trained = [Path(line).parent.name for line in Path("trained").read_text().splitlines()]
-    assert trained == ["study-0000"] * 3 + ["study-0001"]
-
-
-@pytest.mark.usefixtures("fake_trial", "heeds_interrupts")
-def test_a_study_goes_on_elsewhere_but_not_with_another_experiment(
-    write_study: WriteStudy, console: Console
-) -> None:
-    def with_setting(setting: str) -> Study:
-        return write_study(STUDY.replace("  embedder.dim: 8", f"  embedder.dim: 8\n  {setting}"), 2)
-
-    assert tune(write_study(trials=1), console)
-    for key, value in (("fabric.precision", "64-true"), ("train.max_seconds", "9")):
-        with pytest.raises(ValueError, match=f"was begun with another {key} of 'study'"):
-            tune(with_setting(f"{key}: {value}"), console)
-    assert tune(with_setting("data.root: elsewhere\n  data.workers: 2"), console)
-    assert "root: elsewhere" in (FOLDER / "trials/study-0001/seed0.yaml").read_text()
-
-
-@pytest.mark.usefixtures("fake_trial", "heeds_interrupts")
 def test_two_processes_share_a_journal(write_study: WriteStudy, console: Console) -> None:
     Path("pause").write_text("0.1")
     study = write_study(STUDY.replace("trials", "prune: false\ntrials"))
@@ -144,26 +115,6 @@ def test_an_interrupted_study_says_how_to_go_on(write_study: WriteStudy, console
     Path("pause").write_text("0")
     assert tune(write_study(trials=1), console)
     assert [row["state"] for row in _rows()] == ["complete"]
-
-
-@pytest.mark.usefixtures("fake_trial", "heeds_interrupts")
-def test_what_a_killed_process_leaves_is_finished(
-    write_study: WriteStudy, console: Console
-) -> None:
-    Path("pause").write_text("30")
-    study = write_study(trials=2)
-    with start_second("study") as other:
-        while other.poll() is None and not Path("trained").exists():
-            time.sleep(0.02)
-        os.killpg(other.pid, signal.SIGKILL)
-    for claim in FOLDER.glob("claims/*"):
-        # As if its holder had died long ago.
-        os.utime(claim, (1.0, 1.0))
-    Path("pause").write_text("0")
-    assert tune(study, console)
-    assert [row["state"] for row in _rows()] == ["complete"] * 2
-    trained = [Path(line).parent.name for line in Path("trained").read_text().splitlines()]
-    assert sorted(trained) == ["study-0000", "study-0000", "study-0001"]
 
 
 def test_digits_are_tuned(write_study: WriteStudy, console: Console) -> None:

@@ -47,22 +47,6 @@ def test_processes_of_different_trainings_all_stop(
             check_same_training(load_config("digits"), RunFolder(Path("run")), False, None)
 
 
-def test_a_training_makes_its_gpu_the_current_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made: list[torch.device] = []
-    monkeypatch.setattr(torch.cuda, "set_device", made.append)
-    _trainer(tmp_path)
-    assert made == [], "on the CPU"
-
-    class OnSecond:
-        device, world_size = torch.device("cuda", 1), 1
-
-    monkeypatch.setattr(fabric, "make_fabric", lambda *_: OnSecond())
-    fabric.build_fabric(load_config("digits", ["fabric.devices=[1]"]), RunFolder(tmp_path))
-    assert made == [torch.device("cuda", 1)]
-
-
 def test_deterministic_algorithms_are_a_setting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,14 +1,13 @@
 """The cost of a step, which the dry run and `gcahng benchmark` measure."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from gcahng.commands.benchmark import benchmark
 from gcahng.config import load_config
-from gcahng.training.cost import WorkClock, tensor_peak_mib
+from gcahng.training.cost import tensor_peak_mib
 from gcahng.training.experiment import build_experiment
 from gcahng.training.measure_step import measure_step, measure_steps, time_in_turn
 from gcahng.training.measurements import NonFiniteLossError
@@ -53,19 +52,6 @@ def test_functions_take_turns_until_the_time_is_over() -> None:
     assert len(time_in_turn(work, 2, CPU)["a"]) == 2
     assert order == list("ababab")
     assert len(time_in_turn(work, 9, CPU, limit=-1.0)["b"]) == 1
-
-
-@pytest.mark.parametrize(("device", "work"), [("cpu", 1.25), ("cuda", 1.5)])
-def test_work_is_cpu_time_on_a_cpu_and_wall_time_on_a_gpu(
-    device: str, work: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wall, cpu = iter((10.0, 10.5)), iter((1.0, 1.25))
-    clocks = SimpleNamespace(perf_counter=lambda: next(wall), process_time=lambda: next(cpu))
-    monkeypatch.setattr("gcahng.training.cost.time", clocks)
-    clock = WorkClock(torch.device(device), seconds=1.0)
-    clock.start()
-    clock.stop()
-    assert clock.seconds == work
 
 
 def test_peak_counts_what_is_alive_at_once() -> None:
