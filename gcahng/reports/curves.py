@@ -78,6 +78,9 @@ def _panel(
         values = [value for _, y in lines.values() for value in y]
         if log and min(values) > 0 and max(values) > 50 * min(values):
             axes.set_yscale("log")
+            # As numbers: the style shows names as they are, and so powers as TeX.
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter("")
         # Outside the axes, so that the legend never covers a curve.
         figure.legend(axes.get_lines(), list(lines), loc="outside lower center", ncols=2)
         picture = io.BytesIO()
