@@ -116,7 +116,8 @@ def check_held_out(config: ExperimentConfig, what: str) -> None:
 def nested(settings: Args, below: Args, place: str) -> Args:
     """Turn dotted keys into nested mappings."""
     mapping: Args = {}
-    for key, value in settings.items():
+    # Sections first: one after a key of its own would replace what the key has set.
+    for key, value in sorted(settings.items(), key=lambda item: item[0].count(".")):
         put(mapping, tuple(key.split(".")), deepcopy(value), below, f"{place}: {key}")
     return mapping
 

@@ -22,6 +22,12 @@ def test_a_cell_is_its_base_under_the_settings(write_grid: WriteGrid) -> None:
     )
 
 
+def test_a_section_after_its_keys_replaces_none_of_them(write_grid: WriteGrid) -> None:
+    settings = "{train.epochs: 9, train: {patience: 3}}"
+    train = write_grid(HEAD + f"cells: {{npair: {settings}}}").cells["npair"].config.train
+    assert (train.epochs, train.patience) == (9, 3)
+
+
 def test_bases_are_relative_to_the_file_or_packaged(write_grid: WriteGrid, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("data: {name: glyphs}\n")
     with pytest.raises(ValueError, match=r"mine\.yaml: missing key 'optim'"):
