@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,14 @@ def open_storage(study: Study) -> JournalStorage:
     # Optuna's other lock, a link to the journal, is never freed after its holder died if the path
     # means nothing in the link's folder, or on another machine.
     lock = JournalFileOpenLock(file, grace_period=LOCK_PATIENCE)
-    return JournalStorage(JournalFileBackend(file, lock_obj=lock))
+    backend = JournalFileBackend(file, lock_obj=lock)
+    lock.acquire()
+    try:
+        # Half a line is left by a process that was killed, or that found the disk full.
+        os.truncate(file, Path(file).read_bytes().rfind(b"\n") + 1)
+    finally:
+        lock.release()
+    return JournalStorage(backend)
 
 
 def open_trials(study: Study, rival: Rival, storage: JournalStorage) -> optuna.Study:
@@ -95,7 +103,10 @@ def open_trials(study: Study, rival: Rival, storage: JournalStorage) -> optuna.S
         trials.set_user_attr("settings", json.dumps(settings))
         return trials
     begun = json.loads(text)
-    changed = changed_experiment(parse_config(begun["experiment"], "experiment"), experiment)
+    try:
+        changed = changed_experiment(parse_config(begun["experiment"], "experiment"), experiment)
+    except ValueError:  # It has keys that this version does not know.
+        changed = ["version of gcahng"]
     if changed := [*changed, *(key for key, value in settings.items() if begun[key] != value)]:
         raise ValueError(
             f"{study.source}: the study was begun with another {' and '.join(changed)} of "

@@ -53,6 +53,8 @@ def test_a_study_ends_with_a_table_a_page_and_an_experiment(
 def test_a_study_goes_on_where_it_stopped(write_study: WriteStudy, console: Console) -> None:
     assert tune(write_study(trials=3), console)
     first = _rows()
+    with (FOLDER / "journal.log").open("ab") as journal:
+        journal.write(b'{"op_code":2,"half')  # of a process that was killed
     assert tune(write_study(), console)
     assert _rows()[:3] == first
     trained = Path("trained").read_text().splitlines()
