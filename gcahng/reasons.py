@@ -15,6 +15,7 @@ SHARED_MEMORY = (
 # What the system refuses, and what to do about it.
 REFUSALS = {
     errno.ENOSPC: FULL,
+    errno.EDQUOT: "the quota of this disk is used up: make room in it",
     errno.EFBIG: "it would be larger than the system allows (see `ulimit -f`)",
     errno.EMFILE: f"too many files are open: raise their number with `ulimit -n`, or {LOADING}",
 }

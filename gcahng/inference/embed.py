@@ -30,6 +30,7 @@ from gcahng.pictures import (
     file_state,
     known_formats,
 )
+from gcahng.reasons import refusal
 
 # Side of a thumbnail in pixels: twice what pages show, for screens of high resolution.
 THUMBNAIL = 192
@@ -140,6 +141,8 @@ def _read(file: PictureFile, transform: FromAnyImage, thumbnails: bool) -> ReadP
         small = thumbnail(image) if thumbnails else b""
         return ReadPicture(file, state, transform(image), small)
     except (OSError, ValueError) as error:
+        if refusal(error) is not None:
+            raise  # The file may well be a picture.
         return Unreadable(file, getattr(error, "strerror", None) or str(error))
 
 

@@ -1,11 +1,13 @@
 """A store follows its folder, whatever happens to either."""
 
+import errno
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -85,6 +87,12 @@ def test_unreadable_files_are_listed_and_leave_the_store(
     store, changes = index_folder(model, photos, tmp_path / "store")
     assert [Path(bad.file.path).name for bad in changes.unreadable] == ["0.png"]
     assert (changes.deleted, len(store)) == (1, ALL - 1)
+    refused = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    monkeypatch.setattr(Path, "read_bytes", Mock(side_effect=refused))
+    os.utime(photos / "cup" / "1.png", (1.0, 1.0))
+    with pytest.raises(OSError, match="open files"):
+        index_folder(model, photos, tmp_path / "store")
+    assert len(store) == ALL - 1, "pictures are not given up for what the system refuses"
 
 
 KILLED = """
