@@ -31,6 +31,8 @@ RESULTS = 24
 AT_ONCE = 2
 # Uploads that are being received, wait for the model or are embedded; each occupies memory.
 MOST_UPLOADS = 64
+# To receive an upload: else clients that send nothing would keep all places.
+SECONDS = 60.0
 MIB = 2**20
 HOW = "send the file itself as the body, as curl --data-binary @cup.jpg does"
 T = TypeVar("T")
@@ -86,7 +88,12 @@ class Pages:
                 sentence = "too many pictures are waiting: try again in a few seconds"
                 raise HTTPException(503, sentence, {"Retry-After": "2"})
             async with self._uploads:
-                content = await receive_upload(request, self._finder.limits.most_bytes)
+                receiving = receive_upload(request, self._finder.limits.most_bytes)
+                try:
+                    content = await asyncio.wait_for(receiving, SECONDS)
+                except asyncio.TimeoutError as error:  # TimeoutError itself since Python 3.11
+                    sentence = f"the picture did not arrive in {SECONDS:.0f} s"
+                    raise HTTPException(408, sentence) from error
                 return _json(await self._in_pool(self._finder.search_upload, content, k, label))
         key, k, label = self._query_parameters(request, "id")
         if not key:

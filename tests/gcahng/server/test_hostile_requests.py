@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from gcahng.server import app
 from gcahng.server.app import HOW
 from gcahng.server.finder import Limits
 from tests.gcahng.server.conftest import client_of, find_in
@@ -134,6 +135,14 @@ def test_uploads_are_limited(small_client: TestClient) -> None:
 def test_an_announced_size_is_not_waited_for(address: str) -> None:
     request = f"POST /search HTTP/1.1\nHost: localhost\nContent-Length: {10**12}"
     assert _ask(address, request).startswith(b"HTTP/1.1 413")
+
+
+def test_an_upload_that_does_not_come_is_given_up(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "SECONDS", 0.1)
+    request = "POST /search HTTP/1.1\nHost: localhost\nContent-Length: 9"
+    assert _ask(address, request).startswith(b"HTTP/1.1 408")
 
 
 def _jpeg() -> bytes:
