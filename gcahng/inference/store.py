@@ -306,9 +306,11 @@ def _import_lancedb() -> Any:
     empty.__path__ = list(spec.submodule_search_locations or ())
     sys.modules[name] = empty
     try:
-        return importlib.import_module("lancedb")
+        with suppress(ImportError):  # of another version, which needs more of it
+            return importlib.import_module("lancedb")
     finally:
         del sys.modules[name]
+    return importlib.import_module("lancedb")
 
 
 def _connect(folder: str) -> Any:
