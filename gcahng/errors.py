@@ -110,6 +110,8 @@ def _problem(item: Any, path: Path, kind: Any, outer: Path) -> tuple[str, str]:
         expected = re.sub(pattern, words, expected)
     got = item["input"]
     hint = did_you_mean(got, re.findall("'(.*?)'", expected)) if isinstance(got, str) else ""
+    if expected == "text" and isinstance(got, int | float):
+        hint = f": write it in quotes, as '\"{show(got)}\"'"
     return expected, f", got {show(got)}{hint}"
 
 

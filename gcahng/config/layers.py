@@ -166,9 +166,7 @@ def _base_path(base: object, path: Path, source: str) -> Path:
     for file in (folder / base, EXPERIMENTS / base, EXPERIMENTS / f"{base}.yaml"):
         if file.is_file():
             return file.resolve()
-    beside = (
-        str(Path(base).with_name(other.name)) for other in (folder / base).parent.glob("*.yaml")
-    )
+    beside = (str(Path(base).parent / one.name) for one in (folder / base).parent.glob("*.yaml"))
     hint = did_you_mean(base, [*beside, *packaged_experiments()])
     raise FileNotFoundError(
         f"{source}: base {base!r} does not exist{hint}; write it relative to this file, or name a "
