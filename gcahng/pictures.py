@@ -106,7 +106,10 @@ def decode_image(
             width, height = image.size
             if most_pixels is not None and width * height > most_pixels:
                 raise TooManyPixels(f"{width} × {height} pixels, more than {most_pixels:,}")
-            return upright_rgb(image, shortest)
+            upright = upright_rgb(image, shortest)
+            # Else comments and profiles, some of other colours, would be saved with thumbnails.
+            upright.info = {}
+            return upright
     except TooManyPixels:
         raise
     except Image.DecompressionBombError as error:
