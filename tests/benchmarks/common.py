@@ -14,7 +14,7 @@ from gcahng.files import csv_text
 from gcahng.generators import HardNegativeGenerator
 from gcahng.reports.tables import Column, markdown_table
 
-CPU, MIB, CLASS_SIZE = torch.device("cpu"), 2**20, 50
+CPU, CLASS_SIZE = torch.device("cpu"), 50
 Rows = list[dict[str, Any]]
 RESULTS = Path(__file__).parents[2] / "docs/results"
 Out = typer.Option(RESULTS, help="Folder for the tables.")

@@ -207,3 +207,17 @@ def test_what_is_costly_unsafe_or_empty_is_not_decoded(
     with pytest.raises(ValueError, match=reason):
         decode_image(content)
     assert reason in (examine(str(path)).problem or "")
+
+
+@pytest.mark.parametrize(
+    ("mode", "levels", "expected"),
+    [("L", [0, 18, 19], [0, 255, 19]), ("I;16", [0, 4660, 4661], [0, 255, 18])],
+)
+def test_the_transparent_level_is_white(
+    tmp_path: Path, mode: str, levels: list[int], expected: list[int]
+) -> None:
+    image = Image.new(mode, (3, 1))
+    image.putdata(levels)
+    image.save(tmp_path / "photo.png", transparency=levels[1])
+    pixels = np.asarray(read_image(tmp_path / "photo.png"))
+    assert pixels.tolist() == [[[level] * 3 for level in expected]]

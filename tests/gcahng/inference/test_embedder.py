@@ -5,9 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gcahng import preparation
-from gcahng.data.transforms import LEAST_SIDE
-from gcahng.inference.embed import THUMBNAIL, embed_in_parts
+from gcahng.inference.embed import embed_in_parts
 from gcahng.inference.embedder import TrainedEmbedder, load_embedder
 from gcahng.pictures import PictureFile
 from gcahng.runs.embedding import embed_split
@@ -46,23 +44,6 @@ def test_embeds_files_exactly_as_the_evaluation_does(model_folder: Path, photos:
     for picture, expected in zip(files, evaluated.embeddings, strict=True):
         assert picture.vector is not None
         torch.testing.assert_close(picture.vector, expected, rtol=1e-5, atol=1e-6)
-
-
-def test_large_jpegs_are_reduced_everywhere(
-    model: TrainedEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, seen = tmp_path / "large.jpg", []
-    photo(path, 1, size=(1000, 800))
-    convert = preparation._rgb
-    monkeypatch.setattr(
-        preparation, "_rgb", lambda image: (seen.append(image.size), convert(image))[1]
-    )
-    model.embed(path)
-    list(embed_in_parts(model, [PictureFile(str(path))], [], thumbnails=True))
-    model.embed(Image.open(path))
-    assert seen == [(250, 200), (250, 200), (1000, 800)]
-    # The thumbnail is made from the same decoded image.
-    assert LEAST_SIDE >= THUMBNAIL
 
 
 def test_one_image_is_a_row(model: TrainedEmbedder, photos: Path) -> None:

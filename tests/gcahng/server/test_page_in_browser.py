@@ -18,10 +18,10 @@ pytestmark = pytest.mark.slow
 class Visit:
     """A visit of the page, which may neither complain nor ask another server."""
 
-    def __init__(self, browser: Any, address: str, width: int = 1280, **context: Any) -> None:
+    def __init__(self, browser: Any, address: str) -> None:
         self.address = address
         self.complaints: list[str] = []
-        self.page = browser.new_page(viewport={"width": width, "height": 800}, **context)
+        self.page = browser.new_page(viewport={"width": 1280, "height": 800})
         self.page.set_default_timeout(10_000)
         self.page.on("console", lambda message: self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -70,17 +70,13 @@ class Visit:
     def caption(self) -> str:
         return self.page.inner_text("#caption")
 
-    @property
-    def width(self) -> int:
-        return self.page.evaluate("document.documentElement.scrollWidth")
-
 
 @pytest.fixture
 def visit(browser: Any, address: str) -> Iterator[Any]:
     visits: list[Visit] = []
 
-    def start(**context: Any) -> Visit:
-        visits.append(Visit(browser, address, **context))
+    def start() -> Visit:
+        visits.append(Visit(browser, address))
         return visits[-1]
 
     yield start

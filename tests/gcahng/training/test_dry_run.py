@@ -91,27 +91,6 @@ def test_nothing_is_written(
     assert out.endswith("nothing was written to 'runs/digits-seed0'\n")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--resume", "RUN"], "--dry-run is for a new run"),
-        (["digits", "batch.classes=9"], "batch.classes: expected at most the 5 training classes"),
-        (["digits", "--resume", "auto", "--run", "RUN"], ""),
-    ],
-)
-def test_what_cannot_be_tried_is_one_sentence(
-    arguments: list[str],
-    words: str,
-    digits_run: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    given = [str(digits_run) if word == "RUN" else word for word in arguments]
-    # A run that is there does not matter, since nothing is written.
-    assert _run(monkeypatch, "--dry-run", *given) == bool(words)
-    assert capsys.readouterr().err.startswith(f"error: {words}" if words else "")
-
-
 def test_a_batch_that_does_not_fit_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
