@@ -139,3 +139,14 @@ def test_emoji_figures_are_those_measured() -> None:
             size = size.removeprefix("pictures of ")
             assert figures == _measured("emoji_start", size, starts[what]), row
     assert len(shown) == 12
+
+
+def test_emoji_gains_are_those_measured() -> None:
+    rows = re.findall(r"^\| `(.+)` \| ([+-]\d+\.\d\d) \| ([+-]\d+\.\d\d) \|$", RESULTS, re.M)
+    finished = [("emoji_finish", "map@r"), ("emoji_finish", "recall@1")]
+    trained = [("emoji_npair", "map@r"), ("emoji_proxy_anchor", "map@r")]
+    assert len(rows) == 11
+    for number, (cell, *gains) in enumerate(rows):
+        for (grid, figure), gain in zip(finished if number < 5 else trained, gains, strict=True):
+            mean = _means(grid, figure)
+            assert float(gain) == pytest.approx(mean[cell] - mean["alone"], abs=0.00501), cell
