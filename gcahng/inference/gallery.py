@@ -1,5 +1,6 @@
 """The result of a search as a page with pictures."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +22,9 @@ def write_gallery(
         store: Gives the thumbnails.
         found: The neighbours of each query, by its file.
     """
+    # What all paths share would fill the captions and hide what tells them apart.
+    parents = {os.path.dirname(near.path) for neighbours in found.values() for near in neighbours}
+    folder = os.path.commonpath(parents) if parents else ""
     rows = []
     for picture, neighbours in found.items():
         found_rows = store.rows([near.id for near in neighbours], ["id", "thumbnail"])
@@ -30,7 +34,9 @@ def write_gallery(
         for near in neighbours:
             caption = " ".join(filter(None, [f"{near.similarity:.3f}", near.label]))
             source = data_uri(thumbnails.get(near.id, b""), "image/jpeg")
-            row.append(GalleryEntry("found", near.path, caption, source))
+            name = os.path.relpath(near.path, folder)
+            row.append(GalleryEntry("found", name, caption, source))
         rows.append(row)
     title = f"Search in {printable(store.folder)}"
-    write_text(path, fill_template("gcahng.reports", "search.html", title=title, rows=rows))
+    page = fill_template("gcahng.reports", "search.html", title=title, folder=folder, rows=rows)
+    write_text(path, page)
