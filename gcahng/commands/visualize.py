@@ -68,10 +68,17 @@ def visualize(
     if root is not None:
         run = replace(run, settings=dump_config(with_data_root(run.config, root)))
     pictures = draw_batch(run, selection, folder)
+    _say_untrained(pictures, None if last else run.epoch)
     if out is not None:
         _write(pictures, out, None)
     elif folder is not None:
         _write(pictures, folder.visualize, folder)
+
+
+def _say_untrained(pictures: "Pictures", kept: int | None) -> None:
+    """Say that the start was kept, of which the graph shows nothing learned."""
+    if kept == 0 and pictures.graph.get("coefficients") is not None:
+        console.print("note: epoch 0, an untrained graph, is kept; --last draws the last epoch")
 
 
 def _write(pictures: "Pictures", target: Path, folder: "RunFolder | None") -> None:
