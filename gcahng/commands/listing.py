@@ -25,7 +25,7 @@ REGISTRIES = {
 }
 KINDS = (*FILES, *REGISTRIES)
 # The end of a sentence, or of a line that introduces a list.
-_END = re.compile(r"[.;:?](\n|$)|[.?](?= )")
+_END = re.compile(r"[.;:?](\n|$)|(?<!et al)[.?](?= )")
 
 
 def list_components(

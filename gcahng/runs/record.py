@@ -116,7 +116,9 @@ def selection_notes(records: Sequence[RunRecord]) -> list[str]:
     for split, figure, own, untrained in sorted(selections):
         metric = figure_title(str(figure))
         if untrained:
-            chosen = "" if split == "test" else f", chosen by {metric} on validation classes"
+            chosen = ""
+            if split != "test":
+                chosen = f" (a closed form: with settings chosen by {metric} on validation classes)"
             notes.append(f"No step was trained; the last layer is as it was set up{chosen}.")
         elif split == "test":
             notes.append(
