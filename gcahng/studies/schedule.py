@@ -105,8 +105,10 @@ class Schedule(Generic[Item]):
             say(self.console, self.work.end(item))
             if claim is not None:
                 claim.release()
+        elif claim is None:
+            # It had ended, and another process has begun it again since.
+            self.work.put_back(item)
         else:
-            assert claim is not None
             job, config = found
             self.training[job] = item, claim
             self.pool.start(job, dump_config(config), claim)
