@@ -76,13 +76,6 @@ def test_nothing_is_in_conda_alone(project: dict[str, Any], conda: dict[str, str
     assert all(conda[name] == known[name] for name in set(conda) & set(known))
 
 
-def test_extras_shown_are_there(project: dict[str, Any]) -> None:
-    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "docs").glob("*.ipynb")]
-    texts = " ".join(page.read_text(encoding="utf-8") for page in pages)
-    shown = {name for found in re.findall(r"\.\[([\w,-]+)\]", texts) for name in found.split(",")}
-    assert {"search", "onnx"} <= shown <= set(project["optional-dependencies"])
-
-
 def test_the_two_files_differ_in_the_gpu_alone() -> None:
     texts = [(ROOT / name).read_text() for name in ("environment.yml", "environment-cpu.yml")]
     gpu, cpu = ([line for line in text.splitlines() if line[:1] != "#"] for text in texts)

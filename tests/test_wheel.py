@@ -1,18 +1,40 @@
 """The built wheel, installed by itself, works from a project with any names of its own."""
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.metadata import Metadata
+from packaging.requirements import Requirement
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
 # Names that projects of the field use for their own code, as packages and as modules.
 NAMES = ("data", "experiments", "graph", "models")
+# What the README, the guides and the notes of experiments and examples install.
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+PAGES += [
+    path for kind in ("docs/*.md", "docs/*.ipynb", "examples/*.py") for path in ROOT.glob(kind)
+]
+PAGES += (ROOT / "experiments").rglob("*.yaml")
+LINES = sorted(
+    {
+        found.strip()
+        for page in PAGES
+        # In a notebook, which is JSON, quotes are escaped.
+        for found in re.findall(
+            r"pip install\s+([^`\n]+)", page.read_text(encoding="utf-8").replace('\\"', '"')
+        )
+    }
+)
+# For a database of the reader's own choice.
+FOREIGN = {"psycopg"}
 MODEL = """
 from gcahng.generators.hardest_point import HardestReal
 
@@ -88,6 +110,30 @@ def test_the_wheel_holds_the_whole_tree(wheel: Path) -> None:
     }
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert packed == wanted
+
+
+def test_there_are_lines_that_install() -> None:
+    assert {'".[search]"', '".[onnx]"', "."} <= set(LINES)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_what_is_shown_can_be_installed(line: str, wheel: Path, tmp_path: Path) -> None:
+    """Extras are the wheel's, and pip takes the line; other packages are dependencies of some."""
+    with zipfile.ZipFile(wheel) as file:
+        (name,) = (name for name in file.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = Metadata.from_email(file.read(name), validate=False)
+    known = {Requirement(str(one)).name for one in metadata.requires_dist or []} | FOREIGN
+    options = ["--dry-run", "--no-deps", "--no-index", "--disable-pip-version-check", "-q"]
+    for word in shlex.split(line, comments=True):
+        if word.startswith("-"):
+            options += [] if word == "-e" else [word]
+        elif word.startswith("."):
+            extras = Requirement(f"gcahng{word[1:]}").extras
+            assert extras <= set(metadata.provides_extra or [])
+            listed = f"[{','.join(sorted(extras))}]" if extras else ""
+            _run([sys.executable, "-m", "pip", "install", *options, f"{wheel}{listed}"], tmp_path)
+        else:
+            assert Requirement(word).name in known
 
 
 def test_a_users_project_has_its_own_names(installed: Path, tmp_path: Path) -> None:
