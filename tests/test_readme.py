@@ -150,3 +150,8 @@ def test_emoji_gains_are_those_measured() -> None:
         for (grid, figure), gain in zip(finished if number < 5 else trained, gains, strict=True):
             mean = _means(grid, figure)
             assert float(gain) == pytest.approx(mean[cell] - mean["alone"], abs=0.00501), cell
+
+
+def test_figures_at_one_rate_are_those_measured() -> None:
+    mean, text = _means("emoji_rate"), " ".join(README.split())
+    assert f"alone ends at {mean['alone']:.1f} and GCA-HNG at {mean['gca_hng']:.1f}, " in text
