@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from gcahng.graph.dense.pairs import Pairs, pairs_of_own_anchors
+from gcahng.graph.dense.pairs import EVERY, Pairs, pairs_of_own_anchors
 from gcahng.graph.precision import full_precision
 
 DISTANCE_EPS = 1e-6  # as in torch's pairwise_distance
@@ -92,8 +92,9 @@ def synthetic_negatives(
     base = torch.einsum("anb,nbd->abd", base_weight, slots)
     made = base + (1 - base_weight.sum(1)).unsqueeze(-1) * anchors.unsqueeze(1)
     weights = eta_weight.flatten(1)
+    mix_pairs = _mix_pairs if torch.compiler.is_compiling() else _PairMixing.apply
     for eta, touching in parts:
-        made = made + _PairMixing.apply(slots, eta, weights, touching, own, detach_anchor)
+        made = made + mix_pairs(slots, eta, weights, touching, own, detach_anchor)
     if pairs is None:
         per_channel = eta_weight.unsqueeze(-1) * coefficients.view(*eta_weight.shape, -1)
         made = made + (per_channel * slots).sum(1) - per_channel.sum(1) * anchors.unsqueeze(1)
@@ -116,6 +117,22 @@ def _mixing_weights(
     ratio = ratio.view(-1, samples, classes)
     fold = fold_weights(draws).to(distance.dtype)[nodes // classes].unsqueeze(-1)
     return fold * ratio, fold * (1 - ratio) * strength
+
+
+def _mix_pairs(
+    slots: Tensor, eta: Tensor, weights: Tensor, pairs: Pairs, own: slice, detach_anchor: bool
+) -> Tensor:
+    """As `_PairMixing`, by plain autograd."""
+    classes, channels = slots.shape[1:]
+    routes = _routes(pairs, classes, own.start, own.stop)
+    nodes = slots.flatten(0, 1)
+    first, second = pairs.gather_endpoints(nodes)
+    first_anchor, second_anchor = pairs.gather_endpoints(nodes.detach() if detach_anchor else nodes)
+    weight_ij, weight_ji = routes.weights(weights, EVERY)
+    moved = slots.new_zeros(len(weights) * classes, channels)
+    moved.index_add_(0, routes.result[0], (second - first_anchor) * eta * weight_ij)
+    moved.index_add_(0, routes.result[1], (first - second_anchor) * eta * weight_ji)
+    return moved.view(-1, classes, channels)
 
 
 class _PairMixing(torch.autograd.Function):

@@ -103,6 +103,7 @@ RUNTIME_SETTINGS = (
     "fabric.threads",
     "fabric.deterministic",
     "fabric.channels_last",
+    "fabric.compile",
     "fabric.cuda_graphs",
 )
 # When a training ends early: a run may be continued beyond them.

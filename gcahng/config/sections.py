@@ -245,6 +245,9 @@ class FabricConfig(Section):
     """Deterministic algorithms on a GPU, slower: the same seed, or a resumed run, then gives
     exactly the same result there. On a CPU it always does."""
     channels_last: bool = False
+    compile: bool = False
+    """Compile the passes of gca_hng with torch.compile: a third of the launches on a GPU, after one
+    to two minutes at the first step."""
     cuda_graphs: bool = False
     """Replay the passes of gca_hng as CUDA graphs: faster, since many small kernels need no launch
     of their own."""

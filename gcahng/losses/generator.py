@@ -1,13 +1,11 @@
 """Losses on synthetic negatives: for the embedder, and for the generator itself."""
 
-from functools import cache
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from gcahng.graph.dense.pair_functions import pair_spread
-from gcahng.graph.dense.pairs import OwnAnchors, Pairs
+from gcahng.graph.dense.pairs import OwnAnchors, Pairs, compute_once
 from gcahng.graph.precision import full_precision
 from gcahng.losses.linear_cross_entropy import linear_cross_entropy
 from gcahng.losses.npair import NORM_WEIGHT
@@ -104,16 +102,13 @@ def _mean_of_others(values: Tensor, own: OwnAnchors | None) -> Tensor:
     return values.masked_fill(is_own, 0).sum() / (_total(values, own) * (classes - 1))
 
 
-# Batches repeat their size; a GPU would compute this again, an operation at a time. None is ever
-# dropped: a recorded CUDA graph reads its memory.
-@cache
+@compute_once
 def _own_classes(
     start: int, stop: int, classes: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """The class a of the anchors start to stop - 1, [n], and where b is a, bool [n, S]."""
-    with torch.inference_mode(False):
-        own = torch.arange(start, stop, device=device) % classes
-        return own, own.unsqueeze(1) == torch.arange(classes, device=device)
+    own = torch.arange(start, stop, device=device) % classes
+    return own, own.unsqueeze(1) == torch.arange(classes, device=device)
 
 
 def _total(values: Tensor, own: OwnAnchors | None) -> int:

@@ -21,7 +21,7 @@ from gcahng.data import ClassBalancedBatchSampler, ImageDataset, TrainLoader
 from gcahng.generators import NegativeGenerator
 from gcahng.models import Embedder, WhiteningHead
 from gcahng.processes import Group, copy_from_first, world_size
-from gcahng.training.cuda_graph import Autocast, check_replay
+from gcahng.training.generator_pass import Autocast, check_passes
 from gcahng.training.optimizers import Optimizers, build_optimizers, build_schedules
 from gcahng.training.step import Backward, TrainingStep
 
@@ -126,8 +126,9 @@ def build_experiment(
     _check_closed_form(config, splits, int(width))
     loss = build_loss(config, num_classes)
     generator = build_generator(config, num_classes)
-    if config.fabric.cuda_graphs:
-        check_replay(generator, torch.device(device), group)
+    for setting in ("compile", "cuda_graphs"):
+        if getattr(config.fabric, setting):
+            check_passes(f"fabric.{setting}", generator, torch.device(device), group)
     for module in (embedder, loss, *([] if generator is None else [generator])):
         module.to(device, _dtype(config))
     size, processes = config.batch.classes * config.batch.samples, world_size(group)
@@ -175,6 +176,7 @@ def build_step(
         backward=backward or Tensor.backward,
         autocast=autocast or nullcontext,
         chunk=config.batch.chunk,
+        compiled=config.fabric.compile,
         cuda_graphs=config.fabric.cuda_graphs,
         group=experiment.group,
     )

@@ -12,8 +12,8 @@ from gcahng.generators import HardNegatives, NegativeGenerator
 from gcahng.graph import BatchLayout, batch_layout
 from gcahng.graph.precision import half_to_float32
 from gcahng.processes import Group, sum_gradients, sum_over_processes, world_size
-from gcahng.training.cuda_graph import Autocast, Pass, ReplayedPass
 from gcahng.training.embed_batch import embed_batch
+from gcahng.training.generator_pass import Autocast, build_pass
 from gcahng.training.optimizers import Optimizers
 
 Backward = Callable[..., None]
@@ -43,7 +43,8 @@ class TrainingStep:
         autocast: Returns the context for the forward passes; losses, norms and distances stay in
             float32 in it.
         chunk: The most images that the backbone takes at a time (`embed_batch`); None: all.
-        cuda_graphs: Replay the generator's passes as CUDA graphs (`ReplayedPass`).
+        compiled: Compile the generator's passes (`CompiledPass`).
+        cuda_graphs: Replay them as CUDA graphs (`ReplayedPass`).
         group: The processes that train together; None: this one alone.
 
     Source: GCA-HNG (IJCV 2025), training procedure.
@@ -60,6 +61,7 @@ class TrainingStep:
         backward: Backward = Tensor.backward,
         autocast: Autocast = nullcontext,
         chunk: int | None = None,
+        compiled: bool = False,
         cuda_graphs: bool = False,
         group: Group = None,
     ) -> None:
@@ -70,11 +72,10 @@ class TrainingStep:
         self.clip, self.clip_by = clip, clip_by
         self.backward, self.autocast = backward, autocast
         self.chunk, self.group = chunk, group
-        self.forward_pass: Pass | None = generator
-        self.generator_pass: Pass | None = getattr(generator, "generator_losses", None)
-        if generator is not None and cuda_graphs:
-            self.forward_pass = ReplayedPass(generator, "forward", autocast)
-            self.generator_pass = ReplayedPass(generator, "generator_losses", autocast)
+        if generator is not None:
+            how = (autocast, compiled, cuda_graphs)
+            self.forward_pass = build_pass(generator, "forward", *how)
+            self.generator_pass = build_pass(generator, "generator_losses", *how)
         # Number of the next step, which seeds the random numbers that processes do not share.
         self.number = 0
         self._needs_layout = generator is not None or getattr(metric_loss, "takes_layout", False)
@@ -136,7 +137,7 @@ class TrainingStep:
         """Compute J_m, the terms of the generator, and their sum J_metric."""
         metric = metric_loss(self.metric_loss, embeddings, batch.labels, batch.layout)
         metric = _scaled(metric, 1 / world_size(self.group))
-        if self.forward_pass is None:
+        if self.generator is None:
             return {"metric": metric, "total": metric}
         with self.autocast():
             negatives = self.forward_pass(
@@ -154,7 +155,6 @@ class TrainingStep:
     ) -> dict[str, Tensor]:
         """Step the classifier, then the graph with J_gen, on detached embeddings."""
         optimizers = self.optimizers
-        assert self.generator_pass is not None
         assert optimizers.graph is not None
         assert optimizers.classifier is not None
         _zero(optimizers.classifier, optimizers.graph)

@@ -1,7 +1,8 @@
 """The edge update on unordered pairs, with activation checkpointing.
 
 Nearly all of the method's cost is here, and pairs are independent of each other. Forward runs in
-chunks of pairs and saves only the costly activations; backward recomputes the rest.
+chunks of pairs and saves only the costly activations; backward recomputes the rest. Under
+`torch.compile` all of them are one chunk, and the compiler chooses what to save.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from gcahng.graph.dense.pair_functions import (
     autocast_state,
     saves_hidden,
 )
-from gcahng.graph.dense.pairs import Pairs, unordered_pairs
+from gcahng.graph.dense.pairs import EVERY, Pairs, unordered_pairs
 from gcahng.graph.precision import full_precision, half_to_float32
 
 # Activations saved for backward; "hidden" saves the output as well.
@@ -65,6 +66,8 @@ def update_edges(
     """
     # Attention runs in full precision, so inputs that autocast made half precision are cast back.
     inputs = EdgeInputs(*(half_to_float32(tensor) for tensor in inputs))
+    if torch.compiler.is_compiling():
+        return _update(inputs, pairs, EVERY, dropout_mask)[0]
     saved: Saved = "nothing"
     if torch.is_grad_enabled():
         hidden = saves_hidden(memory, inputs.edge_attr, inputs.b1.numel())
@@ -112,12 +115,7 @@ class _EdgeUpdate(torch.autograd.Function):
         outputs, hiddens = [], []
         chunks = list(pairs.chunks(large=saved != "output"))
         for chunk in chunks:
-            mask = None if dropout_mask is None else dropout_mask[chunk]
-            attended = attend(mask, *_rows(t, pairs, chunk))
-            attended = activate_norm(attended, t.gamma, t.beta)
-            hidden = F.linear(attended, t.w1, t.b1)
-            output = F.linear(_activate_hidden(hidden, t.inner_gamma, t.inner_beta), t.w2, t.b2)
-            result[chunk] = activate_norm(output + attended, t.gamma, t.beta)
+            result[chunk], output, hidden = _update(t, pairs, chunk, dropout_mask)
             if saved != "nothing":
                 outputs.append(output)
             if saved == "hidden":
@@ -161,6 +159,17 @@ class _EdgeUpdate(torch.autograd.Function):
                 _add(total, ("gamma", "beta"), found[4:])
         fields = zip(EdgeInputs._fields, needed, strict=True)
         return None, None, None, *(total[name] if need else None for name, need in fields)
+
+
+def _update(
+    t: EdgeInputs, pairs: Pairs, chunk: slice, dropout_mask: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Update a chunk of pairs: e', o and the hidden pre-activation."""
+    mask = None if dropout_mask is None else dropout_mask[chunk]
+    attended = activate_norm(attend(mask, *_rows(t, pairs, chunk)), t.gamma, t.beta)
+    hidden = F.linear(attended, t.w1, t.b1)
+    output = F.linear(_activate_hidden(hidden, t.inner_gamma, t.inner_beta), t.w2, t.b2)
+    return activate_norm(output + attended, t.gamma, t.beta), output, hidden
 
 
 def _leaves(*tensors: Tensor) -> list[Tensor]:

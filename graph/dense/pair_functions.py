@@ -1,6 +1,7 @@
 """Functions of pair values that save a single [M, D] tensor for backward.
 
-Plain autograd would save every intermediate result; these recompute them in chunks of pairs.
+Plain autograd would save every intermediate result; these recompute them in chunks of pairs. Under
+`torch.compile` each is its plain formula, since the compiler itself chooses what to save.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from gcahng.graph.dense.pairs import Pairs
+from gcahng.graph.dense.pairs import EVERY, Pairs
 from gcahng.graph.precision import full_precision, half_to_float32
 
 Memory = Literal["auto", "balanced", "low"]
@@ -59,6 +60,9 @@ def autocast_state(device_type: str) -> Callable[[], AbstractContextManager[Any]
 
 def endpoint_product(nodes: Tensor, pairs: Pairs) -> Tensor:
     r""":math:`n_i \odot n_j` of both endpoints: [B, D] → [M, D]; saves the nodes only."""
+    if torch.compiler.is_compiling():
+        first, second = pairs.gather_endpoints(nodes)
+        return first * second
     return _EndpointProduct.apply(nodes, pairs)
 
 
@@ -97,6 +101,11 @@ def gelu_sum(
 
     Shapes: e [M, D], W [C, D], b [C] → [B, C], summed in full precision.
     """
+    if torch.compiler.is_compiling():
+        total = half_to_float32(bias.new_zeros(pairs.num_nodes, bias.numel()))
+        hidden = F.linear(edge_attr, weight, bias).to(total.dtype)
+        pairs.scatter_to_endpoints(total, F.gelu(hidden))
+        return total
     save = torch.is_grad_enabled() and saves_hidden(memory, edge_attr, bias.numel())
     return pairs.sum_over_parts(_GeluSum.apply(edge_attr, weight, bias, pairs, save))
 
@@ -161,7 +170,8 @@ def pair_standardize(norm: nn.BatchNorm1d, values: Tensor, pairs: Pairs) -> Tens
     assert norm.momentum is not None
     if not norm.training:
         return (values - norm.running_mean) * torch.rsqrt(norm.running_var + norm.eps)
-    standardized, mean, variance = _Standardize.apply(values, pairs, norm.eps)
+    standardize = _standardize if torch.compiler.is_compiling() else _Standardize.apply
+    standardized, mean, variance = standardize(values, pairs, norm.eps)
     with torch.no_grad():
         count = pairs.num_nodes**2
         norm.num_batches_tracked.add_(1)
@@ -169,6 +179,15 @@ def pair_standardize(norm: nn.BatchNorm1d, values: Tensor, pairs: Pairs) -> Tens
         unbiased = variance * (count / (count - 1))
         norm.running_var.lerp_(unbiased.to(norm.running_var), norm.momentum)
     return standardized
+
+
+def _standardize(values: Tensor, pairs: Pairs, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """v̂, μ and σ², by plain autograd."""
+    share = pairs.weight.to(values.dtype) / pairs.num_nodes**2
+    mean = share @ values
+    centred = values - mean
+    variance = share @ centred.square()
+    return centred * torch.rsqrt(variance + eps), mean, variance
 
 
 class _Standardize(torch.autograd.Function):
@@ -220,7 +239,17 @@ def pair_spread(values: Tensor, pairs: Pairs) -> Tensor:
 
     Shapes: [M, D] → scalar.
     """
-    return _Spread.apply(values, pairs)
+    return (_spread if torch.compiler.is_compiling() else _Spread.apply)(values, pairs)
+
+
+def _spread(values: Tensor, pairs: Pairs) -> Tensor:
+    """`pair_spread` by plain autograd; deviations from the means sum to 0, so these need none."""
+    mean = values.new_zeros(pairs.num_nodes, values.size(1))
+    pairs.scatter_to_endpoints(mean, values.detach())
+    first, second = pairs.gather_endpoints(mean / pairs.num_nodes)
+    mirrored = pairs.mirrored(EVERY, values.dtype)
+    # Unlike that of a root, the gradient of a norm at 0 is 0.
+    return torch.linalg.vector_norm(torch.stack([values - first, (values - second) * mirrored]))
 
 
 class _Spread(torch.autograd.Function):

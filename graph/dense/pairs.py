@@ -1,10 +1,10 @@
 """The rows that store the edges of a complete graph: one for each pair, or one per direction."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, wraps
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -20,10 +20,32 @@ from gcahng.processes import (
     world_size,
 )
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 # Pairs per chunk. On a CPU the 4D-wide hidden layer of a chunk should fit the cache; a GPU needs
 # more rows for full utilisation.
 CPU_CHUNK = 256
 DEVICE_CHUNK = 8192
+EVERY = slice(None)
+
+
+def compute_once(function: F) -> F:
+    """Decorator: keep the result for each tuple of arguments, since batches repeat their size.
+
+    Unlike `functools.cache`, `torch.compile` takes what is known already as an input. Nothing is
+    ever dropped: a recorded CUDA graph reads its memory.
+    """
+    known: dict[tuple[Any, ...], Any] = {}
+
+    @wraps(function)
+    def look_up(*key: Any) -> Any:
+        if key not in known:
+            # Tensors created in inference mode cannot be used in a later training step.
+            with torch.inference_mode(False):
+                known[key] = function(*key)
+        return known[key]
+
+    return cast(F, look_up)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +91,7 @@ class Pairs:
         count = self.row.numel()
         return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
-    def gather_endpoints(self, nodes: Tensor, chunk: slice) -> tuple[Tensor, Tensor]:
+    def gather_endpoints(self, nodes: Tensor, chunk: slice = EVERY) -> tuple[Tensor, Tensor]:
         """Gather node values at both endpoints of each pair: [B, …] → two of [m, …]."""
         return nodes.index_select(0, self.row[chunk]), nodes.index_select(0, self.col[chunk])
 
@@ -82,7 +104,7 @@ class Pairs:
         with torch.inference_mode(False):
             return (self.weight - 1).unsqueeze(1).float()
 
-    def scatter_to_endpoints(self, nodes: Tensor, values: Tensor, chunk: slice) -> None:
+    def scatter_to_endpoints(self, nodes: Tensor, values: Tensor, chunk: slice = EVERY) -> None:
         """Add the value of each edge (i, j) to its node i in place: values [m, D], nodes [B, D]."""
         nodes.index_add_(0, self.row[chunk], values)
         nodes.index_add_(0, self.col[chunk], values * self.mirrored(chunk, values.dtype))
@@ -115,17 +137,15 @@ class Pairs:
         return values.index_select(0, self.index.reshape(-1)).view(size, size, -1)
 
 
-@lru_cache(maxsize=8)
+@compute_once
 def unordered_pairs(num_nodes: int, device: torch.device) -> Pairs:
-    """The pairs of a complete graph with self loops, cached because batches repeat their size."""
-    # Tensors created in inference mode cannot be used in a later training step.
-    with torch.inference_mode(False):
-        row, col = torch.triu_indices(num_nodes, num_nodes, device=device)
-        index = torch.empty(num_nodes, num_nodes, dtype=torch.long, device=device)
-        numbers = torch.arange(row.numel(), device=device)
-        index[row, col] = numbers
-        index[col, row] = numbers
-        return Pairs(row, col, 2 - (row == col).long(), index)
+    """The pairs of a complete graph with self loops."""
+    row, col = torch.triu_indices(num_nodes, num_nodes, device=device)
+    index = torch.empty(num_nodes, num_nodes, dtype=torch.long, device=device)
+    numbers = torch.arange(row.numel(), device=device)
+    index[row, col] = numbers
+    index[col, row] = numbers
+    return Pairs(row, col, 2 - (row == col).long(), index)
 
 
 def own_pairs(num_nodes: int, device: torch.device, group: Group) -> Pairs:
@@ -137,13 +157,11 @@ def own_pairs(num_nodes: int, device: torch.device, group: Group) -> Pairs:
     return Pairs(whole.row[part], whole.col[part], whole.weight[part], whole.index, group)
 
 
-@lru_cache(maxsize=8)
+@compute_once
 def complete_edges(num_nodes: int, device: torch.device) -> Tensor:
     """All ordered pairs [2, B²], row-major and cached: edge i·B + j goes from node i to node j."""
-    # A tensor created in inference mode could not be used in a training step later.
-    with torch.inference_mode(False):
-        nodes = torch.arange(num_nodes, device=device)
-        return torch.stack([nodes.repeat_interleave(num_nodes), nodes.repeat(num_nodes)])
+    nodes = torch.arange(num_nodes, device=device)
+    return torch.stack([nodes.repeat_interleave(num_nodes), nodes.repeat(num_nodes)])
 
 
 def pairs_of_edges(edge_index: Tensor, num_nodes: int) -> tuple[int, Tensor]:
@@ -206,21 +224,20 @@ class _Plan:
     pairs: Pairs
 
 
-@lru_cache(maxsize=8)
+@compute_once
 def _plan(num_nodes: int, device: torch.device, process: int, processes: int) -> _Plan:
-    with torch.inference_mode(False):
-        whole = unordered_pairs(num_nodes, device)
-        nodes, parts = bounds(num_nodes, processes), bounds(whole.row.numel(), processes)
-        own = slice(parts[process], parts[process + 1])
-        wanted = [_touching(whole, nodes, other)[own] for other in range(processes)]
-        wanted[process].zero_()  # these need not be sent
-        chosen = [rows.nonzero()[:, 0] for rows in wanted]
-        mine = _touching(whole, nodes, process)
-        mine[own] = False
-        received = [int(mine[a:b].sum()) for a, b in pairwise(parts)]
-        at = mine.nonzero()[:, 0]
-        pairs = Pairs(whole.row[at], whole.col[at], whole.weight[at], whole.index)
-        return _Plan(torch.cat(chosen), [len(rows) for rows in chosen], received, pairs)
+    whole = unordered_pairs(num_nodes, device)
+    nodes, parts = bounds(num_nodes, processes), bounds(whole.row.numel(), processes)
+    own = slice(parts[process], parts[process + 1])
+    wanted = [_touching(whole, nodes, other)[own] for other in range(processes)]
+    wanted[process].zero_()  # these need not be sent
+    chosen = [rows.nonzero()[:, 0] for rows in wanted]
+    mine = _touching(whole, nodes, process)
+    mine[own] = False
+    received = [int(mine[a:b].sum()) for a, b in pairwise(parts)]
+    at = mine.nonzero()[:, 0]
+    pairs = Pairs(whole.row[at], whole.col[at], whole.weight[at], whole.index)
+    return _Plan(torch.cat(chosen), [len(rows) for rows in chosen], received, pairs)
 
 
 def _touching(pairs: Pairs, nodes: list[int], process: int) -> Tensor:

@@ -12,18 +12,24 @@ from unittest.mock import patch
 
 import torch
 import typer
-from torch import nn
+from torch import Tensor, nn
+from torch._inductor.utils import run_and_get_code
 from torch.optim import SGD
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from gcahng.graph import batch_layout
 from gcahng.graph.dense import pairs
 from gcahng.losses import NPairLoss
+from gcahng.training.generator_pass import CompiledPass, Pass
 from gcahng.training.optimizers import Optimizers
 from gcahng.training.step import TrainingStep
-from tests.benchmarks.common import CPU, SHAPES, Out, build_generator, report
+from tests.benchmarks.common import CPU, SHAPES, Out, Rows, Shape, build_generator, report
 
 LISTED = 10  # the fewest launches that a row of the table has
 DROPOUTS = ("off", "tied", "independent")
+# Lines of generated code that launch something.
+CALL = r"^ +(?:\w+ = )?(cpp_fused\w*|extern_kernels\.\w+|(?:torch\.ops\.)?aten\.[\w.]+)\("
+CALLS = re.compile(CALL, re.MULTILINE)
 OURS = re.compile(r"/((?:gcahng|graph)/[\w/]+)\.py$")
 
 
@@ -56,7 +62,35 @@ def main(shape: str = "A", out: Path = Out) -> None:
             rows.append({"file": f"{file}.py", "function": function, **found})
         else:
             others |= {dropout: others[dropout] + number for dropout, number in found.items()}
-    report("launches", [*rows, others], out)
+    report("launches", [*rows, others], out, compiled_launches(shape))
+
+
+def compiled_launches(shape: str) -> Rows:
+    """Count, with tied dropout, what each pass launches as it is and compiled, and the rest."""
+    size = SHAPES[shape]
+    embeddings, labels = torch.randn(size.nodes, size.dim), _labels(size)
+    layout, as_it_is, rows = batch_layout(labels), 0, []
+    for method, name in (("forward", "metric pass"), ("generator_losses", "generator pass")):
+        generator = build_generator(size, CPU, edge_dropout="tied")
+        run = CompiledPass(generator, method)
+        run.tensors.prepare(embeddings, layout.order, layout.classes)
+
+        def differentiate(compute: Pass) -> None:
+            compute(embeddings.clone().requires_grad_(), labels, layout=layout).total.backward()
+
+        generated = run_and_get_code(differentiate, run)[1]
+        generator.zero_grad()
+        with patch.object(pairs, "CPU_CHUNK", pairs.DEVICE_CHUNK), Launches() as launches:
+            differentiate(getattr(generator, method))
+        calls = [call for code in generated for call in CALLS.findall(code)]
+        fused = sum(call.startswith("cpp_fused") for call in calls)
+        as_it_is += launches.counts.total()
+        row = {"pass": name, "as it is": launches.counts.total(), "compiled": len(calls)}
+        rows.append({**row, "fused": fused, "products and others": len(calls) - fused})
+    rest = count(shape, "tied").total() - as_it_is
+    rows.append({"pass": "rest of the step", "as it is": rest, "compiled": rest})
+    whole = {key: sum(row[key] for row in rows) for key in ("as it is", "compiled")}
+    return [*rows, {"pass": "step", **whole}]
 
 
 def count(shape: str, dropout: str) -> Counter[tuple[str, str]]:
@@ -68,8 +102,7 @@ def count(shape: str, dropout: str) -> Counter[tuple[str, str]]:
     step = TrainingStep(
         embedder, NPairLoss(), generator, Optimizers(*(SGD(p.parameters(), lr=0.1) for p in parts))
     )
-    images, labels = torch.randn(size.nodes, size.dim), torch.arange(size.classes)
-    labels = labels.repeat(size.samples)
+    images, labels = torch.randn(size.nodes, size.dim), _labels(size)
     with patch.object(pairs, "CPU_CHUNK", pairs.DEVICE_CHUNK):
         step(images, labels)  # what is computed once
         # Anomaly detection remembers where in forward each function of backward comes from.
@@ -77,8 +110,12 @@ def count(shape: str, dropout: str) -> Counter[tuple[str, str]]:
             step(images, labels)
     # The layout is found on the CPU, and optimizers treat all tensors at once on a GPU.
     elsewhere = {("", ""), ("gcahng/training/step", "_step"), ("gcahng/training/step", "_zero")}
-    elsewhere.add(("graph/batch_graph", "batch_layout"))
+    elsewhere.add(("graph/batch", "batch_layout"))
     return Counter({at: n for at, n in launches.counts.items() if at not in elsewhere})
+
+
+def _labels(size: Shape) -> Tensor:
+    return torch.arange(size.classes).repeat(size.samples)
 
 
 def _caller() -> tuple[str, str]:

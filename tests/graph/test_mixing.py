@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from gcahng.graph import synthetic_negatives
-from gcahng.graph.dense.pairs import Pairs, unordered_pairs
+from gcahng.graph.dense.pairs import Pairs
 from tests.graph import oracle
 from tests.graph.pair_samples import every_kind
 
@@ -112,18 +112,3 @@ def test_equal_embeddings_give_finite_gradients(scale: float, dtype: torch.dtype
     moved.square().sum().backward()
     assert moved.isfinite().all()
     assert slots.grad.isfinite().all()
-
-
-def test_what_a_recording_reads_lives_as_long_as_its_pairs() -> None:
-    pairs = unordered_pairs(6, torch.device("cpu"))
-    slots, _, draws = batch(2, 3)
-    eta = torch.rand(pairs.row.numel(), slots.size(2))
-    synthetic_negatives(slots, eta, 0.4, draws, pairs)
-    read = list(pairs.derived.values())
-    assert read
-    for size in range(2, 40):
-        other, width = unordered_pairs(2 * size, torch.device("cpu")), 2
-        slots, eta = torch.rand(2, size, width), torch.rand(other.row.numel(), width)
-        synthetic_negatives(slots, eta, 0.4, torch.rand(2, 1), other)
-    assert unordered_pairs(6, torch.device("cpu")) is not pairs, "the cache of pairs is full"
-    assert all(ours is kept for ours, kept in zip(pairs.derived.values(), read, strict=True))

@@ -1,7 +1,9 @@
 """A small training step in double precision, whose parts tests put together."""
 
+from functools import partial
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
@@ -56,6 +58,33 @@ def batch(number: int = 0) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
     labels = torch.randperm(CLASSES)[:SAMPLED].repeat(SAMPLES)
     draws = torch.rand(2, SAMPLES, SAMPLES - 1, dtype=torch.float64)
     return images, labels, (draws[0], draws[1])
+
+
+def assert_same_steps(
+    settings: dict[str, Any], mixed: bool, device: str = "cpu", **how: bool
+) -> None:
+    """Three steps with the passes compiled or replayed equal those with the passes as they are."""
+    found = []
+    for chosen in ({}, how):
+        net, made = embedder().to(device), generator(**settings).to(device)
+        if mixed:
+            net, made = net.float(), made.float()
+        autocast = partial(torch.autocast, device, torch.bfloat16, enabled=mixed)
+        step = make(net, made, autocast=autocast, **chosen)
+        measured = []
+        for number in range(3):
+            images, labels, _ = batch(number)
+            torch.manual_seed(number)
+            losses = step(images.to(device, next(net.parameters()).dtype), labels)
+            measured.append({name: float(loss) for name, loss in losses.items()})
+        found.append((net, made, measured))
+    (net, made, expected), (other, remade, measured) = found
+    close = 5e-2 if mixed else 1e-12 if device == "cpu" else 1e-10
+    for ours, theirs in zip(measured, expected, strict=True):
+        assert ours == pytest.approx(theirs, rel=close)
+    if not mixed:
+        assert_same_state(other, net)
+        assert_same_state(remade, made)
 
 
 def assert_same_state(ours: nn.Module, expected: nn.Module, bound: float = 1e-10) -> None:

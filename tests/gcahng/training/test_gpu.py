@@ -1,8 +1,6 @@
 """The same training on a GPU: steps, precision, resuming and evaluation. Skipped without one."""
 
-from contextlib import nullcontext
 from copy import deepcopy
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,31 +107,15 @@ def test_a_step_does_not_wait_for_the_gpu(dropout: str) -> None:
 
 
 @pytest.mark.parametrize("dropout", ["off", "tied"])
-@pytest.mark.parametrize("precision", [torch.float64, torch.bfloat16])
-def test_replayed_steps_are_those_of_the_passes(dropout: str, precision: torch.dtype) -> None:
-    found = []
-    autocast = partial(torch.autocast, DEVICE, precision)
-    for replay in (False, True):
-        net, made = steps.embedder().to(DEVICE), steps.generator(edge_dropout=dropout).to(DEVICE)
-        if precision == torch.bfloat16:
-            net, made = net.float(), made.float()
-        mixed = autocast if precision == torch.bfloat16 else nullcontext
-        step = steps.make(net, made, cuda_graphs=replay, autocast=mixed)
-        measured = []
-        for number in range(4):
-            images, labels, _ = steps.batch(number)
-            torch.cuda.manual_seed(number)
-            losses = step(images.to(DEVICE, next(net.parameters()).dtype), labels)
-            measured.append({name: float(loss) for name, loss in losses.items()})
-        found.append((net, made, measured))
-    (net, made, expected), (other, remade, measured) = found
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("cuda_graphs", [False, True])
+def test_compiled_and_replayed_steps_are_those_of_the_passes(
+    dropout: str, mixed: bool, compiled: bool, cuda_graphs: bool
+) -> None:
     # Autocast's cache sums the gradients of a weight in bfloat16; a recording has no such cache.
-    close = 1e-10 if precision == torch.float64 else 5e-2
-    for ours, theirs in zip(measured, expected, strict=True):
-        assert ours == pytest.approx(theirs, rel=close)
-    if precision == torch.float64:
-        steps.assert_same_state(other, net, close)
-        steps.assert_same_state(remade, made, close)
+    how = {"compiled": compiled, "cuda_graphs": cuda_graphs}
+    steps.assert_same_steps({"edge_dropout": dropout}, mixed, DEVICE, **how)
 
 
 def test_a_training_with_cuda_graphs_learns_and_resumes(tmp_path: Path) -> None:

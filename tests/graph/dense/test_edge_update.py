@@ -109,6 +109,7 @@ def _saved(memory: str) -> int:
     return total
 
 
+@pytest.mark.parametrize("chunk", [7, 256], indirect=True)
 @pytest.mark.usefixtures("chunk")
 def test_memory_says_what_is_saved() -> None:
     assert _saved("low") == COUNT * WIDTH

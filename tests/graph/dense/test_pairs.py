@@ -48,12 +48,18 @@ def test_ends_of_a_chunk_equal_the_loop(chunk: int) -> None:
 
 
 def test_pairs_first_made_in_inference_mode_serve_training() -> None:
-    unordered_pairs.cache_clear()
+    size = 41  # of no other test, since pairs are kept
     with torch.inference_mode():
-        unordered_pairs(SIZE, CPU)
-    v = values().requires_grad_()
-    unordered_pairs(SIZE, CPU).to_dense(v).sum().backward()
+        count = unordered_pairs(size, CPU).total
+    v = torch.ones(count, 1, requires_grad=True)
+    unordered_pairs(size, CPU).to_dense(v).sum().backward()
     assert v.grad[:2, 0].tolist() == [1, 2]
+
+
+def test_pairs_stay_where_a_recorded_cuda_graph_reads_them() -> None:
+    first = unordered_pairs(6, CPU)
+    assert all(unordered_pairs(size, CPU).num_nodes == size for size in range(2, 40))
+    assert unordered_pairs(6, CPU) is first
 
 
 def test_pairs_of_the_batch_graph_are_those_of_any_graph() -> None:

@@ -1,77 +1,91 @@
-"""A replayed pass is the pass: here the recording is emulated, `test_gpu` records a real one."""
+"""A compiled or replayed pass is the pass; recording is emulated, `test_gpu` records a real one."""
 
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch._inductor.utils import run_and_get_code
 
 from gcahng.generators import GENERATORS, NegativeGenerator
 from gcahng.graph import batch_layout
-from gcahng.training import cuda_graph
-from gcahng.training.cuda_graph import ReplayedPass, check_replay
+from gcahng.training import generator_pass
+from gcahng.training.generator_pass import ReplayedPass, check_passes
+from tests.benchmarks.launches import CALLS
 from tests.gcahng.training import steps
-
-BFLOAT16 = partial(torch.autocast, "cpu", torch.bfloat16)
 
 
 @pytest.fixture
 def recordings(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """What was recorded. Recording runs nothing here; a replay computes the pass again."""
     recorded: list[object] = []
-    compute = cuda_graph._Recording._compute
+    compute = generator_pass._Recording._compute
 
-    def record_or_compute(recording: cuda_graph._Recording) -> Any:
+    def record_or_compute(recording: generator_pass._Recording) -> Any:
         if recording in recorded:
             return compute(recording)
         recorded.append(recording)
         return torch.zeros(()), [], []
 
-    def replay(recording: cuda_graph._Recording, *arguments: Tensor) -> None:
+    def replay(recording: generator_pass._Recording, *arguments: Tensor) -> None:
         for kept, argument in zip(recording.inputs, arguments, strict=True):
             kept.data.copy_(argument)
         recording.total, recording.kept, recording.gradients = recording._compute()
-        recording.names, recording.pairs = recording.tensors.names, recording.tensors.pairs
 
-    monkeypatch.setattr(cuda_graph._Recording, "_compute", record_or_compute)
-    monkeypatch.setattr(cuda_graph._Recording, "replay", replay)
-    monkeypatch.setattr(cuda_graph._Recording, "_warm_up", lambda recording: None)
+    monkeypatch.setattr(generator_pass._Recording, "_compute", record_or_compute)
+    monkeypatch.setattr(generator_pass._Recording, "replay", replay)
+    monkeypatch.setattr(generator_pass._Recording, "_warm_up", lambda recording: None)
     monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
     monkeypatch.setattr(torch.cuda, "graph", lambda graph: nullcontext())
     return recorded
 
 
-@pytest.mark.parametrize(
-    ("settings", "mixed"),
-    [({}, False), ({}, True), ({"normalize": True, "linear_ce_weight": 0.5}, False)],
-)
+SETTINGS = [
+    ({}, False),
+    ({"edge_dropout": "tied"}, True),
+    ({"edge_dropout": "tied", "normalize": True, "linear_ce_weight": 0.5}, False),
+]
+
+
+@pytest.mark.parametrize(("settings", "mixed"), SETTINGS)
 def test_replayed_steps_are_those_of_the_passes(
     recordings: list[object], settings: dict[str, Any], mixed: bool
 ) -> None:
-    found = []
-    for replay in (False, True):
-        net, made = steps.embedder(), steps.generator(**settings)
-        if mixed:
-            net, made = net.float(), made.float()
-        autocast = BFLOAT16 if mixed else nullcontext
-        step = steps.make(net, made, cuda_graphs=replay, autocast=autocast)
-        measured: list[dict[str, float]] = []
-        for number in range(3):
-            images, labels, _ = steps.batch(number)
-            torch.manual_seed(number)
-            losses = step(images.to(next(net.parameters()).dtype), labels)
-            measured.append({name: float(loss) for name, loss in losses.items()})
-        found.append((net, made, measured))
-    (net, made, expected), (other, remade, measured) = found
-    close = 5e-2 if mixed else 1e-12
-    for ours, theirs in zip(measured, expected, strict=True):
-        assert ours == pytest.approx(theirs, rel=close)
-    if not mixed:
-        steps.assert_same_state(other, net, 1e-10)
-        steps.assert_same_state(remade, made, 1e-10)
+    steps.assert_same_steps(settings, mixed, cuda_graphs=True)
     assert len(recordings) == 2, "each pass once, although three steps were taken"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("backend", "how"), [("aot_eager", {}), ("aot_eager", {"cuda_graphs": True}), ("inductor", {})]
+)
+@pytest.mark.usefixtures("recordings")
+def test_compiled_steps_are_those_of_the_passes(
+    backend: str, how: dict[str, bool], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    torch._dynamo.reset()
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    if backend == "aot_eager":
+        # What was traced runs as it is: fusing takes a minute for each setting.
+        monkeypatch.setattr(generator_pass, "COMPILER", {"backend": backend})
+    chosen = SETTINGS[1:] if backend == "aot_eager" and not how else SETTINGS[2:]
+    generated = []
+    for settings, mixed in chosen:
+        run = partial(steps.assert_same_steps, settings, mixed, compiled=True, **how)
+        generated += run_and_get_code(run)[1]
+    if backend == "inductor":
+        assert 100 < sum(len(CALLS.findall(code)) for code in generated) < 400
+
+
+def test_without_a_compiler_passes_run_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch._dynamo.reset()
+    monkeypatch.setattr("torch._inductor.config.force_disable_caches", True)
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, "no-such-compiler"))
+    with pytest.warns(UserWarning, match="^fabric.compile: torch cannot compile here"):
+        steps.assert_same_steps({"edge_dropout": "tied"}, False, compiled=True)
 
 
 def test_each_shape_is_recorded_once(recordings: list[object]) -> None:
@@ -110,4 +124,4 @@ def test_it_refuses_what_it_cannot_replay(
     generator: NegativeGenerator | None, device: str, sentence: str
 ) -> None:
     with pytest.raises(ValueError, match=f"^fabric.cuda_graphs{sentence}"):
-        check_replay(generator, torch.device(device))
+        check_passes("fabric.cuda_graphs", generator, torch.device(device))
