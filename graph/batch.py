@@ -1,16 +1,16 @@
 """A batch as a complete graph, a node per sample and an edge per pair, and its slot-major order."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.data import Data
 
-from gcahng.graph.dense.pair_functions import endpoint_product
-from gcahng.graph.dense.pairs import Pairs, complete_edges, own_pairs
+from gcahng.graph.dense.pairs import Pairs, complete_edges, endpoint_product, unordered_pairs
 from gcahng.graph.precision import full_precision
-from gcahng.processes import Group
+from gcahng.processes import Group, own_part, world_size
 
 
 @full_precision
@@ -107,6 +107,15 @@ class PairGraph:
     pairs: Pairs
     edge_attr: Tensor
     y: Tensor
+
+
+def own_pairs(num_nodes: int, device: torch.device, group: Group) -> Pairs:
+    """The pairs of this process: its part of `unordered_pairs`, or without a group all of them."""
+    whole = unordered_pairs(num_nodes, device)
+    if group is None:
+        return whole
+    part = own_part(whole.row.numel(), group)
+    return Pairs(whole.row[part], whole.col[part], whole.weight[part], whole.index, group)
 
 
 def pair_graph(embeddings: Tensor, labels: Tensor, group: Group = None) -> PairGraph:
@@ -220,3 +229,23 @@ def batch_layout(labels: Tensor, group: Group = None) -> BatchLayout:
     # Sort classes by first appearance, so that a slot-major batch stays in order.
     by_class = by_class[by_class[:, 0].argsort()]
     return BatchLayout(by_class.t().reshape(-1), labels[by_class[:, 0]].long(), samples, group)
+
+
+class OwnAnchors(NamedTuple):
+    """The anchors of one process, a range of the flat numbers p·S + a of all B = P·S anchors."""
+
+    rows: slice
+    total: int
+    group: Group
+
+
+def own_anchors(pairs: Pairs | None) -> OwnAnchors | None:
+    """This process's anchors if the pairs are split over processes; None if it has all."""
+    if pairs is None or pairs.group is None:
+        return None
+    return OwnAnchors(own_part(pairs.num_nodes, pairs.group), pairs.num_nodes, pairs.group)
+
+
+def divide_among_processes(value: Tensor, own: OwnAnchors | None) -> Tensor:
+    """Divide a loss that all processes compute alike by their number W, if they split the pairs."""
+    return value if own is None else value / world_size(own.group)

@@ -13,8 +13,7 @@ from torch_geometric.data import Data
 from gcahng.arguments import is_integer
 from gcahng.graph.batch import PairGraph, batch_graph, check_batch_graph, pair_graph
 from gcahng.graph.convs import Layer, build_conv
-from gcahng.graph.dense.pair_functions import pair_standardize
-from gcahng.graph.dense.pairs import Pairs
+from gcahng.graph.dense.pairs import Pairs, pair_standardize
 from gcahng.processes import Group
 
 

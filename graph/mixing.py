@@ -1,6 +1,8 @@
 """Channel-adaptive interpolation: move each negative towards its anchor, channel by channel."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -8,8 +10,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from gcahng.graph.dense.pairs import EVERY, Pairs, pairs_of_own_anchors
+from gcahng.graph.dense.pairs import EVERY, Pairs, compute_once, unordered_pairs
 from gcahng.graph.precision import full_precision
+from gcahng.processes import bounds, exchange_rows, own_part, rank, world_size
 
 DISTANCE_EPS = 1e-6  # as in torch's pairwise_distance
 
@@ -251,3 +254,53 @@ def _find_routes(pairs: Pairs, classes: int, start: int, stop: int) -> _Routes:
             (i * pairs.num_nodes + col, j * pairs.num_nodes + row),
             (None if whole else own_i.unsqueeze(1).float(), mirrored * own_j.unsqueeze(1)),
         )
+
+
+def pairs_of_own_anchors(values: Tensor, pairs: Pairs) -> tuple[list[tuple[Tensor, Pairs]], slice]:
+    """Collect the values of all pairs that touch one of this process's nodes.
+
+    Mixing needs η of an anchor with all nodes, but pairs are split over the processes. So each
+    process sends every pair's value [m, D] to the owners of its two endpoints.
+
+    Returns:
+        Values and their pairs: the arguments, which may touch other nodes too and need no copy,
+        and those received from others; and the range of own nodes.
+    """
+    group = pairs.group
+    if group is None:
+        return [(values, pairs)], slice(0, pairs.num_nodes)
+    plan = _plan(pairs.num_nodes, values.device, rank(group), world_size(group))
+    received = exchange_rows(values, plan.chosen, plan.sent, plan.received, group)
+    return [(values, pairs), (received, plan.pairs)], own_part(pairs.num_nodes, group)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which own pairs are sent to each process, and which pairs of others are received."""
+
+    chosen: Tensor
+    sent: list[int]
+    received: list[int]
+    pairs: Pairs
+
+
+@compute_once
+def _plan(num_nodes: int, device: torch.device, process: int, processes: int) -> _Plan:
+    whole = unordered_pairs(num_nodes, device)
+    nodes, parts = bounds(num_nodes, processes), bounds(whole.row.numel(), processes)
+    own = slice(parts[process], parts[process + 1])
+    wanted = [_touching(whole, nodes, other)[own] for other in range(processes)]
+    wanted[process].zero_()  # these need not be sent
+    chosen = [rows.nonzero()[:, 0] for rows in wanted]
+    mine = _touching(whole, nodes, process)
+    mine[own] = False
+    received = [int(mine[a:b].sum()) for a, b in pairwise(parts)]
+    at = mine.nonzero()[:, 0]
+    pairs = Pairs(whole.row[at], whole.col[at], whole.weight[at], whole.index)
+    return _Plan(torch.cat(chosen), [len(rows) for rows in chosen], received, pairs)
+
+
+def _touching(pairs: Pairs, nodes: list[int], process: int) -> Tensor:
+    start, stop = nodes[process], nodes[process + 1]
+    row, col = pairs.row, pairs.col
+    return ((row >= start) & (row < stop)) | ((col >= start) & (col < stop))

@@ -14,7 +14,8 @@ from typing_extensions import TypedDict
 from gcahng.arguments import check_weights, is_integer
 from gcahng.generators.hardness import LossMeans
 from gcahng.graph import BatchLayout, batch_layout
-from gcahng.graph.dense.pairs import OwnAnchors, Pairs
+from gcahng.graph.batch import OwnAnchors
+from gcahng.graph.dense.pairs import Pairs
 from gcahng.losses.generator import synthetic_npair
 from gcahng.losses.linear_cross_entropy import linear_cross_entropy
 from gcahng.processes import gather_rows

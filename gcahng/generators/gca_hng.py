@@ -23,8 +23,9 @@ from gcahng.graph import (
     batch_graph,
     synthetic_negatives,
 )
+from gcahng.graph.batch import divide_among_processes, own_anchors
 from gcahng.graph.convs.parts import check_choice
-from gcahng.graph.dense.pairs import Pairs, divide_among_processes, own_anchors
+from gcahng.graph.dense.pairs import Pairs
 from gcahng.losses.generator import anchor_similarity, diversity, negative_classification
 from gcahng.losses.linear_cross_entropy import linear_cross_entropy
 

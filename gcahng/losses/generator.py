@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gcahng.graph.dense.pair_functions import pair_spread
-from gcahng.graph.dense.pairs import OwnAnchors, Pairs, compute_once
+from gcahng.graph.batch import OwnAnchors
+from gcahng.graph.dense.pairs import Pairs, compute_once, pair_spread
 from gcahng.graph.precision import full_precision
 from gcahng.losses.linear_cross_entropy import linear_cross_entropy
 from gcahng.losses.npair import NORM_WEIGHT

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gcahng.graph.dense.pair_functions import autocast_state
+from gcahng.graph.dense.pairs import autocast_state
 from gcahng.models import Embedder
 from gcahng.processes import Group, gather_rows, rank, world_size
 from gcahng.runs.checkpoint import random_states, restore_random_states

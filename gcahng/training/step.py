@@ -72,6 +72,7 @@ class TrainingStep:
         self.clip, self.clip_by = clip, clip_by
         self.backward, self.autocast = backward, autocast
         self.chunk, self.group = chunk, group
+        self.share = 1 / world_size(group)
         if generator is not None:
             how = (autocast, compiled, cuda_graphs)
             self.forward_pass = build_pass(generator, "forward", *how)
@@ -136,7 +137,7 @@ class TrainingStep:
     ) -> dict[str, Tensor]:
         """Compute J_m, the terms of the generator, and their sum J_metric."""
         metric = metric_loss(self.metric_loss, embeddings, batch.labels, batch.layout)
-        metric = _scaled(metric, 1 / world_size(self.group))
+        metric = _scaled(metric, self.share)
         if self.generator is None:
             return {"metric": metric, "total": metric}
         with self.autocast():
@@ -159,7 +160,7 @@ class TrainingStep:
         assert optimizers.classifier is not None
         _zero(optimizers.classifier, optimizers.graph)
         classifier = generator.classifier_loss(embeddings, batch.labels)
-        classifier = _scaled(classifier, 1 / world_size(self.group))
+        classifier = _scaled(classifier, self.share)
         self.backward(classifier)
         sum_gradients(_parameters(optimizers.classifier), self.group)
         optimizers.classifier.step()
@@ -196,7 +197,7 @@ class TrainingStep:
 
     def _process_weight(self, made: HardNegatives) -> float:
         """Weight of this process's losses in the sum over all: 1 if split, else 1/W."""
-        return 1.0 if made.own is not None else 1 / world_size(self.group)
+        return 1.0 if made.own is not None else self.share
 
     def _sum_over_processes(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
         """Sum the parts of all processes to the losses of the batch, without gradient."""

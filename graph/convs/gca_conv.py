@@ -17,8 +17,7 @@ from gcahng.graph.dense.edge_update import (
     tied_mask,
     update_edges,
 )
-from gcahng.graph.dense.pair_functions import Memory, gelu_sum
-from gcahng.graph.dense.pairs import Pairs, pairs_of_edges
+from gcahng.graph.dense.pairs import Memory, Pairs, gelu_sum, pairs_of_edges
 from gcahng.graph.precision import half_to_float32
 
 
@@ -305,7 +304,7 @@ class GCAConv(ComposedConv):
         dropout: Probability of dropping an endpoint's weight in the edge attention.
         edge_dropout: `"tied"`: (i, j) and (j, i) share a dropout mask, which keeps edges symmetric;
             `"independent"`: one mask each, as published; `"off"`: no dropout.
-        memory: What the dense path saves for backward (`gcahng.graph.dense.pair_functions`).
+        memory: What the dense path saves for backward (`gcahng.graph.dense.pairs`).
 
     Shapes:
         - **input:** x [N, in_channels], edge_index [2, E] (row 0 sends to row 1),

@@ -12,8 +12,7 @@ from torch_geometric import nn as pyg
 from gcahng.graph.convs.gca_conv import EdgeDropout, GCAEdgeOnlyConv
 from gcahng.graph.convs.parts import check_divisible, feed_forward
 from gcahng.graph.convs.pyg_operators import OPERATORS
-from gcahng.graph.dense.pair_functions import Memory
-from gcahng.graph.dense.pairs import Pairs, complete_edges
+from gcahng.graph.dense.pairs import Memory, Pairs, complete_edges
 
 
 def _cg(in_channels: int, out_channels: int, edge_dim: int, batch_norm: bool = False) -> nn.Module:

@@ -13,14 +13,16 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from gcahng.graph.dense.pair_functions import (
+from gcahng.graph.dense.pairs import (
+    EVERY,
     Memory,
+    Pairs,
     add_product,
     add_to,
     autocast_state,
     saves_hidden,
+    unordered_pairs,
 )
-from gcahng.graph.dense.pairs import EVERY, Pairs, unordered_pairs
 from gcahng.graph.precision import full_precision, half_to_float32
 
 # Activations saved for backward; "hidden" saves the output as well.
@@ -113,7 +115,7 @@ class _EdgeUpdate(torch.autograd.Function):
         t = EdgeInputs(*tensors)
         result = torch.empty_like(t.edge_attr)
         outputs, hiddens = [], []
-        chunks = list(pairs.chunks(large=saved != "output"))
+        chunks = pairs.chunks(large=saved != "output")
         for chunk in chunks:
             result[chunk], output, hidden = _update(t, pairs, chunk, dropout_mask)
             if saved != "nothing":

@@ -4,8 +4,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from gcahng.graph.dense.edge_update import EdgeInputs, endpoint_dropout_mask, update_edges
-from gcahng.graph.dense.pair_functions import add_to
-from gcahng.graph.dense.pairs import Pairs, unordered_pairs
+from gcahng.graph.dense.pairs import Pairs, add_to, unordered_pairs
 from tests.graph.oracle import activate_and_norm, assert_near, gelu, layer_norm
 
 SIZE, WIDTH, HEADS = 6, 4, 2

@@ -4,13 +4,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gcahng.graph.dense.pair_functions import (
+from gcahng.graph.dense.pairs import (
+    Pairs,
     endpoint_product,
     gelu_sum,
     pair_spread,
     pair_standardize,
+    unordered_pairs,
 )
-from gcahng.graph.dense.pairs import Pairs, unordered_pairs
 from tests.graph.oracle import assert_near, gelu
 from tests.graph.pair_samples import every_kind
 
