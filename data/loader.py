@@ -90,8 +90,7 @@ def _prepare_worker(worker: int) -> None:
     # that a worker has ended, and with another status would say so at any place.
     Queue._on_queue_feeder_error = lambda *_: os._exit(0)  # type: ignore[attr-defined]
     for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 class TrainLoader(ImageLoader):

@@ -1,7 +1,6 @@
 """Folder: your own images, one folder per class; and the search for image files in folders."""
 
 import os
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, NoReturn
@@ -141,36 +140,18 @@ def class_folders(folder: Path, splits: Sequence[Path] = ()) -> Listing:
     Images in deeper subfolders belong to the class. Ignored are hidden files and folders, class
     folders without images, and the folders `splits`, which are no classes.
     """
-    paths: list[str] = []
-    names: list[str] = []
-    others: Counter[str] = Counter()
-    empty: list[str] = []
+    listing = Listing([], [])
     for entry in _entries(folder):
-        if entry.name.startswith(".") or not entry.is_dir() or Path(entry.path) in splits:
-            continue
-        found, other = picture_files(Path(entry.path))
-        name = printable(entry.name)
-        paths += found
-        names += [name] * len(found)
-        others += other
-        empty += [] if found else [name]
-    formats = [f"{count} {suffix or 'without suffix'}" for suffix, count in others.items()]
-    ignored = {
-        "files in formats that are not supported": formats,
-        "folders without an image": empty,
-    }
-    notes = [f"Ignored in '{folder}': {w}: {shorten(x, 3)}." for w, x in ignored.items() if x]
-    return Listing(paths, names, notes=tuple(notes))
+        if entry.is_dir() and not entry.name.startswith(".") and Path(entry.path) not in splits:
+            found = picture_files(Path(entry.path))
+            listing.paths.extend(found)
+            listing.names.extend([printable(entry.name)] * len(found))
+    return listing
 
 
-def picture_files(folder: Path) -> tuple[list[str], Counter[str]]:
-    """List the image files in a folder and its subfolders, sorted, without hidden files.
-
-    Returns:
-        The paths of the image files, and the number of other files by suffix.
-    """
+def picture_files(folder: Path) -> list[str]:
+    """List the image files in a folder and its subfolders, sorted, without hidden files."""
     found: list[str] = []
-    others: Counter[str] = Counter()
     seen: set[str] = set()
     for current, folders, files in os.walk(folder, onerror=_stop, followlinks=True):
         # Visit each real folder once, because links can form cycles.
@@ -179,12 +160,8 @@ def picture_files(folder: Path) -> tuple[list[str], Counter[str]]:
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(name for name in files if not name.startswith(".")):
-            if is_picture(name):
-                found.append(os.path.join(current, name))
-            else:
-                others[os.path.splitext(name)[1].lower()] += 1
-    return found, others
+        found += [os.path.join(current, name) for name in sorted(files) if is_picture(name)]
+    return found
 
 
 def is_picture(name: str) -> bool:

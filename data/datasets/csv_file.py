@@ -10,7 +10,6 @@ from gcahng.errors import did_you_mean
 from gcahng.files import printable
 
 REQUIRED = ("path", "label", "split")
-ROLES = ("is_query", "is_gallery")
 BOOLEANS = {
     **{"true": True, "1": True, "1.0": True, "yes": True},
     **{"false": False, "0": False, "0.0": False, "no": False, "": False},
@@ -22,10 +21,9 @@ class CSVFile(FileDataset):
     r"""Images listed in a CSV file with the columns path, label and split.
 
     Cells are separated by commas, semicolons or tabs, as in the header. Paths are absolute or
-    relative to the CSV file; the split is 'train' or 'test'. Two optional columns, is_query and
-    is_gallery, make each test image a query or a gallery image; if only one is given, the other is
-    its opposite. Without them, or if all test images are both, every test image is a query against
-    all others.
+    relative to the CSV file; the split is 'train' or 'test'. An optional column is_query makes each
+    test image a query (true) or a gallery image. Without it, or if it is the same for all of them,
+    every test image is a query against all others.
 
     Args:
         root: The folder of the CSV file, the CSV file itself, or the base folder of `file`.
@@ -94,7 +92,9 @@ class CSVFile(FileDataset):
                 raise ValueError(f"{place}: '{path}' is already listed at {paths[path]}.")
             paths[path] = place
         names = [cells["label"] for cells in rows.values()]
-        return Listing([*paths], names, _query_mask(rows) if self.split == "test" else None)
+        queries = [BOOLEANS[cells.get("is_query", "").lower()] for cells in rows.values()]
+        separate = self.split == "test" and len(set(queries)) == 2
+        return Listing([*paths], names, queries if separate else None)
 
 
 def _read(table: Path) -> dict[str, Cells]:
@@ -138,27 +138,5 @@ def _check_cells(place: str, cells: Cells) -> None:
             f"{place}: unknown split '{cells['split']}': choose one of {', '.join(CSVFile.SPLITS)} "
             "(validation classes are taken from train, see data.validation)."
         )
-    for name in ROLES:
-        if cells.get(name, "").lower() not in BOOLEANS:
-            raise ValueError(f"{place}: {name} is '{cells[name]}': write true or false.")
-
-
-def _query_mask(rows: Mapping[str, Cells]) -> list[bool] | None:
-    """Return which rows are queries, or None if every row is a query against all others."""
-    roles: dict[str, tuple[bool, bool]] = {}
-    for place, cells in rows.items():
-        query, gallery = (BOOLEANS[cells[one].lower()] if one in cells else None for one in ROLES)
-        # One role alone gives the other; without either, both are true.
-        roles[place] = (
-            not gallery if query is None else query,
-            not query if gallery is None else gallery,
-        )
-    if all(role == (True, True) for role in roles.values()):
-        return None
-    for place, (query, gallery) in roles.items():
-        if query == gallery:
-            raise ValueError(
-                f"{place}: the row is {'both query and' if query else 'neither query nor'} "
-                "gallery, unlike other test rows; make every test row exactly one of the two."
-            )
-    return [query for query, _ in roles.values()]
+    if cells.get("is_query", "").lower() not in BOOLEANS:
+        raise ValueError(f"{place}: is_query is '{cells['is_query']}': write true or false.")

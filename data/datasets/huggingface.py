@@ -97,13 +97,10 @@ class HuggingFace(ImageDataset):
 
     def load(self, index: int) -> Image.Image:
         """Return the image as upright RGB; a ValueError names a row that cannot be decoded."""
-        return self._read(index)
+        return self.load_reduced(index, None)
 
-    def load_reduced(self, index: int, shortest: int) -> Image.Image:
+    def load_reduced(self, index: int, shortest: int | None) -> Image.Image:
         """Return the image as `load` does; a large JPEG is decoded at a reduced size."""
-        return self._read(index, shortest)
-
-    def _read(self, index: int, shortest: int | None = None) -> Image.Image:
         row = self.indices[index]
         cell: dict[str, Any] = self.images[row][self.column] or {}
         if cell.get("bytes") is None and cell.get("path") is not None:

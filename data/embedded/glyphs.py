@@ -3,9 +3,6 @@
 import hashlib
 import importlib.metadata
 import unicodedata
-import warnings
-import zipfile
-import zlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -99,8 +96,10 @@ class Glyphs(ImageDataset):
         super().__init__(root, split, transform)
         self.seed = seed
         path = None if self.root is None else cache_path(self.root, split, seed)
-        arrays = None if path is None else _read(path)
-        if arrays is None:
+        if path is not None and path.exists():
+            with np.load(path) as stored:
+                arrays = dict(stored)
+        else:
             arrays = render(split, seed)
             if path is not None:
                 with atomic_write(path) as temporary:
@@ -150,21 +149,6 @@ def cache_path(root: Path, split: str, seed: int) -> Path:
     recipe = (RECIPE_VERSION, FONTS, versions)
     digest = hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]
     return root / "glyphs" / f"{split}-seed{seed}-{digest}.npz"
-
-
-def _read(path: Path) -> dict[str, np.ndarray] | None:
-    """Return a stored split; None if there is no file, or (with a warning) a damaged one."""
-    if not path.exists():
-        return None
-    try:
-        with np.load(path) as stored:
-            arrays = {name: stored[name] for name in ("images", "labels", "classes")}
-        if arrays["images"].shape != (len(arrays["labels"]), IMAGE_SIZE, IMAGE_SIZE):
-            raise ValueError(f"images of shape {arrays['images'].shape}")
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        warnings.warn(f"Rendering '{path}' again: it is damaged ({error}).", stacklevel=3)
-        return None
-    return arrays
 
 
 def distort(clean: np.ndarray, rng: np.random.Generator) -> np.ndarray:

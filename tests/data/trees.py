@@ -183,19 +183,19 @@ def csv_tree(
     test: int = 2,
     images: int = 2,
     size: Pixels = SIZE,
-    roles: Sequence[str] = (),
+    roles: bool = False,
 ) -> Path:
-    """`list.csv`, with some of the `roles` is_query and is_gallery, and a folder of images.
+    """`list.csv`, with a column is_query for `roles`, and a folder of images.
 
     Every class's first image is a query.
     """
-    rows = [["path", "label", "split", *roles, "remark"]]
+    rows = [["path", "label", "split", *(["is_query"] if roles else []), "remark"]]
     for number in range(train + test):
         for image in range(images):
             path = f"photos/{number}_{image}.png"
             photo(home / path, number, image, size)
             split = "train" if number < train else "test"
-            cells = [str((image == 0) == (role == "is_query")).lower() for role in roles]
+            cells = [str(image == 0).lower()] if roles else []
             rows.append([path, f"class {number}", split, *cells, ""])
     with (home / "list.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)

@@ -63,27 +63,21 @@ def test_the_table_is_named_or_the_only_one(tmp_path: Path) -> None:
 
 
 def test_without_roles_each_image_queries_all_others(tmp_path: Path) -> None:
-    rows = ("1.jpg,a,test,1,yes", "2.jpg,a,test,TRUE,Yes", "3.jpg,b,train,,")
+    rows = ("1.jpg,a,test,1", "2.jpg,a,test,TRUE", "3.jpg,b,train,")
     assert queries(tmp_path, "path,label,split", "1.jpg,a,test", "2.jpg,a,test") is None
-    assert queries(tmp_path, "path,label,split,is_query,is_gallery", *rows) is None
+    assert queries(tmp_path, "path,label,split,is_query", *rows) is None
 
 
-def test_both_roles_tell_queries_from_the_gallery(tmp_path: Path) -> None:
-    csv_tree(tmp_path, images=3, roles=("is_query", "is_gallery"))
+def test_queries_are_told_from_the_gallery(tmp_path: Path) -> None:
+    csv_tree(tmp_path, images=3, roles=True)
     dataset = CSVFile(tmp_path, "test")
     assert dataset.is_query is not None
     assert dataset.is_query.tolist() == [True, False, False] * 2
     assert CSVFile(tmp_path).is_query is None
-
-
-@pytest.mark.parametrize(("role", "expected"), [("is_query", True), ("is_gallery", False)])
-def test_one_role_alone_gives_the_other(tmp_path: Path, role: str, expected: bool) -> None:
     rows = ("1.jpg,a,test,Yes", "2.jpg,a,test,", "3.jpg,a,test,0.0", "4.jpg,b,train,")
-    found = queries(tmp_path, f"path,label,split,{role}", *rows)
-    assert found == [expected, not expected, not expected]
+    assert queries(tmp_path, "path,label,split,is_query", *rows) == [True, False, False]
 
 
-HEADER = "path,label,split,is_query,is_gallery"
 MISTAKES = [
     (["path,labels,split", "1.jpg,a,test"], r":1: .*'label' .did you mean 'labels'\?"),
     ([], ":1: there is no column 'path'"),
@@ -96,8 +90,6 @@ MISTAKES = [
         ":4: '.*/1.jpg' is already listed at .*:2",
     ),
     (["path,label,split", "0.jpg,a,test", '"1.jpg,a,test', "2.jpg,a,test"], ":4: .* the quotes"),
-    ([HEADER, "1.jpg,a,test,1,0", "3.jpg,a,test,1,1"], ":3: .* both query and gallery"),
-    ([HEADER, "1.jpg,a,test,1,0", "3.jpg,a,test,0,"], ":3: .* neither query nor gallery"),
 ]
 
 

@@ -1,4 +1,3 @@
-import shutil
 import unicodedata
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import torch
 
 from gcahng.data import Glyphs
 from gcahng.data.embedded import glyphs
-from gcahng.data.embedded.glyphs import cache_path, distinct_characters, render
+from gcahng.data.embedded.glyphs import distinct_characters, render
 
 
 def test_splits_are_class_disjoint_and_of_the_documented_sizes(glyphs_root: Path) -> None:
@@ -42,28 +41,6 @@ def test_cache_is_read_and_not_rendered_again(
     assert len(Glyphs(glyphs_root, "test")) == 188 * 16
     with pytest.raises(AssertionError, match="rendered again"):
         Glyphs(glyphs_root, "test", seed=1)
-
-
-@pytest.mark.parametrize("damage", ["truncated", "other arrays"])
-def test_damaged_cache_is_rendered_again(
-    tmp_path: Path, glyphs_root: Path, damage: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = cache_path(tmp_path, "train", 0)
-    path.parent.mkdir()
-    shutil.copy(cache_path(glyphs_root, "train", 0), path)
-    whole = Glyphs(tmp_path, "train").images
-    arrays = dict(np.load(path))
-    rendered: list[str] = []
-    monkeypatch.setattr(glyphs, "render", lambda split, seed: rendered.append(split) or arrays)
-    if damage == "truncated":
-        path.write_bytes(path.read_bytes()[:5000])
-    else:
-        np.savez(path, images=np.zeros((3, 2)), labels=np.zeros(1), classes=np.array(["a"]))
-    with pytest.warns(UserWarning, match="Rendering .* again: it is damaged"):
-        assert torch.equal(Glyphs(tmp_path, "train").images, whole)
-    assert torch.equal(Glyphs(tmp_path, "train").images, whole)
-    assert rendered == ["train"], "the second time the cache is read"
-    assert list(path.parent.iterdir()) == [path]
 
 
 def test_characters_are_many_distinct_and_of_the_kept_kinds() -> None:
