@@ -36,9 +36,6 @@ def evaluate(
     classes: Annotated[
         bool, typer.Option("--classes", help="Also recall by class, and the confused classes.")
     ] = False,
-    clustering: Annotated[
-        bool, typer.Option("--clustering", help="Also NMI, AMI (k-means, seed 0), precision@1.")
-    ] = False,
     compare: Compare = True,
     out: Out = None,
     weights: Weights = None,
@@ -51,7 +48,7 @@ def evaluate(
     """
     check_folder(out, "--out")
     with loading():
-        from gcahng.evaluation.evaluate import figures_of_clustering, scores_of_queries
+        from gcahng.evaluation.evaluate import scores_of_queries
         from gcahng.inference.embed_data import check_data, embed_data
         from gcahng.inference.embedder import load_embedder
         from gcahng.reports.tables import figure_columns, results_table
@@ -60,11 +57,8 @@ def evaluate(
     embedder = load_embedder(model, weights=weights, last=last, trust=trust)
     with counting_bar("embed", console) as progress:
         found = embed_data(embedder, data, root, split, progress=progress)
-    measured = found.embeddings, found.dataset, found.run.config
-    scores = scores_of_queries(*measured)
+    scores = scores_of_queries(found.embeddings, found.dataset, found.run.config)
     figures = scores.means()
-    if clustering:
-        figures |= figures_of_clustering(*measured)
     where = f"{split} split of {found.dataset.name}"
     epoch = "" if found.run.epoch is None else f", epoch {found.run.epoch}"
     size = f"{found.dataset.num_classes} classes, {len(found.dataset)} images"

@@ -1,15 +1,12 @@
-"""Retrieval class by class, and figures of other papers: NMI, AMI and precision@1."""
+"""Retrieval class by class."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from gcahng.evaluation.ranking import unit_rows
 from gcahng.evaluation.retrieval import check_labels, nearest_neighbours
 
 
@@ -42,7 +39,11 @@ def class_figures(
     The mean of the recalls, weighted by the queries, is the Recall@1 of `retrieval_metrics`, which
     explains the arguments; `names` are of the classes, by label.
     """
-    asked, found = _classes(embeddings, labels, is_query, engine, exclude)
+    nearest = nearest_neighbours(embeddings, 1, is_query=is_query, engine=engine, exclude=exclude)
+    check_labels(embeddings, labels)
+    labels = labels.cpu()
+    asked = labels if is_query is None else labels[is_query.cpu()]
+    found = labels[nearest[1][:, 0].cpu()]
     queries = Counter(asked.tolist())
     counts = Counter(zip(asked.tolist(), found.tolist(), strict=True))
 
@@ -62,59 +63,3 @@ def class_figures(
         row |= {"first_as_second": counts[a, b], "second_as_first": counts[b, a]}
         pairs.append((-mistakes / total, -mistakes, a, b, row))
     return ClassFigures([row for *_, row in sorted(classes)], [row for *_, row in sorted(pairs)])
-
-
-def clustering_figures(
-    embeddings: Tensor,
-    labels: Tensor,
-    *,
-    is_query: Tensor | None = None,
-    engine: str = "torch",
-    exclude: str = "self",
-    seed: int = 0,
-) -> dict[str, float]:
-    """Compare the classes with a clustering by k-means (NMI, AMI), and with nearest neighbours.
-
-    The unit embeddings of the queries are clustered into as many clusters as they have classes.
-    The definitions are those of pytorch-metric-learning: NMI and AMI by the arithmetic mean;
-    precision@1 is Recall@1, but leaves out queries whose class has no other image in the gallery.
-    Arguments as of `retrieval_metrics`; `seed` is of k-means.
-
-    Raises:
-        ValueError: If there are fewer than two classes, or no query can find its class.
-    """
-    from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
-
-    asked, found = _classes(embeddings, labels, is_query, engine, exclude)
-    if len(asked.unique()) < 2:
-        raise ValueError("NMI and AMI need queries of at least 2 classes, but all are of one")
-    gallery = labels if is_query is None else labels[~is_query.to(labels.device)]
-    available = Counter(gallery.tolist())
-    itself = int(is_query is None)
-    findable = torch.tensor([available[label] > itself for label in asked.tolist()])
-    if not findable.any():
-        raise ValueError("No query has another image of its class to retrieve")
-    queries = embeddings if is_query is None else embeddings[is_query.to(embeddings.device)]
-    clusters = k_means(unit_rows(queries), len(asked.unique()), seed)
-    return {
-        "nmi": float(normalized_mutual_info_score(asked.numpy(), clusters)),
-        "ami": float(adjusted_mutual_info_score(asked.numpy(), clusters)),
-        "precision@1": float((found == asked)[findable].double().mean()),
-    }
-
-
-def k_means(rows: Tensor, clusters: int, seed: int = 0) -> NDArray[Any]:
-    """Cluster rows `[N, D]`, and return the number of the cluster of each, `[N]`."""
-    from sklearn.cluster import KMeans
-
-    return KMeans(clusters, n_init=1, random_state=seed).fit_predict(rows.cpu().numpy())
-
-
-def _classes(
-    embeddings: Tensor, labels: Tensor, is_query: Tensor | None, engine: str, exclude: str
-) -> tuple[Tensor, Tensor]:
-    """The class of every query and that of its nearest neighbour, on the CPU."""
-    nearest = nearest_neighbours(embeddings, 1, is_query=is_query, engine=engine, exclude=exclude)
-    check_labels(embeddings, labels)
-    labels = labels.cpu()
-    return labels if is_query is None else labels[is_query.cpu()], labels[nearest[1][:, 0].cpu()]

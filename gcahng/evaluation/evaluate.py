@@ -9,7 +9,7 @@ from torch.utils.data import Subset
 
 from gcahng.config import ExperimentConfig
 from gcahng.data import ImageDataset, ImageLoader
-from gcahng.evaluation.classes import ClassFigures, class_figures, clustering_figures
+from gcahng.evaluation.classes import ClassFigures, class_figures
 from gcahng.evaluation.ranking import rankable
 from gcahng.evaluation.retrieval import QueryScores, nearest_neighbours, query_scores
 from gcahng.processes import Group, gather_rows, own_part, world_size
@@ -119,13 +119,6 @@ def figures_by_class(
     """Recall of every class and the confused pairs, measured as `retrieval_figures` does."""
     protocol = _protocol(dataset, config)
     return class_figures(rankable(embeddings), dataset.labels, dataset.classes, **protocol)
-
-
-def figures_of_clustering(
-    embeddings: Tensor, dataset: ImageDataset, config: ExperimentConfig
-) -> dict[str, float]:
-    """NMI, AMI and precision@1, measured as `retrieval_figures` does."""
-    return clustering_figures(rankable(embeddings), dataset.labels, **_protocol(dataset, config))
 
 
 def _protocol(dataset: ImageDataset, config: ExperimentConfig) -> dict[str, Any]:

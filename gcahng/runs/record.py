@@ -87,8 +87,7 @@ def figure_title(name: str) -> str:
     >>> figure_title("recall@1"), figure_title("map@r")
     ('R@1', 'MAP@R')
     """
-    titles = {"map@r": "MAP@R", "r_precision": "R-Prec", "precision@1": "P@1"}
-    titles |= {"nmi": "NMI", "ami": "AMI"}
+    titles = {"map@r": "MAP@R", "r_precision": "R-Prec"}
     return titles.get(name, name.replace("recall@", "R@"))
 
 

@@ -41,13 +41,12 @@ def test_a_backbone_is_judged_by_its_features(call: Call, photos: Path, tmp_path
     from timm.data import create_transform
 
     out = tmp_path / "judged"
-    options = ("--data", "folder", "--root", photos, "--weights", WEIGHTS, "--clustering")
+    options = ("--data", "folder", "--root", photos, "--weights", WEIGHTS)
     said = call("evaluate", LITE, *options, "--classes", "--out", out)
     assert said.status == 0, said.err
     assert f"{LITE}; test split of {photos.name}, 4 classes, 12 images, %" in said.out
-    assert {"NMI", "AMI", "P@1"} <= set(said.out.split())
     assert f"page: {out / 'evaluation.html'}" in said.out
-    assert load_embedder(LITE, weights=WEIGHTS).image_transform.shortest_side is None, "full size"
+    assert load_embedder(LITE, weights=WEIGHTS).transform.shortest_side is None, "full size"
     # With timm's own settings for this model, which are not those of ImageNet's mean.
     mean = std = (0.5, 0.5, 0.5)
     transform = create_transform(224, mean=mean, std=std, interpolation="bicubic", crop_pct=0.875)
