@@ -29,12 +29,6 @@ def visualize(
     samples: Annotated[
         int | None, typer.Option(min=2, help="Images of each; default as in training.")
     ] = None,
-    layer: Annotated[
-        int | None,
-        typer.Option(min=1, help="Draw this layer's attention, not the mean coefficients."),
-    ] = None,
-    head: Annotated[int | None, typer.Option(min=1, help="Of one head; default the mean.")] = None,
-    strongest: Annotated[int, typer.Option(min=1, help="Edges of each node to draw.")] = 3,
     last: Last = False,
     root: Root = None,
     out: Out = None,
@@ -47,8 +41,6 @@ def visualize(
     from gcahng.files import check_folder
     from gcahng.runs.folder import RunFolder
 
-    if head is not None and layer is None:
-        raise ValueError("--head: also give --layer, the layer that the head belongs to")
     check_folder(out, "--out")
     within = RunFolder(source.parent.parent)
     of_run = source.parent == within.last.parent and within.config.is_file()
@@ -63,22 +55,16 @@ def visualize(
         from gcahng.reports.batch_pictures import Selection, draw_batch
         from gcahng.runs.loading import load_run
 
-    selection = Selection(split, batch, classes, samples, layer, head, strongest)
     run = load_run(source, last=last, trust=trust, finished=False)
     if root is not None:
         run = replace(run, settings=dump_config(with_data_root(run.config, root)))
-    pictures = draw_batch(run, selection, folder)
-    _say_untrained(pictures, None if last else run.epoch)
+    pictures = draw_batch(run, Selection(split, batch, classes, samples), folder)
+    if run.epoch == 0 and not last and pictures.graph.get("coefficients") is not None:
+        console.print("note: epoch 0, an untrained graph, is kept; --last draws the last epoch")
     if out is not None:
         _write(pictures, out, None)
     elif folder is not None:
         _write(pictures, folder.visualize, folder)
-
-
-def _say_untrained(pictures: "Pictures", kept: int | None) -> None:
-    """Say that the start was kept, of which the graph shows nothing learned."""
-    if kept == 0 and pictures.graph.get("coefficients") is not None:
-        console.print("note: epoch 0, an untrained graph, is kept; --last draws the last epoch")
 
 
 def _write(pictures: "Pictures", target: Path, folder: "RunFolder | None") -> None:

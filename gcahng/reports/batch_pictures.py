@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
@@ -37,15 +37,12 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Selection:
-    """Which batch to draw, and how: the options of `gcahng visualize`."""
+    """Which batch to draw: the options of `gcahng visualize`."""
 
     split: str = "test"
     batch: int = 0
     classes: int | None = None
     samples: int | None = None
-    layer: int | None = None
-    head: int | None = None
-    strongest: int = 3
 
 
 @dataclass(frozen=True)
@@ -73,13 +70,11 @@ def draw_batch(
     usable = selection.split == "train" or not has_memory_bank
     graph = learned_batch(run, generator if usable else None, dataset, rows)
     missing = _missing(run.config, graph, usable)
-    _check_attention(graph, selection)
     hardness = Path() if folder is None else folder.hardness
     if not hardness.is_file():
         missing["hardness"] = "the run has no hardness.json"
-    weights: dict[str, Any] = {"layer": selection.layer, "head": selection.head}
     draw: dict[str, Callable[[], Figure]] = {
-        "graph": lambda: draw_graph(graph, strongest=selection.strongest, **weights),
+        "graph": lambda: draw_graph(graph),
         "coefficients": lambda: draw_coefficients(graph),
         "negatives": lambda: draw_negatives(graph),
         "distances": lambda: draw_distances(graph),
@@ -106,19 +101,3 @@ def _missing(config: ExperimentConfig, graph: "Data", usable: bool) -> dict[str,
         for name in ("negatives", "distances"):
             missing[name] = f"the run has {generator}, {reason}{hint}"
     return missing
-
-
-def _check_attention(graph: "Data", selection: Selection) -> None:
-    """Raise unless the graph has the selected layer and head."""
-    layer, head, attention = selection.layer, selection.head, graph.get("attention") or []
-    if layer is None:
-        return
-    if not attention:
-        raise ValueError("--layer: the run has no graph network with layers")
-    if layer > len(attention):
-        raise ValueError(f"--layer: expected 1 to {len(attention)}, got {layer}")
-    weights = attention[layer - 1]
-    if weights is None:
-        raise ValueError(f"--layer: layer {layer} has no attention")
-    if head is not None and head > weights.size(1):
-        raise ValueError(f"--head: expected 1 to {weights.size(1)}, got {head}")

@@ -28,8 +28,7 @@ def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_everything_there_is(run: Path, tmp_path: Path, call: Call) -> None:
     out = tmp_path / "pictures"
-    options = ("--out", out, "--layer", 1, "--head", 2)
-    said = call("visualize", run, *options)
+    said = call("visualize", run, "--out", out)
     assert said.status == 0
     names = {f"{name}.png" for name in TITLES} | {"graph.html"}
     assert {file.name for file in out.iterdir()} == names
