@@ -9,6 +9,7 @@ one counts. To claim means to create the next number, which only one process can
 deleted: a process that was held up since it looked finds that number taken.
 """
 
+import fcntl
 import os
 import socket
 import sys
@@ -30,7 +31,7 @@ TAKEN_OVER = "error: another process has taken this run over"
 
 
 @contextmanager
-def exclusive_lock(folder: Path, name: Path | None = None) -> Iterator[None]:
+def exclusive_lock(folder: Path) -> Iterator[None]:
     """Lock a folder for the duration of the block, or for as long as this process lives.
 
     A folder that got no file in it is removed, as are folders around it that were created with it.
@@ -41,8 +42,7 @@ def exclusive_lock(folder: Path, name: Path | None = None) -> Iterator[None]:
             stack.enter_context(file_lock(folder / LOCK))
         except BlockingIOError:
             raise ValueError(
-                f"'{name or folder}' is in use by another process: wait until it has ended, or "
-                "stop it"
+                f"'{folder}' is in use by another process: wait until it has ended, or stop it"
             ) from None
         try:
             yield
@@ -57,12 +57,6 @@ def exclusive_lock(folder: Path, name: Path | None = None) -> Iterator[None]:
 @contextmanager
 def file_lock(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Lock a file, created if missing, for the duration of the block."""
-    try:
-        import fcntl
-    except ImportError:
-        raise OSError(
-            f"'{path}' cannot be locked on Windows; use Linux, macOS or WSL2 instead"
-        ) from None
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as file:

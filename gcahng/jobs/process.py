@@ -1,4 +1,4 @@
-"""Processes of this project: what they inherit, how they are stopped, and why they ended."""
+"""Processes of this project: their place, what they inherit, how they stop, why they ended."""
 
 import atexit
 import os
@@ -12,6 +12,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -63,8 +64,8 @@ def heed_signals(receive: Receive | None = None) -> Iterator[None]:
     call, previous = receive or stop, {}
     if threading.current_thread() is threading.main_thread():
         for name, status in STATUS.items():
-            number = getattr(signal, name, None)  # Windows has no SIGUSR1
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            number = getattr(signal, name)
+            if signal.getsignal(number) is not signal.SIG_IGN:
                 previous[number] = signal.signal(number, lambda *_, status=status: call(status))
     try:
         yield
@@ -76,7 +77,7 @@ def heed_signals(receive: Receive | None = None) -> Iterator[None]:
 def was_stopped(status: int | None) -> bool:
     """Tell whether a process of this project that ended with a status had been asked to stop."""
     # Before it could handle the signal, the signal itself ended it.
-    numbers = [-getattr(signal, name) for name in STATUS if hasattr(signal, name)]
+    numbers = [-getattr(signal, name) for name in STATUS]
     return status in (*STATUS.values(), *numbers)
 
 
@@ -91,6 +92,52 @@ def end_now(error: BaseException) -> NoReturn:
         with suppress(OSError):
             stream.flush()
     os._exit(status if isinstance(status, int) else int(status is not None))
+
+
+@dataclass(frozen=True)
+class Place:
+    """The place of this process among those that a launcher has started."""
+
+    number: int
+    size: int
+    local_size: int
+
+    @property
+    def nodes(self) -> int:
+        """Number of machines."""
+        return self.size // self.local_size
+
+
+def place(environment: Mapping[str, str] | None = None) -> Place | None:
+    """Return the place of this process, or None if nothing has launched several.
+
+    Example:
+        >>> place({"RANK": "3", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"})
+        Place(number=3, size=8, local_size=4)
+        >>> place({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"}) is None
+        True
+    """
+    env = os.environ if environment is None else environment
+    size = int(env.get("WORLD_SIZE", "1"))
+    if "RANK" in env and size > 1:
+        return Place(int(env["RANK"]), size, int(env.get("LOCAL_WORLD_SIZE", size)))
+    size = int(env.get("SLURM_STEP_NUM_TASKS", "1"))
+    if "SLURM_PROCID" in env and size > 1:
+        nodes = int(env.get("SLURM_STEP_NUM_NODES", "1"))
+        return Place(int(env["SLURM_PROCID"]), size, size // nodes)
+    return None
+
+
+def launched_elsewhere() -> bool:
+    """Whether torchrun or srun has started several processes, and not `train_together`."""
+    by_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
+    return place() is not None and (by_torchrun or "RANK" not in os.environ)
+
+
+def is_first() -> bool:
+    """Whether this process writes files and reports: the only one, or the first of several."""
+    found = place()
+    return found is None or found.number == 0
 
 
 def launcher_variables() -> list[str]:

@@ -16,8 +16,14 @@ from contextlib import contextmanager, suppress
 from torch import distributed as dist
 from torch.distributed.distributed_c10d import _get_default_store
 
-from gcahng.jobs.place import place
-from gcahng.jobs.process import CONTINUE, INTERRUPTED, child_environment, heed_signals, was_stopped
+from gcahng.jobs.process import (
+    CONTINUE,
+    INTERRUPTED,
+    child_environment,
+    heed_signals,
+    place,
+    was_stopped,
+)
 from gcahng.processes import Group, rank
 from gcahng.reasons import refusal
 

@@ -10,6 +10,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 
+# What a training imports, beside the data set and the backbone that it names.
+IMPORTED = [
+    "gcahng.cli",
+    "gcahng.commands.run",
+    "gcahng.data.transforms",
+    "gcahng.generators",
+    "gcahng.losses",
+    "gcahng.models",
+    "gcahng.training.trainer",
+    "gcahng.training.warm_start",
+    "torch._dynamo",
+    "torch.utils.tensorboard",
+]
 THREADS = "OMP_NUM_THREADS"
 # Standard output and errors.
 STREAMS = (1, 2)
@@ -22,7 +35,7 @@ class WarmProcess:
         from multiprocessing import forkserver  # which Windows lacks
 
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["gcahng.jobs.preload"])
+        context.set_forkserver_preload(IMPORTED)
         self.process = context.Process(target=_run, args=(words, dict(environment), log))
         with _no_script():
             with _threads(environment.get(THREADS)), _output_to(log):

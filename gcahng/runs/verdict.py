@@ -53,14 +53,12 @@ def gains_in_words(figures: Mapping[str, float]) -> str:
         MAP@R +10.00 [+5.00, +14.00], in percentage points (95 % intervals by a bootstrap ...).
     """
     names = [name for name in figures if name.startswith("gain/") and name.count("/") == 1]
-    gains = ", ".join(_gain(figures, name) for name in names)
-    return f"{gains}, in percentage points ({INTERVALS})."
-
-
-def _gain(figures: Mapping[str, float], name: str) -> str:
-    title = figure_title(name.removeprefix("gain/"))
-    value, low, high = (100 * figures[name + end] for end in ("", "/low", "/high"))
-    return f"{title} {value:+.2f} [{low:+.2f}, {high:+.2f}]"
+    gains = []
+    for name in names:
+        value, low, high = (100 * figures[name + end] for end in ("", "/low", "/high"))
+        title = figure_title(name.removeprefix("gain/"))
+        gains.append(f"{title} {value:+.2f} [{low:+.2f}, {high:+.2f}]")
+    return f"{', '.join(gains)}, in percentage points ({INTERVALS})."
 
 
 def is_public(embedder: EmbedderConfig) -> bool:

@@ -18,7 +18,6 @@ from starlette.types import ASGIApp
 
 from gcahng.server.finder import Finder
 from gcahng.server.guard import Guard
-from gcahng.server.originals import original
 
 ASSETS = {
     "page.html": "text/html",
@@ -108,8 +107,7 @@ class Pages:
 
     async def picture(self, request: Request) -> Response:
         """`/picture/{id}`: the indexed file."""
-        file, state = await run_in_threadpool(self._finder.file, request.path_params["id"])
-        return await self._in_pool(original, file, state, self._finder.limits.most_pixels)
+        return await self._in_pool(self._finder.original, request.path_params["id"])
 
     def _query_parameters(self, request: Request, *more: str) -> tuple[str | None, int, str | None]:
         """The parameters `id`, `k` and `label` of a request."""

@@ -1,5 +1,7 @@
 """What the server answers with: the pictures of a store and the model that made its vectors."""
 
+import io
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,10 +12,26 @@ from typing import Any
 import torch
 from PIL import Image
 from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, Response
 
+from gcahng.files import printable
 from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.store import FILE_COLUMNS, SHOWN, PictureStore, file_of, quote_sql
-from gcahng.pictures import FileState, PictureFile, TooManyPixels, decode_image
+from gcahng.pictures import TooManyPixels, decode_image, file_state, open_picture
+
+# Formats that browsers show, by Pillow's names; others are converted to JPEG.
+SHOWN_BY_BROWSERS = {
+    "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",
+    "PNG": "image/png",
+    "GIF": "image/gif",
+    "WEBP": "image/webp",
+    "AVIF": "image/avif",
+    "BMP": "image/bmp",
+}
+QUALITY = 90
+# The next `gcahng index` may replace the picture.
+CACHE = {"cache-control": "no-cache"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +89,7 @@ class Finder:
     def search_upload(self, content: bytes, k: int, label: str | None) -> dict[str, Any]:
         """Find the pictures that are most similar to an uploaded file."""
         where = self._condition(label)
-        shortest = self._model.image_transform.shortest_side
+        shortest = self._model.transform.shortest_side
         try:
             image = decode_image(content, self.limits.most_pixels, shortest)
         except TooManyPixels as error:
@@ -102,9 +120,34 @@ class Finder:
         """Return the thumbnail of a picture as JPEG."""
         return bytes(self._row(key, ["thumbnail"])["thumbnail"])
 
-    def file(self, key: str) -> tuple[PictureFile, FileState]:
-        """Return the file of a picture, and its state when it was indexed."""
-        return file_of(self._row(key, FILE_COLUMNS))
+    def original(self, key: str) -> Response:
+        """Answer with the file of a picture, if it is still the one that was indexed."""
+        file, state = file_of(self._row(key, FILE_COLUMNS))
+        name = printable(os.path.basename(file.path))
+        try:
+            same = file_state(file.path) == state
+        except OSError as error:
+            raise HTTPException(410, f"{name} is not there any more") from error
+        if not same:
+            raise HTTPException(410, f"{name} has changed since it was indexed")
+        try:
+            with open_picture(file.path) as image:
+                kind = SHOWN_BY_BROWSERS.get(image.format or "")
+            if kind is None:
+                content = io.BytesIO()
+                image = decode_image(Path(file.path).read_bytes(), self.limits.most_pixels)
+                image.save(content, format="JPEG", quality=QUALITY)
+                return Response(content.getvalue(), headers=CACHE, media_type="image/jpeg")
+        # Pillow raises many exception types.
+        except Exception as error:
+            raise HTTPException(422, f"{name} cannot be shown: {error}") from error
+        return FileResponse(
+            file.path,
+            headers=CACHE,
+            media_type=kind,
+            filename=name,
+            content_disposition_type="inline",
+        )
 
     def _row(self, key: str, columns: Sequence[str]) -> dict[str, Any]:
         """Columns of a picture's row; one that is not there is 404."""

@@ -10,7 +10,7 @@ import torch
 from gcahng.config import ExperimentConfig
 from gcahng.config.experiment import differing_keys
 from gcahng.config.sections import FabricConfig
-from gcahng.jobs.place import launched_elsewhere, place
+from gcahng.jobs.process import launched_elsewhere, place
 from gcahng.processes import Group, all_processes, from_all
 from gcahng.reasons import first_line
 from gcahng.runs.folder import RunFolder

@@ -11,7 +11,7 @@ from gcahng.arguments import check_names
 from gcahng.config import ExperimentConfig
 from gcahng.config.sections import LoggerConfig
 from gcahng.files import write_text
-from gcahng.jobs.place import is_first
+from gcahng.jobs.process import is_first
 from gcahng.reasons import first_line, install_extra
 from gcahng.runs.folder import RunFolder
 from gcahng.training.lightning import Logger, TensorBoardLogger

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gcahng.jobs.place import Place, place
+from gcahng.jobs.process import Place, place
 from gcahng.jobs.together import train_together
 
 

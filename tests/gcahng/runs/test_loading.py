@@ -12,13 +12,15 @@ import yaml
 
 from gcahng import load_run
 from gcahng.commands.run import resume_run
+from gcahng.inference.embed_data import embed_data
+from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.runs.checkpoint import (
     load_checkpoint,
     random_states,
     restore_random_states,
     save_checkpoint,
 )
-from gcahng.runs.embedding import embed_split, load_generator
+from gcahng.runs.embedding import load_generator
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import LoadedRun
 from tests import limits
@@ -91,7 +93,7 @@ STRANGERS: dict[str, tuple[dict[str, Any], Callable[[LoadedRun], object]]] = {
     "generator": ({"name": EVIL}, load_generator),
     "layer": ({"args": {"graph": {"conv": EVIL}}}, load_generator),
     "layers": ({"args": {"graph": {"layers": [{"name": EVIL}]}}}, load_generator),
-    "data": ({"name": EVIL}, embed_split),
+    "data": ({"name": EVIL}, lambda run: embed_data(TrainedEmbedder(run))),
     "backbone": ({}, lambda run: run),
     "shared": ({}, lambda run: run),
 }
