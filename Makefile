@@ -9,7 +9,7 @@ DEV := $(VENV)/.stamp-dev
 .PHONY: demo test slow lint check format docs dist benchmark-quickstart clean
 
 demo: $(READY)
-	$(BIN)/python -m gcahng demo
+	$(BIN)/python -m gcahng ablate ablations/demo --seeds 1
 
 test: $(DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow" --cov --cov-report=term:skip-covered

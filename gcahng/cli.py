@@ -12,25 +12,20 @@ import typer
 
 from gcahng import __version__
 from gcahng.allocator import keep_memory
-from gcahng.commands.ablate import ablate
+from gcahng.commands.ablate import ablate, tune
 from gcahng.commands.benchmark import benchmark
 from gcahng.commands.compare import compare
 from gcahng.commands.config import config
 from gcahng.commands.data import verify
-from gcahng.commands.demo import demo
-from gcahng.commands.embed import embed
+from gcahng.commands.embed import embed, index
 from gcahng.commands.evaluate import evaluate
-from gcahng.commands.finish import finish
-from gcahng.commands.index import index
 from gcahng.commands.listing import list_components
 from gcahng.commands.search import search
 from gcahng.commands.serve import serve
 from gcahng.commands.share import export, share
-from gcahng.commands.train import train
-from gcahng.commands.tune import tune
+from gcahng.commands.train import finish, train
 from gcahng.commands.visualize import visualize
-from gcahng.jobs.place import place
-from gcahng.jobs.process import Stopped, end_now, heed_signals, write_failure
+from gcahng.jobs.process import Stopped, end_now, heed_signals, place, write_failure
 from gcahng.reasons import refusal
 
 BUG = "error: a mistake in gcahng or in a class of yours; please report it with these lines:"
@@ -73,7 +68,6 @@ for command in (
     export,
     ablate,
     tune,
-    demo,
     benchmark,
     config,
 ):

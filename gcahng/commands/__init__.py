@@ -1,1 +1,1 @@
-"""The command line, one file per verb."""
+"""The command line: one file for each verb, or for verbs that belong together."""

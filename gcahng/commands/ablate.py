@@ -1,4 +1,4 @@
-"""`gcahng ablate`: a grid of experiments over seeds."""
+"""`gcahng ablate` and `tune`: a grid of experiments, and the search for their best settings."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from gcahng.commands.terminal import console, loading
+from gcahng.reasons import install_extra
 
 
 def ablate(
@@ -16,9 +17,6 @@ def ablate(
     jobs: Annotated[
         int | None,
         typer.Option(min=1, max=1024, help="Runs at a time; default as many as fill the cores."),
-    ] = None,
-    only: Annotated[
-        list[str] | None, typer.Option(help="A cell to train, with those it needs; repeatable.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results; default the runs' own.")
@@ -40,6 +38,39 @@ def ablate(
         read = read_grid(grid, seeds)
         from gcahng.studies import run_grid, show_grid
     if dry_run:
-        show_grid(read, console, only or [])
-    elif not run_grid(read, console, only or [], jobs, out):
+        show_grid(read, console)
+    elif not run_grid(read, console, jobs, out):
+        raise typer.Exit(1)
+
+
+def tune(
+    study: Annotated[
+        str, typer.Argument(help="A study's YAML file, or the name of a packaged one.")
+    ],
+    trials: Annotated[
+        int | None,
+        typer.Option(min=1, max=100_000, help="Trials (of each rival); default as the study says."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what is varied.")] = False,
+) -> None:
+    """Search for the best settings with Optuna, by a figure on validation classes.
+
+    Continues where it stopped. Started several times, also on several machines that share the
+    folder, the processes divide the trials among themselves.
+
+    Example: gcahng tune studies/glyphs --trials 20
+    """
+    try:
+        from gcahng.studies.study import read_study
+    except ModuleNotFoundError as error:
+        if error.name != "optuna":
+            raise
+        raise ImportError(f"{error}; install it with {install_extra('tune')}") from None
+    with loading():
+        read = read_study(study, trials)
+        from gcahng.studies.tune import show_study
+        from gcahng.studies.tune import tune as work
+    if dry_run:
+        show_study(read, console)
+    elif not work(read, console):
         raise typer.Exit(1)

@@ -13,8 +13,7 @@ from gcahng.commands.terminal import LOSSES, console, training_display
 from gcahng.config import ExperimentConfig, dump_config, load_config
 from gcahng.config.experiment import changed_experiment, with_data_root, with_runtime_settings
 from gcahng.jobs.claim import exclusive_lock, keep_claim
-from gcahng.jobs.place import is_first
-from gcahng.jobs.process import Stopped, heed_signals
+from gcahng.jobs.process import Stopped, heed_signals, is_first
 from gcahng.jobs.together import explain_once, train_together
 from gcahng.processes import leave
 from gcahng.reports.tables import result_columns, result_rows, results_table
@@ -59,7 +58,6 @@ def start_or_resume_run(config: ExperimentConfig, folder: RunFolder, report: boo
 
 def resume_run(
     folder: RunFolder,
-    root: Path | None = None,
     changes: Sequence[str] = (),
     *,
     trust: bool = False,
@@ -74,8 +72,6 @@ def resume_run(
                 f"--resume: {', '.join(changed)} would change the experiment: start a new run"
             )
         config = with_runtime_settings(config, given)
-    if root is not None:
-        config = with_data_root(config, root)
     _run(config, folder, new=False, report=report)
 
 

@@ -1,6 +1,8 @@
 """`gcahng search`: the pictures of a store that are most similar to others."""
 
 import json
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,10 +11,10 @@ import typer
 
 from gcahng.commands.options import Device, MovedModel, Trust, Weights
 from gcahng.commands.terminal import console, loading, print_unreadable
-from gcahng.files import check_file, printable
+from gcahng.files import check_file, printable, write_text
 
 if TYPE_CHECKING:
-    from gcahng.inference.store import Neighbour
+    from gcahng.inference.store import Neighbour, PictureStore
 
 Json = Annotated[bool, typer.Option("--json", help="Print a line of JSON for each picture.")]
 
@@ -61,9 +63,7 @@ def search(
         else:
             _print_table(picture, found[picture], where)
     if html is not None and found:
-        from gcahng.inference.gallery import write_gallery
-
-        write_gallery(html, opened, found)
+        _write_page(html, opened, found)
         if not as_json:
             console.print(f"page: {html}", soft_wrap=True)
     print_unreadable(unreadable)
@@ -85,3 +85,31 @@ def _print_table(picture: Path, found: "list[Neighbour]", where: str | None) -> 
         for near in found
     ]
     console.print(results_table(rows, columns, printable(str(picture))))
+
+
+def _write_page(
+    path: Path, store: "PictureStore", found: "Mapping[Path, Sequence[Neighbour]]"
+) -> None:
+    """Write a page with a row for each query: the picture, then its neighbours, nearest first."""
+    from gcahng.inference.embed import thumbnail
+    from gcahng.inference.images import rgb_image
+    from gcahng.pages import data_uri, fill_template
+    from gcahng.reports.gallery import GalleryEntry
+
+    # What all paths share would fill the captions and hide what tells them apart.
+    parents = {os.path.dirname(near.path) for neighbours in found.values() for near in neighbours}
+    folder = os.path.commonpath(parents) if parents else ""
+    rows = []
+    for picture, neighbours in found.items():
+        found_rows = store.rows([near.id for near in neighbours], ["id", "thumbnail"])
+        thumbnails = {one["id"]: bytes(one["thumbnail"]) for one in found_rows}
+        query = data_uri(thumbnail(rgb_image(picture)), "image/jpeg")
+        row = [GalleryEntry("query", printable(str(picture)), "query", query)]
+        for near in neighbours:
+            caption = " ".join(filter(None, [f"{near.similarity:.3f}", near.label]))
+            source = data_uri(thumbnails.get(near.id, b""), "image/jpeg")
+            row.append(GalleryEntry("found", os.path.relpath(near.path, folder), caption, source))
+        rows.append(row)
+    title = f"Search in {printable(store.folder)}"
+    page = fill_template("gcahng.reports", "search.html", title=title, folder=folder, rows=rows)
+    write_text(path, page)

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from gcahng.files import atomic_write, check_file, csv_text, printable, refuse_address
+from gcahng.files import atomic_write, check_file, csv_text, printable
 from gcahng.inference.embedder import BATCH_SIZE, TrainedEmbedder
 from gcahng.inference.images import FromAnyImage
 from gcahng.inference.store import EmbeddedPicture
@@ -77,7 +77,6 @@ def find_pictures(paths: Iterable[str | Path]) -> list[PictureFile]:
 
     found: dict[str, PictureFile] = {}
     for path in map(Path, paths):
-        refuse_address(path)
         if not path.exists():
             raise FileNotFoundError(f"there is no picture and no folder '{path}'")
         whole = Path(os.path.abspath(path))
@@ -99,7 +98,7 @@ def embed_in_parts(
     """Embed picture files in order, in parts of at least `PART`; list those that cannot be read."""
     part: list[EmbeddedPicture] = []
     done = 0
-    for batch in read_pictures(files, model.image_transform, thumbnails):
+    for batch in read_pictures(files, model.transform, thumbnails):
         read = [picture for picture in batch if isinstance(picture, ReadPicture)]
         unreadable += [picture for picture in batch if isinstance(picture, Unreadable)]
         for picture, vector in zip(read, model.embed_each([r.inputs for r in read]), strict=True):

@@ -60,7 +60,7 @@ def prepared_for(model: TrainedEmbedder, dataset: ImageDataset) -> ImageDataset:
             f"cannot embed those of {dataset.name}"
         )
     view = copy(dataset)
-    view.transform = model.image_transform
+    view.transform = model.transform
     return view
 
 

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from gcahng.arguments import is_integer
 from gcahng.errors import blame_setting
-from gcahng.files import refuse_address
 from gcahng.inference.images import FromAnyImage, ImageLike, one_by_one
 from gcahng.inference.store import Neighbour, PictureStore
 from gcahng.models.artifact import SETTINGS, WEIGHTS, EmbedderSpec
@@ -80,7 +79,6 @@ def load_embedder(
         >>> load_embedder("timm/tf_efficientnet_lite0", weights=package).dim
         1280
     """
-    refuse_address(source)
     name, file = str(source), None if weights is None else str(weights)
     backbone = names_backbone(name)
     on_hub = not backbone and names_repository(name)
@@ -97,7 +95,7 @@ def load_embedder(
     if backbone:
         run = _open_backbone(name, file)
     elif path.suffix == ".pth":
-        from gcahng.runs.published import load_published_run  # needs the paper's experiments
+        from gcahng.runs.embedding import load_published_run  # needs the paper's experiments
 
         run = load_published_run(path)
     else:
@@ -228,13 +226,9 @@ class TrainedEmbedder:
         first = next((layer for layer in layers if isinstance(layer, nn.Conv2d)), None)
         return 3 if first is None else first.in_channels
 
-    def transform(self, image: ImageLike) -> Tensor:
-        """Apply the model's test transform to one raw image, as for `embed`; return [C, H, W]."""
-        return self.image_transform(image)
-
     @cached_property
-    def image_transform(self) -> FromAnyImage:
-        """The test transform, for raw images of every kind."""
+    def transform(self) -> FromAnyImage:
+        """The test transform, from one raw image as for `embed` to [C, H, W]."""
         preparation = self.run.spec.preparation
         return FromAnyImage(preparation, None if preparation.rgb else self.channels)
 

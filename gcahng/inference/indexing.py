@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gcahng.files import check_folder, printable, refuse_address
+from gcahng.files import check_folder, printable
 from gcahng.inference.embed import Progress, Unreadable, embed_in_parts, find_pictures
 from gcahng.inference.embedder import TrainedEmbedder
 from gcahng.inference.store import TABLE, PictureStore, StoreModel
@@ -74,7 +74,6 @@ def index_folder(
         ValueError: If the folder has no picture, the store was made with another model, or another
             process changes it.
     """
-    refuse_address(folder)
     if not Path(folder).is_dir():
         raise FileNotFoundError(f"no folder '{folder}'")
     files = find_pictures([folder])

@@ -19,7 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from gcahng.arguments import is_integer
-from gcahng.files import printable, refuse_address
+from gcahng.files import printable
 from gcahng.pictures import FileState, PictureFile
 from gcahng.reasons import first_line, install_extra
 
@@ -102,7 +102,6 @@ class PictureStore:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = str(folder)
-        refuse_address(folder)
         self._table = _open_table(self.folder)
         self.model = self._read_model()
 
@@ -235,9 +234,6 @@ class PictureStore:
         """
         if not is_integer(k, 1):
             raise ValueError(f"Expected 'k' as a whole number of at least 1 (got {k!r}).")
-        if not isinstance(vector, Tensor) or vector.shape != (self.model.dim,):
-            got = list(getattr(vector, "shape", [])) or type(vector).__name__
-            raise ValueError(f"Expected an embedding [{self.model.dim}] (got {got})")
         if not (vector.isfinite().all() and vector.any()):
             raise ValueError("the embedding of the picture is not finite, or 0: check the model")
         query = self._table.search(vector.numpy(), vector_column_name="vector")

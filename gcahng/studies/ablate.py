@@ -9,7 +9,6 @@ from gcahng.config import ExperimentConfig
 from gcahng.jobs.claim import Claim, take_claim
 from gcahng.jobs.pool import Job, Pool
 from gcahng.jobs.process import cores
-from gcahng.registry import lookup
 from gcahng.reports.tables import Column, figure_columns, results_table
 from gcahng.runs.loading import run_device
 from gcahng.runs.record import figures_after
@@ -26,7 +25,6 @@ SHOWN = ("cell", "n", "recall@1", "map@r", "Δ map@r", "gain", "seconds")
 def run_grid(
     grid: Grid,
     console: Console,
-    only: Sequence[str] = (),
     jobs: int | None = None,
     out: str | Path | None = None,
 ) -> bool:
@@ -38,7 +36,6 @@ def run_grid(
     Args:
         grid: The grid.
         console: Where to print.
-        only: Names of the cells to train, with the cells that they depend on; default all.
         jobs: How many runs to train at a time; default as many as fill the cores.
         out: Folder of the report; default the folder of the runs.
 
@@ -46,10 +43,10 @@ def run_grid(
         Whether all runs have finished; a run that fails does not stop the others.
 
     Raises:
-        ValueError: If a cell is unknown, or a run was trained with other settings.
+        ValueError: If a run was trained with other settings.
         SystemExit: If a signal stops it.
     """
-    runs = _selected(grid, only)
+    runs = grid_runs(grid)
     _refuse_changed(runs)
     work = GridWork(grid, runs)
     if finished := len(runs) - len(work.unfinished):
@@ -131,14 +128,13 @@ class GridWork(Work[CellRun]):
         return failed_now or state in (State.FINISHED, State.CHANGED)
 
 
-def show_grid(grid: Grid, console: Console, only: Sequence[str] = ()) -> None:
-    """Print the cells, or those named with what they need, and what each changes."""
-    runs = _selected(grid, only)
+def show_grid(grid: Grid, console: Console) -> None:
+    """Print the cells, and what each changes."""
+    runs = grid_runs(grid)
     columns = [Column("cell", "cell"), Column("changes", f"differs from {grid.reference} in")]
     rows = [
         {"cell": name, "changes": ", ".join(grid.changes(cell))}
         for name, cell in grid.cells.items()
-        if name in {run.cell.name for run in runs}
     ]
     console.print(results_table(rows, columns, grid.title))
     finished = sum(run.finished for run in runs)
@@ -155,13 +151,6 @@ def default_jobs(grid: Grid) -> int:
         alone = threads is None or run_device(cell.config).type != "cpu"
         jobs.append(1 if threads is None or alone else max(1, cores() // threads))
     return min(jobs)
-
-
-def _selected(grid: Grid, only: Sequence[str]) -> list[CellRun]:
-    names = set(only or grid.cells)
-    for name in only:
-        names.update(lookup(grid.cells, name, "cell").waits_for)
-    return [run for run in grid_runs(grid) if run.cell.name in names]
 
 
 def _refuse_changed(runs: Sequence[CellRun]) -> None:

@@ -11,12 +11,19 @@ from optuna.trial import FrozenTrial, TrialState
 
 from gcahng.config import dump_config
 from gcahng.files import csv_text, file_name, write_text
-from gcahng.reports.tables import Column, figure_columns, markdown_table
+from gcahng.reports.tables import (
+    Column,
+    bullets,
+    commands,
+    figure_columns,
+    heading,
+    markdown_table,
+    write_report,
+)
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.record import figure_title, read_record
-from gcahng.studies.page import STARTS, bullets, commands, heading, write_report
 from gcahng.studies.study import Study
-from gcahng.studies.summary import Figures, starts
+from gcahng.studies.summary import STARTS, Figures, starts
 
 #: User attribute of a failed trial.
 REASON = "reason"

@@ -17,6 +17,12 @@ COMPARED, DECISIVE = ("recall@1", "map@r"), "map@r"
 ROUNDING = 1e-9
 LEVEL = 0.05
 
+#: What tables call what is measured before training.
+STARTS = (
+    "Features before training: those of the backbone; head before training: the untrained last "
+    "layer."
+)
+
 #: Metrics in percent, by seed.
 Figures = dict[str, dict[int, float]]
 

@@ -10,7 +10,8 @@ from gcahng.builders.images import build_splits
 from gcahng.builders.networks import build_embedder
 from gcahng.config import load_config
 from gcahng.data import verify
-from gcahng.runs.embedding import embed_split
+from gcahng.inference.embed_data import embed_data
+from gcahng.inference.embedder import TrainedEmbedder
 from tests.conftest import Call
 from tests.gcahng.training.test_trainer import _trainer
 
@@ -95,7 +96,7 @@ def test_they_train_and_are_opened_again(module: str, tmp_path: Path) -> None:
         load_run(tmp_path / "run")
     run = load_run(tmp_path / "run", trust=True)
     assert not run.embedder.backbone.pretrained, "weights of the run replace them"
-    assert embed_split(run).embeddings.shape == (48, 8)
+    assert embed_data(TrainedEmbedder(run)).embeddings.shape == (48, 8)
 
 
 @pytest.mark.slow

@@ -84,5 +84,5 @@ def test_bad_queries_are_listed_and_the_others_searched(
     said = call("search", "shop", *queries, "--json")
     assert said.status == 1
     assert [json.loads(line)["picture"] for line in said.out.splitlines()] == [queries[1]]
-    assert "there is no picture 'nowhere.png'" in said.err
-    assert "is a folder: name a picture" in said.err
+    assert "There is no image 'nowhere.png'" in said.err
+    assert "(Is a directory)" in said.err

@@ -6,39 +6,32 @@ import torch
 from PIL import Image
 
 from gcahng.inference.embed import embed_in_parts
+from gcahng.inference.embed_data import embed_data
 from gcahng.inference.embedder import TrainedEmbedder, load_embedder
 from gcahng.pictures import PictureFile
-from gcahng.runs.embedding import embed_split
-from gcahng.runs.loading import load_run
 from tests.data.trees import photo
 from tests.gcahng.inference.conftest import write_model
 
 
 def test_embeds_exactly_as_the_evaluation_does(digits_run: Path) -> None:
-    evaluated = embed_split(load_run(digits_run))
+    model = load_embedder(digits_run)
+    evaluated = embed_data(model)
     count = min(256, len(evaluated.dataset))  # the evaluation's batches
     images = [evaluated.dataset.load(i) for i in range(count)]
-    found = load_embedder(digits_run).embed(images, batch_size=256)
+    found = model.embed(images, batch_size=256)
     assert found.dtype == torch.float32
     assert torch.equal(found, evaluated.embeddings[:count])
 
 
 def test_embeds_files_exactly_as_the_evaluation_does(model_folder: Path, photos: Path) -> None:
-    from dataclasses import replace
-
-    from gcahng.config import dump_config
-    from gcahng.config.experiment import with_data_root
-
-    run = load_run(model_folder)
-    run = replace(run, settings=dump_config(with_data_root(run.config, photos)))
     for name in ("a", "b"):
         shutil.copytree(photos / "cup", photos / name)
     for number, folder in enumerate(photos.iterdir()):
         photo(folder / "large.jpg", number, size=(1000, 800))
-    evaluated = embed_split(run)
+    model = load_embedder(model_folder)
+    evaluated = embed_data(model, root=photos)
     paths = evaluated.dataset.paths  # type: ignore[attr-defined]
     assert any(path.endswith("large.jpg") for path in paths)
-    model = load_embedder(model_folder)
     assert torch.equal(model.embed(paths, batch_size=256), evaluated.embeddings)
     (files,) = embed_in_parts(model, [PictureFile(path) for path in paths], [])
     for picture, expected in zip(files, evaluated.embeddings, strict=True):

@@ -10,10 +10,12 @@ import torch
 from gcahng import load_run
 from gcahng.builders.images import open_plain
 from gcahng.graph.visualize import edge_weights
+from gcahng.inference.embed_data import embed_data
+from gcahng.inference.embedder import load_embedder
 from gcahng.reports.batch import choose_batch, learned_batch
 from gcahng.reports.batch_pictures import Selection, draw_batch
 from gcahng.reports.run_report import pictures_of
-from gcahng.runs.embedding import embed_split, load_generator
+from gcahng.runs.embedding import load_generator
 from gcahng.runs.folder import RunFolder
 from tests.gcahng.training.test_trainer import _trainer
 
@@ -89,7 +91,7 @@ def test_a_batch_that_cannot_be_drawn_does_not_cost_the_report(
         raise ValueError("no such thing")
 
     monkeypatch.setattr("gcahng.reports.batch_pictures.draw_graph", fail)
-    drawn = pictures_of(embed_split(load_run(run)), RunFolder(run))
+    drawn = pictures_of(embed_data(load_embedder(run)), RunFolder(run))
     assert drawn.caption == "The batch could not be drawn: no such thing"
 
 

@@ -111,16 +111,6 @@ def test_other_settings_are_refused_before_anything_is_trained(
     assert not grid_runs(changed)[-1].folder.path.exists()
 
 
-@pytest.mark.usefixtures("fake_train")
-def test_only_some_cells_with_what_they_need(write_grid: WriteGrid, console: Console) -> None:
-    text = LONG.replace("full: {}", "full: {}, other: {}")
-    grid = write_grid(text, seeds=1)
-    with pytest.raises(ValueError, match=r"unknown cell 'ful' \(did you mean 'full'\?\)"):
-        run_grid(grid, console, only=["ful"])
-    assert run_grid(grid, console, only=["long"])
-    assert [run.finished for run in grid_runs(grid)] == [True, True, False, True]
-
-
 def test_a_dry_run_lists_the_cells(
     write_grid: WriteGrid, console: Console, capsys: pytest.CaptureFixture[str]
 ) -> None:

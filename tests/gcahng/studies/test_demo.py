@@ -1,4 +1,4 @@
-"""`gcahng demo` and its grid, on digits and shortened: the table, the page and what it repeats."""
+"""The grid of `make demo`, on digits and shortened: the table, the page and what it repeats."""
 
 import json
 import re
@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from gcahng.commands import demo as command
-from gcahng.commands.demo import GRID, demo
+from gcahng.commands.terminal import console
 from gcahng.config.layers import find_config
 from gcahng.jobs import pool
-from gcahng.studies import ablate, read_grid
+from gcahng.studies import ablate, read_grid, run_grid
 from tests.gcahng.reports.test_page import Page
 from tests.gcahng.studies.conftest import report_without_pictures
 from tests.gcahng.training.test_trainer import _trainer
 
 pytestmark = pytest.mark.slow
 
+GRID = "ablations/demo"
 SHORT = ["train.epochs=1", "batch.samples=3", "embedder.dim=8"]
 # Stands in for `gcahng train`: copies a run that is trained already.
 COPY = """
@@ -52,7 +52,6 @@ def digits_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, recipe in (("npair", ["generator=null"]), ("full", [])):
         _trainer(tmp_path / name, *SHORT, *recipe).fit()
     (tmp_path / "copy_run.py").write_text(COPY)
-    monkeypatch.setattr(command, "GRID", "demo.yaml")
     monkeypatch.setattr(pool, "COMMAND", (sys.executable, "-S", "copy_run.py"))
 
 
@@ -60,10 +59,10 @@ def digits_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_recipes_side_by_side(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    demo(out=Path("results"))
+    assert run_grid(read_grid("demo.yaml", seeds=1), console, out="results")
     shown = capsys.readouterr().out
     assert "runs finished before" not in shown
-    assert shown.splitlines()[-2].endswith("results/demo.html")
+    assert shown.splitlines()[-1].endswith("results/demo.html")
     assert "features before training" in shown
     text = Path("results/demo.html").read_text(encoding="utf-8")
     cells = Page(text).cells()
@@ -77,5 +76,5 @@ def test_recipes_side_by_side(
     results = json.loads((run / "results.json").read_text())
     assert results["epochs"] > 1
     monkeypatch.setattr(ablate, "report_grid", report_without_pictures)
-    demo()
+    assert run_grid(read_grid("demo.yaml", seeds=1), console)
     assert "3 of 3 runs finished before; in " in capsys.readouterr().out
