@@ -3,14 +3,13 @@
 import hashlib
 import importlib.metadata
 import unicodedata
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import PIL
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from gcahng.data.datasets.base import ImageDataset, Transform
@@ -38,7 +37,6 @@ TEXTURE = (0.0, 0.15)
 NOISE = (0.02, 0.1)
 CHUNK = 1024  # images processed at a time, to bound memory
 
-# Each family's upright regular style comes first.
 FAMILIES: dict[str, tuple[str, ...]] = {
     "DejaVuSans": ("", "-Bold", "-Oblique", "-BoldOblique"),
     "DejaVuSansMono": ("", "-Bold", "-Oblique", "-BoldOblique"),
@@ -46,16 +44,21 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "STIXGeneral": ("", "Bol", "Italic", "BolIta"),
 }
 FONTS = tuple(family + style for family, styles in FAMILIES.items() for style in styles)
-UPRIGHT_FONTS = tuple(FAMILIES)
 
 CANVAS = 48
 FONT_SIZE = 30
-# Letters, numbers, punctuation and symbols, except small ones and simple strokes.
-KEPT_CATEGORIES = "LNPS"
-DROPPED_CATEGORIES = ("Lm", "Pd", "Pi", "Pf", "Sk")
-DROPPED_CHARACTERS = frozenset(".,:;'\"`_|") | {chr(c) for c in range(0x2500, 0x2580)}
-# Characters with a mean similarity (over the upright fonts) of at least this are duplicates.
-MAX_SIMILARITY = 0.97
+# The letters, numbers, punctuation and symbols that all fonts have, except small ones and simple
+# strokes. Of characters that look alike (their blurred bitmaps have a cosine similarity of at least
+# 0.97, the mean over the upright fonts) there is the first.
+CHARACTERS = (
+    "!#$%&()*+/0123456789<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]abcdefghijklmnopqrstuvwxyz{}~¡¢£¤¥"
+    "¦§©ª¬®°±²³µ¶·¹º¼½¾¿ÀÄÅÆÇÈËÌÍÏÐÑÒÖ×ØÙÜÝÞßàáâãåæçèéêëìíîïðñòóôõ÷øùúûüýþÿĀĂĄąĆćĈĉċčĎďđĒĔĕėĘ"
+    "ęĜĝĞğġĢģĤĥĦħĩĪīĬĭĮįİıĲĳĴĵĶķĸĹĺĻļĽľĿŀŁłńŅņňŉŊŋŎŏŐŒœŔŕŖŗřŚśŝŞşšŢţŤťŦŧŬŭŮůŰŲųŴŵŶŷŸŹźŻżžſƀƈƐ"
+    "ƒƕƙƚƛƞƠơƥƪƫƭƯưƺƻƾǀǁǂǃǼǽǾǿȷɐɑɒɓɔɕɖɗɘəɚɛɜɝɞɟɠɡɢɣɤɥɦɧɨɩɪɫɬɭɮɯɰɱɲɳɴɵɶɷɸɹɺɻɼɽɾɿʀʁʂʃʄʅʆʇʈʉʊʋʌʍ"
+    "ʎʏʐʑʒʓʔʕʖʗʘʙʚʛʜʝʞʟʠʡʢʣʤʥʦʧʨΆΈΉΊΌΎΏΐΓΔΘΛΞΠΣΥΦΨΩΫάέήίΰαβγδζηθικλνξπρςστυφχψωϊϋύώϐϑϒϕϖϘϙϚϛϝ"
+    "ϞϟϠϡϰϱϴϵ϶ЂЃЄЉЊЋЌЎЏБГДЖЗИЙКЛУФЦЧШЩЪЫЬЭЮЯбгджийлмнтфцчшщъыьэюяђѓєљњћќўџѢѣҐґẁẃẄẅỳ‚„†‡•…‰‱‾€"
+    "№™∂−␣ﬁﬂ"
+)
 
 
 class Glyphs(ImageDataset):
@@ -122,10 +125,14 @@ def class_split(num_classes: int) -> dict[str, np.ndarray]:
 
 def render(split: str, seed: int) -> dict[str, np.ndarray]:
     """Render `images` `[N, 36, 36]` uint8, `labels` `[N]` int64 and `classes` `[C]` of a split."""
-    available = distinct_characters()
-    characters = tuple(available[i] for i in class_split(len(available))[split])
+    characters = "".join(CHARACTERS[i] for i in class_split(len(CHARACTERS))[split])
     rng = np.random.default_rng([seed, Glyphs.SPLITS.index(split)])
-    fonts = np.stack([_choose_fonts(split, rng) for _ in characters])
+    if split == "train":
+        choices = [rng.choice(len(FONTS), TRAIN_FONTS, replace=False) for _ in characters]
+        fonts = np.stack(choices)
+    else:
+        repeats = WARM_START_IMAGES_PER_FONT if split == "warm_start" else 1
+        fonts = np.tile(np.arange(len(FONTS)), (len(characters), repeats))
     clean = np.stack([bitmaps(characters, font) for font in FONTS], axis=1)
     labels = np.repeat(np.arange(len(characters), dtype=np.int64), fonts.shape[1])
     return {
@@ -133,13 +140,6 @@ def render(split: str, seed: int) -> dict[str, np.ndarray]:
         "labels": labels,
         "classes": np.array([f"U+{ord(c):04X} {unicodedata.name(c)}" for c in characters]),
     }
-
-
-def _choose_fonts(split: str, rng: np.random.Generator) -> np.ndarray:
-    if split == "train":
-        return rng.choice(len(FONTS), TRAIN_FONTS, replace=False)
-    repeats = WARM_START_IMAGES_PER_FONT if split == "warm_start" else 1
-    return np.tile(np.arange(len(FONTS)), repeats)
 
 
 def cache_path(root: Path, split: str, seed: int) -> Path:
@@ -198,7 +198,7 @@ def _font_path(font: str) -> Path:
     return Path(matplotlib.get_data_path(), "fonts", "ttf", f"{font}.ttf")
 
 
-def bitmaps(characters: tuple[str, ...], font: str) -> np.ndarray:
+def bitmaps(characters: str, font: str) -> np.ndarray:
     """Render characters in one of `FONTS`, centred: `[N, CANVAS, CANVAS]`, ink 255 on 0."""
     face = ImageFont.truetype(_font_path(font), FONT_SIZE)
     return np.stack([np.asarray(_draw(character, face)) for character in characters])
@@ -213,36 +213,3 @@ def _draw(character: str, face: ImageFont.FreeTypeFont) -> Image.Image:
     image = Image.new("L", (CANVAS, CANVAS))
     image.paste(ink, ((CANVAS - ink.width) // 2, (CANVAS - ink.height) // 2))
     return image
-
-
-@lru_cache(maxsize=1)
-def distinct_characters() -> tuple[str, ...]:
-    """Return the characters that all fonts contain, without duplicates, in code point order."""
-    from matplotlib.ft2font import FT2Font
-
-    code_points = set.intersection(*(set(FT2Font(_font_path(f)).get_charmap()) for f in FONTS))
-    candidates = tuple(c for c in map(chr, sorted(code_points)) if _is_candidate(c))
-    similarity = np.mean([_similarity(bitmaps(candidates, f)) for f in UPRIGHT_FONTS], axis=0)
-    kept: list[int] = []
-    for i in range(len(candidates)):
-        if np.all(similarity[i, kept] < MAX_SIMILARITY):
-            kept.append(i)
-    return tuple(candidates[i] for i in kept)
-
-
-def _is_candidate(character: str) -> bool:
-    category = unicodedata.category(character)
-    return (
-        category[0] in KEPT_CATEGORIES
-        and category not in DROPPED_CATEGORIES
-        and character not in DROPPED_CHARACTERS
-    )
-
-
-def _similarity(images: np.ndarray) -> np.ndarray:
-    """Cosine similarity `[N, N]` of bitmaps, blurred slightly to tolerate shifts of a pixel."""
-    blur = ImageFilter.GaussianBlur(1)
-    soft = np.stack([np.asarray(Image.fromarray(image).filter(blur)) for image in images])
-    rows = soft.reshape(len(soft), -1).astype(np.float32)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows @ rows.T
