@@ -5,10 +5,9 @@ import io
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -30,7 +29,6 @@ TURNS = {
 }
 FULL_16_BITS = 65535
 THREADS = max(2, min(8, os.cpu_count() or 1))
-BATCH = 1024
 
 
 @cache
@@ -190,12 +188,9 @@ def examine(path: str) -> Examination:
 
 def examine_all(paths: Sequence[str]) -> Iterator[Examination]:
     """Examine files in parallel threads (Pillow releases the GIL); results keep the order."""
-    remaining = iter(paths)
     known_formats()
-    with ThreadPoolExecutor(THREADS) as pool:
-        # In batches, because `map` queues all its inputs and data sets have 100,000 files.
-        while batch := list(islice(remaining, BATCH)):
-            yield from pool.map(examine, batch)
+    with ThreadPool(THREADS) as pool:
+        yield from pool.imap(examine, paths)
 
 
 def check_regular(path: str | Path) -> None:

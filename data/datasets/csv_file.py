@@ -67,15 +67,13 @@ class CSVFile(FileDataset):
         if self.file is not None:
             raise FileNotFoundError(f"There is no table '{path}': correct 'file'.")
         tables = sorted(one for one in path.glob("*.csv") if not one.name.startswith("."))
-        if not tables:
-            raise FileNotFoundError(
-                f"There is no *.csv in '{path}': add one with the columns {', '.join(REQUIRED)}, "
-                "or set 'file' to its path."
-            )
-        if len(tables) > 1:
-            names = shorten([table.name for table in tables], 5)
-            raise ValueError(f"'{path}' has several tables ({names}): set 'file' to one of them.")
-        return tables[0]
+        if len(tables) == 1:
+            return tables[0]
+        names = shorten([table.name for table in tables], 5) or "none"
+        raise FileNotFoundError(
+            f"Expected one *.csv in '{path}' with the columns {', '.join(REQUIRED)} (there is "
+            f"{names}): set 'file' to its path."
+        )
 
     def list_images(self) -> Listing:
         """List the rows of the split."""

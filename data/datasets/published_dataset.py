@@ -32,11 +32,6 @@ class DiskLayout:
     required: tuple[str, ...]
     read: Callable[[Path, str], Listing]
 
-    def is_in(self, home: Path) -> bool:
-        """Whether all of `required` is in a folder."""
-        there = {True: Path.is_dir, False: Path.is_file}
-        return all(there[name.endswith("/")](home / name) for name in self.required)
-
 
 class PublishedDataset(FileDataset):
     """A published data set, read from its unpacked archive.
@@ -70,9 +65,10 @@ class PublishedDataset(FileDataset):
     @classmethod
     def find(cls, root: str | Path) -> tuple[Path, DiskLayout] | None:
         """Return the data set's folder and the layout found there, or None if it is missing."""
+        there = {True: Path.is_dir, False: Path.is_file}
         for home in _candidate_folders(Path(root), cls.folders):
             for layout in cls.layouts:
-                if layout.is_in(home):
+                if all(there[name.endswith("/")](home / name) for name in layout.required):
                     return home, layout
         return None
 

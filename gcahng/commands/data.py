@@ -55,20 +55,8 @@ def verify(
 def _print(found: "Verification") -> None:
     from gcahng.reports.tables import Column, results_table
 
-    columns = [
-        Column("part", "part"),
-        Column("images", "images", ".0f"),
-        Column("expected_images", "expected", ".0f"),
-        Column("classes", "classes", ".0f"),
-        Column("expected_classes", "expected", ".0f"),
-    ]
-    rows = []
-    for part in found.parts:
-        row = {"part": part.name, "images": part.size.images, "classes": part.size.classes}
-        if part.expected:
-            row["expected_images"] = part.expected.images
-            row["expected_classes"] = part.expected.classes
-        rows.append(row)
+    columns = [Column("part", "part"), *(Column(n, n, ".0f") for n in ("images", "classes"))]
+    rows = [{"part": part.name, **vars(part.size)} for part in found.parts]
     console.print(results_table(rows, columns, found.name))
     # Text, not str, which rich would parse: a file name may contain markup such as '[a]'.
     lines = [Text(f"wrong: {problem}", "red") for problem in found.problems]

@@ -16,9 +16,6 @@ def embed(
         Path,
         typer.Option(help="File to write, .npy; a .csv beside it has the rows' paths."),
     ],
-    normalize: Annotated[
-        bool, typer.Option("--normalize", help="Scale embeddings to L2 norm 1.")
-    ] = False,
     weights: Weights = None,
     last: Last = False,
     device: Device = None,
@@ -36,7 +33,7 @@ def embed(
     files = find_pictures(paths)
     embedder = load_embedder(model, weights=weights, last=last, device=device, trust=trust)
     with counting_bar("embed", console) as progress:
-        left_out = write_embeddings(embedder, files, out, normalize=normalize, progress=progress)
+        left_out = write_embeddings(embedder, files, out, progress=progress)
     print_unreadable(left_out)
     count = len(files) - len(left_out)
     line = f"{out}: {count:,} embeddings of {embedder.dim} channels"

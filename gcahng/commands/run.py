@@ -165,20 +165,17 @@ def _print_notes(trainer: Trainer) -> None:
     shared = len(splits.shared_classes)
     closed_set = closed_set_note(shared, splits.test.num_classes) if shared else None
     chunks = chunk_note(trainer.experiment.embedder, trainer.config.batch.chunk)
-    figures = _explain_lines(trainer) if trainer.config.train.epochs else None
+    figures = None
+    if trainer.config.train.epochs:
+        names = [f"{LOSSES['metric']} is the metric loss"]
+        if (generator := trainer.experiment.generator) is not None:
+            names.append(f"{LOSSES['total']} adds the terms of the generator's negatives")
+            if generator.has_generator_losses:
+                names.append(f"{LOSSES['generator']} is what the generator learns by")
+        where = "TEST SPLIT" if trainer.selected_on == "test" else "validation split"
+        figures = f"{', '.join(names)}; best is the figure of the best epoch so far on the {where}."
     for note in filter(None, (closed_set, splits.validation_note, chunks, figures)):
         console.print(f"note: {note}", soft_wrap=True)
-
-
-def _explain_lines(trainer: Trainer) -> str:
-    """Name once what the lines of a training show."""
-    names = [f"{LOSSES['metric']} is the metric loss"]
-    if (generator := trainer.experiment.generator) is not None:
-        names.append(f"{LOSSES['total']} adds the terms of the generator's negatives")
-        if generator.has_generator_losses:
-            names.append(f"{LOSSES['generator']} is what the generator learns by")
-    where = "TEST SPLIT" if trainer.selected_on == "test" else "validation split"
-    return f"{', '.join(names)}; best is the figure of the best epoch so far on the {where}."
 
 
 def _continue_command(config: ExperimentConfig, folder: RunFolder) -> str:

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -91,7 +90,6 @@ def embed_in_parts(
     files: Sequence[PictureFile],
     unreadable: list[Unreadable],
     *,
-    normalize: bool = False,
     thumbnails: bool = False,
     progress: Progress | None = None,
 ) -> Iterator[list[EmbeddedPicture]]:
@@ -105,7 +103,6 @@ def embed_in_parts(
             if not (vector.isfinite().all() and vector.any()):
                 unreadable.append(Unreadable(picture.file, "its embedding is not finite, or 0"))
                 continue
-            vector = F.normalize(vector, dim=0) if normalize else vector
             part.append(EmbeddedPicture(picture.file, picture.state, vector, picture.thumbnail))
         if len(part) >= PART:
             yield part
@@ -159,7 +156,6 @@ def write_embeddings(
     files: Sequence[PictureFile],
     out: Path,
     *,
-    normalize: bool = False,
     progress: Progress | None = None,
 ) -> list[Unreadable]:
     """Embed picture files into `.npy`, [N, D] in float32, and a `.csv` with path, label and split.
@@ -171,7 +167,7 @@ def write_embeddings(
     if not files:
         raise ValueError("there are no pictures at these paths")
     unreadable: list[Unreadable] = []
-    parts = embed_in_parts(model, files, unreadable, normalize=normalize, progress=progress)
+    parts = embed_in_parts(model, files, unreadable, progress=progress)
     pictures = list(chain.from_iterable(parts))
     if not pictures:
         raise ValueError(f"none of the {len(files)} files can be read, such as {unreadable[0]}")

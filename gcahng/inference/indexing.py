@@ -127,9 +127,7 @@ def _update(
     # A folder of one class says nothing about classes; the store knows from a folder further up.
     files = [file.or_finer(known[file.path][0]) if file.path in known else file for file in files]
     changed = [file for file in files if not _is_same(file, known.get(file.path))]
-    parts = embed_in_parts(
-        model, changed, changes.unreadable, normalize=True, thumbnails=True, progress=progress
-    )
+    parts = embed_in_parts(model, changed, changes.unreadable, thumbnails=True, progress=progress)
     for part in parts:
         store.write(part)
         replaced = sum(picture.file.path in known for picture in part)

@@ -135,21 +135,17 @@ def _inputs(
     """Which images to compare, and at least `COMPARED` of them transformed: [N, C, H, W]."""
     what = "the images given"
     if not images:
-        what, images = _own_images(model) or ("drawn pictures", drawn_pictures())
+        what, images = "drawn pictures", drawn_pictures()
+        # Unless the data set is on this machine: test images of it, evenly spaced.
+        with suppress(OSError, ValueError):
+            dataset = open_plain(model.config, "test")
+            chosen = np.linspace(0, len(dataset) - 1, COMPARED).astype(int)
+            what, images = f"test images of {dataset.name}", [dataset.load(int(i)) for i in chosen]
     inputs = [model.transform(image) for image in images]
     if len({one.shape for one in inputs}) > 1:
         raise ValueError("the images must have one size, since this model does not resize them")
     enough = max(COMPARED, len(inputs))
     return what, images, torch.stack(list(islice(cycle(inputs), enough)))
-
-
-def _own_images(model: TrainedEmbedder) -> tuple[str, list[ImageLike]] | None:
-    """Test images of the model's data set, evenly spaced; None if it is not on this machine."""
-    with suppress(OSError, ValueError):
-        dataset = open_plain(model.config, "test")
-        chosen = np.linspace(0, len(dataset) - 1, COMPARED).astype(int)
-        return f"test images of {dataset.name}", [dataset.load(int(i)) for i in chosen]
-    return None
 
 
 def drawn_pictures(side: int = 320) -> list[ImageLike]:

@@ -77,8 +77,14 @@ def push_model(run: LoadedRun, name: str, private: bool = False, license: str | 
 
 
 def _write(run: LoadedRun, folder: Path, source: str, license: str | None) -> None:
-    config = public_settings(run.config) if run.settings else None
-    experiment = None if config is None else config.model_dump()
+    config = experiment = None
+    if run.settings:
+        # Without folders of this machine, and addresses of services.
+        values = without_folders(run.config.model_dump())
+        values["data"]["root"] = None
+        del values["output"], values["train"]["loggers"]
+        config = ExperimentConfig.model_validate(values)
+        experiment = config.model_dump()
     figures, spec, dim = figures_of(run), run.spec.public(), run.embedder.embedding_dim
     write_artifact(folder, run.embedder, spec, experiment, figures)
     write_text(folder / CARD, model_card(spec, dim, config, figures, source, license))
@@ -91,17 +97,6 @@ def name_data(config: ExperimentConfig) -> str:
         return data.name
     root = Path(data.root).resolve().name if data.root else ""
     return str(data.args.get("hub") or root or data.name)
-
-
-def public_settings(config: ExperimentConfig) -> ExperimentConfig:
-    """Return the settings to publish: without folders of this machine, and addresses of services.
-
-    Of an absolute path, such as that of a file with weights, only the last part is kept.
-    """
-    values = without_folders(config.model_dump())
-    values["data"]["root"] = None
-    del values["output"], values["train"]["loggers"]
-    return ExperimentConfig.model_validate(values)
 
 
 def figures_of(run: LoadedRun) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor
 
 from gcahng.arguments import is_integer
@@ -183,7 +184,7 @@ class PictureStore:
             return query.to_arrow()
 
     def write(self, pictures: Sequence[EmbeddedPicture]) -> None:
-        """Add pictures with thumbnails and unit vectors, or replace those of the same path.
+        """Add pictures with thumbnails and vectors, or replace those of the same path.
 
         All are in one transaction.
         """
@@ -367,7 +368,8 @@ def _row(picture: EmbeddedPicture) -> dict[str, Any]:
     path = picture.file.path
     about = {**vars(picture.file), **vars(picture.state), "path": printable(path)}
     about |= {"id": picture_id(path), "file": os.fsencode(path)}
-    return about | {"thumbnail": picture.thumbnail, "vector": picture.vector.numpy()}
+    vector = F.normalize(picture.vector, dim=0).numpy()
+    return about | {"thumbnail": picture.thumbnail, "vector": vector}
 
 
 def file_of(row: Mapping[str, Any]) -> tuple[PictureFile, FileState]:

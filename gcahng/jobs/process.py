@@ -140,11 +140,6 @@ def is_first() -> bool:
     return found is None or found.number == 0
 
 
-def launcher_variables() -> list[str]:
-    """Name the variables by which a launcher has told this process its place among several."""
-    return [name for name in os.environ if _LAUNCHER.fullmatch(name)]
-
-
 def child_environment(added: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of a process to start: this one's, without a launcher's variables.
 
@@ -154,8 +149,7 @@ def child_environment(added: Mapping[str, str] | None = None) -> dict[str, str]:
         ...     child_environment({"OMP_NUM_THREADS": "2"})
         {'HOME': '/home', 'OMP_NUM_THREADS': '2'}
     """
-    dropped = launcher_variables()
-    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    kept = {name: value for name, value in os.environ.items() if not _LAUNCHER.fullmatch(name)}
     return {**kept, **(added or {})}
 
 

@@ -47,7 +47,12 @@ def run_grid(
         SystemExit: If a signal stops it.
     """
     runs = grid_runs(grid)
-    _refuse_changed(runs)
+    changed = [
+        problem for state, problem in (run.status() for run in runs) if state is State.CHANGED
+    ]
+    if changed:
+        changed[-1] += ": give the grid's file another name, or delete their folders"
+        raise ValueError("\n".join(changed))
     work = GridWork(grid, runs)
     if finished := len(runs) - len(work.unfinished):
         say(console, f"{finished} of {len(runs)} runs finished before; in {grid.folder}")
@@ -151,11 +156,3 @@ def default_jobs(grid: Grid) -> int:
         alone = threads is None or run_device(cell.config).type != "cpu"
         jobs.append(1 if threads is None or alone else max(1, cores() // threads))
     return min(jobs)
-
-
-def _refuse_changed(runs: Sequence[CellRun]) -> None:
-    found = [run.status() for run in runs]
-    lines = [problem for state, problem in found if state is State.CHANGED]
-    if lines:
-        lines[-1] += ": give the grid's file another name, or delete their folders"
-        raise ValueError("\n".join(lines))

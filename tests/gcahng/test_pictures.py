@@ -158,8 +158,7 @@ def test_examining_agrees_with_reading_wherever_a_jpeg_ends(
         noisy().save(path, progressive=progressive)
 
 
-def test_examining_keeps_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gcahng.pictures.BATCH", 4)
+def test_examining_keeps_the_order(tmp_path: Path) -> None:
     paths = [tmp_path / f"{i}.jpg" for i in range(11)]
     for i, path in enumerate(paths):
         photo(path, i)

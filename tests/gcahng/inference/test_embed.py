@@ -75,23 +75,20 @@ def test_reads_in_order_with_reasons(photos: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("normalize", [False, True])
-def test_holds_the_models_embeddings(
-    normalize: bool, model: TrainedEmbedder, photos: Path, tmp_path: Path
-) -> None:
+def test_holds_the_models_embeddings(model: TrainedEmbedder, photos: Path, tmp_path: Path) -> None:
     for number in range(20):
         draw(photos / "vase" / f"{number}.png", "black", number)
     out = tmp_path / "out" / "found.npy"
     files = find_pictures([photos, photos / "cup" / "0.png"])
     for some in (files[:7], files):
-        assert write_embeddings(model, some, out, normalize=normalize) == []
+        assert write_embeddings(model, some, out) == []
         embeddings = np.load(out)
         with out.with_suffix(".csv").open(encoding="utf-8", newline="") as table:
             rows = list(csv.DictReader(table))
         assert [row["path"] for row in rows] == [file.path for file in some]
         assert [row["label"] for row in rows] == [file.label for file in some]
         assert embeddings.dtype == np.float32
-        expected = model.embed([file.path for file in some], normalize=normalize)
+        expected = model.embed([file.path for file in some])
         torch.testing.assert_close(torch.from_numpy(embeddings), expected)
     assert sorted(path.name for path in out.parent.iterdir()) == ["found.csv", "found.npy"]
 
