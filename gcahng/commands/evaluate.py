@@ -14,18 +14,12 @@ if TYPE_CHECKING:
     from gcahng.evaluation.retrieval import QueryScores
     from gcahng.runs.embedding import EvaluatedRun
 
-# Rows of the tables of classes that the terminal shows.
+# Classes that the terminal shows.
 SHOWN = 10
-Data = Annotated[
-    str | None, typer.Option(help="Another data set, such as folder; default as in training.")
-]
+Data = Annotated[str | None, typer.Option(help="Another data set; default as in training.")]
 Split = Annotated[str, typer.Option(help="Which split: test, val or another.")]
-Compare = Annotated[
-    bool, typer.Option(help="Also compare with the model's backbone before training.")
-]
-Out = Annotated[
-    Path | None, typer.Option(help="Folder for a page with pictures, and all figures as files.")
-]
+Compare = Annotated[bool, typer.Option(help="Also compare with the untrained backbone.")]
+Out = Annotated[Path | None, typer.Option(help="Folder for a page and all figures as files.")]
 
 
 def evaluate(
@@ -33,9 +27,7 @@ def evaluate(
     data: Data = None,
     root: Root = None,
     split: Split = "test",
-    classes: Annotated[
-        bool, typer.Option("--classes", help="Also recall by class, and the confused classes.")
-    ] = False,
+    classes: Annotated[bool, typer.Option("--classes", help="Also recall by class.")] = False,
     compare: Compare = True,
     out: Out = None,
     weights: Weights = None,
@@ -79,18 +71,14 @@ def evaluate(
 
 
 def _print_classes(found: "EvaluatedRun") -> None:
-    """Print the classes with the lowest recall, and the most confused pairs."""
+    """Print the classes with the lowest recall."""
     from gcahng.evaluation.evaluate import figures_by_class
-    from gcahng.reports.tables import CLASS_COLUMNS, PAIR_COLUMNS, results_table
+    from gcahng.reports.tables import CLASS_COLUMNS, results_table
 
-    tables = figures_by_class(found.embeddings, found.dataset, found.run.config)
-    for rows, columns in ((tables.classes, CLASS_COLUMNS), (tables.pairs, PAIR_COLUMNS)):
-        if rows:
-            console.print("", results_table(rows[:SHOWN], columns), sep="\n")
-        if len(rows) > SHOWN:
-            console.print(f"… and {len(rows) - SHOWN} more")
-    if not tables.pairs:
-        console.print("The nearest neighbour of every query is of its class.")
+    rows = figures_by_class(found.embeddings, found.dataset, found.run.config)
+    console.print("", results_table(rows[:SHOWN], CLASS_COLUMNS), sep="\n")
+    if len(rows) > SHOWN:
+        console.print(f"… and {len(rows) - SHOWN} more")
     console.print()
 
 

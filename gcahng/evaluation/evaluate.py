@@ -1,5 +1,6 @@
 """Embed a data set and compute its retrieval metrics."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,7 +10,6 @@ from torch.utils.data import Subset
 
 from gcahng.config import ExperimentConfig
 from gcahng.data import ImageDataset, ImageLoader
-from gcahng.evaluation.classes import ClassFigures, class_figures
 from gcahng.evaluation.ranking import rankable
 from gcahng.evaluation.retrieval import QueryScores, nearest_neighbours, query_scores
 from gcahng.processes import Group, gather_rows, own_part, world_size
@@ -115,10 +115,27 @@ def nearest_of_queries(
 
 def figures_by_class(
     embeddings: Tensor, dataset: ImageDataset, config: ExperimentConfig
-) -> ClassFigures:
-    """Recall of every class and the confused pairs, measured as `retrieval_figures` does."""
-    protocol = _protocol(dataset, config)
-    return class_figures(rankable(embeddings), dataset.labels, dataset.classes, **protocol)
+) -> list[dict[str, Any]]:
+    """Compare the class of every query with that of its nearest image, as `retrieval_figures` does.
+
+    Returns:
+        One row for each class with queries, the lowest recall first: `class`; `queries`, their
+        number; `recall@1`; `taken_for`, the class that its other queries find most often, and
+        `taken`, how often, both None if all are right. The mean of the recalls, weighted by the
+        queries, is Recall@1.
+    """
+    nearest = nearest_of_queries(embeddings, dataset, config)
+    labels = dataset.labels.cpu()
+    asked = labels[nearest.queries].tolist()
+    counts = Counter(zip(asked, labels[nearest.indices[:, 0]].tolist(), strict=True))
+    rows = []
+    for label, total in sorted(Counter(asked).items()):
+        wrong = [(-n, other) for (own, other), n in counts.items() if own == label != other]
+        taken, other = min(wrong, default=(None, None))
+        row = {"class": dataset.classes[label], "queries": total}
+        row |= {"recall@1": counts[label, label] / total, "taken": taken and -taken}
+        rows.append(row | {"taken_for": None if other is None else dataset.classes[other]})
+    return sorted(rows, key=lambda row: row["recall@1"])
 
 
 def _protocol(dataset: ImageDataset, config: ExperimentConfig) -> dict[str, Any]:

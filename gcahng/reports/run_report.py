@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gcahng.evaluation.classes import ClassFigures
 from gcahng.evaluation.evaluate import figures_by_class, nearest_of_queries
 from gcahng.files import csv_text, write_text
 from gcahng.pages import data_uri, fill_template
@@ -17,7 +16,6 @@ from gcahng.reports.curves import loss_panels, retrieval_panels
 from gcahng.reports.gallery import GalleryEntry, retrieval_gallery
 from gcahng.reports.tables import (
     CLASS_COLUMNS,
-    PAIR_COLUMNS,
     Column,
     figure_columns,
     result_columns,
@@ -50,7 +48,7 @@ def report_run(folder: RunFolder, evaluated: EvaluatedRun) -> None:
         f"Run {folder.path.name}",
         record,
         gallery=gallery_of(evaluated),
-        classes=tables_of(evaluated),
+        classes=figures_by_class(evaluated.embeddings, evaluated.dataset, evaluated.run.config),
         notes=list(filter(None, (verdict(record), selection_note([record])))),
         # Without steps there are no batches.
         pictures=pictures_of(evaluated, folder) if record.results["epochs"] else None,
@@ -64,7 +62,7 @@ def write_report(
     gallery: Sequence[Sequence[GalleryEntry]] = (),
     notes: Sequence[str] = (),
     pictures: BatchPictures | None = None,
-    classes: ClassFigures | None = None,
+    classes: Sequence[Mapping[str, Any]] | None = None,
 ) -> None:
     """Write the page about a finished run: results, curves, pictures and configuration."""
     page = _render(
@@ -123,11 +121,6 @@ def pictures_of(evaluated: EvaluatedRun, folder: RunFolder, split: str = "test")
     return BatchPictures(caption, images)
 
 
-def tables_of(evaluated: EvaluatedRun) -> ClassFigures:
-    """Recall by class and confused classes of an embedded data set."""
-    return figures_by_class(evaluated.embeddings, evaluated.dataset, evaluated.run.config)
-
-
 def gallery_of(evaluated: EvaluatedRun) -> list[list[GalleryEntry]]:
     """Queries of the split with their nearest neighbours, as rows of `retrieval_gallery`."""
     measured = evaluated.embeddings, evaluated.dataset, evaluated.run.config
@@ -142,8 +135,9 @@ def write_evaluation(
     gained: Mapping[str, float],
     notes: Sequence[str] = (),
 ) -> None:
-    """Write `figures.json`, `classes.csv`, `pairs.csv` and `evaluation.html` into a folder."""
-    dataset, tables = evaluated.dataset, tables_of(evaluated)
+    """Write `figures.json`, `classes.csv` and `evaluation.html` into a folder."""
+    dataset = evaluated.dataset
+    classes = figures_by_class(evaluated.embeddings, dataset, evaluated.run.config)
     facts = {
         "model": str(evaluated.run.path),
         "dataset": dataset.name,
@@ -159,15 +153,13 @@ def write_evaluation(
         notes=notes,
         columns=[Column("split", "split"), *figure_columns(figures)],
         figures={"split": dataset.split, **figures},
-        classes=tables,
+        classes=classes,
         gallery=gallery_of(evaluated),
     )
     write_text(folder / "figures.json", json.dumps(facts, indent=2) + "\n")
-    write_text(folder / "classes.csv", csv_text(tables.classes, [one.key for one in CLASS_COLUMNS]))
-    write_text(folder / "pairs.csv", csv_text(tables.pairs, [one.key for one in PAIR_COLUMNS]))
+    write_text(folder / "classes.csv", csv_text(classes, [one.key for one in CLASS_COLUMNS]))
     write_text(folder / "evaluation.html", page)
 
 
 def _render(template: str, **values: Any) -> str:
-    columns = {"class_columns": CLASS_COLUMNS, "pair_columns": PAIR_COLUMNS}
-    return fill_template("gcahng.reports", template, **columns, **values)
+    return fill_template("gcahng.reports", template, class_columns=CLASS_COLUMNS, **values)

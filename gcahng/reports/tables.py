@@ -51,14 +51,6 @@ CLASS_COLUMNS = (
     Column("taken_for", "most often taken for"),
     Column("taken", "times", ".0f"),
 )
-PAIR_COLUMNS = (
-    Column("first", "class"),
-    Column("second", "and class"),
-    Column("share", "confused [%]", ".2%"),
-    Column("first_as_second", "1st as 2nd", ".0f"),
-    Column("second_as_first", "2nd as 1st", ".0f"),
-    Column("queries", "queries", ".0f"),
-)
 
 
 def results_table(

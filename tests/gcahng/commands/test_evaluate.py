@@ -61,10 +61,7 @@ def test_a_backbone_is_judged_by_its_features(call: Call, photos: Path, tmp_path
     assert sorted(row["class"] for row in rows) == sorted(dataset.classes)
     hits = sum(float(row["recall@1"]) * int(row["queries"]) for row in rows)
     assert hits / 12 == pytest.approx(expected["recall@1"])
-    header = (out / "pairs.csv").read_text().splitlines()[0]
-    assert header == "first,second,share,first_as_second,second_as_first,queries"
     page = (out / "evaluation.html").read_text(encoding="utf-8")
-    assert "Confused classes" in page
     assert "Nearest neighbours" in page
 
 
