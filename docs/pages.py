@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import unescape
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -21,7 +22,6 @@ TOP = {
     "LICENSE": "license.md",
 }
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
-ESCAPES = {"&amp;": "&", "&lt;": "<", "&gt;": ">"}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -92,9 +92,7 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
 
 def _mathml(found: re.Match[str]) -> str:
     kind, latex = found.groups()
-    for escape, character in ESCAPES.items():
-        latex = latex.replace(escape, character)
-    return convert(latex.strip(), display="inline" if kind == "span" else "block")
+    return convert(unescape(latex).strip(), display="inline" if kind == "span" else "block")
 
 
 class DocstringMath(Extension):

@@ -18,9 +18,7 @@ def ablate(
         int | None,
         typer.Option(min=1, max=1024, help="Runs at a time; default as many as fill the cores."),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the results; default the runs' own.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of results; default the runs'.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells, train none.")] = False,
 ) -> None:
     """Train a grid of experiments over seeds; compare them in a table and a plot.

@@ -55,6 +55,8 @@ def config(
 
 def _defaults(config: "ExperimentConfig") -> Iterator[tuple[str, Any]]:
     """Yield paths and defaults of the arguments that an experiment leaves as they are."""
+    from gcahng.config.json_schema import written_arguments
+
     sections: dict[str, tuple[str, Any]] = {
         "data.args": ("data", config.data),
         "embedder.backbone.args": ("backbones", config.embedder.backbone),
@@ -63,18 +65,9 @@ def _defaults(config: "ExperimentConfig") -> Iterator[tuple[str, Any]]:
     }
     for place, (kind, section) in sections.items():
         if section is not None:
-            yield from _unset(place, _known(kind, section.name), section.args)
-
-
-def _known(kind: str, name: str) -> dict[str, Any]:
-    """Return the defaults of a component; one that the schema does not have is imported."""
-    from gcahng.arguments import arguments_schema
-    from gcahng.config.json_schema import GIVEN, written_arguments
-
-    takes = written_arguments(kind, name)
-    if takes is None:
-        takes = arguments_schema(registry(kind).find(name), GIVEN)["properties"]
-    return {name: one["default"] for name, one in takes.items() if "default" in one}
+            takes = written_arguments(kind, section.name) or {}  # of your own: None
+            known = {name: one["default"] for name, one in takes.items() if "default" in one}
+            yield from _unset(place, known, section.args)
 
 
 def _unset(place: str, known: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Any]:

@@ -20,9 +20,7 @@ def verify(
     settings: Annotated[
         list[str] | None, typer.Argument(help="The data set's arguments, each key=value.")
     ] = None,
-    root: Annotated[
-        Path | None, typer.Option(help="Folder of all data sets, or the data set's own.")
-    ] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder of all data sets, or its own.")] = None,
 ) -> None:
     """Check every file of a data set: counts, missing and unreadable files, classes.
 

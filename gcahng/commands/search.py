@@ -23,12 +23,8 @@ def search(
     store: Annotated[str, typer.Argument(help="What gcahng index made.")],
     pictures: Annotated[list[Path], typer.Argument(help="Files to search for.")],
     k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="Number of neighbours.")] = 10,
-    where: Annotated[
-        str | None, typer.Option(help="Condition in SQL, such as \"label = 'cup'\".")
-    ] = None,
-    exact: Annotated[
-        bool, typer.Option("--exact", help="Compare with every picture in spite of an index.")
-    ] = False,
+    where: Annotated[str | None, typer.Option(help="In SQL, such as \"label = 'cup'\".")] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Compare with every picture.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write a page with the pictures.")] = None,
     as_json: Json = False,
     model: MovedModel = None,

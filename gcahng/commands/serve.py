@@ -12,9 +12,7 @@ def serve(
     store: Annotated[str, typer.Argument(help="What gcahng index made.")],
     model: MovedModel = None,
     weights: Weights = None,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 is open to other machines.")
-    ] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="0.0.0.0 is open to other machines.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8000,
     most_mib: Annotated[float, typer.Option(min=0.001, help="Largest upload in MiB.")] = 20,
     most_megapixels: Annotated[

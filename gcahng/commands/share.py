@@ -12,9 +12,7 @@ from gcahng.commands.terminal import console, loading
 def share(
     model: Model,
     to: Annotated[str, typer.Option(help="A folder, or user/repo on the Hugging Face Hub.")],
-    license: Annotated[
-        str | None, typer.Option(help="What others may do with it, such as mit.")
-    ] = None,
+    license: Annotated[str | None, typer.Option(help="What others may do, such as mit.")] = None,
     private: Annotated[bool, typer.Option("--private", help="If it is new on the Hub.")] = False,
     weights: Weights = None,
     last: Last = False,

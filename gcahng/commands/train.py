@@ -16,9 +16,7 @@ AUTO = "auto"
 
 
 def train(
-    config: Annotated[
-        str | None, typer.Argument(help="A YAML file, or the name of a packaged experiment.")
-    ] = None,
+    config: Annotated[str | None, typer.Argument(help="A YAML file, or a packaged name.")] = None,
     overrides: Overrides = None,
     resume: Annotated[
         str | None,
@@ -26,12 +24,8 @@ def train(
             help="Run folder to continue; 'auto' with a config: continue its run, or start it."
         ),
     ] = None,
-    run: Annotated[
-        Path | None, typer.Option(help="Run folder; default OUTPUT/NAME-seedSEED.")
-    ] = None,
-    report: Annotated[
-        bool, typer.Option(help="Write report.html at the end; --resume RUN writes it later.")
-    ] = True,
+    run: Annotated[Path | None, typer.Option(help="Folder; default OUTPUT/NAME-seedSEED.")] = None,
+    report: Annotated[bool, typer.Option(help="Write report.html at the end.")] = True,
     trust: Trust = False,
     dry_run: Annotated[
         bool,

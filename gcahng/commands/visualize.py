@@ -23,11 +23,9 @@ def visualize(
     source: Source,
     split: Annotated[str, typer.Option(help="Which split: train, val or test.")] = "test",
     batch: Annotated[int, typer.Option(min=0, help="Which batch of it, from 0.")] = 0,
-    classes: Annotated[
-        int | None, typer.Option(min=2, help="Classes in the batch; default as in training.")
-    ] = None,
+    classes: Annotated[int | None, typer.Option(min=2, help="Default as in training.")] = None,
     samples: Annotated[
-        int | None, typer.Option(min=2, help="Images of each; default as in training.")
+        int | None, typer.Option(min=2, help="Of a class; default as in training.")
     ] = None,
     last: Last = False,
     root: Root = None,

@@ -5,10 +5,11 @@ import multiprocessing
 import os
 import runpy
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 # What a training imports, beside the data set and the backbone that it names.
 IMPORTED = [
@@ -37,8 +38,10 @@ class WarmProcess:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(IMPORTED)
         self.process = context.Process(target=_run, args=(words, dict(environment), log))
-        with _no_script():
-            with _threads(environment.get(THREADS)), _output_to(log):
+        # Without the script of this process, which a forked one would run again at its start.
+        with _replaced(sys.modules, "__main__", ModuleType("__main__")):
+            # Libraries read the number of threads as they are imported.
+            with _replaced(os.environ, THREADS, environment.get(THREADS)), _output_to(log):
                 forkserver.ensure_running()
             self.process.start()
 
@@ -62,17 +65,17 @@ def can_warm() -> bool:
 
 
 @contextmanager
-def _threads(count: str | None) -> Iterator[None]:
-    """Set the number of threads in the environment, which libraries read as they are imported."""
-    before = os.environ.get(THREADS)
-    if count is not None:
-        os.environ[THREADS] = count
+def _replaced(mapping: MutableMapping[str, Any], key: str, value: Any) -> Iterator[None]:
+    """Set a value within the block, unless it is None."""
+    before = mapping.get(key)
+    if value is not None:
+        mapping[key] = value
     try:
         yield
     finally:
-        os.environ.pop(THREADS, None)
+        mapping.pop(key, None)
         if before is not None:
-            os.environ[THREADS] = before
+            mapping[key] = before
 
 
 @contextmanager
@@ -92,17 +95,6 @@ def _redirect(log: Path) -> None:
     with log.open("wb") as output:
         for stream in STREAMS:
             os.dup2(output.fileno(), stream)
-
-
-@contextmanager
-def _no_script() -> Iterator[None]:
-    """Hide the script of this process, which a forked one would run again at its start."""
-    script = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = script
 
 
 def _run(words: Sequence[str], environment: Mapping[str, str], log: Path) -> None:

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from gcahng.config import ExperimentConfig
 from gcahng.config.layers import STUDIES
-from gcahng.config.sections import MOST_SEEDS, Args, AtLeast1, Section, Seed
+from gcahng.config.sections import MOST_SEEDS, Args, AtLeast1, Section
 from gcahng.errors import show
 from gcahng.files import file_name
 from gcahng.studies.experiments import (
@@ -53,8 +53,6 @@ class StudyFile(SharedKeys):
     """How many seeds each setting is trained with; their mean counts."""
     prune: bool = True
     """Whether to stop a trial whose figure is below the median of the earlier ones."""
-    sampler_seed: Seed = 0
-    """Seed of the choice of settings."""
     search: Args = Field(default_factory=dict)
     """By dotted path, a list of choices, or `{low, high}` with `log: true` for magnitudes."""
     rivals: dict[str, RivalSettings] = Field(default_factory=dict)

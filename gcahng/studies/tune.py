@@ -242,8 +242,7 @@ class StudyWork(Work[Attempt]):
                 f"'{folder.parent}' away to begin anew"
             )
         # A seed by the number of trials: what is drawn is the same if the study is interrupted.
-        seed = (self.study.file.sampler_seed * 100_003 + number) % 2**32
-        trials.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+        trials.sampler = optuna.samplers.TPESampler(seed=number, constant_liar=True)
         trial = trials.ask({d.key: d.distribution for d in rival.search})
         if trial.number >= self.study.trials:
             trial.set_user_attr(REASON, "not trained: the study already had all its trials")
