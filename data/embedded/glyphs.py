@@ -116,17 +116,14 @@ class Glyphs(ImageDataset):
         return self.images[index]
 
 
-def class_split(num_classes: int) -> dict[str, np.ndarray]:
-    """Split the classes at random: 188 each for `train` and `test`, the rest for `warm_start`."""
-    order = np.random.default_rng(SPLIT_SEED).permutation(num_classes)
-    parts = np.split(order, np.cumsum([TRAIN_CLASSES, TEST_CLASSES]))
-    return {split: np.sort(part) for split, part in zip(Glyphs.SPLITS, parts, strict=True)}
-
-
 def render(split: str, seed: int) -> dict[str, np.ndarray]:
     """Render `images` `[N, 36, 36]` uint8, `labels` `[N]` int64 and `classes` `[C]` of a split."""
-    characters = "".join(CHARACTERS[i] for i in class_split(len(CHARACTERS))[split])
-    rng = np.random.default_rng([seed, Glyphs.SPLITS.index(split)])
+    number = Glyphs.SPLITS.index(split)
+    # 188 classes each for `train` and `test`, the rest for `warm_start`.
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(CHARACTERS))
+    part = np.split(order, np.cumsum([TRAIN_CLASSES, TEST_CLASSES]))[number]
+    characters = "".join(CHARACTERS[i] for i in np.sort(part))
+    rng = np.random.default_rng([seed, number])
     if split == "train":
         choices = [rng.choice(len(FONTS), TRAIN_FONTS, replace=False) for _ in characters]
         fonts = np.stack(choices)
@@ -135,8 +132,10 @@ def render(split: str, seed: int) -> dict[str, np.ndarray]:
         fonts = np.tile(np.arange(len(FONTS)), (len(characters), repeats))
     clean = np.stack([bitmaps(characters, font) for font in FONTS], axis=1)
     labels = np.repeat(np.arange(len(characters), dtype=np.int64), fonts.shape[1])
+    drawn = clean[labels, fonts.flatten()]
+    chunks = [drawn[i : i + CHUNK] for i in range(0, len(drawn), CHUNK)]
     return {
-        "images": distort(clean[labels, fonts.flatten()], rng),
+        "images": np.concatenate([_paint(_warp(chunk, rng), rng) for chunk in chunks]),
         "labels": labels,
         "classes": np.array([f"U+{ord(c):04X} {unicodedata.name(c)}" for c in characters]),
     }
@@ -149,12 +148,6 @@ def cache_path(root: Path, split: str, seed: int) -> Path:
     recipe = (RECIPE_VERSION, FONTS, versions)
     digest = hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]
     return root / "glyphs" / f"{split}-seed{seed}-{digest}.npz"
-
-
-def distort(clean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Distort bitmaps `[N, H, H]`, ink 255 on 0: `[N, IMAGE_SIZE, IMAGE_SIZE]` uint8."""
-    chunks = [clean[i : i + CHUNK] for i in range(0, len(clean), CHUNK)]
-    return np.concatenate([_paint(_warp(chunk, rng), rng) for chunk in chunks])
 
 
 def _warp(clean: np.ndarray, rng: np.random.Generator) -> Tensor:

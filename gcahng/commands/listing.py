@@ -59,7 +59,14 @@ def _files(kind: str) -> list[str]:
     if kind != "experiments":
         folder = EXPERIMENTS / {"grids": GRIDS, "studies": STUDIES}[kind]
         names = [f"{folder.name}/{file.stem}" for file in sorted(folder.glob("*.yaml"))]
-    return _aligned({name: _comment(find_config(name).read_text("utf-8")) for name in names})
+    comments = {}
+    for name in names:
+        lines = find_config(name).read_text("utf-8").splitlines()
+        # The first comment, without the line that names the schema.
+        lines = [line for line in lines if not line.startswith("# yaml-language-server:")]
+        comment = takewhile(lambda line: line.startswith("#"), lines)
+        comments[name] = "\n".join(line.lstrip("# ") for line in comment)
+    return _aligned(comments)
 
 
 def registry(kind: str) -> "Registry[Any]":
@@ -104,9 +111,3 @@ def _about(name: str, entry: str | tuple[str, str]) -> str:
     found = next(node for node in nodes if getattr(node, "name", "") == definition)
     assert isinstance(found, ast.ClassDef | ast.FunctionDef)
     return ast.get_docstring(found) or ""
-
-
-def _comment(text: str) -> str:
-    """Return the first comment of a YAML file, without the line that names its schema."""
-    lines = [line for line in text.splitlines() if not line.startswith("# yaml-language-server:")]
-    return "\n".join(line.lstrip("# ") for line in takewhile(lambda one: one[:1] == "#", lines))

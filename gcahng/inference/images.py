@@ -57,10 +57,16 @@ def rgb_image(image: ImageLike, shortest: int | None = None) -> Image.Image:
     if isinstance(image, Tensor):
         if image.ndim != 3 or len(image) not in (1, 3):
             raise ValueError(f"{EXPECTED}, got a tensor {list(image.shape)}")
-        image = _array(image)
+        # NumPy has no bfloat16; with 16 bits, products are rounded too much.
+        small = image.is_floating_point() and image.dtype.itemsize < torch.float32.itemsize
+        image = (image.float() if small else image).detach().cpu().permute(1, 2, 0).numpy()
     if not isinstance(image, np.ndarray):
         raise TypeError(f"{EXPECTED}, got {type(image).__name__}")
-    return Image.fromarray(_three_channels(_eight_bits(image)))
+    pixels = _eight_bits(image[..., None] if image.ndim == 2 else image)
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or pixels.size == 0:
+        raise ValueError(f"{EXPECTED}, got an array {list(image.shape)}")
+    three = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
+    return Image.fromarray(np.ascontiguousarray(three))
 
 
 @dataclass(frozen=True)
@@ -85,21 +91,6 @@ class FromAnyImage:
             return self.transform(image)
         pixels = np.asarray(image.convert("L"))[..., None] if self.channels == 1 else image
         return self.transform(torch.from_numpy(np.array(pixels)).permute(2, 0, 1))
-
-
-def _array(image: Tensor) -> NDArray[Any]:
-    """[C, H, W] → [H, W, C]."""
-    # NumPy has no bfloat16; with 16 bits, products are rounded too much.
-    small = image.is_floating_point() and image.dtype.itemsize < torch.float32.itemsize
-    return (image.float() if small else image).detach().cpu().permute(1, 2, 0).numpy()
-
-
-def _three_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[H, W] or [H, W, 1 or 3] → [H, W, 3]."""
-    three = pixels[..., None] if pixels.ndim == 2 else pixels
-    if three.ndim != 3 or three.shape[2] not in (1, 3) or three.size == 0:
-        raise ValueError(f"{EXPECTED}, got an array {list(pixels.shape)}")
-    return np.ascontiguousarray(np.broadcast_to(three, (*three.shape[:2], 3)))
 
 
 def _eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:

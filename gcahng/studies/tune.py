@@ -204,7 +204,11 @@ class StudyWork(Work[Attempt]):
     def end(self, item: Attempt) -> str:
         """Tell the study how a trial ended."""
         trial, outcome = item.trial, "pruned"
-        value = math.nan if item.pruned or item.reason else self._value(item)
+        value = math.nan
+        if not (item.pruned or item.reason):
+            runs = [RunFolder(item.folder / f"seed{seed}") for seed in self.study.seeds]
+            kept = [figures_after(read_record(run, run.path.name), "best", "val") for run in runs]
+            value = mean(figures.get(self.metric, math.nan) for figures in kept)
         if math.isfinite(value):
             trial.study.tell(trial, value)
             outcome = f"{figure_title(self.metric)} {100 * value:.2f} %"
@@ -222,12 +226,6 @@ class StudyWork(Work[Attempt]):
         settings = ", ".join(f"{key}={short(value)}" for key, value in trial.params.items())
         number = f"{item.rival.name} {trial.number + 1}/{self.study.trials}"
         return f"{number}: {outcome} ({settings})"
-
-    def _value(self, item: Attempt) -> float:
-        """The mean of the figure over the seeds."""
-        runs = [RunFolder(item.folder / f"seed{seed}") for seed in self.study.seeds]
-        kept = [figures_after(read_record(run, run.path.name), "best", "val") for run in runs]
-        return mean(figures.get(self.metric, math.nan) for figures in kept)
 
     def _draw(self, rival: Rival, trials: optuna.Study) -> tuple[Attempt, Claim] | None:
         """Draw a new trial; None if there are enough, or another process has drawn the last one."""
