@@ -42,20 +42,9 @@ def share(
 def export(
     model: Model,
     onnx: Annotated[Path, typer.Option(help="The ONNX file to write.")],
-    images: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="A picture, or a folder of them, to compare on; may be repeated. Default: test "
-            "images of the model's data set if they are here, else drawn ones."
-        ),
-    ] = None,
     with_preprocessing: Annotated[
         bool,
-        typer.Option(
-            "--with-preprocessing",
-            help="Put resize, crop, scale, normalisation and L2 norm into the file: uint8 pictures "
-            "of any size go in, unit vectors come out.",
-        ),
+        typer.Option("--with-preprocessing", help="uint8 pictures go in, unit vectors come out."),
     ] = False,
     weights: Weights = None,
     last: Last = False,
@@ -67,16 +56,12 @@ def export(
     """
     with loading():
         from gcahng.files import check_file
-        from gcahng.inference.embed import find_pictures
         from gcahng.inference.embedder import load_embedder
-        from gcahng.inference.onnx_export import COMPARED, export_onnx
+        from gcahng.inference.onnx_export import export_onnx
 
     check_file(onnx, "--onnx", (".onnx",))
     found = load_embedder(model, weights=weights, device="cpu", last=last, trust=trust)
-    pictures = [Path(picture.path) for picture in find_pictures(images or [])]
-    if images and not pictures:
-        raise ValueError("--images: there are no pictures at these paths")
-    exported = export_onnx(found, onnx, pictures[:COMPARED], with_preprocessing)
+    exported = export_onnx(found, onnx, with_preprocessing=with_preprocessing)
     sizes = ", ".join(map(str, exported.batch_sizes))
     console.print(
         f"wrote {exported.path}: {exported.size / 2**20:.1f} MiB\n"

@@ -81,7 +81,6 @@ COMMANDS = [
     ("benchmark --experiment digits nope=1", "unknown key 'nope'"),
     ("share run --to run", "is not empty: choose a new"),
     ("export run --onnx few/a/1.png", "--onnx: expected a file ending in .onnx"),
-    ("export run --onnx x.onnx --images file.yaml", "file.yaml' (not an image in"),
 ]
 # Mistakes that only the parts of an experiment find, not its schema; in the form of `train digits`.
 BACKBONE = "embedder.backbone.args"
