@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -28,6 +28,8 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 FULL_16_BITS = 65535
+# By what Pillow multiplies the levels of a PNG of fewer than 8 bits, but not its transparent level.
+FEWER_BITS = {"L;2": 85, "L;4": 17}
 THREADS = max(2, min(8, os.cpu_count() or 1))
 
 
@@ -219,13 +221,30 @@ def _orientation(image: Image.Image) -> int | None:
 
 def _rgb(image: Image.Image) -> Image.Image:
     """Return the image itself, decoded, if it is opaque 8-bit RGB, else a copy."""
+    clear = _transparency(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        image = _eight_bits(image, image.info.get("transparency"))
+        image = _eight_bits(image, clear)
+    elif clear != image.info.get("transparency"):
+        # In place: once its pixels are loaded, an image does not tell the bits of its file.
+        image.info["transparency"] = clear
     if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
         background = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(background, image.convert("RGBA"))
     image.load()
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _transparency(image: Image.Image) -> Any:
+    """The transparent level or colour of an image as its pixels have it, if there is one.
+
+    Pillow gives that of a PNG in the bits of the file. Of colours of 16 bits it keeps the upper 8.
+    """
+    clear = image.info.get("transparency")
+    tile = getattr(image, "tile", None)
+    bits = tile[0][3] if tile and image.format == "PNG" else None
+    if clear is None or bits not in (*FEWER_BITS, "RGB;16B"):
+        return clear
+    return tuple(v >> 8 for v in clear) if bits == "RGB;16B" else clear * FEWER_BITS[bits]
 
 
 def _eight_bits(image: Image.Image, clear: int | None) -> Image.Image:
