@@ -114,18 +114,19 @@ def figures_of(run: LoadedRun) -> dict[str, Any] | None:
     results: dict[str, Any] = dict(record.results)
     # The shared model in a run folder is that of the best epoch.
     epoch = results["best_epoch"] if is_shared else run.epoch
-    if epoch != results["best_epoch"]:
+    if epoch not in (results["best_epoch"], results["epochs"]):
         return None
+    best = epoch == results["best_epoch"]
     chosen, *remarks = selection_notes([record])
-    chosen = chosen.replace("Best epochs", "Best epoch")
+    chosen = chosen.replace("Best epochs", "Best epoch") if best else "The last epoch."
     return {
         "dataset": name_data(run.config),
         "split": "test",
         "date": results["date"],
         "epoch": epoch,
         "selected": " ".join([chosen, *remarks]),
-        "metrics": figures_after(record, "best"),
-        "verdict": comparison(results, run.config, results.get("untrained_px")),
+        "metrics": figures_after(record, "best" if best else "last"),
+        "verdict": comparison(results, run.config, results.get("untrained_px")) if best else None,
         **{name: results[name] for name in COUNTS},
     }
 

@@ -147,7 +147,7 @@ def change_results(run: Path, **values: object) -> None:
     (run / "results.json").write_text(json.dumps(kept))
 
 
-def test_figures_are_of_the_best_epoch(run: Path) -> None:
+def test_figures_of_the_best_and_the_last_epoch(run: Path) -> None:
     results = json.loads((run / "results.json").read_text())
     change_results(run, best_epoch=2, date="2026-03-04")
     state = load_checkpoint(run / "checkpoints" / "best.pt")
@@ -174,7 +174,10 @@ def test_figures_are_of_the_best_epoch(run: Path) -> None:
         "test_images": 896,
         "verdict": best["verdict"],
     }
-    assert figures_of(load_run(run, last=True)) is None
+    last = figures_of(load_run(run, last=True))
+    assert last is not None
+    assert (last["epoch"], last["selected"]) == (3, "The last epoch.")
+    assert last["metrics"]["map@r"] == results["last/map@r"]
     # The weights beside the results are those of the best epoch.
     assert figures_of(load_run(run / "model.safetensors")) == best
 
