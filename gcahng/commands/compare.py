@@ -1,32 +1,23 @@
 """`gcahng compare`: two or more models on the same images, and where they differ."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gcahng.commands.evaluate import Data, Split, how_measured
+from gcahng.commands.evaluate import Data, Out, Split, how_measured
 from gcahng.commands.options import MODEL, Last, Root, Trust
 from gcahng.commands.terminal import console, counting_bar, loading
+from gcahng.files import check_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gcahng.evaluation.comparison import Changes
     from gcahng.inference.embedder import TrainedEmbedder
     from gcahng.runs.embedding import EvaluatedRun
 
 # Classes that the terminal shows of those that gained, and of those that lost.
 SHOWN = 5
-CLASS_CHANGES = (
-    ("class", "class", ""),
-    ("queries", "queries", ".0f"),
-    ("first", "R@1 of the first [%]", ".2%"),
-    ("second", "R@1 [%]", ".2%"),
-    ("difference", "difference", "+.2%"),
-    ("gained", "gained", ".0f"),
-    ("lost", "lost", ".0f"),
-)
 Weights = Annotated[
     list[str] | None,
     typer.Option(help="Weights of a backbone, a file or package:NAME; one for each, in order."),
@@ -40,68 +31,50 @@ def compare(
     data: Data = None,
     root: Root = None,
     split: Split = "test",
+    out: Out = None,
     weights: Weights = None,
     last: Last = False,
     trust: Trust = False,
 ) -> None:
     """Compare models with the first of them: figures, and the classes and queries that differ.
 
-    Example: gcahng compare timm/resnet18 runs/photos-seed0 --data folder --root photos
+    Example: gcahng compare timm/resnet18 runs/photos-seed0 --data folder --root photos --out page
     """
     if len(models) < 2:
         raise ValueError(f"name two models or more to compare (got '{models[0]}' alone)")
+    check_folder(out, "--out")
     with loading():
-        from gcahng.evaluation.comparison import changes, gains
-        from gcahng.evaluation.evaluate import nearest_of_queries, scores_of_queries
         from gcahng.inference.embed_data import check_data, embed_data
+        from gcahng.reports.comparison import (
+            CLASS_CHANGES,
+            compare_models,
+            most_changed,
+            sentence,
+            write_comparison,
+        )
         from gcahng.reports.tables import Column, figure_columns, results_table
-        from gcahng.runs.verdict import gains_in_words
     check_data(models[0], data)
     opened = _open(models, weights, last, trust)
     with counting_bar(f"embed by {models[0]}", console) as progress:
         found = embed_data(opened[0], data, root, split, progress=progress)
     dataset = found.dataset
-    rows: list[dict[str, Any]] = []
-    compared = []
-    for name, embeddings in _embed(models, opened, found):
-        scores = scores_of_queries(embeddings, dataset, found.run.config)
-        nearest = nearest_of_queries(embeddings, dataset, found.run.config)
-        right = nearest.right(dataset.labels)
-        if not rows:
-            first, before = scores, right
-        else:
-            changed = changes(before, right, dataset.labels[nearest.queries], dataset.classes)
-            compared.append((name, gains_in_words(gains(scores, first)), changed))
-        rows.append({"model": name, **scores.means()})
-    size = f"{dataset.num_classes} classes, {len(dataset)} images"
-    console.print(f"{split} split of {dataset.name}, {size}, %", soft_wrap=True)
-    figures = [name for name in rows[0] if name != "model"]
-    console.print(results_table(rows, [Column("model", "model"), *figure_columns(figures)]))
-    for name, difference, changed in compared:
-        _print_changes(name, models[0], difference, changed, len(before))
+    compared = compare_models(_embed(models, opened, found), dataset, found.run.config)
+    title = f"{split} split of {dataset.name}, {dataset.num_classes} classes, {len(dataset)} images"
     own = [one for one in opened if split == "test" and data is None and one.run.settings]
     same = [one.run.path for one in own if one.config.data == opened[0].config.data]
-    console.print(f"\n{' '.join(how_measured(found, same))}", soft_wrap=True)
-
-
-def _print_changes(
-    name: str, first: str, difference: str, changed: "Changes", queries: int
-) -> None:
-    """Print by how much a model differs from the first, in how many queries and which classes."""
-    from gcahng.reports.tables import Column, results_table
-
-    console.print(
-        f"\n{name} against {first}: {difference} At R@1, {len(changed.gained)} of {queries} "
-        f"queries are right by {name} alone (gained), {len(changed.lost)} by {first} alone (lost).",
-        soft_wrap=True,
-    )
-    columns = [Column(*column) for column in CLASS_CHANGES]
-    gained = [row for row in changed.classes if row["difference"] > 0]
-    lost = [row for row in reversed(changed.classes) if row["difference"] < 0]
-    for verb, rows in (("gained", gained), ("lost", lost)):
-        if rows:
-            table = results_table(rows[:SHOWN], columns, f"Classes that {verb} the most")
-            console.print("", table, sep="\n")
+    notes = how_measured(found, same)
+    first, *others = compared
+    console.print(f"{title}, %", soft_wrap=True)
+    columns = [Column("model", "model"), *figure_columns(first.figures)]
+    console.print(results_table([{"model": one.name, **one.figures} for one in compared], columns))
+    for one in others:
+        console.print("", sentence(one, first), sep="\n", soft_wrap=True)
+        for heading, rows in most_changed(one, SHOWN):
+            console.print("", results_table(rows, CLASS_CHANGES, heading), sep="\n")
+    console.print(f"\n{' '.join(notes)}", soft_wrap=True)
+    if out is not None:
+        write_comparison(out, f"Models on the {title}", compared, dataset, notes)
+        console.print(f"page: {out / 'comparison.html'}", soft_wrap=True)
 
 
 def _open(

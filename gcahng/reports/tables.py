@@ -98,16 +98,13 @@ def result_columns(record: RunRecord) -> list[Column]:
 
 def result_rows(record: RunRecord) -> list[dict[str, Any]]:
     """Test figures before training if measured, after the last epoch, and after the best epoch."""
-    results, pixels = record.results, record.results.get("untrained_px")
-    names = {
-        "zero_shot/untrained": "untrained" if pixels is None else f"untrained, {pixels:.0f} px",
-        "zero_shot/features": "features before training",
-        "zero_shot/head": "head before training",
+    results = record.results
+    names = start_names(results) | {
         "last": f"last ({results['epochs']})",
         "best": f"best ({results['best_epoch']})",
     }
     if not results["epochs"]:
-        del names["zero_shot/head"], names["last"]
+        del names["last"]
     rows: list[dict[str, Any]] = []
     for which, name in names.items():
         figures = figures_after(record, which)
@@ -117,6 +114,14 @@ def result_rows(record: RunRecord) -> list[dict[str, Any]]:
         name: results[name] for name in ("seconds", "peak_memory_mib")
     }
     return rows
+
+
+def start_names(results: Mapping[str, float]) -> dict[str, str]:
+    """What was measured before a training, by the prefix of its figures: what to call it."""
+    pixels = results.get("untrained_px")
+    untrained = "untrained" if pixels is None else f"untrained, {pixels:.0f} px"
+    names = {"zero_shot/untrained": untrained, "zero_shot/features": "features before training"}
+    return names | ({"zero_shot/head": "head before training"} if results.get("epochs") else {})
 
 
 def heading(title: str, *blocks: str) -> list[str]:
