@@ -129,6 +129,7 @@ def _check_classes(splits: Sequence[ImageDataset], found: Verification) -> None:
                 f"{part.name} part, as published (got {part.size.images} of {part.size.classes})."
             )
     for split in splits:
+        found.notes.extend(getattr(split, "notes", ()))
         if split.num_classes < 2:
             found.problems.append(f"The {split.split} split has one class: it needs at least two.")
         if split.split != "train":
@@ -136,10 +137,20 @@ def _check_classes(splits: Sequence[ImageDataset], found: Verification) -> None:
                 check_findable(split)
             except ValueError as error:
                 found.problems.append(str(error))
+        if split.is_query is None:
+            counts = split.labels.bincount(minlength=split.num_classes)
+            single = [name for name, count in zip(split.classes, counts, strict=True) if count == 1]
+            why = "batches repeat it" if split.split == "train" else "it has no match to find"
+            found.notes.extend(_list(f"Classes of {split.split} with one image: {why}", single))
+        else:
+            labels = (split.labels[split.is_query], split.labels[~split.is_query])
+            alone = set(labels[0].tolist()) - set(labels[1].tolist())
+            names = sorted(split.classes[label] for label in alone)
+            found.problems.extend(_list("Query classes without an image in the gallery", names))
     for one, other in combinations(splits, 2):
         shared = sorted(set(one.classes) & set(other.classes))
-        if "val" not in (one.split, other.split):
-            found.problems.extend(_list(f"Classes in both {one.split} and {other.split}", shared))
+        kind = found.notes if "val" in (one.split, other.split) else found.problems
+        kind.extend(_list(f"Classes in both {one.split} and {other.split}", shared))
 
 
 def _check_files(

@@ -1,6 +1,7 @@
 """Folder: your own images, one folder per class; and the search for image files in folders."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, NoReturn
@@ -140,18 +141,36 @@ def class_folders(folder: Path, splits: Sequence[Path] = ()) -> Listing:
     Images in deeper subfolders belong to the class. Ignored are hidden files and folders, class
     folders without images, and the folders `splits`, which are no classes.
     """
-    listing = Listing([], [])
+    paths: list[str] = []
+    names: list[str] = []
+    others: Counter[str] = Counter()
+    empty: list[str] = []
     for entry in _entries(folder):
-        if entry.is_dir() and not entry.name.startswith(".") and Path(entry.path) not in splits:
-            found = picture_files(Path(entry.path))
-            listing.paths.extend(found)
-            listing.names.extend([printable(entry.name)] * len(found))
-    return listing
+        if entry.name.startswith(".") or not entry.is_dir() or Path(entry.path) in splits:
+            continue
+        found, other = picture_files(Path(entry.path))
+        name = printable(entry.name)
+        paths += found
+        names += [name] * len(found)
+        others += other
+        empty += [] if found else [name]
+    formats = [f"{count} {suffix or 'without suffix'}" for suffix, count in others.items()]
+    ignored = {
+        "files in formats that are not supported": formats,
+        "folders without an image": empty,
+    }
+    notes = [f"Ignored in '{folder}': {w}: {shorten(x, 3)}." for w, x in ignored.items() if x]
+    return Listing(paths, names, notes=tuple(notes))
 
 
-def picture_files(folder: Path) -> list[str]:
-    """List the image files in a folder and its subfolders, sorted, without hidden files."""
+def picture_files(folder: Path) -> tuple[list[str], Counter[str]]:
+    """List the image files in a folder and its subfolders, sorted, without hidden files.
+
+    Returns:
+        The paths of the image files, and the number of other files by suffix.
+    """
     found: list[str] = []
+    others: Counter[str] = Counter()
     seen: set[str] = set()
     for current, folders, files in os.walk(folder, onerror=_stop, followlinks=True):
         # Visit each real folder once, because links can form cycles.
@@ -160,8 +179,12 @@ def picture_files(folder: Path) -> list[str]:
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [os.path.join(current, name) for name in sorted(files) if is_picture(name)]
-    return found
+        for name in sorted(name for name in files if not name.startswith(".")):
+            if is_picture(name):
+                found.append(os.path.join(current, name))
+            else:
+                others[os.path.splitext(name)[1].lower()] += 1
+    return found, others
 
 
 def is_picture(name: str) -> bool:

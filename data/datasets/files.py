@@ -22,11 +22,13 @@ class Listing:
         paths: The file of each image.
         names: The class name of each image.
         is_query: Whether each image is a query; None if every image is a query against all others.
+        notes: Remarks on the list, one sentence each, for `verify`.
     """
 
     paths: list[str]
     names: list[str]
     is_query: list[bool] | None = None
+    notes: tuple[str, ...] = ()
 
     def keep(self, indices: Sequence[int]) -> "Listing":
         """Return a listing of the selected images only."""
@@ -34,6 +36,7 @@ class Listing:
             [self.paths[i] for i in indices],
             [self.names[i] for i in indices],
             None if self.is_query is None else [self.is_query[i] for i in indices],
+            self.notes,
         )
 
 
@@ -67,6 +70,7 @@ class FileDataset(ImageDataset):
 
     Attributes:
         paths: The `N` files.
+        notes: As in `Listing`.
 
     Example:
         >>> class Pets(FileDataset):
@@ -81,6 +85,7 @@ class FileDataset(ImageDataset):
     transform_name = "imagenet"
 
     paths: list[str]
+    notes: tuple[str, ...]
 
     def __init__(
         self,
@@ -104,7 +109,7 @@ class FileDataset(ImageDataset):
         self.classes = sorted(set(listing.names), key=self.class_order)
         number = {name: i for i, name in enumerate(self.classes)}
         self.labels = torch.tensor([number[name] for name in listing.names])
-        self.paths = listing.paths
+        self.paths, self.notes = listing.paths, listing.notes
         if listing.is_query is not None:
             self.is_query = torch.tensor(listing.is_query)
 

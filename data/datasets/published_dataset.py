@@ -32,6 +32,11 @@ class DiskLayout:
     required: tuple[str, ...]
     read: Callable[[Path, str], Listing]
 
+    def missing(self, home: Path) -> list[str]:
+        """Return the entries of `required` that are missing from `home`."""
+        there = {True: Path.is_dir, False: Path.is_file}
+        return [name for name in self.required if not there[name.endswith("/")](home / name)]
+
 
 class PublishedDataset(FileDataset):
     """A published data set, read from its unpacked archive.
@@ -65,10 +70,9 @@ class PublishedDataset(FileDataset):
     @classmethod
     def find(cls, root: str | Path) -> tuple[Path, DiskLayout] | None:
         """Return the data set's folder and the layout found there, or None if it is missing."""
-        there = {True: Path.is_dir, False: Path.is_file}
         for home in _candidate_folders(Path(root), cls.folders):
             for layout in cls.layouts:
-                if all(there[name.endswith("/")](home / name) for name in layout.required):
+                if not layout.missing(home):
                     return home, layout
         return None
 
@@ -79,9 +83,16 @@ class PublishedDataset(FileDataset):
             home, layout = found
             return layout.read(home, self.split)
         expected = ", or ".join(" and ".join(layout.required) for layout in self.layouts)
+        incomplete = [
+            f" ('{home}' lacks {' and '.join(missing)})"
+            for home in _candidate_folders(self.folder, self.folders)
+            for layout in self.layouts
+            if len(missing := layout.missing(home)) < len(layout.required)
+        ]
         raise FileNotFoundError(
             f"There is no {self.name} in '{self.folder}' or its subfolders named "
-            f"{' or '.join(self.folders)}: looked for {expected}. {self.instructions}"
+            f"{' or '.join(self.folders)}: looked for {expected}{''.join(incomplete[:1])}. "
+            f"{self.instructions}"
         )
 
 
@@ -96,8 +107,7 @@ def read_rows(path: Path, columns: int, skip: int = 0) -> Iterator[list[str]]:
 
     The last column may contain spaces; `skip` lines before the table are left out.
     """
-    # Some archives have a byte order mark.
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         if number <= skip or not line.strip():
             continue
         cells = line.split(maxsplit=columns - 1)
@@ -107,6 +117,16 @@ def read_rows(path: Path, columns: int, skip: int = 0) -> Iterator[list[str]]:
                 f"'{line.strip()}'; unpack the archive again."
             )
         yield [cell.rstrip() for cell in cells]
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 text file of an archive, with or without a byte order mark."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"'{path}' is not in UTF-8 ({error.reason}); unpack the archive again."
+        ) from error
 
 
 def _candidate_folders(root: Path, names: tuple[str, ...]) -> list[Path]:

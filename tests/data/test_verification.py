@@ -65,8 +65,9 @@ def test_queries_and_gallery_are_parts(tmp_path: Path, monkeypatch: pytest.Monke
     lines = table.read_text().splitlines()
     kept = [row for row in lines if not ("id_00000005" in row and row.endswith("gallery"))]
     table.write_text("\n".join(kept))
-    (counts,) = verify("inshop", tmp_path).problems
+    counts, alone = verify("inshop", tmp_path).problems
     assert "gallery part, as published (got 4 of 2)" in counts
+    assert alone == "Query classes without an image in the gallery (1): id_00000005."
 
 
 def test_embedded_data_is_counted(glyphs_root: Path) -> None:
@@ -90,7 +91,7 @@ def test_a_table_to_test_on_needs_no_training_split(tmp_path: Path) -> None:
 
 
 def test_classes_of_two_splits(tmp_path: Path) -> None:
-    """A problem in training and testing, not for the validation split."""
+    """A problem in training and testing; a note for the validation split."""
     folder_tree(tmp_path / "train", "abc")
     folder_tree(tmp_path / "test", "bcd", images=3)
     folder_tree(tmp_path / "valid", "ae", images=3)
@@ -99,8 +100,22 @@ def test_classes_of_two_splits(tmp_path: Path) -> None:
             path.unlink()
     result = verify("folder", tmp_path)
     assert result.problems == ["Classes in both train and test (2): b, c."]
+    assert "Classes in both train and val (1): a." in result.notes
     assert [*sizes(result)] == ["train", "test", "val"]
     assert result.name == tmp_path.name
+
+
+def test_lone_images_are_notes(tmp_path: Path) -> None:
+    folder_tree(tmp_path / "train", "abc")
+    folder_tree(tmp_path / "test", "de")
+    (tmp_path / "train" / "b" / "0.jpg").unlink()
+    (tmp_path / "test" / "e" / "1.jpg").unlink()
+    result = verify("folder", tmp_path)
+    assert result.problems == []
+    assert result.notes == [
+        "Classes of train with one image: batches repeat it (1): b.",
+        "Classes of test with one image: it has no match to find (1): e.",
+    ]
 
 
 def test_one_picture_in_two_splits_names_both_files(tmp_path: Path) -> None:

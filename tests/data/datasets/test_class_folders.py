@@ -27,6 +27,9 @@ def test_class_folders_pass_over_what_is_hidden_loose_or_empty(tmp_path: Path) -
     (tmp_path / "a" / "notes.HEIC").touch()
     listing = class_folders(tmp_path)
     assert (listing.paths, listing.names) == ([f"{tmp_path}/a/0.jpg"], ["a"])
+    formats, folders = listing.notes
+    assert "1 .heic" in formats
+    assert "folders without an image: empty" in folders
 
 
 def test_pictures_are_found_by_suffix_in_order(tmp_path: Path) -> None:
@@ -43,13 +46,13 @@ def test_pictures_are_found_by_suffix_in_order(tmp_path: Path) -> None:
         (tmp_path / folder / "1.png").touch()
     # A link to the folder itself is an endless cycle.
     (tmp_path / "b" / "loop").symlink_to(tmp_path)
-    found = [str(Path(path).relative_to(tmp_path)) for path in picture_files(tmp_path)]
+    found = [str(Path(path).relative_to(tmp_path)) for path in picture_files(tmp_path)[0]]
     assert found == ["a.tiff", "c.GIF", "d.jfif", "z.webp", "b/1.JPG", "b/deep/2.Png"] + [
         f"{folder}/1.png" for folder in sorted(folders)
     ]
     linked = tmp_path.with_name(f"{tmp_path.name}-link")
     linked.symlink_to(tmp_path / "b" / "deep")
-    assert picture_files(linked) == [str(linked / "2.Png")]
+    assert picture_files(linked)[0] == [str(linked / "2.Png")]
 
 
 def forbid(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

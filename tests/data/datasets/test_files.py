@@ -20,7 +20,7 @@ class Given(FileDataset):
     def list_images(self) -> Listing:
         paths = [str(self.folder / name / f"{i}.jpg") for i, name in enumerate(self.given)]
         queries = [i % 2 == 0 for i in range(len(paths))]
-        return Listing(paths, list(self.given), queries)
+        return Listing(paths, list(self.given), queries, ("The list is short.",))
 
 
 @pytest.fixture
@@ -41,6 +41,7 @@ def test_classes_are_numbered_by_name_and_images_keep_their_order(root: Path) ->
     assert dataset.labels.dtype == torch.int64
     assert dataset.is_query is not None
     assert dataset.is_query.tolist() == [True, False, True]
+    assert dataset.notes == ("The list is short.",)
     assert [Path(path).name for path in dataset.paths] == ["0.jpg", "1.jpg", "2.jpg"]
     assert all(type(path) is str for path in dataset.paths)
 
@@ -65,6 +66,7 @@ def test_skip_leaves_out_what_cannot_be_read_with_one_warning(root: Path) -> Non
     assert (dataset.labels.tolist(), dataset.paths) == ([0], [f"{root}/b/2.jpg"])
     assert dataset.is_query is not None
     assert dataset.is_query.tolist() == [True]
+    assert dataset.notes == ("The list is short.",)
 
 
 def test_nothing_left_and_nothing_listed_are_refused(root: Path) -> None:

@@ -116,11 +116,11 @@ def test_an_absent_data_set_says_what_was_looked_for_and_where_to_get_it(tmp_pat
             CUB(root)
 
 
-def test_an_incomplete_data_set_is_none(tmp_path: Path) -> None:
+def test_an_incomplete_data_set_says_what_it_lacks(tmp_path: Path) -> None:
     home = cub_tree(tmp_path)
     shutil.rmtree(home / "images")
     (home / "classes.txt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"looked for images\.txt and .* classes\.txt"):
+    with pytest.raises(FileNotFoundError, match=rf"\('{home}' lacks classes.txt and images/\)"):
         CUB(tmp_path)
 
 
