@@ -6,12 +6,19 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from numbers import Integral
-from typing import Any, NamedTuple, get_args
+from typing import Annotated, Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
 from typing_extensions import get_type_hints, is_typeddict
 
 from gcahng.errors import did_you_mean, explain
+
+# Numbers within limits, for signatures and sections of settings.
+AtLeast0 = Annotated[int, Field(ge=0)]
+AtLeast1 = Annotated[int, Field(ge=1)]
+AtLeast2 = Annotated[int, Field(ge=2)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 _STRICT = ConfigDict(strict=True, extra="forbid")
 _PLAIN = str | int | float | tuple | dict
@@ -53,7 +60,8 @@ def arguments_of(make: Callable[..., Any]) -> tuple[dict[str, Argument], bool]:
         for name, parameter in inspect.signature(part).parameters.items():
             unpacked = [one for one in get_args(hints.get(name)) if is_typeddict(one)]
             if parameter.kind is parameter.VAR_KEYWORD and unpacked:
-                for key, kind in get_type_hints(unpacked[0]).items() if takes_more else ():
+                kinds = get_type_hints(unpacked[0], include_extras=True) if takes_more else {}
+                for key, kind in kinds.items():
                     found.setdefault(key, Argument(kind, ..., False))
             elif parameter.kind is parameter.VAR_KEYWORD:
                 passes_others = True

@@ -68,7 +68,12 @@ def sum_over_processes(value: Tensor, group: Group) -> Tensor:
 
 def gather_rows(rows: Tensor, total: int, group: Group) -> Tensor:
     """Collect the parts [n, …] of all processes to [total, …], in order, with gradient."""
-    return rows if group is None else _Gather.apply(rows, total, group)
+    if group is None:
+        return rows
+    # Parts may differ in size, which gathering in gloo does not support: sum with zeros.
+    own, others = own_part(total, group), rows.shape[1:]
+    before, after = rows.new_zeros(own.start, *others), rows.new_zeros(total - own.stop, *others)
+    return sum_over_processes(torch.cat([before, rows, after]), group)
 
 
 def exchange_rows(
@@ -86,7 +91,7 @@ def exchange_rows(
     Returns:
         [Σ received, D], ordered by sender.
     """
-    return _Exchange.apply(rows, chosen, list(sent), list(received), group)
+    return _AllToAll.apply(rows.index_select(0, chosen), list(sent), list(received), group)
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter], group: Group) -> None:
@@ -179,42 +184,17 @@ class _Sum(torch.autograd.Function):
         return _all_reduce(grad, ctx.group), None
 
 
-class _Gather(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, total: int, group: Group) -> Tensor:
-        ctx.group = group
-        # Parts may differ in size, which gathering in gloo does not support: sum with zeros.
-        gathered = rows.new_zeros(total, *rows.shape[1:])
-        gathered[own_part(total, group)] = rows
-        return _all_reduce(gathered, group)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        grad = grad.clone(memory_format=torch.contiguous_format)
-        grad = _all_reduce(grad, ctx.group)
-        return grad[own_part(len(grad), ctx.group)], None, None
-
-
-class _Exchange(torch.autograd.Function):
+class _AllToAll(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, rows: Tensor, chosen: Tensor, sent: list[int], received: list[int], group: Group
+        ctx: Any, rows: Tensor, sent: list[int], received: list[int], group: Group
     ) -> Tensor:
-        ctx.save_for_backward(chosen)
-        ctx.count, ctx.sent, ctx.received, ctx.group = len(rows), sent, received, group
-        return _all_to_all(rows.index_select(0, chosen), sent, received, group)
+        ctx.back = received, sent, group
+        result = rows.new_empty(sum(received), *rows.shape[1:])
+        dist.all_to_all_single(result, rows, received, sent, group=group)
+        return result
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
-        (chosen,) = ctx.saved_tensors
-        back = _all_to_all(grad.contiguous(), ctx.received, ctx.sent, ctx.group)
-        result = grad.new_zeros(ctx.count, *grad.shape[1:])
-        return result.index_add_(0, chosen, back), None, None, None, None
-
-
-def _all_to_all(rows: Tensor, sent: list[int], received: list[int], group: Group) -> Tensor:
-    result = rows.new_empty(sum(received), *rows.shape[1:])
-    dist.all_to_all_single(result, rows, received, sent, group=group)
-    return result
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        return _AllToAll.apply(grad.contiguous(), *ctx.back), None, None, None

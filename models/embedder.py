@@ -1,6 +1,7 @@
 """The network from images to embeddings: a backbone and a last layer."""
 
 from collections.abc import Collection
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,13 +16,13 @@ class Embedder(nn.Module):
     Args:
         backbone: Maps images to features of width `backbone.out_channels`. Parameters of it that
             require no gradient are never trained.
-        embedding_dim: Embedding dimension D ≥ 1; None: the width of the features, for the heads
-            `none` and `whitening`.
+        embedding_dim: Embedding dimension D ≥ 1, for the heads `residual` and `whitening` at most
+            the width of the features; None: that width, for the heads `none` and `whitening`.
         normalize: Whether to scale embeddings to L2 norm 1.
         freeze: Any of `bn` (the backbone's BatchNorm2d layers stay in eval mode), `bn_affine`
             (their weights and biases are not trained) and `patch` (the patch embedding of a
-            vision transformer stays in eval mode, but is trained); or `backbone` alone: all of
-            the backbone stays in eval mode and is not trained.
+            vision transformer stays in eval mode, but is trained); or `backbone`: all of it stays
+            in eval mode and is not trained.
         init: Initialisation of the linear layer: `default` (PyTorch's) or `orthogonal` with zero
             bias, as published for DINO.
         head: The last layer: `linear`; `none`: the features are the embeddings; or `residual` or
@@ -54,12 +55,7 @@ class Embedder(nn.Module):
         head: str = "linear",
     ) -> None:
         super().__init__()
-        width = getattr(backbone, "out_channels", None)
-        if not isinstance(width, int):
-            raise ValueError(
-                f"The backbone {type(backbone).__name__} must have an integer attribute "
-                "'out_channels', the width of its features."
-            )
+        width: Any = backbone.out_channels
         if embedding_dim is None and head in ("none", "whitening"):
             embedding_dim = width
         if embedding_dim is None or not is_integer(embedding_dim, 1):
@@ -70,9 +66,6 @@ class Embedder(nn.Module):
         self.fc = _build_head(head, width, embedding_dim, init)
         self.embedding_dim: int = embedding_dim
         self.normalize = normalize
-        if "backbone" in freeze and len(set(freeze)) > 1:
-            others = ", ".join(sorted(set(freeze) - {"backbone"}))
-            raise ValueError(f"Expected backbone alone, since it includes {others}.")
         self._frozen_by_itself = [p for p in backbone.parameters() if not p.requires_grad]
         frozen = {entry: _frozen_modules(backbone, entry) for entry in freeze}
         affine = [*frozen.pop("bn_affine", []), *frozen.get("backbone", [])]
@@ -135,42 +128,40 @@ class Embedder(nn.Module):
 
 
 def _build_head(head: str, width: int, dim: int, init: str) -> nn.Module:
-    if head == "none":
-        if dim != width:
-            raise ValueError(
-                f"Expected 'embedding_dim' as {width}, the width of the backbone's features, for "
-                f"head 'none' (got {dim})."
-            )
-        return nn.Identity()
-    if head == "residual":
-        return ResidualHead(width, dim)
-    if head == "whitening":
-        return WhiteningHead(width, dim)
-    if head != "linear":
-        raise ValueError(f"Expected 'head' as linear, none, residual or whitening (got {head!r}).")
-    linear = nn.Linear(width, dim)
-    fc = nn.Sequential(nn.BatchNorm1d(width), linear)
-    if init == "orthogonal":
-        nn.init.orthogonal_(linear.weight)
-        nn.init.zeros_(linear.bias)
-    elif init != "default":
-        raise ValueError(f"Expected 'init' as default or orthogonal (got {init!r}).")
-    return fc
+    if head == "none" and dim != width:
+        raise ValueError(
+            f"Expected 'embedding_dim' as {width}, the width of the backbone's features, for head "
+            f"'none' (got {dim})."
+        )
+    if head in ("residual", "whitening") and dim > width:
+        raise ValueError(
+            f"Expected 'embedding_dim' of at most {width}, the width of the backbone's features, "
+            f"for head {head!r} (got {dim})."
+        )
+    match head:
+        case "none":
+            return nn.Identity()
+        case "residual":
+            return ResidualHead(width, dim)
+        case "whitening":
+            return WhiteningHead(width, dim)
+        case "linear":
+            linear = nn.Linear(width, dim)
+            if init == "orthogonal":
+                nn.init.orthogonal_(linear.weight)
+                nn.init.zeros_(linear.bias)
+            return nn.Sequential(nn.BatchNorm1d(width), linear)
+    raise ValueError(f"Expected 'head' as linear, none, residual or whitening (got {head!r}).")
 
 
 def _frozen_modules(backbone: nn.Module, entry: str) -> list[nn.Module]:
     """Return the backbone's modules that an entry of `freeze` refers to."""
-    found: list[nn.Module]
-    if entry in ("bn", "bn_affine"):
-        found = [m for m in backbone.modules() if isinstance(m, nn.BatchNorm2d)]
-    elif entry == "backbone":
-        found = [backbone]
-    elif entry == "patch":
+    if entry == "backbone":
+        return [backbone]
+    if entry == "patch":
         found = [m for name, m in backbone.named_modules() if name.split(".")[-1] == "patch_embed"]
     else:
-        raise ValueError(
-            f"Expected 'freeze' to name backbone, bn, bn_affine or patch (got {entry!r})."
-        )
+        found = [m for m in backbone.modules() if isinstance(m, nn.BatchNorm2d)]
     if not found:
         raise ValueError(
             f"The backbone {type(backbone).__name__} has no layer for freeze={entry!r}; remove the "

@@ -22,7 +22,7 @@ class ResidualHead(nn.Module):
 
     Args:
         width: Width of the features.
-        dim: Embedding dimension D, at most `width`, else a ValueError.
+        dim: Embedding dimension D, at most `width`.
 
     Shapes:
         `[N, width]` to `[N, dim]`.
@@ -42,11 +42,6 @@ class ResidualHead(nn.Module):
 
     def __init__(self, width: int, dim: int) -> None:
         super().__init__()
-        if dim > width:
-            raise ValueError(
-                f"Expected 'dim' of at most {width}, the width of the backbone's features, for a "
-                f"residual head (got {dim})."
-            )
         self.register_buffer("projection", torch.eye(dim, width))
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("scale", torch.ones(()))
@@ -82,11 +77,6 @@ class ResidualHead(nn.Module):
         self.mean.copy_(mean)
         variance = (moment.diagonal() - mean.square()).mean()
         self.scale.copy_(variance.clamp(min=1e-12).sqrt())
-
-    def extra_repr(self) -> str:
-        """Show the sizes."""
-        dim, width = self.projection.shape
-        return f"{width}, {dim}"
 
 
 class ClassStatistics:
@@ -241,7 +231,7 @@ class WhiteningHead(nn.Module):
 
     Args:
         width: Width p of the features.
-        dim: Embedding dimension D, at most `width`, else a ValueError; default: `width`.
+        dim: Embedding dimension D, at most `width`; default: `width`.
 
     Shapes:
         `[N, width]` to `[N, dim]`.
@@ -265,11 +255,6 @@ class WhiteningHead(nn.Module):
     def __init__(self, width: int, dim: int | None = None) -> None:
         super().__init__()
         dim = width if dim is None else dim
-        if dim > width:
-            raise ValueError(
-                f"Expected 'dim' of at most {width}, the width of the backbone's features, for a "
-                f"whitening head (got {dim})."
-            )
         self.linear = nn.Linear(width, dim)
 
     def forward(self, features: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # The list of each kind; the line that is added to it; the new file and what is in it.
 ADDED = {
     "graph/convs/__init__.py": (
-        '        "none": "gcahng.graph.convs.none_conv:NoneConv",\n',
+        '        "none": "gcahng.graph.convs.mlp_conv:NoneConv",\n',
         "graph/convs/halving_conv.py",
         "HalvingConv",
         '''"""A layer that halves what it gets."""

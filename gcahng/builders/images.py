@@ -23,7 +23,6 @@ from gcahng.data import (
 )
 from gcahng.errors import blame_setting
 from gcahng.models.backbones import own_transform, starts_pretrained
-from gcahng.preparation import Preparation
 from gcahng.processes import Group
 
 # The name of a validation split that is part of a data set.
@@ -104,8 +103,7 @@ def build_splits(config: ExperimentConfig) -> Splits:
         kept, held_out = split_classes(
             whole.num_classes, config.data.validation, config.data.validation_seed
         )
-    plain = transform_of(config, whole, augment=False)
-    validation = ClassSubset(whole, held_out, plain)
+    validation = ClassSubset(whole, held_out, transform_of(config, augment=False))
     with blame_setting("data.validation"):
         check_findable(validation, "validation")
     return Splits(ClassSubset(whole, kept, whole.transform), validation, test)
@@ -135,7 +133,7 @@ def open_split(config: ExperimentConfig, split: str, augment: bool) -> ImageData
         raise FileNotFoundError(
             f"{error} data.root (or --root) is not set, so data sets are looked for in '{root}'."
         ) from error
-    dataset.transform = transform_of(config, dataset, augment)
+    dataset.transform = transform_of(config, augment)
     return dataset
 
 
@@ -150,29 +148,19 @@ def open_plain(config: ExperimentConfig, split: str) -> ImageDataset:
     dataset = splits.train if split == "train" else splits.validation
     if dataset is None:
         raise ValueError("--split: data.validation is 0 in this run, so it has no 'val'")
-    dataset.transform = transform_of(config, dataset, augment=False)
+    dataset.transform = transform_of(config, augment=False)
     return dataset
 
 
-def transform_of(config: ExperimentConfig, dataset: ImageDataset, augment: bool) -> Any:
-    """Build the transform for training (`augment`) or tests, by default the data set's own."""
-    return _transform(config, dataset.transform_name, augment)
+def transform_of(config: ExperimentConfig, augment: bool) -> Any:
+    """Build the transform for training (`augment`) or tests, by default the data set's own.
 
-
-def build_test_transform(config: ExperimentConfig) -> Preparation:
-    """Build the test transform of an experiment whose data set need not be on this machine."""
-    name = config.data.transform.name
-    if name is None:
-        with blame_setting("data.name"):
-            name = DATASETS.find(config.data.name).transform_name
-    found = _transform(config, name, augment=False)
-    assert isinstance(found, Preparation)
-    return found
-
-
-def _transform(config: ExperimentConfig, default: str, augment: bool) -> Any:
+    The data set need not be on this machine. Tests have a `Preparation`.
+    """
     section = config.data.transform
-    name, args = section.name or default, section.train if augment else section.test
+    args = section.train if augment else section.test
+    with blame_setting("data.name"):
+        name = section.name or DATASETS.find(config.data.name).transform_name
     with blame_setting("data.transform.name"):
         if name == LIBRARY:
             backbone = config.embedder.backbone.name

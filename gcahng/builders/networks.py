@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from gcahng.arguments import arguments_of
-from gcahng.builders.images import build_test_transform
+from gcahng.builders.images import transform_of
 from gcahng.config import ExperimentConfig
 from gcahng.errors import blame_setting
 from gcahng.generators import GENERATORS, NegativeGenerator
@@ -53,7 +53,7 @@ def describe_embedder(config: ExperimentConfig) -> EmbedderSpec:
         head=section.head,
         dim=section.dim,
         normalize=section.normalize,
-        preparation=build_test_transform(config),
+        preparation=transform_of(config, augment=False),
     )
 
 

@@ -98,7 +98,8 @@ def adopt_image_settings(config: ExperimentConfig) -> ExperimentConfig:
     defaults = {"size": IMAGENET_SIZE, "mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
     sizes = [args["size"] for args in (transform.test, transform.train) if "size" in args]
     args, side = dict(backbone.args), expected.input_size[-1]
-    size = sizes[0] if sizes else _first(args.get("img_size", side))
+    built = args.get("img_size", side)  # (height, width), or both in one
+    size = sizes[0] if sizes else built[0] if isinstance(built, list | tuple) else built
     if sizes and expected.fixed_input_size and size != side:
         args.setdefault("img_size", size)
     filled = {"size": size, "mean": list(expected.mean), "std": list(expected.std)}
@@ -110,8 +111,3 @@ def adopt_image_settings(config: ExperimentConfig) -> ExperimentConfig:
     )
     data = config.data.model_copy(update={"transform": transform})
     return config.model_copy(update={"data": data, "embedder": section})
-
-
-def _first(size: Any) -> Any:
-    """The height of a size that is given as (height, width)."""
-    return size[0] if isinstance(size, list | tuple) and size else size

@@ -132,7 +132,7 @@ def _build(config: "ExperimentConfig", device: "torch.device") -> "Experiment":
         if not (issubclass(published, PublishedDataset) and published.expected):
             raise
         dataset = DrawnPhotos(published.expected["train"].classes, config.batch.samples)
-        dataset.transform = transform_of(config, dataset, augment=True)
+        dataset.transform = transform_of(config, augment=True)
     # Images are loaded in this process.
     data = config.data.model_copy(update={"workers": 0})
     embedder = config.embedder.model_copy(update={"warm_start": None})

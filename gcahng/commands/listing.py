@@ -100,9 +100,7 @@ def _aligned(texts: dict[str, str]) -> list[str]:
 def _about(name: str, entry: str | tuple[str, str]) -> str:
     """Return the docstring of a component, which is not imported; an operator of PyG has a name."""
     if not isinstance(entry, str):
-        from gcahng.graph.convs.pyg_operators import OPERATORS
-
-        return f"PyTorch Geometric's {OPERATORS[name]}."
+        return f"PyTorch Geometric's {entry[1]}."
     module, _, definition = entry.partition(":")
     spec = find_spec(module)
     assert spec is not None

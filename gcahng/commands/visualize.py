@@ -56,7 +56,7 @@ def visualize(
     run = load_run(source, last=last, trust=trust, finished=False)
     if root is not None:
         run = replace(run, settings=dump_config(with_data_root(run.config, root)))
-    pictures = draw_batch(run, Selection(split, batch, classes, samples), folder)
+    pictures = draw_batch(run, Selection(split, batch, classes, samples))
     if run.epoch == 0 and not last and pictures.graph.get("coefficients") is not None:
         console.print("note: epoch 0, an untrained graph, is kept; --last draws the last epoch")
     if out is not None:

@@ -4,17 +4,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from gcahng.arguments import AtLeast0, AtLeast1, AtLeast2, Positive, Weight
 from gcahng.errors import broken_rule, did_you_mean
 
-AtLeast0 = Annotated[int, Field(ge=0)]
 # What numpy and torch both accept.
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 # The most seeds of a grid, which lists all its runs before the first one starts.
 MOST_SEEDS = 1000
-AtLeast1 = Annotated[int, Field(ge=1)]
-AtLeast2 = Annotated[int, Field(ge=2)]
-Weight = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Args = dict[str, Any]
 Behaviour = Literal["faithful", "corrected"]

@@ -1,6 +1,5 @@
-"""The base class of negative generators: their interface and the loss terms they add."""
+"""The base class of negative generators, and one that makes none: the control for class losses."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,16 +8,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict, Unpack
 
-from gcahng.arguments import check_weights, is_integer
+from gcahng.arguments import Positive, Weight, check_weights, is_integer
 from gcahng.generators.hardness import LossMeans
 from gcahng.graph import BatchLayout, batch_layout
 from gcahng.graph.batch import OwnAnchors
 from gcahng.graph.dense.pairs import Pairs
 from gcahng.losses.generator import synthetic_npair
 from gcahng.losses.linear_cross_entropy import linear_cross_entropy
-from gcahng.processes import gather_rows
 
 
 @dataclass(frozen=True)
@@ -48,13 +46,6 @@ class HardNegatives:
     pairs: Pairs | None = None
     own: OwnAnchors | None = None
 
-    def all_negatives(self) -> Tensor | None:
-        """The negatives [P, S, S, D] of the whole batch; every process has to call this."""
-        if self.own is None or self.negatives is None:
-            return self.negatives
-        whole = gather_rows(self.negatives, self.own.total, self.own.group)
-        return whole.view(*self.slots.shape[:2], *whole.shape[1:])
-
     @property
     def channel_coefficients(self) -> Tensor:
         """η [B, B, D], one per ordered pair and channel; expanded on demand on the dense path."""
@@ -73,10 +64,10 @@ class Synthetic(NamedTuple):
 class GeneratorArguments(TypedDict, total=False):
     """Keyword arguments that every generator accepts; explained in `NegativeGenerator`."""
 
-    synthetic_weight: float
-    linear_ce_weight: float
+    synthetic_weight: Weight
+    linear_ce_weight: Weight
     normalize: bool
-    temperature: float
+    temperature: Positive
     detach_anchor: bool
 
 
@@ -120,15 +111,13 @@ class NegativeGenerator(nn.Module, ABC):
         embedding_dim: int,
         num_classes: int,
         *,
-        synthetic_weight: float = 1.0,
-        linear_ce_weight: float = 0.0,
+        synthetic_weight: Weight = 1.0,
+        linear_ce_weight: Weight = 0.0,
         normalize: bool = False,
-        temperature: float = 1.0,
+        temperature: Positive = 1.0,
         detach_anchor: bool = False,
     ) -> None:
         super().__init__()
-        if not 0 < temperature < math.inf:
-            raise ValueError(f"Expected 'temperature' > 0 (got {temperature})")
         for name, size in (("embedding_dim", embedding_dim), ("num_classes", num_classes)):
             if not is_integer(size, 1):
                 raise ValueError(f"Expected {name!r} as an integer of at least 1 (got {size!r})")
@@ -187,8 +176,13 @@ class NegativeGenerator(nn.Module, ABC):
         layout = self._layout(labels, layout).to(embeddings.device)
         slots = self.to_slots(embeddings, layout)
         made = self.make_negatives(slots, layout, draws)
-        if made is not None:
-            self._check_shape(made.negatives, slots)
+        expected = [*slots.shape[:2], *slots.shape[1:]]
+        if made is not None and list(made.negatives.shape) != expected:
+            raise ValueError(
+                f"Expected {type(self).__name__} to make negatives of shape {expected} (anchor "
+                "slot, anchor class, negative class, channel; "
+                f"got {list(made.negatives.shape)})"
+            )
         losses = {}
         if made is not None and self.synthetic_weight:
             losses["synthetic"] = self.synthetic_weight * self._synthetic_term(slots, made)
@@ -225,16 +219,6 @@ class NegativeGenerator(nn.Module, ABC):
         """L2-normalize points [..., D] if `normalize` is set."""
         return F.normalize(points, dim=-1) if self.normalize else points
 
-    def _check_shape(self, negatives: Tensor, slots: Tensor) -> None:
-        samples, classes, channels = slots.shape
-        expected = (samples, classes, classes, channels)
-        if negatives.shape != expected:
-            raise ValueError(
-                f"Expected {type(self).__name__} to make negatives of shape {list(expected)} "
-                f"(anchor slot, anchor class, negative class, channel; "
-                f"got {list(negatives.shape)})"
-            )
-
     def _synthetic_term(
         self, slots: Tensor, made: Synthetic, own: OwnAnchors | None = None
     ) -> Tensor:
@@ -263,6 +247,24 @@ class NegativeGenerator(nn.Module, ABC):
                 f"{int(layout.classes.min())} to {int(layout.classes.max())})"
             )
         return layout
+
+
+class ClassLoss(NegativeGenerator):
+    """Add a class loss on a BatchNorm and linear head to the metric loss, and no negatives.
+
+    Args:
+        **settings: As `NegativeGenerator`, except that `linear_ce_weight`, the weight of the class
+            loss, is 1 by default.
+    """
+
+    def __init__(
+        self, embedding_dim: int, num_classes: int, **settings: Unpack[GeneratorArguments]
+    ) -> None:
+        settings.setdefault("linear_ce_weight", 1.0)
+        super().__init__(embedding_dim, num_classes, **settings)
+
+    def make_negatives(self, slots: Tensor, layout: BatchLayout, draws: Tensor | None) -> None:
+        """Return None: there are no negatives."""
 
 
 def draw_fold_scalars(slots: Tensor, draws: Tensor | None) -> Tensor:

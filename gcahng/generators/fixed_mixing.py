@@ -1,8 +1,10 @@
 """Interpolated negatives with fixed or random instead of learned coefficients."""
 
 from abc import abstractmethod
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from typing_extensions import Unpack
 
@@ -81,12 +83,10 @@ class Scalar(FixedMixing):
         embedding_dim: int,
         num_classes: int,
         *,
-        value: float = 0.5,
+        value: Annotated[float, Field(ge=0, le=1)] = 0.5,
         **settings: Unpack[GeneratorArguments],
     ) -> None:
         super().__init__(embedding_dim, num_classes, **settings)
-        if not 0 <= value <= 1:
-            raise ValueError(f"Expected 'value' in [0, 1] (got {value})")
         self.value = value
 
     def mixture(self, slots: Tensor, shape: torch.Size) -> tuple[Tensor | float, Tensor]:

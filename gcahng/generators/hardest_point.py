@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from typing_extensions import Unpack
 
+from gcahng.arguments import AtLeast1, Weight
 from gcahng.generators.base import GeneratorArguments, NegativeGenerator, Synthetic
 from gcahng.graph import BatchLayout
 
@@ -86,12 +87,10 @@ class EmbeddingExpansion(HardestPoint):
         embedding_dim: int,
         num_classes: int,
         *,
-        points_between: int = 2,
+        points_between: AtLeast1 = 2,
         **settings: Unpack[GeneratorArguments],
     ) -> None:
         super().__init__(embedding_dim, num_classes, **settings)
-        if points_between < 1:
-            raise ValueError(f"Expected 'points_between' of at least 1 (got {points_between})")
         self.points_between = points_between
 
     def points(self, slots: Tensor, layout: BatchLayout) -> Tensor:
@@ -142,21 +141,18 @@ class DenselyAnchoredSampling(HardestPoint):
         embedding_dim: int,
         num_classes: int,
         *,
-        produced: int = 3,
-        channels: int = 4,
-        scale: tuple[float, float] = (0.5, 2.0),
+        produced: AtLeast1 = 3,
+        channels: AtLeast1 = 4,
+        scale: tuple[Weight, Weight] = (0.5, 2.0),
         shift: float = 0.01,
-        remembered: int = 10,
+        remembered: AtLeast1 = 10,
         **settings: Unpack[GeneratorArguments],
     ) -> None:
         super().__init__(embedding_dim, num_classes, **settings)
-        if produced < 1 or remembered < 1 or not 1 <= channels <= self.embedding_dim:
-            raise ValueError(
-                "Expected 'produced' ≥ 1, 'remembered' ≥ 1 and 'channels' between 1 and "
-                f"{self.embedding_dim} (got {produced}, {remembered} and {channels})"
-            )
-        if len(scale) != 2 or not 0 <= scale[0] <= scale[1]:
-            raise ValueError(f"Expected 'scale' as two ascending factors ≥ 0 (got {scale})")
+        if channels > self.embedding_dim:
+            raise ValueError(f"Expected 'channels' of at most {embedding_dim} (got {channels})")
+        if scale[0] > scale[1]:
+            raise ValueError(f"Expected 'scale' as two ascending factors (got {scale})")
         self.produced, self.channels, self.scale, self.shift = produced, channels, scale, shift
         size = (self.num_classes, self.embedding_dim)
         self.register_buffer("counts", torch.zeros(size, dtype=torch.int64))
@@ -168,8 +164,15 @@ class DenselyAnchoredSampling(HardestPoint):
         """Create `produced` points per sample; in training, store the differences before."""
         classes = layout.classes
         if self.training:
-            self._count(slots, classes)
-            self._remember(slots, classes)
+            # How often each channel is among the largest of a class's samples.
+            largest = slots.topk(self.channels, dim=-1).indices
+            ones = torch.zeros_like(slots, dtype=torch.int64).scatter_(2, largest, 1)
+            self.counts.index_add_(0, classes, ones.sum(0))
+            # The differences between neighbouring slots go to each class's ring buffer.
+            for difference in slots - slots.roll(-1, 0):
+                place = self.filled[classes] % self.bank.size(1)
+                self.bank[classes, place] = difference.to(self.bank)
+                self.filled[classes] += 1
         top = self.counts[classes].topk(self.channels, dim=-1).indices
         known = self.filled[classes].clamp(max=self.bank.size(1))
         made = []
@@ -182,16 +185,3 @@ class DenselyAnchoredSampling(HardestPoint):
             pick = (torch.rand(slots.shape[:2], device=slots.device) * known).long()
             made.append(scaled + self.shift * self.bank[classes, pick].to(scaled))
         return torch.cat(made)
-
-    def _count(self, slots: Tensor, classes: Tensor) -> None:
-        """Count how often each channel is among the largest of a class's samples."""
-        largest = slots.topk(self.channels, dim=-1).indices
-        ones = torch.zeros_like(slots, dtype=torch.int64).scatter_(2, largest, 1)
-        self.counts.index_add_(0, classes, ones.sum(0))
-
-    def _remember(self, slots: Tensor, classes: Tensor) -> None:
-        """Write the differences between neighbouring slots to each class's ring buffer."""
-        for difference in slots - slots.roll(-1, 0):
-            place = self.filled[classes] % self.bank.size(1)
-            self.bank[classes, place] = difference.to(self.bank)
-            self.filled[classes] += 1

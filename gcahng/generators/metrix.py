@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
+from gcahng.arguments import Positive
 from gcahng.generators.base import GeneratorArguments, NegativeGenerator, Synthetic
 from gcahng.graph import BatchLayout
 
@@ -32,12 +33,10 @@ class Metrix(NegativeGenerator):
         embedding_dim: int,
         num_classes: int,
         *,
-        mixing: float = 2.0,
+        mixing: Positive = 2.0,
         **settings: Unpack[GeneratorArguments],
     ) -> None:
         super().__init__(embedding_dim, num_classes, **settings)
-        if mixing <= 0:
-            raise ValueError(f"Expected 'mixing' > 0 (got {mixing})")
         self.mixing = mixing
 
     def make_negatives(self, slots: Tensor, layout: BatchLayout, draws: Tensor | None) -> Synthetic:

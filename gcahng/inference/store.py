@@ -235,6 +235,8 @@ class PictureStore:
         """
         if not is_integer(k, 1):
             raise ValueError(f"Expected 'k' as a whole number of at least 1 (got {k!r}).")
+        if vector.shape != (self.model.dim,):
+            raise ValueError(f"Expected an embedding [{self.model.dim}] (got {list(vector.shape)})")
         if not (vector.isfinite().all() and vector.any()):
             raise ValueError("the embedding of the picture is not finite, or 0: check the model")
         query = self._table.search(vector.numpy(), vector_column_name="vector")

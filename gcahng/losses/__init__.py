@@ -1,8 +1,8 @@
 """Metric losses, called as `loss(embeddings, labels)`, and the generator's loss terms.
 
 Example:
-    >>> LOSSES.build("npair", temperature=0.5)
-    NPairLoss(normalize=False, temperature=0.5, all_negatives=False)
+    >>> LOSSES.build("npair", temperature=0.5).temperature
+    0.5
 """
 
 from collections.abc import Callable

@@ -1,11 +1,10 @@
 """N-pair loss on a class-balanced batch, as in GCA-HNG."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gcahng.arguments import Positive
 from gcahng.graph import BatchLayout, batch_layout
 from gcahng.graph.precision import full_precision
 
@@ -84,11 +83,9 @@ class NPairLoss(nn.Module):
     takes_layout = True
 
     def __init__(
-        self, normalize: bool = False, temperature: float = 1.0, all_negatives: bool = False
+        self, normalize: bool = False, temperature: Positive = 1.0, all_negatives: bool = False
     ) -> None:
         super().__init__()
-        if not 0 < temperature < math.inf:
-            raise ValueError(f"Expected 'temperature' > 0 (got {temperature})")
         self.normalize, self.temperature = normalize, temperature
         self.all_negatives = all_negatives
 
@@ -104,10 +101,3 @@ class NPairLoss(nn.Module):
         if self.normalize:
             return term(F.normalize(slots, dim=-1) / root)
         return term(slots / root) + norm_penalty(slots)
-
-    def extra_repr(self) -> str:
-        """Show the settings."""
-        return (
-            f"normalize={self.normalize}, temperature={self.temperature}, "
-            f"all_negatives={self.all_negatives}"
-        )

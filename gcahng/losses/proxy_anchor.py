@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gcahng.arguments import Positive
 from gcahng.graph.precision import full_precision
 
 
@@ -35,11 +36,9 @@ class ProxyAnchorLoss(nn.Module):
     """
 
     def __init__(
-        self, num_classes: int, embedding_dim: int, alpha: float = 32.0, delta: float = 0.1
+        self, num_classes: int, embedding_dim: int, alpha: Positive = 32.0, delta: float = 0.1
     ) -> None:
         super().__init__()
-        if alpha <= 0:
-            raise ValueError(f"Expected 'alpha' > 0 (got {alpha})")
         self.alpha, self.delta = alpha, delta
         self.proxies = nn.Parameter(torch.empty(num_classes, embedding_dim))
         nn.init.kaiming_normal_(self.proxies, mode="fan_out")
@@ -59,8 +58,3 @@ class ProxyAnchorLoss(nn.Module):
         push = torch.cat([push, zero]).logsumexp(0)
         # A proxy without positives contributes log(1 + 0) = 0, so the sum needs no mask.
         return pull.sum() / positive.any(0).sum() + push.mean()
-
-    def extra_repr(self) -> str:
-        """Show the sizes and settings."""
-        classes, channels = self.proxies.shape
-        return f"{classes}, {channels}, alpha={self.alpha}, delta={self.delta}"

@@ -1,9 +1,7 @@
 """Pictures of one batch of a run: what the graph learned on it, and where its negatives are."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
@@ -15,12 +13,10 @@ from gcahng.graph.visualize import (
     draw_coefficients,
     draw_distances,
     draw_graph,
-    draw_hardness,
     draw_negatives,
 )
 from gcahng.reports.batch import choose_batch, learned_batch
 from gcahng.runs.embedding import load_generator
-from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import LoadedRun
 
 if TYPE_CHECKING:
@@ -31,7 +27,6 @@ TITLES = {
     "coefficients": "Channel coefficients",
     "negatives": "Synthetic negatives",
     "distances": "Hardness of this batch",
-    "hardness": "Hardness through training",
 }
 
 
@@ -59,10 +54,9 @@ class Pictures:
 def draw_batch(
     run: LoadedRun,
     selection: Selection,
-    folder: RunFolder | None,
     dataset: ImageDataset | None = None,
 ) -> Pictures:
-    """Draw every picture that the run has data for; its folder has the hardness of the training."""
+    """Draw every picture that the run has data for."""
     generator = load_generator(run)
     dataset = dataset or open_plain(run.config, selection.split)
     rows = choose_batch(run.config, dataset, selection.batch, selection.classes, selection.samples)
@@ -70,15 +64,11 @@ def draw_batch(
     usable = selection.split == "train" or not has_memory_bank
     graph = learned_batch(run, generator if usable else None, dataset, rows)
     missing = _missing(run.config, graph, usable)
-    hardness = Path() if folder is None else folder.hardness
-    if not hardness.is_file():
-        missing["hardness"] = "the run has no hardness.json"
     draw: dict[str, Callable[[], Figure]] = {
         "graph": lambda: draw_graph(graph),
         "coefficients": lambda: draw_coefficients(graph),
         "negatives": lambda: draw_negatives(graph),
         "distances": lambda: draw_distances(graph),
-        "hardness": lambda: draw_hardness(json.loads(hardness.read_text(encoding="utf-8"))),
     }
     figures = {name: draw[name]() for name in TITLES if name not in missing}
     epoch = "" if run.epoch is None else f", epoch {run.epoch}"

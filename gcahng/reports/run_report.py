@@ -106,7 +106,7 @@ def pictures_of(evaluated: EvaluatedRun, folder: RunFolder, split: str = "test")
         if folder.read_config().embedder.finish:
             # The generator knows the trained last layer, not the one that replaced it.
             run = load_run(folder.best, trust=run.trust, finished=False)
-        drawn = draw_batch(run, Selection(split), folder, evaluated.dataset)
+        drawn = draw_batch(run, Selection(split), evaluated.dataset)
     except ValueError as error:
         return BatchPictures(f"The batch could not be drawn: {error}")
     images = {}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # `gcahng search` opens a run folder without them
 # All that a run leaves if it is stopped in its first epoch.
 FIRST_FILES = {
     *("config.yaml", "environment.json", "tensorboard", "checkpoints"),
-    *("metrics.csv", "hardness.json", "trackers.json", "wandb"),
+    *("metrics.csv", "trackers.json", "wandb"),
 }
 LIBRARIES = ("gcahng", "torch", "torch-geometric", "torchvision", "timm", "numpy")
 
@@ -31,7 +31,7 @@ class RunFolder:
         self.path = path
         self.config, self.environment = path / "config.yaml", path / "environment.json"
         self.metrics, self.results = path / "metrics.csv", path / "results.json"
-        self.hardness, self.tracker = path / "hardness.json", path / "trackers.json"
+        self.tracker = path / "trackers.json"
         checkpoints = path / "checkpoints"
         # All that continuing needs: after the last epoch, after the best, and within an epoch.
         self.last, self.best = checkpoints / "last.pt", checkpoints / "best.pt"
@@ -95,11 +95,6 @@ class RunFolder:
         from gcahng.files import csv_text
 
         write_text(self.metrics, csv_text(history))
-
-    def write_hardness(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write a row for each epoch so far, one per line."""
-        lines = ",\n".join(json.dumps(row) for row in rows)
-        write_text(self.hardness, f"[{lines}]\n")
 
     def write_results(self, results: Mapping[str, Any]) -> None:
         """Write the final figures, with today's date in UTC."""

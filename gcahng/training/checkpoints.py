@@ -1,7 +1,6 @@
 """Checkpoints of a training: what they hold, when they are written, how it continues from one."""
 
 import time
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -50,7 +49,10 @@ class Checkpoints:
 
     def restore_last(self, device: torch.device) -> TrainingProgress:
         """Restore the last state that was saved; training continues from there exactly."""
-        path, state = self._last_state()
+        there = [path for path in (self.folder.last, self.folder.partial) if path.exists()]
+        states = [(path, load_checkpoint(path)) for path in there or [self.folder.last]]
+        # That within an epoch, unless that epoch has ended.
+        path, state = max(states, key=lambda found: found[1]["epoch"])
         config = parse_config(state["config"], str(path))
         changed = changed_experiment(self.experiment.config, config, ignore_limits=True)
         # A finished run may have its last layer replaced.
@@ -61,7 +63,14 @@ class Checkpoints:
                 "a run continues as it began; put it back, or start a new run"
             )
         progress = TrainingProgress.restore(state, device)
-        self._restore(state)
+        experiment = self.experiment
+        for name, module in experiment.modules.items():
+            module.load_state_dict(state[name])
+        for optimizer, saved in zip(experiment.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        for schedule, saved in zip(experiment.schedules, state["schedules"], strict=True):
+            schedule.load_state_dict(saved)
+        restore_random_states(state["random"], experiment.device)
         if changed:  # what began was another last layer
             start = progress.zero_shot.items()
             progress.zero_shot = {key: value for key, value in start if "head/" not in key}
@@ -73,22 +82,6 @@ class Checkpoints:
         self.experiment.embedder.load_state_dict(state["embedder"])
         if self.experiment.generator is not None:
             self.experiment.generator.load_state_dict(state["generator"])
-
-    def _last_state(self) -> tuple[Path, dict[str, Any]]:
-        """The checkpoint within an epoch, unless that epoch has ended; else the last epoch's."""
-        there = [path for path in (self.folder.last, self.folder.partial) if path.exists()]
-        states = [(path, load_checkpoint(path)) for path in there or [self.folder.last]]
-        return max(states, key=lambda found: found[1]["epoch"])
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        experiment = self.experiment
-        for name, module in experiment.modules.items():
-            module.load_state_dict(state[name])
-        for optimizer, saved in zip(experiment.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        for schedule, saved in zip(experiment.schedules, state["schedules"], strict=True):
-            schedule.load_state_dict(saved)
-        restore_random_states(state["random"], experiment.device)
 
     def _state(self, progress: TrainingProgress) -> dict[str, Any]:
         experiment = self.experiment

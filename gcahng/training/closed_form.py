@@ -129,5 +129,4 @@ def whiten(experiment: Experiment, progress: Progress | None = None) -> ClosedFo
 
 def without_augmentation(config: ExperimentConfig, dataset: ImageDataset) -> ImageDataset:
     """Return a view of a data set with the test transform."""
-    plain = transform_of(config, dataset, augment=False)
-    return ClassSubset(dataset, range(dataset.num_classes), plain)
+    return ClassSubset(dataset, range(dataset.num_classes), transform_of(config, augment=False))

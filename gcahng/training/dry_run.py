@@ -8,6 +8,7 @@ from math import ceil
 from pathlib import Path
 
 import torch
+from lightning_fabric import seed_everything
 from torch.utils.data import default_collate
 
 from gcahng.config import ExperimentConfig
@@ -17,14 +18,13 @@ from gcahng.graph import batch_layout
 from gcahng.reasons import first_line
 from gcahng.runs.checkpoint import random_states, restore_random_states
 from gcahng.runs.embedding import write_shared_model
-from gcahng.training.cost import measure_time
 from gcahng.training.experiment import Experiment, build_experiment
 from gcahng.training.fabric import make_fabric, number_of_devices, use_device
-from gcahng.training.lightning import seed_everything
 from gcahng.training.measure_step import (
     StepCost,
     differentiate_negatives,
-    measure_step,
+    measure_steps,
+    measure_time,
     median_times,
 )
 from gcahng.training.step import metric_loss
@@ -123,7 +123,10 @@ def dry_run(config: ExperimentConfig) -> DryRun:
     experiment = build_experiment(config.model_copy(update={"data": data}), fabric.device)
     rehearse(experiment)
     try:
-        step = measure_step(experiment) if config.train.epochs else None
+        step = None
+        if config.train.epochs:
+            # At most five steps after the first, and about ten seconds.
+            step = measure_steps({"": experiment}, 5, limit=10.0, memory=False)[""]
         costs = _costs(config, experiment, step)
     except torch.OutOfMemoryError as error:
         size = config.batch.classes * config.batch.samples

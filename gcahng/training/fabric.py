@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from lightning_fabric import Fabric
+from lightning_fabric.loggers import Logger
+from lightning_fabric.plugins.environments import LightningEnvironment
+from lightning_fabric.strategies import DDPStrategy
 
 from gcahng.config import ExperimentConfig
 from gcahng.config.experiment import differing_keys
@@ -14,7 +18,6 @@ from gcahng.jobs.process import launched_elsewhere, place
 from gcahng.processes import Group, all_processes, from_all
 from gcahng.reasons import first_line
 from gcahng.runs.folder import RunFolder
-from gcahng.training.lightning import DDPStrategy, Fabric, LightningEnvironment, Logger
 from gcahng.training.loggers import build_loggers
 
 # On GPUs, small decisions are exchanged on the CPU, so that they do not wait for the device.

@@ -33,8 +33,6 @@ Tensors = dict[str, Tensor]
 ON_CPU = 16
 # Images in a file, a multiple of both sizes of a batch, so that the batches do not depend on it.
 PART = 4096
-# Files of a data set whose content decides the name of its features.
-READ = 8
 
 
 def compute_once(path: Path, compute: Callable[[], Tensors]) -> Tensors:
@@ -82,29 +80,14 @@ def digest_images(digest: "hashlib._Hash", dataset: ImageDataset) -> None:
     while isinstance(dataset, ClassSubset):
         chosen, dataset = dataset.indices.numpy()[chosen], dataset.dataset
     digest.update(_source_of(dataset))
-    step = max(1, len(chosen) // READ)
-    for number, index in enumerate(chosen.tolist()):
+    for index in chosen.tolist():
         if isinstance(dataset, FileDataset):
-            digest.update(_describe_file(dataset, index))
-            if number % step == 0:
-                digest.update(Path(dataset.paths[index]).read_bytes())
+            path = os.path.abspath(dataset.paths[index])
+            facts = os.stat(path)
+            digest.update(os.fsencode(path) + repr((facts.st_size, facts.st_mtime_ns)).encode())
         else:
             image = np.asarray(dataset.load_for(index, shortest))
             digest.update(f"{image.shape} {image.dtype}".encode() + image.tobytes())
-
-
-def _describe_file(dataset: FileDataset, index: int) -> bytes:
-    path = dataset.paths[index]
-    try:
-        found = os.stat(path)
-    except OSError:
-        dataset.load(index)  # says in one sentence what is wrong
-        raise
-    with suppress(ValueError):
-        # Relative, so that a folder of data sets may move.
-        path = str(Path(path).relative_to(dataset.folder))
-    facts = (found.st_size, found.st_mtime_ns)
-    return os.fsencode(path) + repr(facts).encode()
 
 
 def backbone_settings(config: ExperimentConfig) -> tuple[Any, ...]:

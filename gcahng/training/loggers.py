@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Any
 
+from lightning_fabric.loggers import Logger, TensorBoardLogger
+
 from gcahng.arguments import check_names
 from gcahng.config import ExperimentConfig
 from gcahng.config.sections import LoggerConfig
@@ -14,7 +16,6 @@ from gcahng.files import write_text
 from gcahng.jobs.process import is_first
 from gcahng.reasons import first_line, install_extra
 from gcahng.runs.folder import RunFolder
-from gcahng.training.lightning import Logger, TensorBoardLogger
 
 
 class WandbLogger(Logger):

@@ -2,31 +2,36 @@
 
 import io
 import math
+import resource
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
 from gcahng.data import ImageDataset
 from gcahng.generators import NegativeGenerator
 from gcahng.graph import BatchLayout, batch_layout
 from gcahng.graph.precision import half_to_float32
 from gcahng.pictures import decode_image
-from gcahng.training.cost import measure_time, peak_memory_mib, reset_peak_memory, tensor_peak_mib
 from gcahng.training.experiment import Experiment, build_step
 from gcahng.training.features import HeadOfEmbedder
 from gcahng.training.measurements import LossLog
 
 # A common size of the photographs in the four published data sets.
 PHOTO_SIZE = (500, 375)
+
+T = TypeVar("T")
+MIB = 2**20
 
 Work = Callable[[], object]
 
@@ -49,11 +54,6 @@ class StepCost:
     negatives: list[Times]
     peak_mib: float
     step_mib: float | None
-
-
-def measure_step(experiment: Experiment, *, repetitions: int = 5, limit: float = 10.0) -> StepCost:
-    """Train for a few steps on one batch and measure all but the first, up to `limit` seconds."""
-    return measure_steps({"": experiment}, repetitions, limit=limit, memory=False)[""]
 
 
 def measure_steps(
@@ -166,6 +166,20 @@ def time_in_turn(
     return times
 
 
+def measure_time(run: Callable[[], T], device: torch.device) -> tuple[float, T]:
+    """Wall seconds that a function takes, a device's part included, and its result."""
+    _synchronize(device)
+    start = time.perf_counter()
+    result = run()
+    _synchronize(device)
+    return time.perf_counter() - start, result
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def median_times(times: Sequence[Times]) -> Times:
     """Median of the seconds, and of the CPU seconds."""
     return Times(*(median(values) for values in zip(*times, strict=True)))
@@ -175,6 +189,40 @@ def median_ratio(above: Sequence[Times], below: Sequence[Times], device: torch.d
     """Median over the rounds of the ratio of two functions' times."""
     cpu = device.type == "cpu" and torch.get_num_threads() == 1
     return median(a[cpu] / b[cpu] for a, b in zip(above, below, strict=True))
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Reset the peak of a GPU; that of a process cannot be reset."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory_mib(device: torch.device) -> float:
+    """Peak in MiB: allocated on a GPU since the last reset, else resident in the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / MIB
+    # Kibibytes on Linux, bytes on macOS.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MIB
+
+
+def tensor_peak_mib(run: Callable[[], object], device: torch.device) -> float:
+    """Most MiB of tensors that a function allocates at a time; run it once before."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        run()
+        return (torch.cuda.max_memory_allocated(device) - before) / MIB
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        run()
+    events = profiler.profiler.kineto_results.events()
+    alive = peak = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        if event.name() == "[memory]":
+            alive += event.nbytes()
+            peak = max(peak, alive)
+    return peak / MIB
 
 
 class DrawnPhotos(ImageDataset):

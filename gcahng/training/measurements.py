@@ -1,7 +1,7 @@
-"""What a training measures: the losses of its steps, how hard its negatives are, retrieval."""
+"""What a training measures: the losses of its steps, retrieval."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,15 +11,11 @@ from gcahng.builders.networks import build_untrained
 from gcahng.data import ImageDataset
 from gcahng.evaluation.evaluate import Progress, embed_together, scores_of_queries
 from gcahng.evaluation.retrieval import QueryScores
-from gcahng.generators import HardNegatives
-from gcahng.graph.distances import batch_distances
-from gcahng.losses.generator import diversity
 from gcahng.models import Embedder, WhiteningHead
 from gcahng.processes import from_first, rank
 from gcahng.training.closed_form import ClosedForm
 from gcahng.training.experiment import Experiment
 
-BINS = 40
 # Features that go through the last layer together.
 ROWS = 4096
 
@@ -64,42 +60,17 @@ class LossLog:
         rows = torch.stack(self._new).cpu()
         wrong = (~rows.isfinite()).nonzero()
         if len(wrong):
-            self._raise(rows[wrong[0, 0]], number=len(self._rows) + int(wrong[0, 0]) + 1)
+            first = int(wrong[0, 0])
+            values = zip(self.names, rows[first].tolist(), strict=True)
+            terms = ", ".join(f"{name} = {value:.4g}" for name, value in values)
+            raise NonFiniteLossError(
+                f"training diverged in step {len(self._rows) + first + 1} of epoch {self.epoch} "
+                f"({terms}); the checkpoint of the last complete epoch, if any, is kept; try a new "
+                "run with a lower learning rate (optim.embedder.lr, optim.graph.lr), a smaller "
+                "optim.clip, or fabric.precision=32-true instead of mixed precision"
+            )
         self._rows += rows.unbind()
         self._new = []
-
-    def _raise(self, row: Tensor, number: int) -> NoReturn:
-        values = zip(self.names, row.tolist(), strict=True)
-        terms = ", ".join(f"{name} = {value:.4g}" for name, value in values)
-        raise NonFiniteLossError(
-            f"training diverged in step {number} of epoch {self.epoch} ({terms}); the "
-            "checkpoint of the last complete epoch, if any, is kept; try a new run with a lower "
-            "learning rate (optim.embedder.lr, optim.graph.lr), a smaller optim.clip, or "
-            "fabric.precision=32-true instead of mixed precision"
-        )
-
-
-@torch.no_grad()
-def summarize_hardness(made: HardNegatives, negatives: Tensor | None = None) -> dict[str, Any]:
-    r"""Summarize the distances to the anchors of one batch as histograms."""
-    negatives = made.all_negatives() if negatives is None else negatives
-    distances = batch_distances(made.slots, negatives)
-    values = {
-        name: value.flatten().double()
-        for name, value in distances._asdict().items()
-        if value is not None
-    }
-    upper = float(torch.cat(list(values.values())).max())
-    # If all embeddings are equal, the range is empty; histc reads 0, 0 as "use the data's range".
-    edge = upper or 1.0
-    row: dict[str, Any] = {"upper": upper}
-    for name, value in values.items():
-        row[name] = torch.histc(value.cpu(), BINS, 0.0, edge).int().tolist()
-    if distances.harder is not None:
-        row["harder"] = distances.harder
-    if made.coefficients is not None:
-        row["diversity"] = 1 - float(diversity(made.coefficients, made.pairs))
-    return row
 
 
 class Measurement(NamedTuple):

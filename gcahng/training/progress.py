@@ -1,5 +1,6 @@
 """The progress of a training: what a checkpoint holds of it, and where it is reported."""
 
+import time
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
@@ -8,10 +9,25 @@ import torch
 from gcahng.config.sections import TrainConfig
 from gcahng.evaluation.comparison import standard_error
 from gcahng.evaluation.retrieval import QueryScores
-from gcahng.training.cost import WorkClock
 
 # The entries that are scores of single queries.
 SCORES = ("best_scores", "untrained")
+
+
+class WorkClock:
+    """Sum the seconds of training: CPU time of all threads on a CPU, else wall time."""
+
+    def __init__(self, device: torch.device, seconds: float = 0.0) -> None:
+        self._now = time.process_time if device.type == "cpu" else time.perf_counter
+        self.seconds = seconds
+
+    def start(self) -> None:
+        """Begin to measure."""
+        self._began = self._now()
+
+    def stop(self) -> None:
+        """Add the time since `start`."""
+        self.seconds += self._now() - self._began
 
 
 @dataclass
@@ -22,7 +38,6 @@ class TrainingProgress:
     epoch: int = 0
     peak_memory_mib: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
-    hardness: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, float] | None = None
     best_scores: QueryScores | None = None
     highest: dict[str, float] | None = None

@@ -17,7 +17,6 @@ from gcahng.training.generator_pass import Autocast, build_pass
 from gcahng.training.optimizers import Optimizers
 
 Backward = Callable[..., None]
-Observe = Callable[[HardNegatives], None]
 
 
 class TrainingStep:
@@ -86,7 +85,6 @@ class TrainingStep:
         images: Tensor,
         labels: Tensor,
         draws: tuple[Tensor, Tensor] | None = None,
-        observe: Observe | None = None,
     ) -> dict[str, Tensor]:
         """Take one step and return its detached scalar losses.
 
@@ -95,7 +93,6 @@ class TrainingStep:
             labels: [B] of the whole batch, class-balanced if N-pair or a generator needs it. Keep
                 them on the CPU: finding the layout of labels on a GPU would make the host wait.
             draws: Folding scalars [P, P-1] of the metric and of the generator pass; drawn if None.
-            observe: Called with the negatives of the metric step, if there is a generator.
 
         Returns:
             `metric` (J_m), `total` (J_metric) and `gradient`, the norm of the embedder's gradient
@@ -115,7 +112,7 @@ class TrainingStep:
             )
         self.number += 1
         embeddings = half_to_float32(embeddings)
-        losses = self._metric_losses(embeddings, batch, observe)
+        losses = self._metric_losses(embeddings, batch)
         self.backward(losses["total"])
         if backward_rest is not None:
             backward_rest()
@@ -132,9 +129,7 @@ class TrainingStep:
         self.generator.hardness.record(losses["metric"], generated)
         return losses
 
-    def _metric_losses(
-        self, embeddings: Tensor, batch: "_Batch", observe: Observe | None
-    ) -> dict[str, Tensor]:
+    def _metric_losses(self, embeddings: Tensor, batch: "_Batch") -> dict[str, Tensor]:
         """Compute J_m, the terms of the generator, and their sum J_metric."""
         metric = metric_loss(self.metric_loss, embeddings, batch.labels, batch.layout)
         metric = _scaled(metric, self.share)
@@ -144,8 +139,6 @@ class TrainingStep:
             negatives = self.forward_pass(
                 embeddings, batch.labels, layout=batch.layout, draws=batch.metric_draws
             )
-        if observe is not None:
-            observe(negatives)
         # Return scalars only: the negatives are freed before backward.
         weight = self._process_weight(negatives)
         added = {name: _scaled(loss, weight) for name, loss in negatives.losses.items()}

@@ -5,30 +5,28 @@ from functools import partial
 from typing import Any
 
 import torch
+from lightning_fabric import Fabric, seed_everything
 
-from gcahng.builders.networks import describe_embedder
-from gcahng.config import ExperimentConfig, dump_config
+from gcahng.config import ExperimentConfig
 from gcahng.evaluation.comparison import gains
 from gcahng.evaluation.ranking import ranked_by
-from gcahng.generators import HardNegatives
 from gcahng.jobs.process import Stopped, heed_signals
 from gcahng.models.batch_statistics import use_global_statistics
 from gcahng.processes import copy_from_first, from_first, rank, wait_for_first
 from gcahng.runs.embedding import EvaluatedRun, write_shared_model
 from gcahng.runs.folder import RunFolder
-from gcahng.runs.loading import LoadedRun
+from gcahng.runs.loading import load_run
 from gcahng.training.checkpoints import Checkpoints, Interruption
 from gcahng.training.closed_form import fit_head, whiten
-from gcahng.training.cost import WorkClock, peak_memory_mib, reset_peak_memory
 from gcahng.training.dry_run import rehearse
 from gcahng.training.experiment import Experiment, build_experiment, build_step
 from gcahng.training.fabric import build_fabric, group_of
 from gcahng.training.features import HeadOfEmbedder, embed_once
-from gcahng.training.lightning import Fabric, seed_everything
 from gcahng.training.loggers import WandbLogger
-from gcahng.training.measurements import LossLog, Measurement, Measurements, summarize_hardness
+from gcahng.training.measure_step import peak_memory_mib, reset_peak_memory
+from gcahng.training.measurements import LossLog, Measurement, Measurements
 from gcahng.training.optimizers import learning_rates
-from gcahng.training.progress import Display, TrainingProgress
+from gcahng.training.progress import Display, TrainingProgress, WorkClock
 from gcahng.training.warm_start import warm_start_embedder
 
 # Seconds between two reports of the losses. On a GPU each report waits for the device.
@@ -171,8 +169,7 @@ class Trainer:
         shown = time.perf_counter()
         self.progress.clock.start()
         for number, (images, labels) in enumerate(loader, start=loader.first + 1):
-            observe = self._keep_hardness if number == len(loader) else None
-            log.add(self.step(experiment.to_device(images), labels, observe=observe))
+            log.add(self.step(experiment.to_device(images), labels))
             if time.perf_counter() - shown > REFRESH:
                 shown = time.perf_counter()
                 self.display.step(self.progress.epoch, number, len(loader), log.means())
@@ -181,11 +178,11 @@ class Trainer:
         self.progress.step, self.progress.losses = 0, {}
         losses = {f"loss/{name}": value for name, value in log.means().items()}
         self.progress.clock.stop()
-        self.progress.clock.copy_from_process_zero(self.group)
-        self.progress.peak_memory_mib = max(
-            self.progress.peak_memory_mib, peak_memory_mib(self.fabric.device)
-        )
-        seconds = self.progress.clock.seconds
+        # All processes agree when the time is up.
+        seconds = from_first(self.progress.clock.seconds, self.group)
+        self.progress.clock.seconds = seconds
+        peak = peak_memory_mib(self.fabric.device)
+        self.progress.peak_memory_mib = max(self.progress.peak_memory_mib, peak)
         return {"epoch": self.progress.epoch, "seconds": seconds, **rates, **losses}
 
     def end_epoch(self, row: dict[str, float]) -> None:
@@ -204,8 +201,6 @@ class Trainer:
         if rank(self.group) == 0:
             self.fabric.log_dict(row, step=self.progress.epoch)
             self.folder.write_metrics(self.progress.history)
-            if self.progress.hardness:
-                self.folder.write_hardness(self.progress.hardness)
             self.checkpoints.save(self.progress, improved)
         wait_for_first(self.group)
         self.display.epoch(row, self.progress.best_value)
@@ -274,19 +269,9 @@ class Trainer:
 
     def evaluated_run(self) -> EvaluatedRun:
         """The finished run as a report needs it: best model, test images and their embeddings."""
-        experiment, generator = self.experiment, self.experiment.generator
-        run = LoadedRun(
-            self.folder.best,
-            describe_embedder(experiment.saved_config),
-            experiment.embedder.eval(),
-            dump_config(experiment.saved_config),
-            self.progress.best_epoch,
-            num_classes=experiment.splits.train.num_classes,
-            generator_state=None if generator is None else generator.state_dict(),
-            trust=True,
-        )
         embeddings = self.measured.test(self.progress.best_epoch).embeddings
-        return EvaluatedRun(run, experiment.splits.test, embeddings)
+        run = load_run(self.folder.path, trust=True)
+        return EvaluatedRun(run, self.experiment.splits.test, embeddings)
 
     def resume(self) -> None:
         """Go back to the last state that was saved; the run continues from there exactly."""
@@ -335,11 +320,3 @@ class Trainer:
         if asked.stop:
             where = f"after step {step} of epoch {self.progress.epoch}, and saved"
             raise Stopped(interruption.status, where)
-
-    def _keep_hardness(self, made: HardNegatives) -> None:
-        """Record how hard the negatives of the epoch's last batch are."""
-        negatives = made.all_negatives()
-        # If the batch is not finite, the loss log raises an error that says so.
-        if negatives is not None and negatives.isfinite().all():
-            row = {"epoch": self.progress.epoch, **summarize_hardness(made, negatives)}
-            self.progress.hardness.append(row)

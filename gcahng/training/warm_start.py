@@ -1,7 +1,5 @@
 """Pretrain a small backbone by classifying classes that are set aside for it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +54,11 @@ def warm_start(
     """Train a backbone in place to classify `dataset`, with a linear head that is discarded."""
 
     def train() -> dict[str, Tensor]:
-        with _seed(seed, backbone):
-            _train(backbone, dataset, steps, progress)
+        device, was_training = next(backbone.parameters()).device, backbone.training
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            _train(backbone.train(), dataset, steps, progress)
+        backbone.train(was_training)
         weights = backbone.state_dict().items()
         return {name: value.detach().cpu().contiguous() for name, value in weights}
 
@@ -66,17 +67,6 @@ def warm_start(
     digest_images(digest, dataset)
     path = folder / f"warm_start-{digest.hexdigest()[:16]}.safetensors"
     backbone.load_state_dict(compute_once(path, train))
-
-
-@contextmanager
-def _seed(seed: int, backbone: nn.Module) -> Iterator[None]:
-    """Seed torch and set the backbone to training mode; undo both at the end."""
-    device, was_training = next(backbone.parameters()).device, backbone.training
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        backbone.train()
-        yield
-    backbone.train(was_training)
 
 
 def _train(

@@ -6,19 +6,37 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from typing_extensions import NotRequired, TypedDict
 
 from gcahng.arguments import arguments_of, check_names
-from gcahng.graph.convs.pyg_operators import OPERATORS
 from gcahng.registry import Registry, imported_on_use, names_class
 
 if TYPE_CHECKING:
     from torch import nn
 
     from gcahng.graph.convs.gca_conv import GCAConv, GCAEdgeOnlyConv, GCANodeOnlyConv
-    from gcahng.graph.convs.mlp_conv import MLPConv
-    from gcahng.graph.convs.none_conv import NoneConv
+    from gcahng.graph.convs.mlp_conv import MLPConv, NoneConv
     from gcahng.graph.convs.pyg_conv import PyGConv
 else:
     __getattr__ = imported_on_use(__name__)
 
+# The operators of PyTorch Geometric that fit a complete graph with edge features: layer → class.
+# Left out are those for node or edge types (`RGATConv`), positions (`PointNetConv`), several hops
+# (`TAGConv`), with weights per degree (`MFConv`) or per edge (`NNConv`), or with extra losses or
+# inputs (`SuperGATConv`, `FAConv`).
+OPERATORS = {
+    "cg": "CGConv",
+    "film": "FiLMConv",
+    "gat": "GATConv",
+    "gatv2": "GATv2Conv",
+    "gcn": "GCNConv",
+    "gen": "GENConv",
+    "general": "GeneralConv",
+    "gine": "GINEConv",
+    "graph": "GraphConv",
+    "pdn": "PDNConv",
+    "pna": "PNAConv",
+    "res_gated": "ResGatedGraphConv",
+    "sage": "SAGEConv",
+    "transformer": "TransformerConv",
+}
 CONVS: "Registry[Callable[..., nn.Module]]" = Registry(
     "layer",
     {
@@ -26,8 +44,11 @@ CONVS: "Registry[Callable[..., nn.Module]]" = Registry(
         "gca_edge_only": "gcahng.graph.convs.gca_conv:GCAEdgeOnlyConv",
         "gca_node_only": "gcahng.graph.convs.gca_conv:GCANodeOnlyConv",
         "mlp": "gcahng.graph.convs.mlp_conv:MLPConv",
-        "none": "gcahng.graph.convs.none_conv:NoneConv",
-        **{name: ("gcahng.graph.convs.pyg_conv:PyGConv", name) for name in OPERATORS},
+        "none": "gcahng.graph.convs.mlp_conv:NoneConv",
+        **{
+            name: ("gcahng.graph.convs.pyg_conv:PyGConv", found)
+            for name, found in OPERATORS.items()
+        },
     },
     user_base="torch.nn:Module",
 )
@@ -101,5 +122,5 @@ def layer_arguments(name: str) -> list[str]:
     if name in OPERATORS:
         from gcahng.graph.convs.pyg_conv import operator_arguments
 
-        return operator_arguments(name)
+        return operator_arguments(OPERATORS[name])
     return list(arguments_of(CONVS.find(name))[0])[2:]

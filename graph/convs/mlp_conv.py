@@ -1,8 +1,9 @@
-"""Control layer without message passing: feed-forward networks only."""
+"""Control layers without message passing: feed-forward networks only, and nothing at all."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gcahng.graph.convs.gca_conv import ComposedConv
 from gcahng.graph.convs.parts import feed_forward, reset_maps
 from gcahng.graph.dense.pairs import Pairs
 
@@ -56,3 +57,10 @@ class MLPConv(nn.Module):
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}({self.in_channels}, edge_dim={self.edge_dim})"
+
+
+class NoneConv(ComposedConv):
+    """Return nodes and edges unchanged, so that coefficients depend on the initial edges only."""
+
+    def __init__(self, in_channels: int, edge_dim: int) -> None:
+        super().__init__(in_channels, edge_dim, None, None)

@@ -1,7 +1,8 @@
 """Layers around the stock operators of PyTorch Geometric; they differ in the operator only."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,7 +12,6 @@ from torch_geometric import nn as pyg
 
 from gcahng.graph.convs.gca_conv import EdgeDropout, GCAEdgeOnlyConv
 from gcahng.graph.convs.parts import check_divisible, feed_forward
-from gcahng.graph.convs.pyg_operators import OPERATORS
 from gcahng.graph.dense.pairs import Memory, Pairs, complete_edges
 
 
@@ -39,44 +39,24 @@ def _gine(
     return pyg.GINEConv(feed_forward(in_channels), eps, train_eps, edge_dim)
 
 
-def _pdn(
-    in_channels: int, out_channels: int, edge_dim: int, hidden_channels: int = 64
-) -> nn.Module:
-    return pyg.PDNConv(in_channels, out_channels, edge_dim, hidden_channels, add_self_loops=False)
-
-
-def _pna(
-    in_channels: int,
-    out_channels: int,
-    edge_dim: int,
-    aggregators: Sequence[str] = ("mean", "min", "max", "std"),
-    towers: int = 1,
-) -> nn.Module:
-    """Without degree scalers, which are constants on a complete graph."""
-    histogram = torch.ones(1)  # of degrees: unused
-    return pyg.PNAConv(
-        in_channels,
-        out_channels,
-        list(aggregators),
-        ["identity"],
-        histogram,
-        edge_dim,
-        towers=towers,
-    )
-
-
 _MAKERS: dict[str, Callable[..., nn.Module]] = {
-    "cg": _cg,
-    "general": _general,
-    "gine": _gine,
-    "pdn": _pdn,
-    "pna": _pna,
+    "CGConv": _cg,
+    "GINEConv": _gine,
+    "GeneralConv": _general,
+    "PDNConv": partial(pyg.PDNConv, hidden_channels=64),
+    # Without degree scalers, which are constants on a complete graph; the histogram is unused.
+    "PNAConv": partial(
+        pyg.PNAConv,
+        aggregators=("mean", "min", "max", "std"),
+        scalers=["identity"],
+        deg=torch.ones(1),
+    ),
 }
 
 
-def operator_maker(name: str) -> Callable[..., nn.Module]:
+def _maker(operator: str) -> Callable[..., nn.Module]:
     """Return what makes an operator from its channels in and out, and other arguments."""
-    made: Callable[..., nn.Module] = _MAKERS.get(name) or getattr(pyg, OPERATORS[name])
+    made: Callable[..., nn.Module] = _MAKERS.get(operator) or getattr(pyg, operator)
     return made
 
 
@@ -95,7 +75,7 @@ class PyGConv(nn.Module):
     mean). The batch graph has self loops, so no operator adds them.
 
     Args:
-        operator: A key of `gcahng.graph.convs.OPERATORS`.
+        operator: The name of a class in `torch_geometric.nn`, such as `GATConv`.
         in_channels: Node channels in and out; divisible by `heads` where these are concatenated
             (`gat`, `gatv2`, `transformer`).
         edge_dim: Edge channels in and out; divisible by `edge_heads`.
@@ -118,7 +98,7 @@ class PyGConv(nn.Module):
         **args: Any,
     ) -> None:
         super().__init__()
-        make = operator_maker(operator)
+        make = _maker(operator)
         takes = inspect.signature(make).parameters
         out_channels = in_channels
         if "concat" in takes:
@@ -174,7 +154,8 @@ class PyGConv(nn.Module):
 def operator_arguments(operator: str) -> list[str]:
     """Names of the arguments of an operator's layer after its two widths."""
     of_layer = list(inspect.signature(PyGConv).parameters)[1:-1]
-    of_operator = list(inspect.signature(operator_maker(operator)).parameters)
+    of_operator = list(inspect.signature(_maker(operator)).parameters)
     # `cached` would reuse the graph of the first batch.
-    set_here = (*of_layer, "out_channels", "concat", "add_self_loops", "cached", "kwargs")
+    set_here = {*of_layer, "out_channels", "concat", "add_self_loops", "cached", "kwargs"}
+    set_here |= {"scalers", "deg"}
     return [*of_layer[2:], *(name for name in of_operator if name not in set_here)]

@@ -14,7 +14,7 @@ Example:
 
 from gcahng.graph.visualize.batch_picture import draw_graph
 from gcahng.graph.visualize.coefficients import draw_coefficients
-from gcahng.graph.visualize.distances import draw_distances, draw_hardness
+from gcahng.graph.visualize.distances import draw_distances
 from gcahng.graph.visualize.learned import edge_weights, learned_graph
 from gcahng.graph.visualize.negatives import draw_negatives
 from gcahng.graph.visualize.page import graph_page
@@ -25,7 +25,6 @@ __all__ = [
     "draw_coefficients",
     "draw_distances",
     "draw_graph",
-    "draw_hardness",
     "draw_negatives",
     "edge_weights",
     "graph_page",

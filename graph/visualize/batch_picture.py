@@ -15,8 +15,13 @@ from matplotlib.patches import Patch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from gcahng.graph.visualize.batch import as_array, class_numbers, class_titles, describe
-from gcahng.graph.visualize.learned import edge_weights
+from gcahng.graph.visualize.learned import (
+    as_array,
+    class_numbers,
+    class_titles,
+    describe,
+    edge_weights,
+)
 from gcahng.graph.visualize.projection import Projection, spread
 from gcahng.graph.visualize.style import CLASSES, SAME_CLASS, SEQUENTIAL, STYLE, ink
 
@@ -24,26 +29,17 @@ from gcahng.graph.visualize.style import CLASSES, SAME_CLASS, SEQUENTIAL, STYLE,
 SIDE, SHORTEST, LONGEST = 0.42, 5.4, 11.0
 # With more classes, the legend would be longer than the figure, so it is omitted.
 NAMED = 30
-# Arrow heads of fixed size without a shaft.
-ARROW: dict[str, Any] = {
-    **{"units": "inches", "angles": "xy", "pivot": "mid", "zorder": 2},
-    **{"scale": 10, "width": 0.014, "headwidth": 7, "headlength": 7, "headaxislength": 7},
-}
 
 
-def draw_graph(
-    graph: Data, *, layer: int | None = None, head: int | None = None, strongest: int = 3
-) -> Figure:
+def draw_graph(graph: Data, *, strongest: int = 3) -> Figure:
     r"""Draw the images of a batch at their projected embeddings, with the strongest edges.
 
     Positions are principal components; overlapping images are moved apart. Dark, thick lines are
-    large weights. For asymmetric weights, a triangle points to the node that attends.
+    large weights: mean channel coefficients, or correlations where a graph has none.
 
     Args:
-        graph: From `learned_graph`, or `batch_graph` to draw correlations. Nodes are drawn as
-            `image` [B, 3, h, w] uint8 if present.
-        layer: Layer, from 1, whose attention to draw; None: the mean channel coefficient.
-        head: Head of the layer, from 1; None: mean over heads.
+        graph: From `learned_graph` or `batch_graph`. Nodes are drawn as `image` [B, 3, h, w] uint8
+            if present.
         strongest: Number of edges into each node, at least 1; the figure shows their union.
 
     Example:
@@ -52,7 +48,7 @@ def draw_graph(
         >>> draw_graph(graph, strongest=1).get_suptitle()
         '2 classes × 2 images: the strongest edge into each node by\nPearson correlation ...'
     """
-    weights, meaning = edge_weights(graph, layer, head)
+    weights, meaning = edge_weights(graph)
     weights = weights.detach().float().cpu()
     edges = strongest_edges(weights, strongest)
     projection = Projection.fit(graph.x)
@@ -79,15 +75,14 @@ def draw_graph(
             f"{describe(graph)}: {how_many} into each node by\n{meaning}; "
             f"{same} of {edges.size(1)} edges join images of one class"
         )
-        _add_legends(figure, titles, directed=not is_symmetric(weights))
+        _add_legends(figure, titles)
     return figure
 
 
 def strongest_edges(weights: Tensor, strongest: int) -> Tensor:
     """Select the strongest edges into each node, without self loops and masked edges (weight 0).
 
-    Shapes: weights [B, B], at [i, j] that of edge i → j → senders and receivers [2, E]; for
-    symmetric weights, each pair once with i < j.
+    Shapes: symmetric weights [B, B] → [2, E], each pair once with i < j.
     """
     if strongest < 1:
         raise ValueError(f"Expected 'strongest' of at least 1 (got {strongest})")
@@ -96,12 +91,7 @@ def strongest_edges(weights: Tensor, strongest: int) -> Tensor:
     values, senders = weights.masked_fill(hidden, -torch.inf).topk(min(strongest, size), dim=0)
     receivers = torch.arange(size).expand_as(senders)
     edges = torch.stack([senders, receivers])[:, values > -torch.inf]
-    return edges.sort(dim=0).values.unique(dim=1) if is_symmetric(weights) else edges
-
-
-def is_symmetric(weights: Tensor) -> bool:
-    """True if the weights of i → j and j → i are equal up to rounding."""
-    return torch.allclose(weights, weights.T, rtol=1e-4, atol=1e-6, equal_nan=True)
+    return edges.sort(dim=0).values.unique(dim=1)
 
 
 def _draw_edges(
@@ -110,12 +100,11 @@ def _draw_edges(
     # Draw weak edges first, so that strong ones are on top.
     edges = edges[:, weights[edges[0], edges[1]].argsort(stable=True)]
     shown = weights[edges[0], edges[1]].numpy()
-    start, end = places[edges[0]], places[edges[1]]
     norm = Normalize(*((min(shown[0], shown[-1] - 1e-6), shown[-1]) if len(shown) else (0, 1)))
     # Use thinner lines if there are many.
     widths = 0.6 + 2.0 * min(1.0, (60 / max(len(shown), 1)) ** 0.5) * np.asarray(norm(shown))
     same = (numbers[edges[0]] == numbers[edges[1]]).numpy()
-    segments = np.stack([start, end], axis=1)
+    segments = np.stack([places[edges[0]], places[edges[1]]], axis=1)
     axes.add_collection(
         LineCollection(
             list(segments[same]), linewidths=widths[same] + 3.5, colors=SAME_CLASS, zorder=1
@@ -125,12 +114,6 @@ def _draw_edges(
         list(segments), array=shown, cmap=SEQUENTIAL, norm=norm, linewidths=widths, zorder=2
     )
     axes.add_collection(lines)
-    if len(shown) and not is_symmetric(weights):
-        along = end - start
-        along = along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-12)
-        # Place triangles beyond the middle, so that both of a mutual pair are visible.
-        at = start + 0.6 * (end - start)
-        axes.quiver(*at.T, *along.T, shown, cmap=SEQUENTIAL, norm=norm, **ARROW)
     return lines
 
 
@@ -159,15 +142,14 @@ def _draw_nodes(axes: Axes, images: Tensor | None, places: np.ndarray, numbers: 
         )
 
 
-def _add_legends(figure: Figure, titles: list[str], directed: bool) -> None:
+def _add_legends(figure: Figure, titles: list[str]) -> None:
     """Add legends of the lines and, if there are few enough, of the classes."""
     notes = "Numbers are classes; images that would hide one another are moved apart."
     lines = [
         Line2D([], [], color=SAME_CLASS, linewidth=5, label="two images of one class (orange)"),
         Line2D([], [], color="#555555", linewidth=2, label="of two classes"),
     ]
-    title = f"{notes}\nTriangles point from i to j, which attends." if directed else notes
-    figure.legend(handles=lines, loc="outside lower center", ncols=2, title=title, title_fontsize=9)
+    figure.legend(handles=lines, loc="outside lower center", ncols=2, title=notes, title_fontsize=9)
     if len(titles) <= NAMED:
         patches = [
             Patch(color=CLASSES[number % len(CLASSES)], label=f"{number + 1}  {title}")

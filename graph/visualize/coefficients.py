@@ -8,8 +8,14 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch_geometric.data import Data
 
-from gcahng.graph.visualize.batch import as_array, class_numbers, class_titles, describe, require
-from gcahng.graph.visualize.learned import saturation
+from gcahng.graph.visualize.learned import (
+    as_array,
+    class_numbers,
+    class_titles,
+    describe,
+    require,
+    saturation,
+)
 from gcahng.graph.visualize.style import COLOURS, SEQUENTIAL, STYLE
 
 # Pairs of each kind.

@@ -1,17 +1,20 @@
-"""Batch graph with coefficients and attention of a network: the input of all figures."""
+"""Batch graph with coefficients and attention of a network, and its classes: for all figures."""
 
 from copy import copy
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.nn import MessagePassing
 
 from gcahng.graph.correlation import CorrelationNetwork
+from gcahng.graph.visualize.style import shorten
 
 # A coefficient this near to 0 or 1 is at it; a graph with a larger share of these is saturated.
 AT_END, SATURATED = 0.05, 0.9
+SOURCES = {"coefficients": "learned_graph", "negatives": "a generator of negatives"}
 
 
 class _Attention:
@@ -84,19 +87,14 @@ def learned_graph(network: CorrelationNetwork, graph: Data) -> Data:
     return result
 
 
-def edge_weights(
-    graph: Data, layer: int | None = None, head: int | None = None
-) -> tuple[Tensor, str]:
-    """Return one weight per ordered pair of nodes, and its meaning; a ValueError without one.
+def edge_weights(graph: Data) -> tuple[Tensor, str]:
+    """Return one weight per pair of nodes [B, B], and its meaning.
+
+    The weight is the mean channel coefficient of both directions, or without learned coefficients
+    the correlation of the embeddings.
 
     Args:
         graph: From `learned_graph`, or from `batch_graph` for correlations only.
-        layer: Number of the layer, from 1, for its attention; None: the mean coefficient, or the
-            correlation of the embeddings without learned coefficients.
-        head: Number of the head, from 1; None: the mean over heads.
-
-    Returns:
-        Weights [B, B], at [i, j] that of edge i → j, and their name.
 
     Example:
         >>> from gcahng.graph import batch_graph
@@ -106,27 +104,11 @@ def edge_weights(
         (tensor([ 1.0000, -1.0000,  0.5000,  0.8660]), 'Pearson correlation of the embeddings')
     """
     size = graph.x.size(0)
-    if layer is None:
-        if head is not None:
-            raise ValueError(f"Expected a 'layer' for 'head' {head}")
-        values = graph.get("coefficients")
-        if values is None:
-            correlation = graph.edge_attr.sum(-1).view(size, size)
-            return correlation, "Pearson correlation of the embeddings"
-        name = "mean channel coefficient" + (" (saturated)" if saturation(graph) else "")
-        return values.mean(-1).view(size, size), name
-    attention = graph.get("attention") or []
-    if not 1 <= layer <= len(attention):
-        raise ValueError(f"Expected 'layer' between 1 and {len(attention)} (got {layer})")
-    weights = attention[layer - 1]
-    if weights is None:
-        raise ValueError(f"Expected a 'layer' with attention (layer {layer} has none)")
-    heads = weights.size(1)
-    if head is None:
-        return weights.mean(-1).view(size, size), f"attention of layer {layer}, mean of its heads"
-    if not 1 <= head <= heads:
-        raise ValueError(f"Expected 'head' between 1 and {heads} (got {head})")
-    return weights[:, head - 1].view(size, size), f"attention of layer {layer}, head {head}"
+    if graph.get("coefficients") is None:
+        return graph.edge_attr.sum(-1).view(size, size), "Pearson correlation of the embeddings"
+    means = graph.coefficients.mean(-1).view(size, size)
+    name = "mean channel coefficient" + (" (saturated)" if saturation(graph) else "")
+    return (means + means.T) / 2, name
 
 
 def saturation(graph: Data) -> str | None:
@@ -144,3 +126,48 @@ def class_names(graph: Data) -> list[str]:
     """Class name of each node: the attribute `name`, or `class 3` for label 3 without names."""
     names = graph.get("name")
     return list(names) if names is not None else [f"class {label}" for label in graph.y.tolist()]
+
+
+def require(graph: Data, name: str) -> Any:
+    """Return an attribute of the graph; a ValueError names the function that adds it."""
+    value = graph.get(name)
+    if value is None:
+        raise ValueError(f"Expected a graph with '{name}' (from {SOURCES[name]})")
+    return value
+
+
+def as_array(tensor: Tensor) -> np.ndarray:
+    """Convert a tensor of any device and precision to a float64 array."""
+    return tensor.detach().to("cpu", torch.float64).numpy()
+
+
+def class_numbers(graph: Data) -> Tensor:
+    """Number the classes 0..S-1 in order of first appearance: [B], the number of each node."""
+    numbers: dict[int, int] = {}
+    return torch.tensor([numbers.setdefault(label, len(numbers)) for label in graph.y.tolist()])
+
+
+def class_titles(graph: Data, limit: int = 24) -> list[str]:
+    """Name of each class 0..S-1, shortened to `limit` characters."""
+    titles = dict(zip(class_numbers(graph).tolist(), class_names(graph), strict=True))
+    return [shorten(titles[number], limit) for number in range(len(titles))]
+
+
+def describe(graph: Data) -> str:
+    """Size of the batch in words, such as '27 classes × 3 images'."""
+    counts = class_numbers(graph).bincount()
+    classes = f"{len(counts)} {'class' if len(counts) == 1 else 'classes'}"
+    smallest, largest = int(counts.min()), int(counts.max())
+    each = str(largest) if smallest == largest else f"{smallest} to {largest}"
+    return f"{classes} × {each} {'image' if largest == 1 else 'images'}"
+
+
+def class_slots(graph: Data) -> Tensor:
+    """Return the embeddings [P, S, D] of a slot-major batch; a ValueError for any other order."""
+    classes = int(class_numbers(graph).max()) + 1
+    samples = graph.x.size(0) // classes
+    if graph.y.tolist() != graph.y[:classes].tolist() * samples:
+        raise ValueError(
+            "Expected nodes in slot-major order, node i of class i mod S (as batch_layout gives)"
+        )
+    return graph.x.detach().view(samples, classes, -1)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch_geometric.data import Data
 
-from gcahng.graph.visualize.batch import as_array, class_slots, class_titles, describe, require
+from gcahng.graph.visualize.learned import as_array, class_slots, class_titles, describe, require
 from gcahng.graph.visualize.projection import Projection
 from gcahng.graph.visualize.style import COLOURS, STYLE
 

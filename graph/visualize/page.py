@@ -4,7 +4,6 @@ import base64
 import io
 import json
 from collections.abc import Mapping
-from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,7 @@ from torch_geometric.data import Data
 
 from gcahng.graph.batch import check_batch_graph
 from gcahng.graph.dense.pairs import unordered_pairs
-from gcahng.graph.visualize.batch import class_numbers
-from gcahng.graph.visualize.learned import class_names, edge_weights, saturation
+from gcahng.graph.visualize.learned import class_names, class_numbers, edge_weights, saturation
 from gcahng.graph.visualize.projection import Projection
 from gcahng.graph.visualize.style import CLASSES, ink
 from gcahng.pages import fill_template
@@ -75,11 +73,6 @@ def page_data(graph: Data) -> dict[str, Any]:
 
     Numbers are quantised and base64-encoded: value = low + step · integer.
     """
-    if graph.get("coefficients") is not None:
-        size = graph.x.size(0)
-        square = graph.coefficients.view(size, size, -1)
-        graph = copy(graph)
-        graph.coefficients = ((square + square.transpose(0, 1)) / 2).flatten(0, 1)
     bare = graph.get("coefficients") is None
     projection, classes = Projection.fit(graph.x), class_numbers(graph)
     places = projection(graph.x)
@@ -126,10 +119,12 @@ def _attention(graph: Data) -> list[dict[str, Any]]:
 
 def _profiles(graph: Data) -> dict[str, Any]:
     """Quantise the coefficients of the pairs i ≤ j: means over groups of channels by variance."""
-    pairs = unordered_pairs(graph.x.size(0), graph.x.device)
-    values = graph.coefficients
+    size = graph.x.size(0)
+    pairs = unordered_pairs(size, graph.x.device)
+    square = graph.coefficients.view(size, size, -1)
+    values = ((square + square.transpose(0, 1)) / 2).flatten(0, 1)
     order = values.var(0, correction=0).argsort(descending=True, stable=True)
-    half = values[pairs.row * graph.x.size(0) + pairs.col][:, order]
+    half = values[pairs.row * size + pairs.col][:, order]
     groups = half.tensor_split(min(PROFILE_BARS, half.size(1)), dim=1)
     bars = torch.stack([group.mean(1) for group in groups], 1)
     # Off-diagonal pairs count twice, as in the variance over edges.

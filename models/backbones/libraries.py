@@ -27,9 +27,9 @@ SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
 # The first parameter in files of the packages efficientnet-pytorch and efficientnet-lite-pytorch,
 # and timm's networks that compute the same: TensorFlow's padding and BatchNorm's eps.
 EFFICIENTNET_STEM, EFFICIENTNETS = "_conv_stem.weight", "tf_efficientnet_"
-# Arguments that load files, download, or return something other than one vector per image.
+# Arguments that load files, download, or return something other than the features of an image.
 FOREIGN = re.compile(
-    "checkpoint_path|cache_dir|features_only|(feature|model)_cfg|pretrained_.*|weights_.*|.*_fn"
+    "num_classes|checkpoint_path|cache_dir|features_only|(feature|model)_cfg|pretrained_.*|weights_.*|.*_fn"
 )
 # Arguments in which the libraries take a text, the name of one of their own layers or methods.
 NAMES = re.compile("(.*_)?(layer|pool|type|init|embed)")
@@ -150,11 +150,6 @@ def timm_backbone(
     import timm
 
     check_shaping(f"timm's {model}", args)
-    if "num_classes" in args:
-        raise ValueError(
-            "'num_classes' is not an argument here: the classifier is left out, and the width of "
-            "the embedding is embedder.dim"
-        )
 
     def make(from_hub: bool) -> nn.Module:
         with fetching(model, TIMM_HOST):

@@ -1,7 +1,7 @@
 """The three backbones of GCA-HNG, configured as in the published code."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 from torchvision import models
@@ -26,7 +26,7 @@ class ResNet50(nn.Module):
         `[N, 3, H, W]` to `[N, 2048]`.
 
     Raises:
-        ValueError: If `pooling` is unknown, or as `build_backbone`.
+        ValueError: As `build_backbone`.
 
     Source: He et al. (CVPR 2016); GCA-HNG (IJCV 2025), implementation details.
 
@@ -45,11 +45,9 @@ class ResNet50(nn.Module):
         self,
         pretrained: bool = True,
         weights: str | Path | None = None,
-        pooling: str = "avg_max",
+        pooling: Literal["avg_max", "avg"] = "avg_max",
     ) -> None:
         super().__init__()
-        if pooling not in ("avg_max", "avg"):
-            raise ValueError(f"Expected 'pooling' as avg_max or avg (got {pooling!r})")
         self.pooling = pooling
 
         def make(from_hub: bool) -> nn.Module:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from gcahng.arguments import AtLeast1
+
 EPSILON = 1e-5
 
 
@@ -27,9 +29,9 @@ class SmallConv(nn.Module):
 
     def __init__(
         self,
-        in_channels: int = 1,
-        channels: Sequence[int] = (32, 64, 128, 128),
-        strides: Sequence[int] = (2, 2, 2, 1),
+        in_channels: AtLeast1 = 1,
+        channels: Sequence[AtLeast1] = (32, 64, 128, 128),
+        strides: Sequence[AtLeast1] = (2, 2, 2, 1),
     ) -> None:
         super().__init__()
         if len(channels) != len(strides) or not channels:
@@ -37,10 +39,17 @@ class SmallConv(nn.Module):
                 f"Expected 'channels' and 'strides' of equal length, at least 1 (got "
                 f"{len(channels)} and {len(strides)})."
             )
-        if min(in_channels, *channels, *strides) < 1:
-            raise ValueError("Expected 'in_channels', 'channels' and 'strides' of at least 1.")
         inputs = (in_channels, *channels[:-1])
-        self.blocks = nn.Sequential(*map(_block, inputs, channels, strides))
+        self.blocks = nn.Sequential(
+            *(
+                nn.Sequential(
+                    nn.Conv2d(width, out, 3, stride, padding=1, bias=False),
+                    nn.BatchNorm2d(out),
+                    nn.ReLU(),
+                )
+                for width, out, stride in zip(inputs, channels, strides, strict=True)
+            )
+        )
         self.out_channels = channels[-1]
 
     def forward(self, images: Tensor) -> Tensor:
@@ -54,11 +63,3 @@ def standardize(images: Tensor) -> Tensor:
     centred = images - images.mean(dim=(1, 2, 3), keepdim=True)
     variance = centred.square().mean(dim=(1, 2, 3), keepdim=True)
     return centred * (variance + EPSILON).rsqrt()
-
-
-def _block(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(),
-    )

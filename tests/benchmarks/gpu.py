@@ -15,8 +15,12 @@ from torch.optim import AdamW
 from gcahng.graph import batch_layout
 from gcahng.losses import NPairLoss
 from gcahng.models import Embedder, ResNet50
-from gcahng.training.cost import tensor_peak_mib
-from gcahng.training.measure_step import differentiate_negatives, median_times, time_in_turn
+from gcahng.training.measure_step import (
+    differentiate_negatives,
+    median_times,
+    tensor_peak_mib,
+    time_in_turn,
+)
 from gcahng.training.optimizers import Optimizers
 from gcahng.training.step import TrainingStep
 from tests.benchmarks.common import SHAPES, Out, Shape, build_generator, report

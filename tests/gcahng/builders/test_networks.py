@@ -73,7 +73,7 @@ def test_layers_are_mixed_and_ones_own_is_found(
         (["generator.name=scalar", "generator.args.valeu=1"], "'valeu' (did you mean 'value'?)"),
         (["generator.name=unmoved", "generator.args.value=0"], "'unmoved' takes no 'value'"),
         (["generator.name=hdlm"], "generator.name: unknown generator 'hdlm' (did you mean 'hd"),
-        (["generator.name=scalar", "generator.args.value=2"], "generator.args: Expected 'value'"),
+        (["generator.name=scalar", "generator.args.value=2"], "generator.args.value: expected a"),
         (["embedder.dim=10"], "generator.args: Expected 'in_channels' divisible by 4 heads"),
     ],
 )

@@ -49,8 +49,7 @@ def test_a_run_is_compared_with_another_and_with_itself(
     assert len(rows) == len(expected) > 0
     assert {row["model"] for row in rows} == {str(other)}
     recalls = {
-        row["class"]: row["recall@1"]
-        for row in figures_by_class(two.embeddings, data, config)
+        row["class"]: row["recall@1"] for row in figures_by_class(two.embeddings, data, config)
     }
     classes = read(tmp_path / "page" / "classes.csv")
     assert {row["difference"] for row in classes if row["model"] == str(shared)} == {"0.0"}

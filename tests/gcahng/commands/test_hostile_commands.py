@@ -86,7 +86,7 @@ COMMANDS = [
 BACKBONE = "embedder.backbone.args"
 TIMM = "'embedder.backbone={{name: timm/resnet18, args: {{pretrained: false, {}}}}}'"
 SETTINGS = [
-    (f"{BACKBONE}.channels=[-8,64,64]", f"{BACKBONE}: Expected 'in_channels', 'channels' and"),
+    (f"{BACKBONE}.channels=[-8,64,64]", f"{BACKBONE}.channels[0]: expected a value greater"),
     (f"{BACKBONE}.in_channels=3", "embedder.backbone: 'small_conv' cannot embed images"),
     ("embedder.dim=10", "generator.args: Expected 'in_channels' divisible by 4 heads (got 10)"),
     ("batch.classes=9", "batch.classes: expected at most the 5 training classes, got 9"),

@@ -22,7 +22,7 @@ def run(held_out_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw only two of the pictures: a test of the files alone need not wait for the rest."""
-    for name in set(TITLES) - {"graph", "hardness"}:
+    for name in set(TITLES) - {"graph", "distances"}:
         monkeypatch.delitem(TITLES, name)
 
 
@@ -47,7 +47,7 @@ def test_pictures_lie_in_the_run_and_link_to_its_report(run: Path, call: Call) -
     assert call("visualize", run).status == 0
     page = (run / "visualize" / "graph.html").read_text(encoding="utf-8")
     assert 'href="../report.html"' in page
-    assert 'href="hardness.png"' in page
+    assert 'href="distances.png"' in page
     shutil.rmtree(run / "visualize")
 
 
@@ -59,7 +59,6 @@ def test_a_run_without_a_generator_shows_its_correlations(tmp_path: Path, call: 
     told = call("visualize", run).out
     assert "left out coefficients.png: the run has no generator, so it has no coefficients" in told
     assert "left out negatives.png: the run has no generator, so it has no negatives" in told
-    assert "left out hardness.png: the run has no hardness.json" in told
     assert (run / "visualize" / "graph.png").is_file()
     assert not (run / "visualize" / "negatives.png").exists()
 
@@ -74,7 +73,7 @@ def test_a_checkpoint_outside_of_a_run_writes_only_where_it_is_told(
     said = call("visualize", alone)
     assert said.status == 1
     assert "is not in a run folder: choose a folder for the pictures with --out" in said.err
-    assert "left out hardness.png" in call("visualize", alone, "--out", tmp_path / "out").out
+    assert call("visualize", alone, "--out", tmp_path / "out").status == 0
     assert [path.name for path in alone.parent.parent.iterdir()] == ["b"]
     assert "is a file: name a folder" in call("visualize", run, "--out", alone).err
 
@@ -82,5 +81,5 @@ def test_a_checkpoint_outside_of_a_run_writes_only_where_it_is_told(
 @pytest.mark.usefixtures("few_pictures")
 def test_a_checkpoint_of_a_run_is_the_run(run: Path, call: Call) -> None:
     assert call("visualize", run / "checkpoints" / "last.pt").status == 0
-    assert (run / "visualize" / "hardness.png").is_file()
+    assert (run / "visualize" / "distances.png").is_file()
     shutil.rmtree(run / "visualize")

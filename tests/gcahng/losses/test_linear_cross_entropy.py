@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from gcahng.losses import linear_cross_entropy as chunked
 from gcahng.losses.linear_cross_entropy import chunked_cross_entropy, linear_cross_entropy
-from gcahng.training.cost import tensor_peak_mib
+from gcahng.training.measure_step import tensor_peak_mib
 from tests.graph.oracle import assert_near
 
 CPU = torch.device("cpu")

@@ -179,7 +179,7 @@ def test_data_that_moved_is_named_when_resuming(run: RunFolder, tmp_path: Path) 
 def test_settings_that_do_not_change_the_figures_may_change(run: RunFolder) -> None:
     overrides = ["train.max_seconds=1000", "output=elsewhere", "fabric.accelerator=cpu"]
     overrides += ["data.workers=1", "fabric.threads=1", "generator.args.graph.memory=low"]
-    overrides += ["eval.engine=faiss", "fabric.channels_last=true"]
+    overrides += ["eval.engine=faiss"]
     trainer = _trainer(run.path, *overrides)
     trainer.resume()
     assert trainer.progress.epoch == 3

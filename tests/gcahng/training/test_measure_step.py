@@ -7,9 +7,8 @@ import torch
 
 from gcahng.commands.benchmark import benchmark
 from gcahng.config import load_config
-from gcahng.training.cost import tensor_peak_mib
 from gcahng.training.experiment import build_experiment
-from gcahng.training.measure_step import measure_step, measure_steps, time_in_turn
+from gcahng.training.measure_step import measure_steps, tensor_peak_mib, time_in_turn
 from gcahng.training.measurements import NonFiniteLossError
 from tests.conftest import SMALL
 from tests.data.trees import folder_tree
@@ -20,7 +19,7 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
 def test_a_step_and_its_hard_negatives(precision: str) -> None:
     config = load_config("digits", [*SMALL, f"fabric.precision={precision}"])
-    cost = measure_step(build_experiment(config), repetitions=2)
+    cost = measure_steps({"": build_experiment(config)}, 2)[""]
     assert (cost.batch, len(cost.step), len(cost.negatives)) == ((15, 1, 8, 8), 2, 2)
     assert {"metric", "generator"} <= cost.losses.keys()
     assert min(cost.step[0]) > 0
@@ -43,7 +42,7 @@ def test_a_loss_must_be_finite() -> None:
     experiment = build_experiment(load_config("digits", SMALL))
     torch.nn.init.constant_(next(experiment.embedder.parameters()), torch.nan)
     with pytest.raises(NonFiniteLossError):
-        measure_step(experiment)
+        measure_steps({"": experiment}, 2)
 
 
 def test_functions_take_turns_until_the_time_is_over() -> None:

@@ -1,16 +1,11 @@
-"""What a training measures: its losses, and how hard its negatives are beside counts by numpy."""
+"""What a training measures: its losses."""
 
 import math
 
-import numpy as np
 import pytest
 import torch
 
-from gcahng.generators import GENERATORS
-from gcahng.graph.distances import batch_distances
-from gcahng.losses.generator import diversity
-from gcahng.training.measurements import BINS, LossLog, NonFiniteLossError, summarize_hardness
-from tests.gcahng.generators.test_all_generators import batch, make
+from gcahng.training.measurements import LossLog, NonFiniteLossError
 
 
 def losses(**values: float) -> dict[str, torch.Tensor]:
@@ -46,36 +41,3 @@ def test_means_finds_the_first_bad_step_of_a_device_that_was_not_waited_for() ->
     log._new = [torch.tensor([value]).double() for value in (1.0, math.nan, math.inf)]
     with pytest.raises(NonFiniteLossError, match=r"step 2 of epoch 2 \(metric = nan\)"):
         log.means()
-
-
-@pytest.mark.parametrize("name", sorted(GENERATORS.keys() - {"class_loss"}))
-def test_histograms_of_any_generators_negatives(name: str) -> None:
-    made, (z, labels) = make(name), batch()
-    result = made(z, labels)
-    row = summarize_hardness(result)
-    distances = batch_distances(result.slots, result.negatives)
-    for kind, values in distances._asdict().items():
-        counts, _ = np.histogram(values.numpy(), BINS, (0, row["upper"]))
-        assert sum(row[kind]) == values.numel()
-        assert np.abs(np.array(row[kind]) - counts).sum() <= 2, "but for an edge's rounding"
-    assert row["harder"] == distances.harder
-    assert ("diversity" in row) == (name == "gca_hng")
-
-
-def test_diversity_is_that_of_the_loss() -> None:
-    made, (z, labels) = make("gca_hng"), batch()
-    result = made(z, labels)
-    spread = 1 - diversity(result.channel_coefficients)
-    assert summarize_hardness(result)["diversity"] == pytest.approx(float(spread))
-
-
-def test_real_negatives_are_not_nearer_than_the_nearest_of_them() -> None:
-    made, (z, labels) = make("hardest_real", normalize=True), batch()
-    assert summarize_hardness(made(z, labels))["harder"] == 0
-
-
-def test_equal_embeddings_have_distances_of_rounding_only() -> None:
-    made, (z, labels) = make("unmoved"), batch(2)
-    row = summarize_hardness(made(torch.ones_like(z), labels))
-    assert row["upper"] < 1e-5
-    assert sum(row["positive"]) == 8

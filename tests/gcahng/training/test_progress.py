@@ -11,9 +11,8 @@ from gcahng.config.sections import TrainConfig
 from gcahng.evaluation.comparison import standard_error
 from gcahng.evaluation.retrieval import QueryScores
 from gcahng.runs.checkpoint import load_checkpoint
-from gcahng.training.cost import WorkClock
 from gcahng.training.measurements import Measurement, Measurements, NonFiniteLossError
-from gcahng.training.progress import TrainingProgress
+from gcahng.training.progress import TrainingProgress, WorkClock
 from tests.gcahng.training.test_trainer import _trainer
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gcahng.graph.convs import MLPConv
+from gcahng.graph.convs import MLPConv, NoneConv
 from tests.graph import oracle
 from tests.graph.convs.samples import CHANNELS, EDGE_DIM, LABELS, complete, moved, sparse
 
@@ -29,3 +29,10 @@ def test_nothing_passes_between_nodes_and_edges() -> None:
     x[0], edges[0] = x[0] + 1, edges[0] + 1
     for ours, other in zip(conv(x, edge_index, edges), before, strict=True):
         assert (ours != other).any(dim=1).tolist() == [True] + [False] * (len(ours) - 1)
+
+
+def test_none_leaves_nodes_and_edges() -> None:
+    x, edge_index, edges = complete()
+    out = NoneConv(4, 6)(x, edge_index, edges, LABELS)
+    assert torch.equal(out[0], x)
+    assert torch.equal(out[1], edges)

@@ -3,9 +3,9 @@ import torch
 from torch.nn import functional as F
 from torch_geometric import nn as pyg
 
+from gcahng.graph.convs import OPERATORS
 from gcahng.graph.convs.parts import feed_forward
 from gcahng.graph.convs.pyg_conv import PyGConv, operator_arguments
-from gcahng.graph.convs.pyg_operators import OPERATORS
 from tests.graph import oracle
 from tests.graph.convs.samples import CHANNELS, EDGE_DIM, LABELS, complete, moved, sparse
 
@@ -33,8 +33,8 @@ CONCATENATED = ("gat", "gatv2", "transformer")
 
 def make(name: str, **args: object) -> PyGConv:
     torch.manual_seed(0)
-    heads = {"heads": 2} if "heads" in operator_arguments(name) else {}
-    return moved(PyGConv(name, CHANNELS, EDGE_DIM, edge_dropout="off", **heads, **args))
+    heads = {"heads": 2} if "heads" in operator_arguments(OPERATORS[name]) else {}
+    return moved(PyGConv(OPERATORS[name], CHANNELS, EDGE_DIM, edge_dropout="off", **heads, **args))
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -58,7 +58,7 @@ def test_equals_the_operator_by_hand(name: str, graph: object) -> None:
 
 @pytest.mark.parametrize("name", OPERATORS)
 def test_own_arguments_leave_out_what_the_adapter_sets(name: str) -> None:
-    found = operator_arguments(name)
+    found = operator_arguments(OPERATORS[name])
     assert found[:4] == ["edge_heads", "dropout", "edge_dropout", "memory"]
     ours = {"in_channels", "out_channels", "edge_dim", "add_self_loops", "concat", "kwargs"}
     assert not ours & set(found)

@@ -1,12 +1,10 @@
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 from torch_geometric.data import Data
 
-from gcahng.graph.visualize.distances import KINDS, draw_distances, draw_hardness, quantiles
-from tests.graph.visualize.drawing import assert_legible
+from gcahng.graph.visualize.distances import KINDS, batch_distances, draw_distances
+from tests.graph.oracle import assert_near
 
 
 def test_title_and_histograms_equal_the_loop(graph: Data) -> None:
@@ -47,49 +45,22 @@ def test_own_class_does_not_count(graph: Data) -> None:
     assert figure.axes[0].get_xlim()[1] < 1e3
 
 
-def _rows(epochs: int) -> list[dict[str, Any]]:
-    generator = np.random.default_rng(0)
-    means = {"positive": 3, "negative": 7, "synthetic": 4}
-    return [
-        {
-            "epoch": epoch,
-            "upper": 10.0,
-            "harder": 0.1 + 0.8 * epoch / epochs,
-            "diversity": 0.5,
-            **{
-                kind: np.histogram(generator.normal(mean, 1, 500), 40, (0, 10))[0].tolist()
-                for kind, mean in means.items()
-            },
-        }
-        for epoch in range(1, epochs + 1)
-    ]
-
-
-def test_quantiles_lie_within_their_bins() -> None:
-    values = np.random.default_rng(0).normal(5, 1, 2000).clip(0, 9.99)
-    row = {"upper": 10.0, "positive": np.histogram(values, 40, (0, 10))[0].tolist()}
-    found = quantiles(row, "positive", (0.1, 0.5, 0.9))
-    np.testing.assert_allclose(found, np.quantile(values, (0.1, 0.5, 0.9)), atol=0.25 / 2)
-    assert np.isnan(quantiles(row, "negative", (0.5,))).all()
-    # All in the second of four parts of [0, 8]: evenly spread there.
-    row = {"upper": 8.0, "positive": [0, 5, 0, 0]}
-    np.testing.assert_allclose(quantiles(row, "positive", (0.25, 0.5)), [2.5, 3])
-
-
-def test_curves_show_the_rows() -> None:
-    rows = _rows(5)
-    figure = draw_hardness(rows)
-    bands, harder, diversity = figure.axes
-    assert [line.get_label() for line in bands.lines] == [name for *_, name in KINDS.values()]
-    for line, kind in zip(bands.lines, KINDS, strict=True):
-        medians = [quantiles(row, kind, (0.5,))[0] for row in rows]
-        np.testing.assert_allclose(line.get_xydata(), np.stack([range(1, 6), medians], axis=1))
-    np.testing.assert_allclose(harder.lines[0].get_ydata(), [26, 42, 58, 74, 90])
-    np.testing.assert_allclose(diversity.lines[0].get_ydata(), 0.5)
-    assert "26% in epoch 1, 90% in epoch 5" in figure._suptitle.get_text()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("epochs", [1, 2, 200])
-def test_legible(epochs: int) -> None:
-    assert_legible(draw_hardness(_rows(epochs)))
+@pytest.mark.parametrize(("samples", "classes"), [(2, 2), (3, 4)])
+def test_distances_equal_the_loop(samples: int, classes: int) -> None:
+    torch.manual_seed(samples)
+    slots = torch.randn(samples, classes, 5, dtype=torch.float64)
+    negatives = torch.randn(samples, classes, classes, 5, dtype=torch.float64)
+    found, harder = batch_distances(slots, negatives), []
+    for p in range(samples):
+        for a in range(classes):
+            anchor = slots[p, a]
+            near = (anchor - slots[(p + 1) % samples, a]).norm()
+            assert_near("positive", found.positive[p, a], near, 1e-12)
+            for k, b in enumerate(c for c in range(classes) if c != a):
+                real = torch.stack([(anchor - slots[n, b]).norm() for n in range(samples)])
+                assert_near("negative", found.negative[p, a, k], real, 1e-12)
+                made = (anchor - negatives[p, a, b]).norm()
+                assert_near("synthetic", found.synthetic[p, a, k], made, 1e-12)
+                harder.append(float(made < real.min()))
+    assert found.harder == pytest.approx(sum(harder) / len(harder))
+    assert 0 < found.harder < 1 or classes == 2

@@ -10,7 +10,7 @@ from torch_geometric.nn import GATConv
 
 from gcahng.graph import CorrelationNetwork, batch_graph
 from gcahng.graph.visualize import edge_weights, learned_graph
-from tests.graph.visualize.conftest import HEADS
+from gcahng.graph.visualize.learned import class_numbers, class_slots, class_titles, describe
 
 LABELS = torch.tensor([3, 1, 2]).repeat(3)
 
@@ -49,7 +49,7 @@ def test_coefficients_and_attention_are_the_networks() -> None:
 @pytest.mark.parametrize("conv", ["gca_node_only", "gat", "gatv2", "transformer"])
 def test_layers_with_attention(conv: str) -> None:
     learned = learned_graph(network(conv), batch())
-    weights, _ = edge_weights(learned, 1)
+    weights = learned.attention[0].mean(1).view(9, 9)
     assert learned.attention[0].shape == (81, 2)
     # "Attend to nothing" takes a part of each node's attention in ours.
     assert (weights.sum(0) <= 1 + 1e-5).all()
@@ -61,8 +61,6 @@ def test_layers_without(conv: str) -> None:
     learned = learned_graph(network("gca", conv), batch())
     assert learned.attention[0] is not None
     assert learned.attention[1] is None
-    with pytest.raises(ValueError, match="layer 2 has none"):
-        edge_weights(learned, 2)
 
 
 class Own(nn.Module):
@@ -98,23 +96,48 @@ def test_weights_and_what_they_are_called(graph: Data) -> None:
     coefficients, name = edge_weights(graph)
     assert name == "mean channel coefficient"
     assert coefficients[2, 5] == graph.coefficients[2 * size + 5].mean()
-    attention, name = edge_weights(graph, layer=2, head=3)
-    assert name == "attention of layer 2, head 3"
-    assert attention[2, 5] == graph.attention[1][2 * size + 5, 2]
-    mean, _ = edge_weights(graph, layer=1)
-    assert torch.allclose(mean, sum(edge_weights(graph, 1, h + 1)[0] for h in range(HEADS)) / HEADS)
     plain = batch()
     correlation, name = edge_weights(plain)
     assert name == "Pearson correlation of the embeddings"
     assert torch.allclose(correlation, torch.corrcoef(plain.x), atol=1e-5)
 
 
-def test_mistakes(graph: Data) -> None:
-    with pytest.raises(ValueError, match=r"'layer' between 1 and 2 \(got 3\)"):
-        edge_weights(graph, layer=3)
-    with pytest.raises(ValueError, match=r"'head' between 1 and 4 \(got 0\)"):
-        edge_weights(graph, layer=1, head=0)
-    with pytest.raises(ValueError, match="a 'layer' for 'head' 2"):
-        edge_weights(graph, head=2)
+def test_a_graph_without_edges_is_refused() -> None:
     with pytest.raises(ValueError, match="'edge_index'"):
         learned_graph(network("gca"), Data(x=torch.zeros(2, 8), y=torch.tensor([0, 1])))
+
+
+def graph_of(labels: list[int]) -> Data:
+    torch.manual_seed(0)
+    return batch_graph(torch.randn(len(labels), 4), torch.tensor(labels))
+
+
+def test_classes_count_from_their_first_image() -> None:
+    graph = graph_of([7, 3, 7, 9, 3])
+    assert class_numbers(graph).tolist() == [0, 1, 0, 2, 1]
+    assert class_titles(graph) == ["class 7", "class 3", "class 9"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([4, 5, 4, 5, 4, 5], "2 classes × 3 images"),
+        ([4, 4], "1 class × 2 images"),
+        ([4, 5], "2 classes × 1 image"),
+        ([4, 5, 5], "2 classes × 1 to 2 images"),
+    ],
+)
+def test_describe(labels: list[int], words: str) -> None:
+    assert describe(graph_of(labels)) == words
+
+
+def test_slots_of_a_slot_major_batch(graph: Data) -> None:
+    slots = class_slots(graph)
+    assert slots.shape == (3, 5, 16)
+    torch.testing.assert_close(slots[2, 1], graph.x[2 * 5 + 1])
+
+
+@pytest.mark.parametrize("labels", [[1, 1, 2, 2], [1, 2, 1], [1, 2, 2, 1]])
+def test_slots_of_another_order(labels: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"^Expected nodes in slot-major order, node i of class"):
+        class_slots(graph_of(labels))

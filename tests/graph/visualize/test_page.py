@@ -47,8 +47,8 @@ def test_attention_is_stored_by_layer_and_head(graph: Data) -> None:
     (layer,) = data_of(graph_page(graph))["attention"]
     assert layer["layer"] == 2
     assert len(layer["heads"]) == 4
-    for head, packed in enumerate(layer["heads"], start=1):
-        weights = edge_weights(graph, 2, head)[0].flatten().numpy()
+    for head, packed in enumerate(layer["heads"]):
+        weights = graph.attention[1][:, head].numpy()
         assert np.abs(unpack(packed, "<u2") - weights).max() <= 0.5001 * packed["step"]
 
 

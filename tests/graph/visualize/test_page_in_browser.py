@@ -74,14 +74,15 @@ def test_layer_and_head_choose_the_attention(graph: Data, show: Any) -> None:
     assert opened.page.is_disabled("#head")
     opened.page.check("[value=attention]")
     threshold = 0.09
+    attention = [one.view(15, 15, 4) for one in graph.attention]
     for layer in (1, 2):
         opened.slide("layer", layer - 1)
         for head in range(5):
             opened.slide("head", head)
-            heads = [stored(edge_weights(graph, layer, one)[0]) for one in range(1, 5)]
+            heads = [stored(one) for one in attention[layer - 1].unbind(-1)]
             weights = heads[head - 1] if head else np.mean(heads, axis=0)
-            name = edge_weights(graph, layer, head or None)[1]
-            assert opened.text("#scale-name") == name[0].upper() + name[1:]
+            which = f"head {head}" if head else "mean of its heads"
+            assert opened.text("#scale-name") == f"Attention of layer {layer}, {which}"
             found = opened.slide("threshold", threshold)
             opened.slide("top", 6)
             edges = drawn(weights, 6, found, directed=True)

@@ -153,5 +153,5 @@ def test_foreign_weights_are_refused(resnet_file: Path, tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "list.pth")
     with pytest.raises(ValueError, match="is not a state dict"):
         build_backbone("resnet18", weights=tmp_path / "list.pth")
-    with pytest.raises(ValueError, match="'pooling' as avg_max or avg"):
+    with pytest.raises(ValueError, match="pooling: expected 'avg_max' or 'avg'"):
         build_backbone("resnet50", pretrained=False, pooling="max")
