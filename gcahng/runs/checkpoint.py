@@ -50,7 +50,7 @@ def random_states(device: torch.device) -> dict[str, Any]:
         ),
         "torch": torch.get_rng_state(),
     }
-    if device.type == "cuda":
+    if device.type == "cuda":  # pragma: no cover (needs a GPU)
         # Other GPUs belong to other processes or are not used.
         states["cuda"] = [torch.cuda.get_rng_state(device)]
     return states
@@ -63,5 +63,5 @@ def restore_random_states(states: dict[str, Any], device: torch.device) -> None:
     name, keys, position, has_gauss, cached = states["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
     torch.set_rng_state(states["torch"])
-    if "cuda" in states and device.type == "cuda":
+    if "cuda" in states and device.type == "cuda":  # pragma: no cover (needs a GPU)
         torch.cuda.set_rng_state(states["cuda"][0], device)

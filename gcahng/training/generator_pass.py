@@ -157,14 +157,14 @@ class _Recording:
         with here, torch.cuda.graph(self.graph):
             self.total, self.kept, self.gradients = self._compute()
 
-    def replay(self, *arguments: Tensor) -> None:
+    def replay(self, *arguments: Tensor) -> None:  # pragma: no cover (needs a GPU)
         """Run the recorded work on other inputs."""
         with torch.no_grad():
             for recorded, argument in zip(self.inputs, arguments, strict=True):
                 recorded.copy_(argument)
         self.graph.replay()
 
-    def _warm_up(self) -> None:
+    def _warm_up(self) -> None:  # pragma: no cover (needs a GPU)
         """Run the pass a few times; random state and buffers are as before afterwards."""
         device = self.inputs[0].device
         stream = torch.cuda.Stream(device)

@@ -176,7 +176,7 @@ def measure_time(run: Callable[[], T], device: torch.device) -> tuple[float, T]:
 
 
 def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
+    if device.type == "cuda":  # pragma: no cover (needs a GPU)
         torch.cuda.synchronize(device)
 
 
@@ -193,13 +193,13 @@ def median_ratio(above: Sequence[Times], below: Sequence[Times], device: torch.d
 
 def reset_peak_memory(device: torch.device) -> None:
     """Reset the peak of a GPU; that of a process cannot be reset."""
-    if device.type == "cuda":
+    if device.type == "cuda":  # pragma: no cover (needs a GPU)
         torch.cuda.reset_peak_memory_stats(device)
 
 
 def peak_memory_mib(device: torch.device) -> float:
     """Peak in MiB: allocated on a GPU since the last reset, else resident in the process."""
-    if device.type == "cuda":
+    if device.type == "cuda":  # pragma: no cover (needs a GPU)
         return torch.cuda.max_memory_allocated(device) / MIB
     # Kibibytes on Linux, bytes on macOS.
     unit = 1 if sys.platform == "darwin" else 1024
@@ -208,7 +208,7 @@ def peak_memory_mib(device: torch.device) -> float:
 
 def tensor_peak_mib(run: Callable[[], object], device: torch.device) -> float:
     """Most MiB of tensors that a function allocates at a time; run it once before."""
-    if device.type == "cuda":
+    if device.type == "cuda":  # pragma: no cover (needs a GPU)
         torch.cuda.synchronize(device)
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
