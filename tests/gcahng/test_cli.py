@@ -84,17 +84,6 @@ def test_an_unreadable_photo_is_one_sentence_with_its_path(
     assert "data.args.unreadable=skip" in error
 
 
-def test_help_has_examples_and_does_not_load_torch() -> None:
-    code = (
-        "import sys; from gcahng.cli import main; sys.argv = ['gcahng', 'train', '--help']\n"
-        "try: main()\nexcept SystemExit: assert 'torch' not in sys.modules"
-    )
-    answer = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert "Example: gcahng train quickstart" in answer.stdout
-
-
 def test_libraries_that_only_reports_need_are_loaded_with_them() -> None:
     code = (
         # Lightning Fabric looks for torchmetrics, which imports them.

@@ -1,8 +1,5 @@
 """`gcahng list`: a line for everything that an experiment can name."""
 
-import subprocess
-import sys
-
 import pytest
 
 from gcahng.commands.listing import KINDS
@@ -46,11 +43,3 @@ def test_all_kinds_are_listed_without_an_argument(call: Call) -> None:
     assert [line[:-1] for line in out.splitlines() if line.endswith(":")] == list(KINDS)
     assert "\n  gatv2          PyTorch Geometric's GATv2Conv.\n" in out
     assert "\n  or a class of your own as module.path:ClassName\n" in out
-
-
-def test_experiments_are_listed_without_torch() -> None:
-    code = (
-        "import sys; from gcahng.cli import main; sys.argv = ['gcahng', 'list', 'experiments']\n"
-        "try: main()\nexcept SystemExit: assert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)

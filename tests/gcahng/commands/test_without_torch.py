@@ -19,6 +19,8 @@ for line in open("commands.txt"):
 # Commands, and what the last one says.
 COMMANDS = {
     "list": "status 0",
+    "list experiments": "status 0",
+    "train --help": "Example: gcahng train quickstart",
     "config digits": "status 0",
     "train digits generator=gca_hgn": "expected a mapping, got 'gca_hgn'",
     "train digits generator.name=gca_hgn": "(did you mean 'gca_hng'?)",
