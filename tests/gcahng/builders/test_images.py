@@ -2,14 +2,12 @@
 
 import html
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from gcahng import cli
 from gcahng.builders.images import (
     build_splits,
     build_train_loader,
@@ -20,6 +18,7 @@ from gcahng.builders.settings import adopt_image_settings
 from gcahng.config import dump_config, load_config
 from gcahng.config.experiment import parse_config
 from gcahng.data import ClassBalancedBatchSampler, PublishedBatchSampler
+from tests.conftest import Call
 from tests.data.trees import folder_tree
 
 SMALL = [
@@ -37,21 +36,16 @@ SMALL = [
 ]
 
 
-def test_a_closed_set_is_said_everywhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_closed_set_is_said_everywhere(tmp_path: Path, call: Call) -> None:
     folder_tree(tmp_path / "photos" / "train", "abc", images=3)
     folder_tree(tmp_path / "photos" / "test", "bcd", images=3)
     folder = tmp_path / "run"
-    arguments = ["train", "photos", f"data.root={tmp_path / 'photos'}", *SMALL]
-    monkeypatch.setattr(sys, "argv", ["gcahng", *arguments, "--run", str(folder)])
-    with pytest.raises(SystemExit) as info:
-        cli.main()
-    out = capsys.readouterr()
-    assert info.value.code == 0, out.err
+    root = f"data.root={tmp_path / 'photos'}"
+    said = call("train", "photos", root, *SMALL, "--run", folder)
+    assert said.status == 0, said.err
     sentence = "Closed set: 2 of 3 test classes were trained on"
-    assert out.out.index(f"note: {sentence}") < out.out.index("epoch 1/1")
-    assert out.out.count(sentence) == 2, "before the training, and below the table"
+    assert said.out.index(f"note: {sentence}") < said.out.index("epoch 1/1")
+    assert said.out.count(sentence) == 2, "before the training, and below the table"
     assert sentence in (folder / "report.html").read_text(encoding="utf-8")
     results = json.loads((folder / "results.json").read_text())
     assert (results["test_classes_trained_on"], results["test_classes"]) == (2, 3)
@@ -74,9 +68,7 @@ def photos_with_validation(folder: Path) -> list[str]:
     return [f"data.root={folder / 'photos'}", *SMALL, "data.validation=0.5"]
 
 
-def test_the_users_validation_folder_chooses_the_best_epoch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_users_validation_folder_chooses_the_best_epoch(tmp_path: Path, call: Call) -> None:
     overrides = photos_with_validation(tmp_path)
     splits = build_splits(load_config("photos", overrides))
     assert splits.train.classes == ["a", "b", "c", "d"]
@@ -85,15 +77,12 @@ def test_the_users_validation_folder_chooses_the_best_epoch(
     assert splits.validation[0][0].shape == (3, 32, 32)
     assert open_plain(load_config("photos", overrides), "val").classes == ["e", "f"]
     run = tmp_path / "run"
-    monkeypatch.setattr(sys, "argv", ["gcahng", "train", "photos", *overrides, "--run", str(run)])
-    with pytest.raises(SystemExit) as info:
-        cli.main()
-    out = capsys.readouterr()
-    assert info.value.code == 0, out.err
+    said = call("train", "photos", *overrides, "--run", run)
+    assert said.status == 0, said.err
     note = "The best epoch is chosen on the data set's validation split; no class is held out."
-    assert out.out.index(f"note: {note}") < out.out.index("epoch 1/1")
+    assert said.out.index(f"note: {note}") < said.out.index("epoch 1/1")
     sentence = "Best epochs chosen by MAP@R on the data set's validation split."
-    assert sentence in out.out
+    assert sentence in said.out
     assert sentence in html.unescape((run / "report.html").read_text(encoding="utf-8"))
     assert "val/recall@1" in (run / "metrics.csv").read_text()
 

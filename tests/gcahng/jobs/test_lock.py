@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gcahng import cli
 from gcahng.jobs.claim import LOCK, exclusive_lock, file_lock
 from gcahng.runs.folder import RunFolder
-from tests.conftest import SMALL
+from tests.conftest import SMALL, Call
 
 
 def test_a_second_holder_is_refused_and_the_first_keeps_it(tmp_path: Path) -> None:
@@ -42,23 +41,18 @@ def test_the_lock_ends_with_its_process_and_whoever_waits_gets_it(tmp_path: Path
 
 @pytest.mark.parametrize("resume", [False, True])
 def test_two_trainings_in_one_folder(
-    resume: bool,
-    digits_run: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    resume: bool, digits_run: Path, tmp_path: Path, call: Call
 ) -> None:
     folder = RunFolder(tmp_path / "run")
-    arguments = ["train", "digits", *SMALL, "--run", str(folder.path)]
+    arguments = ["digits", *SMALL, "--run", folder.path]
     if resume:
         folder.path.mkdir()
         folder.config.write_bytes(RunFolder(digits_run).config.read_bytes())
-        arguments = ["train", "--resume", str(folder.path)]
-    monkeypatch.setattr(sys, "argv", ["gcahng", *arguments])
-    with exclusive_lock(folder.path), pytest.raises(SystemExit) as info:
-        cli.main()
-    assert info.value.code == 1
-    assert f"error: '{folder.path}' is in use by another process" in capsys.readouterr().err
+        arguments = ["--resume", folder.path]
+    with exclusive_lock(folder.path):
+        said = call("train", *arguments)
+    assert said.status == 1
+    assert f"error: '{folder.path}' is in use by another process" in said.err
     assert not folder.last.exists()
 
 

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 
 from gcahng.runs.checkpoint import load_checkpoint
 from gcahng.runs.folder import RunFolder
+from tests.conftest import MakeOnce
 
 REPOSITORY = Path(__file__).parents[3]
 EPOCHS = 2
@@ -27,7 +27,6 @@ GCAHNG = [sys.executable, "-m", "gcahng"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "gcahng"]
 TWO = "fabric.devices=2"
 pytestmark = pytest.mark.slow
-MakeOnce = Callable[[str, Callable[[Path], object]], Path]
 
 
 def train(folder: Path, *settings: str, program: list[str] = GCAHNG, **env: str) -> Any:

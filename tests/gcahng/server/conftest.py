@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from gcahng.inference.store import PictureStore
 from gcahng.server.app import build_app
 from gcahng.server.finder import Finder, Limits
 from gcahng.server.serve import listen
+from tests.conftest import MakeOnce
 from tests.gcahng.inference.conftest import write_model
 
 HERE = "http://127.0.0.1:8000"
@@ -23,8 +24,6 @@ QUOTED = 'children\'s "cup" \\ %'
 COLOURS = {"bowl": "#b03020", "lamp": "#20a040", QUOTED: "#3040c0"}
 EACH = 9
 MADE = len(COLOURS) * EACH + 1
-
-MakeOnce = Callable[[str, Callable[[Path], object]], Path]
 
 
 def draw(path: Path, colour: str, size: int = 30) -> None:

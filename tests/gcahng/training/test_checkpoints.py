@@ -4,7 +4,6 @@ import os
 import pkgutil
 import shutil
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,13 @@ from typing import Any
 import pytest
 import torch
 
-from gcahng import cli
 from gcahng.commands.run import resume_run
 from gcahng.config import load_config
 from gcahng.jobs.process import Stopped, heed_signals
 from gcahng.runs.folder import RunFolder
 from gcahng.training.checkpoints import Interruption, Request
 from gcahng.training.trainer import Trainer
-from tests.conftest import SMALL
+from tests.conftest import SMALL, Call
 from tests.gcahng.training.test_trainer import _trainer, assert_same_figures
 
 # Nine steps of an epoch.
@@ -124,9 +122,9 @@ def test_a_signal_at_any_time_says_how_to_go_on(
     place: str,
     number: int,
     status: int,
+    call: Call,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder, whole = tmp_path / "run", pkgutil.resolve_name(place)
 
@@ -134,29 +132,24 @@ def test_a_signal_at_any_time_says_how_to_go_on(
         os.kill(os.getpid(), number)
         return whole(*args, **settings)
 
-    def run(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["gcahng", "train", *arguments])
-        with pytest.raises(SystemExit) as info:
-            cli.main()
-        return int(info.value.code or 0)
-
-    begin = ["digits", *SMALL, *QUICK, "train.epochs=1", "--run", str(folder)]
+    begin = ["train", "digits", *SMALL, *QUICK, "train.epochs=1", "--run", folder]
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with monkeypatch.context() as patch:
             patch.setattr(place, signalled)
-            assert run(*begin) == status
+            stopped = call(*begin)
     finally:
         signal.signal(signal.SIGINT, before)
-    said = capsys.readouterr().err.splitlines()[-1]
+    assert stopped.status == status
+    said = stopped.err.splitlines()[-1]
     assert said.startswith("interrupted" if status == 130 else "stopped by a signal")
     if "build" not in place:
         assert said.endswith(f"; continue with: gcahng train --resume {folder}")
-        assert run("--resume", str(folder)) == 0
+        assert call("train", "--resume", folder).status == 0
     else:
         assert said.endswith("; give the same command again")
         assert not folder.exists()
-        assert run(*begin) == 0
+        assert call(*begin).status == 0
     assert RunFolder(folder).report.exists()
 
 

@@ -1,18 +1,16 @@
 """A dry run: sizes, one step, an estimate; and nothing is written."""
 
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from gcahng import cli
 from gcahng.config import load_config
 from gcahng.training.dry_run import dry_run, embedded_images
 from gcahng.training.experiment import build_experiment
 from gcahng.training.measure_step import median_times
 from gcahng.training.step import TrainingStep
-from tests.conftest import SMALL
+from tests.conftest import SMALL, Call
 
 HELD_OUT = ["data.validation=0.4", "batch.classes=3"]
 
@@ -72,19 +70,10 @@ def test_which_images_are_embedded_how_often(
     assert embedded_images(load_config("digits", overrides), COUNTS) == expected
 
 
-def _run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["gcahng", "train", *map(str, arguments)])
-    with pytest.raises(SystemExit) as info:
-        cli.main()
-    return int(info.value.code or 0)
-
-
-def test_nothing_is_written(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, call: Call) -> None:
     monkeypatch.chdir(tmp_path)
-    assert _run(monkeypatch, "digits", *SMALL, "--dry-run", "fabric.devices=2") == 0
-    out = capsys.readouterr().out
+    status, out, _ = call("train", "digits", *SMALL, "--dry-run", "fabric.devices=2")
+    assert status == 0
     assert list(tmp_path.iterdir()) == []
     for said in ("15 images [1, 8, 8]", "3 epochs of 60 steps", "by one process, and 2 share it"):
         assert said in out

@@ -2,13 +2,13 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from tests.conftest import MakeOnce
 from tests.gcahng.training.process_steps import OWN_BATCHES, SETUPS, all_steps
 from tests.golden import method_golden_files
 
@@ -16,7 +16,6 @@ pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).parents[3]
 Steps = dict[str, dict[str, Tensor]]
-MakeOnce = Callable[[str, Callable[[Path], object]], Path]
 
 
 @pytest.fixture(scope="module")
