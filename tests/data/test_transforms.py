@@ -77,7 +77,9 @@ def test_a_reduced_photo_gives_nearly_the_same_pixels(tmp_path: Path) -> None:
     assert 0 < float(difference.mean()) < 0.5
     assert float(difference.max()) < 3.5
     # The key of cached features contains the transform's text.
-    assert "shortest_side=292" in repr(reduced)
+    for train, side in ((False, 292), (True, 523)):
+        text = repr(build_transform("imagenet", train, **args, reduced_jpeg=True))
+        assert f"shortest_side={side}" in text
 
 
 @pytest.mark.parametrize(

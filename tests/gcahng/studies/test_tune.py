@@ -64,6 +64,8 @@ def test_a_study_goes_on_where_it_stopped(write_study: WriteStudy, console: Cons
     shutil.rmtree(FOLDER)
     assert tune(write_study(), console)
     assert [row["optim.embedder.lr"] for row in _rows()] == drawn
+    with pytest.raises(ValueError, match=r"begun with another train.epochs of 'study': give"):
+        tune(write_study(STUDY.replace("epochs: 2", "epochs: 3")), console)
 
 
 @pytest.mark.usefixtures("fake_trial", "heeds_interrupts")
