@@ -12,6 +12,20 @@ from filelock import FileLock
 
 # A training of seconds: every part of a run, small.
 SMALL = ["train.epochs=3", "batch.samples=3", "embedder.dim=8"]
+# The same for photos, without negatives.
+SMALL_PHOTOS = [
+    "data.validation=0",
+    "batch.classes=2",
+    "batch.samples=2",
+    "train={epochs: 1, warmup_epochs: 0}",
+    "embedder.dim=8",
+    "embedder.freeze=[]",
+    "embedder.backbone={name: small_conv, args: {in_channels: 3, channels: [8], strides: [4]}}",
+    "generator=null",
+    "data.transform.train.size=32",
+    "data.transform.test.size=32",
+    "data.workers=0",
+]
 
 
 class Said(NamedTuple):

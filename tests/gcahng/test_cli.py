@@ -14,7 +14,7 @@ import pytest
 
 from gcahng import __version__, cli
 from gcahng.config import load_config
-from tests.conftest import Call
+from tests.conftest import SMALL_PHOTOS, Call
 from tests.data.trees import folder_tree
 
 SMALL = ["train.epochs=1", "batch.samples=3", "embedder.dim=8"]
@@ -56,17 +56,6 @@ def test_evaluate_repeats_the_figures(run: Path, call: Call) -> None:
         assert f"{100 * results[f'{epoch}/map@r']:.2f}" in call("evaluate", source).out
 
 
-PHOTOS = [
-    "embedder.backbone={name: small_conv, args: {in_channels: 3, channels: [8], strides: [4]}}",
-    "embedder.freeze=[]",
-    "train={epochs: 1, warmup_epochs: 0}",
-    "data.transform.train.size=32",
-    "data.transform.test.size=32",
-    "data.validation=0",
-    "batch.classes=2",
-]
-
-
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_unreadable_photo_is_one_sentence_with_its_path(
     workers: int, call: Call, tmp_path: Path
@@ -76,7 +65,7 @@ def test_an_unreadable_photo_is_one_sentence_with_its_path(
     # All but the first and the last, which are tried at the start.
     for bad in sorted((tmp_path / "photos" / "train").rglob("*.jpg"))[1:-1]:
         bad.write_bytes(bad.read_bytes()[:200])
-    arguments = ["train", "photos", f"data.root={tmp_path / 'photos'}", *PHOTOS]
+    arguments = ["train", "photos", f"data.root={tmp_path / 'photos'}", *SMALL_PHOTOS]
     said = call(*arguments, f"data.workers={workers}", "--run", tmp_path / "run")
     error = said.err.strip().splitlines()[-1]
     assert error.startswith(f"error: Cannot read the image '{tmp_path / 'photos' / 'train'}")

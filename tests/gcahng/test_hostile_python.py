@@ -69,6 +69,7 @@ CALLS: dict[str, tuple[Callable[[Stage, Any], Any], tuple[Any, ...]]] = {
     "network": (lambda s, x: CorrelationNetwork(8, 3, layers=x), (-1,)),
     "Embedder": (lambda s, x: Embedder(SmallConv(), x), (0, "2")),
     "Embedder init": (lambda s, x: Embedder(SmallConv(), 8, init=x), ("he",)),
+    "Embedder freeze": (lambda s, x: Embedder(SmallConv(), 8, freeze=x), (["all"],)),
     "whitening": (lambda s, x: WhiteningHead(4, x), (5,)),
     "sampler labels": (lambda s, x: ClassBalancedBatchSampler(x, 2, 2), (Z, Y.float())),
     "sampler seed": (lambda s, x: ClassBalancedBatchSampler(Y, 2, 2, seed=x), (-1, "1")),

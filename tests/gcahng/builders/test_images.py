@@ -18,22 +18,8 @@ from gcahng.builders.settings import adopt_image_settings
 from gcahng.config import dump_config, load_config
 from gcahng.config.experiment import parse_config
 from gcahng.data import ClassBalancedBatchSampler, PublishedBatchSampler
-from tests.conftest import Call
+from tests.conftest import SMALL_PHOTOS, Call
 from tests.data.trees import folder_tree
-
-SMALL = [
-    "data.validation=0",
-    "batch.classes=2",
-    "batch.samples=2",
-    "train={epochs: 1, warmup_epochs: 0}",
-    "embedder.dim=8",
-    "embedder.freeze=[]",
-    "embedder.backbone={name: small_conv, args: {in_channels: 3, channels: [8], strides: [4]}}",
-    "generator=null",
-    "data.transform.train.size=32",
-    "data.transform.test.size=32",
-    "data.workers=0",
-]
 
 
 def test_a_closed_set_is_said_everywhere(tmp_path: Path, call: Call) -> None:
@@ -41,7 +27,7 @@ def test_a_closed_set_is_said_everywhere(tmp_path: Path, call: Call) -> None:
     folder_tree(tmp_path / "photos" / "test", "bcd", images=3)
     folder = tmp_path / "run"
     root = f"data.root={tmp_path / 'photos'}"
-    said = call("train", "photos", root, *SMALL, "--run", folder)
+    said = call("train", "photos", root, *SMALL_PHOTOS, "--run", folder)
     assert said.status == 0, said.err
     sentence = "Closed set: 2 of 3 test classes were trained on"
     assert said.out.index(f"note: {sentence}") < said.out.index("epoch 1/1")
@@ -65,7 +51,7 @@ def photos_with_validation(folder: Path) -> list[str]:
     folder_tree(folder / "photos" / "train", "abcd", images=3)
     folder_tree(folder / "photos" / "valid", "ef", images=3)
     folder_tree(folder / "photos" / "test", "gh", images=3)
-    return [f"data.root={folder / 'photos'}", *SMALL, "data.validation=0.5"]
+    return [f"data.root={folder / 'photos'}", *SMALL_PHOTOS, "data.validation=0.5"]
 
 
 def test_the_users_validation_folder_chooses_the_best_epoch(tmp_path: Path, call: Call) -> None:

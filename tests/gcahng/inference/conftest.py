@@ -2,7 +2,6 @@
 
 import random
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from gcahng.builders.networks import build_embedder
 from gcahng.config import load_config
 from gcahng.inference.embedder import TrainedEmbedder, load_embedder
 from gcahng.runs.embedding import write_shared_model
+from tests.conftest import MakeOnce
 
 SETTINGS = [
     "embedder.backbone.name=small_conv",
@@ -49,12 +49,12 @@ def draw(path: Path, colour: str, seed: int) -> None:
 
 
 @pytest.fixture(scope="session")
-def model_folder(make_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+def model_folder(make_once: MakeOnce) -> Path:
     return make_once("shop-model", lambda folder: write_model(folder, 0))
 
 
 @pytest.fixture(scope="session")
-def other_model_folder(make_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+def other_model_folder(make_once: MakeOnce) -> Path:
     return make_once("other-shop-model", lambda folder: write_model(folder, 1))
 
 
@@ -64,7 +64,7 @@ def model(model_folder: Path) -> TrainedEmbedder:
 
 
 @pytest.fixture(scope="session")
-def tiny_weights(make_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+def tiny_weights(make_once: MakeOnce) -> Path:
     """Random weights of `TINY`, with a classification head, as its library writes them."""
 
     def make(folder: Path) -> None:
@@ -77,7 +77,7 @@ def tiny_weights(make_once: Callable[[str, Callable[[Path], object]], Path]) -> 
 
 
 @pytest.fixture(scope="session")
-def _photos(make_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+def _photos(make_once: MakeOnce) -> Path:
     def make(folder: Path) -> None:
         for label, colour in CLASSES.items():
             for number in range(EACH):

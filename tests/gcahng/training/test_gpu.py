@@ -12,6 +12,7 @@ from gcahng.evaluation.ranking import Ranking, unit_rows
 from gcahng.generators import GENERATORS
 from gcahng.losses import NPairLoss
 from gcahng.runs.checkpoint import load_checkpoint
+from gcahng.training.cost import measure_time, tensor_peak_mib
 from gcahng.training.optimizers import Optimizers
 from gcahng.training.step import TrainingStep
 from tests.gcahng.training import steps
@@ -174,6 +175,13 @@ def test_the_second_gpu_is_the_current_one_and_its_random_state_goes_on(
     finally:
         torch.cuda.set_rng_state(untouched, 0)
         torch.cuda.set_device(0)
+
+
+def test_time_and_memory_are_those_of_the_gpu() -> None:
+    device = torch.device(DEVICE)
+    seconds, made = measure_time(lambda: torch.ones(2**18, device=device), device)
+    assert seconds > 0
+    assert tensor_peak_mib(lambda: made + 1 + 1, device) == pytest.approx(2, abs=0.01)
 
 
 def test_ranking_is_that_of_the_cpu() -> None:
