@@ -12,7 +12,7 @@ from gcahng.evaluation.ranking import Ranking, unit_rows
 from gcahng.generators import GENERATORS
 from gcahng.losses import NPairLoss
 from gcahng.runs.checkpoint import load_checkpoint
-from gcahng.training.cost import measure_time, tensor_peak_mib
+from gcahng.training.measure_step import measure_time, tensor_peak_mib
 from gcahng.training.optimizers import Optimizers
 from gcahng.training.step import TrainingStep
 from tests.gcahng.training import steps
