@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> ExperimentCo
     return validate(ExperimentConfig, layers)
 
 
+# A grid reads the experiments of its runs again and again.
+@lru_cache(maxsize=256)
 def parse_config(text: str, source: str) -> ExperimentConfig:
     """Parse and validate a resolved experiment, as written by `dump_config`.
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, sqrt
 from statistics import mean, stdev
 
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 from gcahng.runs.record import RunRecord, Split, figures_after
 from gcahng.studies.grid import Grid
@@ -109,11 +109,11 @@ def paired_difference(
     gaps = [values[seed] - reference[seed] for seed in seeds]
     if len(gaps) == 1 or not stdev(gaps) > ROUNDING:
         return Difference(mean(gaps), None, len(gaps))
-    test = stats.ttest_rel([values[seed] for seed in seeds], [reference[seed] for seed in seeds])
-    interval = test.confidence_interval(1 - LEVEL)
-    return Difference(
-        mean(gaps), (float(interval.low), float(interval.high)), len(gaps), float(test.pvalue)
-    )
+    # Student's t of `scipy.stats.ttest_rel`, whose module takes half a second to import.
+    middle, error, freedom = mean(gaps), stdev(gaps) / sqrt(len(gaps)), len(gaps) - 1
+    half = error * float(stdtrit(freedom, 1 - LEVEL / 2))
+    p = 2 * float(stdtr(freedom, -abs(middle / error)))
+    return Difference(middle, (middle - half, middle + half), len(gaps), p)
 
 
 def below_features(summaries: Mapping[str, Summary]) -> list[str]:

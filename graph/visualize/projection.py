@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 # How boxes are moved apart: in rounds, by a part of what they overlap, until no two overlap by more
@@ -71,6 +70,8 @@ class Projection:
 
 def spread(points: np.ndarray, side: float) -> np.ndarray:
     """Move equal squares with centres [N, 2] apart until no two overlap; others stay in place."""
+    from scipy.spatial import cKDTree  # here, since it takes a quarter of a second to import
+
     # Coinciding points have no direction to move in; a sunflower pattern gives each its own.
     turn = np.pi * (3 - np.sqrt(5)) * np.arange(len(points))
     seed = 0.01 * np.sqrt(np.arange(len(points)) / len(points))
