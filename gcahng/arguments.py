@@ -47,6 +47,13 @@ def check_weights(**weights: float) -> None:
             raise ValueError(f"Expected {name!r} as a number of at least 0 (got {weight!r})")
 
 
+def check_positive(**values: float) -> None:
+    """Raise a ValueError unless every argument is a finite number above 0."""
+    for name, value in values.items():
+        if not 0 < value < math.inf:
+            raise ValueError(f"Expected {name!r} > 0 (got {value!r})")
+
+
 def arguments_of(make: Callable[..., Any]) -> tuple[dict[str, Argument], bool]:
     """Return the named arguments of a class or function, and whether it takes any others.
 

@@ -133,11 +133,6 @@ def _build_head(head: str, width: int, dim: int, init: str) -> nn.Module:
             f"Expected 'embedding_dim' as {width}, the width of the backbone's features, for head "
             f"'none' (got {dim})."
         )
-    if head in ("residual", "whitening") and dim > width:
-        raise ValueError(
-            f"Expected 'embedding_dim' of at most {width}, the width of the backbone's features, "
-            f"for head {head!r} (got {dim})."
-        )
     match head:
         case "none":
             return nn.Identity()
@@ -150,6 +145,8 @@ def _build_head(head: str, width: int, dim: int, init: str) -> nn.Module:
             if init == "orthogonal":
                 nn.init.orthogonal_(linear.weight)
                 nn.init.zeros_(linear.bias)
+            elif init != "default":
+                raise ValueError(f"Expected 'init' as default or orthogonal (got {init!r}).")
             return nn.Sequential(nn.BatchNorm1d(width), linear)
     raise ValueError(f"Expected 'head' as linear, none, residual or whitening (got {head!r}).")
 
@@ -160,8 +157,10 @@ def _frozen_modules(backbone: nn.Module, entry: str) -> list[nn.Module]:
         return [backbone]
     if entry == "patch":
         found = [m for name, m in backbone.named_modules() if name.split(".")[-1] == "patch_embed"]
-    else:
+    elif entry in ("bn", "bn_affine"):
         found = [m for m in backbone.modules() if isinstance(m, nn.BatchNorm2d)]
+    else:
+        raise ValueError(f"Expected 'freeze' of backbone, bn, bn_affine or patch (got {entry!r}).")
     if not found:
         raise ValueError(
             f"The backbone {type(backbone).__name__} has no layer for freeze={entry!r}; remove the "

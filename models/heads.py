@@ -42,6 +42,7 @@ class ResidualHead(nn.Module):
 
     def __init__(self, width: int, dim: int) -> None:
         super().__init__()
+        _check_dim(width, dim)
         self.register_buffer("projection", torch.eye(dim, width))
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("scale", torch.ones(()))
@@ -255,6 +256,7 @@ class WhiteningHead(nn.Module):
     def __init__(self, width: int, dim: int | None = None) -> None:
         super().__init__()
         dim = width if dim is None else dim
+        _check_dim(width, dim)
         self.linear = nn.Linear(width, dim)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -280,3 +282,10 @@ class WhiteningHead(nn.Module):
             weight = discriminants(statistics, weight)[:dim]
         self.linear.weight.copy_(weight)
         self.linear.bias.copy_(-weight @ statistics.mean)
+
+
+def _check_dim(width: int, dim: int) -> None:
+    if dim > width:
+        raise ValueError(
+            f"Expected 'dim' of at most {width}, the width of the backbone's features (got {dim})."
+        )

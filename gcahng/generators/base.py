@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import TypedDict, Unpack
 
-from gcahng.arguments import Positive, Weight, check_weights, is_integer
+from gcahng.arguments import Positive, Weight, check_positive, check_weights, is_integer
 from gcahng.generators.hardness import LossMeans
 from gcahng.graph import BatchLayout, batch_layout
 from gcahng.graph.batch import OwnAnchors
@@ -121,6 +121,7 @@ class NegativeGenerator(nn.Module, ABC):
         for name, size in (("embedding_dim", embedding_dim), ("num_classes", num_classes)):
             if not is_integer(size, 1):
                 raise ValueError(f"Expected {name!r} as an integer of at least 1 (got {size!r})")
+        check_positive(temperature=temperature)
         check_weights(synthetic_weight=synthetic_weight, linear_ce_weight=linear_ce_weight)
         self.embedding_dim, self.num_classes = embedding_dim, num_classes
         self.synthetic_weight, self.linear_ce_weight = synthetic_weight, linear_ce_weight

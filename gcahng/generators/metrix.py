@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
-from gcahng.arguments import Positive
+from gcahng.arguments import Positive, check_positive
 from gcahng.generators.base import GeneratorArguments, NegativeGenerator, Synthetic
 from gcahng.graph import BatchLayout
 
@@ -37,6 +37,7 @@ class Metrix(NegativeGenerator):
         **settings: Unpack[GeneratorArguments],
     ) -> None:
         super().__init__(embedding_dim, num_classes, **settings)
+        check_positive(mixing=mixing)
         self.mixing = mixing
 
     def make_negatives(self, slots: Tensor, layout: BatchLayout, draws: Tensor | None) -> Synthetic:

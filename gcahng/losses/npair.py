@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gcahng.arguments import Positive
+from gcahng.arguments import Positive, check_positive
 from gcahng.graph import BatchLayout, batch_layout
 from gcahng.graph.precision import full_precision
 
@@ -86,6 +86,7 @@ class NPairLoss(nn.Module):
         self, normalize: bool = False, temperature: Positive = 1.0, all_negatives: bool = False
     ) -> None:
         super().__init__()
+        check_positive(temperature=temperature)
         self.normalize, self.temperature = normalize, temperature
         self.all_negatives = all_negatives
 
@@ -101,3 +102,10 @@ class NPairLoss(nn.Module):
         if self.normalize:
             return term(F.normalize(slots, dim=-1) / root)
         return term(slots / root) + norm_penalty(slots)
+
+    def extra_repr(self) -> str:
+        """Show the settings."""
+        return (
+            f"normalize={self.normalize}, temperature={self.temperature}, "
+            f"all_negatives={self.all_negatives}"
+        )

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gcahng.arguments import Positive
+from gcahng.arguments import Positive, check_positive
 from gcahng.graph.precision import full_precision
 
 
@@ -39,6 +39,7 @@ class ProxyAnchorLoss(nn.Module):
         self, num_classes: int, embedding_dim: int, alpha: Positive = 32.0, delta: float = 0.1
     ) -> None:
         super().__init__()
+        check_positive(alpha=alpha)
         self.alpha, self.delta = alpha, delta
         self.proxies = nn.Parameter(torch.empty(num_classes, embedding_dim))
         nn.init.kaiming_normal_(self.proxies, mode="fan_out")
@@ -58,3 +59,8 @@ class ProxyAnchorLoss(nn.Module):
         push = torch.cat([push, zero]).logsumexp(0)
         # A proxy without positives contributes log(1 + 0) = 0, so the sum needs no mask.
         return pull.sum() / positive.any(0).sum() + push.mean()
+
+    def extra_repr(self) -> str:
+        """Show the sizes and settings."""
+        classes, channels = self.proxies.shape
+        return f"{classes}, {channels}, alpha={self.alpha}, delta={self.delta}"

@@ -105,7 +105,7 @@ SETTINGS = [
     ("'data.transform={name: imagenet, train: {siz: 3}}'", "data.transform.train: transform"),
     ("data.validation=0.2", "data.validation: A validation share of 0.2"),
     (TIMM.format("act_layer: nope"), f"{BACKBONE}: 'resnet18' cannot be built"),
-    (TIMM.format("num_classes: 3"), f"{BACKBONE}: 'num_classes' is not an argument here"),
+    (TIMM.format("num_classes: 3"), f"{BACKBONE}: timm's resnet18 takes no 'num_classes' here"),
     ("embedder.freeze=[patch]", "embedder.freeze: The backbone SmallConv"),
     ("'embedder.warm_start={steps: 9}'", "has no split 'warm_start'"),
     ("loss.name=npiar", "loss.name: unknown metric loss 'npiar' (did you"),
