@@ -4,6 +4,7 @@ import atexit
 import os
 import signal
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from multiprocessing.queues import Queue
 from typing import Any
 from weakref import WeakSet
@@ -11,7 +12,7 @@ from weakref import WeakSet
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from gcahng.data.datasets.base import ImageDataset
@@ -133,10 +134,11 @@ class TrainLoader(ImageLoader):
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:  # type: ignore[override]
         """Yield the images of this process [b, …] and the labels of the whole batch [B]."""
-        loaded = super().__iter__()
-        for number, indices in enumerate(self.batches):
-            if number >= self.first:
-                yield next(loaded)[0], self.labels[indices]
+        for indices, (images, _) in zip(self._left(), super().__iter__(), strict=False):
+            yield images, self.labels[indices]
+
+    def _left(self) -> Iterator[list[int]]:
+        return islice(self.batches, self.first, None)
 
 
 class _OwnSamples(Sampler[list[tuple[int, int]]]):
@@ -150,12 +152,11 @@ class _OwnSamples(Sampler[list[tuple[int, int]]]):
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         sampler = self.loader.batches
-        for number, indices in enumerate(sampler):
-            if number >= self.loader.first:
-                rng = np.random.default_rng([sampler.seed, sampler.epoch, number])
-                seeds = rng.integers(2**63, size=len(indices)).tolist()
-                own = own_part(len(indices), self.loader.group)
-                yield list(zip(indices, seeds, strict=True))[own]
+        for number, indices in islice(enumerate(sampler), self.loader.first, None):
+            rng = np.random.default_rng([sampler.seed, sampler.epoch, number])
+            seeds = rng.integers(2**63, size=len(indices)).tolist()
+            own = own_part(len(indices), self.loader.group)
+            yield list(zip(indices, seeds, strict=True))[own]
 
 
 class _Seeded(Dataset[Any]):
@@ -178,7 +179,7 @@ class _Seeded(Dataset[Any]):
         return len(self.dataset)
 
 
-class AugmentedView(Dataset[Any]):
+class AugmentedView(Subset[Any]):
     """A data set under one augmentation of many: each image is always the same in a view.
 
     Args:
@@ -195,16 +196,9 @@ class AugmentedView(Dataset[Any]):
     """
 
     def __init__(self, dataset: ImageDataset, view: int) -> None:
-        self.seeded = _Seeded(dataset)
         # Without the seed of the training, so that trainings with any seed share the views.
-        rng = np.random.default_rng(view)
-        self.seeds = rng.integers(2**63, size=len(dataset)).tolist()
-
-    def __getitem__(self, index: int) -> Any:
-        return self.seeded[index, self.seeds[index]]
-
-    def __len__(self) -> int:
-        return len(self.seeded)
+        seeds = np.random.default_rng(view).integers(2**63, size=len(dataset)).tolist()
+        super().__init__(_Seeded(dataset), list(enumerate(seeds)))  # type: ignore[arg-type]
 
 
 class FeatureLoader(TrainLoader):
@@ -238,8 +232,6 @@ class FeatureLoader(TrainLoader):
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:  # type: ignore[override]
         """Yield the features of this process [b, width] and the labels of the whole batch [B]."""
-        chosen = iter(self.own)
-        for number, indices in enumerate(self.batches):
-            if number >= self.first:
-                rows = [self.views[seed % len(self.views)][index] for index, seed in next(chosen)]
-                yield torch.stack(rows), self.labels[indices]
+        for indices, chosen in zip(self._left(), self.own, strict=True):
+            rows = [self.views[seed % len(self.views)][index] for index, seed in chosen]
+            yield torch.stack(rows), self.labels[indices]

@@ -153,10 +153,8 @@ def _slot_major(columns: list[np.ndarray]) -> list[int]:
 
 
 def _check(num_classes: int, classes_per_batch: int, samples_per_class: int) -> None:
-    for name, size in (
-        ("classes_per_batch", classes_per_batch),
-        ("samples_per_class", samples_per_class),
-    ):
+    sizes = {"classes_per_batch": classes_per_batch, "samples_per_class": samples_per_class}
+    for name, size in sizes.items():
         if not is_integer(size, 2):
             raise ValueError(f"Expected {name!r} as an integer of at least 2 (got {size!r}).")
     if num_classes < classes_per_batch:

@@ -138,13 +138,12 @@ def _check_classes(splits: Sequence[ImageDataset], found: Verification) -> None:
             except ValueError as error:
                 found.problems.append(str(error))
         if split.is_query is None:
-            counts = split.labels.bincount(minlength=split.num_classes)
-            single = [name for name, count in zip(split.classes, counts, strict=True) if count == 1]
+            single = [split.classes[i] for i in (split.labels.bincount() == 1).nonzero().flatten()]
             why = "batches repeat it" if split.split == "train" else "it has no match to find"
             found.notes.extend(_list(f"Classes of {split.split} with one image: {why}", single))
         else:
-            labels = (split.labels[split.is_query], split.labels[~split.is_query])
-            alone = set(labels[0].tolist()) - set(labels[1].tolist())
+            queries, gallery = split.labels[split.is_query], split.labels[~split.is_query]
+            alone = set(queries.tolist()) - set(gallery.tolist())
             names = sorted(split.classes[label] for label in alone)
             found.problems.extend(_list("Query classes without an image in the gallery", names))
     for one, other in combinations(splits, 2):

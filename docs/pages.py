@@ -21,6 +21,8 @@ TOP = {
     "CHANGELOG.md": "changelog.md",
     "LICENSE": "license.md",
 }
+DIRECTIVE = re.compile(r"^( *)\.\. math:: ?(.*(?:\n\1 +\S.*)*)", re.MULTILINE)
+LINE_START = re.compile("^ +", re.MULTILINE)
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 
 
@@ -110,19 +112,6 @@ def to_markdown(docstring: str) -> str:
     >>> to_markdown("The sum\n\n.. math:: a +\n    b\n\nof :math:`x`.")
     'The sum\n\n$$\na +\nb\n$$\n\nof $x$.'
     """
-    lines, formula, indent = [], False, 0
-    for line in docstring.splitlines():
-        start = re.match(r"( *)\.\. math:: ?(.*)", line)
-        if start:
-            formula, indent = True, len(start[1])
-            lines += ["$$", start[2]]
-        elif formula and line.strip() and len(line) - len(line.lstrip()) > indent:
-            lines.append(line.strip())
-        elif formula:
-            formula = False
-            lines += ["$$", line]
-        else:
-            lines.append(line)
-    text = "\n".join([*lines, "$$"] if formula else lines)
+    text = DIRECTIVE.sub(lambda found: f"$$\n{LINE_START.sub('', found[2]).strip()}\n$$", docstring)
     text = re.sub(r":math:`([^`]+)`", r"$\1$", text)
     return re.sub(r"^( *)Example:$", r"\1Examples:", text, flags=re.MULTILINE)

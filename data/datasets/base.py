@@ -84,23 +84,19 @@ class ImageDataset(Dataset[tuple[Any, int]], ABC):
     def load(self, index: int) -> RawImage:
         """Return the raw image: a PIL image, or a uint8 tensor `[channels, height, width]`."""
 
-    def load_reduced(self, index: int, shortest: int) -> RawImage:
+    def load_reduced(self, index: int, shortest: int | None) -> RawImage:
         """Return the raw image, or a smaller one whose shorter side has at least `shortest` pixels.
 
-        Called instead of `load` if the transform has a `shortest_side`; override it if your files
-        are large JPEGs (`read_image`).
+        Transforms get this image, with their `shortest_side`; override it if your files are large
+        JPEGs (`read_image`). None: the raw image.
         """
         return self.load(index)
-
-    def load_for(self, index: int, shortest: int | None) -> RawImage:
-        """Return the raw image for a transform with this `shortest_side`."""
-        return self.load(index) if shortest is None else self.load_reduced(index, shortest)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
-        image = self.load_for(index, shortest_side(self.transform))
+        image = self.load_reduced(index, shortest_side(self.transform))
         return image if self.transform is None else self.transform(image), int(self.labels[index])
 
     def __repr__(self) -> str:
@@ -201,7 +197,7 @@ class ClassSubset(ImageDataset):
         """Return the raw image of the underlying data set."""
         return self.dataset.load(int(self.indices[index]))
 
-    def load_reduced(self, index: int, shortest: int) -> RawImage:
+    def load_reduced(self, index: int, shortest: int | None) -> RawImage:
         """Return the raw image of the underlying data set, or a smaller version of it."""
         return self.dataset.load_reduced(int(self.indices[index]), shortest)
 

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import ClassVar, NoReturn
 
@@ -130,8 +131,7 @@ def labelled_pictures(home: Path) -> list[PictureFile]:
         loose = [one for one in _entries(folder) if is_picture(one.name) and not one.is_dir()]
         found += [PictureFile(one.path, None, split) for one in loose]
         listing = class_folders(folder, list(splits.values()))
-        pairs = zip(listing.paths, listing.names, strict=True)
-        found += [PictureFile(path, name, split) for path, name in pairs]
+        found += map(PictureFile, listing.paths, listing.names, repeat(split))
     return found
 
 

@@ -106,12 +106,11 @@ def _read(table: Path) -> dict[str, Cells]:
     rows: dict[str, Cells] = {}
     try:
         columns = [name.strip().lower() for name in next(reader, [])]
-        for name in REQUIRED:
-            if name not in columns:
-                raise ValueError(
-                    f"{table}:1: there is no column '{name}'{did_you_mean(name, columns)}; the "
-                    f"first line must name {', '.join(REQUIRED)}, separated by commas."
-                )
+        if missing := [name for name in REQUIRED if name not in columns]:
+            raise ValueError(
+                f"{table}:1: there is no column '{missing[0]}'{did_you_mean(missing[0], columns)}; "
+                f"the first line must name {', '.join(REQUIRED)}, separated by commas."
+            )
         for texts in reader:
             cells, place = [text.strip() for text in texts], f"{table}:{reader.line_num}"
             if any(cells[len(columns) :]):

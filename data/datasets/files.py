@@ -13,6 +13,11 @@ from PIL import Image
 from gcahng.data.datasets.base import ImageDataset, Transform
 from gcahng.pictures import examine_all, read_image
 
+ADVICE = (
+    "repair or remove it, or skip unreadable images with unreadable=skip (in an experiment: "
+    "data.args.unreadable=skip)"
+)
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -133,23 +138,15 @@ class FileDataset(ImageDataset):
 
     def load(self, index: int) -> Image.Image:
         """Return the image as upright RGB; a ValueError or FileNotFoundError names its file."""
-        return self._read(index)
+        return read_image(self.paths[index], ADVICE)
 
-    def load_reduced(self, index: int, shortest: int) -> Image.Image:
+    def load_reduced(self, index: int, shortest: int | None) -> Image.Image:
         """Return the image as `load` does; a large JPEG is decoded at a reduced size.
 
         A subclass that overrides `load` alone gets images of full size.
         """
         own = type(self).load is not FileDataset.load
-        return self.load(index) if own else self._read(index, shortest)
-
-    def _read(self, index: int, shortest: int | None = None) -> Image.Image:
-        return read_image(
-            self.paths[index],
-            "repair or remove it, or skip unreadable images with unreadable=skip (in an "
-            "experiment: data.args.unreadable=skip)",
-            shortest,
-        )
+        return self.load(index) if own else read_image(self.paths[index], ADVICE, shortest)
 
 
 def _skip_unreadable(listing: Listing) -> Listing:

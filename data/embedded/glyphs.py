@@ -1,8 +1,8 @@
 """Glyphs: rendered characters in sixteen typefaces, a retrieval task that needs no download."""
 
 import hashlib
-import importlib.metadata
 import unicodedata
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -125,8 +125,7 @@ def render(split: str, seed: int) -> dict[str, np.ndarray]:
     characters = "".join(CHARACTERS[i] for i in np.sort(part))
     rng = np.random.default_rng([seed, number])
     if split == "train":
-        choices = [rng.choice(len(FONTS), TRAIN_FONTS, replace=False) for _ in characters]
-        fonts = np.stack(choices)
+        fonts = np.stack([rng.choice(len(FONTS), TRAIN_FONTS, replace=False) for _ in characters])
     else:
         repeats = WARM_START_IMAGES_PER_FONT if split == "warm_start" else 1
         fonts = np.tile(np.arange(len(FONTS)), (len(characters), repeats))
@@ -143,10 +142,8 @@ def render(split: str, seed: int) -> dict[str, np.ndarray]:
 
 def cache_path(root: Path, split: str, seed: int) -> Path:
     """Return the cache file of a split; its name depends on everything that affects the images."""
-    fonts = importlib.metadata.version("matplotlib")
-    versions = (fonts, PIL.__version__, unicodedata.unidata_version)
-    recipe = (RECIPE_VERSION, FONTS, versions)
-    digest = hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]
+    versions = (version("matplotlib"), PIL.__version__, unicodedata.unidata_version)
+    digest = hashlib.sha256(repr((RECIPE_VERSION, FONTS, versions)).encode()).hexdigest()[:12]
     return root / "glyphs" / f"{split}-seed{seed}-{digest}.npz"
 
 
@@ -184,16 +181,12 @@ def _tone(rng: np.random.Generator, span: tuple[float, float], n: int) -> Tensor
     return torch.from_numpy(rng.uniform(*span, (n, 1, 1, 1))).float()
 
 
-def _font_path(font: str) -> Path:
-    # Imported only to draw, because it takes 0.2 seconds.
-    import matplotlib
-
-    return Path(matplotlib.get_data_path(), "fonts", "ttf", f"{font}.ttf")
-
-
 def bitmaps(characters: str, font: str) -> np.ndarray:
     """Render characters in one of `FONTS`, centred: `[N, CANVAS, CANVAS]`, ink 255 on 0."""
-    face = ImageFont.truetype(_font_path(font), FONT_SIZE)
+    import matplotlib  # only to draw, because it takes 0.2 seconds
+
+    path = Path(matplotlib.get_data_path(), "fonts", "ttf", f"{font}.ttf")
+    face = ImageFont.truetype(path, FONT_SIZE)
     return np.stack([np.asarray(_draw(character, face)) for character in characters])
 
 

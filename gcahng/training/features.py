@@ -86,7 +86,7 @@ def digest_images(digest: "hashlib._Hash", dataset: ImageDataset) -> None:
             facts = os.stat(path)
             digest.update(os.fsencode(path) + repr((facts.st_size, facts.st_mtime_ns)).encode())
         else:
-            image = np.asarray(dataset.load_for(index, shortest))
+            image = np.asarray(dataset.load_reduced(index, shortest))
             digest.update(f"{image.shape} {image.dtype}".encode() + image.tobytes())
 
 

@@ -243,6 +243,6 @@ class DrawnPhotos(ImageDataset):
         """Decode the file."""
         return decode_image(self.file)
 
-    def load_reduced(self, index: int, shortest: int) -> Image.Image:
+    def load_reduced(self, index: int, shortest: int | None) -> Image.Image:
         """Decode the file, at a reduced size if it is large."""
         return decode_image(self.file, shortest=shortest)
