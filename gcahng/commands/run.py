@@ -96,7 +96,7 @@ def _read_settings(folder: RunFolder, trust: bool) -> ExperimentConfig:
         raise FileNotFoundError(f"no run in '{folder.path}': it has no config.yaml")
     config = folder.read_config()
     if not trust:
-        refuse_user_classes(folder.config, config)
+        refuse_user_classes(folder.config, user_classes(config))
     return config
 
 

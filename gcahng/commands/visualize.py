@@ -50,13 +50,13 @@ def visualize(
     with loading():
         from gcahng.config import dump_config
         from gcahng.config.experiment import with_data_root
-        from gcahng.reports.batch_pictures import Selection, draw_batch
+        from gcahng.reports.batch_pictures import draw_batch
         from gcahng.runs.loading import load_run
 
     run = load_run(source, last=last, trust=trust, finished=False)
     if root is not None:
         run = replace(run, settings=dump_config(with_data_root(run.config, root)))
-    pictures = draw_batch(run, Selection(split, batch, classes, samples))
+    pictures = draw_batch(run, split, batch, classes, samples)
     if run.epoch == 0 and not last and pictures.graph.get("coefficients") is not None:
         console.print("note: epoch 0, an untrained graph, is kept; --last draws the last epoch")
     if out is not None:

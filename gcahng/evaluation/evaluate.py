@@ -84,31 +84,20 @@ def embed_together(
 def scores_of_queries(
     embeddings: Tensor, dataset: ImageDataset, config: ExperimentConfig
 ) -> QueryScores:
-    """Score every query, measured as `retrieval_figures` does."""
+    """Score every query, measured as an experiment configures it."""
     protocol = _protocol(dataset, config)
     return query_scores(rankable(embeddings), dataset.labels, config.eval.ks, **protocol)
-
-
-def retrieval_figures(
-    embeddings: Tensor, dataset: ImageDataset, config: ExperimentConfig
-) -> dict[str, float]:
-    """Retrieval figures of the embeddings `[N, D]` of a data set, as an experiment configures it.
-
-    Returns:
-        `recall@K`, `map@r` and `r_precision`, as fractions.
-    """
-    return scores_of_queries(embeddings, dataset, config).means()
 
 
 def nearest_of_queries(
     embeddings: Tensor, dataset: ImageDataset, config: ExperimentConfig, most: int = 1
 ) -> Nearest:
-    """Find the nearest images of every query, at most so many, as `retrieval_figures` does."""
-    protocol, total = _protocol(dataset, config), len(dataset)
-    queries, reach = torch.arange(total), total - 1
+    """Find the nearest images of every query, at most so many, as `scores_of_queries` does."""
+    queries, reach = torch.arange(len(dataset)), len(dataset) - 1
     if dataset.is_query is not None:
         queries = dataset.is_query.nonzero()[:, 0].cpu()
-        reach = total - len(queries)
+        reach = len(dataset) - len(queries)
+    protocol = _protocol(dataset, config)
     found = nearest_neighbours(rankable(embeddings), min(most, reach), **protocol)
     return Nearest(queries, *(part.cpu() for part in found))
 
@@ -116,7 +105,7 @@ def nearest_of_queries(
 def figures_by_class(
     embeddings: Tensor, dataset: ImageDataset, config: ExperimentConfig
 ) -> list[dict[str, Any]]:
-    """Compare the class of every query with that of its nearest image, as `retrieval_figures` does.
+    """Compare the class of every query with that of its nearest image, by `nearest_of_queries`.
 
     Returns:
         One row for each class with queries, the lowest recall first: `class`; `queries`, their

@@ -102,7 +102,11 @@ def query_scores(
     if not isinstance(ks, Sequence) or not ks or not all(is_integer(k, 1) for k in ks):
         raise ValueError(f"Expected 'ks' to hold positive integers (got {ks!r})")
     search = _Search(embeddings, is_query, engine, exclude)
-    check_labels(embeddings, labels)
+    if labels.is_floating_point() or labels.shape != embeddings.shape[:1]:
+        raise ValueError(
+            f"Expected 'labels' as an integer [{len(embeddings)}] tensor "
+            f"(got {labels.dtype} {list(labels.shape)})"
+        )
     classes = labels.to(embeddings.device).unique(return_inverse=True)[1]
     sizes = classes[search.gallery].bincount(minlength=int(classes.max()) + 1)
     relevant = sizes[classes[search.queries]] - int(search.drop is not None)
@@ -223,13 +227,4 @@ def check_embeddings(embeddings: Tensor, is_query: Tensor | None) -> None:
         raise ValueError(
             f"Expected 'is_query' as a bool [{len(embeddings)}] tensor that marks some rows but "
             f"not all (got {is_query.dtype} {list(is_query.shape)}, {int(is_query.sum())} marked)"
-        )
-
-
-def check_labels(embeddings: Tensor, labels: Tensor) -> None:
-    """Raise ValueError unless there is one integer label per row of the embeddings."""
-    if labels.is_floating_point() or labels.shape != embeddings.shape[:1]:
-        raise ValueError(
-            f"Expected 'labels' as an integer [{len(embeddings)}] tensor "
-            f"(got {labels.dtype} {list(labels.shape)})"
         )

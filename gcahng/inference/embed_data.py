@@ -42,7 +42,7 @@ def embed_data(
     run = model.run
     config = _settings(model, data)
     if data is None and not run.trust:
-        refuse_user_classes(run.path, config, ("data",))
+        refuse_user_classes(run.path, [config.data.name])
     config = config if root is None else with_data_root(config, root)
     dataset = open_plain(config, split)
     check_findable(dataset, split)

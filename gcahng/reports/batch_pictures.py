@@ -29,15 +29,12 @@ TITLES = {
     "distances": "Hardness of this batch",
 }
 
-
-@dataclass(frozen=True)
-class Selection:
-    """Which batch to draw: the options of `gcahng visualize`."""
-
-    split: str = "test"
-    batch: int = 0
-    classes: int | None = None
-    samples: int | None = None
+DRAW: dict[str, Callable[["Data"], Figure]] = {
+    "graph": draw_graph,
+    "coefficients": draw_coefficients,
+    "negatives": draw_negatives,
+    "distances": draw_distances,
+}
 
 
 @dataclass(frozen=True)
@@ -53,28 +50,24 @@ class Pictures:
 
 def draw_batch(
     run: LoadedRun,
-    selection: Selection,
+    split: str = "test",
+    batch: int = 0,
+    classes: int | None = None,
+    samples: int | None = None,
     dataset: ImageDataset | None = None,
 ) -> Pictures:
-    """Draw every picture that the run has data for."""
+    """Draw every picture that the run has data for, of one batch of a split."""
     generator = load_generator(run)
-    dataset = dataset or open_plain(run.config, selection.split)
-    rows = choose_batch(run.config, dataset, selection.batch, selection.classes, selection.samples)
-    has_memory_bank = generator is not None and generator.has_memory_bank
-    usable = selection.split == "train" or not has_memory_bank
+    dataset = dataset or open_plain(run.config, split)
+    rows = choose_batch(run.config, dataset, batch, classes, samples)
+    usable = split == "train" or generator is None or not generator.has_memory_bank
     graph = learned_batch(run, generator if usable else None, dataset, rows)
     missing = _missing(run.config, graph, usable)
-    draw: dict[str, Callable[[], Figure]] = {
-        "graph": lambda: draw_graph(graph),
-        "coefficients": lambda: draw_coefficients(graph),
-        "negatives": lambda: draw_negatives(graph),
-        "distances": lambda: draw_distances(graph),
-    }
-    figures = {name: draw[name]() for name in TITLES if name not in missing}
+    figures = {name: DRAW[name](graph) for name in TITLES if name not in missing}
     epoch = "" if run.epoch is None else f", epoch {run.epoch}"
     title = (
-        f"{run.config.name}, seed {run.config.seed}{epoch}: batch {selection.batch} of the "
-        f"{selection.split} split of {run.config.data.name}"
+        f"{run.config.name}, seed {run.config.seed}{epoch}: batch {batch} of the "
+        f"{split} split of {run.config.data.name}"
     )
     return Pictures(dataset, graph, title, figures, missing)
 

@@ -21,18 +21,13 @@ GENERATOR_LOSSES = ("generator", "generator_ce", "similarity", "diversity")
 
 def retrieval_panels(histories: Mapping[str, History]) -> dict[str, str]:
     """Draw retrieval figures in percent by epoch: `data:` URIs by title; none without values."""
-    return {
-        title: picture
-        for split, word in SPLITS.items()
-        for metric in METRICS
-        if (title := f"{figure_title(metric)}, {word} split [%]")
-        and (
-            picture := _panel(
-                title,
-                {name: points(h, f"{split}/{metric}", 100) for name, h in histories.items()},
-            )
-        )
-    }
+    panels = {}
+    for split, word in SPLITS.items():
+        for metric in METRICS:
+            key, title = f"{split}/{metric}", f"{figure_title(metric)}, {word} split [%]"
+            lines = {name: points(history, key, 100) for name, history in histories.items()}
+            panels[title] = _panel(title, lines)
+    return {title: picture for title, picture in panels.items() if picture}
 
 
 def loss_panels(history: History) -> dict[str, str]:
@@ -56,7 +51,7 @@ def loss_panels(history: History) -> dict[str, str]:
 def points(history: History, key: str, scale: float = 1.0) -> tuple[list[float], list[float]]:
     """Collect the epochs that have a finite value, and the scaled values."""
     pairs = [(row.get("epoch", math.nan), scale * row.get(key, math.nan)) for row in history]
-    kept = [(epoch, value) for epoch, value in pairs if math.isfinite(epoch + value)]
+    kept = [pair for pair in pairs if math.isfinite(sum(pair))]
     return [epoch for epoch, _ in kept], [value for _, value in kept]
 
 

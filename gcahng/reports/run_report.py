@@ -11,7 +11,7 @@ from typing import Any
 from gcahng.evaluation.evaluate import figures_by_class, nearest_of_queries
 from gcahng.files import csv_text, write_text
 from gcahng.pages import data_uri, fill_template
-from gcahng.reports.batch_pictures import TITLES, Selection, draw_batch
+from gcahng.reports.batch_pictures import TITLES, draw_batch
 from gcahng.reports.curves import loss_panels, retrieval_panels
 from gcahng.reports.gallery import GalleryEntry, retrieval_gallery
 from gcahng.reports.tables import (
@@ -99,14 +99,14 @@ def _with_start(run: RunRecord) -> dict[str, Sequence[Mapping[str, float]]]:
     }
 
 
-def pictures_of(evaluated: EvaluatedRun, folder: RunFolder, split: str = "test") -> BatchPictures:
-    """Draw the first batch of a run's split; if there is none, the caption says why."""
+def pictures_of(evaluated: EvaluatedRun, folder: RunFolder) -> BatchPictures:
+    """Draw the first batch of a run's test split; if there is none, the caption says why."""
     run = evaluated.run
     try:
         if folder.read_config().embedder.finish:
             # The generator knows the trained last layer, not the one that replaced it.
             run = load_run(folder.best, trust=run.trust, finished=False)
-        drawn = draw_batch(run, Selection(split), evaluated.dataset)
+        drawn = draw_batch(run, dataset=evaluated.dataset)
     except ValueError as error:
         return BatchPictures(f"The batch could not be drawn: {error}")
     images = {}

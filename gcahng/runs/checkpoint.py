@@ -38,16 +38,10 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
 
 def random_states(device: torch.device) -> dict[str, Any]:
     """States of all random generators of a training on a device, as tensors and numbers."""
-    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    name, keys, *rest = np.random.get_state(legacy=True)
     states: dict[str, Any] = {
         "python": random.getstate(),
-        "numpy": (
-            name,
-            torch.from_numpy(np.asarray(keys, dtype=np.int64)),
-            position,
-            has_gauss,
-            cached,
-        ),
+        "numpy": (name, torch.from_numpy(np.asarray(keys, dtype=np.int64)), *rest),
         "torch": torch.get_rng_state(),
     }
     if device.type == "cuda":  # pragma: no cover (needs a GPU)
@@ -60,8 +54,8 @@ def restore_random_states(states: dict[str, Any], device: torch.device) -> None:
     """Restore what `random_states` returned; the device may be another one."""
     version, internal, gauss = states["python"]
     random.setstate((version, tuple(internal), gauss))
-    name, keys, position, has_gauss, cached = states["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
+    name, keys, *rest = states["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
     torch.set_rng_state(states["torch"])
     if "cuda" in states and device.type == "cuda":  # pragma: no cover (needs a GPU)
         torch.cuda.set_rng_state(states["cuda"][0], device)

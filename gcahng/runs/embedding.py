@@ -12,7 +12,7 @@ from gcahng.generators import NegativeGenerator
 from gcahng.models.artifact import fill_module, write_artifact
 from gcahng.models.published import BACKBONE_NAMES, split_published_state
 from gcahng.models.weights import load_strictly, log_unused, read_weights
-from gcahng.runs.loading import LoadedRun, refuse_user_classes
+from gcahng.runs.loading import LoadedRun, refuse_user_classes, user_classes
 
 # Number of training classes → data set: all that a published checkpoint says about its data.
 DATA_SETS = {98: "cars", 100: "cub", 3997: "inshop", 11318: "sop"}
@@ -41,7 +41,7 @@ def load_generator(run: LoadedRun) -> NegativeGenerator | None:
     if run.generator_state is None or run.num_classes is None:
         raise ValueError(f"'{run.path}' is an embedder alone: name a run folder or a checkpoint")
     if not run.trust:
-        refuse_user_classes(run.path, run.config)
+        refuse_user_classes(run.path, user_classes(run.config))
     generator = build_generator(run.config, run.num_classes)
     assert generator is not None
     fill_module(generator, run.generator_state, run.path, "generator")

@@ -1,6 +1,6 @@
 """Open a trained run."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from json import dumps
@@ -19,9 +19,6 @@ from gcahng.runs.folder import RunFolder
 
 if TYPE_CHECKING:  # `gcahng search` opens a model without them
     from gcahng.config import ExperimentConfig
-
-# The sections of an experiment that can name classes of a user.
-SECTIONS = ("data", "embedder", "loss", "generator")
 
 
 @dataclass(frozen=True)
@@ -119,8 +116,8 @@ def load_run(
 
 def _fill(spec: EmbedderSpec, weights: Mapping[str, Tensor], path: Path, trust: bool) -> Embedder:
     """Build an embedder with the weights of a file, on the accelerator if there is one."""
-    if names_class(spec.backbone) and not trust:
-        refuse_names(path, [spec.backbone])
+    if not trust:
+        refuse_user_classes(path, [spec.backbone])
     embedder = spec.load(weights, path)
     if torch.accelerator.is_available():
         embedder.to(torch.accelerator.current_accelerator())
@@ -143,40 +140,27 @@ def checkpoint_path(path: str | Path, *, last: bool = False) -> Path:
     return found
 
 
-def refuse_user_classes(
-    path: Path, config: "ExperimentConfig", sections: Collection[str] = SECTIONS
-) -> None:
-    """Raise if the settings in a file name classes as `module.path:ClassName`."""
-    if named := user_classes(config, sections):
-        refuse_names(path, named)
+def refuse_user_classes(path: Path, names: Iterable[str]) -> None:
+    """Raise a ValueError if a file names classes as `module.path:ClassName`."""
+    if named := ", ".join(repr(name) for name in names if names_class(name)):
+        raise ValueError(
+            f"'{path}' asks to import {named}, which runs code that does not come with gcahng: if "
+            "you know the origin of the file, allow it with --trust (in Python, trust=True)"
+        )
 
 
-def refuse_names(path: Path, named: Collection[str]) -> None:
-    """Raise a ValueError that says how to allow the import of classes that a file names."""
-    raise ValueError(
-        f"'{path}' asks to import {', '.join(map(repr, named))}, which runs code that does not "
-        "come with gcahng: if you know the origin of the file, allow it with --trust (in "
-        "Python, trust=True)"
-    )
-
-
-def user_classes(config: "ExperimentConfig", sections: Collection[str] = SECTIONS) -> list[str]:
-    """Return the classes that some sections name as `module.path:ClassName`.
+def user_classes(config: "ExperimentConfig") -> list[str]:
+    """Return the classes that settings name as `module.path:ClassName`.
 
     Example:
         >>> from gcahng.config import load_config
         >>> user_classes(load_config("digits", ["data.name=mine:Photos", "loss.name=mine:Loss"]))
         ['mine:Photos', 'mine:Loss']
     """
-    names = {
-        "data": [config.data.name],
-        "embedder": [config.embedder.backbone.name],
-        "loss": [config.loss.name],
-        "generator": [],
-    }
+    names = [config.data.name, config.embedder.backbone.name, config.loss.name]
     if config.generator is not None:
-        names["generator"] = [config.generator.name, *_texts(config.generator.args)]
-    return [name for section in sections for name in names[section] if names_class(name)]
+        names += [config.generator.name, *_texts(config.generator.args)]
+    return [name for name in names if names_class(name)]
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -74,11 +74,8 @@ def figures_after(record: RunRecord, epoch: str, split: Split = "test") -> dict[
         prefix = "val/"
         if wanted == 0:
             figures, prefix = record.results, "zero_shot/val/head/"
-    return {
-        name.removeprefix(prefix): value
-        for name, value in figures.items()
-        if name.startswith(prefix)
-    }
+    of_prefix = {name: value for name, value in figures.items() if name.startswith(prefix)}
+    return {name.removeprefix(prefix): value for name, value in of_prefix.items()}
 
 
 def figure_title(name: str) -> str:
@@ -95,22 +92,14 @@ def selection_note(records: Sequence[RunRecord]) -> str:
     """Say what the figures depend on, and what ranked them."""
     engines = sorted({str(r.results["ranked_by"]) for r in records if "ranked_by" in r.results})
     ranked = [f"Ranked by {', '.join(engines)}."] if engines else []
-    of_each = (early_stop_note, kept_note)
-    notes = (note(record) for record in records for note in of_each)
+    notes = [note for record in records for note in (early_stop_note(record), kept_note(record))]
     return " ".join([*selection_notes(records), *filter(None, notes), *ranked])
 
 
 def selection_notes(records: Sequence[RunRecord]) -> list[str]:
     """Say how the best epochs were chosen."""
-    selections = {
-        (
-            r.results["selected_on"],
-            r.results["selected_by"],
-            r.results["own_validation"],
-            r.results["epochs"] == 0,
-        )
-        for r in records
-    }
+    names = ("selected_on", "selected_by", "own_validation")
+    selections = {(*(r.results[name] for name in names), r.results["epochs"] == 0) for r in records}
     notes = []
     for split, figure, own, untrained in sorted(selections):
         metric = figure_title(str(figure))

@@ -11,7 +11,7 @@ from gcahng.builders.images import transform_of
 from gcahng.config import ExperimentConfig
 from gcahng.data import ClassSubset, ImageDataset
 from gcahng.errors import blame_setting
-from gcahng.evaluation.evaluate import Progress, retrieval_figures
+from gcahng.evaluation.evaluate import Progress, scores_of_queries
 from gcahng.models import (
     ClassStatistics,
     ResidualHead,
@@ -96,8 +96,8 @@ class ClosedForm:
             # them together have the similarities of whitening.
             rotated = directions @ discriminants(statistics, whitening(statistics, shrinkage)).T
             for dim in dims:
-                figures = retrieval_figures(rotated[:, :dim], validation, self.config)
-                found[Candidate(dim, shrinkage)] = figures[self.config.eval.select]
+                scores = scores_of_queries(rotated[:, :dim], validation, self.config)
+                found[Candidate(dim, shrinkage)] = scores.means()[self.config.eval.select]
         return max(found, key=lambda candidate: found[candidate])
 
 

@@ -12,7 +12,7 @@ from gcahng.graph.visualize import edge_weights
 from gcahng.inference.embed_data import embed_data
 from gcahng.inference.embedder import load_embedder
 from gcahng.reports.batch import choose_batch, learned_batch
-from gcahng.reports.batch_pictures import Selection, draw_batch
+from gcahng.reports.batch_pictures import DRAW, draw_batch
 from gcahng.reports.run_report import pictures_of
 from gcahng.runs.embedding import load_generator
 from gcahng.runs.folder import RunFolder
@@ -56,14 +56,14 @@ def test_the_batch_is_the_generators(run: Path) -> None:
 
 def test_what_remembers_classes_is_drawn_on_them_alone(tmp_path: Path) -> None:
     run = train(tmp_path / "run", "generator.name=das", "generator.args.channels=4")
-    assert "negatives" in draw_batch(load_run(run), Selection(split="train")).figures
-    missing = draw_batch(load_run(run), Selection()).missing
+    assert "negatives" in draw_batch(load_run(run), "train").figures
+    missing = draw_batch(load_run(run)).missing
     assert missing["negatives"].endswith("which only works on training classes: --split train")
 
 
 def test_negatives_on_the_unit_sphere_are_drawn_there(tmp_path: Path) -> None:
     run = train(tmp_path / "run", "generator.name=scalar", "generator.args.normalize=true")
-    graph = draw_batch(load_run(run), Selection()).graph
+    graph = draw_batch(load_run(run)).graph
     for points in (graph.x, graph.negatives):
         torch.testing.assert_close(points.norm(dim=-1), torch.ones(points.shape[:-1]))
 
@@ -85,7 +85,7 @@ def test_a_batch_that_cannot_be_drawn_does_not_cost_the_report(
     def fail(*args: object, **settings: object) -> None:
         raise ValueError("no such thing")
 
-    monkeypatch.setattr("gcahng.reports.batch_pictures.draw_graph", fail)
+    monkeypatch.setitem(DRAW, "graph", fail)
     drawn = pictures_of(embed_data(load_embedder(run)), RunFolder(run))
     assert drawn.caption == "The batch could not be drawn: no such thing"
 

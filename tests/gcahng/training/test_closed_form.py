@@ -8,7 +8,7 @@ import torch
 
 from gcahng import load_embedder
 from gcahng.commands.run import finish_run, start_or_resume_run
-from gcahng.evaluation.evaluate import retrieval_figures
+from gcahng.evaluation.evaluate import scores_of_queries
 from gcahng.models import ClassStatistics, WhiteningHead
 from gcahng.reports.run_report import report_run
 from gcahng.runs.embedding import load_generator
@@ -81,7 +81,7 @@ def test_the_saved_model_is_the_one_that_was_measured(
         for model in (run.embedder, load_embedder(trainer.folder.model).network):
             assert torch.equal(model(images), embedder(images))
         embeddings = run.embedder(torch.stack([test[i][0] for i in range(len(test))]))
-    for metric, value in retrieval_figures(embeddings, test, trainer.config).items():
+    for metric, value in scores_of_queries(embeddings, test, trainer.config).means().items():
         assert results_of(trainer)[f"best/{metric}"] == pytest.approx(value, abs=2e-3)
 
 
@@ -125,7 +125,7 @@ def test_the_choice_is_the_best_of_the_candidates(
             head = WhiteningHead(80, dim)
             head.fit(statistics, shrinkage)
             embeddings = head(_features(trainer, validation)).detach()
-            figures = retrieval_figures(embeddings, validation, trainer.config)
+            figures = scores_of_queries(embeddings, validation, trainer.config).means()
             found[closed_form.Candidate(dim, shrinkage)] = figures["map@r"]
     assert found[form.chosen] == pytest.approx(max(found.values()), abs=1e-6)
 
