@@ -24,10 +24,10 @@ from gcahng.pictures import (
     THREADS,
     FileState,
     PictureFile,
-    check_regular,
     decode_image,
     file_state,
     known_formats,
+    read_regular,
 )
 from gcahng.reasons import refusal
 
@@ -130,10 +130,9 @@ def read_pictures(
 
 def _read(file: PictureFile, transform: FromAnyImage, thumbnails: bool) -> ReadPicture | Unreadable:
     try:
-        check_regular(file.path)
         # Before the content: a file that changes meanwhile differs from this state next time.
         state = file_state(file.path)
-        image = decode_image(Path(file.path).read_bytes(), shortest=transform.shortest_side)
+        image = decode_image(read_regular(file.path), shortest=transform.shortest_side)
         small = thumbnail(image) if thumbnails else b""
         return ReadPicture(file, state, transform(image), small)
     except (OSError, ValueError) as error:

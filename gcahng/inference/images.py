@@ -27,9 +27,7 @@ BATCH_DIMENSIONS = 4
 
 def one_by_one(images: ImageLike | Iterable[ImageLike]) -> Iterator[ImageLike]:
     """Yield the single images of one image, of several, or of a batch of 4 dimensions."""
-    if isinstance(images, Tensor | np.ndarray) and images.ndim == BATCH_DIMENSIONS:
-        yield from images
-    elif isinstance(images, SINGLE):
+    if isinstance(images, SINGLE) and getattr(images, "ndim", 0) != BATCH_DIMENSIONS:
         yield images
     elif isinstance(images, Iterable) and not isinstance(images, bytes):
         yield from images

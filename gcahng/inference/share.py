@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from gcahng.config import ExperimentConfig, dump_config
 from gcahng.files import check_folder, write_text
 from gcahng.models.artifact import (
     WEIGHTS,
-    EmbedderSpec,
     library_version,
     without_folders,
     write_artifact,
@@ -77,6 +75,7 @@ def push_model(run: LoadedRun, name: str, private: bool = False, license: str | 
 
 
 def _write(run: LoadedRun, folder: Path, source: str, license: str | None) -> None:
+    """Write the model's files and its card; `source` is what opens it, in the card."""
     config = experiment = None
     if run.settings:
         # Without folders of this machine, and addresses of services.
@@ -85,9 +84,37 @@ def _write(run: LoadedRun, folder: Path, source: str, license: str | None) -> No
         del values["output"], values["train"]["loggers"]
         config = ExperimentConfig.model_validate(values)
         experiment = config.model_dump()
-    figures, spec, dim = figures_of(run), run.spec.public(), run.embedder.embedding_dim
+    figures, spec = figures_of(run), run.spec.public()
     write_artifact(folder, run.embedder, spec, experiment, figures)
-    write_text(folder / CARD, model_card(spec, dim, config, figures, source, license))
+    measured = None
+    if figures is not None:
+        data_set, split = figures["dataset"], figures["split"]
+        measured = [
+            EvalResult(TASK, data_set, data_set, name, value, dataset_split=split)
+            for name, value in figures["metrics"].items()
+        ]
+    data = ModelCardData(
+        license=license,
+        library_name=LIBRARY,
+        pipeline_tag=TASK,
+        tags=["image-retrieval", "metric-learning"],
+        model_name=spec.name,
+        eval_results=measured,
+    )
+    card = ModelCard.from_template(
+        data,
+        str(TEMPLATE),
+        spec=spec,
+        dim=run.embedder.embedding_dim,
+        config=config,
+        figures=figures,
+        imported=names_class(spec.backbone),
+        license=license,
+        recipe=config and dump_config(config).strip(),
+        source=source,
+        version=library_version(LIBRARY) or "",
+    )
+    write_text(folder / CARD, f"{card.content.rstrip()}\n")
 
 
 def name_data(config: ExperimentConfig) -> str:
@@ -129,52 +156,3 @@ def figures_of(run: LoadedRun) -> dict[str, Any] | None:
         "verdict": comparison(results, run.config, results.get("untrained_px")) if best else None,
         **{name: results[name] for name in COUNTS},
     }
-
-
-def model_card(
-    spec: EmbedderSpec,
-    dim: int,
-    config: ExperimentConfig | None,
-    figures: Mapping[str, Any] | None,
-    source: str,
-    license: str | None = None,
-) -> str:
-    """Write the model card of a shared model as Markdown.
-
-    Args:
-        spec: What the model consists of.
-        dim: Its embedding dimension.
-        config: The settings of its training to publish; None for a backbone.
-        figures: As from `figures_of`; None if nothing was measured.
-        source: What `load_embedder` is to be called with.
-        license: Such as `mit`; None leaves a sentence that asks for it.
-    """
-    measured = None
-    if figures is not None:
-        data_set, split = figures["dataset"], figures["split"]
-        measured = [
-            EvalResult(TASK, data_set, data_set, name, value, dataset_split=split)
-            for name, value in figures["metrics"].items()
-        ]
-    data = ModelCardData(
-        license=license,
-        library_name=LIBRARY,
-        pipeline_tag=TASK,
-        tags=["image-retrieval", "metric-learning"],
-        model_name=spec.name,
-        eval_results=measured,
-    )
-    card = ModelCard.from_template(
-        data,
-        str(TEMPLATE),
-        spec=spec,
-        dim=dim,
-        config=config,
-        figures=figures,
-        imported=names_class(spec.backbone),
-        license=license,
-        recipe=config and dump_config(config).strip(),
-        source=source,
-        version=library_version(LIBRARY) or "",
-    )
-    return f"{card.content.rstrip()}\n"

@@ -206,8 +206,7 @@ class PictureStore:
         if not ids:
             return []
         query = self._table.search().where(_with_ids(ids)).limit(None).select(list(columns))
-        rows: list[dict[str, Any]] = self._read(query).to_pylist()
-        return rows
+        return list(self._read(query).to_pylist())
 
     def sample(self, k: int, where: str | None = None) -> list[dict[str, Any]]:
         """Return `SHOWN` columns of random pictures; of the first ones that satisfy a condition."""
@@ -216,8 +215,7 @@ class PictureStore:
             query = self._table.take_offsets(random.sample(range(count), min(k, count)))
         else:
             query = self._table.search().where(where).limit(k)
-        rows: list[dict[str, Any]] = self._read(query.select(list(SHOWN))).to_pylist()
-        return rows
+        return list(self._read(query.select(list(SHOWN))).to_pylist())
 
     def search(
         self, vector: Tensor, k: int = 10, *, where: str | None = None, exact: bool = False

@@ -9,12 +9,7 @@ from matplotlib.figure import Figure
 from gcahng.builders.images import open_plain
 from gcahng.config import ExperimentConfig
 from gcahng.data import ImageDataset
-from gcahng.graph.visualize import (
-    draw_coefficients,
-    draw_distances,
-    draw_graph,
-    draw_negatives,
-)
+from gcahng.graph.visualize import draw_coefficients, draw_distances, draw_graph, draw_negatives
 from gcahng.reports.batch import choose_batch, learned_batch
 from gcahng.runs.embedding import load_generator
 from gcahng.runs.loading import LoadedRun

@@ -14,13 +14,7 @@ from gcahng.pages import data_uri, fill_template
 from gcahng.reports.batch_pictures import TITLES, draw_batch
 from gcahng.reports.curves import loss_panels, retrieval_panels
 from gcahng.reports.gallery import GalleryEntry, retrieval_gallery
-from gcahng.reports.tables import (
-    CLASS_COLUMNS,
-    Column,
-    figure_columns,
-    result_columns,
-    result_rows,
-)
+from gcahng.reports.tables import CLASS_COLUMNS, Column, figure_columns, result_columns, result_rows
 from gcahng.runs.embedding import EvaluatedRun
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.loading import load_run

@@ -141,10 +141,7 @@ def commands(*lines: Sequence[str]) -> str:
 
 
 def write_report(
-    target: Path,
-    title: str,
-    blocks: Iterable[str],
-    picture: bytes | None = None,
+    target: Path, title: str, blocks: Iterable[str], picture: bytes | None = None
 ) -> None:
     """Write a Markdown file, the PNG picture that it shows, and the page that contains both."""
     text = body = "\n".join(filter(None, blocks))

@@ -2,9 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,24 +36,18 @@ T = TypeVar("T")
 
 
 class Pages:
-    """Answers requests about a store."""
+    """Answers requests about a store; what is not `async` runs in a thread of its own."""
 
     def __init__(self, finder: Finder) -> None:
         self._finder = finder
         folder = Path(__file__).parent / "assets"
         self._assets = {name: (folder / name).read_bytes() for name in ASSETS}
-        self._pool = ThreadPoolExecutor(AT_ONCE, "picture")
-        self._uploads = asyncio.Semaphore(MOST_UPLOADS)
+        self._uploads, self._turn = asyncio.Semaphore(MOST_UPLOADS), asyncio.Semaphore(AT_ONCE)
 
-    @asynccontextmanager
-    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        """At the end, drop the pictures that still wait."""
-        yield
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    async def _in_pool(self, work: Callable[..., T], *arguments: Any) -> T:
+    async def _in_turn(self, work: Callable[..., T], *arguments: Any) -> T:
         """Decode and embed pictures beside the event loop, a few at a time."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+        async with self._turn:
+            return await run_in_threadpool(work, *arguments)
 
     async def asset(self, request: Request) -> Response:
         """`/` and `/assets/{name}`: the page and what it consists of."""
@@ -65,19 +57,19 @@ class Pages:
         headers = {"cache-control": "no-cache"}
         return Response(self._assets[name], headers=headers, media_type=ASSETS[name])
 
-    async def health(self, request: Request) -> Response:
+    def health(self, request: Request) -> Response:
         """`/health`: whether searches work, and in what."""
-        return _json(await run_in_threadpool(self._finder.health))
+        return _json(self._finder.health())
 
-    async def labels(self, request: Request) -> Response:
+    def labels(self, request: Request) -> Response:
         """`/labels`: the classes with their numbers of pictures."""
-        counts = await run_in_threadpool(self._finder.labels)
+        counts = self._finder.labels()
         return _json({"labels": [{"label": name, "pictures": n} for name, n in counts.items()]})
 
-    async def sample(self, request: Request) -> Response:
+    def sample(self, request: Request) -> Response:
         """`/pictures?k=&label=`: some pictures to start from."""
         _, k, label = self._query_parameters(request)
-        return _json(await run_in_threadpool(self._finder.sample, k, label))
+        return _json(self._finder.sample(k, label))
 
     async def search(self, request: Request) -> Response:
         """`/search?k=&label=` with a picture as the body, or `/search?id=&k=&label=`."""
@@ -93,21 +85,21 @@ class Pages:
                 except asyncio.TimeoutError as error:  # TimeoutError itself since Python 3.11
                     sentence = f"the picture did not arrive in {SECONDS:.0f} s"
                     raise HTTPException(408, sentence) from error
-                return _json(await self._in_pool(self._finder.search_upload, content, k, label))
+                return _json(await self._in_turn(self._finder.search_upload, content, k, label))
         key, k, label = self._query_parameters(request, "id")
         if not key:
             raise HTTPException(400, "name an indexed picture with id, or POST a picture")
         return _json(await run_in_threadpool(self._finder.search_stored, key, k, label))
 
-    async def thumbnail(self, request: Request) -> Response:
+    def thumbnail(self, request: Request) -> Response:
         """`/thumbnail/{id}`: a small picture."""
-        content = await run_in_threadpool(self._finder.thumbnail, request.path_params["id"])
+        content = self._finder.thumbnail(request.path_params["id"])
         headers = {"cache-control": "private, max-age=60"}
         return Response(content, headers=headers, media_type="image/jpeg")
 
     async def picture(self, request: Request) -> Response:
         """`/picture/{id}`: the indexed file."""
-        return await self._in_pool(self._finder.original, request.path_params["id"])
+        return await self._in_turn(self._finder.original, request.path_params["id"])
 
     def _query_parameters(self, request: Request, *more: str) -> tuple[str | None, int, str | None]:
         """The parameters `id`, `k` and `label` of a request."""
@@ -176,7 +168,6 @@ def build_app(finder: Finder, *, only_local: bool = True) -> ASGIApp:
             Route("/picture/{id}", pages.picture),
         ],
         exception_handlers={HTTPException: _refused, Exception: _failed},
-        lifespan=pages.lifespan,
     )
     app.router.redirect_slashes = False
     # Outermost, so that it also guards the answers to failures.
