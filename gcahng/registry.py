@@ -129,7 +129,7 @@ def imported_on_use(package: str) -> Callable[[str], Any]:
     """Return the `__getattr__` of a package, which imports a name when it is asked for.
 
     The names are those that the package imports if `TYPE_CHECKING`, where type checkers see them
-    too. None may be that of a module in the package.
+    too, and `__all__` unless it has its own. None may be that of a module in the package.
     """
 
     @cache
@@ -140,6 +140,8 @@ def imported_on_use(package: str) -> Callable[[str], Any]:
         return {alias.name: str(one.module) for one in found for alias in one.names}
 
     def get(name: str) -> Any:
+        if name == "__all__":
+            return sorted(homes())
         if name.startswith("__") or name not in homes():
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(homes()[name]), name)

@@ -32,21 +32,3 @@ else:
 
 # PyTorch Geometric still uses torch.jit, which warns when it is imported.
 warnings.filterwarnings("ignore", category=FutureWarning, module="torch.jit")
-
-__all__ = [
-    "CONVS",
-    "SETTINGS",
-    "BatchLayout",
-    "Correlation",
-    "CorrelationNetwork",
-    "GCAConv",
-    "Layer",
-    "LayerSpec",
-    "PairGraph",
-    "batch_graph",
-    "batch_layout",
-    "build_conv",
-    "check_batch_graph",
-    "pair_graph",
-    "synthetic_negatives",
-]

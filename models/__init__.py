@@ -18,16 +18,3 @@ if TYPE_CHECKING:
     )
 else:
     __getattr__ = imported_on_use(__name__)
-
-__all__ = [
-    "BACKBONES",
-    "ClassStatistics",
-    "Embedder",
-    "ResNet50",
-    "ResidualHead",
-    "SmallConv",
-    "WhiteningHead",
-    "build_backbone",
-    "discriminants",
-    "whitening",
-]
