@@ -25,6 +25,7 @@ NARROWEST = 3 / 4
 # At least the side of a thumbnail (`gcahng.inference.embed`), which is made from the same decoded
 # image when photos are indexed.
 LEAST_SIDE = 192
+TO_FLOAT = v2.ToDtype(torch.float32, scale=True)
 
 
 class Jitter(nn.Module):
@@ -87,8 +88,7 @@ def glyphs(
     """
     if not train:
         return Preparation(size=size)
-    to_float = v2.ToDtype(torch.float32, scale=True)
-    return v2.Compose([v2.RandomCrop(size), to_float, Jitter(contrast, brightness)])
+    return v2.Compose([v2.RandomCrop(size), TO_FLOAT, Jitter(contrast, brightness)])
 
 
 def digits(train: bool, size: int = 8, shift: int = 1) -> Transform:
@@ -98,8 +98,7 @@ def digits(train: bool, size: int = 8, shift: int = 1) -> Transform:
     """
     if not train:
         return Preparation()
-    to_float = v2.ToDtype(torch.float32, scale=True)
-    return v2.Compose([v2.RandomCrop(size, padding=shift), to_float])
+    return v2.Compose([v2.RandomCrop(size, padding=shift), TO_FLOAT])
 
 
 def imagenet(

@@ -50,7 +50,7 @@ LEFT_OUT_NAMES = re.compile(
     "|-(oclock|thirty)$"
 )
 # Selects a drawing in text or in colour, and is not part of an emoji's identity.
-VARIATION_SELECTOR = "fe0f"
+VARIATION_SELECTOR = "-fe0f"
 # In sets without code points, names that mean another emoji, as their drawings show.
 MEANT = {
     "emojione-v1": {"keyboard": "a keyboard to play on"},
@@ -83,8 +83,7 @@ class IconSet:
         """The drawing's name of each emoji, by code points such as `1f997`; empty if not given."""
         found: dict[str, str] = {}
         for code, name in self.files["chars"].items():
-            points = [point for point in code.split("-") if point != VARIATION_SELECTOR]
-            found.setdefault("-".join(points), name)
+            found.setdefault(code.replace(VARIATION_SELECTOR, ""), name)
         return found
 
     @cached_property
@@ -157,29 +156,23 @@ def choose_pictures(sets: Sequence[IconSet]) -> dict[str, str]:
 
 def _codes_by_name(sets: Sequence[IconSet]) -> dict[str, str]:
     """The code points of each name in sets that have code points, main names first."""
-    found: dict[str, str] = {}
-    for main in (True, False):
-        for one in sets:
-            for code, name in one.codes.items():
-                if code in sets[0].codes:
-                    for key in [name] if main else one.other_names.get(name, []):
-                        found.setdefault(_fold(key), code)
-    return found
+    known = sets[0].codes.keys()
+    drawn = [(one, *pair) for one in sets for pair in one.codes.items() if pair[0] in known]
+    names = [(name, code) for _, code, name in drawn]
+    names += [(key, code) for one, code, name in drawn for key in one.other_names.get(name, [])]
+    # Of those that are the same without dashes, the first counts.
+    return {_fold(name): code for name, code in reversed(names)}
 
 
 def _match_by_name(one: IconSet, known: Mapping[str, str]) -> dict[str, str]:
     """The drawing's name of each emoji, in a set without code points."""
-    found: dict[str, str] = {}
     meant = MEANT.get(one.name, {})
     own = {name: known.get(_fold(meant.get(name, name))) for name in one.files["icons"]["icons"]}
-    for name, code in own.items():
-        if code is not None:
-            found.setdefault(code, name)
+    pairs = [(code, name) for name, code in own.items() if code is not None]
     for name in (name for name, code in own.items() if code is None):
-        for key in map(_fold, one.other_names.get(name, [])):
-            if key in known:
-                found.setdefault(known[key], name)
-    return found
+        keys = map(_fold, one.other_names.get(name, []))
+        pairs += [(known[key], name) for key in keys if key in known]
+    return dict(reversed(pairs))  # of several drawings of an emoji, the first
 
 
 def _fold(name: str) -> str:

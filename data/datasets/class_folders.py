@@ -20,14 +20,10 @@ EXPECTED = (
 )
 # Accepted names of the folder of the validation split.
 VALIDATION = ("val", "valid", "validation")
-SUFFIXES = frozenset(
-    (
-        *(".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
-        *(".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
-        # Only if Pillow was built with AVIF support.
-        *((".avif",) if "avif" in features.get_supported_modules() else ()),
-    )
-)
+SUFFIXES = {".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}
+SUFFIXES |= {".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+if "avif" in features.get_supported_modules():  # Pillow can be built without it
+    SUFFIXES.add(".avif")
 
 
 class Folder(FileDataset):
@@ -155,10 +151,8 @@ def class_folders(folder: Path, splits: Sequence[Path] = ()) -> Listing:
         others += other
         empty += [] if found else [name]
     formats = [f"{count} {suffix or 'without suffix'}" for suffix, count in others.items()]
-    ignored = {
-        "files in formats that are not supported": formats,
-        "folders without an image": empty,
-    }
+    ignored = {"files in formats that are not supported": formats}
+    ignored["folders without an image"] = empty
     notes = [f"Ignored in '{folder}': {w}: {shorten(x, 3)}." for w, x in ignored.items() if x]
     return Listing(paths, names, notes=tuple(notes))
 

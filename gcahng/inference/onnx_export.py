@@ -193,24 +193,21 @@ def _export(network: Embedder, inputs: Tensor, facts: dict[str, str], path: Path
 
 def _largest_difference(path: Path, network: Embedder, inputs: Tensor) -> float:
     """The largest relative difference of an embedding over all batch sizes; NaN if one is NaN."""
-    run, largest = _session(path), [0.0]
+    run = _session(path)
     with torch.inference_mode():
-        expected = torch.cat([network(batch) for batch in inputs.split(1)])
-    for size in BATCH_SIZES:
-        found = [run(images=batch.numpy()) for batch in inputs.split(size)]
-        apart = (torch.cat(found) - expected).norm(dim=1)
-        largest.append(float((apart / expected.norm(dim=1)).max()))
-    return float(np.max(largest))
+        expected = torch.cat([network(one) for one in inputs.split(1)])
+    batches = [batch for size in BATCH_SIZES for batch in inputs.split(size)]
+    found = torch.cat([run(images=batch.numpy()) for batch in batches])
+    apart = found.view(len(BATCH_SIZES), *expected.shape) - expected
+    return float((apart.norm(dim=2) / expected.norm(dim=1)).max())
 
 
 def _prepared_difference(path: Path, model: TrainedEmbedder, images: Sequence[ImageLike]) -> float:
     """The largest difference of the unit vectors of pictures that the file prepares."""
-    run, apart = _session(path), []
-    for image in images:
-        pixels = np.asarray(rgb_image(image, model.run.spec.preparation.shortest_side))
-        expected = model.embed([image], normalize=True)
-        apart.append(float((run(pictures=pixels[None]) - expected).norm()))
-    return float(np.max(apart))
+    run, shortest = _session(path), model.run.spec.preparation.shortest_side
+    pixels = [np.asarray(rgb_image(image, shortest))[None] for image in images]
+    found = torch.cat([run(pictures=one) for one in pixels])
+    return float((found - model.embed(images, normalize=True)).norm(dim=1).max())
 
 
 def _session(path: Path) -> Callable[..., Tensor]:

@@ -4,7 +4,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 
@@ -92,8 +92,5 @@ def learned_batch(
 
 def thumbnail(image: Image.Image | Tensor) -> Tensor:
     """Fit an image of any size into the middle of a white square, [3, 64, 64] uint8."""
-    small = picture(image).convert("RGB")
-    small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
-    square = Image.new("RGB", (THUMBNAIL, THUMBNAIL), "white")
-    square.paste(small, ((THUMBNAIL - small.width) // 2, (THUMBNAIL - small.height) // 2))
-    return pil_to_tensor(square)
+    small, size = picture(image).convert("RGB"), (THUMBNAIL, THUMBNAIL)
+    return pil_to_tensor(ImageOps.pad(small, size, Image.Resampling.LANCZOS, "white"))

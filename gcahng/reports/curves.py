@@ -10,12 +10,12 @@ from matplotlib.ticker import MaxNLocator
 
 from gcahng.graph.visualize.style import COLOURS, STYLE
 from gcahng.pages import data_uri
-from gcahng.runs.record import figure_title
+from gcahng.runs.record import Split, figure_title
 
 History = Sequence[Mapping[str, float]]
 
 METRICS = ("recall@1", "map@r", "r_precision")
-SPLITS = {"val": "validation", "test": "test"}
+SPLITS: dict[Split, str] = {"val": "validation", "test": "test"}
 GENERATOR_LOSSES = ("generator", "generator_ce", "similarity", "diversity")
 
 

@@ -4,7 +4,7 @@ import io
 from dataclasses import dataclass
 
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.transforms.v2.functional import to_pil_image
 
@@ -72,9 +72,7 @@ def picture(image: Image.Image | Tensor) -> Image.Image:
     shown = image.convert("L" if image.mode in ("1", "L") else "RGB")
     longest = max(shown.size)
     if longest < SMALLEST:
-        factor = -(-SMALLEST // longest)
-        size = (shown.width * factor, shown.height * factor)
-        return shown.resize(size, Image.Resampling.NEAREST)
+        return ImageOps.scale(shown, -(-SMALLEST // longest), Image.Resampling.NEAREST)
     shown.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
     return shown
 

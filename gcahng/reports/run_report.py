@@ -12,7 +12,7 @@ from gcahng.evaluation.evaluate import figures_by_class, nearest_of_queries
 from gcahng.files import csv_text, write_text
 from gcahng.pages import data_uri, fill_template
 from gcahng.reports.batch_pictures import TITLES, draw_batch
-from gcahng.reports.curves import loss_panels, retrieval_panels
+from gcahng.reports.curves import SPLITS, loss_panels, retrieval_panels
 from gcahng.reports.gallery import GalleryEntry, retrieval_gallery
 from gcahng.reports.tables import CLASS_COLUMNS, Column, figure_columns, result_columns, result_rows
 from gcahng.runs.embedding import EvaluatedRun
@@ -80,10 +80,10 @@ def _with_start(run: RunRecord) -> dict[str, Sequence[Mapping[str, float]]]:
     last = max([row.get("epoch", 0.0) for row in run.history], default=0.0)
     level: dict[str, float] = {}
     start: dict[str, float] = {}
-    for split, prefix in (("test", "zero_shot"), ("val", "zero_shot/val")):
+    for split in SPLITS:
         if any(key.startswith(f"{split}/") for row in run.history for key in row):
             for figures, source in ((level, "features"), (start, "head")):
-                found = figures_after(run, f"{prefix}/{source}")
+                found = figures_after(run, source, split)
                 figures |= {f"{split}/{name}": value for name, value in found.items()}
     if not level:
         return {run.name: run.history}

@@ -84,7 +84,7 @@ def load_published_run(path: str | Path) -> LoadedRun:
         raise ValueError(f"'{path}' has none of the published backbones ({known})")
     weight = parts.classifier.get("weight")
     classes = None if weight is None else len(weight)
-    data_set = "cub" if classes is None else DATA_SETS.get(classes, "cub")
+    data_set = DATA_SETS.get(classes or 0, "cub")
     dim = len(parts.embedder[LAST_LINEAR]) if LAST_LINEAR in parts.embedder else 1
     overrides = ["generator=null", f"embedder.dim={dim}"]
     settings = load_config(f"paper/{data_set}_{backbone}", overrides)
