@@ -66,19 +66,14 @@ def embed(
 
 
 def embed_together(
-    embedder: nn.Module,
-    dataset: ImageDataset,
-    group: Group,
-    *,
-    workers: int = 0,
-    progress: Progress | None = None,
+    embedder: nn.Module, dataset: ImageDataset, group: Group, **settings: Any
 ) -> Tensor:
-    """Embed a data set by the processes of a group, each a part; `[N, D]` on all of them."""
+    """Embed a data set as `embed` does, each process of a group a part; `[N, D]` on all of them."""
     total = len(dataset)
     if not 1 < world_size(group) <= total:
-        return embed(embedder, dataset, workers=workers, progress=progress)
+        return embed(embedder, dataset, **settings)
     part = Subset(dataset, range(total)[own_part(total, group)])
-    return gather_rows(embed(embedder, part, workers=workers, progress=progress), total, group)
+    return gather_rows(embed(embedder, part, **settings), total, group)
 
 
 def scores_of_queries(

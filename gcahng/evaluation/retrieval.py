@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -90,18 +91,12 @@ def retrieval_metrics(
 
 @torch.no_grad()
 def query_scores(
-    embeddings: Tensor,
-    labels: Tensor,
-    ks: Sequence[int] = (1, 2, 4, 8),
-    *,
-    is_query: Tensor | None = None,
-    engine: str = "torch",
-    exclude: str = "self",
+    embeddings: Tensor, labels: Tensor, ks: Sequence[int] = (1, 2, 4, 8), **protocol: Any
 ) -> QueryScores:
     """Score every query; arguments and errors as of `retrieval_metrics`."""
     if not isinstance(ks, Sequence) or not ks or not all(is_integer(k, 1) for k in ks):
         raise ValueError(f"Expected 'ks' to hold positive integers (got {ks!r})")
-    search = _Search(embeddings, is_query, engine, exclude)
+    search = _Search(embeddings, **protocol)
     if labels.is_floating_point() or labels.shape != embeddings.shape[:1]:
         raise ValueError(
             f"Expected 'labels' as an integer [{len(embeddings)}] tensor "
@@ -128,14 +123,7 @@ def query_scores(
 
 
 @torch.no_grad()
-def nearest_neighbours(
-    embeddings: Tensor,
-    k: int,
-    *,
-    is_query: Tensor | None = None,
-    engine: str = "torch",
-    exclude: str = "self",
-) -> tuple[Tensor, Tensor]:
+def nearest_neighbours(embeddings: Tensor, k: int, **protocol: Any) -> tuple[Tensor, Tensor]:
     """Return the k most similar gallery items of every query, best first, without the query.
 
     Other arguments and errors as of `retrieval_metrics`.
@@ -144,7 +132,7 @@ def nearest_neighbours(
         Cosine similarities `[Q, k]` (float32, in [-1, 1]) and row indices into `embeddings`
         `[Q, k]`.
     """
-    search = _Search(embeddings, is_query, engine, exclude)
+    search = _Search(embeddings, **protocol)
     if not is_integer(k, 1) or k > search.reach:
         raise ValueError(
             f"Expected 'k' between 1 and {search.reach}, the size of the gallery (got {k})"
@@ -162,7 +150,11 @@ class _Search:
     """
 
     def __init__(
-        self, embeddings: Tensor, is_query: Tensor | None, engine: str, exclude: str
+        self,
+        embeddings: Tensor,
+        is_query: Tensor | None = None,
+        engine: str = "torch",
+        exclude: str = "self",
     ) -> None:
         check_embeddings(embeddings, is_query)
         if exclude not in EXCLUSIONS:

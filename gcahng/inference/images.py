@@ -21,13 +21,11 @@ EXPECTED = (
     "expected a path, a PIL image, an array [H, W] or [H, W, 3], or a tensor [3, H, W] or "
     "[1, H, W], or several of them"
 )
-# Number of dimensions of a batch of images, of which the first counts them.
-BATCH_DIMENSIONS = 4
 
 
 def one_by_one(images: ImageLike | Iterable[ImageLike]) -> Iterator[ImageLike]:
     """Yield the single images of one image, of several, or of a batch of 4 dimensions."""
-    if isinstance(images, SINGLE) and getattr(images, "ndim", 0) != BATCH_DIMENSIONS:
+    if isinstance(images, SINGLE) and getattr(images, "ndim", 0) != 4:
         yield images
     elif isinstance(images, Iterable) and not isinstance(images, bytes):
         yield from images

@@ -49,28 +49,20 @@ def report_run(folder: RunFolder, evaluated: EvaluatedRun) -> None:
     )
 
 
-def write_report(
-    path: Path,
-    title: str,
-    run: RunRecord,
-    gallery: Sequence[Sequence[GalleryEntry]] = (),
-    notes: Sequence[str] = (),
-    pictures: BatchPictures | None = None,
-    classes: Sequence[Mapping[str, Any]] | None = None,
-) -> None:
-    """Write the page about a finished run: results, curves, pictures and configuration."""
+def write_report(path: Path, title: str, run: RunRecord, **shown: Any) -> None:
+    """Write the page about a finished run: results, curves and configuration.
+
+    Also its `notes`, the recall of its `classes`, a `gallery`, and `pictures` of a batch, if given.
+    """
     page = _render(
         "run.html",
         title=title,
-        notes=notes,
         run=run,
         columns=result_columns(run),
         rows=result_rows(run),
         curves=retrieval_panels(_with_start(run)),
         losses=loss_panels(run.history),
-        pictures=pictures,
-        gallery=gallery,
-        classes=classes,
+        **shown,
     )
     write_text(path, page)
 

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gcahng.files import file_name, refuse_address, write_text
+from gcahng.files import csv_text, file_name, refuse_address, write_text
 from gcahng.reasons import first_line
 
 if TYPE_CHECKING:  # `gcahng search` opens a run folder without them
@@ -92,8 +92,6 @@ class RunFolder:
 
     def write_metrics(self, history: Sequence[Mapping[str, float]]) -> None:
         """Write a row for each epoch so far; a column that an epoch lacks stays empty."""
-        from gcahng.files import csv_text
-
         write_text(self.metrics, csv_text(history))
 
     def write_results(self, results: Mapping[str, Any]) -> None:

@@ -108,8 +108,8 @@ def test_everything_is_escaped(tmp_path):
         tmp_path / "r.html",
         nasty,
         RunRecord(nasty, history(), RESULTS | {f"last/{nasty}": 0.5}, nasty),
-        [entries],
-        [nasty],
+        gallery=[entries],
+        notes=[nasty],
     )
     html = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "<script" not in html
