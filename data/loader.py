@@ -38,10 +38,8 @@ class ImageLoader(DataLoader[Any]):
         (torch.Size([4, 1, 8, 8]), torch.Size([4]))
     """
 
-    def __init__(self, dataset: Dataset[Any], *, num_workers: int = 0, **settings: Any) -> None:
-        if num_workers:
-            settings |= {"num_workers": num_workers, "worker_init_fn": _prepare_worker}
-        super().__init__(dataset, **settings)
+    def __init__(self, dataset: Dataset[Any], **settings: Any) -> None:
+        super().__init__(dataset, worker_init_fn=_prepare_worker, **settings)
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """Yield batches of images [B, …] and labels [B]."""

@@ -110,9 +110,8 @@ def split_folders(home: Path) -> dict[str, Path]:
     folders = {split: home / split for split in ("train", "test")}
     if not all(folder.is_dir() for folder in folders.values()):
         return {}
-    named = (home / name for name in VALIDATION)
-    validation = next((folder for folder in named if folder.is_dir()), None)
-    return folders if validation is None else {**folders, "val": validation}
+    validation = [home / name for name in VALIDATION if (home / name).is_dir()]
+    return {**folders, "val": validation[0]} if validation else folders
 
 
 def labelled_pictures(home: Path) -> list[PictureFile]:

@@ -73,19 +73,12 @@ def changes(first: Tensor, second: Tensor, labels: Tensor, names: Sequence[str])
     """Find the queries `[Q]` and classes in which two embeddings differ."""
     sets = torch.ones_like(first), first, second, second & ~first, first & ~second
     counts = [labels[one].bincount(minlength=len(names)).tolist() for one in sets]
-    rows: list[dict[str, Any]] = [
-        {
-            "class": name,
-            "queries": queries,
-            "first": before / queries,
-            "second": after / queries,
-            "difference": (after - before) / queries,
-            "gained": gained,
-            "lost": lost,
-        }
-        for name, queries, before, after, gained, lost in zip(names, *counts, strict=True)
-        if queries
-    ]
+    rows: list[dict[str, Any]] = []
+    for name, total, before, after, gained, lost in zip(names, *counts, strict=True):
+        if total:
+            row = {"class": name, "queries": total, "first": before / total}
+            row |= {"second": after / total, "difference": (after - before) / total}
+            rows.append(row | {"gained": gained, "lost": lost})
     rows.sort(key=lambda row: (-row["difference"], row["lost"] - row["gained"]))
     return Changes(sets[3].nonzero()[:, 0], sets[4].nonzero()[:, 0], rows)
 

@@ -93,7 +93,6 @@ def check_preparation(steps: Preparation) -> None:
 
 def preparation_graph(steps: Preparation, ir_version: int, opset: int) -> str:
     """Write the preparation in ONNX's textual form: `pictures` to `images`."""
-    check_preparation(steps)
     assert steps.resize is not None
     assert steps.size is not None
     height, width = _pair(steps.size)

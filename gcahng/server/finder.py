@@ -141,13 +141,8 @@ class Finder:
         # Pillow raises many exception types.
         except Exception as error:
             raise HTTPException(422, f"{name} cannot be shown: {error}") from error
-        return FileResponse(
-            file.path,
-            headers=CACHE,
-            media_type=kind,
-            filename=name,
-            content_disposition_type="inline",
-        )
+        shown: Any = {"filename": name, "content_disposition_type": "inline"}
+        return FileResponse(file.path, headers=CACHE, media_type=kind, **shown)
 
     def _row(self, key: str, columns: Sequence[str]) -> dict[str, Any]:
         """Columns of a picture's row; one that is not there is 404."""
