@@ -14,7 +14,6 @@ from gcahng.pages import data_uri
 
 # Pictures are shown at about 110 px; twice that keeps them sharp on high-resolution screens.
 SMALLEST, LARGEST = 96, 160
-WORDS = {"query": "query", "found": "neighbour", "right": "same class", "wrong": "other class"}
 
 
 @dataclass(frozen=True)
@@ -28,11 +27,6 @@ class GalleryEntry:
     name: str
     caption: str
     source: str
-
-    @property
-    def words(self) -> str:
-        """The kind as a reader without the picture needs it."""
-        return WORDS[self.kind]
 
 
 def retrieval_gallery(

@@ -99,12 +99,8 @@ def result_columns(record: RunRecord) -> list[Column]:
 def result_rows(record: RunRecord) -> list[dict[str, Any]]:
     """Test figures before training if measured, after the last epoch, and after the best epoch."""
     results = record.results
-    names = start_names(results) | {
-        "last": f"last ({results['epochs']})",
-        "best": f"best ({results['best_epoch']})",
-    }
-    if not results["epochs"]:
-        del names["last"]
+    last = {"last": f"last ({results['epochs']})"} if results["epochs"] else {}
+    names = start_names(results) | last | {"best": f"best ({results['best_epoch']})"}
     rows: list[dict[str, Any]] = []
     for which, name in names.items():
         figures = figures_after(record, which)
