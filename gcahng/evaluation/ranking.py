@@ -12,7 +12,7 @@ whole gallery.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -132,17 +132,14 @@ def _break_ties(near: Tensor, indices: Tensor) -> Tensor:
 @contextmanager
 def _float32_products() -> Iterator[None]:
     """Compute products of float32 matrices in float32: no TF32 or bfloat16."""
-    backends = (torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul", None))
-    # Before torch 2.9 they are as the program has set them.
-    kinds: list[Any] = [kind for kind in backends if hasattr(kind, "fp32_precision")]
-    before = [kind.fp32_precision for kind in kinds]
-    try:
+    kinds: list[Any] = [torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul", None)]
+    with ExitStack() as stack:
         for kind in kinds:
-            kind.fp32_precision = "ieee"
+            # Before torch 2.9 they are as the program has set them.
+            if hasattr(kind, "fp32_precision"):
+                stack.callback(setattr, kind, "fp32_precision", kind.fp32_precision)
+                kind.fp32_precision = "ieee"
         yield
-    finally:
-        for kind, precision in zip(kinds, before, strict=True):
-            kind.fp32_precision = precision
 
 
 def torch_search(gallery: Tensor) -> Search:
