@@ -48,7 +48,16 @@ class ClassBalancedBatchSampler(Sampler[list[int]]):
         if not is_integer(seed, 0):
             raise ValueError(f"Expected 'seed' as an integer of at least 0 (got {seed!r}).")
         classes = torch.unique(labels)
-        _check(len(classes), classes_per_batch, samples_per_class)
+        sizes = {"classes_per_batch": classes_per_batch, "samples_per_class": samples_per_class}
+        for name, size in sizes.items():
+            if not is_integer(size, 2):
+                raise ValueError(f"Expected {name!r} as an integer of at least 2 (got {size!r}).")
+        if len(classes) < classes_per_batch:
+            raise ValueError(
+                f"The training split has {len(classes)} classes, fewer than the "
+                f"{classes_per_batch} of a batch: lower 'classes_per_batch' to {len(classes)}, but "
+                "not below 2."
+            )
         array = labels.cpu().numpy()
         self.members = [np.flatnonzero(array == label) for label in classes.tolist()]
         self.classes_per_batch = classes_per_batch
@@ -150,15 +159,3 @@ def _slot_major(columns: list[np.ndarray]) -> list[int]:
     """Arrange S columns of P images as a batch, slot by slot."""
     flat: list[int] = np.stack(columns, axis=1).flatten().tolist()
     return flat
-
-
-def _check(num_classes: int, classes_per_batch: int, samples_per_class: int) -> None:
-    sizes = {"classes_per_batch": classes_per_batch, "samples_per_class": samples_per_class}
-    for name, size in sizes.items():
-        if not is_integer(size, 2):
-            raise ValueError(f"Expected {name!r} as an integer of at least 2 (got {size!r}).")
-    if num_classes < classes_per_batch:
-        raise ValueError(
-            f"The training split has {num_classes} classes, fewer than the {classes_per_batch} of "
-            f"a batch: lower 'classes_per_batch' to {num_classes}, but not below 2."
-        )

@@ -100,10 +100,8 @@ class ImageDataset(Dataset[tuple[Any, int]], ABC):
         return image if self.transform is None else self.transform(image), int(self.labels[index])
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(split={self.split!r}, classes={self.num_classes}, "
-            f"images={len(self)})"
-        )
+        kind = type(self).__name__
+        return f"{kind}(split={self.split!r}, classes={self.num_classes}, images={len(self)})"
 
 
 def check_listing(name: str, dataset: ImageDataset) -> None:

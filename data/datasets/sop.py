@@ -18,15 +18,12 @@ def _read(home: Path, split: str) -> Listing:
     names: dict[str, str] = {}
     listing = Listing([], [])
     for _, number, _, path in read_rows(home / f"Ebay_{split}.txt", 4, skip=1):
+        folder, _, file = path.rpartition("/")
+        # It starts with the item number, by which the published code sorts.
+        name = f"{file.partition('_')[0]} {folder.removesuffix('_final')} #{number}"
         listing.paths.append(str(home / path))
-        listing.names.append(names.setdefault(number, _class_name(path, number)))
+        listing.names.append(names.setdefault(number, name))
     return listing
-
-
-def _class_name(path: str, number: str) -> str:
-    """Return a class name that starts with the item number, by which the published code sorts."""
-    folder, _, file = path.rpartition("/")
-    return f"{file.partition('_')[0]} {folder.removesuffix('_final')} #{number}"
 
 
 class SOP(PublishedDataset):
