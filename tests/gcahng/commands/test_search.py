@@ -42,7 +42,7 @@ def test_no_training_is_needed(call: Call, tiny_weights: Path, photos: Path) -> 
     call("share", TINY, *weights, "--to", "./shared")
     # A shared model that embeds alike is the store's model.
     call("search", "shop", query, "--model", "shared")
-    call("export", TINY, *weights, "--onnx", "tiny.onnx", "--images", query)
+    call("export", TINY, *weights, "--onnx", "tiny.onnx")
     vectors = [load_embedder("shared").embed(query)[0].tolist(), np.load("one.npy")[0].tolist()]
     session = onnxruntime.InferenceSession("tiny.onnx", providers=["CPUExecutionProvider"])
     inputs = load_embedder("shared").transform(query)[None].numpy()
