@@ -150,9 +150,8 @@ def checked_arguments(
         filled: Names of arguments that it gets otherwise.
     """
     takes, takes_others = arguments_of(make)
-    for name in [name for name, argument in takes.items() if argument.positional][:positional]:
-        del takes[name]
-    takes = {name: argument for name, argument in takes.items() if name not in filled}
+    by_position = [name for name, argument in takes.items() if argument.positional][:positional]
+    takes = {name: one for name, one in takes.items() if name not in (*by_position, *filled)}
     named = f"{place}: {component}" if place else component
     if not takes_others:
         check_names(named, given, takes)

@@ -5,6 +5,7 @@ import gc
 import io
 import os
 import sys
+import traceback
 import warnings
 from typing import Annotated
 
@@ -139,7 +140,5 @@ def _sentence(error: BaseException) -> str | None:
 
 def _is_raised_here(error: BaseException) -> bool:
     """Whether this package raised an error, not a library that it called."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_globals["__name__"].startswith("gcahng.")
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_globals["__name__"].startswith("gcahng.")

@@ -180,8 +180,7 @@ class _Sum(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        grad = grad.clone(memory_format=torch.contiguous_format)
-        return _all_reduce(grad, ctx.group), None
+        return _Sum.apply(grad, ctx.group), None
 
 
 class _AllToAll(torch.autograd.Function):

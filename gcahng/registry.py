@@ -103,10 +103,14 @@ class Registry(Mapping[str, T]):
         return self.user_base is not None and isinstance(name, str) and names_class(name)
 
     def _unknown(self, name: str, similar: Iterable[str]) -> str:
-        others = [] if self.library is None else [self.library.described]
-        if self.user_base is not None:
-            others.append("a class of your own as module.path:ClassName")
-        return _unknown(self.kind, name, self.entries, list(similar), others)
+        return _unknown(self.kind, name, self.entries, list(similar), self.others)
+
+    @property
+    def others(self) -> list[str]:
+        """What else can be named than the entries, in words."""
+        found = [] if self.library is None else [self.library.described]
+        own = "a class of your own as module.path:ClassName"
+        return found if self.user_base is None else [*found, own]
 
     def build(self, name: str, /, *args: Any, **settings: Any) -> Any:
         """Find a component and call it with the given arguments, which are checked."""

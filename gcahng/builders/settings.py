@@ -33,7 +33,7 @@ def check_component_names(config: ExperimentConfig) -> None:
     What only shows in an import is left to the building: names of models of other libraries, what a
     class of yours takes, and values.
     """
-    for registry, kind, place, name, arguments in _components(config):
+    for registry, kind, place, name, arguments in components(config):
         with blame_setting(f"{place}.name"):
             registry.check_name(name)
         takes = written_arguments(kind, name)
@@ -52,7 +52,8 @@ def check_component_names(config: ExperimentConfig) -> None:
 _Component = tuple[Registry[Any], str, str, str, Mapping[str, Mapping[str, Any]]]
 
 
-def _components(config: ExperimentConfig) -> Iterator[_Component]:
+def components(config: ExperimentConfig) -> Iterator[_Component]:
+    """Yield the components of an experiment, except a transform that it does not name."""
     data, backbone, generator = config.data, config.embedder.backbone, config.generator
     yield DATASETS, "data", "data", data.name, {"args": data.args}
     transform = data.transform

@@ -55,7 +55,7 @@ def compare(
         from gcahng.reports.tables import Column, figure_columns, results_table
     check_data(models[0], data)
     opened = _open(models, weights, last, trust)
-    with counting_bar(f"embed by {models[0]}", console) as progress:
+    with counting_bar(f"embed by {models[0]}") as progress:
         found = embed_data(opened[0], data, root, split, progress=progress)
     dataset = found.dataset
     compared = compare_models(_embed(models, opened, found), dataset, found.run.config)
@@ -108,5 +108,5 @@ def _embed(
     workers = found.run.config.data.workers
     for name, model in zip(names[1:], opened[1:], strict=True):
         images = prepared_for(model, found.dataset)
-        with counting_bar(f"embed by {name}", console) as progress:
+        with counting_bar(f"embed by {name}") as progress:
             yield name, embed(model.network, images, workers=workers, progress=progress)

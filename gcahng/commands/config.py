@@ -55,19 +55,14 @@ def config(
 
 def _defaults(config: "ExperimentConfig") -> Iterator[tuple[str, Any]]:
     """Yield paths and defaults of the arguments that an experiment leaves as they are."""
+    from gcahng.builders.settings import components
     from gcahng.config.json_schema import written_arguments
 
-    sections: dict[str, tuple[str, Any]] = {
-        "data.args": ("data", config.data),
-        "embedder.backbone.args": ("backbones", config.embedder.backbone),
-        "loss.args": ("losses", config.loss),
-        "generator.args": ("generators", config.generator),
-    }
-    for place, (kind, section) in sections.items():
-        if section is not None:
-            takes = written_arguments(kind, section.name) or {}  # of your own: None
-            known = {name: one["default"] for name, one in takes.items() if "default" in one}
-            yield from _unset(place, known, section.args)
+    for _, kind, place, name, arguments in components(config):
+        if "args" in arguments:
+            takes = written_arguments(kind, name) or {}  # of your own: None
+            known = {key: one["default"] for key, one in takes.items() if "default" in one}
+            yield from _unset(f"{place}.args", known, arguments["args"])
 
 
 def _unset(place: str, known: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Any]:

@@ -29,7 +29,7 @@ def verify(
     Example: gcahng data verify folder --root photos test_share=0.3
     """
     from gcahng.config.experiment import default_root
-    from gcahng.config.layers import parse_settings
+    from gcahng.config.layers import parse_overrides
     from gcahng.files import refuse_address
 
     with loading():
@@ -40,8 +40,8 @@ def verify(
     if root is not None:
         refuse_address(root, "--root")
     folder = default_root() if root is None else root.expanduser()
-    args = DATASETS.check(name, parse_settings(settings or []))
-    with counting_bar(f"check {name}", console) as report:
+    args = DATASETS.check(name, parse_overrides(settings or []))
+    with counting_bar(f"check {name}") as report:
         found = check(name, folder, report, **args)
     _print(found)
     if found.problems and issubclass(dataset, PublishedDataset):

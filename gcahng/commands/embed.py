@@ -32,7 +32,7 @@ def embed(
     check_output(out)
     files = find_pictures(paths)
     embedder = load_embedder(model, weights=weights, last=last, device=device, trust=trust)
-    with counting_bar("embed", console) as progress:
+    with counting_bar("embed") as progress:
         left_out = write_embeddings(embedder, files, out, progress=progress)
     print_unreadable(left_out)
     count = len(files) - len(left_out)
@@ -63,7 +63,7 @@ def index(
         from gcahng.inference.indexing import index_folder
 
     embedder = load_embedder(model, weights=weights, last=last, device=device, trust=trust)
-    with counting_bar("index", console) as progress:
+    with counting_bar("index") as progress:
         made, changes = index_folder(embedder, folder, store, ann=ann, progress=progress)
     print_unreadable(changes.unreadable)
     console.print(f"{store}: {len(made):,} pictures ({changes})", soft_wrap=True)

@@ -47,7 +47,7 @@ def evaluate(
         from gcahng.runs.verdict import comparison
     check_data(model, data)
     embedder = load_embedder(model, weights=weights, last=last, trust=trust)
-    with counting_bar("embed", console) as progress:
+    with counting_bar("embed") as progress:
         found = embed_data(embedder, data, root, split, progress=progress)
     scores = scores_of_queries(found.embeddings, found.dataset, found.run.config)
     figures = scores.means()
@@ -89,7 +89,7 @@ def _gains(found: "EvaluatedRun", scores: "QueryScores") -> dict[str, float]:
     from gcahng.inference.embed_data import embed_untrained
 
     try:
-        with counting_bar("embed, untrained", console) as progress:
+        with counting_bar("embed, untrained") as progress:
             untrained = embed_untrained(found, progress=progress)
     except (OSError, ValueError) as error:
         console.print(f"not compared with no training: {error}", soft_wrap=True)

@@ -79,11 +79,7 @@ def registry(kind: str) -> "Registry[Any]":
 def _components(kind: str) -> list[str]:
     found = registry(kind)
     lines = _aligned({name: _about(name, found.entries[name]) for name in sorted(found)})
-    if found.library is not None:
-        lines.append(f"or {found.library.described}")
-    if found.user_base is not None:
-        lines.append("or a class of your own as module.path:ClassName")
-    return lines
+    return [*lines, *(f"or {other}" for other in found.others)]
 
 
 def _aligned(texts: dict[str, str]) -> list[str]:

@@ -8,6 +8,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -41,20 +42,22 @@ class TerminalDisplay:
 
     def step(self, epoch: int, step: int, steps: int, losses: dict[str, float]) -> None:
         """Advance the bar within an epoch."""
-        text = f"{epoch}/{self.epochs} {_losses(losses)}{self.best}"
-        self.progress.update(self.task, completed=epoch - 1 + step / steps, description=text)
+        self._show(epoch, epoch - 1 + step / steps, losses)
 
     def epoch(self, row: dict[str, float], best: float | None) -> None:
         """Advance the bar to the end of an epoch; without a terminal, print a line."""
         losses = {k.removeprefix("loss/"): v for k, v in row.items() if k.startswith("loss/")}
         # Short, because title, bar, losses and the best value must fit into 80 columns.
         self.best = "" if best is None else f" best {self.figure} {100 * best:.2f}%"
-        number = int(row["epoch"])
-        text = f"{number}/{self.epochs} {_losses(losses)}{self.best}"
-        self.progress.update(self.task, completed=number, description=text)
+        text = self._show(int(row["epoch"]), row["epoch"], losses)
         if not self.console.is_terminal:
             line = f"{self.title}  epoch {text}  {row['seconds']:.1f} s"
             self.console.print(line, soft_wrap=True)
+
+    def _show(self, epoch: int, completed: float, losses: dict[str, float]) -> str:
+        text = f"{epoch}/{self.epochs} {_losses(losses)}{self.best}"
+        self.progress.update(self.task, completed=completed, description=text)
+        return text
 
 
 @contextmanager
@@ -65,16 +68,9 @@ def training_display(
 
     `figure` is what selects the best epoch, such as `val MAP@R`.
     """
-    progress = Progress(
-        TextColumn("{task.fields[title]}", style="bold", markup=False),
-        BarColumn(bar_width=8),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(compact=True),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )
-    with progress:
+    name = TextColumn("{task.fields[title]}", style="bold", markup=False)
+    text, left = TextColumn("{task.description}"), TimeRemainingColumn(compact=True)
+    with _progress(name, BarColumn(bar_width=8), text, left, console=console) as progress:
         yield TerminalDisplay(title, epochs, figure, progress)
 
 
@@ -87,20 +83,16 @@ def loading() -> Iterator[None]:
 
 
 @contextmanager
-def counting_bar(title: str, console: Console) -> Iterator[Callable[[int, int | None], None]]:
+def counting_bar(title: str) -> Iterator[Callable[[int, int | None], None]]:
     """Show a bar on a terminal; call what it yields with the amount done so far and the total."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    with bar:
+    text, count = TextColumn("{task.description}"), MofNCompleteColumn()
+    with _progress(text, BarColumn(), count, TimeRemainingColumn(), console=console) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _progress(*columns: ProgressColumn, console: Console) -> Progress:
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def print_unreadable(files: Sequence[object], most: int = 20) -> None:

@@ -7,7 +7,7 @@ the experiment is not inherited.
 """
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -188,20 +188,14 @@ def _display_path(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
-    """Parse settings of the form `key.path=value`, with values in YAML, into a nested mapping.
-
-    Example:
-        >>> parse_settings(["split=test", "loss.args.alpha=3.0", "loss.args.delta=1e-1"])
-        {'split': 'test', 'loss': {'args': {'alpha': 3.0, 'delta': 0.1}}}
-    """
-    return parse_overrides(texts, {})
-
-
-def parse_overrides(overrides: Iterable[str], values: dict[str, Any]) -> dict[str, Any]:
+def parse_overrides(overrides: Iterable[str], values: Mapping[str, Any] = {}) -> dict[str, Any]:
     """Parse `key.path=value` overrides of `values` into one mapping; later ones take precedence.
 
     A key below a section that is null is refused: its other keys would silently get their defaults.
+
+    Example:
+        >>> parse_overrides(["split=test", "loss.args.alpha=3.0", "loss.args.delta=1e-1"])
+        {'split': 'test', 'loss': {'args': {'alpha': 3.0, 'delta': 0.1}}}
     """
     mapping: dict[str, Any] = {}
     for text in overrides:
@@ -217,13 +211,13 @@ def parse_overrides(overrides: Iterable[str], values: dict[str, Any]) -> dict[st
 
 
 def put(
-    mapping: dict[str, Any], keys: KeyPath, value: Any, below: dict[str, Any], source: str
+    mapping: dict[str, Any], keys: KeyPath, value: Any, below: Mapping[str, Any], source: str
 ) -> None:
     """Set a value in a mapping that is to be merged into `below`, where it is not below a null."""
     inner, current = mapping, below
     for depth, key in enumerate(keys[:-1], start=1):
         where = dotted(keys[:depth])
-        current = current.get(key, {}) if isinstance(current, dict) else {}
+        current = current.get(key, {}) if isinstance(current, Mapping) else {}
         if inner.get(key, current) is None:
             whole = f"set it as a whole, as in '{where}={{…}}'"
             raise ValueError(f"{source}: {where} is null; {whole}")

@@ -104,21 +104,19 @@ class EmbedderConfig(Section):
     warm_start: WarmStartConfig | None = None
 
 
-class LossConfig(Section):
+class LossConfig(ComponentConfig):
     """The metric loss; trainable parameters of the loss, such as proxies, use `lr`."""
 
     name: str = "npair"
-    args: Args = {}
     lr: Positive | None = None
     """Null: the embedder's learning rate."""
 
 
-class GeneratorConfig(Section):
+class GeneratorConfig(ComponentConfig):
     """The generator of hard negatives."""
 
     name: str = "gca_hng"
     """A key of `gcahng.generators.GENERATORS`, or `module.path:ClassName` for one of your own."""
-    args: Args = {}
 
 
 class QuirksConfig(Section):
@@ -149,9 +147,8 @@ class QuirksConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _expand_single_word(cls, value: Any) -> Any:
+        value = each_quirk(value)
         if isinstance(value, dict | cls):
-            return value
-        if isinstance(value := each_quirk(value), dict):
             return value
         hint = did_you_mean(str(value), ("faithful", "corrected"))
         broken_rule((), "'faithful', 'corrected' or a mapping of single quirks", value, hint)
