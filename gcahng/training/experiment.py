@@ -61,10 +61,8 @@ class Experiment:
     @property
     def modules(self) -> dict[str, nn.Module]:
         """The networks by the names that they have in a checkpoint."""
-        modules: dict[str, nn.Module] = {"embedder": self.embedder, "loss": self.loss}
-        if self.generator is not None:
-            modules["generator"] = self.generator
-        return modules
+        named = {"embedder": self.embedder, "loss": self.loss, "generator": self.generator}
+        return {name: module for name, module in named.items() if module is not None}
 
     @property
     def saved_config(self) -> ExperimentConfig:
@@ -129,12 +127,13 @@ def build_experiment(
     for setting in ("compile", "cuda_graphs"):
         if getattr(config.fabric, setting):
             check_passes(f"fabric.{setting}", generator, torch.device(device), group)
-    for module in (embedder, loss, *([] if generator is None else [generator])):
+    networks = [module for module in (embedder, loss, generator) if module is not None]
+    for module in networks:
         module.to(device, _dtype(config))
     size, processes = config.batch.classes * config.batch.samples, world_size(group)
     if processes > size:
         raise ValueError(f"batch: {size} images cannot be shared by {processes} processes")
-    copy_from_first((module for module in (embedder, loss, generator) if module is not None), group)
+    copy_from_first(networks, group)
     if config.fabric.channels_last:
         embedder.to(memory_format=torch.channels_last)
     # After the networks have reached their device: optimizers hold on to the parameters.
@@ -156,7 +155,10 @@ def build_experiment(
 
 
 def build_step(
-    experiment: Experiment, *, backward: Backward | None = None, autocast: Autocast | None = None
+    experiment: Experiment,
+    *,
+    backward: Backward = Tensor.backward,
+    autocast: Autocast = nullcontext,
 ) -> TrainingStep:
     """Build the training step with the configured clipping.
 
@@ -173,8 +175,8 @@ def build_step(
         experiment.optimizers,
         clip=config.optim.clip,
         clip_by="value" if config.quirks.clip == "faithful" else "norm",
-        backward=backward or Tensor.backward,
-        autocast=autocast or nullcontext,
+        backward=backward,
+        autocast=autocast,
         chunk=config.batch.chunk,
         compiled=config.fabric.compile,
         cuda_graphs=config.fabric.cuda_graphs,

@@ -11,7 +11,7 @@ from gcahng.builders.networks import build_untrained
 from gcahng.data import ImageDataset
 from gcahng.evaluation.evaluate import Progress, embed_together, scores_of_queries
 from gcahng.evaluation.retrieval import QueryScores
-from gcahng.models import Embedder, WhiteningHead
+from gcahng.models import WhiteningHead
 from gcahng.processes import from_first, rank
 from gcahng.training.closed_form import ClosedForm
 from gcahng.training.experiment import Experiment
@@ -136,13 +136,8 @@ class Measurements:
         return Start(figures, selection, test.get("untrained", test["features"]).scores)
 
     def _measure_start(self, split: str) -> dict[str, Measurement]:
-        features = self.features.get(split)
-        if features is None:
-            features = self._embed(self.experiment.embedder.backbone, self._images(split))
-        if self.experiment.config.embedder.finish:
-            head = self._apply_closed_form(features, split, epoch=0)
-        else:
-            head = self._apply_head(self.experiment.embedder, features)
+        features = self._features_of(split)
+        head = self._apply_head(features, split, epoch=0)
         return {"features": self._score(features, split), "head": self._score(head, split)}
 
     def _measure_untrained(self, images: ImageDataset) -> Measurement:
@@ -153,23 +148,16 @@ class Measurements:
         return self._score(self._embed(backbone, images), "test")
 
     def _measure(self, split: str, epoch: int) -> Measurement:
-        embedder, features = self.experiment.embedder, self.features.get(split)
-        if self.experiment.config.embedder.finish:
-            features = self._embed(embedder.backbone, self._images(split))
-            embeddings = self._apply_closed_form(features, split, epoch)
-        elif features is None:
-            embeddings = self._embed(embedder, self._images(split))
+        if split in self.features or self.experiment.config.embedder.finish:
+            embeddings = self._apply_head(self._features_of(split), split, epoch)
         else:
-            embeddings = self._apply_head(embedder, features)
+            embeddings = self._embed(self.experiment.embedder, self._images(split))
         return self._score(embeddings, split)
 
-    def _apply_closed_form(self, features: Tensor, split: str, epoch: int) -> Tensor:
-        """Embed features by the last layer in closed form."""
-        form = self._fit_closed_form(epoch)
-        head = form.head if split == "validation" else form.fit_to_all()
-        with torch.inference_mode():
-            found = torch.cat([head(rows.cpu()) for rows in features.split(ROWS)])
-        return found.to(self.experiment.device)
+    def _features_of(self, split: str) -> Tensor:
+        if split in self.features:
+            return self.features[split]
+        return self._embed(self.experiment.embedder.backbone, self._images(split))
 
     def _fit_closed_form(self, epoch: int) -> ClosedForm:
         """Fit the last layer to the network as it is, once in an epoch."""
@@ -185,15 +173,18 @@ class Measurements:
         workers, group = self.experiment.config.data.workers, self.experiment.group
         return embed_together(network, images, group, workers=workers, progress=self.progress)
 
-    @torch.inference_mode()
-    def _apply_head(self, embedder: Embedder, features: Tensor) -> Tensor:
-        """Embed features, in eval mode, on the networks' device."""
-        device = self.experiment.device
-        was_training = embedder.training
+    def _apply_head(self, features: Tensor, split: str, epoch: int) -> Tensor:
+        """Embed features by the trained last layer, or by that in closed form if a run has both."""
+        embedder, device = self.experiment.embedder, self.experiment.device
+        head, where, was_training = embedder.head, device, embedder.training
+        if self.experiment.config.embedder.finish:
+            form, where = self._fit_closed_form(epoch), torch.device("cpu")
+            head = form.head if split == "validation" else form.fit_to_all()
         embedder.eval()
-        embeddings = [embedder.head(rows.to(device)) for rows in features.split(ROWS)]
+        with torch.inference_mode():
+            embeddings = torch.cat([head(rows.to(where)) for rows in features.split(ROWS)])
         embedder.train(was_training)
-        return torch.cat(embeddings)
+        return embeddings.to(device)
 
     def _score(self, embeddings: Tensor, split: str) -> Measurement:
         scores, group = None, self.experiment.group

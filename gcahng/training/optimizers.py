@@ -23,7 +23,7 @@ class Optimizers:
 
     def __iter__(self) -> Iterator[Optimizer]:
         """The optimizers that are not None, in this order."""
-        return filter(None, (self.embedder, self.graph, self.classifier))
+        return filter(None, vars(self).values())
 
 
 def build_optimizers(
@@ -40,29 +40,26 @@ def build_optimizers(
         groups.insert(0, {"params": list(embedder.backbone.parameters()), "lr": lr})
     if any(True for _ in loss.parameters()):
         groups.append({"params": list(loss.parameters()), "lr": config.loss.lr or lr})
-    metric = _adamw(groups, lr, section.embedder.weight_decay)
+    metric = _adamw(groups, section.embedder)
     heads = [] if generator is None else list(generator.head_parameters())
-    graph = _adamw(heads, section.graph.lr, section.graph.weight_decay) if heads else None
+    graph = _adamw(heads, section.graph) if heads else None
     if generator is None or not generator.has_generator_losses:
         return Optimizers(metric, graph)
-    rates = section.classifier
-    parameters = generator.classifier_parameters()
-    return Optimizers(metric, graph, _adamw(parameters, rates.lr, rates.weight_decay))
+    return Optimizers(metric, graph, _adamw(generator.classifier_parameters(), section.classifier))
 
 
-def _adamw(parameters: Any, lr: float, weight_decay: float) -> Optimizer:
-    return AdamW(parameters, lr=lr, weight_decay=weight_decay, fused=True)
+def _adamw(parameters: Any, section: Any) -> Optimizer:
+    return AdamW(parameters, lr=section.lr, weight_decay=section.weight_decay, fused=True)
 
 
 def build_schedules(
     config: ExperimentConfig, optimizers: Optimizers
 ) -> list[lr_scheduler.LRScheduler]:
     """Build a learning-rate schedule, stepped per epoch, for each optimizer that is not None."""
-    names = ("embedder", "graph", "classifier")
     return [
         _schedule(optimizer, getattr(config.optim, name).schedule, config.train.epochs)
-        for name in names
-        if (optimizer := getattr(optimizers, name)) is not None
+        for name, optimizer in vars(optimizers).items()
+        if optimizer is not None
     ]
 
 

@@ -105,7 +105,8 @@ class TrainingStep:
         batch = _Batch(
             labels.to(images.device, non_blocking=True), layout, *(draws or (None, None))
         )
-        _zero(self.optimizers.embedder, self.optimizers.graph)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
         with self.autocast():
             embeddings, backward_rest = embed_batch(
                 self.embedder, images, len(labels), self.chunk, self.number, self.group
@@ -148,15 +149,15 @@ class TrainingStep:
         self, generator: NegativeGenerator, embeddings: Tensor, batch: "_Batch"
     ) -> dict[str, Tensor]:
         """Step the classifier, then the graph with J_gen, on detached embeddings."""
-        optimizers = self.optimizers
-        assert optimizers.graph is not None
-        assert optimizers.classifier is not None
-        _zero(optimizers.classifier, optimizers.graph)
-        classifier = generator.classifier_loss(embeddings, batch.labels)
-        classifier = _scaled(classifier, self.share)
+        graph, classifying = self.optimizers.graph, self.optimizers.classifier
+        assert graph is not None
+        assert classifying is not None
+        classifying.zero_grad()
+        graph.zero_grad()
+        classifier = _scaled(generator.classifier_loss(embeddings, batch.labels), self.share)
         self.backward(classifier)
-        sum_gradients(_parameters(optimizers.classifier), self.group)
-        optimizers.classifier.step()
+        sum_gradients(_parameters(classifying), self.group)
+        classifying.step()
 
         with self.autocast():
             made = self.generator_pass(
@@ -168,7 +169,7 @@ class TrainingStep:
         del made
         self.backward(losses["generator"])
         losses = self._sum_over_processes(losses)
-        losses["generator_gradient"] = self._step(optimizers.graph)
+        losses["generator_gradient"] = self._step(graph)
         return losses
 
     def _step(self, optimizer: Optimizer) -> Tensor:
@@ -235,9 +236,3 @@ def _scaled(loss: Tensor, weight: float) -> Tensor:
 
 def _parameters(optimizer: Optimizer) -> list[nn.Parameter]:
     return [p for group in optimizer.param_groups for p in group["params"]]
-
-
-def _zero(*optimizers: Optimizer | None) -> None:
-    for optimizer in optimizers:
-        if optimizer is not None:
-            optimizer.zero_grad(set_to_none=True)
