@@ -27,13 +27,8 @@ _WORDS = {
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return ` (did you mean 'x'?)` for the most similar choice, or an empty string."""
-    near = nearest(name, choices)
-    return f" (did you mean {near!r}?)" if near else ""
-
-
-def nearest(name: str, choices: Iterable[str]) -> str | None:
-    """Return the choice most similar to `name`, or None if none is similar."""
-    return next(iter(difflib.get_close_matches(name, list(choices), n=1)), None)
+    near = difflib.get_close_matches(name, list(choices), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def dotted(path: Path) -> str:
@@ -118,8 +113,8 @@ def _problem(item: Any, path: Path, kind: Any, outer: Path) -> tuple[str, str]:
 def _allowed(path: Path, kind: Any, outer: Path) -> str:
     """Suggest the nearest key here, or else that key in other sections, and list those allowed."""
     here = fields(field_at(kind, path[:-1]))
-    if near := nearest(str(path[-1]), here):
-        intended = [(*path[:-1], near)]
+    if near := difflib.get_close_matches(str(path[-1]), here, n=1):
+        intended = [(*path[:-1], near[0])]
     elif "args" in here:  # of a component, whose arguments are not keys of its section
         intended = [(*path[:-1], "args", path[-1])]
     else:

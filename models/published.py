@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -36,8 +36,7 @@ UNUSED_GRAPH = "gnn.{l}.node_model.layers.0.update_node"
 BACKBONE_NAMES = {"Googlenet": "googlenet", "Resnet50": "resnet50", "DINO": "dino_vits16"}
 
 
-@dataclass(frozen=True)
-class PublishedState:
+class PublishedState(NamedTuple):
     """A published state dict, split by module and renamed; `unused` are keys that nobody reads."""
 
     embedder: dict[str, Tensor]

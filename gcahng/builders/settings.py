@@ -42,10 +42,15 @@ def check_component_names(config: ExperimentConfig) -> None:
                 names = [one for one in given if one not in GIVEN]
                 check_names(f"{place}.{key}: {registry.kind} {name!r}", names, takes)
     if config.generator is not None and config.generator.name == "gca_hng":
-        graph = config.generator.args.get("graph", {})
-        with blame_setting("generator.args"):
-            for layer in _layers(graph if isinstance(graph, dict) else {}):
-                CONVS.check_name(layer)
+        graph = config.generator.args.get("graph")
+        # As far as they are in the form that is expected.
+        graph = graph if isinstance(graph, dict) else {}
+        layers = graph.get("layers")
+        for layer in [graph.get("conv"), *(layers if isinstance(layers, list) else [])]:
+            chosen = layer.get("name") if isinstance(layer, dict) else layer
+            with blame_setting("generator.args"):
+                if isinstance(chosen, str):
+                    CONVS.check_name(chosen)
 
 
 #: A registry, its kind in the schema, and a component's place, name and arguments by their key.
@@ -64,15 +69,6 @@ def components(config: ExperimentConfig) -> Iterator[_Component]:
     yield LOSSES, "losses", "loss", config.loss.name, {"args": config.loss.args}
     if generator is not None:
         yield GENERATORS, "generators", "generator", generator.name, {"args": generator.args}
-
-
-def _layers(graph: Mapping[str, Any]) -> Iterator[str]:
-    """The names of the graph layers, as far as they are in the form that is expected."""
-    layers = graph.get("layers")
-    for layer in [graph.get("conv"), *(layers if isinstance(layers, list) else [])]:
-        name = layer.get("name") if isinstance(layer, dict) else layer
-        if isinstance(name, str):
-            yield name
 
 
 def adopt_image_settings(config: ExperimentConfig) -> ExperimentConfig:

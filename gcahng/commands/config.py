@@ -3,15 +3,12 @@
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from gcahng.commands.listing import registry
 from gcahng.commands.options import Overrides
-
-if TYPE_CHECKING:
-    from gcahng.config import ExperimentConfig
 
 
 def config(
@@ -43,29 +40,23 @@ def config(
         return
     if experiment is None:
         raise ValueError("name an experiment, or write the schema of all with --schema FILE")
-    from gcahng.builders.settings import adopt_image_settings, load_checked
+    from gcahng.builders.settings import adopt_image_settings, components, load_checked
     from gcahng.config import dump_config
+    from gcahng.config.json_schema import written_arguments
 
     completed = adopt_image_settings(load_checked(experiment, overrides or []))
     print(dump_config(completed), end="")
     print("# Arguments of its components that are not set, with their defaults:")
-    for path, value in _defaults(completed):
-        print(f"#   {path}={json.dumps(value, default=str)}")
-
-
-def _defaults(config: "ExperimentConfig") -> Iterator[tuple[str, Any]]:
-    """Yield paths and defaults of the arguments that an experiment leaves as they are."""
-    from gcahng.builders.settings import components
-    from gcahng.config.json_schema import written_arguments
-
-    for _, kind, place, name, arguments in components(config):
+    for _, kind, place, name, arguments in components(completed):
+        takes = written_arguments(kind, name) or {}  # of your own: None
+        known = {key: one["default"] for key, one in takes.items() if "default" in one}
         if "args" in arguments:
-            takes = written_arguments(kind, name) or {}  # of your own: None
-            known = {key: one["default"] for key, one in takes.items() if "default" in one}
-            yield from _unset(f"{place}.args", known, arguments["args"])
+            for path, value in _unset(f"{place}.args", known, arguments["args"]):
+                print(f"#   {path}={json.dumps(value, default=str)}")
 
 
 def _unset(place: str, known: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield paths and defaults of the arguments that are not given."""
     for name, value in known.items():
         if isinstance(value, dict):
             yield from _unset(f"{place}.{name}", value, given.get(name, {}))

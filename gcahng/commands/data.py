@@ -1,15 +1,12 @@
 """`gcahng data verify`: check every file of a data set."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from gcahng.commands.terminal import console, counting_bar, loading
-
-if TYPE_CHECKING:
-    from gcahng.data import Verification
 
 
 def verify(
@@ -35,6 +32,7 @@ def verify(
     with loading():
         from gcahng.data import DATASETS, PublishedDataset
         from gcahng.data import verify as check
+        from gcahng.reports.tables import Column, results_table
 
     dataset = DATASETS.find(name)
     if root is not None:
@@ -43,16 +41,6 @@ def verify(
     args = DATASETS.check(name, parse_overrides(settings or []))
     with counting_bar(f"check {name}") as report:
         found = check(name, folder, report, **args)
-    _print(found)
-    if found.problems and issubclass(dataset, PublishedDataset):
-        console.print(f"get it again: {dataset.instructions}", soft_wrap=True)
-    if found.problems:
-        raise typer.Exit(1)
-
-
-def _print(found: "Verification") -> None:
-    from gcahng.reports.tables import Column, results_table
-
     columns = [Column("part", "part"), *(Column(n, n, ".0f") for n in ("images", "classes"))]
     rows = [{"part": part.name, **vars(part.size)} for part in found.parts]
     console.print(results_table(rows, columns, found.name))
@@ -62,3 +50,7 @@ def _print(found: "Verification") -> None:
     lines += [] if found.problems else [Text("No problems found.", "green")]
     for line in lines:
         console.print(line, soft_wrap=True)
+    if found.problems and issubclass(dataset, PublishedDataset):
+        console.print(f"get it again: {dataset.instructions}", soft_wrap=True)
+    if found.problems:
+        raise typer.Exit(1)

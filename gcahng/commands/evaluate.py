@@ -40,10 +40,10 @@ def evaluate(
     """
     check_folder(out, "--out")
     with loading():
-        from gcahng.evaluation.evaluate import scores_of_queries
+        from gcahng.evaluation.evaluate import figures_by_class, scores_of_queries
         from gcahng.inference.embed_data import check_data, embed_data
         from gcahng.inference.embedder import load_embedder
-        from gcahng.reports.tables import figure_columns, results_table
+        from gcahng.reports.tables import CLASS_COLUMNS, figure_columns, results_table
         from gcahng.runs.verdict import comparison
     check_data(model, data)
     embedder = load_embedder(model, weights=weights, last=last, trust=trust)
@@ -56,8 +56,11 @@ def evaluate(
     size = f"{found.dataset.num_classes} classes, {len(found.dataset)} images"
     console.print(f"{found.run.path}{epoch}; {where}, {size}, %", soft_wrap=True)
     console.print(results_table([figures], figure_columns(figures)))
-    if classes:
-        _print_classes(found)
+    if classes:  # with the lowest recall
+        rows = figures_by_class(found.embeddings, found.dataset, found.run.config)
+        console.print("", results_table(rows[:SHOWN], CLASS_COLUMNS), sep="\n")
+        more = f"… and {len(rows) - SHOWN} more\n" if len(rows) > SHOWN else ""
+        console.print(more)
     gained = _gains(found, scores) if compare else {}
     compared = comparison(gained, found.run.config, gained.get("untrained_px"))
     notes = [] if compared is None else [compared]
@@ -68,18 +71,6 @@ def evaluate(
 
         write_evaluation(out, found, f"{found.run.path} on the {where}", figures, gained, notes)
         console.print(f"page: {out / 'evaluation.html'}", soft_wrap=True)
-
-
-def _print_classes(found: "EvaluatedRun") -> None:
-    """Print the classes with the lowest recall."""
-    from gcahng.evaluation.evaluate import figures_by_class
-    from gcahng.reports.tables import CLASS_COLUMNS, results_table
-
-    rows = figures_by_class(found.embeddings, found.dataset, found.run.config)
-    console.print("", results_table(rows[:SHOWN], CLASS_COLUMNS), sep="\n")
-    if len(rows) > SHOWN:
-        console.print(f"… and {len(rows) - SHOWN} more")
-    console.print()
 
 
 def _gains(found: "EvaluatedRun", scores: "QueryScores") -> dict[str, float]:

@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 from typing_extensions import TypedDict, Unpack
 
 from gcahng.arguments import check_names, check_weights
@@ -208,8 +207,7 @@ class HardNegativeGenerator(NegativeGenerator):
 
     def classifier_loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """10 · cross entropy of the linear classifier on the detached embeddings."""
-        embeddings = embeddings.detach()
-        embeddings = F.normalize(embeddings) if self.normalize else embeddings
+        embeddings = self.normalize_if_configured(embeddings.detach())
         weight, bias = self.classifier.weight, self.classifier.bias
         loss = linear_cross_entropy(embeddings, weight, bias, labels.long(), reduction="mean")
         return CLASSIFIER_WEIGHT * loss

@@ -66,10 +66,9 @@ class Checkpoints:
         experiment = self.experiment
         for name, module in experiment.modules.items():
             module.load_state_dict(state[name])
-        for optimizer, saved in zip(experiment.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        for schedule, saved in zip(experiment.schedules, state["schedules"], strict=True):
-            schedule.load_state_dict(saved)
+        for kind in ("optimizers", "schedules"):
+            for one, saved in zip(getattr(experiment, kind), state[kind], strict=True):
+                one.load_state_dict(saved)
         restore_random_states(state["random"], experiment.device)
         if changed:  # what began was another last layer
             start = progress.zero_shot.items()

@@ -3,9 +3,9 @@
 import tempfile
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from lightning_fabric import seed_everything
@@ -97,8 +97,7 @@ def _differentiate_losses(experiment: Experiment) -> None:
             differentiate_negatives(generator, embeddings, labels, layout)
 
 
-@dataclass(frozen=True)
-class DryRun:
+class DryRun(NamedTuple):
     """What a dry run found."""
 
     splits: Mapping[str, tuple[int, int]]

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from statistics import median
 from typing import Any, NamedTuple, TypeVar
@@ -43,8 +42,7 @@ class Times(NamedTuple):
     cpu: float
 
 
-@dataclass(frozen=True)
-class StepCost:
+class StepCost(NamedTuple):
     """What a training step costs."""
 
     batch: tuple[int, ...]

@@ -20,7 +20,7 @@ from gcahng.graph.dense.pairs import unordered_pairs
 from gcahng.graph.visualize.learned import class_names, class_numbers, edge_weights, saturation
 from gcahng.graph.visualize.projection import Projection
 from gcahng.graph.visualize.style import CLASSES, ink
-from gcahng.pages import fill_template
+from gcahng.pages import data_uri, fill_template
 
 ASSETS = Path(__file__).parent / "templates"
 # Bars of a profile, neighbours of a node, and pixels of a picture, at most.
@@ -170,5 +170,5 @@ def _thumbnails(graph: Data) -> list[str | None]:
         picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
         file = io.BytesIO()
         picture.save(file, "jpeg", quality=90)
-        found.append(f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode('ascii')}")
+        found.append(data_uri(file.getvalue(), "image/jpeg"))
     return found
