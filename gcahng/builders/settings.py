@@ -102,9 +102,4 @@ def adopt_image_settings(config: ExperimentConfig) -> ExperimentConfig:
     filled = {"size": size, "mean": list(expected.mean), "std": list(expected.std)}
     filled = {key: value for key, value in filled.items() if value != defaults[key]}
     images = {"train": filled | transform.train, "test": filled | transform.test}
-    transform = transform.model_copy(update=images)
-    section = config.embedder.model_copy(
-        update={"backbone": backbone.model_copy(update={"args": args})}
-    )
-    data = config.data.model_copy(update={"transform": transform})
-    return config.model_copy(update={"data": data, "embedder": section})
+    return config.changed(data={"transform": images}, embedder={"backbone": {"args": args}})

@@ -134,9 +134,7 @@ def _build(config: "ExperimentConfig", device: "torch.device") -> "Experiment":
         dataset = DrawnPhotos(published.expected["train"].classes, config.batch.samples)
         dataset.transform = transform_of(config, augment=True)
     # Images are loaded in this process.
-    data = config.data.model_copy(update={"workers": 0})
-    embedder = config.embedder.model_copy(update={"warm_start": None})
-    here = config.model_copy(update={"data": data, "embedder": embedder})
+    here = config.changed(data={"workers": 0}, embedder={"warm_start": None})
     torch.manual_seed(config.seed)
     splits = Splits(train=dataset, validation=None, test=dataset)
     return build_experiment(here, device, pretrained=False, splits=splits)

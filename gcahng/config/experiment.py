@@ -148,8 +148,7 @@ def _with_entry(values: dict[str, Any], others: dict[str, Any], path: list[str])
 
 def whitened(config: ExperimentConfig, dim: int) -> ExperimentConfig:
     """Return the settings of a model whose last layer is a `WhiteningHead` of dimension `dim`."""
-    update = {"head": "whitening", "dim": dim, "finish": None}
-    return config.model_copy(update={"embedder": config.embedder.model_copy(update=update)})
+    return config.changed(embedder={"head": "whitening", "dim": dim, "finish": None})
 
 
 def with_data_root(config: ExperimentConfig, root: str | Path) -> ExperimentConfig:
@@ -158,8 +157,7 @@ def with_data_root(config: ExperimentConfig, root: str | Path) -> ExperimentConf
     # Embedded data sets would create it silently.
     if not Path(root).is_dir():
         raise FileNotFoundError(f"--root: there is no folder '{root}'")
-    data = config.data.model_copy(update={"root": str(root)})
-    return config.model_copy(update={"data": data})
+    return config.changed(data={"root": str(root)})
 
 
 def data_root(config: ExperimentConfig) -> Path:

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing_extensions import Self
 
 from gcahng.arguments import AtLeast0, AtLeast1, AtLeast2, Positive, Weight
 from gcahng.errors import broken_rule, did_you_mean
@@ -28,6 +29,14 @@ class Section(BaseModel):
         allow_inf_nan=False,
         use_attribute_docstrings=True,
     )
+
+    def changed(self, **settings: Any) -> Self:
+        """Return a copy with other settings; a mapping changes some of a section."""
+        for key, value in settings.items():
+            section = getattr(self, key)
+            if isinstance(section, Section) and isinstance(value, dict):
+                settings[key] = section.changed(**value)
+        return self.model_copy(update=settings)
 
 
 class TransformConfig(Section):

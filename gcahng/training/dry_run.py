@@ -118,8 +118,7 @@ def dry_run(config: ExperimentConfig) -> DryRun:
         torch.set_num_threads(config.fabric.threads)
     seed_everything(config.seed, verbose=False)
     # Loading is measured in this process.
-    data = config.data.model_copy(update={"workers": 0})
-    experiment = build_experiment(config.model_copy(update={"data": data}), fabric.device)
+    experiment = build_experiment(config.changed(data={"workers": 0}), fabric.device)
     rehearse(experiment)
     try:
         step = None
