@@ -41,10 +41,13 @@ def search(
     with loading():
         from gcahng.inference.embedder import load_store_model
         from gcahng.inference.store import PictureStore
+        from gcahng.reports.tables import Column, results_table
 
         opened = PictureStore(store)  # which imports LanceDB
     embedder = load_store_model(opened, model, weights=weights, device=device, trust=trust)
     opened.count(where)  # A wrong condition is refused before the first picture.
+    columns = [Column("similarity", "similarity", ".4g")]
+    columns += [Column(name, name) for name in ("label", "split", "path")]
     found, unreadable = {}, []
     for picture in pictures:
         try:
@@ -53,11 +56,15 @@ def search(
             unreadable.append(error)
             continue
         found[picture] = opened.search(vector, k, where=where, exact=exact)
+        rows, title = [asdict(near) for near in found[picture]], printable(str(picture))
         if as_json:
-            neighbours = [asdict(near) for near in found[picture]]
-            print(json.dumps({"picture": printable(str(picture)), "neighbours": neighbours}))
+            print(json.dumps({"picture": title, "neighbours": rows}))
+        elif rows:
+            shown = [{key: None if one == "" else one for key, one in row.items()} for row in rows]
+            console.print(results_table(shown, columns, title))
         else:
-            _print_table(picture, found[picture], where)
+            nothing = f"No picture of the store satisfies {where}." if where else "No pictures."
+            console.print(nothing, soft_wrap=True)
     if html is not None and found:
         _write_page(html, opened, found)
         if not as_json:
@@ -65,22 +72,6 @@ def search(
     print_unreadable(unreadable)
     if unreadable:
         raise typer.Exit(1)
-
-
-def _print_table(picture: Path, found: "list[Neighbour]", where: str | None) -> None:
-    from gcahng.reports.tables import Column, results_table
-
-    if not found:
-        nothing = f"No picture of the store satisfies {where}." if where else "No pictures."
-        console.print(nothing, soft_wrap=True)
-        return
-    columns = [Column("similarity", "similarity", ".4g")]
-    columns += [Column(name, name) for name in ("label", "split", "path")]
-    rows = [
-        {key: None if value == "" else value for key, value in asdict(near).items()}
-        for near in found
-    ]
-    console.print(results_table(rows, columns, printable(str(picture))))
 
 
 def _write_page(

@@ -117,14 +117,9 @@ class FeatureCache:
     def of(cls, experiment: Experiment, progress: Progress | None, images: int) -> "FeatureCache":
         """Open the cache of an experiment's backbone as it is."""
         config = experiment.config
-        return cls(
-            experiment.embedder.backbone,
-            cache_folder() / "features",
-            backbone_settings(config),
-            config.data.workers,
-            progress,
-            images,
-        )
+        backbone, folder = experiment.embedder.backbone, cache_folder() / "features"
+        settings, workers = backbone_settings(config), config.data.workers
+        return cls(backbone, folder, settings, workers, progress, images)
 
     def features(self, dataset: ImageDataset, views: Sequence[int | None]) -> list[Tensor]:
         """Features `[N, width]` on the CPU, for each view; None is the data set as it is."""
