@@ -11,13 +11,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.3.0"
 
-__all__ = [
-    "HardNegativeGenerator",
-    "__version__",
-    "load_embedder",
-    "load_run",
-    "retrieval_metrics",
-]
+__all__ = ["HardNegativeGenerator", "__version__", "load_embedder", "load_run", "retrieval_metrics"]
 
 # Imported when asked for: `gcahng --help` should not wait for torch.
 _HOMES = {

@@ -11,8 +11,7 @@ from gcahng.commands.terminal import console, counting_bar, loading
 
 def verify(
     name: Annotated[
-        str,
-        typer.Argument(help="A data set of gcahng list data, such as folder or cub."),
+        str, typer.Argument(help="A data set of gcahng list data, such as folder or cub.")
     ],
     settings: Annotated[
         list[str] | None, typer.Argument(help="The data set's arguments, each key=value.")

@@ -13,8 +13,7 @@ def embed(
     model: Model,
     paths: Annotated[list[Path], typer.Argument(help="Pictures, and folders of them.")],
     out: Annotated[
-        Path,
-        typer.Option(help="File to write, .npy; a .csv beside it has the rows' paths."),
+        Path, typer.Option(help="File to write, .npy; a .csv beside it has the rows' paths.")
     ],
     weights: Weights = None,
     last: Last = False,

@@ -47,13 +47,7 @@ def list_components(
 
 
 def _files(kind: str) -> list[str]:
-    from gcahng.config.layers import (
-        EXPERIMENTS,
-        GRIDS,
-        STUDIES,
-        find_config,
-        packaged_experiments,
-    )
+    from gcahng.config.layers import EXPERIMENTS, GRIDS, STUDIES, find_config, packaged_experiments
 
     names = packaged_experiments()
     if kind != "experiments":

@@ -22,12 +22,7 @@ from gcahng.runs.loading import refuse_user_classes, user_classes
 from gcahng.runs.record import closed_set_note, figure_title, read_record, selection_note
 from gcahng.runs.verdict import verdict
 from gcahng.training.embed_batch import chunk_note
-from gcahng.training.fabric import (
-    build_fabric,
-    check_same_training,
-    group_of,
-    number_of_devices,
-)
+from gcahng.training.fabric import build_fabric, check_same_training, group_of, number_of_devices
 from gcahng.training.trainer import Trainer
 
 
@@ -57,11 +52,7 @@ def start_or_resume_run(config: ExperimentConfig, folder: RunFolder, report: boo
 
 
 def resume_run(
-    folder: RunFolder,
-    changes: Sequence[str] = (),
-    *,
-    trust: bool = False,
-    report: bool = True,
+    folder: RunFolder, changes: Sequence[str] = (), *, trust: bool = False, report: bool = True
 ) -> None:
     """Continue a run after the last state that it saved."""
     config = _read_settings(folder, trust)

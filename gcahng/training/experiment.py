@@ -8,12 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from gcahng.builders.images import (
-    Splits,
-    build_splits,
-    build_train_loader,
-    build_warm_start_split,
-)
+from gcahng.builders.images import Splits, build_splits, build_train_loader, build_warm_start_split
 from gcahng.builders.networks import build_embedder, build_generator, build_loss
 from gcahng.config import ExperimentConfig
 from gcahng.config.experiment import whitened

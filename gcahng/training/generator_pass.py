@@ -102,11 +102,7 @@ class ReplayedPass:
     """
 
     def __init__(
-        self,
-        generator: NegativeGenerator,
-        method: str,
-        autocast: Autocast,
-        compiled: bool = False,
+        self, generator: NegativeGenerator, method: str, autocast: Autocast, compiled: bool = False
     ) -> None:
         self.tensors = _Tensors(generator, method, compiled)
         self.autocast = autocast

@@ -81,10 +81,7 @@ class TrainingStep:
         self._needs_layout = generator is not None or getattr(metric_loss, "takes_layout", False)
 
     def __call__(
-        self,
-        images: Tensor,
-        labels: Tensor,
-        draws: tuple[Tensor, Tensor] | None = None,
+        self, images: Tensor, labels: Tensor, draws: tuple[Tensor, Tensor] | None = None
     ) -> dict[str, Tensor]:
         """Take one step and return its detached scalar losses.
 
