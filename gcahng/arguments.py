@@ -54,6 +54,15 @@ def check_positive(**values: float) -> None:
             raise ValueError(f"Expected {name!r} > 0 (got {value!r})")
 
 
+def check_forward(module: Any, expected: str, *given: Any, **named: Any) -> None:
+    """Raise a ValueError unless the forward of a module, as expected, takes some arguments."""
+    signature = inspect.signature(module.forward)
+    try:
+        signature.bind(*given, **named)
+    except TypeError as error:
+        raise ValueError(f"Expected {expected} (got forward{signature})") from error
+
+
 def arguments_of(make: Callable[..., Any]) -> tuple[dict[str, Argument], bool]:
     """Return the named arguments of a class or function, and whether it takes any others.
 

@@ -197,7 +197,7 @@ def as_untrained(config: ExperimentConfig, dataset: ImageDataset) -> ImageDatase
 
 def build_train_loader(
     config: ExperimentConfig, dataset: ImageDataset, group: Group = None
-) -> tuple[TrainLoader, ClassBalancedBatchSampler]:
+) -> TrainLoader:
     """Load class-balanced batches in slot-major order, of which each process of `group` a part."""
     available = dataset.num_classes
     if 2 <= available < config.batch.classes:
@@ -209,11 +209,5 @@ def build_train_loader(
     make = PublishedBatchSampler if published else ClassBalancedBatchSampler
     with blame_setting("batch"):
         sampler = make(dataset.labels, config.batch.classes, config.batch.samples, config.seed)
-    loader = TrainLoader(
-        dataset,
-        sampler,
-        group,
-        num_workers=config.data.workers,
-        pin_memory=torch.cuda.is_available(),
-    )
-    return loader, sampler
+    workers, pin = config.data.workers, torch.cuda.is_available()
+    return TrainLoader(dataset, sampler, group, num_workers=workers, pin_memory=pin)

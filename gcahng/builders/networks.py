@@ -1,12 +1,11 @@
 """The networks of an experiment: embedder, metric loss and negative generator."""
 
-import inspect
 from typing import get_args
 
 import torch
 from torch import nn
 
-from gcahng.arguments import arguments_of
+from gcahng.arguments import arguments_of, check_forward
 from gcahng.builders.images import transform_of
 from gcahng.config import ExperimentConfig
 from gcahng.errors import blame_setting
@@ -81,14 +80,7 @@ def build_loss(config: ExperimentConfig, num_classes: int) -> nn.Module:
     with blame_setting("loss.args"):
         loss = make(**LOSSES.check(name, args, place="loss.args"))
     with blame_setting("loss.name"):
-        signature = inspect.signature(loss.forward)
-        try:
-            signature.bind(None, None)
-        except TypeError as error:
-            raise ValueError(
-                f"Expected metric loss {name!r} with forward(embeddings, labels) "
-                f"(got forward{signature})"
-            ) from error
+        check_forward(loss, f"metric loss {name!r} with forward(embeddings, labels)", None, None)
     return loss
 
 

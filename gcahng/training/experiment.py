@@ -12,7 +12,7 @@ from gcahng.builders.images import Splits, build_splits, build_train_loader, bui
 from gcahng.builders.networks import build_embedder, build_generator, build_loss
 from gcahng.config import ExperimentConfig
 from gcahng.config.experiment import whitened
-from gcahng.data import ClassBalancedBatchSampler, ImageDataset, TrainLoader
+from gcahng.data import ImageDataset, TrainLoader
 from gcahng.generators import NegativeGenerator
 from gcahng.models import Embedder, WhiteningHead
 from gcahng.processes import Group, copy_from_first, world_size
@@ -30,8 +30,7 @@ class Experiment:
         device: Where the networks are.
         splits: Training, validation and test images.
         warm_start_split: Images for the warm start, or None.
-        loader: Class-balanced training batches.
-        sampler: Of the loader; `set_epoch` chooses the batches.
+        loader: Class-balanced training batches; `loader.batches.set_epoch` chooses them.
         embedder: Images → embeddings.
         loss: The metric loss.
         generator: The source of hard negatives, or None.
@@ -45,7 +44,6 @@ class Experiment:
     splits: Splits
     warm_start_split: ImageDataset | None
     loader: TrainLoader
-    sampler: ClassBalancedBatchSampler
     embedder: Embedder
     loss: nn.Module
     generator: NegativeGenerator | None
@@ -112,7 +110,7 @@ def build_experiment(
     """
     splits = splits or build_splits(config)
     warm_start_split = build_warm_start_split(config)
-    loader, sampler = build_train_loader(config, splits.train, group)
+    loader = build_train_loader(config, splits.train, group)
     num_classes = splits.train.num_classes
     embedder = build_embedder(config, pretrained)
     width: Any = embedder.backbone.out_channels
@@ -139,7 +137,6 @@ def build_experiment(
         splits,
         warm_start_split,
         loader,
-        sampler,
         embedder,
         loss,
         generator,

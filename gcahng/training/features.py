@@ -185,4 +185,5 @@ def embed_once(
     cache = FeatureCache.of(experiment, progress, images)
     of_train = cache.features(splits.train, range(views))
     evaluated = {name: cache.features(split, [None])[0] for name, split in plain.items()}
-    return FeatureLoader(splits.train, experiment.sampler, of_train, experiment.group), evaluated
+    batches, group = experiment.loader.batches, experiment.group
+    return FeatureLoader(splits.train, batches, of_train, group), evaluated

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gcahng.arguments import check_forward
+
 
 class UserConv(nn.Module):
     """Give a user-defined layer the signature of ours, and check its output shapes.
@@ -16,15 +18,10 @@ class UserConv(nn.Module):
     def __init__(self, name: str, layer: nn.Module) -> None:
         super().__init__()
         self.name, self.layer = name, layer
-        signature = inspect.signature(layer.forward)
-        self.takes_labels = "y" in signature.parameters
-        try:
-            signature.bind(None, None, None, **({"y": None} if self.takes_labels else {}))
-        except TypeError as error:
-            raise ValueError(
-                f"Expected layer {name!r} with forward(x, edge_index, edge_attr) or "
-                f"forward(x, edge_index, edge_attr, y) (got forward{signature})"
-            ) from error
+        self.takes_labels = "y" in inspect.signature(layer.forward).parameters
+        either = "forward(x, edge_index, edge_attr) or forward(x, edge_index, edge_attr, y)"
+        labels = {"y": None} if self.takes_labels else {}
+        check_forward(layer, f"layer {name!r} with {either}", None, None, None, **labels)
 
     def forward(
         self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, y: Tensor | None = None

@@ -170,8 +170,7 @@ def _connect(model: str) -> None:
     import timm
     from huggingface_hub import try_to_load_from_cache
 
-    settings = timm.get_pretrained_cfg(model)
-    hub = None if settings is None else settings.hf_hub_id
+    hub = getattr(timm.get_pretrained_cfg(model), "hf_hub_id", None)
     if not hub or getproxies() or "HF_ENDPOINT" in os.environ:
         return
     if not any(isinstance(try_to_load_from_cache(hub, file), str) for file in TIMM_FILES):

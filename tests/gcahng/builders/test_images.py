@@ -90,7 +90,7 @@ def test_too_few_classes_to_hold_any_out_say_the_remedy(tmp_path: Path) -> None:
 )
 def test_a_quirk_chooses_the_order_of_the_images(quirk: str, kind: type) -> None:
     config = load_config("digits", [f"quirks.sampling={quirk}"])
-    assert type(build_train_loader(config, build_splits(config).train)[1]) is kind
+    assert type(build_train_loader(config, build_splits(config).train).batches) is kind
 
 
 def test_the_transform_of_the_library() -> None:
