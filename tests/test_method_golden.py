@@ -18,7 +18,7 @@ from gcahng.graph.convs import gca_conv
 from gcahng.graph.dense import edge_update
 from gcahng.losses import NPairLoss, ProxyAnchorLoss, synthetic_npair
 from gcahng.losses.generator import diversity
-from gcahng.losses.npair import npair
+from gcahng.losses.npair import norm_penalty, slot_by_slot
 from gcahng.models.published import graph_name
 from gcahng.training.step import Optimizers, TrainingStep
 from tests.golden import Golden, assert_close, load_golden, method_golden_files
@@ -88,7 +88,7 @@ def test_negatives_losses_and_gradients_golden(path: Path, graph_path: str) -> N
     assert_close("negatives", negatives, golden["component.negatives"], COMPONENT)
 
     losses = {
-        "npair": npair(slots),
+        "npair": slot_by_slot(slots) + norm_penalty(slots),
         "synthetic_npair": synthetic_npair(slots, negatives),
         "diversity": diversity(out.channel_coefficients),
         "node_ce": torch.nn.functional.cross_entropy(out.node_logits, labels),

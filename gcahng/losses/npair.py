@@ -13,28 +13,14 @@ NORM_WEIGHT = 0.25 * 3e-3
 
 
 @full_precision
-def npair(slots: Tensor) -> Tensor:
-    r"""N-pair loss with the first slot as anchors.
-
-    .. math:: J_m = \frac{1}{P-1} \sum_{p=1}^{P-1} \mathrm{CE}(z_0 z_p^\top, \text{own class})
-        + \frac{0.25 \cdot 3 \cdot 10^{-3}}{S} \sum_{p=0}^{P-1} \lVert z_p \rVert_F^2
-
-    Shapes: slots [P, S, D] in slot-major order → scalar.
-
-    Source: Sohn (NeurIPS 2016), with the norm term as in GCA-HNG's published training.
-    """
-    return slot_by_slot(slots) + norm_penalty(slots)
-
-
-@full_precision
 def norm_penalty(slots: Tensor) -> Tensor:
-    """The second term of `npair`: slots [P, S, D] → scalar."""
+    """The second term of `NPairLoss`: slots [P, S, D] → scalar."""
     return NORM_WEIGHT * slots.square().sum() / slots.size(1)
 
 
 @full_precision
 def slot_by_slot(slots: Tensor) -> Tensor:
-    """The first term of `npair`: slots [P, S, D] → scalar."""
+    """The first term of `NPairLoss`: slots [P, S, D] → scalar."""
     samples, classes, _ = slots.shape
     logits = slots[0] @ slots[1:].transpose(1, 2)  # [P-1, S, S]
     target = torch.arange(classes, device=slots.device).repeat(samples - 1)
@@ -43,7 +29,7 @@ def slot_by_slot(slots: Tensor) -> Tensor:
 
 @full_precision
 def all_at_once(slots: Tensor) -> Tensor:
-    r"""Variant of the first term of `npair`: all samples of other classes in one softmax.
+    r"""Variant of the first term of `NPairLoss`: all samples of other classes in one softmax.
 
     .. math:: \frac{1}{(P-1) S} \sum_{p \ge 1, a} -\log \frac{e^{z_{0,a} \cdot z_{p,a}}}
         {e^{z_{0,a} \cdot z_{p,a}} + \sum_{n, b \ne a} e^{z_{0,a} \cdot z_{n,b}}}
@@ -59,7 +45,10 @@ def all_at_once(slots: Tensor) -> Tensor:
 
 
 class NPairLoss(nn.Module):
-    """N-pair loss (`npair`), called as `loss(embeddings, labels)`.
+    r"""N-pair loss, called as `loss(embeddings, labels)`, with the first slot as anchors.
+
+    .. math:: J_m = \frac{1}{P-1} \sum_{p=1}^{P-1} \mathrm{CE}(z_0 z_p^\top, \text{own class})
+        + \frac{0.25 \cdot 3 \cdot 10^{-3}}{S} \sum_{p=0}^{P-1} \lVert z_p \rVert_F^2
 
     Takes a class-balanced batch in any order with P ≥ 2 samples per class, else a ValueError; the
     first sample of each class is its anchor.
@@ -71,6 +60,8 @@ class NPairLoss(nn.Module):
             one slot at a time.
 
     Shapes: embeddings [B, D], labels [B] → scalar.
+
+    Source: Sohn (NeurIPS 2016), with the norm term as in GCA-HNG's published training.
 
     Example:
         >>> embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])

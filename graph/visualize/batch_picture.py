@@ -132,14 +132,8 @@ def _draw_nodes(axes: Axes, images: Tensor | None, places: np.ndarray, numbers: 
         frame = {"edgecolor": colour, "linewidth": 1.8, "boxstyle": "square,pad=0.05"}
         axes.add_artist(AnnotationBbox(thumbnail, tuple(place), pad=0, bboxprops=frame, zorder=4))
         corner = 36 * (SIDE - 0.08)
-        axes.annotate(
-            str(number + 1),
-            tuple(place),
-            (-corner, corner),
-            textcoords="offset points",
-            va="top",
-            **words,
-        )
+        words |= {"textcoords": "offset points", "va": "top"}
+        axes.annotate(str(number + 1), tuple(place), (-corner, corner), **words)
 
 
 def _add_legends(figure: Figure, titles: list[str]) -> None:

@@ -24,15 +24,11 @@ class _Attention:
         self.size = size
         self.weights: Tensor | None = None
         self.edges: Any = None
-        self.hooks = [
-            hook
-            for module in layer.modules()
-            if isinstance(module, MessagePassing)
-            for hook in (
-                module.register_propagate_forward_pre_hook(self._propagate),
-                module.register_message_forward_hook(self._message),
-            )
-        ]
+        self.hooks: list[Any] = []
+        for module in layer.modules():
+            if isinstance(module, MessagePassing):
+                self.hooks.append(module.register_propagate_forward_pre_hook(self._propagate))
+                self.hooks.append(module.register_message_forward_hook(self._message))
 
     def _propagate(self, module: MessagePassing, inputs: tuple[Any, ...]) -> None:
         # Operators may remove or add self loops, so take the edges that they propagate.

@@ -84,19 +84,15 @@ def _draw_panel(
     start, positive = points[slot, own], points[(slot + 1) % samples, own]
     # Rays from the images of each class to its centre.
     rays = np.stack([points, np.broadcast_to(points.mean(0), points.shape)], axis=2)
-    axes.add_collection(
-        LineCollection(list(rays.reshape(-1, 2, 2)), colors="#bbbbbb", linewidths=0.7, zorder=1)
-    )
+    grey: dict[str, Any] = {"colors": "#bbbbbb", "linewidths": 0.7, "zorder": 1}
+    axes.add_collection(LineCollection(list(rays.reshape(-1, 2, 2)), **grey))
     ways = {
         ("-", "from anchor to synthetic negative"): [(start, end) for end in ends],
         (":", "on to the nearest real image of that class"): list(zip(ends, reals, strict=True)),
     }
+    thin: dict[str, Any] = {"colors": SYNTHETIC, "linewidths": 0.8, "zorder": 2}
     for (dash, label), way in ways.items():
-        axes.add_collection(
-            LineCollection(
-                way, colors=SYNTHETIC, linestyles=dash, linewidths=0.8, label=label, zorder=2
-            )
-        )
+        axes.add_collection(LineCollection(way, linestyles=dash, label=label, **thin))
     marks: dict[str, tuple[np.ndarray, int, dict[str, Any]]] = {
         "real image": (points, 4, {"color": REAL, "marker": "o"}),
         "synthetic negative": (ends, 6, {"color": SYNTHETIC, "marker": "X"}),
