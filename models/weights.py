@@ -104,13 +104,12 @@ def load_strictly(
     """
     expected = module.state_dict()
     counters = {k: v for k, v in expected.items() if k.endswith("num_batches_tracked")}
-    given, state = set(state), {**counters, **state}
-    missing = [key for key in expected if key not in state]
-    if missing:
-        others = [key for key in state if key not in expected]
+    state = {**counters, **state}
+    unused = [key for key in state if key not in expected]
+    if missing := [key for key in expected if key not in state]:
         raise ValueError(
             f"'{path}' does not hold the weights of {what}: {listed(missing)} missing of "
-            f"{len(expected)} keys{f'; the file has {listed(others)}' if others else ''}"
+            f"{len(expected)} keys{f'; the file has {listed(unused)}' if unused else ''}"
         )
     for key, value in expected.items():
         if state[key].shape != value.shape:
@@ -119,7 +118,7 @@ def load_strictly(
                 f"expected {tuple(value.shape)}"
             )
     module.load_state_dict({key: state[key] for key in expected})
-    return [key for key in state if key in given and key not in expected]
+    return unused
 
 
 def log_unused(path: str | Path, keys: Collection[str]) -> None:

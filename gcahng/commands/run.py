@@ -180,8 +180,6 @@ def _show(config: ExperimentConfig, folder: RunFolder) -> None:
     console.print(results_table(result_rows(record), result_columns(record), "Test split, %"))
     for sentence in filter(None, (verdict(record), selection_note([record]))):
         console.print(sentence, soft_wrap=True)
-    there = folder.report.is_file()
-    where = (
-        folder.report if there else f"not written; {_continue_command(config, folder)} writes it"
-    )
+    absent = f"not written; {_continue_command(config, folder)} writes it"
+    where = folder.report if folder.report.is_file() else absent
     console.print(f"report: {where}", soft_wrap=True)
