@@ -11,7 +11,6 @@ from gcahng.builders.networks import build_untrained
 from gcahng.data import ImageDataset
 from gcahng.evaluation.evaluate import Progress, embed_together, scores_of_queries
 from gcahng.evaluation.retrieval import QueryScores
-from gcahng.models import WhiteningHead
 from gcahng.processes import from_first, rank
 from gcahng.training.closed_form import ClosedForm
 from gcahng.training.experiment import Experiment
@@ -114,10 +113,6 @@ class Measurements:
         """Forget all other epochs: their embeddings take memory."""
         self._test = {epoch: found for epoch, found in self._test.items() if epoch in epochs}
 
-    def finish(self, epoch: int) -> WhiteningHead:
-        """Fit the last layer to the features of all training classes, by the network as it is."""
-        return self._fit_closed_form(epoch).fit_to_all()
-
     def start(self) -> Start:
         """Measure the network before training, on the test split and the validation classes."""
         test = self._measure_start("test")
@@ -159,7 +154,7 @@ class Measurements:
             return self.features[split]
         return self._embed(self.experiment.embedder.backbone, self._images(split))
 
-    def _fit_closed_form(self, epoch: int) -> ClosedForm:
+    def closed_form(self, epoch: int) -> ClosedForm:
         """Fit the last layer to the network as it is, once in an epoch."""
         if self._closed_form is None or self._closed_form[0] != epoch:
             backbone = self.experiment.embedder.backbone
@@ -178,7 +173,7 @@ class Measurements:
         embedder, device = self.experiment.embedder, self.experiment.device
         head, where, was_training = embedder.head, device, embedder.training
         if self.experiment.config.embedder.finish:
-            form, where = self._fit_closed_form(epoch), torch.device("cpu")
+            form, where = self.closed_form(epoch), torch.device("cpu")
             head = form.head if split == "validation" else form.fit_to_all()
         embedder.eval()
         with torch.inference_mode():

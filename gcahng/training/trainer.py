@@ -261,7 +261,7 @@ class Trainer:
     def _replace_head(self) -> None:
         """Replace the trained last layer of the best epoch by the one in closed form."""
         embedder = self.experiment.embedder
-        head = self.measured.finish(self.progress.best_epoch)
+        head = self.measured.closed_form(self.progress.best_epoch).fit_to_all()
         if rank(self.group) == 0:
             self.checkpoints.save_finish(head)
         embedder.take_head(head)
