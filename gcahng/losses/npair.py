@@ -45,7 +45,7 @@ def all_at_once(slots: Tensor) -> Tensor:
 
 
 class NPairLoss(nn.Module):
-    r"""N-pair loss, called as `loss(embeddings, labels)`, with the first slot as anchors.
+    r"""N-pair loss, called as `loss(embeddings, labels)`.
 
     .. math:: J_m = \frac{1}{P-1} \sum_{p=1}^{P-1} \mathrm{CE}(z_0 z_p^\top, \text{own class})
         + \frac{0.25 \cdot 3 \cdot 10^{-3}}{S} \sum_{p=0}^{P-1} \lVert z_p \rVert_F^2
