@@ -296,7 +296,7 @@ class Trainer:
         """Choose the epoch's batches, and freeze or thaw the backbone."""
         interrupted = self.progress.step > 0
         before = self.progress.epoch - interrupted
-        self.loader.batches.set_epoch(before)
+        self.experiment.loader.batches.set_epoch(before)
         self.loader.first = self.progress.step
         warmup = self.config.train.warmup_epochs
         # The published code thaws them as the warm-up ends, so never without a warm-up.
