@@ -12,13 +12,7 @@ from gcahng.config import ExperimentConfig
 from gcahng.data import ClassSubset, ImageDataset
 from gcahng.errors import blame_setting
 from gcahng.evaluation.evaluate import Progress, scores_of_queries
-from gcahng.models import (
-    ClassStatistics,
-    ResidualHead,
-    WhiteningHead,
-    discriminants,
-    whitening,
-)
+from gcahng.models import ClassStatistics, ResidualHead, WhiteningHead, discriminants, whitening
 from gcahng.processes import copy_from_first, from_first, rank
 from gcahng.training.experiment import Experiment
 from gcahng.training.features import FeatureCache
