@@ -156,7 +156,9 @@ def _print_notes(trainer: Trainer) -> None:
     shared = len(splits.shared_classes)
     closed_set = closed_set_note(shared, splits.test.num_classes) if shared else None
     chunks = chunk_note(trainer.experiment.embedder, trainer.config.batch.chunk)
-    figures = None
+    compiling = figures = None
+    if trainer.config.fabric.compile:
+        compiling = "torch compiles the generator's passes at the first step: a minute or two"
     if trainer.config.train.epochs:
         names = [f"{LOSSES['metric']} is the metric loss"]
         if (generator := trainer.experiment.generator) is not None:
@@ -165,7 +167,7 @@ def _print_notes(trainer: Trainer) -> None:
                 names.append(f"{LOSSES['generator']} is what the generator learns by")
         where = "TEST SPLIT" if trainer.selected_on == "test" else "validation split"
         figures = f"{', '.join(names)}; best is the figure of the best epoch so far on the {where}."
-    for note in filter(None, (closed_set, splits.validation_note, chunks, figures)):
+    for note in filter(None, (closed_set, splits.validation_note, chunks, compiling, figures)):
         console.print(f"note: {note}", soft_wrap=True)
 
 

@@ -71,7 +71,6 @@ class TrainingStep:
         self.clip, self.clip_by = clip, clip_by
         self.backward, self.autocast = backward, autocast
         self.chunk, self.group = chunk, group
-        self.share = 1 / world_size(group)
         if generator is not None:
             how = (autocast, compiled, cuda_graphs)
             self.forward_pass = build_pass(generator, "forward", *how)
@@ -130,7 +129,7 @@ class TrainingStep:
     def _metric_losses(self, embeddings: Tensor, batch: "_Batch") -> dict[str, Tensor]:
         """Compute J_m, the terms of the generator, and their sum J_metric."""
         metric = metric_loss(self.metric_loss, embeddings, batch.labels, batch.layout)
-        metric = _scaled(metric, self.share)
+        metric = _scaled(metric, 1 / world_size(self.group))
         if self.generator is None:
             return {"metric": metric, "total": metric}
         with self.autocast():
@@ -151,7 +150,9 @@ class TrainingStep:
         assert classifying is not None
         classifying.zero_grad()
         graph.zero_grad()
-        classifier = _scaled(generator.classifier_loss(embeddings, batch.labels), self.share)
+        classifier = _scaled(
+            generator.classifier_loss(embeddings, batch.labels), 1 / world_size(self.group)
+        )
         self.backward(classifier)
         sum_gradients(_parameters(classifying), self.group)
         classifying.step()
@@ -188,7 +189,7 @@ class TrainingStep:
 
     def _process_weight(self, made: HardNegatives) -> float:
         """Weight of this process's losses in the sum over all: 1 if split, else 1/W."""
-        return 1.0 if made.own is not None else self.share
+        return 1.0 if made.own is not None else 1 / world_size(self.group)
 
     def _sum_over_processes(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
         """Sum the parts of all processes to the losses of the batch, without gradient."""
