@@ -10,6 +10,7 @@ from gcahng.errors import did_you_mean
 from gcahng.files import printable
 
 REQUIRED = ("path", "label", "split")
+ROLES = ("is_query", "is_gallery")
 BOOLEANS = {
     **{"true": True, "1": True, "1.0": True, "yes": True},
     **{"false": False, "0": False, "0.0": False, "no": False, "": False},
@@ -21,9 +22,9 @@ class CSVFile(FileDataset):
     r"""Images listed in a CSV file with the columns path, label and split.
 
     Cells are separated by commas, semicolons or tabs, as in the header. Paths are absolute or
-    relative to the CSV file; the split is 'train' or 'test'. An optional column is_query makes each
-    test image a query (true) or a gallery image. Without it, or if it is the same for all of them,
-    every test image is a query against all others.
+    relative to the CSV file; the split is 'train' or 'test'. An optional column is_query, or its
+    opposite is_gallery, makes each test image a query or a gallery image. Without them, or if they
+    are the same for all of them, every test image is a query against all others.
 
     Args:
         root: The folder of the CSV file, the CSV file itself, or the base folder of `file`.
@@ -90,9 +91,13 @@ class CSVFile(FileDataset):
                 raise ValueError(f"{place}: '{path}' is already listed at {paths[path]}.")
             paths[path] = place
         names = [cells["label"] for cells in rows.values()]
-        queries = [BOOLEANS[cells.get("is_query", "").lower()] for cells in rows.values()]
-        separate = self.split == "test" and len(set(queries)) == 2
-        return Listing([*paths], names, queries if separate else None)
+        roles = {place: _roles(cells) for place, cells in rows.items()}
+        if self.split != "test" or len({*roles.values()}) < 2:
+            return Listing([*paths], names)
+        for place, (query, gallery) in roles.items():
+            if query == gallery:
+                raise ValueError(f"{place}: write true in one of is_query and is_gallery.")
+        return Listing([*paths], names, [query for query, _ in roles.values()])
 
 
 def _read(table: Path) -> dict[str, Cells]:
@@ -135,5 +140,12 @@ def _check_cells(place: str, cells: Cells) -> None:
             f"{place}: unknown split '{cells['split']}': choose one of {', '.join(CSVFile.SPLITS)} "
             "(validation classes are taken from train, see data.validation)."
         )
-    if cells.get("is_query", "").lower() not in BOOLEANS:
-        raise ValueError(f"{place}: is_query is '{cells['is_query']}': write true or false.")
+    for name in ROLES:
+        if cells.get(name, "").lower() not in BOOLEANS:
+            raise ValueError(f"{place}: {name} is '{cells[name]}': write true or false.")
+
+
+def _roles(cells: Cells) -> tuple[bool, bool]:
+    """Whether a row is a query, and whether it is in the gallery; one alone gives the other."""
+    query, gallery = (BOOLEANS[cells[one].lower()] if one in cells else None for one in ROLES)
+    return (not gallery if query is None else query, not query if gallery is None else gallery)

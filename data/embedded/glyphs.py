@@ -2,6 +2,8 @@
 
 import hashlib
 import unicodedata
+import zipfile
+import zlib
 from importlib.metadata import version
 from pathlib import Path
 
@@ -100,8 +102,11 @@ class Glyphs(ImageDataset):
         self.seed = seed
         path = None if self.root is None else cache_path(self.root, split, seed)
         if path is not None and path.exists():
-            with np.load(path) as stored:
-                arrays = dict(stored)
+            try:
+                with np.load(path) as stored:
+                    arrays = dict(stored)
+            except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+                raise ValueError(f"'{path}' is damaged ({error}): delete it.") from error
         else:
             arrays = render(split, seed)
             if path is not None:

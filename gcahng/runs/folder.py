@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gcahng.files import csv_text, file_name, refuse_address, write_text
+from gcahng.files import csv_text, file_name, printable, refuse_address, write_text
 from gcahng.reasons import first_line
 
 if TYPE_CHECKING:  # `gcahng search` opens a run folder without them
@@ -46,6 +46,12 @@ class RunFolder:
 
     def check_free(self) -> None:
         """Raise unless the folder is absent, empty, or left in a first epoch."""
+        shown = printable(str(self.path))
+        if shown != str(self.path):
+            raise ValueError(
+                f"'{shown}' is not in UTF-8, which TensorBoard's files need: choose another folder "
+                "with --run"
+            )
         from gcahng.jobs.claim import LOCK
 
         if self.begun or self.best.exists():

@@ -76,6 +76,7 @@ def test_queries_are_told_from_the_gallery(tmp_path: Path) -> None:
     assert CSVFile(tmp_path).is_query is None
     rows = ("1.jpg,a,test,Yes", "2.jpg,a,test,", "3.jpg,a,test,0.0", "4.jpg,b,train,")
     assert queries(tmp_path, "path,label,split,is_query", *rows) == [True, False, False]
+    assert queries(tmp_path, "path,label,split,is_gallery", *rows) == [False, True, True]
 
 
 MISTAKES = [
@@ -90,6 +91,10 @@ MISTAKES = [
         ":4: '.*/1.jpg' is already listed at .*:2",
     ),
     (["path,label,split", "0.jpg,a,test", '"1.jpg,a,test', "2.jpg,a,test"], ":4: .* the quotes"),
+    (
+        ["path,label,split,is_query,is_gallery", "1.jpg,a,test,1,0", "3.jpg,a,test,1,1"],
+        ":3: write true in one of is_query and is_gallery",
+    ),
 ]
 
 

@@ -43,6 +43,14 @@ def test_cache_is_read_and_not_rendered_again(
         Glyphs(glyphs_root, "test", seed=1)
 
 
+def test_damaged_cache_is_named(tmp_path: Path, glyphs_root: Path) -> None:
+    path = glyphs.cache_path(tmp_path, "train", 0)
+    path.parent.mkdir()
+    path.write_bytes(glyphs.cache_path(glyphs_root, "train", 0).read_bytes()[:5000])
+    with pytest.raises(ValueError, match=rf"^'{path}' is damaged .*: delete it"):
+        Glyphs(tmp_path, "train")
+
+
 def test_characters_are_many_distinct_and_of_the_kept_kinds() -> None:
     assert len(CHARACTERS) == 535
     assert list(CHARACTERS) == sorted(set(CHARACTERS))

@@ -23,6 +23,8 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "config.yaml").read_text() == "my: precious"
     with pytest.raises(FileExistsError, match="is a file"):
         RunFolder(tmp_path / "config.yaml").create(config)
+    with pytest.raises(ValueError, match="is not in UTF-8, which TensorBoard's files need"):
+        RunFolder(tmp_path / "run\udcff").create(config)
 
 
 def test_a_run_that_never_began_may_begin_again(tmp_path: Path) -> None:
