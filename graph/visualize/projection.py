@@ -37,13 +37,15 @@ class Projection:
 
     @classmethod
     def fit(cls, embeddings: Tensor) -> "Projection":
-        """Fit the plane to embeddings [N, D], N ≥ 2 and D ≥ 2; a ValueError otherwise."""
+        """Fit the plane to finite embeddings [N, D], N ≥ 2 and D ≥ 2; a ValueError otherwise."""
         if embeddings.dim() != 2 or min(embeddings.shape) < 2:
             raise ValueError(
                 f"Expected 'embeddings' of shape [N, D] with N ≥ 2 and D ≥ 2 "
                 f"(got {list(embeddings.shape)})"
             )
         points = embeddings.detach().to("cpu", torch.float64)
+        if not points.isfinite().all():
+            raise ValueError("Expected finite 'embeddings' (got NaN or infinity)")
         mean = points.mean(0)
         _, scales, rows = torch.linalg.svd(points - mean, full_matrices=False)
         components = rows[:2]

@@ -36,6 +36,8 @@ def test_signs_do_not_depend_on_the_decomposition(points: Tensor) -> None:
 def test_too_few_points_or_channels(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"^Expected 'embeddings' of shape \[N, D\] with N ≥ 2"):
         Projection.fit(torch.zeros(shape))
+    with pytest.raises(ValueError, match="Expected finite 'embeddings'"):
+        Projection.fit(torch.full((3, 2), torch.nan))
 
 
 def _least_gap(points: np.ndarray, side: float) -> float:
