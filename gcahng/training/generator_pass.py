@@ -249,6 +249,8 @@ class _Tensors(nn.Module):
             self.forward(embeddings, order, classes)
         if not self.prepared:
             self.compile(fullgraph=True, dynamic=False, **COMPILER)
+        # Shapes of all passes in this process count together against torch's limit, which is 8.
+        torch._dynamo.config.cache_size_limit += 1
         self.prepared.add(shape)
 
     def hard_negatives(

@@ -93,6 +93,19 @@ def test_a_fused_pass_is_the_pass(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert 50 < sum(len(CALLS.findall(code)) for code in generated) < 200
 
 
+@pytest.mark.slow
+def test_every_shape_of_a_batch_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch._dynamo.reset()
+    monkeypatch.setattr(generator_pass, "COMPILER", {"backend": "eager"})
+    monkeypatch.setattr("torch._dynamo.config.cache_size_limit", 1)
+    compiled = generator_pass.CompiledPass(steps.generator(edge_dropout="tied"), "forward")
+    for classes in (2, 3, 4):
+        labels = torch.arange(classes).repeat(2)
+        rows = torch.rand(len(labels), compiled.tensors.generator.embedding_dim).double()
+        made = compiled(rows, labels, layout=batch_layout(labels))
+        assert made.negatives.shape[1] == classes
+
+
 def test_without_a_compiler_passes_run_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     torch._dynamo.reset()
     monkeypatch.setattr("torch._inductor.config.force_disable_caches", True)
