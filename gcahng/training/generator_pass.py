@@ -51,7 +51,10 @@ def build_pass(
     """A pass of a generator, `forward` or `generator_losses`: as it is, compiled or replayed."""
     if replayed:
         return ReplayedPass(generator, method, autocast, compiled)
-    return CompiledPass(generator, method) if compiled else getattr(generator, method)
+    if compiled:
+        return CompiledPass(generator, method)
+    # Called as a module, for the hooks that a user may have registered.
+    return generator if method == "forward" else getattr(generator, method)
 
 
 class CompiledPass:

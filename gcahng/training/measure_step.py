@@ -24,6 +24,7 @@ from gcahng.graph.precision import half_to_float32
 from gcahng.pictures import decode_image
 from gcahng.training.experiment import Experiment, build_step
 from gcahng.training.features import HeadOfEmbedder
+from gcahng.training.generator_pass import Pass
 from gcahng.training.measurements import LossLog
 
 # A common size of the photographs in the four published data sets.
@@ -111,8 +112,9 @@ class _OneBatch:
 
             def negatives() -> None:
                 generator.zero_grad(set_to_none=True)
+                passes, leaf = (step.forward_pass, step.generator_pass), embeddings.detach()
                 differentiate_negatives(
-                    generator, embeddings.detach().requires_grad_(), classes, layout, autocast
+                    generator, leaf.requires_grad_(), classes, layout, autocast, passes
                 )
 
             negatives()
@@ -125,10 +127,15 @@ def differentiate_negatives(
     labels: Tensor,
     layout: BatchLayout,
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    passes: tuple[Pass, Pass] | None = None,
 ) -> None:
-    """Run forward and backward of both passes of a generator, as a training step does."""
+    """Run forward and backward of both passes of a generator, as a training step does.
+
+    `passes` are those of a step, if it compiles or replays them.
+    """
+    forward_pass, generator_pass = passes or (generator, generator.generator_losses)
     with autocast():
-        made = generator(embeddings, labels, layout=layout)
+        made = forward_pass(embeddings, labels, layout=layout)
     total = made.total
     del made  # Frees the negatives before backward.
     if total.requires_grad:
@@ -136,7 +143,7 @@ def differentiate_negatives(
     if not generator.has_generator_losses:
         return
     with autocast():
-        total = generator.generator_losses(embeddings.detach(), labels, layout=layout).total
+        total = generator_pass(embeddings.detach(), labels, layout=layout).total
     total.backward(inputs=[p for p in generator.head_parameters() if p.requires_grad])
 
 
