@@ -24,6 +24,13 @@ FIRST_STEP = """
 import os, sys
 from gcahng import cli
 from gcahng.commands.terminal import TerminalDisplay
+show = TerminalDisplay.__init__
+
+def show_every_step(*arguments):
+    sys.modules["gcahng.training.trainer"].REFRESH = 0
+    show(*arguments)
+
+TerminalDisplay.__init__ = show_every_step
 TerminalDisplay.step = lambda *_: os._exit(0)
 sys.argv[1:] = ["train", "digits", "--run", f"first-{os.getpid()}", "--no-report"]
 cli.main()
