@@ -59,7 +59,7 @@ def test_examples_run(
     if name == "gcahng.runs.loading" or name.startswith("gcahng.inference."):
         (tmp_path / "runs").mkdir()
         (tmp_path / "runs" / "digits-seed0").symlink_to(request.getfixturevalue("digits_run"))
-    if name == "gcahng.runs.embedding":
+    if name == "gcahng.runs.published":
         torch.save(synthetic_state("DINO"), tmp_path / "dino.pth")
     monkeypatch.chdir(tmp_path)
     for test in examples:

@@ -21,7 +21,7 @@ else:
 GENERATORS: "Registry[type[NegativeGenerator]]" = Registry(
     "generator",
     {
-        "class_loss": "gcahng.generators.base:ClassLoss",
+        "class_loss": "gcahng.generators.class_loss:ClassLoss",
         "das": "gcahng.generators.hardest_point:DenselyAnchoredSampling",
         "embedding_expansion": "gcahng.generators.hardest_point:EmbeddingExpansion",
         "gca_hng": "gcahng.generators.gca_hng:HardNegativeGenerator",

@@ -1,4 +1,4 @@
-"""The base class of negative generators, and one that makes none: the control for class losses."""
+"""The base class of negative generators: their interface and the loss terms they add."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from typing_extensions import TypedDict, Unpack
+from typing_extensions import TypedDict
 
 from gcahng.arguments import Positive, Weight, check_positive, check_weights, is_integer
 from gcahng.generators.hardness import LossMeans
@@ -248,24 +248,6 @@ class NegativeGenerator(nn.Module, ABC):
                 f"{int(layout.classes.min())} to {int(layout.classes.max())})"
             )
         return layout
-
-
-class ClassLoss(NegativeGenerator):
-    """Add a class loss on a BatchNorm and linear head to the metric loss, and no negatives.
-
-    Args:
-        **settings: As `NegativeGenerator`, except that `linear_ce_weight`, the weight of the class
-            loss, is 1 by default.
-    """
-
-    def __init__(
-        self, embedding_dim: int, num_classes: int, **settings: Unpack[GeneratorArguments]
-    ) -> None:
-        settings.setdefault("linear_ce_weight", 1.0)
-        super().__init__(embedding_dim, num_classes, **settings)
-
-    def make_negatives(self, slots: Tensor, layout: BatchLayout, draws: Tensor | None) -> None:
-        """Return None: there are no negatives."""
 
 
 def draw_fold_scalars(slots: Tensor, draws: Tensor | None) -> Tensor:

@@ -95,7 +95,7 @@ def load_embedder(
     if backbone:
         run = _open_backbone(name, file)
     elif path.suffix == ".pth":
-        from gcahng.runs.embedding import load_published_run  # needs the paper's experiments
+        from gcahng.runs.published import load_published_run  # needs the paper's experiments
 
         run = load_published_run(path)
     else:

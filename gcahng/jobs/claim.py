@@ -9,7 +9,6 @@ one counts. To claim means to create the next number, which only one process can
 deleted: a process that was held up since it looked finds that number taken.
 """
 
-import fcntl
 import os
 import socket
 import sys
@@ -57,6 +56,12 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
 @contextmanager
 def file_lock(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Lock a file, created if missing, for the duration of the block."""
+    try:
+        import fcntl
+    except ImportError:
+        raise OSError(
+            f"'{path}' cannot be locked on Windows; use Linux, macOS or WSL2 instead"
+        ) from None
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as file:

@@ -1,10 +1,8 @@
-"""Results as a terminal table or as Markdown, and reports in Markdown with their pages."""
+"""Results as a terminal table or as Markdown."""
 
 import math
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -12,8 +10,6 @@ from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from gcahng.files import atomic_write, write_text
-from gcahng.pages import data_uri, fill_template, render_markdown
 from gcahng.runs.record import RunRecord, figure_title, figures_after
 
 Row = Mapping[str, Any]
@@ -118,35 +114,3 @@ def start_names(results: Mapping[str, float]) -> dict[str, str]:
     untrained = "untrained" if pixels is None else f"untrained, {pixels:.0f} px"
     names = {"zero_shot/untrained": untrained, "zero_shot/features": "features before training"}
     return names | ({"zero_shot/head": "head before training"} if results.get("epochs") else {})
-
-
-def heading(title: str, *blocks: str) -> list[str]:
-    """A heading and what is below it; nothing where that is empty."""
-    return [f"## {title}\n", *blocks] if any(blocks) else []
-
-
-def bullets(items: Iterable[str]) -> str:
-    """A list in Markdown."""
-    return "".join(f"- {item}\n" for item in items)
-
-
-def commands(*lines: Sequence[str]) -> str:
-    """Commands of this program, for a console."""
-    words = [shlex.join(["python", "-m", "gcahng", *line]) for line in lines]
-    return "```console\n" + "\n".join(words) + "\n```\n" if words else ""
-
-
-def write_report(
-    target: Path, title: str, blocks: Iterable[str], picture: bytes | None = None
-) -> None:
-    """Write a Markdown file, the PNG picture that it shows, and the page that contains both."""
-    text = body = "\n".join(filter(None, blocks))
-    if picture is not None:
-        file = target.with_suffix(".png")
-        body = text.replace(f"]({file.name})", f"]({data_uri(picture, 'image/png')})")
-        with atomic_write(file) as temporary:
-            temporary.write_bytes(picture)
-    html = render_markdown(body)
-    page = fill_template("gcahng.reports", "study.html", title=title, body=html)
-    write_text(target.with_suffix(".html"), page)
-    write_text(target, f"# {title}\n\n{text}")

@@ -6,15 +6,8 @@ from statistics import mean
 from typing import Any
 
 from gcahng.files import csv_text, write_text
-from gcahng.reports.tables import (
-    Column,
-    bullets,
-    commands,
-    figure_columns,
-    heading,
-    markdown_table,
-    write_report,
-)
+from gcahng.reports.markdown import bullets, commands, heading, write_report
+from gcahng.reports.tables import Column, figure_columns, markdown_table
 from gcahng.runs.record import figures_after, selection_note
 from gcahng.studies.grid import Grid
 from gcahng.studies.plots import as_png, draw_bars

@@ -11,15 +11,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from gcahng.config import dump_config
 from gcahng.files import csv_text, file_name, write_text
-from gcahng.reports.tables import (
-    Column,
-    bullets,
-    commands,
-    figure_columns,
-    heading,
-    markdown_table,
-    write_report,
-)
+from gcahng.reports.markdown import bullets, commands, heading, write_report
+from gcahng.reports.tables import Column, figure_columns, markdown_table
 from gcahng.runs.folder import RunFolder
 from gcahng.runs.record import figure_title, read_record
 from gcahng.studies.study import Study

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gcahng.models.weights import read_weights
-from gcahng.runs.embedding import load_published_run
+from gcahng.runs.published import load_published_run
 from tests.models.published_weights import BACKBONES, reference_embeddings, synthetic_state
 
 IMAGES = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(5))
