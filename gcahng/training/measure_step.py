@@ -6,8 +6,9 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
+from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple, TypeVar
 
@@ -197,15 +198,24 @@ def median_ratio(above: Sequence[Times], below: Sequence[Times], device: torch.d
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Reset the peak of a GPU; that of a process cannot be reset."""
+    """Reset the peak; where the system does not support this, the earlier peak remains."""
+    clear = Path("/proc/self/clear_refs")
     if device.type == "cuda":  # pragma: no cover (needs a GPU)
         torch.cuda.reset_peak_memory_stats(device)
+    elif clear.exists():
+        # Linux: 5 resets the peak resident set size. Not allowed in some containers.
+        with suppress(OSError):
+            clear.write_text("5")
 
 
 def peak_memory_mib(device: torch.device) -> float:
-    """Peak in MiB: allocated on a GPU since the last reset, else resident in the process."""
+    """Peak since the last reset in MiB: allocated on a GPU, else resident in the process."""
     if device.type == "cuda":  # pragma: no cover (needs a GPU)
         return torch.cuda.max_memory_allocated(device) / MIB
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
     # Kibibytes on Linux, bytes on macOS.
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MIB
